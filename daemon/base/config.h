@@ -1,0 +1,35 @@
+/* Reading the configuration: a file, then -o SECTION.KEY=VALUE over it. */
+#ifndef BASE_CONFIG_H
+#define BASE_CONFIG_H
+
+#include "base/settings.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <talloc.h>
+
+#define CONFIG_DEFAULT_PATH "/etc/onesession/onesession.conf"
+
+struct config_source {
+	const char *path;             /* NULL: CONFIG_DEFAULT_PATH if it is there, else only the defaults */
+	const char *const *overrides; /* "SECTION.KEY=VALUE", later ones win */
+	size_t override_count;
+};
+
+/*
+ * Fill *settings; strings are allocated on `ctx`. All that is wrong is told on `complaints`, a line each:
+ * "file:line: section.key: what was wrong, what would be right". Returns 0, or -1 when anything was wrong
+ * (*settings must not be used then).
+ */
+int config_load(TALLOC_CTX *ctx, const struct config_source *source, struct settings *settings, FILE *complaints);
+
+/* Every key with its value in force, as a configuration file that gives the same settings. */
+void config_dump(const struct settings *settings, FILE *out);
+
+/* The sample configuration: every key, commented out, with its help, range and default. */
+void config_sample(FILE *out);
+
+/* Calls `tell` for each option that is set to other than its default but has no effect in this version. */
+void config_each_planned(const struct settings *settings, void (*tell)(const char *section, const char *key));
+
+#endif

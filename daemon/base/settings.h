@@ -1,0 +1,77 @@
+/* The values of every option in force. What each means, its default and range stand in options.c, once. */
+#ifndef BASE_SETTINGS_H
+#define BASE_SETTINGS_H
+
+#include "base/log.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum cookie_secure { COOKIE_SECURE_AUTO, COOKIE_SECURE_ALWAYS, COOKIE_SECURE_NEVER };
+enum cookie_samesite { COOKIE_SAMESITE_LAX, COOKIE_SAMESITE_STRICT, COOKIE_SAMESITE_NONE };
+enum on_limit { ON_LIMIT_DISPLACE, ON_LIMIT_ASK, ON_LIMIT_REFUSE };
+enum sharing_action { SHARING_LOG, SHARING_COOLDOWN };
+
+/* Durations are milliseconds, sizes bytes. Strings belong to the talloc context given to config_load(). */
+struct settings {
+	struct {
+		const char *listen;
+		int64_t listen_mode;
+		const char *listen_owner;
+		const char *listen_group;
+		const char *allowed_clients;
+		const char *allowed_users;
+		const char *user;
+		const char *group;
+		const char *prefix; /* begins with a slash, does not end with one; "" for the root */
+		int64_t workers;
+		int64_t max_requests;
+		int64_t request_timeout;
+		int64_t io_timeout;
+		int64_t shutdown_timeout;
+		int64_t max_body;
+		const char *operators;
+	} server;
+	struct {
+		const char *conninfo;
+		int64_t connect_timeout;
+		int64_t statement_timeout;
+		bool prepare;
+	} database;
+	struct {
+		int64_t lifetime;
+		int64_t idle_timeout;
+		int64_t touch_interval;
+		const char *cookie_name;
+		enum cookie_secure cookie_secure;
+		enum cookie_samesite cookie_samesite;
+		int64_t max_sessions;
+		enum on_limit on_limit;
+		int64_t purge_interval;
+		int64_t history;
+	} session;
+	struct {
+		const char *default_next; /* "": the account page */
+		int64_t memory;
+		int64_t passes;
+		int64_t max_hashing;
+		int64_t attempts_per_user;
+		int64_t attempts_per_address;
+		int64_t attempts_window;
+		const char *pages;
+	} login;
+	struct {
+		int64_t takeovers;
+		int64_t window;
+		enum sharing_action action;
+		int64_t cooldown;
+	} sharing;
+	struct {
+		const char *to;
+		enum log_level level;
+		enum log_format format;
+		int64_t slow_request;
+	} log;
+};
+
+#endif

@@ -1,0 +1,291 @@
+/*
+ * onesession.h: what an application's C programmer uses to add routes and to connect to signals.
+ *
+ * A handler is a function that gets a request and gives exactly one answer:
+ *
+ *	static void hello(struct ones_request *req)
+ *	{
+ *		const struct ones_session *session = ones_session(req);
+ *
+ *		if (session == NULL) {
+ *			ones_reply_unauthenticated(req);
+ *			return;
+ *		}
+ *		ones_reply_json(req, 200, json_pack("{s:s}", "hello", session->user.username));
+ *	}
+ *
+ * It is added, with everything else of the application, by the application's setup function:
+ *
+ *	void my_setup(struct ones_app *app)
+ *	{
+ *		ones_route(app, &(struct ones_route){.path = "/hello", .get = hello});
+ *		ones_connect(app, ONES_USER_LOGGED_IN,
+ *		             &(struct ones_receiver){.name = "greet", .phase = ONES_AFTER_COMMIT, .call = greet});
+ *	}
+ *
+ * Setup functions are listed in handlers/setup.c. They run once in the master, before the workers are forked;
+ * handlers and receivers run in a worker, one request at a time, so they need no locks.
+ *
+ * Memory: every pointer that a function here returns belongs to the request and is gone when its handler has
+ * returned, unless the function says otherwise. Strings are UTF-8 and end with a NUL.
+ */
+#ifndef ONESESSION_H
+#define ONESESSION_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ones_app;
+struct ones_request;
+
+/* A moment: microseconds since 1970-01-01 00:00 UTC, by the database's clock. 0 means "not known". */
+typedef int64_t ones_time;
+
+/* ---- Who is signed in --------------------------------------------------------------------------------------- */
+
+struct ones_user {
+	int64_t id;
+	const char *username;
+	bool is_admin;
+};
+
+struct ones_session {
+	const char *id; /* public name (a UUID): safe to show and to log, lets nobody in */
+	struct ones_user user;
+	ones_time created_at;
+	ones_time last_seen_at;
+	ones_time expires_at;
+};
+
+/* Why there is no live session. ones_reason_code() gives the code that programs see. */
+enum ones_reason {
+	ONES_LIVE = 0,
+	ONES_UNAUTHENTICATED,  /* no key, or one that was never issued */
+	ONES_DISPLACED,        /* the account signed in elsewhere */
+	ONES_EXPIRED,          /* past session.lifetime */
+	ONES_IDLE,             /* past session.idle_timeout */
+	ONES_LOGGED_OUT,       /* its own person signed out, or signed in anew in the same browser */
+	ONES_REVOKED,          /* ended by an operator */
+	ONES_PASSWORD_CHANGED,
+	ONES_DISABLED,         /* the account was disabled */
+};
+
+/* The code in the contract's words: "displaced", "logged_out"...; "" for ONES_LIVE. A constant string. */
+const char *ones_reason_code(enum ones_reason reason);
+
+/* What the hook found before this handler ran: the live session, or NULL when nobody is signed in. */
+const struct ones_session *ones_session(const struct ones_request *req);
+
+/* Why ones_session() is NULL. */
+struct ones_ending {
+	enum ones_reason reason;
+	ones_time ended_at;
+	const char *by_browser; /* of the login that displaced it: "Firefox"; "" when not known */
+	const char *by_os;      /* "Linux"; "" when not known */
+};
+
+/* How the presented session ended; .reason is ONES_LIVE when it has not. Never NULL. */
+const struct ones_ending *ones_ending(const struct ones_request *req);
+
+/* ---- Signing in and out ------------------------------------------------------------------------------------- */
+
+enum ones_login_result {
+	ONES_LOGIN_OK,
+	ONES_LOGIN_INVALID,     /* unknown user, wrong password or disabled account: the same answer, the same work */
+	ONES_LOGIN_UNAVAILABLE, /* the database is away, or the outcome could not be learnt in time */
+	ONES_LOGIN_FAILED,      /* a receiver in the transaction refused: nothing was changed */
+};
+
+struct ones_displaced {
+	const char *id;
+	ones_time last_seen_at;
+	const char *browser;
+	const char *os;
+};
+
+struct ones_login {
+	struct ones_session session;
+	size_t displaced_count;
+	const struct ones_displaced *displaced; /* the sessions that this login ended elsewhere */
+};
+
+/*
+ * Check the password and, when it is right, make this request's browser the account's newest session: see "The
+ * rule" in daemon/session/rule.c. On ONES_LOGIN_OK the answer carries the new cookie, *login is filled in, and
+ * ones_session() is the new session. On anything else nothing has changed and no cookie is set.
+ * The route must have .hashes = true.
+ */
+enum ones_login_result ones_login(struct ones_request *req, const char *username, const char *password,
+                                  struct ones_login *login);
+
+/*
+ * End the presented session and take its cookie away. Nobody signed in is no error: it is the same as success.
+ * Returns false only when the database is away; the cookie then stays, so that it can be tried again.
+ */
+bool ones_logout(struct ones_request *req);
+
+/* ---- Reading the request ------------------------------------------------------------------------------------ */
+
+enum ones_method { ONES_GET, ONES_POST, ONES_PUT, ONES_PATCH, ONES_DELETE, ONES_OPTIONS, ONES_METHOD_COUNT };
+
+/* HEAD is seen as ONES_GET: the answer's body is left out on the way. */
+enum ones_method ones_method(const struct ones_request *req);
+
+/* The request's own path: SCRIPT_NAME + PATH_INFO (RFC 3875, 4.1.5 and 4.1.13), below the prefix: "/login". */
+const char *ones_path(const struct ones_request *req);
+
+/*
+ * True when a program asks, that is when the body is JSON or Accept prefers application/json (RFC 9110, 12.5.1);
+ * false for a person's browser.
+ */
+bool ones_is_program(const struct ones_request *req);
+
+/* The first value of a field of the query string, decoded; NULL when it is not there. */
+const char *ones_query(const struct ones_request *req, const char *name);
+
+/*
+ * The first value of a field of the body, be it a form (application/x-www-form-urlencoded) or a JSON object's
+ * member that is a string; NULL when it is not there. The body was read and checked before the handler ran.
+ */
+const char *ones_field(const struct ones_request *req, const char *name);
+
+/* The body's JSON value, or NULL when the body is not JSON. Borrowed: do not decref. */
+const json_t *ones_json(const struct ones_request *req);
+
+/* A FastCGI parameter such as "REMOTE_ADDR" or "HTTP_USER_AGENT" (RFC 3875, 4.1); NULL when it is not there. */
+const char *ones_param(const struct ones_request *req, const char *name);
+
+/* The address of one of the daemon's own routes: ones_url(req, "/login") is "/session/login". */
+const char *ones_url(struct ones_request *req, const char *path);
+
+/*
+ * Where to go after signing in: `wanted` when it leads nowhere but into this site, else login.default_next. Never
+ * NULL. The measure is Django's url_has_allowed_host_and_scheme: no scheme, no host, no backslash, no control
+ * character, in no disguise.
+ */
+const char *ones_next(struct ones_request *req, const char *wanted);
+
+/* ---- Answering: exactly one of these for each request ------------------------------------------------------- */
+
+/* Add a header field to the answer that follows. A value with a control character is refused: the answer is 500. */
+void ones_header(struct ones_request *req, const char *name, const char *value);
+
+/* Status and header fields, no body. */
+void ones_reply_empty(struct ones_request *req, int status);
+
+/* A JSON body. Takes over the reference, also of NULL (out of memory), which becomes a 500. */
+void ones_reply_json(struct ones_request *req, int status, json_t *body);
+
+/* 303 See Other (RFC 9110, 15.4.4): `location` is a path of this site, as ones_url() and ones_next() give it. */
+void ones_reply_redirect(struct ones_request *req, const char *location);
+
+struct ones_text {
+	const char *name;
+	const char *value;
+};
+
+/*
+ * One of the pages in handlers/pages, with each {{name}} replaced by its value, escaped for HTML. `texts` ends with
+ * an entry whose name is NULL. {{prefix}} is always there.
+ */
+void ones_reply_page(struct ones_request *req, int status, const char *page, const struct ones_text *texts);
+
+/* One of the files in handlers/pages as it is, for instance a style sheet; browsers may keep it for an hour. */
+void ones_reply_file(struct ones_request *req, const char *file, const char *content_type);
+
+/*
+ * An error: for programs problem+json (RFC 9457) with `code`, for people a page. `detail` is a sentence for a
+ * human reader. 429 and 503 also carry Retry-After.
+ */
+void ones_reply_problem(struct ones_request *req, int status, const char *code, const char *detail);
+
+/* 401 with the code of ones_ending(). */
+void ones_reply_unauthenticated(struct ones_request *req);
+
+/* 503 `unavailable`: the database is away. */
+void ones_reply_unavailable(struct ones_request *req);
+
+/* {"id","username","is_admin"}: a new reference, NULL when out of memory. */
+json_t *ones_user_json(const struct ones_user *user);
+
+/* {"id","created_at","last_seen_at","expires_at"}: a new reference, NULL when out of memory. */
+json_t *ones_session_json(const struct ones_session *session);
+
+/* RFC 3339 in UTC ("2026-01-31T10:32:05Z"), or JSON null for 0: a new reference, NULL when out of memory. */
+json_t *ones_time_json(ones_time when);
+
+/* True while the database answers; costs one round trip. */
+bool ones_database_ready(struct ones_request *req);
+
+/* ---- Routes ------------------------------------------------------------------------------------------------- */
+
+typedef void ones_handler(struct ones_request *req);
+
+struct ones_route {
+	const char *path; /* below server.prefix, begins with a slash; the whole path must match */
+	ones_handler *get; /* serves HEAD too */
+	ones_handler *post;
+	bool passive;    /* being asked is no activity of the person: last_seen_at stays (pollers) */
+	bool no_session; /* for machines: the hook does not look for a session, so no database is needed */
+	bool no_body;    /* a body is neither read nor waited for: sub-requests carry the client's CONTENT_LENGTH */
+	bool hashes;     /* POST checks a password: it waits for one of login.max_hashing places before it runs */
+};
+
+/* Add a route. `route` is copied, its strings are not. A path that is there already is an error at start. */
+void ones_route(struct ones_app *app, const struct ones_route *route);
+
+/* ---- Signals: callback lists -------------------------------------------------------------------------------- */
+
+enum ones_signal {
+	ONES_USER_LOGGED_IN,
+	ONES_USER_LOGGED_OUT, /* a session ended by its person, an operator or a disabled account */
+	ONES_USER_LOGIN_FAILED,
+	ONES_SESSION_DISPLACED,
+	ONES_ACCOUNT_SHARED,
+	ONES_PASSWORD_CHANGED_SIGNAL,
+	ONES_SIGNAL_COUNT,
+};
+
+struct ones_event {
+	enum ones_signal signal;
+	int64_t user_id;        /* 0 when the name given at a failed login is nobody's */
+	const char *username;   /* "" likewise */
+	const char *session_id; /* the session that began or ended; "" at a failed login */
+	const char *by_session_id; /* at a displacement the session that took its place, else "" */
+	enum ones_reason reason;   /* why it ended; ONES_LIVE at a login */
+	const char *ip;            /* of the request behind it; "" when there is none */
+	const char *user_agent;
+	struct ones_transaction *transaction; /* in the transaction: for ones_execute(); NULL after commit */
+};
+
+enum ones_phase {
+	ONES_IN_TRANSACTION, /* returning false rolls everything back: 500, no cookie, no change */
+	ONES_AFTER_COMMIT,   /* returning false is logged and changes nothing */
+};
+
+struct ones_receiver {
+	const char *name; /* connecting the same name to the same signal again replaces the former receiver */
+	int order;        /* lower first; equal: in the order of connecting. The daemon's own are at 0 */
+	enum ones_phase phase;
+	bool (*call)(const struct ones_event *event, void *context);
+	void *context; /* given back to call, not looked at */
+};
+
+/* Connect a receiver to a signal. `receiver` is copied, its strings and context are not. */
+void ones_connect(struct ones_app *app, enum ones_signal signal, const struct ones_receiver *receiver);
+
+/* Take a receiver off again. Returns false when none of that name is connected. */
+bool ones_disconnect(struct ones_app *app, enum ones_signal signal, const char *name);
+
+/* "user_logged_in" and so on: a constant string. */
+const char *ones_signal_name(enum ones_signal signal);
+
+/*
+ * Run one SQL statement in the event's transaction, with $1... taken from `values` as text (NULL: SQL NULL).
+ * Returns false when it failed: the transaction is then beyond use, and the receiver must return false.
+ */
+bool ones_execute(struct ones_transaction *transaction, const char *sql, size_t count, const char *const values[]);
+
+#endif

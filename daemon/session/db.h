@@ -1,0 +1,129 @@
+/*
+ * One connection to PostgreSQL that keeps its deadlines, and the only file that knows libpq's connection handling.
+ *
+ * While connected, a call blocks until the server has answered, but never past database.statement_timeout and a
+ * grace: a server that is stuck is left, and the call says DB_UNAVAILABLE. After a connection is lost the next
+ * call connects anew at once; when that fails the connection is down: calls then fail at once, and db_service(),
+ * called from the process's loop, brings it back in the background.
+ */
+#ifndef SESSION_DB_H
+#define SESSION_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <talloc.h>
+
+struct db;
+
+enum db_status {
+	DB_OK,
+	DB_UNAVAILABLE, /* away, stuck, restarting, read-only or of another schema; nothing is known to be changed */
+	DB_CONFLICT,    /* serialization failure or deadlock (40001, 40P01): the transaction may be tried again */
+	DB_DUPLICATE,   /* unique violation (23505) */
+	DB_UNKNOWN,     /* only from db_commit(): the connection was lost and the outcome must be read back */
+	DB_ERROR,       /* any other answer, logged with its SQLSTATE: a defect, or a right that is missing */
+};
+
+struct db_config {
+	const char *conninfo;
+	const char *application_name;
+	int64_t connect_timeout_ms;
+	int64_t statement_timeout_ms;
+	bool prepare; /* false: no prepared statements, as pgbouncer before 1.21 needs in transaction pooling */
+	int required_schema; /* the version that schema_migrations must be at; 0: any */
+};
+
+/* `name` is the prepared statement's name; statements are compared by address, so declare them static const. */
+struct db_statement {
+	const char *name;
+	const char *sql;
+};
+
+enum db_value_type { DB_VALUE_NULL, DB_VALUE_INT, DB_VALUE_BOOL, DB_VALUE_TEXT, DB_VALUE_BYTES };
+
+/* A parameter. In the SQL an integer is $n::bigint, a text has the cast it needs, bytes are $n::bytea. */
+struct db_value {
+	enum db_value_type type;
+	int64_t number;
+	const void *data;
+	size_t length;
+};
+
+#define DB_NULL ((struct db_value){.type = DB_VALUE_NULL})
+#define DB_INT(value) ((struct db_value){.type = DB_VALUE_INT, .number = (value)})
+#define DB_BOOL(value) ((struct db_value){.type = DB_VALUE_BOOL, .number = (value) ? 1 : 0})
+#define DB_BYTES(pointer, size) ((struct db_value){.type = DB_VALUE_BYTES, .data = (pointer), .length = (size)})
+/* NULL becomes SQL NULL. */
+#define DB_TEXT(string) db_text_value(string)
+
+struct db_value db_text_value(const char *string);
+
+#define DB_PARAMS_MAX 16
+
+/*
+ * A connection that is not yet open, on `ctx`; freeing it closes the connection. config's strings are copied.
+ * NULL when out of memory.
+ */
+struct db *db_new(TALLOC_CTX *ctx, const struct db_config *config);
+
+/*
+ * Connect now, within connect_timeout. Returns DB_OK or DB_UNAVAILABLE; db_problem() then says why.
+ */
+enum db_status db_connect(struct db *db);
+
+/* What went wrong last, in a sentence without parameter values: for logs and command lines. Never NULL. */
+const char *db_problem(const struct db *db);
+
+/* True when the schema is another than required_schema: waiting will not help. */
+bool db_schema_mismatch(const struct db *db);
+
+struct db_result;
+
+/*
+ * Run one statement with `count` values. With `result` NULL its rows are dropped, else *result is on `ctx`.
+ * Outside a transaction, a statement whose connection turns out to be lost before the server can have got it
+ * is sent once more on a new one.
+ */
+enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
+                        const struct db_value values[], size_t count, struct db_result **result);
+
+/* Like db_query, for SQL of someone else's, never prepared, with values as text (NULL: SQL NULL) and no rows. */
+enum db_status db_execute_text(struct db *db, const char *sql, size_t count, const char *const values[]);
+
+/* Run a script of several statements without values, as schema migrations are. */
+enum db_status db_script(struct db *db, const char *sql);
+
+/* Transactions do not nest. After any status but DB_OK from within one, only db_rollback() is right. */
+enum db_status db_begin(struct db *db);
+enum db_status db_commit(struct db *db);
+void db_rollback(struct db *db);
+
+/* Rows and columns. A column that is not of the type asked for, or NULL, is a defect: the process stops. */
+size_t db_rows(const struct db_result *result);
+bool db_is_null(const struct db_result *result, size_t row, int column);
+int64_t db_int(const struct db_result *result, size_t row, int column); /* smallint, integer, bigint */
+bool db_bool(const struct db_result *result, size_t row, int column);
+int64_t db_time(const struct db_result *result, size_t row, int column); /* timestamptz: us since 1970 */
+/* Text. Belongs to the result. NULL for SQL NULL. */
+const char *db_text(const struct db_result *result, size_t row, int column);
+/* bytea. Belongs to the result; *size is set. NULL for SQL NULL. */
+const uint8_t *db_bytes(const struct db_result *result, size_t row, int column, size_t *size);
+
+/* ---- For the process's loop --------------------------------------------------------------------------------- */
+
+/* The descriptor to watch (it changes with every connection attempt), -1 when there is none. */
+int db_socket(const struct db *db);
+
+/* True when db_service() waits for the socket to become writable, else it waits for it to become readable. */
+bool db_wants_write(const struct db *db);
+
+/* Milliseconds until db_service() wants to be called whatever the socket does; -1: not at all. */
+int db_wait_ms(const struct db *db);
+
+/* Go on with connecting, or notice that the server has gone. Never blocks but for the resolution of a host name. */
+void db_service(struct db *db);
+
+bool db_is_connected(const struct db *db);
+
+#endif

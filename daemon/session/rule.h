@@ -1,0 +1,105 @@
+/* The rule of one live session: see rule.c, which is meant to be read first. */
+#ifndef SESSION_RULE_H
+#define SESSION_RULE_H
+
+#include "onesession.h"
+#include "session/db.h"
+#include "session/signals.h"
+#include "session/token.h"
+#include "session/users.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What the rule needs to know of the configuration. Durations in milliseconds, 0 for "off". */
+struct rule_policy {
+	int64_t max_sessions; /* for accounts without a limit of their own; 0: no limit */
+	int64_t lifetime;
+	int64_t idle_timeout;
+	int64_t touch_interval;
+};
+
+struct rule {
+	struct db *db;
+	const struct signals *signals;
+	struct rule_policy policy;
+};
+
+/* Who is at the other end. Any may be NULL or "": kept with the session for people to recognise it by. */
+struct rule_client {
+	const char *ip;
+	const char *user_agent;
+};
+
+struct rule_verdict {
+	bool live;
+	bool touch_due; /* last_seen_at is older than touch_interval: call rule_touch() when the answer is out */
+	struct ones_session session; /* when live; strings on the ctx given */
+	enum ones_reason reason;     /* when not */
+	int64_t ended_at;            /* us since 1970; 0 when not known */
+	const char *by_user_agent;   /* of the login that displaced it; "" when not known */
+};
+
+/*
+ * Connect the receivers that are part of the rule: they store and clear logged_in_user and write events.
+ * Returns 0, or -1 when out of memory.
+ */
+int rule_connect_receivers(struct signals *signals);
+
+/*
+ * The hook: is the presented key the one live session of its account (one of `limit`)? One round trip, and nothing
+ * is written unless the stored key has to give way. DB_OK with *verdict filled in, DB_UNAVAILABLE or DB_ERROR.
+ */
+enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
+                          const struct rule_client *client, struct rule_verdict *verdict);
+
+/* Store that the session was seen. What fails is of no consequence. */
+void rule_touch(const struct rule *rule, const struct session_key *key);
+
+struct rule_login {
+	struct ones_session session; /* the new one; strings on the ctx given */
+	size_t displaced_count;
+	struct rule_displaced {
+		const char *id;
+		int64_t last_seen_at;
+		const char *user_agent;
+	} *displaced;
+};
+
+enum rule_login_result {
+	RULE_LOGIN_OK,
+	RULE_LOGIN_STALE,       /* the account was disabled or got another password since it was read */
+	RULE_LOGIN_REFUSED,     /* a receiver in the transaction failed */
+	RULE_LOGIN_UNAVAILABLE,
+};
+
+/*
+ * Make `key` the account's newest session, in one transaction. `user` as users_find() gave it, its password
+ * already verified. `presented` is the key that the browser holds now, or NULL: its session is ended (a rotation,
+ * not a displacement, when it is the same account's).
+ */
+enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, const struct user *user,
+                                  const struct session_key *key, const struct session_key *presented,
+                                  const struct rule_client *client, struct rule_login *login);
+
+/* Tell the receivers of a login that failed. `user` is NULL when nobody has the name. */
+enum db_status rule_login_failed(const struct rule *rule, TALLOC_CTX *ctx, const struct user *user,
+                                 const struct rule_client *client);
+
+/* End the presented session, and the stored key only where it is this one. A session that is not there is no error. */
+enum db_status rule_logout(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
+                           const struct rule_client *client);
+
+/*
+ * End sessions on an operator's word: of `user_id` (0: of everybody), only the one whose public id is `id` when that
+ * is not NULL. *ended is how many. Each account is done in a transaction of its own, unless `in_transaction`, which
+ * joins the caller's and needs a user_id.
+ */
+enum db_status rule_end_sessions(const struct rule *rule, TALLOC_CTX *ctx, int64_t user_id, const char *id,
+                                 enum ones_reason reason, bool in_transaction, size_t *ended);
+
+/* Hold the account's logged_in_user row until the caller's transaction ends, as everything above does. */
+enum db_status rule_lock_account(struct db *db, int64_t user_id);
+
+#endif

@@ -1,0 +1,45 @@
+/* Sessions as operators see them, and the purge. What ends a session because of the rule is in rule.c. */
+#ifndef SESSION_SESSIONS_H
+#define SESSION_SESSIONS_H
+
+#include "session/db.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct session_row {
+	const char *id;
+	int64_t user_id;
+	const char *username;
+	int64_t created_at; /* us since 1970, like the next two */
+	int64_t last_seen_at;
+	int64_t expires_at;
+	const char *ip; /* "" when not known */
+	const char *user_agent;
+};
+
+/* Sessions neither expired nor idle, newest login first; of one account, or of all for user_id 0. On `ctx`. */
+enum db_status sessions_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms,
+                             struct session_row **rows, size_t *count);
+
+struct purge_policy {
+	int64_t idle_timeout_ms; /* only to name the reason of what has expired */
+	int64_t history_ms;      /* how long ended_sessions and events are kept */
+};
+
+struct purge_counts {
+	int64_t sessions;
+	int64_t ended_sessions;
+	int64_t events;
+};
+
+/*
+ * Remove what has expired, in batches that each hold few rows for a moment and pass over rows that someone else
+ * holds. One process at a time over all hosts: *busy is set when another one is at it. `progress` (may be NULL) is
+ * called after each batch with the counts so far; returning false stops.
+ */
+enum db_status sessions_purge(struct db *db, const struct purge_policy *policy, struct purge_counts *counts, bool *busy,
+                              bool (*progress)(const struct purge_counts *counts, void *context), void *context);
+
+#endif

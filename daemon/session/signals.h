@@ -1,0 +1,27 @@
+/* The callback lists behind ones_connect(): who is called, in what order, in which phase. */
+#ifndef SESSION_SIGNALS_H
+#define SESSION_SIGNALS_H
+
+#include "onesession.h"
+
+#include <stdbool.h>
+#include <talloc.h>
+
+struct signals;
+
+/* Empty lists, on `ctx`. NULL when out of memory. */
+struct signals *signals_new(TALLOC_CTX *ctx);
+
+/* See ones_connect(). Returns 0, or -1 when out of memory. */
+int signals_connect(struct signals *signals, enum ones_signal signal, const struct ones_receiver *receiver);
+
+/* See ones_disconnect(). */
+bool signals_disconnect(struct signals *signals, enum ones_signal signal, const char *name);
+
+/*
+ * Call the signal's receivers of one phase, lowest order first. In the transaction the first failure ends it and
+ * false is returned; after commit every receiver is called, failures are logged and true is returned.
+ */
+bool signals_emit(const struct signals *signals, enum ones_phase phase, const struct ones_event *event);
+
+#endif

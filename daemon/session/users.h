@@ -1,0 +1,47 @@
+/* Accounts, as login and onesessionctl need them. */
+#ifndef SESSION_USERS_H
+#define SESSION_USERS_H
+
+#include "session/db.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define USERNAME_MAX 150 /* characters, as in Django's auth_user */
+
+struct user {
+	int64_t id;
+	const char *username;
+	const char *password; /* the hash */
+	bool is_active;
+	bool is_admin;
+	int64_t session_limit; /* -1: session.max_sessions; 0: exempt */
+	int64_t created_at;    /* us since 1970 */
+	int64_t last_login_at; /* 0: never */
+	int64_t live_sessions;
+};
+
+/*
+ * Why `username` cannot be an account's name ("is empty", "is longer than 150 characters"...), or NULL when it can.
+ */
+const char *users_name_problem(const char *username);
+
+/* DB_OK with *user on `ctx`, or with *user NULL when nobody has that name, whatever the case. */
+enum db_status users_find(struct db *db, TALLOC_CTX *ctx, const char *username, struct user **user);
+
+/* All accounts by name, on `ctx`. */
+enum db_status users_list(struct db *db, TALLOC_CTX *ctx, struct user **users, size_t *count);
+
+/* DB_DUPLICATE when the name is taken. session_limit as in struct user. */
+enum db_status users_add(struct db *db, const char *username, const char *password_hash, bool is_admin,
+                         int64_t session_limit, int64_t *id);
+
+/* Within a transaction of the caller's; the sessions are ended by rule_end_sessions(). */
+enum db_status users_set_password(struct db *db, int64_t id, const char *password_hash);
+enum db_status users_set_active(struct db *db, int64_t id, bool is_active);
+
+/* The account and everything that hangs on it but its events. */
+enum db_status users_delete(struct db *db, int64_t id);
+
+#endif
