@@ -62,14 +62,14 @@ struct ones_session {
 /* Why there is no live session. ones_reason_code() gives the code that programs see. */
 enum ones_reason {
 	ONES_LIVE = 0,
-	ONES_UNAUTHENTICATED,  /* no key, or one that was never issued */
-	ONES_DISPLACED,        /* the account signed in elsewhere */
-	ONES_EXPIRED,          /* past session.lifetime */
-	ONES_IDLE,             /* past session.idle_timeout */
-	ONES_LOGGED_OUT,       /* its own person signed out, or signed in anew in the same browser */
-	ONES_REVOKED,          /* ended by an operator */
+	ONES_UNAUTHENTICATED, /* no key, or one that was never issued */
+	ONES_DISPLACED,       /* the account signed in elsewhere */
+	ONES_EXPIRED,         /* past session.lifetime */
+	ONES_IDLE,            /* past session.idle_timeout */
+	ONES_LOGGED_OUT,      /* its own person signed out, or signed in anew in the same browser */
+	ONES_REVOKED,         /* ended by an operator */
 	ONES_PASSWORD_CHANGED,
-	ONES_DISABLED,         /* the account was disabled */
+	ONES_DISABLED, /* the account was disabled */
 };
 
 /* The code in the contract's words: "displaced", "logged_out"...; "" for ONES_LIVE. A constant string. */
@@ -91,11 +91,11 @@ const struct ones_ending *ones_ending(const struct ones_request *req);
 
 /* ---- Signing in and out ------------------------------------------------------------------------------------- */
 
-enum ones_login_result {
-	ONES_LOGIN_OK,
-	ONES_LOGIN_INVALID,     /* unknown user, wrong password or disabled account: the same answer, the same work */
-	ONES_LOGIN_UNAVAILABLE, /* the database is away, or the outcome could not be learnt in time */
-	ONES_LOGIN_FAILED,      /* a receiver in the transaction refused: nothing was changed */
+enum ones_result {
+	ONES_OK,
+	ONES_INVALID,     /* unknown user, wrong password or disabled account: the same answer, the same work */
+	ONES_UNAVAILABLE, /* the database is away, or the outcome could not be learnt in time */
+	ONES_FAILED,      /* a receiver in the transaction refused: nothing was changed */
 };
 
 struct ones_displaced {
@@ -113,18 +113,18 @@ struct ones_login {
 
 /*
  * Check the password and, when it is right, make this request's browser the account's newest session: see "The
- * rule" in daemon/session/rule.c. On ONES_LOGIN_OK the answer carries the new cookie, *login is filled in, and
+ * rule" in daemon/session/rule.c. On ONES_OK the answer carries the new cookie, *login is filled in, and
  * ones_session() is the new session. On anything else nothing has changed and no cookie is set.
  * The route must have .hashes = true.
  */
-enum ones_login_result ones_login(struct ones_request *req, const char *username, const char *password,
-                                  struct ones_login *login);
+enum ones_result ones_login(struct ones_request *req, const char *username, const char *password,
+			    struct ones_login *login);
 
 /*
  * End the presented session and take its cookie away. Nobody signed in is no error: it is the same as success.
- * Returns false only when the database is away; the cookie then stays, so that it can be tried again.
+ * Never ONES_INVALID. On anything but ONES_OK the cookie stays, so that it can be tried again.
  */
-bool ones_logout(struct ones_request *req);
+enum ones_result ones_logout(struct ones_request *req);
 
 /* ---- Reading the request ------------------------------------------------------------------------------------ */
 
@@ -133,8 +133,11 @@ enum ones_method { ONES_GET, ONES_POST, ONES_PUT, ONES_PATCH, ONES_DELETE, ONES_
 /* HEAD is seen as ONES_GET: the answer's body is left out on the way. */
 enum ones_method ones_method(const struct ones_request *req);
 
-/* The request's own path: SCRIPT_NAME + PATH_INFO (RFC 3875, 4.1.5 and 4.1.13), below the prefix: "/login". */
-const char *ones_path(const struct ones_request *req);
+/*
+ * True when the web server asks in the role of an authorizer (FastCGI 1.0, 6.3): it takes status 200 for "let in",
+ * and puts header fields called Variable-NAME into the request's environment. Such requests go to the route /auth.
+ */
+bool ones_is_authorizer(const struct ones_request *req);
 
 /*
  * True when a program asks, that is when the body is JSON or Accept prefers application/json (RFC 9110, 12.5.1);
@@ -169,7 +172,10 @@ const char *ones_next(struct ones_request *req, const char *wanted);
 
 /* ---- Answering: exactly one of these for each request ------------------------------------------------------- */
 
-/* Add a header field to the answer that follows. A value with a control character is refused: the answer is 500. */
+/*
+ * Add a header field to the answer that follows. A value with a control character is refused: the
+ * answer is then a 500.
+ */
 void ones_header(struct ones_request *req, const char *name, const char *value);
 
 /* Status and header fields, no body. */
@@ -204,8 +210,8 @@ void ones_reply_problem(struct ones_request *req, int status, const char *code, 
 /* 401 with the code of ones_ending(). */
 void ones_reply_unauthenticated(struct ones_request *req);
 
-/* 503 `unavailable`: the database is away. */
-void ones_reply_unavailable(struct ones_request *req);
+/* What went wrong with ones_login() or ones_logout(), other than ONES_INVALID: 503 `unavailable` or 500. */
+void ones_reply_failure(struct ones_request *req, enum ones_result result);
 
 /* {"id","username","is_admin"}: a new reference, NULL when out of memory. */
 json_t *ones_user_json(const struct ones_user *user);
@@ -224,7 +230,7 @@ bool ones_database_ready(struct ones_request *req);
 typedef void ones_handler(struct ones_request *req);
 
 struct ones_route {
-	const char *path; /* below server.prefix, begins with a slash; the whole path must match */
+	const char *path;  /* below server.prefix, begins with a slash; the whole path must match */
 	ones_handler *get; /* serves HEAD too */
 	ones_handler *post;
 	bool passive;    /* being asked is no activity of the person: last_seen_at stays (pollers) */
@@ -232,6 +238,9 @@ struct ones_route {
 	bool no_body;    /* a body is neither read nor waited for: sub-requests carry the client's CONTENT_LENGTH */
 	bool hashes;     /* POST checks a password: it waits for one of login.max_hashing places before it runs */
 };
+
+/* In handlers/setup.c: calls every setup function. */
+void ones_setup(struct ones_app *app);
 
 /* Add a route. `route` is copied, its strings are not. A path that is there already is an error at start. */
 void ones_route(struct ones_app *app, const struct ones_route *route);
@@ -250,9 +259,9 @@ enum ones_signal {
 
 struct ones_event {
 	enum ones_signal signal;
-	int64_t user_id;        /* 0 when the name given at a failed login is nobody's */
-	const char *username;   /* "" likewise */
-	const char *session_id; /* the session that began or ended; "" at a failed login */
+	int64_t user_id;           /* 0 when the name given at a failed login is nobody's */
+	const char *username;      /* "" likewise */
+	const char *session_id;    /* the session that began or ended; "" at a failed login */
 	const char *by_session_id; /* at a displacement the session that took its place, else "" */
 	enum ones_reason reason;   /* why it ended; ONES_LIVE at a login */
 	const char *ip;            /* of the request behind it; "" when there is none */

@@ -20,8 +20,14 @@ struct log_field {
 	int64_t number;
 };
 
-#define LOG_STR(field_name, value) ((struct log_field){.name = (field_name), .text = (value) ? (value) : ""})
+#define LOG_STR(field_name, value) log_text_field((field_name), (value))
 #define LOG_INT(field_name, value) ((struct log_field){.name = (field_name), .number = (value)})
+
+/* NULL is the empty text. */
+static inline struct log_field log_text_field(const char *name, const char *text)
+{
+	return (struct log_field){.name = name, .text = text != NULL ? text : ""};
+}
 
 /*
  * Where lines go from now on: "stderr", "syslog" or "/path" (created with mode 0640, appended to).

@@ -19,7 +19,7 @@ struct db;
 enum db_status {
 	DB_OK,
 	DB_UNAVAILABLE, /* away, stuck, restarting, read-only or of another schema; nothing is known to be changed */
-	DB_CONFLICT,    /* serialization failure or deadlock (40001, 40P01): the transaction may be tried again */
+	DB_CONFLICT,    /* someone else was in the way (40001, 40P01, 23503): the transaction may be tried again */
 	DB_DUPLICATE,   /* unique violation (23505) */
 	DB_UNKNOWN,     /* only from db_commit(): the connection was lost and the outcome must be read back */
 	DB_ERROR,       /* any other answer, logged with its SQLSTATE: a defect, or a right that is missing */
@@ -30,7 +30,7 @@ struct db_config {
 	const char *application_name;
 	int64_t connect_timeout_ms;
 	int64_t statement_timeout_ms;
-	bool prepare; /* false: no prepared statements, as pgbouncer before 1.21 needs in transaction pooling */
+	bool prepare;        /* false: no prepared statements, as pgbouncer before 1.21 needs in transaction pooling */
 	int required_schema; /* the version that schema_migrations must be at; 0: any */
 };
 
@@ -50,9 +50,9 @@ struct db_value {
 	size_t length;
 };
 
-#define DB_NULL ((struct db_value){.type = DB_VALUE_NULL})
-#define DB_INT(value) ((struct db_value){.type = DB_VALUE_INT, .number = (value)})
-#define DB_BOOL(value) ((struct db_value){.type = DB_VALUE_BOOL, .number = (value) ? 1 : 0})
+#define DB_NULL                 ((struct db_value){.type = DB_VALUE_NULL})
+#define DB_INT(value)           ((struct db_value){.type = DB_VALUE_INT, .number = (value)})
+#define DB_BOOL(value)          ((struct db_value){.type = DB_VALUE_BOOL, .number = (value) ? 1 : 0})
 #define DB_BYTES(pointer, size) ((struct db_value){.type = DB_VALUE_BYTES, .data = (pointer), .length = (size)})
 /* NULL becomes SQL NULL. */
 #define DB_TEXT(string) db_text_value(string)
@@ -75,6 +75,9 @@ enum db_status db_connect(struct db *db);
 /* What went wrong last, in a sentence without parameter values: for logs and command lines. Never NULL. */
 const char *db_problem(const struct db *db);
 
+/* For what a caller over this file finds wrong with the database: db_problem() then tells it. */
+void db_set_problem(struct db *db, const char *problem);
+
 /* True when the schema is another than required_schema: waiting will not help. */
 bool db_schema_mismatch(const struct db *db);
 
@@ -86,7 +89,7 @@ struct db_result;
  * is sent once more on a new one.
  */
 enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
-                        const struct db_value values[], size_t count, struct db_result **result);
+			const struct db_value values[], size_t count, struct db_result **result);
 
 /* Like db_query, for SQL of someone else's, never prepared, with values as text (NULL: SQL NULL) and no rows. */
 enum db_status db_execute_text(struct db *db, const char *sql, size_t count, const char *const values[]);

@@ -3,11 +3,19 @@
 #define SESSION_SIGNALS_H
 
 #include "onesession.h"
+#include "session/db.h"
+#include "session/token.h"
 
 #include <stdbool.h>
 #include <talloc.h>
 
 struct signals;
+
+/* What an event's receivers in the transaction work on. Only the rule makes one. */
+struct ones_transaction {
+	struct db *db;
+	const struct session_key *key; /* of the session that the event is about; NULL at a failed login */
+};
 
 /* Empty lists, on `ctx`. NULL when out of memory. */
 struct signals *signals_new(TALLOC_CTX *ctx);

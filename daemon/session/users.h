@@ -18,20 +18,19 @@ struct user {
 	bool is_admin;
 	int64_t session_limit; /* -1: session.max_sessions; 0: exempt */
 	int64_t created_at;    /* us since 1970 */
-	int64_t last_login_at; /* 0: never */
+	int64_t last_login_at; /* us since 1970, 0: never. Only from users_list(), as the next */
 	int64_t live_sessions;
 };
 
-/*
- * Why `username` cannot be an account's name ("is empty", "is longer than 150 characters"...), or NULL when it can.
- */
+/* Why `username` cannot be an account's name ("is empty", "is longer than 150 characters"...), or NULL when it can. */
 const char *users_name_problem(const char *username);
 
 /* DB_OK with *user on `ctx`, or with *user NULL when nobody has that name, whatever the case. */
 enum db_status users_find(struct db *db, TALLOC_CTX *ctx, const char *username, struct user **user);
 
-/* All accounts by name, on `ctx`. */
-enum db_status users_list(struct db *db, TALLOC_CTX *ctx, struct user **users, size_t *count);
+/* All accounts by name, or only that one for a user_id other than 0, on `ctx`. */
+enum db_status users_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms, struct user **users,
+                          size_t *count);
 
 /* DB_DUPLICATE when the name is taken. session_limit as in struct user. */
 enum db_status users_add(struct db *db, const char *username, const char *password_hash, bool is_admin,

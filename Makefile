@@ -1,0 +1,112 @@
+# onesession. `make help` lists the targets.
+
+BUILD  ?= build
+CC     ?= gcc
+PREFIX ?= /usr/local
+PORT   ?= 8080
+PYTHON ?= /usr/bin/python3
+# SANITIZE=address,undefined builds and tests with these sanitizers, in a folder of their own.
+SANITIZE ?=
+# The tests that run beside each other.
+JOBS   ?= 4
+
+ifneq ($(SANITIZE),)
+BUILD := $(BUILD)/sanitized
+SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+export ASAN_OPTIONS ?= detect_leaks=1:abort_on_error=0
+else
+HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
+HARDENING_LINK := -pie -Wl,-z,relro,-z,now
+endif
+
+PACKAGES      := libpq jansson libsodium talloc libsystemd
+WARNINGS      := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
+                 -Wvla -Wundef -Wcast-qual
+CFLAGS        ?= -O2 -g
+ALL_CFLAGS     = -std=c17 -D_GNU_SOURCE -Idaemon $(WARNINGS) $(WERROR) $(HARDENING) $(SANITIZE_FLAGS) \
+                 $(PACKAGE_CFLAGS) $(CFLAGS)
+ALL_LDFLAGS    = $(HARDENING_LINK) $(SANITIZE_FLAGS) $(LDFLAGS)
+# Asked when something is compiled, so that `make deps` and `make run` work before the packages are there.
+PACKAGE_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
+PACKAGE_LIBS   = $(shell pkg-config --libs $(PACKAGES)) -linih -lfcgi
+
+ROOM      = $(sort $(wildcard daemon/$(1)/*.c))
+LOWER    := $(call ROOM,base) $(call ROOM,session)
+DAEMON   := daemon/main.c $(LOWER) $(call ROOM,http) $(call ROOM,api) $(call ROOM,pool) $(sort $(wildcard handlers/*.c))
+CTL      := $(LOWER) $(call ROOM,ctl)
+UNITS    := $(sort $(wildcard tests/unit/test_*.c))
+object    = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
+
+DAEMON_OBJECTS := $(call object,$(DAEMON))
+CTL_OBJECTS    := $(call object,$(CTL))
+# What unit tests link against: everything but the programs' own main files.
+TESTED_OBJECTS := $(filter-out %/daemon/main.o,$(DAEMON_OBJECTS))
+UNIT_PROGRAMS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNITS))
+SHELL_SCRIPTS   = conf/install-packages conf/demo/run .ci/run
+
+.PHONY: all deps run check test unit system sanitized lint format clean help sample
+.DELETE_ON_ERROR:
+
+all: $(BUILD)/onesessiond $(BUILD)/onesessionctl ## build both programs (the default)
+
+help: ## list the targets
+	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
+
+$(BUILD)/onesessiond: $(DAEMON_OBJECTS)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
+
+$(BUILD)/onesessionctl: $(CTL_OBJECTS)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
+
+$(BUILD)/objects/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/%: tests/unit/%.c $(TESTED_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(TESTED_OBJECTS) $(PACKAGE_LIBS) -lcmocka
+
+# The assembler includes these; the compiler's dependency files do not know of them.
+$(BUILD)/objects/daemon/session/migrations.o: $(wildcard schema/*.sql)
+$(BUILD)/objects/daemon/http/page.o: $(wildcard handlers/pages/*)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+deps: ## install what building needs
+	@conf/install-packages build
+
+run: ## install what is missing and show the demo site (PORT=8080)
+	@conf/install-packages build run
+	@$(MAKE) --no-print-directory all
+	@PORT=$(PORT) BUILD=$(BUILD) conf/demo/run
+
+unit: $(UNIT_PROGRAMS)
+	@status=0; for program in $(UNIT_PROGRAMS); do $$program || status=1; done; exit $$status
+
+system: all
+	@ONESESSION_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -n $(JOBS) -p no:cacheprovider tests/system $(PYTEST_FLAGS)
+
+check: ## the part of the tests that takes under a minute
+	@conf/install-packages build test
+	@$(MAKE) --no-print-directory unit
+
+test: ## install what is missing and run every test
+	@conf/install-packages build test
+	@$(MAKE) --no-print-directory all unit
+	@$(MAKE) --no-print-directory system
+
+sanitized: ## run every test of a build with the address and undefined behaviour sanitizers
+	@$(MAKE) --no-print-directory test SANITIZE=address,undefined
+
+sample: all ## write the sample configuration anew from the table of options
+	$(BUILD)/onesessiond --sample > conf/onesession.conf
+
+lint: ## warnings as errors under gcc and clang, gcc's analyzer, cppcheck, shellcheck, clang-format
+	@conf/install-packages build test lint
+	@conf/lint
+
+format: ## lay out the sources with clang-format
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean: ## remove what was built
+	rm -rf build

@@ -1,0 +1,331 @@
+#include "api/app.h"
+
+#include "api/key_cookie.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "session/schema.h"
+#include "session/useragent.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Room for what an ordinary request allocates, so that it costs one malloc. */
+#define REQUEST_POOL_SIZE 8192
+
+/* ---- Setup -------------------------------------------------------------------------------------------------- */
+
+void ones_route(struct ones_app *app, const struct ones_route *route)
+{
+	if (app->route_count == ROUTES_MAX) {
+		app->setup_problem = "more than 64 routes";
+		return;
+	}
+	if (route->path == NULL || route->path[0] != '/' || (route->get == NULL && route->post == NULL)) {
+		app->setup_problem = "a route without a path that begins with a slash, or without a handler";
+		return;
+	}
+	for (size_t i = 0; i < app->route_count; i++) {
+		if (strcmp(app->routes[i].path, route->path) == 0) {
+			app->setup_problem = "two routes with the same path";
+			return;
+		}
+	}
+	app->routes[app->route_count++] = *route;
+}
+
+void ones_connect(struct ones_app *app, enum ones_signal signal, const struct ones_receiver *receiver)
+{
+	if (signals_connect(app->signals, signal, receiver) != 0)
+		app->setup_problem = "out of memory for a receiver";
+}
+
+bool ones_disconnect(struct ones_app *app, enum ones_signal signal, const char *name)
+{
+	return signals_disconnect(app->signals, signal, name);
+}
+
+static bool log_event(const struct ones_event *event, void *context)
+{
+	(void)context;
+	log_info(ones_signal_name(event->signal), LOG_INT("user_id", event->user_id),
+		 LOG_STR("username", event->username), LOG_STR("session", event->session_id),
+		 LOG_STR("by", event->by_session_id), LOG_STR("reason", ones_reason_code(event->reason)),
+		 LOG_STR("ip", event->ip));
+	return true;
+}
+
+struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings)
+{
+	const struct ones_receiver log = {.name = "log_event", .phase = ONES_AFTER_COMMIT, .call = log_event};
+	const struct password_cost cost = {.memory = settings->login.memory, .passes = settings->login.passes};
+	struct ones_app *app = talloc_zero(ctx, struct ones_app);
+
+	if (app == NULL)
+		return NULL;
+	app->settings = settings;
+	app->signals = signals_new(app);
+	if (app->signals == NULL || rule_connect_receivers(app->signals) != 0 ||
+	    password_hash("", &cost, app->decoy_hash) != 0) {
+		talloc_free(app);
+		return NULL;
+	}
+	app->rule = (struct rule){
+		.signals = app->signals,
+		.policy = {.max_sessions = settings->session.max_sessions,
+			   .lifetime = settings->session.lifetime,
+			   .idle_timeout = settings->session.idle_timeout,
+			   .touch_interval = settings->session.touch_interval},
+	};
+	for (enum ones_signal signal = 0; signal < ONES_SIGNAL_COUNT; signal++)
+		ones_connect(app, signal, &log);
+	ones_setup(app);
+	return app;
+}
+
+struct db *app_new_database(TALLOC_CTX *ctx, const struct settings *settings, const char *application_name)
+{
+	const struct db_config config = {
+		.conninfo = settings->database.conninfo,
+		.application_name = application_name,
+		.connect_timeout_ms = settings->database.connect_timeout,
+		.statement_timeout_ms = settings->database.statement_timeout,
+		.prepare = settings->database.prepare,
+		.required_schema = schema_version(),
+	};
+
+	return db_new(ctx, &config);
+}
+
+int app_open_database(struct ones_app *app, const char *application_name)
+{
+	app->process_id_part = randombytes_random();
+	app->rule.db = app_new_database(app, app->settings, application_name);
+	return app->rule.db != NULL ? 0 : -1;
+}
+
+/* ---- A request's way ---------------------------------------------------------------------------------------- */
+
+static void reply_problem(struct ones_request *req, const struct http_problem *problem)
+{
+	ones_reply_problem(req, problem->status, problem->code, problem->detail);
+}
+
+static const struct ones_route *find_route(const struct ones_app *app, const char *path)
+{
+	for (size_t i = 0; i < app->route_count; i++) {
+		if (strcmp(app->routes[i].path, path) == 0)
+			return &app->routes[i];
+	}
+	return NULL;
+}
+
+/* What is below the prefix; NULL when the path is not. */
+static const char *below_prefix(const struct ones_request *req)
+{
+	const char *prefix = req->app->settings->server.prefix;
+	size_t length = strlen(prefix);
+
+	if (req->http->is_authorizer)
+		return "/auth";
+	return strncmp(req->http->path, prefix, length) == 0 ? req->http->path + length : NULL;
+}
+
+static ones_handler *handler_of(const struct ones_route *route, enum ones_method method)
+{
+	if (method == ONES_GET)
+		return route->get;
+	return method == ONES_POST ? route->post : NULL;
+}
+
+static void reply_wrong_method(struct ones_request *req, const struct ones_route *route)
+{
+	const char *allow = route->post == NULL ? "GET, HEAD" : route->get == NULL ? "POST" : "GET, HEAD, POST";
+
+	ones_header(req, "Allow", allow);
+	ones_reply_problem(req, 405, "method_not_allowed", "This address does not take that method.");
+}
+
+/* Sets req->route, or answers. */
+static void route_request(struct ones_request *req)
+{
+	const char *path = below_prefix(req);
+	const struct ones_route *route = path != NULL ? find_route(req->app, path) : NULL;
+
+	/* An authorizer's request has the method of the request that it is about. */
+	if (req->http->is_authorizer) {
+		req->http->method = ONES_GET;
+		req->http->is_head = false;
+	}
+	if (route == NULL)
+		ones_reply_problem(req, 404, "not_found", "There is nothing at this address.");
+	else if (handler_of(route, req->http->method) == NULL)
+		reply_wrong_method(req, route);
+	else if (request_is_forged(req->http))
+		ones_reply_problem(req, 403, "cross_site",
+				   "Another site made your browser send this. It was not done.");
+	else
+		req->route = route;
+}
+
+struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi)
+{
+	struct ones_request *req = talloc_pooled_object(NULL, struct ones_request, 16, REQUEST_POOL_SIZE);
+	struct http_problem problem;
+	char id[20];
+
+	if (req == NULL)
+		return NULL;
+	*req = (struct ones_request){.app = app, .began_ms = clock_monotonic_ms()};
+	req->verdict = (struct rule_verdict){.reason = ONES_UNAUTHENTICATED, .by_user_agent = ""};
+	req->http = talloc_zero(req, struct http_request);
+	if (req->http == NULL) {
+		talloc_free(req);
+		return NULL;
+	}
+	(void)talloc_steal(req, fcgi);
+	(void)snprintf(id, sizeof id, "%08x%08x", app->process_id_part, app->request_count++);
+	problem = request_read(req->http, fcgi, id);
+	log_set_request(req->http->id);
+	if (problem.status != 0)
+		reply_problem(req, &problem);
+	else
+		route_request(req);
+	log_set_request(NULL);
+	return req;
+}
+
+bool app_needs_hashing_place(const struct ones_request *req)
+{
+	return req->route != NULL && req->route->hashes && req->http->method == ONES_POST;
+}
+
+void app_refuse_busy(struct ones_request *req)
+{
+	req->route = NULL;
+	ones_reply_problem(req, 503, "busy", "Too many people are signing in at this moment. Please try again.");
+}
+
+static struct rule_client client_of(const struct ones_request *req)
+{
+	return (struct rule_client){.ip = req->http->remote_addr, .user_agent = req->http->user_agent};
+}
+
+/* The hook: who is it, and is this session still the account's live one? Returns false when it has answered. */
+static bool run_hook(struct ones_request *req)
+{
+	const struct rule_client client = client_of(req);
+	enum db_status status = DB_OK;
+
+	if (req->route->no_session)
+		return true;
+	req->has_key = key_cookie_read(req, &req->key);
+	if (req->has_key)
+		status = rule_check(&req->app->rule, req, &req->key, &client, &req->verdict);
+	if (status != DB_OK) {
+		ones_reply_failure(req, status == DB_ERROR ? ONES_FAILED : ONES_UNAVAILABLE);
+		return false;
+	}
+	req->ending = (struct ones_ending){
+		.reason = req->verdict.reason,
+		.ended_at = req->verdict.ended_at,
+		.by_browser = useragent_browser(req->verdict.by_user_agent),
+		.by_os = useragent_os(req->verdict.by_user_agent),
+	};
+	return true;
+}
+
+void app_run(struct ones_request *req)
+{
+	struct http_problem problem = {0};
+
+	if (req->route == NULL)
+		return;
+	log_set_request(req->http->id);
+	if (req->http->method != ONES_GET && !req->route->no_body)
+		problem = request_read_body(req->http, req->app->settings->server.max_body);
+	if (problem.status != 0)
+		reply_problem(req, &problem);
+	else if (run_hook(req))
+		handler_of(req->route, req->http->method)(req);
+	log_set_request(NULL);
+}
+
+int app_close(struct ones_request *req)
+{
+	struct http_request *http = req->http;
+	bool depends_on_cookie = req->route != NULL && !req->route->no_session;
+	int status;
+
+	log_set_request(http->id);
+	if (depends_on_cookie) {
+		ones_header(req, "Cache-Control", "no-store");
+		ones_header(req, "Vary", "Cookie");
+	}
+	if (response_send(&req->response, req, http->fcgi, http->is_head) != 0)
+		log_debug("answer_not_taken", LOG_STR("path", http->path));
+	status = req->response.status;
+	log_debug("request", LOG_STR("method", http->method_name), LOG_STR("path", http->path),
+		  LOG_INT("status", status), LOG_INT("ms", clock_monotonic_ms() - req->began_ms),
+		  LOG_STR("ip", http->remote_addr));
+	if (depends_on_cookie && !req->route->passive && req->verdict.live && req->verdict.touch_due)
+		rule_touch(&req->app->rule, &req->key);
+	log_set_request(NULL);
+	return status;
+}
+
+/* ---- Reading the request ------------------------------------------------------------------------------------ */
+
+const struct ones_session *ones_session(const struct ones_request *req)
+{
+	return req->verdict.live ? &req->verdict.session : NULL;
+}
+
+const struct ones_ending *ones_ending(const struct ones_request *req)
+{
+	return &req->ending;
+}
+
+enum ones_method ones_method(const struct ones_request *req)
+{
+	return req->http->method;
+}
+
+bool ones_is_authorizer(const struct ones_request *req)
+{
+	return req->http->is_authorizer;
+}
+
+bool ones_is_program(const struct ones_request *req)
+{
+	return req->http->is_program;
+}
+
+const char *ones_query(const struct ones_request *req, const char *name)
+{
+	return req->http->query != NULL ? urlencoded_get(req->http->query, name) : NULL;
+}
+
+const char *ones_field(const struct ones_request *req, const char *name)
+{
+	if (req->http->json != NULL)
+		return json_string_value(json_object_get(req->http->json, name));
+	return req->http->form != NULL ? urlencoded_get(req->http->form, name) : NULL;
+}
+
+const json_t *ones_json(const struct ones_request *req)
+{
+	return req->http->json;
+}
+
+const char *ones_param(const struct ones_request *req, const char *name)
+{
+	return fcgi_param(req->http->fcgi, name);
+}
+
+bool ones_database_ready(struct ones_request *req)
+{
+	static const struct db_statement ready = {"ready", "SELECT 1"};
+
+	return db_query(req->app->rule.db, NULL, &ready, NULL, 0, NULL) == DB_OK;
+}

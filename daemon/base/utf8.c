@@ -1,0 +1,67 @@
+#include "base/utf8.h"
+
+#include <stdint.h>
+#include <string.h>
+
+size_t utf8_sequence(const char *text)
+{
+	const unsigned char *byte = (const unsigned char *)text;
+	uint32_t point, least;
+	size_t size;
+
+	if (byte[0] == '\0')
+		return 0;
+	if (byte[0] < 0x80)
+		return 1;
+	if ((byte[0] & 0xe0) == 0xc0) {
+		size = 2;
+		least = 0x80;
+		point = byte[0] & 0x1fU;
+	} else if ((byte[0] & 0xf0) == 0xe0) {
+		size = 3;
+		least = 0x800;
+		point = byte[0] & 0x0fU;
+	} else if ((byte[0] & 0xf8) == 0xf0) {
+		size = 4;
+		least = 0x10000;
+		point = byte[0] & 0x07U;
+	} else {
+		return 0;
+	}
+	for (size_t i = 1; i < size; i++) {
+		if ((byte[i] & 0xc0) != 0x80)
+			return 0;
+		point = point << 6 | (byte[i] & 0x3fU);
+	}
+	return point < least || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff) ? 0 : size;
+}
+
+bool utf8_is_valid(const char *text)
+{
+	size_t size;
+
+	while ((size = utf8_sequence(text)) > 0)
+		text += size;
+	return *text == '\0';
+}
+
+void utf8_clean(const char *text, char *out, size_t size)
+{
+	size_t used = 0;
+
+	while (*text != '\0' && used + 1 < size) {
+		size_t sequence = utf8_sequence(text);
+
+		if (sequence > 1 && used + sequence + 1 > size)
+			break;
+		if (sequence == 0 || (unsigned char)*text < 0x20 || *text == 0x7f) {
+			out[used++] = '?';
+			text++;
+		} else {
+			memcpy(out + used, text, sequence);
+			used += sequence;
+			text += sequence;
+		}
+	}
+	out[used] = '\0';
+}

@@ -1,0 +1,16 @@
+/* UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing past U+10FFFF. */
+#ifndef BASE_UTF8_H
+#define BASE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The size of the valid sequence that `text` begins with, 0 when there is none or the string has ended. */
+size_t utf8_sequence(const char *text);
+
+bool utf8_is_valid(const char *text);
+
+/* Copy `text` to out[size], at most size - 1 bytes, with '?' for control characters and for what is not UTF-8. */
+void utf8_clean(const char *text, char *out, size_t size);
+
+#endif

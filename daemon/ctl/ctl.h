@@ -1,0 +1,50 @@
+/* onesessionctl: what its commands share. */
+#ifndef CTL_CTL_H
+#define CTL_CTL_H
+
+#include "base/settings.h"
+#include "session/db.h"
+#include "session/rule.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <talloc.h>
+
+struct ctl {
+	TALLOC_CTX *ctx;
+	struct settings settings;
+	struct db *db; /* connected */
+	struct rule rule;
+	bool json;
+	bool is_admin;       /* --admin */
+	int64_t limit;       /* --limit, -1 when it was not given */
+	const char *role;    /* --grant, or NULL */
+	const char *user;    /* --user, or NULL */
+	const char *operand; /* NAME or ID, or NULL; for `session end` without --user, NULL is --all */
+};
+
+/* Commands: each returns the exit code and has told what went wrong. */
+int command_migrate(struct ctl *ctl);
+int command_purge(struct ctl *ctl);
+int command_user_add(struct ctl *ctl);
+int command_user_list(struct ctl *ctl);
+int command_user_show(struct ctl *ctl);
+int command_user_passwd(struct ctl *ctl);
+int command_user_enable(struct ctl *ctl);
+int command_user_disable(struct ctl *ctl);
+int command_user_delete(struct ctl *ctl);
+int command_session_list(struct ctl *ctl);
+int command_session_end(struct ctl *ctl);
+
+/* The account of that name. NULL when there is none, or the database failed: that has been told then. */
+struct user *ctl_find_user(struct ctl *ctl, const char *name);
+
+/* Say "onesessionctl: ..." in one line on standard error, whatever is in the names. Returns EXIT_FAILURE. */
+__attribute__((format(printf, 1, 2))) int fail(const char *format, ...);
+
+/* Likewise, for what the database answered. */
+int fail_database(const struct ctl *ctl, enum db_status status);
+
+#endif

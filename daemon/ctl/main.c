@@ -1,0 +1,310 @@
+/* onesessionctl: accounts, sessions and the schema, for operators. */
+#include "base/config.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "base/version.h"
+#include "ctl/ctl.h"
+#include "ctl/text.h"
+#include "session/schema.h"
+
+#include <getopt.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+/* An operator can wait longer than a request, and has Ctrl-C. */
+#define STATEMENT_TIMEOUT_MS INT64_C(60000)
+/* A migration may have to wait for a lock, and to build an index of a large table. */
+#define MIGRATE_TIMEOUT_MS INT64_C(86400000)
+
+#define WORDS_MAX 3
+
+enum option_bit { TAKES_GRANT = 1, TAKES_ADMIN = 2, TAKES_LIMIT = 4, TAKES_USER = 8, TAKES_ALL = 16 };
+
+struct command {
+	const char *words[2]; /* the second is NULL when there is only one */
+	const char *operand;  /* what it needs: "NAME", or NULL */
+	unsigned options;     /* that it takes, of enum option_bit */
+	bool needs_one;       /* exactly one of the operand and the options */
+	int (*run)(struct ctl *ctl);
+	const char *synopsis;
+	const char *help;
+};
+
+static const struct command commands[] = {
+	{{"migrate", NULL}, NULL, TAKES_GRANT, false, command_migrate, "migrate [--grant ROLE]",
+	 "bring the database's schema up to date; give ROLE the daemon's rights"},
+	{{"user", "add"}, "NAME", TAKES_ADMIN | TAKES_LIMIT, false, command_user_add, "user add NAME [--admin] [--limit N]",
+	 "add an account; its password is asked for, or a line of standard input"},
+	{{"user", "list"}, NULL, 0, false, command_user_list, "user list", "list the accounts"},
+	{{"user", "show"}, "NAME", 0, false, command_user_show, "user show NAME", "show an account"},
+	{{"user", "passwd"}, "NAME", 0, false, command_user_passwd, "user passwd NAME",
+	 "set another password; ends the account's sessions"},
+	{{"user", "enable"}, "NAME", 0, false, command_user_enable, "user enable NAME", "let the account sign in again"},
+	{{"user", "disable"}, "NAME", 0, false, command_user_disable, "user disable NAME",
+	 "keep the account from signing in; ends its sessions"},
+	{{"user", "delete"}, "NAME", 0, false, command_user_delete, "user delete NAME",
+	 "delete the account and its sessions, without asking"},
+	{{"session", "list"}, NULL, TAKES_USER, false, command_session_list, "session list [--user NAME]",
+	 "list the live sessions, the newest login first"},
+	{{"session", "end"}, "ID", TAKES_USER | TAKES_ALL, true, command_session_end,
+	 "session end ID | --user NAME | --all", "end a session, an account's sessions, or all of them"},
+	{{"purge", NULL}, NULL, 0, false, command_purge, "purge", "remove what has expired or is past session.history"},
+};
+
+static const size_t command_count = sizeof commands / sizeof commands[0];
+
+/* The command line, taken apart. */
+struct arguments {
+	struct config_source source;
+	const char **overrides; /* source.overrides, while it grows */
+	const char *words[WORDS_MAX];
+	size_t word_count;
+	unsigned given; /* of enum option_bit */
+	bool help;
+	bool version;
+};
+
+static int usage_error(const char *what, const char *which)
+{
+	(void)fail("%s%s%s (see onesessionctl --help)", what, which != NULL ? ": " : "", which != NULL ? which : "");
+	return EX_USAGE;
+}
+
+static void print_help(void)
+{
+	(void)printf("Usage: onesessionctl [OPTION]... COMMAND\n\n");
+	for (size_t i = 0; i < command_count; i++)
+		(void)printf("  %-38s  %s\n", commands[i].synopsis, commands[i].help);
+	(void)printf("\n"
+	             "  -c, --config FILE        the configuration (default: " CONFIG_DEFAULT_PATH ")\n"
+	             "  -o SECTION.KEY=VALUE     override a key of it\n"
+	             "      --json               answer in JSON\n"
+	             "  -V, --version            print the version\n"
+	             "  -h, --help               print this\n\n"
+	             "Exit status: 0; 1 failure; 64 wrong usage; 78 wrong configuration.\n");
+}
+
+/* Options without a letter. */
+enum { OPTION_JSON = 256, OPTION_GRANT, OPTION_ADMIN, OPTION_LIMIT, OPTION_USER, OPTION_ALL };
+
+/* What getopt_long(3) stumbled over, as it was written. */
+static int option_error(const char *what, char *const argv[])
+{
+	const char letter[] = {'-', (char)optopt, '\0'};
+
+	return usage_error(what, optopt > 0 && optopt < OPTION_JSON ? letter : argv[optind - 1]);
+}
+
+static int take_option(struct ctl *ctl, struct arguments *arguments, int option, char *const argv[])
+{
+	switch (option) {
+	case 'c':
+		arguments->source.path = optarg;
+		return EXIT_SUCCESS;
+	case 'o':
+		arguments->overrides[arguments->source.override_count++] = optarg;
+		return EXIT_SUCCESS;
+	case 'h':
+		arguments->help = true;
+		return EXIT_SUCCESS;
+	case 'V':
+		arguments->version = true;
+		return EXIT_SUCCESS;
+	case OPTION_JSON:
+		ctl->json = true;
+		return EXIT_SUCCESS;
+	case OPTION_GRANT:
+		arguments->given |= TAKES_GRANT;
+		ctl->role = optarg;
+		return EXIT_SUCCESS;
+	case OPTION_ADMIN:
+		arguments->given |= TAKES_ADMIN;
+		ctl->is_admin = true;
+		return EXIT_SUCCESS;
+	case OPTION_LIMIT:
+		arguments->given |= TAKES_LIMIT;
+		if (units_parse_number(optarg, &ctl->limit) == 0 && ctl->limit <= INT32_MAX)
+			return EXIT_SUCCESS;
+		return usage_error("--limit takes a number, 0 for no limit, but not", optarg);
+	case OPTION_USER:
+		arguments->given |= TAKES_USER;
+		ctl->user = optarg;
+		return EXIT_SUCCESS;
+	case OPTION_ALL:
+		arguments->given |= TAKES_ALL;
+		return EXIT_SUCCESS;
+	case ':':
+		return option_error("an argument is missing after", argv);
+	default:
+		return option_error("unknown option", argv);
+	}
+}
+
+static int take_word(struct arguments *arguments, const char *word)
+{
+	if (arguments->word_count == WORDS_MAX)
+		return usage_error("one argument too many", word);
+	arguments->words[arguments->word_count++] = word;
+	return EXIT_SUCCESS;
+}
+
+static int parse_arguments(struct ctl *ctl, int argc, char *argv[], struct arguments *arguments)
+{
+	static const struct option names[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{"json", no_argument, NULL, OPTION_JSON},
+		{"grant", required_argument, NULL, OPTION_GRANT},
+		{"admin", no_argument, NULL, OPTION_ADMIN},
+		{"limit", required_argument, NULL, OPTION_LIMIT},
+		{"user", required_argument, NULL, OPTION_USER},
+		{"all", no_argument, NULL, OPTION_ALL},
+		{NULL, 0, NULL, 0},
+	};
+	int result = EXIT_SUCCESS;
+	int option;
+
+	arguments->overrides = talloc_array(ctl->ctx, const char *, (unsigned)argc);
+	if (arguments->overrides == NULL)
+		return fail("out of memory");
+	arguments->source.overrides = arguments->overrides;
+	opterr = 0;
+	/* "-": words come in their order as option 1, so that options may stand behind them in any environment. */
+	while (result == EXIT_SUCCESS && (option = getopt_long(argc, argv, "-:c:o:hV", names, NULL)) != -1)
+		result = option == 1 ? take_word(arguments, optarg) : take_option(ctl, arguments, option, argv);
+	for (; result == EXIT_SUCCESS && optind < argc; optind++)
+		result = take_word(arguments, argv[optind]);
+	return result;
+}
+
+static const struct command *find_command(const struct arguments *arguments, size_t *used)
+{
+	for (size_t i = 0; i < command_count; i++) {
+		const char *const *words = commands[i].words;
+
+		*used = words[1] != NULL ? 2 : 1;
+		if (arguments->word_count >= *used && strcmp(words[0], arguments->words[0]) == 0 &&
+		    (words[1] == NULL || strcmp(words[1], arguments->words[1]) == 0))
+			return &commands[i];
+	}
+	return NULL;
+}
+
+/* The command that the words name, with its operand taken. NULL: *result is the exit code. */
+static const struct command *choose_command(struct ctl *ctl, const struct arguments *arguments, int *result)
+{
+	const struct command *command;
+	size_t used, operands;
+
+	*result = EX_USAGE;
+	if (arguments->word_count == 0) {
+		(void)usage_error("no command was given", NULL);
+		return NULL;
+	}
+	command = find_command(arguments, &used);
+	if (command == NULL) {
+		(void)usage_error("unknown command", talloc_asprintf(ctl->ctx, "%s%s%s", arguments->words[0],
+		                                                     arguments->word_count > 1 ? " " : "",
+		                                                     arguments->word_count > 1 ? arguments->words[1] : ""));
+		return NULL;
+	}
+	operands = arguments->word_count - used;
+	ctl->operand = operands > 0 ? arguments->words[used] : NULL;
+	if ((arguments->given & ~command->options) != 0 || operands > (command->operand != NULL ? 1 : 0) ||
+	    (command->needs_one && operands + (size_t)__builtin_popcount(arguments->given) != 1) ||
+	    (!command->needs_one && command->operand != NULL && operands == 0)) {
+		(void)usage_error("usage: onesessionctl", command->synopsis);
+		return NULL;
+	}
+	*result = EXIT_SUCCESS;
+	return command;
+}
+
+static int64_t longer(int64_t one, int64_t other)
+{
+	return one > other ? one : other;
+}
+
+static int set_up(struct ctl *ctl, const struct command *command)
+{
+	bool migrates = command->run == command_migrate;
+	const struct db_config config = {
+		.conninfo = ctl->settings.database.conninfo,
+		.application_name = "onesessionctl",
+		.connect_timeout_ms = ctl->settings.database.connect_timeout,
+		.statement_timeout_ms = longer(ctl->settings.database.statement_timeout,
+	                                       migrates ? MIGRATE_TIMEOUT_MS : STATEMENT_TIMEOUT_MS),
+		.prepare = ctl->settings.database.prepare,
+		.required_schema = migrates ? 0 : schema_version(),
+	};
+	struct signals *signals = signals_new(ctl->ctx);
+
+	ctl->db = db_new(ctl->ctx, &config);
+	if (ctl->db == NULL || signals == NULL || rule_connect_receivers(signals) != 0)
+		return fail("out of memory");
+	ctl->rule = (struct rule){
+		.db = ctl->db,
+		.signals = signals,
+		.policy = {
+			.max_sessions = ctl->settings.session.max_sessions,
+			.lifetime = ctl->settings.session.lifetime,
+			.idle_timeout = ctl->settings.session.idle_timeout,
+			.touch_interval = ctl->settings.session.touch_interval,
+		},
+	};
+	if (db_connect(ctl->db) != DB_OK)
+		return fail_database(ctl, DB_UNAVAILABLE);
+	return EXIT_SUCCESS;
+}
+
+static int run(struct ctl *ctl, int argc, char *argv[])
+{
+	struct arguments arguments = {0};
+	const struct command *command;
+	int result = parse_arguments(ctl, argc, argv, &arguments);
+
+	if (result != EXIT_SUCCESS)
+		return result;
+	if (arguments.help) {
+		print_help();
+		return EXIT_SUCCESS;
+	}
+	if (arguments.version) {
+		(void)printf("onesessionctl %s\n", ONESESSION_VERSION);
+		return EXIT_SUCCESS;
+	}
+	command = choose_command(ctl, &arguments, &result);
+	if (command == NULL)
+		return result;
+	if (config_load(ctl->ctx, &arguments.source, &ctl->settings, stderr) != 0)
+		return EX_CONFIG;
+	result = set_up(ctl, command);
+	return result == EXIT_SUCCESS ? command->run(ctl) : result;
+}
+
+int main(int argc, char *argv[])
+{
+	struct ctl ctl = {.ctx = talloc_new(NULL), .limit = -1};
+	int result;
+
+	text_init();
+	if (ctl.ctx == NULL)
+		return fail("out of memory");
+	if (sodium_init() < 0) {
+		talloc_free(ctl.ctx);
+		return fail("the system gives no random numbers");
+	}
+	/* The lower rooms log what goes wrong; here it is told to who asked, once. */
+	if (log_open("onesessionctl", "/dev/null", LOG_LEVEL_ERROR, LOG_FORMAT_TEXT) != 0)
+		(void)fail("cannot open /dev/null: what follows may be told twice");
+	result = run(&ctl, argc, argv);
+	log_close();
+	talloc_free(ctl.ctx);
+	if ((fflush(stdout) != 0 || ferror(stdout)) && result == EXIT_SUCCESS)
+		return fail("cannot write to standard output");
+	return result;
+}

@@ -1,0 +1,83 @@
+#include "ctl/output.h"
+
+#include "ctl/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PROGRAM "onesessionctl"
+
+__attribute__((format(printf, 3, 0))) static void print_clean(FILE *out, const char *prefix, const char *format,
+                                                               va_list arguments)
+{
+	TALLOC_CTX *scratch = talloc_new(NULL);
+	char *text = talloc_vasprintf(scratch, format, arguments);
+	char *clean = text != NULL ? text_clean(scratch, text) : NULL;
+
+	(void)fprintf(out, "%s%s\n", prefix, clean != NULL ? clean : "out of memory");
+	talloc_free(scratch);
+}
+
+int fail(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	print_clean(stderr, PROGRAM ": ", format, arguments);
+	va_end(arguments);
+	return EXIT_FAILURE;
+}
+
+int output_line(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	print_clean(stdout, "", format, arguments);
+	va_end(arguments);
+	return EXIT_SUCCESS;
+}
+
+int fail_database(const struct ctl *ctl, enum db_status status)
+{
+	const char *problem = db_problem(ctl->db);
+
+	switch (status) {
+	case DB_UNKNOWN:
+		return fail("the connection to the database was lost at the last moment: look whether it was done");
+	case DB_CONFLICT:
+		return fail("others kept changing the same account: try again");
+	default:
+		return fail("database: %s", problem[0] != '\0' ? problem : "it failed for a reason it did not tell");
+	}
+}
+
+int output_json(json_t *value)
+{
+	int result = EXIT_SUCCESS;
+
+	/* ASCII only: what is in a name then cannot reach a terminal raw. */
+	if (value == NULL || json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_ENCODE_ANY) != 0)
+		result = fail("cannot write JSON: out of memory, or standard output is closed");
+	else
+		(void)putchar('\n');
+	json_decref(value);
+	return result;
+}
+
+json_t *output_time(int64_t us)
+{
+	char *text = text_time_utc(NULL, us);
+	json_t *value = text != NULL ? json_string(text) : json_null();
+
+	talloc_free(text);
+	return value;
+}
+
+const char *output_count(TALLOC_CTX *ctx, int64_t number, const char *noun)
+{
+	const char *text = talloc_asprintf(ctx, "%lld %s%s", (long long)number, noun, number == 1 ? "" : "s");
+
+	return text != NULL ? text : "?";
+}

@@ -1,0 +1,19 @@
+/* What commands say on standard output: JSON for programs, sentences for people. */
+#ifndef CTL_OUTPUT_H
+#define CTL_OUTPUT_H
+
+#include "ctl/ctl.h"
+
+/* Print the value and drop the reference. NULL is "out of memory". Returns the exit code. */
+int output_json(json_t *value);
+
+/* RFC 3339 in UTC, JSON null for 0 and infinity: a new reference, NULL when out of memory. */
+json_t *output_time(int64_t us);
+
+/* A sentence, cleaned for a terminal. Returns the exit code. */
+__attribute__((format(printf, 1, 2))) int output_line(const char *format, ...);
+
+/* "1 session", "2 sessions": the number and the noun, on `ctx`; "?" when out of memory. */
+const char *output_count(TALLOC_CTX *ctx, int64_t number, const char *noun);
+
+#endif

@@ -1,0 +1,163 @@
+#include "ctl/prompt.h"
+
+#include "ctl/ctl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <termios.h>
+#include <unistd.h>
+
+enum line { LINE_READ, LINE_TOO_LONG, LINE_NONE, LINE_INTERRUPTED, LINE_FAILED };
+
+/* One line without its newline. `signals` (-1: none) interrupts as soon as it is readable. */
+static enum line read_line(int fd, int signals, char password[PASSWORD_MAX + 1], size_t *length)
+{
+	*length = 0;
+	for (;;) {
+		struct pollfd watched[] = {{.fd = fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+		ssize_t got;
+		char byte;
+
+		if (poll(watched, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return LINE_FAILED;
+		}
+		if (watched[1].revents != 0)
+			return LINE_INTERRUPTED;
+		got = read(fd, &byte, 1);
+		if (got < 0 && errno != EINTR)
+			return LINE_FAILED;
+		if (got < 0)
+			continue;
+		if (got == 0 || byte == '\n') {
+			password[*length] = '\0';
+			return got == 0 && *length == 0 ? LINE_NONE : LINE_READ;
+		}
+		if (*length == PASSWORD_MAX)
+			return LINE_TOO_LONG;
+		password[(*length)++] = byte;
+	}
+}
+
+static void say(int fd, const char *text)
+{
+	/* A terminal that takes no prompt gives no password either: reading it then tells. */
+	if (write(fd, text, strlen(text)) < 0)
+		return;
+}
+
+/*
+ * Ask once, with the echo off. Signals wait meanwhile: the terminal is as it was before one of them ends or stops the
+ * program; when it goes on, the question is asked again.
+ */
+static enum line ask(int tty, const char *question, char password[PASSWORD_MAX + 1], size_t *length)
+{
+	static const int deferred[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGTSTP, SIGPIPE, SIGALRM};
+	enum line line = LINE_FAILED;
+	struct termios shown, hidden;
+	sigset_t set, former;
+	int signals;
+
+	*length = 0;
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < sizeof deferred / sizeof deferred[0]; i++)
+		(void)sigaddset(&set, deferred[i]);
+	do {
+		if (sigprocmask(SIG_BLOCK, &set, &former) != 0)
+			return LINE_FAILED;
+		signals = signalfd(-1, &set, SFD_CLOEXEC);
+		if (signals >= 0 && tcgetattr(tty, &shown) == 0) {
+			hidden = shown;
+			hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
+			line = LINE_FAILED;
+			if (tcsetattr(tty, TCSAFLUSH, &hidden) == 0) {
+				say(tty, question);
+				line = read_line(tty, signals, password, length);
+				(void)tcsetattr(tty, TCSAFLUSH, &shown);
+				say(tty, "\n");
+			}
+		}
+		if (signals >= 0)
+			(void)close(signals);
+		(void)sigprocmask(SIG_SETMASK, &former, NULL);
+	} while (line == LINE_INTERRUPTED);
+	return line;
+}
+
+/* Judge what was read. Returns 0, or -1 when it has been told why it will not do. */
+static int check(enum line line, const char *password, size_t length)
+{
+	switch (line) {
+	case LINE_READ:
+		break;
+	case LINE_TOO_LONG:
+		(void)fail("the password is longer than %d bytes", PASSWORD_MAX);
+		return -1;
+	case LINE_NONE:
+		(void)fail("no password was given");
+		return -1;
+	default:
+		(void)fail("cannot read the password: %s", strerror(errno));
+		return -1;
+	}
+	if (length == 0)
+		(void)fail("the password is empty");
+	else if (memchr(password, '\0', length) != NULL)
+		(void)fail("the password has a NUL byte in it");
+	else if (length < PASSWORD_MIN)
+		(void)fail("the password is shorter than %d bytes", PASSWORD_MIN);
+	else
+		return 0;
+	return -1;
+}
+
+static int ask_twice(int tty, const char *username, char password[PASSWORD_MAX + 1])
+{
+	char question[USERNAME_MAX * 4 + 16], again[PASSWORD_MAX + 1];
+	enum line line;
+	size_t length;
+	int result;
+
+	(void)snprintf(question, sizeof question, "Password for %s: ", username);
+	line = ask(tty, question, password, &length);
+	if (check(line, password, length) != 0)
+		return -1;
+	line = ask(tty, "The same once more: ", again, &length);
+	result = check(line, again, length);
+	if (result == 0 && strcmp(password, again) != 0) {
+		(void)fail("the two passwords differ");
+		result = -1;
+	}
+	sodium_memzero(again, sizeof again);
+	return result;
+}
+
+int prompt_new_password(const char *username, char password[PASSWORD_MAX + 1])
+{
+	enum line line;
+	size_t length;
+	int result, tty;
+
+	if (!isatty(STDIN_FILENO)) {
+		line = read_line(STDIN_FILENO, -1, password, &length);
+		return check(line, password, length);
+	}
+	tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	/* Without a controlling terminal, as in some containers, the one on standard input will do. */
+	if (tty < 0)
+		tty = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+	if (tty < 0) {
+		(void)fail("cannot open the terminal: %s", strerror(errno));
+		return -1;
+	}
+	result = ask_twice(tty, username, password);
+	(void)close(tty);
+	return result;
+}

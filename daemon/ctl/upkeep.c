@@ -1,0 +1,67 @@
+/* onesessionctl migrate and purge */
+#include "ctl/output.h"
+#include "session/schema.h"
+#include "session/sessions.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void tell_applied(const struct schema_migration *migration)
+{
+	(void)output_line("Applied %s.", migration->name);
+}
+
+int command_migrate(struct ctl *ctl)
+{
+	enum db_status status = schema_migrate(ctl->db, ctl->json ? NULL : tell_applied);
+
+	if (status != DB_OK)
+		return fail_database(ctl, status);
+	if (ctl->role != NULL) {
+		status = schema_grant(ctl->db, ctl->role);
+		if (status != DB_OK)
+			return fail("cannot give the role %s its rights: %s", ctl->role, db_problem(ctl->db));
+	}
+	if (ctl->json)
+		return output_json(json_pack("{s:i}", "version", schema_version()));
+	(void)output_line("The schema is at version %d.", schema_version());
+	if (ctl->role != NULL)
+		(void)output_line("The role %s may read and write its rows.", ctl->role);
+	return EXIT_SUCCESS;
+}
+
+static bool show_progress(const struct purge_counts *counts, void *context)
+{
+	(void)context;
+	(void)fprintf(stderr, "\rexpired sessions %lld, ended sessions %lld, events %lld", (long long)counts->sessions,
+	              (long long)counts->ended_sessions, (long long)counts->events);
+	return true;
+}
+
+int command_purge(struct ctl *ctl)
+{
+	const struct purge_policy policy = {
+		.idle_timeout_ms = ctl->settings.session.idle_timeout,
+		.history_ms = ctl->settings.session.history,
+	};
+	bool is_watched = !ctl->json && isatty(STDERR_FILENO);
+	struct purge_counts counts;
+	bool busy;
+	enum db_status status = sessions_purge(ctl->db, &policy, &counts, &busy, is_watched ? show_progress : NULL, NULL);
+
+	if (is_watched)
+		(void)fputc('\n', stderr);
+	if (status != DB_OK)
+		return fail_database(ctl, status);
+	if (ctl->json)
+		return output_json(json_pack("{s:I, s:I, s:I, s:b}", "sessions", (json_int_t)counts.sessions, "ended_sessions",
+		                             (json_int_t)counts.ended_sessions, "events", (json_int_t)counts.events, "busy",
+		                             busy));
+	if (busy)
+		(void)output_line("Another process is purging: the rest is left to it.");
+	return output_line("Purged %s, %s from the history and %s.",
+	                   output_count(ctl->ctx, counts.sessions, "expired session"),
+	                   output_count(ctl->ctx, counts.ended_sessions, "session"),
+	                   output_count(ctl->ctx, counts.events, "event"));
+}

@@ -1,0 +1,16 @@
+/* What the headers of a request say about who is asking. */
+#ifndef HTTP_ACCEPT_H
+#define HTTP_ACCEPT_H
+
+#include <stdbool.h>
+
+/* True when an Accept header (RFC 9110, 12.5.1; may be NULL) prefers application/json to text/html. */
+bool accept_prefers_json(const char *accept);
+
+/*
+ * True when another site made the browser send this: by Sec-Fetch-Site (W3C Fetch Metadata), else by comparing Origin
+ * (RFC 6454, 7) with Host. Any may be NULL; a request with neither comes from no browser of today.
+ */
+bool is_cross_site(const char *sec_fetch_site, const char *origin, const char *host);
+
+#endif

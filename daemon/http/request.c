@@ -1,0 +1,195 @@
+#include "http/request.h"
+
+#include "base/units.h"
+#include "base/utf8.h"
+#include "http/accept.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+static const struct http_problem no_problem = {0};
+
+static struct http_problem bad_request(const char *detail)
+{
+	return (struct http_problem){400, "bad_request", detail};
+}
+
+static const struct http_problem out_of_memory = {500, "internal", "Out of memory."};
+
+static enum ones_method method_of(const char *name, bool *is_head)
+{
+	static const char *const names[ONES_METHOD_COUNT] = {
+		[ONES_GET] = "GET",     [ONES_POST] = "POST",     [ONES_PUT] = "PUT",
+		[ONES_PATCH] = "PATCH", [ONES_DELETE] = "DELETE", [ONES_OPTIONS] = "OPTIONS",
+	};
+
+	*is_head = strcmp(name, "HEAD") == 0;
+	if (*is_head)
+		return ONES_GET;
+	for (enum ones_method method = 0; method < ONES_METHOD_COUNT; method++) {
+		if (strcmp(name, names[method]) == 0)
+			return method;
+	}
+	return ONES_METHOD_COUNT;
+}
+
+static const char *param_or_empty(const struct fcgi *fcgi, const char *name)
+{
+	const char *value = fcgi_param(fcgi, name);
+
+	return value != NULL ? value : "";
+}
+
+static bool is_address(const char *text)
+{
+	struct in6_addr address;
+
+	return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
+}
+
+static bool is_request_id(const char *text)
+{
+	size_t length = 0;
+
+	for (; isalnum((unsigned char)text[length]) || (text[length] != '\0' && strchr("-_.", text[length])); length++)
+		;
+	return length > 0 && length <= REQUEST_ID_MAX && text[length] == '\0';
+}
+
+/* "application/json; charset=utf-8" is application/json. */
+static bool is_type(const char *content_type, const char *wanted)
+{
+	size_t length = strcspn(content_type, " \t;");
+
+	return length == strlen(wanted) && strncasecmp(content_type, wanted, length) == 0;
+}
+
+static enum body_kind body_kind_of(const char *content_type)
+{
+	if (is_type(content_type, "application/json"))
+		return BODY_JSON;
+	if (*content_type == '\0' || is_type(content_type, "application/x-www-form-urlencoded"))
+		return BODY_FORM;
+	return BODY_OTHER;
+}
+
+struct http_problem request_read(struct http_request *request, struct fcgi *fcgi, const char *id)
+{
+	const char *length = param_or_empty(fcgi, "CONTENT_LENGTH");
+	const char *https = param_or_empty(fcgi, "HTTPS");
+	const char *web_server_id = param_or_empty(fcgi, "REQUEST_ID");
+	const char *query = param_or_empty(fcgi, "QUERY_STRING");
+
+	request->fcgi = fcgi;
+	request->is_authorizer = fcgi_role(fcgi) == FCGI_ROLE_AUTHORIZER;
+	utf8_clean(is_request_id(web_server_id) ? web_server_id : id, request->id, sizeof request->id);
+	request->method_name = param_or_empty(fcgi, "REQUEST_METHOD");
+	request->method = method_of(request->method_name, &request->is_head);
+	request->is_secure = strcasecmp(https, "on") == 0 || strcmp(https, "1") == 0 ||
+			     strcasecmp(param_or_empty(fcgi, "REQUEST_SCHEME"), "https") == 0;
+	request->remote_addr = param_or_empty(fcgi, "REMOTE_ADDR");
+	if (!is_address(request->remote_addr))
+		request->remote_addr = "";
+	utf8_clean(param_or_empty(fcgi, "HTTP_USER_AGENT"), request->user_agent, sizeof request->user_agent);
+	if (*length != '\0' && units_parse_number(length, &request->content_length) != 0)
+		request->content_length = -1;
+	if (request->content_length != 0)
+		request->body_kind = body_kind_of(param_or_empty(fcgi, "CONTENT_TYPE"));
+	request->is_program = request->body_kind == BODY_JSON || accept_prefers_json(fcgi_param(fcgi, "HTTP_ACCEPT"));
+	request->path = talloc_asprintf(request, "%s%s", param_or_empty(fcgi, "SCRIPT_NAME"),
+					param_or_empty(fcgi, "PATH_INFO"));
+	if (request->path == NULL)
+		return out_of_memory;
+	if (*request->method_name == '\0')
+		return bad_request("The web server did not say what the method is (REQUEST_METHOD).");
+	if (strlen(request->path) > REQUEST_PATH_MAX)
+		return bad_request("The path is too long.");
+	if (*query != '\0') {
+		request->query = talloc(request, struct urlencoded);
+		if (request->query == NULL)
+			return out_of_memory;
+		/* Any page may be linked to with a query of somebody else's making: what cannot be read is not there.
+		 */
+		if (urlencoded_parse(request->query, query, strlen(query), request->query) != NULL)
+			TALLOC_FREE(request->query);
+	}
+	return no_problem;
+}
+
+static int json_destroy(json_t **json)
+{
+	json_decref(*json);
+	return 0;
+}
+
+static struct http_problem parse_json(struct http_request *request, const char *body, size_t size)
+{
+	json_t **holder = talloc_zero(request, json_t *);
+	json_error_t error;
+
+	if (holder == NULL)
+		return out_of_memory;
+	talloc_set_destructor(holder, json_destroy);
+	*holder = json_loadb(body, size, JSON_REJECT_DUPLICATES, &error);
+	if (*holder == NULL) {
+		const char *detail =
+			talloc_asprintf(request, "The body is not JSON: line %d, column %d.", error.line, error.column);
+
+		return detail != NULL ? bad_request(detail) : out_of_memory;
+	}
+	if (!json_is_object(*holder))
+		return bad_request("The body's JSON is not an object.");
+	request->json = *holder;
+	return no_problem;
+}
+
+static struct http_problem parse_form(struct http_request *request, const char *body, size_t size)
+{
+	const char *defect;
+	const char *detail;
+
+	request->form = talloc(request, struct urlencoded);
+	if (request->form == NULL)
+		return out_of_memory;
+	defect = urlencoded_parse(request->form, body, size, request->form);
+	if (defect == NULL)
+		return no_problem;
+	detail = talloc_asprintf(request, "The form cannot be read: %s.", defect);
+	return detail != NULL ? bad_request(detail) : out_of_memory;
+}
+
+struct http_problem request_read_body(struct http_request *request, int64_t max_body)
+{
+	size_t size;
+	char *body;
+
+	if (request->content_length == 0)
+		return no_problem;
+	if (request->content_length < 0)
+		return bad_request("Content-Length is not a number.");
+	if (request->content_length > max_body)
+		return (struct http_problem){413, "too_large", "The body is larger than this server takes."};
+	if (request->body_kind == BODY_OTHER)
+		return (struct http_problem){
+			415, "unsupported_media_type",
+			"Send a form (application/x-www-form-urlencoded) or JSON (application/json)."};
+	size = (size_t)request->content_length;
+	body = talloc_size(request, size);
+	if (body == NULL)
+		return out_of_memory;
+	if (fcgi_read(request->fcgi, body, size) != size)
+		return bad_request("The body is shorter than Content-Length says.");
+	if (request->body_kind == BODY_JSON)
+		return parse_json(request, body, size);
+	return parse_form(request, body, size);
+}
+
+bool request_is_forged(const struct http_request *request)
+{
+	if (request->method == ONES_GET || request->method == ONES_OPTIONS)
+		return false;
+	return is_cross_site(fcgi_param(request->fcgi, "HTTP_SEC_FETCH_SITE"), fcgi_param(request->fcgi, "HTTP_ORIGIN"),
+			     fcgi_param(request->fcgi, "HTTP_HOST"));
+}

@@ -1,0 +1,59 @@
+/* One HTTP request as CGI parameters tell of it (RFC 3875), checked and bounded. */
+#ifndef HTTP_REQUEST_H
+#define HTTP_REQUEST_H
+
+#include "http/fcgi.h"
+#include "http/urlencoded.h"
+#include "onesession.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <talloc.h>
+
+#define REQUEST_PATH_MAX 2048
+#define REQUEST_ID_MAX   64
+#define USER_AGENT_MAX   512
+
+enum body_kind { BODY_NONE, BODY_FORM, BODY_JSON, BODY_OTHER };
+
+struct http_request {
+	struct fcgi *fcgi;
+	bool is_authorizer;
+	const char *method_name;
+	enum ones_method method; /* ONES_METHOD_COUNT: one that no route can have */
+	bool is_head;
+	const char *path;
+	bool is_secure; /* came by HTTPS */
+	bool is_program;
+	const char *remote_addr;         /* "" unless it is an IP address */
+	char user_agent[USER_AGENT_MAX]; /* valid UTF-8 */
+	char id[REQUEST_ID_MAX + 1];
+	struct urlencoded *query; /* NULL: there is none that can be read */
+	enum body_kind body_kind;
+	int64_t content_length; /* 0 without a body, -1 when it cannot be read */
+	struct urlencoded *form;
+	json_t *json;
+};
+
+/* What is wrong with a request, as ones_reply_problem() wants it; status 0: nothing. */
+struct http_problem {
+	int status;
+	const char *code;
+	const char *detail;
+};
+
+/*
+ * Read the parameters of a request that fcgi_accept() has taken in. `request`, a talloc context, owns what is
+ * allocated. `id` names the request when the web server (REQUEST_ID) does not.
+ */
+struct http_problem request_read(struct http_request *request, struct fcgi *fcgi, const char *id);
+
+/* Read and decode the body: a form or a JSON object of at most `max_body` bytes. */
+struct http_problem request_read_body(struct http_request *request, int64_t max_body);
+
+/* True when another site made the browser send a request that may change something. */
+bool request_is_forged(const struct http_request *request);
+
+#endif

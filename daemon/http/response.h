@@ -1,0 +1,37 @@
+/* The answer to one request: built whole, then sent in one go. */
+#ifndef HTTP_RESPONSE_H
+#define HTTP_RESPONSE_H
+
+#include "http/fcgi.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <talloc.h>
+
+struct http_response {
+	int status;               /* 0: not answered yet */
+	char *headers;            /* "Name: value\r\n"... or NULL */
+	const char *content_type; /* NULL: no body */
+	const char *body;
+	size_t body_size;
+	bool failed; /* out of memory, or a header field that would break out of its line */
+};
+
+/* "Not Found" (RFC 9110, 15); "Status" for a number that we never send. */
+const char *response_reason_phrase(int status);
+
+/*
+ * Add a header field, on `ctx`. A control character in the value, or no memory, marks the response as failed.
+ */
+void response_header(struct http_response *response, TALLOC_CTX *ctx, const char *name, const char *value);
+
+/*
+ * Send it and end the request. A failed response, or one that was never given, becomes a bare 500. `is_head`: the
+ * header as it would be, without the body. Returns 0, or -1 when nobody took it.
+ */
+int response_send(struct http_response *response, TALLOC_CTX *ctx, struct fcgi *fcgi, bool is_head);
+
+/* `location` with everything escaped that must not stand in a header field's URL; on `ctx`, NULL when out of memory. */
+char *response_escape_url(TALLOC_CTX *ctx, const char *location);
+
+#endif

@@ -1,0 +1,297 @@
+#include "pool/listeners.h"
+
+#include "base/units.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netdb.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+struct complaint {
+	char *text;
+	size_t size;
+};
+
+__attribute__((format(printf, 2, 3))) static int fail(const struct complaint *complaint, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(complaint->text, complaint->size, format, arguments);
+	va_end(arguments);
+	return -1;
+}
+
+static bool is_listening(int fd)
+{
+	int value = 0;
+	socklen_t size = sizeof value;
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) == 0 && value != 0;
+}
+
+static int make_ready(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+		return -1;
+	return 0;
+}
+
+static struct listener *add(struct listeners *listeners, int fd)
+{
+	struct listener *listener;
+
+	if (listeners->count == LISTENERS_MAX)
+		return NULL;
+	listener = &listeners->all[listeners->count++];
+	*listener = (struct listener){.fd = fd};
+	return listener;
+}
+
+static int add_given(struct listeners *listeners, int fd, const char *giver, const struct complaint *complaint)
+{
+	struct listener *listener;
+
+	if (!is_listening(fd))
+		return fail(complaint, "descriptor %d from %s is not a listening stream socket", fd, giver);
+	if (make_ready(fd) != 0)
+		return fail(complaint, "descriptor %d from %s: %s", fd, giver, strerror(errno));
+	listener = add(listeners, fd);
+	if (listener == NULL)
+		return fail(complaint, "%s gives more than %d sockets", giver, LISTENERS_MAX);
+	(void)snprintf(listener->name, sizeof listener->name, "descriptor %d from %s", fd, giver);
+	return 0;
+}
+
+/* ---- Our own ------------------------------------------------------------------------------------------------ */
+
+/* A socket that nobody answers on any more was left behind by a process that was killed. */
+static int remove_stale(const struct sockaddr_un *address, const struct complaint *complaint)
+{
+	struct stat status;
+	int probe, result;
+
+	if (lstat(address->sun_path, &status) != 0)
+		return errno == ENOENT ? 0 : fail(complaint, "%s: %s", address->sun_path, strerror(errno));
+	if (!S_ISSOCK(status.st_mode))
+		return fail(complaint, "%s: is there already and is not a socket", address->sun_path);
+	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (probe < 0)
+		return fail(complaint, "%s: %s", address->sun_path, strerror(errno));
+	result = connect(probe, (const struct sockaddr *)address, sizeof *address);
+	if (result == 0 || errno != ECONNREFUSED) {
+		close(probe);
+		return fail(complaint, "%s: another process is listening on it", address->sun_path);
+	}
+	close(probe);
+	if (unlink(address->sun_path) != 0)
+		return fail(complaint, "%s: cannot remove the old socket: %s", address->sun_path, strerror(errno));
+	return 0;
+}
+
+static int find_user(const char *name, uid_t *uid)
+{
+	const struct passwd *entry;
+	int64_t number;
+
+	if (units_parse_number(name, &number) == 0 && number < UINT32_MAX) {
+		*uid = (uid_t)number;
+		return 0;
+	}
+	entry = getpwnam(name);
+	if (entry == NULL)
+		return -1;
+	*uid = entry->pw_uid;
+	return 0;
+}
+
+static int find_group(const char *name, gid_t *gid)
+{
+	const struct group *entry;
+	int64_t number;
+
+	if (units_parse_number(name, &number) == 0 && number < UINT32_MAX) {
+		*gid = (gid_t)number;
+		return 0;
+	}
+	entry = getgrnam(name);
+	if (entry == NULL)
+		return -1;
+	*gid = entry->gr_gid;
+	return 0;
+}
+
+static int set_owner(const char *path, const struct settings *settings, const struct complaint *complaint)
+{
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1;
+
+	if (settings->server.listen_owner[0] != '\0' && find_user(settings->server.listen_owner, &uid) != 0)
+		return fail(complaint, "server.listen_owner: there is no user \"%s\"", settings->server.listen_owner);
+	if (settings->server.listen_group[0] != '\0' && find_group(settings->server.listen_group, &gid) != 0)
+		return fail(complaint, "server.listen_group: there is no group \"%s\"", settings->server.listen_group);
+	if (chown(path, uid, gid) != 0 || chmod(path, (mode_t)settings->server.listen_mode) != 0)
+		return fail(complaint, "%s: %s", path, strerror(errno));
+	return 0;
+}
+
+static int open_unix(struct listeners *listeners, const char *path, const struct settings *settings,
+		     const struct complaint *complaint)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct listener *listener;
+	mode_t mask;
+	int fd, bound;
+
+	if (strlen(path) >= sizeof address.sun_path)
+		return fail(complaint, "%s: a socket's path may have at most %zu bytes", path,
+			    sizeof address.sun_path - 1);
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	if (remove_stale(&address, complaint) != 0)
+		return -1;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return fail(complaint, "%s: %s", path, strerror(errno));
+	/* Nobody may connect between bind() and chmod() who may not do so after it. */
+	mask = umask(0777);
+	bound = bind(fd, (const struct sockaddr *)&address, sizeof address);
+	(void)umask(mask);
+	if (bound != 0) {
+		(void)fail(complaint, "%s: %s", path, strerror(errno));
+		goto fail;
+	}
+	if (set_owner(path, settings, complaint) != 0) {
+		(void)unlink(path);
+		goto fail;
+	}
+	if (listen(fd, SOMAXCONN) != 0) {
+		(void)fail(complaint, "%s: %s", path, strerror(errno));
+		(void)unlink(path);
+		goto fail;
+	}
+	listener = add(listeners, fd);
+	if (listener == NULL) {
+		(void)unlink(path);
+		(void)fail(complaint, "server.listen: more than %d sockets", LISTENERS_MAX);
+		goto fail;
+	}
+	(void)snprintf(listener->name, sizeof listener->name, "unix:%s", path);
+	memcpy(listeners->paths[listeners->count - 1], path, strlen(path) + 1);
+	listener->own_path = listeners->paths[listeners->count - 1];
+	return 0;
+fail:
+	close(fd);
+	return -1;
+}
+
+/* "127.0.0.1:9000" or "[::1]:9000": addresses only, so that no name server decides where we listen. */
+static int open_tcp(struct listeners *listeners, const char *where, const struct complaint *complaint)
+{
+	const struct addrinfo hints = {
+		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+		.ai_family = AF_UNSPEC,
+		.ai_socktype = SOCK_STREAM,
+	};
+	const int on = 1;
+	struct listener *listener;
+	struct addrinfo *found;
+	char host[80];
+	const char *port = strrchr(where, ':');
+	size_t length = port != NULL ? (size_t)(port - where) : 0;
+	int fd, error;
+
+	if (length == 0 || length >= sizeof host)
+		return fail(complaint, "tcp:%s: is not tcp:ADDRESS:PORT", where);
+	memcpy(host, where, length);
+	host[length] = '\0';
+	if (host[0] == '[' && host[length - 1] == ']') {
+		host[length - 1] = '\0';
+		memmove(host, host + 1, length - 1);
+	}
+	error = getaddrinfo(host, port + 1, &hints, &found);
+	if (error != 0)
+		return fail(complaint, "tcp:%s: %s", where, gai_strerror(error));
+	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+	    (found->ai_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
+	    bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, SOMAXCONN) != 0) {
+		(void)fail(complaint, "tcp:%s: %s", where, strerror(errno));
+		goto fail;
+	}
+	listener = add(listeners, fd);
+	if (listener == NULL) {
+		(void)fail(complaint, "server.listen: more than %d sockets", LISTENERS_MAX);
+		goto fail;
+	}
+	(void)snprintf(listener->name, sizeof listener->name, "tcp:%s", where);
+	freeaddrinfo(found);
+	return 0;
+fail:
+	freeaddrinfo(found);
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static int open_own(struct listeners *listeners, const struct settings *settings, const struct complaint *complaint)
+{
+	char *words = strdup(settings->server.listen);
+	char *rest = words;
+	const char *word;
+	int result = 0;
+
+	if (words == NULL)
+		return fail(complaint, "out of memory");
+	while (result == 0 && (word = strsep(&rest, " \t")) != NULL) {
+		if (strncmp(word, "unix:", 5) == 0)
+			result = open_unix(listeners, word + 5, settings, complaint);
+		else if (strncmp(word, "tcp:", 4) == 0)
+			result = open_tcp(listeners, word + 4, complaint);
+	}
+	free(words);
+	if (result != 0)
+		listeners_unlink(listeners);
+	else if (listeners->count == 0)
+		result = fail(complaint, "server.listen: names no socket");
+	return result;
+}
+
+int listeners_open(struct listeners *listeners, const struct settings *settings, char *problem, size_t size)
+{
+	const struct complaint complaint = {problem, size};
+	int given = sd_listen_fds(1);
+
+	*listeners = (struct listeners){0};
+	if (given < 0)
+		return fail(&complaint, "LISTEN_FDS: %s", strerror(-given));
+	for (int i = 0; i < given; i++) {
+		if (add_given(listeners, SD_LISTEN_FDS_START + i, "LISTEN_FDS", &complaint) != 0)
+			return -1;
+	}
+	if (given > 0)
+		return 0;
+	if (is_listening(STDIN_FILENO))
+		return add_given(listeners, STDIN_FILENO, "standard input", &complaint);
+	return open_own(listeners, settings, &complaint);
+}
+
+void listeners_unlink(const struct listeners *listeners)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		if (listeners->all[i].own_path != NULL)
+			(void)unlink(listeners->all[i].own_path);
+	}
+}

@@ -1,0 +1,32 @@
+/* The listening sockets: given by systemd or spawn-fcgi, or our own. */
+#ifndef POOL_LISTENERS_H
+#define POOL_LISTENERS_H
+
+#include "base/settings.h"
+
+#include <stddef.h>
+
+#define LISTENERS_MAX 16
+
+struct listener {
+	int fd;
+	char name[128];       /* as an operator knows it: "unix:/run/onesession/onesession.sock" */
+	const char *own_path; /* of a unix socket that we made, to be removed at the end; else NULL */
+};
+
+struct listeners {
+	size_t count;
+	struct listener all[LISTENERS_MAX];
+	char paths[LISTENERS_MAX][108];
+};
+
+/*
+ * Take what was given: systemd's LISTEN_FDS, else a listening socket on descriptor 0, else open server.listen.
+ * All are made non-blocking. Returns 0, or -1 with a sentence in problem[size].
+ */
+int listeners_open(struct listeners *listeners, const struct settings *settings, char *problem, size_t size);
+
+/* Remove the paths of our own unix sockets, so that nobody finds them any more, and leave the sockets open. */
+void listeners_unlink(const struct listeners *listeners);
+
+#endif

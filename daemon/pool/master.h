@@ -1,0 +1,28 @@
+/*
+ * The master: forks the workers, watches over them and replaces them. It serves no request and holds no database
+ * connection, so nothing that a worker meets can bring it down.
+ */
+#ifndef POOL_MASTER_H
+#define POOL_MASTER_H
+
+#include "api/app.h"
+#include "pool/listeners.h"
+#include "pool/peers.h"
+
+struct master_setup {
+	const struct settings *settings;
+	struct ones_app *app;
+	const struct listeners *listeners;
+	const struct peer_rules *peer_rules;
+};
+
+/*
+ * Block the signals that the master takes one by one in its loop, so that none is lost and none interrupts anything.
+ * To be called before fcgi_init() and before any fork. Returns 0, or -1 with errno.
+ */
+int master_block_signals(void);
+
+/* Run until told to stop. Returns the exit status of the program. */
+int master_run(const struct master_setup *setup);
+
+#endif

@@ -1,0 +1,16 @@
+/* Giving up root. */
+#ifndef POOL_PRIVILEGES_H
+#define POOL_PRIVILEGES_H
+
+#include "base/settings.h"
+
+#include <stddef.h>
+
+/*
+ * When started as root, become server.user (its group, or server.group) for good; without one, the user "onesession"
+ * if there is one. Otherwise nothing is changed, with a warning in the log. Returns 0, or -1 with a sentence in
+ * problem[size]: the process must then not go on.
+ */
+int privileges_drop(const struct settings *settings, char *problem, size_t size);
+
+#endif

@@ -1,0 +1,768 @@
+#include "session/db.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PREPARED_MAX 64
+#define RETRY_MIN_MS 100
+#define RETRY_MAX_MS 1000
+/* How long past statement_timeout the server is given to say so itself. */
+#define STATEMENT_GRACE_MS 500
+/* A client that died while it held a row must not hold it for ever: the server then ends the transaction. */
+#define IDLE_IN_TRANSACTION_MS 10000
+
+/* Types as pg_type.dat numbers them; they are part of the wire protocol and do not change. */
+enum {
+	OID_BOOL = 16,
+	OID_BYTEA = 17,
+	OID_INT8 = 20,
+	OID_INT2 = 21,
+	OID_INT4 = 23,
+	OID_TEXT = 25,
+	OID_TIMESTAMPTZ = 1184
+};
+
+/* Microseconds from 1970-01-01 to 2000-01-01, where timestamptz counts from. */
+#define POSTGRES_EPOCH_US INT64_C(946684800000000)
+
+enum db_state { STATE_DOWN, STATE_CONNECTING, STATE_GREETING, STATE_UP };
+
+struct db {
+	struct db_config config;
+	PGconn *conn;
+	enum db_state state;
+	PostgresPollingStatusType waits_for;
+	int64_t deadline; /* of the attempt under way */
+	int64_t retry_at;
+	int failures; /* attempts that failed since the connection was last up */
+	bool in_transaction;
+	bool schema_mismatch;
+	int found_schema;
+	size_t prepared_count;
+	const struct db_statement *prepared[PREPARED_MAX];
+	char problem[512];
+};
+
+struct db_result {
+	PGresult *pg;
+};
+
+static int db_destroy(struct db *db)
+{
+	PQfinish(db->conn);
+	return 0;
+}
+
+struct db *db_new(TALLOC_CTX *ctx, const struct db_config *config)
+{
+	struct db *db = talloc_zero(ctx, struct db);
+
+	if (db == NULL)
+		return NULL;
+	db->config = *config;
+	db->config.conninfo = talloc_strdup(db, config->conninfo);
+	db->config.application_name = talloc_strdup(db, config->application_name);
+	if (db->config.conninfo == NULL || db->config.application_name == NULL) {
+		talloc_free(db);
+		return NULL;
+	}
+	talloc_set_destructor(db, db_destroy);
+	return db;
+}
+
+const char *db_problem(const struct db *db)
+{
+	return db->problem;
+}
+
+bool db_schema_mismatch(const struct db *db)
+{
+	return db->schema_mismatch;
+}
+
+bool db_is_connected(const struct db *db)
+{
+	return db->state == STATE_UP;
+}
+
+struct db_value db_text_value(const char *string)
+{
+	if (string == NULL)
+		return DB_NULL;
+	return (struct db_value){.type = DB_VALUE_TEXT, .data = string, .length = strlen(string)};
+}
+
+static void set_problem(struct db *db, const char *text)
+{
+	size_t length = strcspn(text, "\n");
+
+	if (length >= sizeof db->problem)
+		length = sizeof db->problem - 1;
+	memcpy(db->problem, text, length);
+	db->problem[length] = '\0';
+}
+
+void db_set_problem(struct db *db, const char *problem)
+{
+	set_problem(db, problem);
+}
+
+/* The connection is of no more use. The first loss after it was up is worth an attempt at once, see ensure_up(). */
+static void drop(struct db *db)
+{
+	bool was_up = db->state == STATE_UP;
+
+	PQfinish(db->conn);
+	db->conn = NULL;
+	db->state = STATE_DOWN;
+	db->in_transaction = false;
+	db->prepared_count = 0;
+	if (was_up) {
+		db->failures = 0;
+		db->retry_at = clock_monotonic_ms();
+	}
+}
+
+static void attempt_failed(struct db *db)
+{
+	int64_t wait = RETRY_MAX_MS;
+
+	if (db->failures < 4)
+		wait = RETRY_MIN_MS << db->failures;
+	if (wait > RETRY_MAX_MS)
+		wait = RETRY_MAX_MS;
+	if (db->failures == 0)
+		log_warning("database_unavailable", LOG_STR("problem", db->problem));
+	db->failures++;
+	drop(db);
+	db->retry_at = clock_monotonic_ms() + wait;
+}
+
+static void start_attempt(struct db *db)
+{
+	const char *const keywords[] = {"dbname", "fallback_application_name", "client_encoding", NULL};
+	const char *const values[] = {db->config.conninfo, db->config.application_name, "UTF8", NULL};
+
+	db->deadline = clock_monotonic_ms() + db->config.connect_timeout_ms;
+	db->schema_mismatch = false;
+	db->state = STATE_CONNECTING;
+	db->waits_for = PGRES_POLLING_WRITING;
+	db->conn = PQconnectStartParams(keywords, values, 1);
+	if (db->conn == NULL) {
+		set_problem(db, "out of memory");
+		attempt_failed(db);
+	} else if (PQstatus(db->conn) == CONNECTION_BAD) {
+		set_problem(db, PQerrorMessage(db->conn));
+		attempt_failed(db);
+	}
+}
+
+/* What every new connection is asked before it is used: that it keeps our time-outs, and what schema it has. */
+static void send_greeting(struct db *db)
+{
+	char timeouts[160] = "";
+	char sql[320];
+
+	/* A pooler that hands the server's connection on after each transaction would hand on what was SET, too. */
+	if (db->config.prepare)
+		(void)snprintf(timeouts, sizeof timeouts,
+			       "SET statement_timeout = %lld; SET idle_in_transaction_session_timeout = %d; ",
+			       (long long)db->config.statement_timeout_ms, IDLE_IN_TRANSACTION_MS);
+	(void)snprintf(sql, sizeof sql, "%s%s", timeouts,
+		       db->config.required_schema > 0 ? "SELECT max(version) FROM schema_migrations" : "SELECT 0");
+	db->found_schema = 0;
+	if (PQsetnonblocking(db->conn, 1) != 0 || PQsendQuery(db->conn, sql) != 1) {
+		set_problem(db, PQerrorMessage(db->conn));
+		attempt_failed(db);
+		return;
+	}
+	db->state = STATE_GREETING;
+	db->waits_for = PGRES_POLLING_READING;
+}
+
+static void greeting_done(struct db *db)
+{
+	if (db->config.required_schema > 0 && db->found_schema != db->config.required_schema) {
+		db->schema_mismatch = true;
+		(void)snprintf(db->problem, sizeof db->problem,
+			       "the database's schema is version %d, this program needs version %d: %s",
+			       db->found_schema, db->config.required_schema,
+			       db->found_schema < db->config.required_schema ? "run onesessionctl migrate"
+									     : "install the newer onesession");
+		attempt_failed(db);
+		return;
+	}
+	if (db->failures > 0)
+		log_info("database_available", LOG_INT("failed_attempts", db->failures));
+	db->state = STATE_UP;
+	db->failures = 0;
+	db->problem[0] = '\0';
+}
+
+static bool has_sqlstate(const PGresult *pg, const char *sqlstate)
+{
+	const char *found = PQresultErrorField(pg, PG_DIAG_SQLSTATE);
+
+	return found != NULL && strcmp(found, sqlstate) == 0;
+}
+
+static void read_greeting(struct db *db)
+{
+	PGresult *pg;
+
+	if (PQflush(db->conn) < 0 || PQconsumeInput(db->conn) != 1) {
+		set_problem(db, PQerrorMessage(db->conn));
+		attempt_failed(db);
+		return;
+	}
+	while (!PQisBusy(db->conn)) {
+		pg = PQgetResult(db->conn);
+		if (pg == NULL) {
+			if (PQstatus(db->conn) == CONNECTION_OK) {
+				greeting_done(db);
+			} else {
+				set_problem(db, PQerrorMessage(db->conn));
+				attempt_failed(db);
+			}
+			return;
+		}
+		if (PQresultStatus(pg) == PGRES_TUPLES_OK && !PQgetisnull(pg, 0, 0)) {
+			db->found_schema = atoi(PQgetvalue(pg, 0, 0));
+		} else if (PQresultStatus(pg) == PGRES_FATAL_ERROR && !has_sqlstate(pg, "42P01")) {
+			/* 42P01, undefined_table, is a database that was never migrated: version 0. */
+			set_problem(db, PQresultErrorMessage(pg));
+			PQclear(pg);
+			attempt_failed(db);
+			return;
+		}
+		PQclear(pg);
+	}
+}
+
+int db_socket(const struct db *db)
+{
+	return db->conn == NULL ? -1 : PQsocket(db->conn);
+}
+
+bool db_wants_write(const struct db *db)
+{
+	return db->state == STATE_CONNECTING && db->waits_for == PGRES_POLLING_WRITING;
+}
+
+int db_wait_ms(const struct db *db)
+{
+	switch (db->state) {
+	case STATE_DOWN: return clock_until_ms(db->retry_at);
+	case STATE_CONNECTING:
+	case STATE_GREETING: return clock_until_ms(db->deadline);
+	default: return -1;
+	}
+}
+
+static bool socket_ready(const struct db *db, int timeout_ms)
+{
+	struct pollfd poll_fd = {.fd = db_socket(db), .events = db_wants_write(db) ? POLLOUT : POLLIN};
+
+	return poll_fd.fd >= 0 && poll(&poll_fd, 1, timeout_ms) > 0;
+}
+
+void db_service(struct db *db)
+{
+	if (db->state == STATE_DOWN) {
+		if (clock_until_ms(db->retry_at) > 0)
+			return;
+		start_attempt(db);
+	}
+	if (db->state == STATE_CONNECTING || db->state == STATE_GREETING) {
+		if (clock_until_ms(db->deadline) == 0) {
+			set_problem(db, "the server did not answer within database.connect_timeout");
+			attempt_failed(db);
+			return;
+		}
+		if (!socket_ready(db, 0))
+			return;
+	}
+	switch (db->state) {
+	case STATE_CONNECTING:
+		db->waits_for = PQconnectPoll(db->conn);
+		if (db->waits_for == PGRES_POLLING_OK) {
+			send_greeting(db);
+		} else if (db->waits_for == PGRES_POLLING_FAILED) {
+			set_problem(db, PQerrorMessage(db->conn));
+			attempt_failed(db);
+		}
+		break;
+	case STATE_GREETING: read_greeting(db); break;
+	case STATE_UP:
+		if (PQconsumeInput(db->conn) != 1 || PQstatus(db->conn) == CONNECTION_BAD) {
+			set_problem(db, PQerrorMessage(db->conn));
+			drop(db);
+			start_attempt(db);
+		}
+		break;
+	default: break;
+	}
+}
+
+enum db_status db_connect(struct db *db)
+{
+	int failures = db->failures;
+
+	if (db->state == STATE_DOWN)
+		start_attempt(db);
+	while (db->state == STATE_CONNECTING || db->state == STATE_GREETING) {
+		(void)socket_ready(db, clock_until_ms(db->deadline));
+		db_service(db);
+		if (db->failures != failures)
+			break;
+	}
+	return db->state == STATE_UP ? DB_OK : DB_UNAVAILABLE;
+}
+
+/* A connection that was lost is made again at once, but while attempts fail nobody is made to wait for the next. */
+static bool ensure_up(struct db *db)
+{
+	if (db->state == STATE_UP)
+		return true;
+	if (db->failures > 0 || db->in_transaction)
+		return false;
+	return db_connect(db) == DB_OK;
+}
+
+/* ---- One exchange with the server --------------------------------------------------------------------------- */
+
+/* How an exchange ended that got no answer: LOST is worth another try on a new connection. */
+enum exchange { ANSWERED, LOST, OVERDUE };
+
+static enum exchange connection_lost(struct db *db)
+{
+	set_problem(db, PQerrorMessage(db->conn));
+	drop(db);
+	return LOST;
+}
+
+/* Bring everything that was queued to the server and wait for its last result, which is stored in *pg. */
+static enum exchange await_result(struct db *db, PGresult **pg)
+{
+	int64_t deadline = clock_monotonic_ms() + db->config.statement_timeout_ms + STATEMENT_GRACE_MS;
+	PGresult *next;
+	int unsent;
+
+	*pg = NULL;
+	for (;;) {
+		struct pollfd poll_fd = {.fd = PQsocket(db->conn), .events = POLLIN};
+		int ready;
+
+		unsent = PQflush(db->conn);
+		if (unsent < 0)
+			goto lost;
+		while (unsent == 0 && !PQisBusy(db->conn)) {
+			next = PQgetResult(db->conn);
+			if (next == NULL) {
+				if (*pg == NULL)
+					goto lost;
+				return ANSWERED;
+			}
+			PQclear(*pg);
+			*pg = next;
+		}
+		if (unsent == 1)
+			poll_fd.events |= POLLOUT;
+		ready = poll(&poll_fd, 1, clock_until_ms(deadline));
+		if (ready < 0 && errno != EINTR)
+			goto lost;
+		if (ready == 0) {
+			PQclear(*pg);
+			*pg = NULL;
+			set_problem(db, "the server did not answer within database.statement_timeout");
+			log_error("database_stuck", LOG_STR("problem", db->problem));
+			drop(db);
+			/* Not to be tried again at once: the next request would wait as long as this one. */
+			attempt_failed(db);
+			return OVERDUE;
+		}
+		if (ready > 0 && PQconsumeInput(db->conn) != 1)
+			goto lost;
+	}
+lost:
+	PQclear(*pg);
+	*pg = NULL;
+	return connection_lost(db);
+}
+
+static bool is_sqlstate_class(const char *sqlstate, const char *prefix)
+{
+	return strncmp(sqlstate, prefix, strlen(prefix)) == 0;
+}
+
+/* The server is going away or cannot serve us: 57P0x shutdown, 08 connection, 25006 read-only, 25P03 idle too long. */
+static bool means_lost(const char *sqlstate)
+{
+	return is_sqlstate_class(sqlstate, "57P0") || is_sqlstate_class(sqlstate, "08") ||
+	       strcmp(sqlstate, "25006") == 0 || strcmp(sqlstate, "25P03") == 0;
+}
+
+/* What was prepared is unknown to the server (26000), or was planned for tables that have changed (0A000). */
+static bool means_stale(const char *sqlstate)
+{
+	return strcmp(sqlstate, "26000") == 0 || strcmp(sqlstate, "0A000") == 0;
+}
+
+enum verdict { VERDICT_OK, VERDICT_AGAIN, VERDICT_STATUS };
+
+/* Judge a result; AGAIN means that a new connection, which has been made room for, may give a better one. */
+static enum verdict judge(struct db *db, const PGresult *pg, const char *what, enum db_status *status)
+{
+	const char *sqlstate;
+	const char *message;
+
+	switch (PQresultStatus(pg)) {
+	case PGRES_COMMAND_OK:
+	case PGRES_TUPLES_OK:
+	case PGRES_EMPTY_QUERY: *status = DB_OK; return VERDICT_OK;
+	default: break;
+	}
+	sqlstate = PQresultErrorField(pg, PG_DIAG_SQLSTATE);
+	if (sqlstate == NULL)
+		sqlstate = PQstatus(db->conn) == CONNECTION_BAD ? "08006" : "XX000";
+	message = PQresultErrorField(pg, PG_DIAG_MESSAGE_PRIMARY);
+	(void)snprintf(db->problem, sizeof db->problem, "%s (SQLSTATE %s)", message != NULL ? message : "no answer",
+		       sqlstate);
+	if (means_lost(sqlstate) || means_stale(sqlstate)) {
+		*status = means_stale(sqlstate) ? DB_CONFLICT : DB_UNAVAILABLE;
+		drop(db);
+		return VERDICT_AGAIN;
+	}
+	/* 23503: the account that a row belongs to was deleted a moment ago; seen anew, there is nothing to be done. */
+	if (is_sqlstate_class(sqlstate, "40") || strcmp(sqlstate, "23503") == 0) {
+		*status = DB_CONFLICT;
+	} else if (strcmp(sqlstate, "23505") == 0) {
+		*status = DB_DUPLICATE;
+	} else if (strcmp(sqlstate, "57014") == 0 || is_sqlstate_class(sqlstate, "53") ||
+		   strcmp(sqlstate, "55P03") == 0) {
+		*status = DB_UNAVAILABLE;
+		log_error("database_refused", LOG_STR("statement", what), LOG_STR("problem", db->problem));
+	} else {
+		*status = DB_ERROR;
+		log_error("database_error", LOG_STR("statement", what), LOG_STR("problem", db->problem));
+	}
+	return VERDICT_STATUS;
+}
+
+struct wire_params {
+	const char *values[DB_PARAMS_MAX];
+	int lengths[DB_PARAMS_MAX];
+	int formats[DB_PARAMS_MAX];
+	uint64_t integers[DB_PARAMS_MAX];
+	char booleans[DB_PARAMS_MAX];
+	int count;
+};
+
+static void encode(struct wire_params *wire, const struct db_value values[], size_t count)
+{
+	if (count > DB_PARAMS_MAX)
+		abort();
+	wire->count = (int)count;
+	for (size_t i = 0; i < count; i++) {
+		const struct db_value *value = &values[i];
+
+		wire->formats[i] = 1;
+		wire->values[i] = value->data;
+		wire->lengths[i] = (int)value->length;
+		switch (value->type) {
+		case DB_VALUE_NULL: wire->values[i] = NULL; break;
+		case DB_VALUE_INT:
+			wire->integers[i] = htobe64((uint64_t)value->number);
+			wire->values[i] = (const char *)&wire->integers[i];
+			wire->lengths[i] = (int)sizeof wire->integers[i];
+			break;
+		case DB_VALUE_BOOL:
+			wire->booleans[i] = (char)value->number;
+			wire->values[i] = &wire->booleans[i];
+			wire->lengths[i] = 1;
+			break;
+		case DB_VALUE_TEXT: wire->formats[i] = 0; break;
+		case DB_VALUE_BYTES: break;
+		}
+	}
+}
+
+static bool is_prepared(const struct db *db, const struct db_statement *statement)
+{
+	for (size_t i = 0; i < db->prepared_count; i++) {
+		if (db->prepared[i] == statement)
+			return true;
+	}
+	return false;
+}
+
+static enum exchange prepare(struct db *db, const struct db_statement *statement, PGresult **pg)
+{
+	enum exchange exchange;
+
+	*pg = NULL;
+	if (PQsendPrepare(db->conn, statement->name, statement->sql, 0, NULL) != 1)
+		return connection_lost(db);
+	exchange = await_result(db, pg);
+	if (exchange == ANSWERED && PQresultStatus(*pg) == PGRES_COMMAND_OK) {
+		if (db->prepared_count == PREPARED_MAX)
+			abort();
+		db->prepared[db->prepared_count++] = statement;
+	}
+	return exchange;
+}
+
+static enum exchange exchange_statement(struct db *db, const struct db_statement *statement,
+					const struct wire_params *wire, PGresult **pg)
+{
+	enum exchange exchange;
+	int sent;
+
+	*pg = NULL;
+	if (db->config.prepare && !is_prepared(db, statement)) {
+		exchange = prepare(db, statement, pg);
+		if (exchange != ANSWERED || PQresultStatus(*pg) != PGRES_COMMAND_OK)
+			return exchange;
+		PQclear(*pg);
+		*pg = NULL;
+	}
+	if (db->config.prepare)
+		sent = PQsendQueryPrepared(db->conn, statement->name, wire->count, wire->values, wire->lengths,
+					   wire->formats, 1);
+	else
+		sent = PQsendQueryParams(db->conn, statement->sql, wire->count, NULL, wire->values, wire->lengths,
+					 wire->formats, 1);
+	if (sent != 1)
+		return connection_lost(db);
+	return await_result(db, pg);
+}
+
+static enum exchange exchange_simple(struct db *db, const char *sql, PGresult **pg)
+{
+	*pg = NULL;
+	if (PQsendQuery(db->conn, sql) != 1)
+		return connection_lost(db);
+	return await_result(db, pg);
+}
+
+static int result_destroy(struct db_result *result)
+{
+	PQclear(result->pg);
+	return 0;
+}
+
+/* Run a statement, or for NULL the script `sql`, once more on a new connection when that can be right. */
+static enum db_status run(struct db *db, const struct db_statement *statement, const char *sql,
+			  const struct wire_params *wire, PGresult **pg)
+{
+	enum db_status status = DB_UNAVAILABLE;
+	bool in_transaction = db->in_transaction;
+
+	*pg = NULL;
+	for (int attempt = 0; attempt < 2; attempt++) {
+		enum exchange exchange;
+		enum verdict verdict;
+
+		if (!ensure_up(db))
+			return DB_UNAVAILABLE;
+		exchange =
+			statement != NULL ? exchange_statement(db, statement, wire, pg) : exchange_simple(db, sql, pg);
+		if (exchange == OVERDUE)
+			return DB_UNAVAILABLE;
+		verdict = VERDICT_AGAIN;
+		status = DB_UNAVAILABLE;
+		if (exchange == ANSWERED) {
+			verdict = judge(db, *pg, statement != NULL ? statement->name : "script", &status);
+			if (verdict == VERDICT_OK)
+				return DB_OK;
+			PQclear(*pg);
+			*pg = NULL;
+		}
+		if (verdict == VERDICT_STATUS || in_transaction)
+			return status;
+	}
+	return DB_UNAVAILABLE;
+}
+
+enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
+			const struct db_value values[], size_t count, struct db_result **result)
+{
+	struct wire_params wire;
+	enum db_status status;
+	PGresult *pg;
+
+	encode(&wire, values, count);
+	status = run(db, statement, NULL, &wire, &pg);
+	if (result == NULL) {
+		PQclear(pg);
+		return status;
+	}
+	*result = NULL;
+	if (status != DB_OK)
+		return status;
+	*result = talloc(ctx, struct db_result);
+	if (*result == NULL) {
+		PQclear(pg);
+		set_problem(db, "out of memory");
+		return DB_ERROR;
+	}
+	(*result)->pg = pg;
+	talloc_set_destructor(*result, result_destroy);
+	return DB_OK;
+}
+
+enum db_status db_execute_text(struct db *db, const char *sql, size_t count, const char *const values[])
+{
+	enum db_status status = DB_UNAVAILABLE;
+	PGresult *pg = NULL;
+
+	if (count > DB_PARAMS_MAX) {
+		set_problem(db, "too many parameters");
+		return DB_ERROR;
+	}
+	if (!ensure_up(db))
+		return DB_UNAVAILABLE;
+	if (PQsendQueryParams(db->conn, sql, (int)count, NULL, values, NULL, NULL, 0) != 1) {
+		(void)connection_lost(db);
+		return DB_UNAVAILABLE;
+	}
+	if (await_result(db, &pg) == ANSWERED)
+		(void)judge(db, pg, "handler's statement", &status);
+	PQclear(pg);
+	return status;
+}
+
+enum db_status db_script(struct db *db, const char *sql)
+{
+	PGresult *pg;
+	enum db_status status = run(db, NULL, sql, NULL, &pg);
+
+	PQclear(pg);
+	return status;
+}
+
+enum db_status db_begin(struct db *db)
+{
+	char sql[80] = "BEGIN";
+	enum db_status status;
+
+	if (!db->config.prepare)
+		(void)snprintf(sql, sizeof sql, "BEGIN; SET LOCAL statement_timeout = %lld",
+			       (long long)db->config.statement_timeout_ms);
+	status = db_script(db, sql);
+	db->in_transaction = status == DB_OK;
+	return status;
+}
+
+enum db_status db_commit(struct db *db)
+{
+	enum db_status status;
+	PGresult *pg = NULL;
+	enum exchange exchange;
+	bool rolled_back;
+
+	if (db->state != STATE_UP)
+		return DB_UNAVAILABLE;
+	exchange = exchange_simple(db, "COMMIT", &pg);
+	if (exchange != ANSWERED)
+		return DB_UNKNOWN;
+	db->in_transaction = false;
+	if (judge(db, pg, "COMMIT", &status) == VERDICT_AGAIN)
+		status = DB_UNKNOWN;
+	rolled_back = status == DB_OK && strcmp(PQcmdStatus(pg), "COMMIT") != 0;
+	PQclear(pg);
+	if (rolled_back) {
+		set_problem(db, "the server rolled the transaction back");
+		return DB_ERROR;
+	}
+	return status;
+}
+
+void db_rollback(struct db *db)
+{
+	PGresult *pg = NULL;
+
+	if (db->state != STATE_UP || !db->in_transaction) {
+		db->in_transaction = false;
+		return;
+	}
+	if (exchange_simple(db, "ROLLBACK", &pg) == ANSWERED && PQresultStatus(pg) != PGRES_COMMAND_OK)
+		drop(db);
+	PQclear(pg);
+	db->in_transaction = false;
+}
+
+/* ---- Results ------------------------------------------------------------------------------------------------ */
+
+size_t db_rows(const struct db_result *result)
+{
+	return (size_t)PQntuples(result->pg);
+}
+
+bool db_is_null(const struct db_result *result, size_t row, int column)
+{
+	return PQgetisnull(result->pg, (int)row, column) != 0;
+}
+
+static const char *value_of(const struct db_result *result, size_t row, int column, Oid type)
+{
+	if (PQftype(result->pg, column) != type || db_is_null(result, row, column))
+		abort();
+	return PQgetvalue(result->pg, (int)row, column);
+}
+
+int64_t db_int(const struct db_result *result, size_t row, int column)
+{
+	Oid type = PQftype(result->pg, column);
+	const char *value = value_of(result, row, column, type);
+	uint64_t wide;
+	uint32_t word;
+	uint16_t half;
+
+	switch (type) {
+	case OID_INT8: memcpy(&wide, value, sizeof wide); return (int64_t)be64toh(wide);
+	case OID_INT4: memcpy(&word, value, sizeof word); return (int32_t)be32toh(word);
+	case OID_INT2: memcpy(&half, value, sizeof half); return (int16_t)be16toh(half);
+	default: abort();
+	}
+}
+
+bool db_bool(const struct db_result *result, size_t row, int column)
+{
+	return *value_of(result, row, column, OID_BOOL) != 0;
+}
+
+int64_t db_time(const struct db_result *result, size_t row, int column)
+{
+	uint64_t wide;
+	int64_t since_2000;
+
+	memcpy(&wide, value_of(result, row, column, OID_TIMESTAMPTZ), sizeof wide);
+	since_2000 = (int64_t)be64toh(wide);
+	/* 'infinity' and its opposite are the ends of the range. */
+	if (since_2000 > INT64_MAX - POSTGRES_EPOCH_US)
+		return INT64_MAX;
+	return since_2000 == INT64_MIN ? INT64_MIN : since_2000 + POSTGRES_EPOCH_US;
+}
+
+const char *db_text(const struct db_result *result, size_t row, int column)
+{
+	return db_is_null(result, row, column) ? NULL : value_of(result, row, column, OID_TEXT);
+}
+
+const uint8_t *db_bytes(const struct db_result *result, size_t row, int column, size_t *size)
+{
+	*size = 0;
+	if (db_is_null(result, row, column))
+		return NULL;
+	*size = (size_t)PQgetlength(result->pg, (int)row, column);
+	return (const uint8_t *)value_of(result, row, column, OID_BYTEA);
+}

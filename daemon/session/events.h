@@ -1,0 +1,31 @@
+/* The table `events`, and the NOTIFY that goes with each of its rows. */
+#ifndef SESSION_EVENTS_H
+#define SESSION_EVENTS_H
+
+#include "session/db.h"
+
+#include <stdint.h>
+
+/* Any text may be NULL or "" for "none". */
+struct event_record {
+	const char *name; /* "user_logged_in"; always there */
+	int64_t user_id;  /* 0: nobody's */
+	const char *username;
+	const char *session_id; /* a UUID */
+	const char *ip;
+	const char *user_agent;
+	const char *detail; /* a JSON object as text; "" is {} */
+};
+
+/*
+ * Write the event; at commit it is also sent with NOTIFY onesession as JSON with the keys id, at (ISO 8601, UTC),
+ * name, user_id, username, session_id, ip, user_agent (its first 300 characters) and detail ({} when it is past
+ * what NOTIFY carries).
+ */
+enum db_status events_record(struct db *db, const struct event_record *record);
+
+/* What an operator did to an account: by name, with the operator's own words in `detail`. */
+enum db_status events_record_operator(struct db *db, const char *name, int64_t user_id, const char *username,
+                                      const char *detail);
+
+#endif

@@ -1,0 +1,148 @@
+#include "session/rule_sql.h"
+
+/* Statements are laid out as SQL. */
+/* clang-format off */
+
+/* A session row `s` counts as live; $idle is session.idle_timeout in milliseconds, a century when it is off. */
+#define LIVE(s, idle) s ".expires_at > now() AND " s ".last_seen_at > now() - " idle " * interval '1 millisecond'"
+
+/*
+ * $1 key, $2 session.max_sessions, $3 idle_timeout. Always one row. Each table is reached by its primary key and
+ * `newer` by an index that ends at the presented session, so the cost does not grow with the number of sessions.
+ */
+const struct db_statement sql_check = {
+	"check",
+	"SELECT now(), s.user_id, s.id::text, s.login_order, s.created_at, s.last_seen_at, s.expires_at,"
+	"       u.username, u.is_admin, u.is_active, coalesce(u.session_limit, $2::bigint) AS session_limit,"
+	"       (SELECT count(*) FROM (SELECT FROM sessions n WHERE n.user_id = s.user_id"
+	"               AND n.login_order > s.login_order AND " LIVE("n", "$3::bigint")
+	"               LIMIT nullif(coalesce(u.session_limit, $2::bigint), 0)) AS newer),"
+	"       l.login_order, coalesce(l.session_key = s.session_key, false), e.reason, e.ended_at, e.by_user_agent"
+	"  FROM (SELECT $1::bytea AS key) AS k"
+	"  LEFT JOIN sessions s ON s.session_key = k.key"
+	"  LEFT JOIN users u ON u.id = s.user_id"
+	"  LEFT JOIN logged_in_user l ON l.user_id = s.user_id AND l.session_key IS NOT NULL"
+	"  LEFT JOIN LATERAL (SELECT reason, ended_at, by_user_agent FROM ended_sessions"
+	"                     WHERE session_key = k.key AND s.session_key IS NULL) AS e ON true",
+};
+
+/*
+ * $1 account. Whoever holds this row decides. DO UPDATE and not DO NOTHING, because only it locks a row that is
+ * there; a row made for the lock has no key and counts as no login.
+ */
+const struct db_statement sql_lock_account = {
+	"lock_account",
+	"INSERT INTO logged_in_user AS l (user_id, session_key, login_order) VALUES ($1::bigint, NULL, 0)"
+	" ON CONFLICT (user_id) DO UPDATE SET user_id = l.user_id",
+};
+
+/* $1 account, $2 key. */
+const struct db_statement sql_store_key = {
+	"store_key",
+	"INSERT INTO logged_in_user (user_id, session_key, login_order)"
+	" SELECT user_id, session_key, login_order FROM sessions WHERE user_id = $1::bigint AND session_key = $2::bytea"
+	" ON CONFLICT (user_id) DO UPDATE SET session_key = excluded.session_key, login_order = excluded.login_order,"
+	"                                     logged_in_at = now()",
+};
+
+/* $1 account, $2 key. */
+const struct db_statement sql_clear_key = {
+	"clear_key",
+	"DELETE FROM logged_in_user WHERE user_id = $1::bigint AND session_key = $2::bytea",
+};
+
+/* $1 account. */
+const struct db_statement sql_drop_lock_row = {
+	"drop_lock_row",
+	"DELETE FROM logged_in_user WHERE user_id = $1::bigint AND session_key IS NULL",
+};
+
+/* $1 account, $2 the hash that the password was verified against. Disabling the account waits for us, or we for it. */
+const struct db_statement sql_recheck_account = {
+	"recheck_account",
+	"SELECT coalesce(session_limit, -1)::bigint FROM users"
+	" WHERE id = $1::bigint AND is_active AND password = $2::text FOR SHARE",
+};
+
+/* $1 key, $2 account, $3 lifetime in milliseconds, $4 address or NULL, $5 User-Agent. */
+const struct db_statement sql_insert_session = {
+	"insert_session",
+	"INSERT INTO sessions (session_key, user_id, expires_at, ip, user_agent)"
+	" VALUES ($1::bytea, $2::bigint, now() + $3::bigint * interval '1 millisecond', $4::text::inet, $5::text)"
+	" RETURNING id::text, created_at, last_seen_at, expires_at",
+};
+
+/* $1 key. */
+const struct db_statement sql_session_owner = {
+	"session_owner",
+	"SELECT s.user_id, u.username FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.session_key = $1::bytea",
+};
+
+/* $1 key: was it ever committed? It may have been displaced since. */
+const struct db_statement sql_session_exists = {
+	"session_exists",
+	"SELECT EXISTS (SELECT FROM sessions WHERE session_key = $1::bytea)"
+	"    OR EXISTS (SELECT FROM ended_sessions WHERE session_key = $1::bytea)",
+};
+
+/* $1 key, $2 touch_interval in milliseconds. */
+const struct db_statement sql_touch = {
+	"touch",
+	"UPDATE sessions SET last_seen_at = now() WHERE session_key = $1::bytea"
+	"   AND last_seen_at <= now() - $2::bigint * interval '1 millisecond'",
+};
+
+/* $1 the account after which to go on, $2 public id or NULL for all. */
+const struct db_statement sql_accounts_with_sessions = {
+	"accounts_with_sessions",
+	"SELECT u.id, u.username FROM users u WHERE u.id > $1::bigint AND EXISTS"
+	"       (SELECT FROM sessions s WHERE s.user_id = u.id AND ($2::text IS NULL OR s.id = $2::text::uuid))"
+	" ORDER BY u.id LIMIT 100",
+};
+
+#define INTO_ENDED(reason, by)                                                                                  \
+	" INSERT INTO ended_sessions AS e (session_key, id, user_id, reason, ended_at, created_at, last_seen_at,"   \
+	"                                  ip, user_agent, by_id, by_ip, by_user_agent)"                            \
+	" SELECT g.session_key, g.id, g.user_id, " reason ", now(), g.created_at, g.last_seen_at, g.ip,"            \
+	"        g.user_agent, " by                                                                                 \
+	" ON CONFLICT (session_key) DO UPDATE SET reason = excluded.reason, ended_at = excluded.ended_at,"          \
+	"        by_id = excluded.by_id, by_ip = excluded.by_ip, by_user_agent = excluded.by_user_agent"            \
+	" RETURNING e.id::text, e.session_key, e.reason, e.last_seen_at, e.user_agent, e.by_id::text"
+
+/* $1 account, $2 key, $3 reason. */
+const struct db_statement sql_end_by_key = {
+	"end_by_key",
+	"WITH gone AS (DELETE FROM sessions WHERE user_id = $1::bigint AND session_key = $2::bytea RETURNING *)"
+	INTO_ENDED("$3::text", "NULL, NULL, '' FROM gone g"),
+};
+
+/* $1 account, $2 public id or NULL for all of them, $3 reason. */
+const struct db_statement sql_end_by_id = {
+	"end_by_id",
+	"WITH gone AS (DELETE FROM sessions WHERE user_id = $1::bigint"
+	"                 AND ($2::text IS NULL OR id = $2::text::uuid) RETURNING *)"
+	INTO_ENDED("$3::text", "NULL, NULL, '' FROM gone g"),
+};
+
+/*
+ * $1 account, $2 limit (NULL: none), $3 idle_timeout: all but the newest live ones of the account, by the newest.
+ * What had run out anyhow was not displaced by anybody.
+ */
+const struct db_statement sql_end_beyond_limit = {
+	"end_beyond_limit",
+	"WITH kept AS (SELECT s.session_key FROM sessions s WHERE s.user_id = $1::bigint AND " LIVE("s", "$3::bigint")
+	"               ORDER BY s.login_order DESC LIMIT $2::bigint),"
+	"     newest AS (SELECT s.id, s.ip, s.user_agent FROM sessions s WHERE s.user_id = $1::bigint"
+	"                   AND " LIVE("s", "$3::bigint") " ORDER BY s.login_order DESC LIMIT 1),"
+	"     gone AS (DELETE FROM sessions s WHERE s.user_id = $1::bigint"
+	"                 AND s.session_key NOT IN (SELECT session_key FROM kept) RETURNING s.*),"
+	"     ending AS (SELECT g.*, CASE WHEN g.expires_at <= now() THEN 'expired'"
+	"                                 WHEN g.last_seen_at <= now() - $3::bigint * interval '1 millisecond'"
+	"                                 THEN 'idle' ELSE 'displaced' END AS reason FROM gone g)"
+	INTO_ENDED("g.reason", "CASE WHEN g.reason = 'displaced' THEN n.id END,"
+	           " CASE WHEN g.reason = 'displaced' THEN n.ip END,"
+	           " CASE WHEN g.reason = 'displaced' THEN coalesce(n.user_agent, '') ELSE '' END"
+	           " FROM ending g LEFT JOIN newest n ON true"),
+};
+
+/* clang-format on */

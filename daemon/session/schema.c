@@ -1,0 +1,114 @@
+#include "session/schema.h"
+
+#include "session/migrations.h"
+#include "session/sql.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int schema_version(void)
+{
+	return migrations[migration_count - 1].version;
+}
+
+static enum db_status refuse(struct db *db, const char *problem)
+{
+	db_set_problem(db, problem);
+	return DB_ERROR;
+}
+
+/* The version that the database is at, 0 when nothing was applied, and whether we may go on from there. */
+static enum db_status read_version(struct db *db, TALLOC_CTX *ctx, int *version)
+{
+	char problem[160];
+	struct db_result *row;
+	enum db_status status = db_query(db, ctx, &sql_inspect_database, NULL, 0, &row);
+
+	*version = 0;
+	if (status != DB_OK)
+		return status;
+	if (strcmp(db_text(row, 0, 0), "UTF8") != 0) {
+		(void)snprintf(problem, sizeof problem, "the database's encoding is %s, it must be UTF8", db_text(row, 0, 0));
+		return refuse(db, problem);
+	}
+	if (!db_bool(row, 0, 1))
+		return DB_OK;
+	status = db_query(db, ctx, &sql_schema_version, NULL, 0, &row);
+	if (status != DB_OK)
+		return status;
+	*version = (int)db_int(row, 0, 0);
+	if (*version > schema_version()) {
+		(void)snprintf(problem, sizeof problem,
+		               "the database's schema is version %d, this program knows no later than %d: install the newer "
+		               "onesession",
+		               *version, schema_version());
+		return refuse(db, problem);
+	}
+	return DB_OK;
+}
+
+static enum db_status apply(struct db *db, const struct schema_migration *migration)
+{
+	const struct db_value values[] = {DB_INT(migration->version), DB_TEXT(migration->name)};
+	enum db_status status = db_script(db, migration->sql);
+
+	return status == DB_OK ? db_query(db, NULL, &sql_record_migration, values, 2, NULL) : status;
+}
+
+/* Apply the one migration that is next, in a transaction that holds the lock. *applied is NULL when there is none. */
+static enum db_status migrate_once(struct db *db, TALLOC_CTX *ctx, const struct schema_migration **applied)
+{
+	const struct schema_migration *next = NULL;
+	int version;
+	enum db_status status = db_begin(db);
+
+	*applied = NULL;
+	if (status == DB_OK)
+		status = db_query(db, NULL, &sql_lock_migrations, NULL, 0, NULL);
+	if (status == DB_OK)
+		status = read_version(db, ctx, &version);
+	if (status == DB_OK && version < schema_version()) {
+		for (size_t i = 0; next == NULL && i < migration_count; i++) {
+			if (migrations[i].version > version)
+				next = &migrations[i];
+		}
+		status = apply(db, next);
+	}
+	if (status == DB_OK)
+		status = db_commit(db);
+	if (status == DB_OK)
+		*applied = next;
+	else
+		db_rollback(db);
+	return status;
+}
+
+enum db_status schema_migrate(struct db *db, void (*applied)(const struct schema_migration *migration))
+{
+	const struct schema_migration *migration;
+	TALLOC_CTX *scratch = talloc_new(NULL);
+	enum db_status status;
+
+	do {
+		status = migrate_once(db, scratch, &migration);
+		if (migration != NULL && applied != NULL)
+			applied(migration);
+	} while (migration != NULL);
+	talloc_free(scratch);
+	return status;
+}
+
+enum db_status schema_grant(struct db *db, const char *role)
+{
+	const struct db_value values[] = {DB_TEXT(role)};
+	TALLOC_CTX *scratch = talloc_new(NULL);
+	struct db_result *row;
+	enum db_status status = db_query(db, scratch, &sql_compose_grants, values, 1, &row);
+
+	if (status == DB_OK && db_is_null(row, 0, 0))
+		status = refuse(db, "there is no such role");
+	else if (status == DB_OK)
+		status = db_script(db, db_text(row, 0, 0));
+	talloc_free(scratch);
+	return status;
+}

@@ -1,0 +1,87 @@
+#include "session/signals.h"
+
+#include "base/log.h"
+
+#include <string.h>
+
+struct receiver_list {
+	unsigned int count;
+	struct ones_receiver *receivers; /* by order; equal orders as they were connected */
+};
+
+struct signals {
+	struct receiver_list lists[ONES_SIGNAL_COUNT];
+};
+
+const char *ones_signal_name(enum ones_signal signal)
+{
+	static const char *const names[ONES_SIGNAL_COUNT] = {
+		[ONES_USER_LOGGED_IN] = "user_logged_in",       [ONES_USER_LOGGED_OUT] = "user_logged_out",
+		[ONES_USER_LOGIN_FAILED] = "user_login_failed", [ONES_SESSION_DISPLACED] = "session_displaced",
+		[ONES_ACCOUNT_SHARED] = "account_shared",       [ONES_PASSWORD_CHANGED_SIGNAL] = "password_changed",
+	};
+
+	return names[signal];
+}
+
+struct signals *signals_new(TALLOC_CTX *ctx)
+{
+	return talloc_zero(ctx, struct signals);
+}
+
+bool signals_disconnect(struct signals *signals, enum ones_signal signal, const char *name)
+{
+	struct receiver_list *list = &signals->lists[signal];
+
+	for (unsigned int i = 0; i < list->count; i++) {
+		if (strcmp(list->receivers[i].name, name) == 0) {
+			list->count--;
+			memmove(&list->receivers[i], &list->receivers[i + 1],
+				(list->count - i) * sizeof list->receivers[0]);
+			return true;
+		}
+	}
+	return false;
+}
+
+int signals_connect(struct signals *signals, enum ones_signal signal, const struct ones_receiver *receiver)
+{
+	struct receiver_list *list = &signals->lists[signal];
+	struct ones_receiver *grown = talloc_realloc(signals, list->receivers, struct ones_receiver, list->count + 1);
+	unsigned int at;
+
+	if (grown == NULL)
+		return -1;
+	list->receivers = grown;
+	(void)signals_disconnect(signals, signal, receiver->name);
+	at = list->count;
+	while (at > 0 && list->receivers[at - 1].order > receiver->order)
+		at--;
+	memmove(&list->receivers[at + 1], &list->receivers[at], (list->count - at) * sizeof list->receivers[0]);
+	list->receivers[at] = *receiver;
+	list->count++;
+	return 0;
+}
+
+bool signals_emit(const struct signals *signals, enum ones_phase phase, const struct ones_event *event)
+{
+	const struct receiver_list *list = &signals->lists[event->signal];
+
+	for (unsigned int i = 0; i < list->count; i++) {
+		const struct ones_receiver *receiver = &list->receivers[i];
+
+		if (receiver->phase != phase || receiver->call(event, receiver->context))
+			continue;
+		log_error("receiver_failed", LOG_STR("signal", ones_signal_name(event->signal)),
+			  LOG_STR("receiver", receiver->name),
+			  LOG_STR("phase", phase == ONES_IN_TRANSACTION ? "in_transaction" : "after_commit"));
+		if (phase == ONES_IN_TRANSACTION)
+			return false;
+	}
+	return true;
+}
+
+bool ones_execute(struct ones_transaction *transaction, const char *sql, size_t count, const char *const values[])
+{
+	return db_execute_text(transaction->db, sql, count, values) == DB_OK;
+}

@@ -1,0 +1,68 @@
+/* The SQL that is not the rule's, by table; what the rule asks stands in rule_sql.h. */
+#ifndef SESSION_SQL_H
+#define SESSION_SQL_H
+
+#include "session/db.h"
+
+/* ---- users -------------------------------------------------------------------------------------------------- */
+
+/* What both of these return; the last two only sql_list_users. */
+enum user_column {
+	USER_ID,
+	USER_USERNAME,
+	USER_PASSWORD,
+	USER_IS_ACTIVE,
+	USER_IS_ADMIN,
+	USER_SESSION_LIMIT,
+	USER_CREATED_AT,
+	USER_LAST_LOGIN_AT,
+	USER_LIVE_SESSIONS,
+};
+
+extern const struct db_statement sql_find_user;
+extern const struct db_statement sql_list_users;
+extern const struct db_statement sql_add_user;
+extern const struct db_statement sql_set_password;
+extern const struct db_statement sql_set_active;
+extern const struct db_statement sql_delete_user;
+
+/* ---- sessions, ended_sessions and events, as operators and the purge see them ------------------------------- */
+
+extern const struct db_statement sql_list_sessions;
+enum session_column {
+	SESSION_ID,
+	SESSION_USER_ID,
+	SESSION_USERNAME,
+	SESSION_CREATED_AT,
+	SESSION_LAST_SEEN_AT,
+	SESSION_EXPIRES_AT,
+	SESSION_IP,
+	SESSION_USER_AGENT,
+};
+
+/* One row, one column: true when this transaction may purge. */
+extern const struct db_statement sql_lock_purge;
+
+/* Each does one batch; one row, one column: how many rows it took. */
+extern const struct db_statement sql_purge_sessions;
+extern const struct db_statement sql_purge_ended_sessions;
+extern const struct db_statement sql_purge_events;
+
+extern const struct db_statement sql_record_event;
+
+/* ---- schema_migrations -------------------------------------------------------------------------------------- */
+
+extern const struct db_statement sql_lock_migrations;
+
+/* One row: server_encoding, and whether schema_migrations is there. */
+extern const struct db_statement sql_inspect_database;
+
+/* One row, one column: the version, 0 when nothing was applied. */
+extern const struct db_statement sql_schema_version;
+
+extern const struct db_statement sql_record_migration;
+
+/* One row, one column: the GRANTs as a script, NULL when there is no such role. */
+extern const struct db_statement sql_compose_grants;
+
+#endif

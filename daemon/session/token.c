@@ -1,0 +1,43 @@
+#include "session/token.h"
+
+#include <assert.h>
+#include <sodium.h>
+
+static_assert(sizeof(struct session_key) == crypto_hash_sha256_BYTES, "a session key is a SHA-256");
+
+enum { TOKEN_RANDOM_BYTES = 32 };
+
+void token_generate(char token[TOKEN_LENGTH + 1])
+{
+	uint8_t random[TOKEN_RANDOM_BYTES];
+
+	static_assert(sodium_base64_ENCODED_LEN(TOKEN_RANDOM_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING) ==
+	                      TOKEN_LENGTH + 1,
+	              "a token's random bytes fill its characters");
+	randombytes_buf(random, sizeof random);
+	(void)sodium_bin2base64(token, TOKEN_LENGTH + 1, random, sizeof random, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	sodium_memzero(random, sizeof random);
+}
+
+/* Not isalnum(3), which depends on the locale. */
+static bool is_base64url(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+bool token_is_well_formed(const char *text)
+{
+	for (int i = 0; i < TOKEN_LENGTH; i++) {
+		if (!is_base64url(text[i]))
+			return false;
+	}
+	return text[TOKEN_LENGTH] == '\0';
+}
+
+struct session_key token_key(const char token[TOKEN_LENGTH + 1])
+{
+	struct session_key key;
+
+	(void)crypto_hash_sha256(key.bytes, (const unsigned char *)token, TOKEN_LENGTH);
+	return key;
+}

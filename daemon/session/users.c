@@ -1,0 +1,148 @@
+#include "session/users.h"
+
+#include "base/utf8.h"
+#include "session/sql.h"
+
+#include <string.h>
+
+static bool has_prefix(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* What a terminal, a page or a log could take for more than a character of a name: C0, C1, line ends, direction. */
+static bool is_control(const char *at)
+{
+	static const char *const directions[] = {
+		"\u2028", "\u2029", "\u202a", "\u202b", "\u202c", "\u202d", "\u202e", "\u2066", "\u2067", "\u2068", "\u2069",
+	};
+	const unsigned char *byte = (const unsigned char *)at;
+
+	if (byte[0] < 0x20 || byte[0] == 0x7f || (byte[0] == 0xc2 && byte[1] < 0xa0))
+		return true;
+	for (size_t i = 0; i < sizeof directions / sizeof directions[0]; i++) {
+		if (has_prefix(at, directions[i]))
+			return true;
+	}
+	return false;
+}
+
+const char *users_name_problem(const char *username)
+{
+	size_t characters = 0;
+	size_t size;
+
+	if (username[0] == '\0')
+		return "is empty";
+	if (!utf8_is_valid(username))
+		return "is not valid UTF-8";
+	if (username[0] == ' ' || username[strlen(username) - 1] == ' ')
+		return "begins or ends with a space";
+	for (const char *at = username; (size = utf8_sequence(at)) > 0; at += size) {
+		if (is_control(at))
+			return "has a control character";
+		characters++;
+	}
+	return characters > USERNAME_MAX ? "is longer than 150 characters" : NULL;
+}
+
+/* What both lists and lookups read. */
+static struct user user_from_row(const struct db_result *rows, size_t row)
+{
+	return (struct user){
+		.id = db_int(rows, row, USER_ID),
+		.username = db_text(rows, row, USER_USERNAME),
+		.password = db_text(rows, row, USER_PASSWORD),
+		.is_active = db_bool(rows, row, USER_IS_ACTIVE),
+		.is_admin = db_bool(rows, row, USER_IS_ADMIN),
+		.session_limit = db_int(rows, row, USER_SESSION_LIMIT),
+		.created_at = db_time(rows, row, USER_CREATED_AT),
+	};
+}
+
+enum db_status users_find(struct db *db, TALLOC_CTX *ctx, const char *username, struct user **user)
+{
+	const struct db_value values[] = {DB_TEXT(username)};
+	struct db_result *rows;
+	enum db_status status;
+
+	*user = NULL;
+	if (users_name_problem(username) != NULL)
+		return DB_OK;
+	status = db_query(db, ctx, &sql_find_user, values, 1, &rows);
+	if (status != DB_OK || db_rows(rows) == 0)
+		return status;
+	*user = talloc(ctx, struct user);
+	if (*user == NULL) {
+		db_set_problem(db, "out of memory");
+		return DB_ERROR;
+	}
+	**user = user_from_row(rows, 0);
+	return DB_OK;
+}
+
+enum db_status users_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms, struct user **users,
+                          size_t *count)
+{
+	const struct db_value values[] = {DB_INT(user_id), DB_INT(idle_timeout_ms)};
+	struct db_result *rows;
+	enum db_status status = db_query(db, ctx, &sql_list_users, values, 2, &rows);
+
+	*users = NULL;
+	*count = 0;
+	if (status != DB_OK)
+		return status;
+	*users = talloc_array(ctx, struct user, (unsigned)db_rows(rows));
+	if (*users == NULL) {
+		db_set_problem(db, "out of memory");
+		return DB_ERROR;
+	}
+	for (size_t i = 0; i < db_rows(rows); i++) {
+		(*users)[i] = user_from_row(rows, i);
+		if (!db_is_null(rows, i, USER_LAST_LOGIN_AT))
+			(*users)[i].last_login_at = db_time(rows, i, USER_LAST_LOGIN_AT);
+		(*users)[i].live_sessions = db_int(rows, i, USER_LIVE_SESSIONS);
+	}
+	*count = db_rows(rows);
+	return DB_OK;
+}
+
+enum db_status users_add(struct db *db, const char *username, const char *password_hash, bool is_admin,
+                         int64_t session_limit, int64_t *id)
+{
+	const struct db_value values[] = {
+		DB_TEXT(username),
+		DB_TEXT(password_hash),
+		DB_BOOL(is_admin),
+		session_limit >= 0 ? DB_INT(session_limit) : DB_NULL,
+	};
+	TALLOC_CTX *scratch = talloc_new(NULL);
+	struct db_result *row;
+	enum db_status status = db_query(db, scratch, &sql_add_user, values, 4, &row);
+
+	if (status == DB_OK)
+		*id = db_int(row, 0, 0);
+	talloc_free(scratch);
+	return status;
+}
+
+enum db_status users_set_password(struct db *db, int64_t id, const char *password_hash)
+{
+	const struct db_value values[] = {DB_INT(id), DB_TEXT(password_hash)};
+
+	return db_query(db, NULL, &sql_set_password, values, 2, NULL);
+}
+
+enum db_status users_set_active(struct db *db, int64_t id, bool is_active)
+{
+	const struct db_value values[] = {DB_INT(id), DB_BOOL(is_active)};
+
+	return db_query(db, NULL, &sql_set_active, values, 2, NULL);
+}
+
+enum db_status users_delete(struct db *db, int64_t id)
+{
+	const struct db_value values[] = {DB_INT(id)};
+
+	return db_query(db, NULL, &sql_delete_user, values, 1, NULL);
+}

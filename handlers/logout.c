@@ -1,0 +1,20 @@
+/* POST /logout: sign out. The same answer whether anybody was signed in or not. */
+#include "setup.h"
+
+static void logout(struct ones_request *req)
+{
+	const char *next = ones_field(req, "next");
+	enum ones_result result = ones_logout(req);
+
+	if (result != ONES_OK)
+		ones_reply_failure(req, result);
+	else if (ones_is_program(req))
+		ones_reply_empty(req, 204);
+	else
+		ones_reply_redirect(req, next != NULL ? ones_next(req, next) : ones_url(req, "/login"));
+}
+
+void logout_setup(struct ones_app *app)
+{
+	ones_route(app, &(struct ones_route){.path = "/logout", .post = logout});
+}

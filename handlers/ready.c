@@ -1,0 +1,16 @@
+/* GET /ready: 200 while requests can be served, 503 while the database is away. For machines. */
+#include "setup.h"
+
+static void ready(struct ones_request *req)
+{
+	ones_header(req, "Cache-Control", "no-store");
+	if (ones_database_ready(req))
+		ones_reply_json(req, 200, json_pack("{s:s}", "status", "ready"));
+	else
+		ones_reply_failure(req, ONES_UNAVAILABLE);
+}
+
+void ready_setup(struct ones_app *app)
+{
+	ones_route(app, &(struct ones_route){.path = "/ready", .get = ready, .no_session = true});
+}

@@ -1,0 +1,15 @@
+#include "setup.h"
+
+/* An application adds its own setup functions here. */
+void ones_setup(struct ones_app *app)
+{
+	auth_setup(app);
+	me_setup(app);
+	state_setup(app);
+	login_setup(app);
+	logout_setup(app);
+	account_setup(app);
+	style_setup(app);
+	health_setup(app);
+	ready_setup(app);
+}

@@ -1,0 +1,21 @@
+/* GET /state: is this session still live, and if not, why? For pollers: asking is no activity. */
+#include "setup.h"
+
+static void state(struct ones_request *req)
+{
+	const struct ones_ending *ending = ones_ending(req);
+
+	if (ones_session(req) != NULL)
+		ones_reply_json(req, 200, json_pack("{s:b}", "live", 1));
+	else
+		ones_reply_json(req, 200,
+				json_pack("{s:b, s:s, s:o, s:{s:s, s:s}}", "live", 0, "reason",
+					  ones_reason_code(ending->reason), "ended_at",
+					  ones_time_json(ending->ended_at), "by", "browser", ending->by_browser, "os",
+					  ending->by_os));
+}
+
+void state_setup(struct ones_app *app)
+{
+	ones_route(app, &(struct ones_route){.path = "/state", .get = state, .passive = true});
+}
