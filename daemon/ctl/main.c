@@ -217,7 +217,7 @@ static const struct command *choose_command(struct ctl *ctl, const struct argume
 	if ((arguments->given & ~command->options) != 0 || operands > (command->operand != NULL ? 1 : 0) ||
 	    (command->needs_one && operands + (size_t)__builtin_popcount(arguments->given) != 1) ||
 	    (!command->needs_one && command->operand != NULL && operands == 0)) {
-		(void)usage_error("usage: onesessionctl", command->synopsis);
+		(void)fail("usage: onesessionctl %s", command->synopsis);
 		return NULL;
 	}
 	*result = EXIT_SUCCESS;

@@ -1,6 +1,7 @@
 #include "ctl/prompt.h"
 
 #include "ctl/ctl.h"
+#include "session/users.h"
 
 #include <errno.h>
 #include <fcntl.h>

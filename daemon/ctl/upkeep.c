@@ -60,8 +60,8 @@ int command_purge(struct ctl *ctl)
 		                             busy));
 	if (busy)
 		(void)output_line("Another process is purging: the rest is left to it.");
-	return output_line("Purged %s, %s from the history and %s.",
+	return output_line("Purged %s, %s and %s.",
 	                   output_count(ctl->ctx, counts.sessions, "expired session"),
-	                   output_count(ctl->ctx, counts.ended_sessions, "session"),
-	                   output_count(ctl->ctx, counts.events, "event"));
+	                   output_count(ctl->ctx, counts.ended_sessions, "old ended session"),
+	                   output_count(ctl->ctx, counts.events, "old event"));
 }

@@ -50,7 +50,10 @@ int fcgi_accept(struct fcgi *fcgi);
 
 enum fcgi_role_kind fcgi_role(const struct fcgi *fcgi);
 
-/* A parameter; the last one of a name that was sent twice, as a web server's later setting overrides. Or NULL. */
+/*
+ * A parameter; the last one of a name that was sent twice, as a web server's later setting overrides. NULL when it is
+ * not there. Gone after fcgi_answer().
+ */
 const char *fcgi_param(const struct fcgi *fcgi, const char *name);
 
 /* Up to `size` bytes of the body; fewer when it ends or stalls for io_timeout. Not for an authorizer: it has none. */

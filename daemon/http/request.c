@@ -4,7 +4,6 @@
 #include "base/utf8.h"
 #include "http/accept.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -81,17 +80,17 @@ struct http_problem request_read(struct http_request *request, struct fcgi *fcgi
 	const char *https = param_or_empty(fcgi, "HTTPS");
 	const char *web_server_id = param_or_empty(fcgi, "REQUEST_ID");
 	const char *query = param_or_empty(fcgi, "QUERY_STRING");
+	const char *address = param_or_empty(fcgi, "REMOTE_ADDR");
 
 	request->fcgi = fcgi;
 	request->is_authorizer = fcgi_role(fcgi) == FCGI_ROLE_AUTHORIZER;
 	utf8_clean(is_request_id(web_server_id) ? web_server_id : id, request->id, sizeof request->id);
-	request->method_name = param_or_empty(fcgi, "REQUEST_METHOD");
+	utf8_clean(param_or_empty(fcgi, "REQUEST_METHOD"), request->method_name, sizeof request->method_name);
 	request->method = method_of(request->method_name, &request->is_head);
 	request->is_secure = strcasecmp(https, "on") == 0 || strcmp(https, "1") == 0 ||
 			     strcasecmp(param_or_empty(fcgi, "REQUEST_SCHEME"), "https") == 0;
-	request->remote_addr = param_or_empty(fcgi, "REMOTE_ADDR");
-	if (!is_address(request->remote_addr))
-		request->remote_addr = "";
+	if (is_address(address))
+		utf8_clean(address, request->remote_addr, sizeof request->remote_addr);
 	utf8_clean(param_or_empty(fcgi, "HTTP_USER_AGENT"), request->user_agent, sizeof request->user_agent);
 	if (*length != '\0' && units_parse_number(length, &request->content_length) != 0)
 		request->content_length = -1;

@@ -6,6 +6,7 @@
 #include "http/urlencoded.h"
 #include "onesession.h"
 
+#include <arpa/inet.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,7 +22,7 @@ enum body_kind { BODY_NONE, BODY_FORM, BODY_JSON, BODY_OTHER };
 struct http_request {
 	struct fcgi *fcgi;
 	bool is_authorizer;
-	const char *method_name;
+	char method_name[METHOD_MAX + 1]; /* cut short when it is longer: no route has such a one */
 	enum ones_method method; /* ONES_METHOD_COUNT: one that no route can have */
 	bool is_head;
 	const char *path;

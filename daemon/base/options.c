@@ -1,0 +1,200 @@
+#include "base/options.h"
+
+#include "base/settings.h"
+#include "base/units.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define SECOND INT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define YEAR (365 * DAY)
+#define KIB INT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define STRING_MAX 4096
+
+static const char *check_listen_word(const char *word, size_t length)
+{
+	static const char form[] = "unix:/path, tcp:ADDRESS:PORT or tcp:[V6ADDRESS]:PORT, several separated by spaces";
+	char port[8];
+	size_t digits = 0;
+	int64_t number;
+
+	if (strncmp(word, "unix:/", 6) == 0 && length > 6)
+		return NULL;
+	if (strncmp(word, "tcp:", 4) != 0)
+		return form;
+	while (digits < length && isdigit((unsigned char)word[length - 1 - digits]))
+		digits++;
+	if (digits == 0 || digits >= sizeof port || length - digits < 6 || word[length - 1 - digits] != ':')
+		return form;
+	memcpy(port, word + length - digits, digits);
+	port[digits] = '\0';
+	if (units_parse_number(port, &number) != 0 || number > 65535)
+		return form;
+	return NULL;
+}
+
+static const char *check_listen(const char *value)
+{
+	const char *problem = NULL;
+
+	while (problem == NULL && *(value += strspn(value, " \t")) != '\0') {
+		size_t length = strcspn(value, " \t");
+
+		problem = check_listen_word(value, length);
+		value += length;
+	}
+	return problem;
+}
+
+static const char *check_prefix(const char *value)
+{
+	static const char form[] = "a path that begins with a slash and does not end with one, such as /session; or / alone";
+
+	if (value[0] != '/' || (value[1] != '\0' && value[strlen(value) - 1] == '/'))
+		return form;
+	for (; *value != '\0'; value++) {
+		if (!isalnum((unsigned char)*value) && strchr("/-._~", *value) == NULL)
+			return form;
+	}
+	return NULL;
+}
+
+static const char *check_cookie_name(const char *value)
+{
+	static const char form[] = "letters, digits, - and _ (the prefix __Host- is added when the cookie is secure)";
+
+	if (*value == '\0' || strncasecmp(value, "__Host-", 7) == 0 || strncasecmp(value, "__Secure-", 9) == 0)
+		return form;
+	for (; *value != '\0'; value++) {
+		if (!isalnum((unsigned char)*value) && strchr("!#$%&'*+-.^_`|~", *value) == NULL)
+			return form;
+	}
+	return NULL;
+}
+
+static const char *check_default_next(const char *value)
+{
+	return value[0] == '\0' || (value[0] == '/' && value[1] != '/' && strchr(value, '\\') == NULL)
+	               ? NULL
+	               : "a path of the site, such as /members/, or nothing for the account page";
+}
+
+static const char *check_absolute(const char *value)
+{
+	return value[0] == '\0' || value[0] == '/' ? NULL : "a path that begins with a slash, or nothing";
+}
+
+static const char *check_log_target(const char *value)
+{
+	return value[0] == '/' || strcmp(value, "stderr") == 0 || strcmp(value, "syslog") == 0
+	               ? NULL
+	               : "stderr, syslog, or a path that begins with a slash";
+}
+
+static const char *const secure_choices[] = {"auto", "always", "never", NULL};
+static const char *const samesite_choices[] = {"lax", "strict", "none", NULL};
+static const char *const on_limit_choices[] = {"displace", "ask", "refuse", NULL};
+static const char *const sharing_choices[] = {"log", "cooldown", NULL};
+static const char *const level_choices[] = {"debug", "info", "warning", "error", NULL};
+static const char *const format_choices[] = {"text", "json", NULL};
+
+#define AT(section, key) offsetof(struct settings, section.key)
+#define TEXT(section, key, fallback, check, ...)                                                                  \
+	{#section, #key, OPTION_STRING, AT(section, key), fallback, 0, STRING_MAX, NULL, check, __VA_ARGS__}
+#define RANGE(section, key, type, fallback, min, max, ...)                                                        \
+	{#section, #key, type, AT(section, key), fallback, min, max, NULL, NULL, __VA_ARGS__}
+#define CHOICE(section, key, fallback, choices, ...)                                                              \
+	{#section, #key, OPTION_CHOICE, AT(section, key), fallback, 0, 0, choices, NULL, __VA_ARGS__}
+
+enum { FIXED = false, RELOADABLE = true };
+enum { IN_EFFECT = false, PLANNED = true };
+
+/* clang-format off */
+const struct option options[] = {
+	TEXT(server, listen, "unix:/run/onesession/onesession.sock", check_listen, FIXED, IN_EFFECT,
+	     "Where to listen when neither systemd nor spawn-fcgi gives a socket: unix:/path, tcp:ADDRESS:PORT, tcp:[V6]:PORT"),
+	RANGE(server, listen_mode, OPTION_MODE, "0660", 0, 0777, FIXED, IN_EFFECT,
+	      "Who may connect to our own unix socket, as file permissions"),
+	TEXT(server, listen_owner, "", NULL, FIXED, IN_EFFECT, "The user that owns our own unix socket; empty: who starts the daemon"),
+	TEXT(server, listen_group, "", NULL, FIXED, IN_EFFECT, "The group of our own unix socket, as a rule the web server's"),
+	TEXT(server, allowed_clients, "127.0.0.1 ::1", NULL, RELOADABLE, IN_EFFECT,
+	     "Addresses, with an optional /prefix, that may connect by TCP: the web servers'"),
+	TEXT(server, allowed_users, "", NULL, RELOADABLE, IN_EFFECT,
+	     "Users that may connect by unix socket; empty: whoever listen_mode lets in"),
+	TEXT(server, user, "", NULL, FIXED, IN_EFFECT, "Who to become when started as root; empty: onesession, if there is such a user"),
+	TEXT(server, group, "", NULL, FIXED, IN_EFFECT, "The group to become with it; empty: the user's own"),
+	TEXT(server, prefix, "/session", check_prefix, RELOADABLE, IN_EFFECT, "The path below which the daemon's own routes are"),
+	RANGE(server, workers, OPTION_NUMBER, "8", 1, 512, RELOADABLE, IN_EFFECT,
+	      "Processes that serve requests; each holds a database connection"),
+	RANGE(server, max_requests, OPTION_NUMBER, "10000", 0, 1000000000, RELOADABLE, IN_EFFECT,
+	      "A worker is replaced after as many requests and up to a tenth more; 0: never"),
+	RANGE(server, request_timeout, OPTION_DURATION, "30s", 100, HOUR, RELOADABLE, IN_EFFECT,
+	      "A worker whose request takes longer is killed and replaced"),
+	RANGE(server, io_timeout, OPTION_DURATION, "5s", 100, 10 * MINUTE, RELOADABLE, IN_EFFECT,
+	      "How long the web server may take to send a request, and to take an answer"),
+	RANGE(server, shutdown_timeout, OPTION_DURATION, "30s", 0, HOUR, RELOADABLE, IN_EFFECT,
+	      "How long requests under way may take after TERM or QUIT"),
+	RANGE(server, max_body, OPTION_SIZE, "64KiB", KIB, 16 * MIB, RELOADABLE, IN_EFFECT, "The largest body of a request that is read"),
+	TEXT(server, operators, "127.0.0.1 ::1", NULL, RELOADABLE, PLANNED, "Addresses that may see /metrics and /status"),
+
+	TEXT(database, conninfo, "dbname=onesession", NULL, RELOADABLE, IN_EFFECT,
+	     "How to reach PostgreSQL: a libpq connection string or URI; put a password into a passfile"),
+	RANGE(database, connect_timeout, OPTION_DURATION, "2s", 100, MINUTE, RELOADABLE, IN_EFFECT, "How long connecting may take"),
+	RANGE(database, statement_timeout, OPTION_DURATION, "3s", 100, 10 * MINUTE, RELOADABLE, IN_EFFECT,
+	      "How long a statement may take before the answer is 503"),
+	RANGE(database, prepare, OPTION_SWITCH, "on", 0, 1, RELOADABLE, IN_EFFECT,
+	      "Prepared statements; off for pgbouncer before 1.21 in transaction pooling"),
+
+	RANGE(session, lifetime, OPTION_DURATION, "14d", SECOND, 10 * YEAR, RELOADABLE, IN_EFFECT, "How long a session lasts at the most"),
+	RANGE(session, idle_timeout, OPTION_DURATION, "0", 0, 10 * YEAR, RELOADABLE, IN_EFFECT,
+	      "A session that was not used for so long has ended; 0: off"),
+	RANGE(session, touch_interval, OPTION_DURATION, "60s", 0, DAY, RELOADABLE, IN_EFFECT,
+	      "last_seen_at is written at most once in this time (a quarter of idle_timeout, if that is shorter)"),
+	TEXT(session, cookie_name, "session", check_cookie_name, RELOADABLE, IN_EFFECT, "The cookie's name; __Host- is put before it when secure"),
+	CHOICE(session, cookie_secure, "auto", secure_choices, RELOADABLE, IN_EFFECT,
+	       "Send the cookie by HTTPS only; auto: when the sign-in came by HTTPS"),
+	CHOICE(session, cookie_samesite, "lax", samesite_choices, RELOADABLE, IN_EFFECT, "The cookie's SameSite attribute"),
+	RANGE(session, max_sessions, OPTION_NUMBER, "1", 0, 10000, RELOADABLE, IN_EFFECT, "How many sessions of an account may be live at once; 0: any number"),
+	CHOICE(session, on_limit, "displace", on_limit_choices, RELOADABLE, PLANNED,
+	       "A login past the limit ends the oldest session, asks first, or is refused"),
+	RANGE(session, purge_interval, OPTION_DURATION, "5m", 0, YEAR, RELOADABLE, IN_EFFECT, "How often expired sessions are removed; 0: never"),
+	RANGE(session, history, OPTION_DURATION, "30d", 0, 100 * YEAR, RELOADABLE, IN_EFFECT,
+	      "How long ended sessions and events are kept"),
+
+	TEXT(login, default_next, "", check_default_next, RELOADABLE, IN_EFFECT, "Where to go after signing in; empty: the account page"),
+	RANGE(login, memory, OPTION_SIZE, "64MiB", 8 * KIB, 4 * GIB, RELOADABLE, IN_EFFECT, "Memory for one password hash (Argon2id)"),
+	RANGE(login, passes, OPTION_NUMBER, "3", 1, 64, RELOADABLE, IN_EFFECT, "Passes over that memory"),
+	RANGE(login, max_hashing, OPTION_NUMBER, "2", 1, 512, FIXED, IN_EFFECT,
+	      "How many passwords are hashed at the same time; keep it below server.workers"),
+	RANGE(login, attempts_per_user, OPTION_NUMBER, "10", 0, 1000000, RELOADABLE, PLANNED, "Failed logins of an account before it is throttled"),
+	RANGE(login, attempts_per_address, OPTION_NUMBER, "50", 0, 1000000, RELOADABLE, PLANNED, "Failed logins from an address before it is throttled"),
+	RANGE(login, attempts_window, OPTION_DURATION, "15m", SECOND, YEAR, RELOADABLE, PLANNED, "The time over which failed logins are counted"),
+	TEXT(login, pages, "", check_absolute, RELOADABLE, PLANNED, "A folder with pages of your own"),
+
+	RANGE(sharing, takeovers, OPTION_NUMBER, "5", 0, 1000000, RELOADABLE, PLANNED, "Displacements of an account that count as sharing"),
+	RANGE(sharing, window, OPTION_DURATION, "1h", SECOND, YEAR, RELOADABLE, PLANNED, "The time over which they are counted"),
+	CHOICE(sharing, action, "log", sharing_choices, RELOADABLE, PLANNED, "What follows: a line in the log, or a cooldown for other devices"),
+	RANGE(sharing, cooldown, OPTION_DURATION, "15m", SECOND, YEAR, RELOADABLE, PLANNED, "How long other devices then wait"),
+
+	TEXT(log, to, "stderr", check_log_target, RELOADABLE, IN_EFFECT, "stderr, syslog, or a file's path"),
+	CHOICE(log, level, "info", level_choices, RELOADABLE, IN_EFFECT, "The least important lines that are written; debug: also each request"),
+	CHOICE(log, format, "text", format_choices, RELOADABLE, IN_EFFECT, "Lines as text or as JSON"),
+	RANGE(log, slow_request, OPTION_DURATION, "1s", 0, HOUR, RELOADABLE, PLANNED, "Requests that take longer are logged; 0: none"),
+};
+/* clang-format on */
+
+const size_t options_count = sizeof options / sizeof options[0];
+
+const struct option *options_find(const char *section, const char *key)
+{
+	for (size_t i = 0; i < options_count; i++) {
+		if (strcmp(options[i].section, section) == 0 && strcmp(options[i].key, key) == 0)
+			return &options[i];
+	}
+	return NULL;
+}
