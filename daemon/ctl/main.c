@@ -34,9 +34,11 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{{"migrate", NULL}, NULL, TAKES_GRANT, false, command_migrate, "migrate [--grant ROLE]",
+	{{"migrate", NULL}, NULL, TAKES_GRANT, false, command_migrate,
+	 "migrate [--grant ROLE]",
 	 "bring the database's schema up to date; give ROLE the daemon's rights"},
-	{{"user", "add"}, "NAME", TAKES_ADMIN | TAKES_LIMIT, false, command_user_add, "user add NAME [--admin] [--limit N]",
+	{{"user", "add"}, "NAME", TAKES_ADMIN | TAKES_LIMIT, false, command_user_add,
+	 "user add NAME [--admin] [--limit N]",
 	 "add an account; its password is asked for, or a line of standard input"},
 	{{"user", "list"}, NULL, 0, false, command_user_list, "user list", "list the accounts"},
 	{{"user", "show"}, "NAME", 0, false, command_user_show, "user show NAME", "show an account"},
@@ -51,7 +53,8 @@ static const struct command commands[] = {
 	 "list the live sessions, the newest login first"},
 	{{"session", "end"}, "ID", TAKES_USER | TAKES_ALL, true, command_session_end,
 	 "session end ID | --user NAME | --all", "end a session, an account's sessions, or all of them"},
-	{{"purge", NULL}, NULL, 0, false, command_purge, "purge", "remove what has expired or is past session.history"},
+	{{"purge", NULL}, NULL, 0, false, command_purge, "purge",
+	 "remove what has expired or is past session.history"},
 };
 
 static const size_t command_count = sizeof commands / sizeof commands[0];
@@ -207,9 +210,10 @@ static const struct command *choose_command(struct ctl *ctl, const struct argume
 	}
 	command = find_command(arguments, &used);
 	if (command == NULL) {
-		(void)usage_error("unknown command", talloc_asprintf(ctl->ctx, "%s%s%s", arguments->words[0],
-		                                                     arguments->word_count > 1 ? " " : "",
-		                                                     arguments->word_count > 1 ? arguments->words[1] : ""));
+		(void)usage_error("unknown command",
+		                  talloc_asprintf(ctl->ctx, "%s%s%s", arguments->words[0],
+		                                  arguments->word_count > 1 ? " " : "",
+		                                  arguments->word_count > 1 ? arguments->words[1] : ""));
 		return NULL;
 	}
 	operands = arguments->word_count - used;

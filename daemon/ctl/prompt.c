@@ -64,13 +64,14 @@ static enum line ask(int tty, const char *question, char password[PASSWORD_MAX +
 	enum line line = LINE_FAILED;
 	struct termios shown, hidden;
 	sigset_t set, former;
-	int signals;
 
 	*length = 0;
 	(void)sigemptyset(&set);
 	for (size_t i = 0; i < sizeof deferred / sizeof deferred[0]; i++)
 		(void)sigaddset(&set, deferred[i]);
 	do {
+		int signals;
+
 		if (sigprocmask(SIG_BLOCK, &set, &former) != 0)
 			return LINE_FAILED;
 		signals = signalfd(-1, &set, SFD_CLOEXEC);
@@ -142,12 +143,12 @@ static int ask_twice(int tty, const char *username, char password[PASSWORD_MAX +
 
 int prompt_new_password(const char *username, char password[PASSWORD_MAX + 1])
 {
-	enum line line;
 	size_t length;
 	int result, tty;
 
 	if (!isatty(STDIN_FILENO)) {
-		line = read_line(STDIN_FILENO, -1, password, &length);
+		enum line line = read_line(STDIN_FILENO, -1, password, &length);
+
 		return check(line, password, length);
 	}
 	tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);

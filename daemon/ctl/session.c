@@ -70,8 +70,8 @@ int command_session_list(struct ctl *ctl)
 		if (user == NULL)
 			return EXIT_FAILURE;
 	}
-	status = sessions_list(ctl->db, ctl->ctx, user != NULL ? user->id : 0, ctl->settings.session.idle_timeout, &rows,
-	                       &count);
+	status = sessions_list(ctl->db, ctl->ctx, user != NULL ? user->id : 0, ctl->settings.session.idle_timeout,
+	                       &rows, &count);
 	if (status != DB_OK)
 		return fail_database(ctl, status);
 	if (!ctl->json)
@@ -92,7 +92,9 @@ static bool is_uuid(const char *text)
 	static const char pattern[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 
 	for (size_t i = 0; i < sizeof pattern - 1; i++) {
-		if (pattern[i] == '-' ? text[i] != '-' : text[i] == '\0' || strchr("0123456789abcdefABCDEF", text[i]) == NULL)
+		bool is_digit = text[i] != '\0' && strchr("0123456789abcdefABCDEF", text[i]) != NULL;
+
+		if (pattern[i] == '-' ? text[i] != '-' : !is_digit)
 			return false;
 	}
 	return text[sizeof pattern - 1] == '\0';

@@ -91,7 +91,8 @@ static void shrink_columns(const struct table *table, size_t widths[], size_t li
 		size_t *widest = NULL;
 
 		for (size_t i = 0; i < table->column_count; i++) {
-			if (table->columns[i].shrinks && widths[i] > SHRUNK_MIN && (widest == NULL || widths[i] > *widest))
+			if (table->columns[i].shrinks && widths[i] > SHRUNK_MIN &&
+			    (widest == NULL || widths[i] > *widest))
 				widest = &widths[i];
 		}
 		if (widest == NULL)

@@ -28,7 +28,8 @@ static bool next(const char *text, wchar_t *character, size_t *size)
 /* Without a width of their own and yet no accents: they join, reverse and hide what is around them. */
 static bool is_invisible(wchar_t c)
 {
-	return (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
+	return (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) ||
+	       c == 0xfeff;
 }
 
 char *text_clean(TALLOC_CTX *ctx, const char *text)

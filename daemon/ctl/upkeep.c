@@ -48,16 +48,17 @@ int command_purge(struct ctl *ctl)
 	bool is_watched = !ctl->json && isatty(STDERR_FILENO);
 	struct purge_counts counts;
 	bool busy;
-	enum db_status status = sessions_purge(ctl->db, &policy, &counts, &busy, is_watched ? show_progress : NULL, NULL);
+	enum db_status status;
 
+	status = sessions_purge(ctl->db, &policy, &counts, &busy, is_watched ? show_progress : NULL, NULL);
 	if (is_watched)
 		(void)fputc('\n', stderr);
 	if (status != DB_OK)
 		return fail_database(ctl, status);
 	if (ctl->json)
-		return output_json(json_pack("{s:I, s:I, s:I, s:b}", "sessions", (json_int_t)counts.sessions, "ended_sessions",
-		                             (json_int_t)counts.ended_sessions, "events", (json_int_t)counts.events, "busy",
-		                             busy));
+		return output_json(json_pack("{s:I, s:I, s:I, s:b}", "sessions", (json_int_t)counts.sessions,
+		                             "ended_sessions", (json_int_t)counts.ended_sessions, "events",
+		                             (json_int_t)counts.events, "busy", busy));
 	if (busy)
 		(void)output_line("Another process is purging: the rest is left to it.");
 	return output_line("Purged %s, %s and %s.",

@@ -101,10 +101,10 @@ static json_t *user_json(const struct user *user)
 {
 	json_t *limit = user->session_limit >= 0 ? json_integer(user->session_limit) : json_null();
 
-	return json_pack("{s:I, s:s, s:b, s:b, s:o, s:o, s:o, s:I}", "id", (json_int_t)user->id, "username", user->username,
-	                 "is_active", user->is_active, "is_admin", user->is_admin, "session_limit", limit, "created_at",
-	                 output_time(user->created_at), "last_login_at", output_time(user->last_login_at),
-	                 "live_sessions", (json_int_t)user->live_sessions);
+	return json_pack("{s:I, s:s, s:b, s:b, s:o, s:o, s:o, s:I}", "id", (json_int_t)user->id, "username",
+	                 user->username, "is_active", user->is_active, "is_admin", user->is_admin, "session_limit",
+	                 limit, "created_at", output_time(user->created_at), "last_login_at",
+	                 output_time(user->last_login_at), "live_sessions", (json_int_t)user->live_sessions);
 }
 
 static const char *yes_or_no(bool yes)

@@ -15,6 +15,7 @@
 
 #define REQUEST_PATH_MAX 2048
 #define REQUEST_ID_MAX   64
+#define METHOD_MAX 31
 #define USER_AGENT_MAX   512
 
 enum body_kind { BODY_NONE, BODY_FORM, BODY_JSON, BODY_OTHER };

@@ -28,7 +28,8 @@ static enum db_status read_version(struct db *db, TALLOC_CTX *ctx, int *version)
 	if (status != DB_OK)
 		return status;
 	if (strcmp(db_text(row, 0, 0), "UTF8") != 0) {
-		(void)snprintf(problem, sizeof problem, "the database's encoding is %s, it must be UTF8", db_text(row, 0, 0));
+		(void)snprintf(problem, sizeof problem, "the database's encoding is %s, it must be UTF8",
+		               db_text(row, 0, 0));
 		return refuse(db, problem);
 	}
 	if (!db_bool(row, 0, 1))
@@ -39,8 +40,8 @@ static enum db_status read_version(struct db *db, TALLOC_CTX *ctx, int *version)
 	*version = (int)db_int(row, 0, 0);
 	if (*version > schema_version()) {
 		(void)snprintf(problem, sizeof problem,
-		               "the database's schema is version %d, this program knows no later than %d: install the newer "
-		               "onesession",
+		               "the database's schema is version %d, this program knows no later than %d: "
+		               "install the newer onesession",
 		               *version, schema_version());
 		return refuse(db, problem);
 	}
@@ -67,12 +68,11 @@ static enum db_status migrate_once(struct db *db, TALLOC_CTX *ctx, const struct 
 		status = db_query(db, NULL, &sql_lock_migrations, NULL, 0, NULL);
 	if (status == DB_OK)
 		status = read_version(db, ctx, &version);
-	if (status == DB_OK && version < schema_version()) {
-		for (size_t i = 0; next == NULL && i < migration_count; i++) {
-			if (migrations[i].version > version)
-				next = &migrations[i];
+	for (size_t i = 0; status == DB_OK && next == NULL && i < migration_count; i++) {
+		if (migrations[i].version > version) {
+			next = &migrations[i];
+			status = apply(db, next);
 		}
-		status = apply(db, next);
 	}
 	if (status == DB_OK)
 		status = db_commit(db);

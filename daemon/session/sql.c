@@ -31,7 +31,8 @@ const struct db_statement sql_find_user = {
 const struct db_statement sql_list_users = {
 	"list_users",
 	"SELECT " USER_COLUMNS ","
-	"       greatest((SELECT l.logged_in_at FROM logged_in_user l WHERE l.user_id = u.id AND l.session_key IS NOT NULL),"
+	"       greatest((SELECT l.logged_in_at FROM logged_in_user l"
+	"                 WHERE l.user_id = u.id AND l.session_key IS NOT NULL),"
 	"                (SELECT max(s.created_at) FROM sessions s WHERE s.user_id = u.id),"
 	"                (SELECT max(e.created_at) FROM ended_sessions e WHERE e.user_id = u.id)),"
 	"       (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND " LIVE("$2::bigint") ")"
@@ -97,8 +98,9 @@ const struct db_statement sql_purge_sessions = {
 	"              SELECT session_key, id, user_id, CASE WHEN idle_at < expires_at THEN 'idle' ELSE 'expired' END,"
 	"                     least(idle_at, expires_at), created_at, last_seen_at, ip, user_agent FROM ending"
 	"              ON CONFLICT (session_key) DO UPDATE SET id = excluded.id, user_id = excluded.user_id,"
-	"                     reason = excluded.reason, ended_at = excluded.ended_at, created_at = excluded.created_at,"
-	"                     last_seen_at = excluded.last_seen_at, ip = excluded.ip, user_agent = excluded.user_agent,"
+	"                     reason = excluded.reason, ended_at = excluded.ended_at,"
+	"                     created_at = excluded.created_at, last_seen_at = excluded.last_seen_at,"
+	"                     ip = excluded.ip, user_agent = excluded.user_agent,"
 	"                     by_id = NULL, by_ip = NULL, by_user_agent = '')"
 	" SELECT count(*) FROM gone",
 };

@@ -15,7 +15,8 @@ void token_generate(char token[TOKEN_LENGTH + 1])
 	                      TOKEN_LENGTH + 1,
 	              "a token's random bytes fill its characters");
 	randombytes_buf(random, sizeof random);
-	(void)sodium_bin2base64(token, TOKEN_LENGTH + 1, random, sizeof random, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	(void)sodium_bin2base64(token, TOKEN_LENGTH + 1, random, sizeof random,
+	                        sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 	sodium_memzero(random, sizeof random);
 }
 

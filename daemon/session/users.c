@@ -14,7 +14,8 @@ static bool has_prefix(const char *text, const char *prefix)
 static bool is_control(const char *at)
 {
 	static const char *const directions[] = {
-		"\u2028", "\u2029", "\u202a", "\u202b", "\u202c", "\u202d", "\u202e", "\u2066", "\u2067", "\u2068", "\u2069",
+		"\u2028", "\u2029", "\u202a", "\u202b", "\u202c", "\u202d",
+		"\u202e", "\u2066", "\u2067", "\u2068", "\u2069",
 	};
 	const unsigned char *byte = (const unsigned char *)at;
 

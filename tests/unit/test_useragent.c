@@ -26,7 +26,8 @@ static const struct sample samples[] = {
 	 "Mobile/15E148 Safari/605.1.15"},
 	{"Chrome", "Windows", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) " WEBKIT "Chrome/129.0.0.0 Safari/537.36"},
 	{"Chrome", "Linux", "Mozilla/5.0 (X11; Linux x86_64) " WEBKIT "Chrome/129.0.0.0 Safari/537.36"},
-	{"Chrome", "macOS", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) " WEBKIT "Chrome/129.0.0.0 Safari/537.36"},
+	{"Chrome", "macOS",
+	 "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) " WEBKIT "Chrome/129.0.0.0 Safari/537.36"},
 	{"Chrome", "Android", "Mozilla/5.0 (Linux; Android 10; K) " WEBKIT "Chrome/129.0.0.0 Mobile Safari/537.36"},
 	{"Chrome", "ChromeOS", "Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) " WEBKIT "Chrome/129.0.0.0 Safari/537.36"},
 	{"Chrome", "iOS",
@@ -40,10 +41,11 @@ static const struct sample samples[] = {
 	{"Edge", "Windows",
 	 "Mozilla/5.0 (Windows NT 10.0; Win64; x64) " WEBKIT "Chrome/70.0.3538.102 Safari/537.36 Edge/18.19042"},
 	{"Edge", "Android",
-	 "Mozilla/5.0 (Linux; Android 10; HD1913) " WEBKIT "Chrome/128.0.6613.146 Mobile Safari/537.36 EdgA/128.0.2739.37"},
+	 "Mozilla/5.0 (Linux; Android 10; HD1913) " WEBKIT "Chrome/128.0.6613.146 Mobile Safari/537.36 "
+	 "EdgA/128.0.2739.37"},
 	{"Edge", "iOS",
-	 "Mozilla/5.0 (iPhone; CPU iPhone OS 17_6_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.0 "
-	 "EdgiOS/128.2739.60 Mobile/15E148 Safari/605.1.15"},
+	 "Mozilla/5.0 (iPhone; CPU iPhone OS 17_6_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+	 "Version/17.0 EdgiOS/128.2739.60 Mobile/15E148 Safari/605.1.15"},
 	{"Opera", "Windows",
 	 "Mozilla/5.0 (Windows NT 10.0; Win64; x64) " WEBKIT "Chrome/127.0.0.0 Safari/537.36 OPR/113.0.0.0"},
 	{"Opera", "Android",
@@ -60,8 +62,8 @@ static const struct sample samples[] = {
 	 "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.6 "
 	 "Safari/605.1.15"},
 	{"Safari", "iOS",
-	 "Mozilla/5.0 (iPhone; CPU iPhone OS 17_6_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.6 "
-	 "Mobile/15E148 Safari/604.1"},
+	 "Mozilla/5.0 (iPhone; CPU iPhone OS 17_6_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+	 "Version/17.6 Mobile/15E148 Safari/604.1"},
 	{"Safari", "iOS",
 	 "Mozilla/5.0 (iPad; CPU OS 12_5_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/12.1.2 "
 	 "Mobile/15E148 Safari/604.1"},
