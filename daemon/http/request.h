@@ -29,7 +29,7 @@ struct http_request {
 	const char *path;
 	bool is_secure; /* came by HTTPS */
 	bool is_program;
-	const char *remote_addr;         /* "" unless it is an IP address */
+	char remote_addr[INET6_ADDRSTRLEN]; /* "" unless it is an IP address */
 	char user_agent[USER_AGENT_MAX]; /* valid UTF-8 */
 	char id[REQUEST_ID_MAX + 1];
 	struct urlencoded *query; /* NULL: there is none that can be read */

@@ -49,7 +49,8 @@ static const struct sample samples[] = {
 	{"Opera", "Windows",
 	 "Mozilla/5.0 (Windows NT 10.0; Win64; x64) " WEBKIT "Chrome/127.0.0.0 Safari/537.36 OPR/113.0.0.0"},
 	{"Opera", "Android",
-	 "Mozilla/5.0 (Linux; Android 10; VOG-L29) " WEBKIT "Chrome/127.0.0.0 Mobile Safari/537.36 OPR/76.2.4027.73374"},
+	 "Mozilla/5.0 (Linux; Android 10; VOG-L29) " WEBKIT "Chrome/127.0.0.0 Mobile Safari/537.36 "
+	 "OPR/76.2.4027.73374"},
 	{"Opera", "Windows", "Opera/9.80 (Windows NT 6.1; WOW64) Presto/2.12.388 Version/12.18"},
 	{"Samsung Internet", "Android",
 	 "Mozilla/5.0 (Linux; Android 14; SAMSUNG SM-S918B) " WEBKIT
