@@ -42,9 +42,8 @@ CTL_OBJECTS    := $(call object,$(CTL))
 # What unit tests link against: everything but the programs' own main files.
 TESTED_OBJECTS := $(filter-out %/daemon/main.o,$(DAEMON_OBJECTS))
 UNIT_PROGRAMS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNITS))
-SHELL_SCRIPTS   = conf/install-packages conf/demo/run .ci/run
 
-.PHONY: all deps run check test unit system sanitized lint format clean help sample
+.PHONY: all deps run check test unit unit-programs system sanitized lint format clean help sample
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/onesessiond $(BUILD)/onesessionctl ## build both programs (the default)
@@ -79,6 +78,8 @@ run: ## install what is missing and show the demo site (PORT=8080)
 	@conf/install-packages build run
 	@$(MAKE) --no-print-directory all
 	@PORT=$(PORT) BUILD=$(BUILD) conf/demo/run
+
+unit-programs: $(UNIT_PROGRAMS)
 
 unit: $(UNIT_PROGRAMS)
 	@status=0; for program in $(UNIT_PROGRAMS); do $$program || status=1; done; exit $$status

@@ -61,14 +61,14 @@ void ones_reply_redirect(struct ones_request *req, const char *location)
 void ones_reply_page(struct ones_request *req, int status, const char *page, const struct ones_text *texts)
 {
 	struct ones_text all[TEXTS_MAX + 2] = {{"prefix", req->app->settings->server.prefix}};
-	struct page_file file;
+	const char *source = page_find(page);
 	size_t count = 1;
 	size_t size = 0;
 	char *text;
 
 	while (texts->name != NULL && count <= TEXTS_MAX)
 		all[count++] = *texts++;
-	text = texts->name == NULL && page_find(page, &file) ? page_render(req, &file, all, &size) : NULL;
+	text = texts->name == NULL && source != NULL ? page_render(req, source, all, &size) : NULL;
 	if (text == NULL) {
 		req->response.failed = true;
 		return;
@@ -83,15 +83,15 @@ void ones_reply_page(struct ones_request *req, int status, const char *page, con
 
 void ones_reply_file(struct ones_request *req, const char *name, const char *content_type)
 {
-	struct page_file file;
+	const char *text = page_find(name);
 
-	if (!page_find(name, &file)) {
+	if (text == NULL) {
 		req->response.failed = true;
 		return;
 	}
 	ones_header(req, "Cache-Control", "public, max-age=3600");
 	ones_header(req, "X-Content-Type-Options", "nosniff");
-	reply_body(req, 200, content_type, file.text, file.size);
+	reply_body(req, 200, content_type, text, strlen(text));
 }
 
 void ones_reply_problem(struct ones_request *req, int status, const char *code, const char *detail)

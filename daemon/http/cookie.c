@@ -6,7 +6,9 @@ bool cookie_find(const char *header, const char *name, bool (*is_wanted)(const c
 {
 	size_t name_length = strlen(name);
 
-	for (int i = 0; header != NULL && i < COOKIE_PAIRS_MAX; i++) {
+	if (header == NULL)
+		return false;
+	for (int i = 0; i < COOKIE_PAIRS_MAX && *header != '\0'; i++) {
 		const char *value;
 		size_t length;
 
@@ -26,8 +28,6 @@ bool cookie_find(const char *header, const char *name, bool (*is_wanted)(const c
 			}
 		}
 		header += length;
-		if (*header == '\0')
-			break;
 	}
 	return false;
 }

@@ -4,32 +4,28 @@
 
 /* One file, as the assembler includes it; the path is seen from the project's top folder, where the build runs. */
 #define PAGE_FILE(symbol, path)                                                                                        \
-	__asm__(".pushsection .rodata\n" #symbol "_begin:\n.incbin \"" path "\"\n" #symbol "_end:\n.byte 0\n"          \
-		".popsection\n");                                                                                      \
-	extern const char symbol##_begin[], symbol##_end[]
+	__asm__(".pushsection .rodata\n" #symbol ":\n.incbin \"" path "\"\n.byte 0\n.popsection\n");                   \
+	extern const char symbol[]
 
 PAGE_FILE(page_account, "handlers/pages/account.html");
-PAGE_FILE(page_login, "handlers/pages/login.html");
 PAGE_FILE(page_error, "handlers/pages/error.html");
+PAGE_FILE(page_login, "handlers/pages/login.html");
 PAGE_FILE(page_style, "handlers/pages/style.css");
 
-/* The table is not static: sizes are differences of addresses, which are no constants to C. */
-bool page_find(const char *name, struct page_file *file)
+const char *page_find(const char *name)
 {
-	const struct page_file files[] = {
-		{"account.html", page_account_begin, (size_t)(page_account_end - page_account_begin)},
-		{"login.html", page_login_begin, (size_t)(page_login_end - page_login_begin)},
-		{"error.html", page_error_begin, (size_t)(page_error_end - page_error_begin)},
-		{"style.css", page_style_begin, (size_t)(page_style_end - page_style_begin)},
+	static const struct ones_text files[] = {
+		{"account.html", page_account},
+		{"error.html", page_error},
+		{"login.html", page_login},
+		{"style.css", page_style},
 	};
 
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-		if (strcmp(files[i].name, name) == 0) {
-			*file = files[i];
-			return true;
-		}
+		if (strcmp(files[i].name, name) == 0)
+			return files[i].value;
 	}
-	return false;
+	return NULL;
 }
 
 struct output {
@@ -83,10 +79,10 @@ static const char *value_of(const struct ones_text *texts, const char *name, siz
 	return "";
 }
 
-char *page_render(TALLOC_CTX *ctx, const struct page_file *page, const struct ones_text *texts, size_t *size)
+char *page_render(TALLOC_CTX *ctx, const char *page, const struct ones_text *texts, size_t *size)
 {
-	struct output output = {.text = talloc_size(ctx, page->size + 1), .size = page->size + 1};
-	const char *at = page->text;
+	struct output output = {.text = talloc_size(ctx, strlen(page) + 1), .size = strlen(page) + 1};
+	const char *at = page;
 	const char *open, *close;
 
 	if (output.text == NULL)

@@ -238,7 +238,9 @@ static void read_greeting(struct db *db)
 			db->found_schema = atoi(PQgetvalue(pg, 0, 0));
 		} else if (PQresultStatus(pg) == PGRES_FATAL_ERROR && !has_sqlstate(pg, "42P01")) {
 			/* 42P01, undefined_table, is a database that was never migrated: version 0. */
-			set_problem(db, PQresultErrorMessage(pg));
+			const char *message = PQresultErrorField(pg, PG_DIAG_MESSAGE_PRIMARY);
+
+			set_problem(db, message != NULL ? message : PQerrorMessage(db->conn));
 			PQclear(pg);
 			attempt_failed(db);
 			return;

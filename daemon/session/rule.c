@@ -538,7 +538,7 @@ static enum db_status read_outcome(const struct rule *rule, TALLOC_CTX *ctx, int
 				   const struct session_key *key)
 {
 	const struct db_value values[] = {DB_BYTES(key->bytes, sizeof key->bytes)};
-	struct db_result *row;
+	struct db_result *row = NULL;
 	bool committed;
 	enum db_status status = db_connect(rule->db);
 

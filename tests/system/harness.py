@@ -555,7 +555,7 @@ NGINX_CONF = """
 daemon off;
 worker_processes 1;
 pid %(folder)s/pid;
-error_log %(folder)s/error.log info;
+error_log %(folder)s/error.log warn;
 events { worker_connections 512; }
 http {
 	access_log %(folder)s/access.log;
@@ -650,9 +650,9 @@ class Site:
 # ---- Small things ----------------------------------------------------------------------------------------------------
 
 
-def tail(path, lines=60):
+def tail(path, lines=40, width=400):
     try:
-        return "\n".join(Path(path).read_text(errors="replace").splitlines()[-lines:])
+        return "\n".join(line[:width] for line in Path(path).read_text(errors="replace").splitlines()[-lines:])
     except FileNotFoundError:
         return ""
 
