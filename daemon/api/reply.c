@@ -148,11 +148,15 @@ const char *ones_url(struct ones_request *req, const char *path)
 	return url != NULL ? url : "/";
 }
 
+/* nginx gives an answer's header 4 KiB, and answers 502 when it is larger. */
+#define NEXT_MAX 3000
+
 const char *ones_next(struct ones_request *req, const char *wanted)
 {
 	const char *fallback = req->app->settings->login.default_next;
+	const char *escaped = next_is_safe(wanted) ? response_escape_url(req, wanted) : NULL;
 
-	if (next_is_safe(wanted))
+	if (escaped != NULL && strlen(escaped) <= NEXT_MAX)
 		return wanted;
 	return fallback[0] != '\0' ? fallback : ones_url(req, "/account");
 }

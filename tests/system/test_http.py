@@ -1,0 +1,637 @@
+"""What every answer owes to HTTP, whatever it is about."""
+
+import json
+import re
+import socket
+
+import pytest
+
+import fastcgi
+from browser import PERSON_ACCEPT, problem
+
+ROUTES = {
+    "/session/login": {"GET", "HEAD", "POST"},
+    "/session/logout": {"POST"},
+    "/session/me": {"GET", "HEAD"},
+    "/session/state": {"GET", "HEAD"},
+    "/session/auth": {"GET", "HEAD"},
+    "/session/account": {"GET", "HEAD"},
+    "/session/health": {"GET", "HEAD"},
+    "/session/ready": {"GET", "HEAD"},
+}
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "get"]
+JSON = {"Content-Type": "application/json", "Accept": "application/json"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": PERSON_ACCEPT}
+CREDENTIALS = {"username": "alice", "password": "correct horse battery staple"}
+
+
+class Asked:
+    """An answer of the daemon in the clothes of one of requests, for problem()."""
+
+    def __init__(self, answer):
+        self.status_code = answer.status
+        self.headers = dict(answer.fields)
+        self.text = answer.body.decode()
+
+
+def post(site, body, headers=None, path="/session/login", **params):
+    """A body as it is, straight at the daemon."""
+    return site.daemon.ask(method="POST", path=path, headers={**JSON, **(headers or {})}, body=body, **params)
+
+
+def assert_page(answer, status):
+    assert answer.status == status
+    assert answer.get("Content-Type").startswith("text/html")
+    assert b"<html" in answer.body
+
+
+# ---- Methods and paths -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_wrong_method_is_405_and_names_the_right_ones(shared_site, path):
+    for method in METHODS:
+        answer = shared_site.daemon.ask(method=method, path=path, headers={"Accept": "application/json"})
+        if method in ROUTES[path]:
+            assert answer.status != 405
+            continue
+        assert answer.status == 405, method
+        assert {word.strip() for word in answer.get("Allow").split(",")} == ROUTES[path]
+        assert json.loads(answer.body)["status"] == 405
+
+
+@pytest.mark.parametrize("path", sorted(path for path, methods in ROUTES.items() if "HEAD" in methods))
+def test_head_is_get_without_a_body(shared_site, path):
+    varying = {"Date", "X-Request-Id"}
+    for headers in ({"Accept": "application/json"}, {"Accept": PERSON_ACCEPT}):
+        get = shared_site.daemon.ask(method="GET", path=path, headers=headers)
+        head = shared_site.daemon.ask(method="HEAD", path=path, headers=headers)
+        assert head.status == get.status
+        assert head.body == b""
+        assert [field for field in head.fields if field[0] not in varying] == [
+            field for field in get.fields if field[0] not in varying
+        ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/session/nothing",
+        "/session",
+        "/session/",
+        "/session/login/",
+        "/session/Login",
+        "/session//login",
+        "/session/../session/nothing",
+        "/sessionlogin",
+        "/session/auth/more",
+        "/",
+        "/elsewhere",
+        "/session/%00",
+        "/session/metrics",
+        "/session/" + "x" * 1500,
+    ],
+)
+def test_unknown_path_is_404(shared_site, path):
+    headers = {"Accept": "application/json"}
+    answer = shared_site.daemon.ask(path=path, headers=headers, REMOTE_ADDR="203.0.113.5")
+    assert answer.status == 404
+    body = json.loads(answer.body)
+    assert body["status"] == 404
+    answer = shared_site.daemon.ask(path=path, headers={"Accept": PERSON_ACCEPT}, REMOTE_ADDR="203.0.113.5")
+    assert_page(answer, 404)
+    answer = shared_site.daemon.ask(method="POST", path=path, headers=headers, REMOTE_ADDR="203.0.113.5")
+    assert answer.status == 404
+
+
+@pytest.mark.parametrize("size", [3000, 30000])
+def test_overlong_path_is_refused(shared_site, size):
+    answer = shared_site.daemon.ask(path="/session/" + "x" * size, headers={"Accept": "application/json"})
+    assert answer.status in (400, 404, 414)
+
+
+def test_request_without_method_or_path_is_no_request(shared_site):
+    without = fastcgi.environ()
+    for name in ("REQUEST_METHOD", "SCRIPT_NAME"):
+        params = {key: value for key, value in without.items() if key != name}
+        answer = shared_site.daemon.ask(params)
+        assert answer.status is None or answer.status in (400, 404), name
+    assert shared_site.daemon.ask().status == 401
+
+
+# ---- Bodies ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"not json",
+        b'{"username": "alice", "password": ',
+        b'{"username": "alice", "password": "x"} more',
+        b"[]",
+        b'["username", "password"]',
+        b'"text"',
+        b"1",
+        b"null",
+        b'{"username": "al\xff\xfeice", "password": "x"}',
+        b'{"username": "alice", "password": "x", "username": "bob"}',
+        b'{"username": "ali\\u0000ce", "password": "x"}',
+        b'{"username": "ali\0ce", "password": "x"}',
+        b'{"username": "\\ud800", "password": "x"}',
+        b"[" * 30000 + b"]" * 30000,
+        b'{"a":' * 5000 + b"1" + b"}" * 5000,
+        b"\xef\xbb\xbf",
+        b" ",
+    ],
+)
+def test_body_that_is_no_json_object_is_a_bad_request(shared_site, body):
+    problem(Asked(post(shared_site, body)), 400, "bad_request")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"username=al%00ice&password=x",
+        b"username=alice\0&password=x",
+        b"username=alice&password=%zz",
+        b"username=alice&password=%4",
+        b"username=alice&password=%",
+        b"username=%ff%fe&password=x",
+        b"username=%c0%80&password=x",
+        b"username=%ed%a0%80&password=x",
+        b"&".join(b"a%d=b" % number for number in range(2000)),
+    ],
+)
+def test_form_that_cannot_be_read_is_a_bad_request(shared_site, body):
+    assert_page(post(shared_site, body, FORM), 400)
+    answer = post(shared_site, body, {**FORM, "Accept": "application/json"})
+    problem(Asked(answer), 400, "bad_request")
+
+
+def test_form_is_decoded(site, browse):
+    site.database.add_user("ann & bob=100% +é")
+    person = browse(site, program=False)
+    person.sign_in("ann & bob=100% +é")
+    assert person.me().headers["Remote-User"].encode("latin-1").decode() == "ann & bob=100% +é"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "multipart/form-data; boundary=x",
+        "application/xml",
+        "application/jsonp",
+        "application/json-patch+json",
+        "x",
+        "application/x-www-form-urlencoded2",
+    ],
+)
+def test_other_content_type_is_unsupported(shared_site, content_type):
+    body = json.dumps(CREDENTIALS).encode()
+    problem(Asked(post(shared_site, body, {"Content-Type": content_type})), 415, "unsupported_media_type")
+    assert_page(post(shared_site, body, {"Content-Type": content_type, "Accept": PERSON_ACCEPT}), 415)
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/json;charset=UTF-8"]
+)
+def test_json_is_known_whatever_stands_after_it(site, content_type):
+    answer = post(site, json.dumps(CREDENTIALS), {"Content-Type": content_type, "Accept": "*/*"})
+    assert answer.status == 200
+    assert "user" in json.loads(answer.body)
+
+
+def test_form_is_known_whatever_stands_after_it(site):
+    body = "username=alice&password=correct+horse+battery+staple"
+    answer = post(site, body, {**FORM, "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8"})
+    assert answer.status == 303
+
+
+def test_body_of_up_to_64_kib_is_read(site):
+    filler = "x" * (64 * 1024 - len(json.dumps({**CREDENTIALS, "filler": ""})))
+    body = json.dumps({**CREDENTIALS, "filler": filler})
+    assert len(body) == 64 * 1024
+    assert post(site, body).status == 200
+    problem(Asked(post(site, body + " ")), 413, "too_large")
+
+
+@pytest.mark.parametrize("size", [64 * 1024 + 1, 200_000, 5_000_000])
+def test_larger_body_is_too_large(shared_site, browse, size):
+    body = b'{"username": "alice", "password": "' + b"x" * size + b'"}'
+    answer = browse(shared_site).request("POST", "/session/login", data=body, headers=JSON)
+    problem(answer, 413, "too_large")
+    answer = browse(shared_site, program=False).request("POST", "/session/login", data=b"a=" + body, headers=FORM)
+    assert answer.status_code == 413
+    assert "<html" in answer.text
+
+
+def test_max_body_of_the_configuration(new_daemon):
+    daemon = new_daemon({"server.max_body": "1KiB"}).start()
+    for size, status in ((1024, 200), (1025, 413)):
+        body = json.dumps(CREDENTIALS).ljust(size)
+        assert daemon.ask(method="POST", path="/session/login", headers=JSON, body=body).status == status
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "1e3", "99999999999999999999999", "0x10", "+5", "5 5", ""])
+def test_content_length_that_is_no_number_does_no_harm(shared_site, length):
+    params = fastcgi.environ(
+        method="POST", path="/session/login", headers={**JSON, "Content-Length": length}, body=b""
+    )
+    answer = shared_site.daemon.ask(params, b'{"a": "b"}')
+    assert answer.status in (400, 413)
+    assert shared_site.daemon.ask().status == 401
+
+
+def test_body_shorter_than_content_length_is_a_bad_request(shared_site):
+    for headers in (JSON, FORM):
+        params = fastcgi.environ(method="POST", path="/session/login", headers={**headers, "Content-Length": "500"})
+        answer = shared_site.daemon.ask(params, b"username=alice&password=x")
+        assert answer.status == 400
+
+
+def test_body_in_many_small_records_is_read_whole(site):
+    body = json.dumps(CREDENTIALS).encode()
+    params = fastcgi.environ(method="POST", path="/session/login", headers=JSON, body=body)
+    with site.daemon.connection() as connection:
+        connection.send(fastcgi.begin() + fastcgi.stream(fastcgi.PARAMS, fastcgi.pairs(params), size=100))
+        connection.send(fastcgi.stream(fastcgi.STDIN, body, size=3))
+        assert connection.answer().status == 200
+
+
+def test_auth_does_not_wait_for_the_body_of_the_guarded_request(shared_site):
+    """nginx passes the client's Content-Length to the sub-request, but no body."""
+    for method in ("GET", "HEAD"):
+        headers = {"Content-Length": "1000000", "Content-Type": "multipart/form-data; boundary=x"}
+        answer = shared_site.daemon.ask(fastcgi.environ(method=method, headers=headers), timeout=4)
+        assert answer.status == 401
+
+
+def test_guarded_upload_passes(site, browse):
+    program = browse(site)
+    program.sign_in()
+    answer = program.request("POST", "/page", data=b"x" * 300_000, headers={"Content-Type": "application/octet-stream"})
+    assert answer.text.startswith("page\nuser=alice\n")
+
+
+# ---- People and programs ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "accept, program",
+    [
+        (None, False),
+        ("", False),
+        ("*/*", False),
+        (PERSON_ACCEPT, False),
+        ("text/html", False),
+        ("application/json", True),
+        ("APPLICATION/JSON", True),
+        ("application/json, */*", True),
+        ("application/json, text/plain, */*", True),
+        ("application/json;q=0.5, text/html", False),
+        ("text/html;q=0.5, application/json", True),
+        ("text/html;q=0.9, application/json;q=0.8", False),
+        ("application/json;q=0, text/html", False),
+        ("application/json;q=0", False),
+        ("text/*, application/json;q=0.1", False),
+        ("application/json; charset=utf-8", True),
+        ("text/html, application/json;q=0.999", False),
+    ],
+)
+def test_accept_tells_people_from_programs(shared_site, accept, program):
+    headers = {} if accept is None else {"Accept": accept}
+    for path, status in (("/session/me", 401), ("/session/nothing", 404)):
+        answer = shared_site.daemon.ask(path=path, headers=headers)
+        assert answer.status == status
+        expected = "application/problem+json" if program else "text/html"
+        assert answer.get("Content-Type").split(";")[0] == expected
+
+
+def test_json_body_makes_a_program_whatever_it_accepts(shared_site):
+    answer = post(shared_site, b'{"username": "alice", "password": "wrong"}', {"Accept": PERSON_ACCEPT})
+    problem(Asked(answer), 401, "invalid_credentials")
+
+
+def test_page_of_an_error_says_what_happened(shared_site, browse):
+    person = browse(shared_site, program=False)
+    answer = person.get("/session/nothing")
+    assert answer.status_code == 404
+    assert re.search(r"<h1>[^<]+</h1>", answer.text)
+    assert "{{" not in answer.text
+
+
+def test_pages_are_whole(shared_site, browse):
+    """No place-holder is left, and what a page refers to is there."""
+    person = browse(shared_site, program=False)
+    for path in ("/session/login", "/session/nothing"):
+        page = person.get(path)
+        assert "{{" not in page.text and "}}" not in page.text
+        for reference in re.findall(r'(?:href|src)="(/session/[^"]+)"', page.text):
+            assert person.get(reference).status_code == 200
+    style = person.get("/session/style.css")
+    assert style.headers["Content-Type"].startswith("text/css")
+
+
+def test_pages_run_no_foreign_script_and_stay_out_of_frames(shared_site, browse):
+    page = browse(shared_site, program=False).get("/session/login")
+    policy = page.headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy and "*" not in policy
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+
+
+# ---- Other sites -----------------------------------------------------------------------------------------------------
+
+CROSS_SITE = [
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "cross-site", "Origin": "http://{host}"},
+    {"Origin": "http://evil.example"},
+    {"Origin": "https://{host}.evil.example"},
+    {"Origin": "http://{name}:1"},
+    {"Origin": "null"},
+    {"Origin": "http://evil.example/{host}"},
+    {"Origin": "http://evil.example@{host}"},
+    {"Origin": "{host}"},
+]
+SAME_SITE = [
+    {},
+    {"Sec-Fetch-Site": "same-origin"},
+    {"Sec-Fetch-Site": "none"},
+    {"Sec-Fetch-Site": "same-origin", "Origin": "http://evil.example"},
+    {"Origin": "http://{host}"},
+]
+
+
+def fill(headers, site):
+    host = site.url.removeprefix("http://")
+    return {name: value.format(host=host, name=host.split(":")[0]) for name, value in headers.items()}
+
+
+@pytest.mark.parametrize("headers", CROSS_SITE)
+def test_login_and_logout_from_another_site_are_refused(site, browse, headers):
+    headers = fill(headers, site)
+    program, person = browse(site), browse(site, program=False)
+    problem(program.post("/session/login", CREDENTIALS, headers=headers), 403, "cross_site")
+    assert program.key is None
+    assert person.post("/session/login", CREDENTIALS, headers=headers).status_code == 403
+    assert person.key is None
+    program.sign_in()
+    problem(program.request("POST", "/session/logout", headers=headers), 403, "cross_site")
+    assert program.is_live()
+
+
+@pytest.mark.parametrize("headers", SAME_SITE)
+def test_login_and_logout_from_this_site_are_not_refused(site, browse, headers):
+    headers = fill(headers, site)
+    program = browse(site)
+    assert program.post("/session/login", CREDENTIALS, headers=headers).status_code == 200
+    assert program.request("POST", "/session/logout", headers=headers).status_code == 204
+
+
+def test_reading_is_allowed_from_everywhere(shared_site, browse):
+    """A link on another site may lead here, and the guard is asked about requests of any origin."""
+    program = browse(shared_site)
+    program.sign_in("bob")
+    for path in ("/session/login", "/session/state", "/session/auth", "/session/me", "/page"):
+        answer = program.get(path, headers={"Sec-Fetch-Site": "cross-site", "Origin": "http://evil.example"})
+        assert answer.status_code in (200, 303)
+
+
+# ---- Header fields ---------------------------------------------------------------------------------------------------
+
+DEPENDS_ON_COOKIE = ["/session/login", "/session/me", "/session/state", "/session/auth", "/session/account"]
+
+
+@pytest.mark.parametrize("path", DEPENDS_ON_COOKIE)
+@pytest.mark.parametrize("signed_in", [False, True])
+def test_answers_that_depend_on_the_cookie_are_not_stored(shared_site, browse, path, signed_in):
+    person = browse(shared_site, program=False)
+    if signed_in:
+        person.sign_in("bob")
+    answer = person.get(path)
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "Cookie" in [word.strip() for word in answer.headers["Vary"].split(",")]
+
+
+@pytest.mark.parametrize("username, status", [("bob", 303), ("nobody", 401)])
+def test_answers_to_logins_are_not_stored(shared_site, browse, username, status):
+    answer = browse(shared_site, program=False).login(username)
+    assert answer.status_code == status
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "Cookie" in answer.headers["Vary"]
+
+
+def test_status_comes_first(shared_site):
+    """lighttpd drops what stands before it."""
+    for path in (*ROUTES, "/session/nothing"):
+        answer = shared_site.daemon.ask(path=path)
+        assert answer.fields[0][0] == "Status", path
+        assert len(answer.all("Status")) == 1
+        assert answer.ended and answer.protocol_status == 0
+        assert answer.stderr == b""
+
+
+def test_length_of_the_body_is_told(shared_site):
+    for path in ("/session/login", "/session/state", "/session/nothing", "/session/health"):
+        answer = shared_site.daemon.ask(path=path)
+        told = answer.get("Content-Length")
+        assert told is None or int(told) == len(answer.body)
+        assert answer.body
+
+
+AUTH_FIELDS = ["Remote-User", "Remote-User-Id", "Session-Id", "Session-Reason"]
+
+
+@pytest.mark.parametrize("path", ["/session/auth", "/session/me"])
+def test_identity_fields_are_all_there_and_empty_when_nobody_is_signed_in(shared_site, path):
+    unknown = "A" * 43
+    for headers in ({}, {"Cookie": f"session={unknown}"}, {"Cookie": "session=short"}):
+        answer = shared_site.daemon.ask(path=path, headers=headers)
+        assert answer.status == 401
+        assert [answer.get(name) for name in AUTH_FIELDS] == ["", "", "", "unauthenticated"]
+        assert answer.all("Set-Cookie") == []
+        if path == "/session/auth":
+            assert answer.body == b""
+
+
+def test_auth_names_who_is_signed_in(site, browse):
+    program = browse(site)
+    told = program.sign_in()
+    answer = site.daemon.ask(headers={"Cookie": f"session={program.key}"})
+    assert answer.status == 200
+    expected = ["alice", str(told["user"]["id"]), told["session"]["id"], ""]
+    assert [answer.get(name) for name in AUTH_FIELDS] == expected
+    assert answer.all("Set-Cookie") == []
+    assert answer.body == b""
+    browse(site).sign_in()
+    answer = site.daemon.ask(headers={"Cookie": f"session={program.key}"})
+    assert answer.status == 401
+    assert [answer.get(name) for name in AUTH_FIELDS] == ["", "", "", "displaced"]
+    assert answer.all("Set-Cookie") == []
+
+
+def test_authorizer_gets_200_and_variables_or_401_and_plain_fields(site, browse):
+    program = browse(site)
+    told = program.sign_in()
+    # As Apache asks: the guarded request's own method and path, and no body.
+    params = {
+        "REQUEST_METHOD": "POST",
+        "REQUEST_URI": "/app/x",
+        "FCGI_ROLE": "AUTHORIZER",
+        "HTTP_COOKIE": f"session={program.key}",
+        "HTTP_SEC_FETCH_SITE": "cross-site",
+        "REMOTE_ADDR": "192.0.2.7",
+    }
+    answer = site.daemon.ask(params, role=fastcgi.AUTHORIZER)
+    assert answer.status == 200
+    assert answer.fields[0][1].split()[0] == "200"
+    assert answer.get("Variable-REMOTE_USER") == "alice"
+    assert answer.get("Variable-REMOTE_USER_ID") == str(told["user"]["id"])
+    assert answer.get("Variable-SESSION_ID") == told["session"]["id"]
+    assert answer.body == b""
+    browse(site).sign_in()
+    answer = site.daemon.ask(params, role=fastcgi.AUTHORIZER)
+    assert answer.status == 401
+    assert not [name for name, _ in answer.fields if name.lower().startswith("variable-")]
+    assert [answer.get(name) for name in AUTH_FIELDS] == ["", "", "", "displaced"]
+    assert answer.all("Set-Cookie") == []
+
+
+def test_name_of_the_account_cannot_break_out_of_its_field(site, browse):
+    """onesessionctl takes no such name, but another program may have put it in."""
+    site.database.add_user("eve\r\nX-Evil: 1")
+    program = browse(site, permits_5xx=True)
+    answer = program.login("eve\r\nX-Evil: 1")
+    if answer.status_code == 200:
+        answer = program.get("/session/auth")
+    assert "X-Evil" not in answer.headers
+
+
+# ---- Cookies ---------------------------------------------------------------------------------------------------------
+
+
+def test_key_is_found_among_many_cookies(site, browse):
+    program = browse(site)
+    program.sign_in()
+    key = f"session={program.key}"
+    others = [f"cookie{number}=value{number}" for number in range(100)]
+    jars = [
+        key,
+        f"{key}; a=b",
+        f"a=b; {key}",
+        f"a=b;{key}",
+        f"  {key}  ; a=b",
+        f"a=b;  {key}",
+        "; ".join([*others, key]),
+        "; ".join([*others[:50], key, *others[50:]]),
+        f"session2=x; {key}; xsession=y",
+        f"sessio={'B' * 43}; {key}",
+        f"a; {key}",
+        f"=; {key}",
+        f";;; {key}",
+        f"a={'x' * 20000}; {key}",
+        f"session=; {key}",
+        f"session=short; {key}",
+        f'a="b; {key}',
+    ]
+    for jar in jars:
+        assert site.daemon.ask(headers={"Cookie": jar}).status == 200, jar[:100]
+
+
+def test_malformed_keys_are_nobody(site, browse):
+    program = browse(site)
+    program.sign_in()
+    key = program.key
+    jars = [
+        "",
+        ";",
+        "session",
+        "session=",
+        f"session={key[:-1]}",
+        f"session={key}A",
+        f"session={key[:-1]}!",
+        f"session={key[:-1]}=",
+        f"session={key[:20]} {key[21:]}",
+        f'session="{key}"',
+        f"SESSION={key}",
+        f"session ={key}",
+        f"sessionx={key}",
+        f"xsession={key}",
+        f"session={key.swapcase()}",
+        f"session={'x' * 50000}",
+        f"session={key}\tx",
+        "session=" + "é" * 43,
+        f"__Host-session={key}",
+        "=" * 1000,
+        "session=" * 1000,
+    ]
+    for jar in jars:
+        answer = site.daemon.ask(headers={"Cookie": jar})
+        assert (answer.status, answer.get("Session-Reason")) == (401, "unauthenticated"), jar[:100]
+    assert program.is_live()
+
+
+def test_two_keys_never_make_two_sessions(site, browse):
+    """With two well-formed keys it is one of them, the same each time, and no error."""
+    one, other = browse(site), browse(site)
+    one.sign_in("alice")
+    other.sign_in("bob")
+    jar = {"Cookie": f"session={one.key}; session={other.key}"}
+    users = {site.daemon.ask(headers=jar).get("Remote-User") for _ in range(5)}
+    assert len(users) == 1 and users <= {"alice", "bob", ""}
+
+
+def test_key_in_the_address_is_nobody(site, browse):
+    program = browse(site)
+    program.sign_in()
+    assert site.daemon.ask(query=f"session={program.key}").status == 401
+
+
+@pytest.mark.parametrize("query", ["next", "next=%", "next=%00", "next=%ff", "&&&=&", "next=a&next=b", "x" * 8000])
+def test_odd_query_does_no_harm(shared_site, query):
+    answer = shared_site.daemon.ask(path="/session/login", query=query, headers={"Accept": PERSON_ACCEPT})
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("agent", ["", "\x01\x02", "x" * 30000, "\xff\xfe", "<script>alert(1)</script>", "é" * 1000, '"\\'])
+def test_odd_user_agent_does_no_harm(site, agent):
+    body = json.dumps(CREDENTIALS)
+    first = post(site, body)
+    answer = post(site, body, {"User-Agent": agent.encode("latin-1") if agent == "\xff\xfe" else agent})
+    assert answer.status == 200
+    key = re.search(r"session=([^;]+)", first.get("Set-Cookie"))[1]
+    state = site.daemon.ask(path="/session/state", headers={"Cookie": f"session={key}"})
+    assert json.loads(state.body)["reason"] == "displaced"
+
+
+@pytest.mark.parametrize("address", ["", "unix:", "not an address", "1.2.3.4.5", "::1", "fe80::1%eth0", "' OR 1=1"])
+def test_odd_address_does_no_harm(site, address):
+    assert post(site, json.dumps(CREDENTIALS), REMOTE_ADDR=address).status == 200
+
+
+def test_health_is_for_machines(shared_site, browse):
+    for path in ("/session/health", "/session/ready"):
+        answer = browse(shared_site).get(path)
+        assert answer.status_code == 200
+        assert "Set-Cookie" not in answer.headers
+
+
+def test_pipelined_and_split_http_reaches_the_daemon_whole(shared_site):
+    """Through nginx: a form that arrives byte by byte."""
+    host = shared_site.url.removeprefix("http://")
+    name, port = host.split(":")
+    body = b"username=bob&password=correct+horse+battery+staple&next=/page"
+    head = (
+        f"POST /session/login HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+    )
+    with socket.create_connection((name, int(port)), timeout=20) as client:
+        for byte in head.encode() + body:
+            client.sendall(bytes([byte]))
+        answer = b""
+        while piece := client.recv(65536):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 303 ")
+    assert b"Location: /page\r\n" in answer
