@@ -2,30 +2,44 @@
 
 #include "base/options.h"
 #include "base/units.h"
+#include "base/utf8.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <ini.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 /* A connection string with several hosts and certificates is long. */
 #define LINE_SIZE 4096
 
+/* A longer value is shown only in part. */
+#define SHOWN_SIZE 100
+
 /* Reading one source of values, a file or a -o. */
 struct reader {
-	TALLOC_CTX *ctx;
+	TALLOC_CTX *ctx;     /* of the settings */
+	TALLOC_CTX *scratch; /* of what is needed only while reading */
 	struct settings *settings;
 	FILE *complaints;
 	bool failed;
+	const char *path; /* or what else complaints begin with */
 	FILE *file;
-	const char *path;
-	int line;      /* of the line that inih has got last */
-	bool is_continued; /* that line begins with white space */
-	bool is_broken;    /* nothing more can be read */
-	int *set_at;   /* for each option: the line that set it, 0 for none */
+	int line; /* the one that inih has got last; 0: not reading a file */
+	int read_error;
+	bool is_key_expected; /* inih has got a line that is wrong unless it calls handle() */
+	bool is_continuation; /* that line goes on with the value before it */
+	bool is_after_key;    /* there is a key since the last [section], so that a value may go on */
+	bool is_section_lost; /* which section the next keys belong to is not known */
+	int *set_at;          /* for each option: the line that set it, 0 for none */
+	/* The key that was read last, NULL when there is none; its value may go on in the next line. */
+	const struct option *pending;
+	char *pending_value;
+	int pending_line;
 };
+
+static void set_value(struct reader *reader, const struct option *option, const char *value);
 
 /* ---- One value ---------------------------------------------------------------------------------------------- */
 
@@ -94,7 +108,7 @@ static void print_number(FILE *out, const struct option *option, int64_t number)
 	char text[32];
 
 	switch (option->type) {
-	case OPTION_MODE: (void)fprintf(out, "%04" PRIo64, number); break;
+	case OPTION_MODE: (void)fprintf(out, "%04" PRIo64, (uint64_t)number); break;
 	case OPTION_DURATION: (void)fputs(units_format_duration(number, text, sizeof text), out); break;
 	case OPTION_SIZE: (void)fputs(units_format_size(number, text, sizeof text), out); break;
 	case OPTION_SWITCH: (void)fputs(number != 0 ? "on" : "off", out); break;
@@ -166,15 +180,43 @@ static const char *load_string(const struct settings *settings, const struct opt
 
 /* ---- Complaints --------------------------------------------------------------------------------------------- */
 
+static void set_pending(struct reader *reader)
+{
+	const struct option *option = reader->pending;
+	int line = reader->line;
+
+	if (option == NULL)
+		return;
+	reader->pending = NULL;
+	reader->line = reader->pending_line;
+	set_value(reader, option, reader->pending_value);
+	reader->line = line;
+}
+
 /* Begin a complaint about what is being read; the caller ends the line. */
 static FILE *complain(struct reader *reader)
 {
+	/* What is wrong with an earlier line comes first. */
+	set_pending(reader);
 	reader->failed = true;
 	if (reader->line > 0)
 		(void)fprintf(reader->complaints, "%s:%d: ", reader->path, reader->line);
 	else
 		(void)fprintf(reader->complaints, "%s: ", reader->path);
 	return reader->complaints;
+}
+
+/* The same about a key, which a -o has named already. */
+static FILE *complain_key(struct reader *reader, const char *section, const char *key)
+{
+	char shown[SHOWN_SIZE];
+	FILE *out = complain(reader);
+
+	if (reader->line > 0) {
+		utf8_clean(key, shown, sizeof shown);
+		(void)fprintf(out, "%s.%s: ", section, shown);
+	}
+	return out;
 }
 
 /* A connection string may hold a password, which must not come into a terminal's history or a log. */
@@ -185,13 +227,14 @@ static bool is_secret(const struct option *option)
 
 static void complain_value(struct reader *reader, const struct option *option, const char *value, const char *expected)
 {
-	FILE *out = complain(reader);
+	char shown[SHOWN_SIZE];
+	FILE *out = complain_key(reader, option->section, option->key);
 
-	(void)fprintf(out, "%s.%s: ", option->section, option->key);
+	utf8_clean(value, shown, sizeof shown);
 	if (is_secret(option))
-		(void)fputs("the value is not right; it should be ", out);
+		(void)fputs("the value is not ", out);
 	else
-		(void)fprintf(out, "\"%s\" is not ", value);
+		(void)fprintf(out, "\"%s\" is not ", shown);
 	if (expected != NULL)
 		(void)fputs(expected, out);
 	else
@@ -228,36 +271,78 @@ static size_t distance(const char *one, const char *other)
 	return row[width];
 }
 
-static void complain_unknown(struct reader *reader, const char *section, const char *key)
+static const char *nearest_section(const char *section)
+{
+	const char *nearest = NULL;
+	size_t least = 3;
+
+	for (size_t i = 0; i < options_count; i++) {
+		size_t away = distance(section, options[i].section);
+
+		if (away < least && away < strlen(section)) {
+			least = away;
+			nearest = options[i].section;
+		}
+	}
+	return nearest;
+}
+
+static const struct option *nearest_option(const char *section, const char *key)
 {
 	const struct option *nearest = NULL;
 	size_t least = 3;
-	FILE *out = complain(reader);
 
 	for (size_t i = 0; i < options_count; i++) {
-		size_t away = distance(key, options[i].key) + (strcmp(section, options[i].section) != 0);
+		size_t away = distance(key, options[i].key);
 
+		/* Of a short name nothing would be left. */
+		if (away >= strlen(key))
+			continue;
+		away += strcmp(section, options[i].section) != 0;
 		if (away < least) {
 			least = away;
 			nearest = &options[i];
 		}
 	}
-	if (section[0] == '\0')
-		(void)fprintf(out, "%s: stands before the first [section]\n", key);
-	else if (nearest != NULL)
-		(void)fprintf(out, "%s.%s: there is no such key; did you mean %s.%s?\n", section, key, nearest->section,
-		              nearest->key);
+	return nearest;
+}
+
+static void complain_unknown(struct reader *reader, const char *section, const char *key)
+{
+	const struct option *nearest = nearest_option(section, key);
+	FILE *out = complain_key(reader, section, key);
+
+	(void)fputs("there is no such key; ", out);
+	if (nearest != NULL)
+		(void)fprintf(out, "did you mean %s.%s?\n", nearest->section, nearest->key);
 	else
-		(void)fprintf(out, "%s.%s: there is no such key; --dump shows all that there are\n", section, key);
+		(void)fputs("--dump shows all that there are\n", out);
 }
 
 /* ---- Setting a key ------------------------------------------------------------------------------------------ */
 
+/* Any value that is taken can be written to a file again, where white space and a semicolon begin a comment. */
+static bool is_writable(const char *value)
+{
+	bool after_space = true;
+
+	for (; *value != '\0'; value++) {
+		if (((unsigned char)*value < 0x20 && *value != '\t') || *value == 0x7f || (after_space && *value == ';'))
+			return false;
+		after_space = *value == ' ' || *value == '\t';
+	}
+	return true;
+}
+
 static void set_string(struct reader *reader, const struct option *option, const char *value)
 {
-	const char *problem = option->check != NULL ? option->check(value) : NULL;
+	const char *problem = NULL;
 	const char *copy;
 
+	if (!is_writable(value))
+		problem = "a text without control characters and without white space before a semicolon";
+	else if (option->check != NULL)
+		problem = option->check(value);
 	if (problem != NULL || strlen(value) > (size_t)option->max) {
 		complain_value(reader, option, value, problem);
 		return;
@@ -285,77 +370,181 @@ static void set_value(struct reader *reader, const struct option *option, const 
 		store_number(reader->settings, option, number);
 }
 
-/* A line that begins with white space goes on with the value before it. */
-static void continue_value(struct reader *reader, const struct option *option, const char *value)
-{
-	const char *joined;
+/* ---- A file ------------------------------------------------------------------------------------------------- */
 
+static void complain_memory(struct reader *reader)
+{
+	(void)fputs("out of memory\n", complain(reader));
+}
+
+static void continue_value(struct reader *reader, const char *value)
+{
+	const struct option *option = reader->pending;
+	size_t length = 0;
+
+	/* The line that this goes on with was wrong. */
+	if (option == NULL)
+		return;
 	if (option->type != OPTION_STRING) {
-		(void)fprintf(complain(reader), "%s.%s: only a text may go on in the next line\n", option->section, option->key);
+		(void)fputs("begins with white space, so it would go on with the value before it, which is no text\n",
+			    complain_key(reader, option->section, option->key));
 		return;
 	}
-	joined = talloc_asprintf(reader->ctx, "%s %s", load_string(reader->settings, option), value);
-	if (joined == NULL)
-		(void)fputs("out of memory\n", complain(reader));
-	else
-		set_string(reader, option, joined);
+	/* inih leaves a comment in such a line. */
+	while (value[length] != '\0' && !(isspace((unsigned char)value[length]) && value[length + 1] == ';'))
+		length++;
+	while (length > 0 && isspace((unsigned char)value[length - 1]))
+		length--;
+	reader->pending_value = talloc_asprintf(reader->scratch, "%s%s%.*s", reader->pending_value,
+						reader->pending_value[0] == '\0' ? "" : " ", (int)length, value);
+	if (reader->pending_value == NULL) {
+		reader->pending = NULL;
+		complain_memory(reader);
+	}
+}
+
+static void begin_value(struct reader *reader, const char *section, const char *key, const char *value)
+{
+	const struct option *option = options_find(section, key);
+	int *set_at;
+
+	set_pending(reader);
+	reader->is_after_key = key[0] != '\0';
+	if (reader->is_section_lost)
+		return;
+	if (section[0] == '\0') {
+		(void)fputs("a key before the first [section]\n", complain(reader));
+		return;
+	}
+	if (option == NULL) {
+		complain_unknown(reader, section, key);
+		return;
+	}
+	set_at = &reader->set_at[option - options];
+	if (*set_at != 0) {
+		(void)fprintf(complain_key(reader, section, key), "was set already in line %d\n", *set_at);
+		return;
+	}
+	*set_at = reader->line;
+	reader->pending_value = talloc_strdup(reader->scratch, value);
+	if (reader->pending_value == NULL) {
+		complain_memory(reader);
+		return;
+	}
+	reader->pending = option;
+	reader->pending_line = reader->line;
 }
 
 static int handle(void *user, const char *section, const char *key, const char *value)
 {
 	struct reader *reader = user;
-	const struct option *option = options_find(section, key);
-	int *set_at;
 
-	if (option == NULL) {
-		complain_unknown(reader, section, key);
-		return 1;
-	}
-	set_at = &reader->set_at[option - options];
-	if (*set_at != 0 && reader->is_continued) {
-		continue_value(reader, option, value);
-		return 1;
-	}
-	if (*set_at != 0) {
-		(void)fprintf(complain(reader), "%s.%s: was set already in line %d\n", section, key, *set_at);
-		return 1;
-	}
-	*set_at = reader->line;
-	set_value(reader, option, value);
+	reader->is_key_expected = false;
+	if (reader->is_continuation)
+		continue_value(reader, value);
+	else
+		begin_value(reader, section, key, value);
 	return 1;
+}
+
+/* The next line without its end, when it is one that inih would not cut. */
+static bool get_line(struct reader *reader, char *buffer, size_t size, bool *has_more)
+{
+	size_t length = 0;
+	bool has_nul = false, is_long = false;
+	int byte;
+
+	while ((byte = fgetc(reader->file)) != EOF && byte != '\n') {
+		if (byte == '\0')
+			has_nul = true;
+		else if (length + 1 < size)
+			buffer[length++] = (char)byte;
+		else
+			is_long = true;
+	}
+	if (ferror(reader->file))
+		reader->read_error = errno;
+	buffer[length] = '\0';
+	*has_more = byte != EOF || length > 0 || has_nul;
+	if (!*has_more)
+		return false;
+	reader->line++;
+	if (has_nul)
+		(void)fputs("a NUL byte\n", complain(reader));
+	else if (is_long)
+		(void)fprintf(complain(reader), "longer than %zu bytes\n", size - 1);
+	return !has_nul && !is_long;
+}
+
+/* inih takes any section, and passes over what stands behind it. */
+static void check_section(struct reader *reader, const char *header)
+{
+	const char *name = header + 1;
+	size_t length = strcspn(name, "]");
+	const char *rest = name + length + 1;
+	char shown[SHOWN_SIZE];
+	const char *nearest;
+	char *copy;
+
+	set_pending(reader);
+	reader->is_after_key = false;
+	reader->is_section_lost = name[length] == '\0';
+	if (reader->is_section_lost) {
+		(void)fputs("a section's name without a ] behind it\n", complain(reader));
+		return;
+	}
+	rest += strspn(rest, " \t\r");
+	if (*rest != '\0' && *rest != ';')
+		(void)fputs("text behind a [section]; a key needs a line of its own\n", complain(reader));
+	copy = talloc_strndup(reader->scratch, name, length);
+	if (copy == NULL) {
+		complain_memory(reader);
+		return;
+	}
+	nearest = nearest_section(copy);
+	if (nearest != NULL && strcmp(nearest, copy) == 0)
+		return;
+	utf8_clean(copy, shown, sizeof shown);
+	if (nearest != NULL)
+		(void)fprintf(complain(reader), "there is no section [%s]; did you mean [%s]?\n", shown, nearest);
+	else
+		(void)fprintf(complain(reader), "there is no section [%s]; --dump shows all that there are\n", shown);
 }
 
 /* inih asks for lines with this; here they are counted, and what it would pass over in silence is refused. */
 static char *read_line(char *buffer, int size, void *stream)
 {
 	struct reader *reader = stream;
-	size_t length = 0;
-	int byte;
+	bool has_more;
+	const char *text;
 
-	if (reader->is_broken)
-		return NULL;
-	while ((byte = fgetc(reader->file)) != EOF && length + 2 < (size_t)size) {
-		buffer[length++] = (char)byte;
-		if (byte == '\n')
-			break;
+	if (reader->is_key_expected)
+		(void)fputs("neither a [section] nor a key = value\n", complain(reader));
+	reader->is_key_expected = false;
+	reader->is_continuation = false;
+	while (!get_line(reader, buffer, (size_t)size, &has_more)) {
+		if (!has_more)
+			return NULL;
 	}
-	if (length == 0 && byte == EOF)
-		return NULL;
-	buffer[length] = '\0';
-	reader->line++;
-	reader->is_continued = buffer[0] == ' ' || buffer[0] == '\t';
-	if (strlen(buffer) != length || (byte != '\n' && byte != EOF)) {
-		(void)fprintf(complain(reader), strlen(buffer) != length ? "a NUL byte\n" : "longer than %d bytes\n", LINE_SIZE - 2);
-		reader->is_broken = true;
-		return NULL;
-	}
+	text = buffer;
+	if (reader->line == 1 && strncmp(text, "\xef\xbb\xbf", 3) == 0)
+		text += 3;
+	while (isspace((unsigned char)*text))
+		text++;
+	if (*text == '\0' || *text == ';' || *text == '#')
+		return buffer;
+	if (text > buffer && reader->is_after_key)
+		reader->is_continuation = true;
+	else if (*text == '[')
+		check_section(reader, text);
+	else
+		reader->is_key_expected = true;
 	return buffer;
 }
 
 static void read_file(struct reader *reader)
 {
 	struct stat status;
-	int wrong;
 
 	if (fstat(fileno(reader->file), &status) == 0 && S_ISDIR(status.st_mode)) {
 		(void)fprintf(complain(reader), "%s\n", strerror(EISDIR));
@@ -365,15 +554,26 @@ static void read_file(struct reader *reader)
 	ini_use_stack = false;
 	ini_max_line = LINE_SIZE;
 	ini_initial_alloc = LINE_SIZE;
-	wrong = ini_parse_stream(read_line, reader, handle, reader);
-	if (ferror(reader->file)) {
-		(void)fprintf(complain(reader), "%s\n", strerror(errno));
-	} else if (wrong > 0 && !reader->is_broken) {
-		reader->line = wrong;
-		(void)fputs("neither a [section] nor a key = value\n", complain(reader));
-	} else if (wrong < 0) {
-		(void)fputs("out of memory\n", complain(reader));
+	/* Wrong lines, which a positive result would tell of, are found in read_line(). */
+	if (ini_parse_stream(read_line, reader, handle, reader) < 0)
+		complain_memory(reader);
+	set_pending(reader);
+	reader->line = 0;
+	if (reader->read_error != 0)
+		(void)fprintf(complain(reader), "%s\n", strerror(reader->read_error));
+}
+
+/* ---- A -o --------------------------------------------------------------------------------------------------- */
+
+static char *trimmed(TALLOC_CTX *ctx, const char *text, size_t length)
+{
+	while (length > 0 && isspace((unsigned char)*text)) {
+		text++;
+		length--;
 	}
+	while (length > 0 && isspace((unsigned char)text[length - 1]))
+		length--;
+	return talloc_strndup(ctx, text, length);
 }
 
 static void apply_override(struct reader *reader, const char *override)
@@ -381,56 +581,90 @@ static void apply_override(struct reader *reader, const char *override)
 	const char *dot = strchr(override, '.');
 	const char *equals = strchr(override, '=');
 	const struct option *option = NULL;
-	char *section, *key;
+	char shown[SHOWN_SIZE];
+	char *section, *key, *value;
 
+	reader->path = "-o";
+	/* What it is is not known, so it is not shown: it may be a password. */
 	if (dot == NULL || equals == NULL || dot > equals) {
-		reader->path = "-o";
 		(void)fputs("is to be followed by SECTION.KEY=VALUE\n", complain(reader));
 		return;
 	}
-	section = talloc_strndup(reader->ctx, override, (size_t)(dot - override));
-	key = talloc_strndup(reader->ctx, dot + 1, (size_t)(equals - dot - 1));
-	reader->path = "-o";
-	if (section == NULL || key == NULL) {
-		(void)fputs("out of memory\n", complain(reader));
+	section = trimmed(reader->scratch, override, (size_t)(dot - override));
+	key = trimmed(reader->scratch, dot + 1, (size_t)(equals - dot - 1));
+	value = trimmed(reader->scratch, equals + 1, strlen(equals + 1));
+	if (section == NULL || key == NULL || value == NULL) {
+		complain_memory(reader);
 		return;
 	}
 	option = options_find(section, key);
-	if (option == NULL)
+	utf8_clean(override, shown, option != NULL && !is_secret(option) ? sizeof shown : smallest(sizeof shown, (size_t)(equals - override) + 1));
+	reader->path = talloc_asprintf(reader->scratch, "-o %s", shown);
+	if (reader->path == NULL) {
+		reader->path = "-o";
+		complain_memory(reader);
+	} else if (option == NULL) {
 		complain_unknown(reader, section, key);
-	else
-		set_value(reader, option, equals + 1);
+	} else {
+		set_value(reader, option, value);
+	}
+}
+
+/* ---- All of it ---------------------------------------------------------------------------------------------- */
+
+static void check_relations(struct reader *reader)
+{
+	const struct settings *settings = reader->settings;
+
+	if (settings->session.cookie_samesite == COOKIE_SAMESITE_NONE &&
+	    settings->session.cookie_secure == COOKIE_SECURE_NEVER) {
+		(void)fputs("session.cookie_samesite: none needs a secure cookie; session.cookie_secure must not be never\n",
+			    complain(reader));
+	}
+}
+
+static int load(struct reader *reader, const struct config_source *source)
+{
+	const char *path = source->path != NULL ? source->path : CONFIG_DEFAULT_PATH;
+
+	reader->path = "default";
+	for (size_t i = 0; i < options_count; i++)
+		set_value(reader, &options[i], options[i].fallback);
+	reader->path = path;
+	reader->set_at = talloc_zero_array(reader->scratch, int, (unsigned int)options_count);
+	if (reader->set_at == NULL) {
+		complain_memory(reader);
+		return -1;
+	}
+	reader->file = fopen(path, "re");
+	if (reader->file != NULL) {
+		read_file(reader);
+		(void)fclose(reader->file);
+	} else if (source->path != NULL || errno != ENOENT) {
+		(void)fprintf(complain(reader), "%s\n", strerror(errno));
+	}
+	for (size_t i = 0; i < source->override_count; i++)
+		apply_override(reader, source->overrides[i]);
+	reader->path = path;
+	if (!reader->failed)
+		check_relations(reader);
+	return reader->failed ? -1 : 0;
 }
 
 int config_load(TALLOC_CTX *ctx, const struct config_source *source, struct settings *settings, FILE *complaints)
 {
-	struct reader reader = {.ctx = ctx, .settings = settings, .complaints = complaints, .path = "default"};
+	struct reader reader = {.ctx = ctx, .settings = settings, .complaints = complaints};
+	int result;
 
 	memset(settings, 0, sizeof *settings);
-	for (size_t i = 0; i < options_count; i++)
-		set_value(&reader, &options[i], options[i].fallback);
-	reader.set_at = talloc_zero_array(ctx, int, (unsigned int)options_count);
-	if (reader.set_at == NULL) {
-		(void)fputs("out of memory\n", complain(&reader));
+	reader.scratch = talloc_new(ctx);
+	if (reader.scratch == NULL) {
+		(void)fputs("out of memory\n", complaints);
 		return -1;
 	}
-	reader.path = source->path != NULL ? source->path : CONFIG_DEFAULT_PATH;
-	reader.file = fopen(reader.path, "re");
-	if (reader.file != NULL) {
-		read_file(&reader);
-		(void)fclose(reader.file);
-	} else if (source->path != NULL || errno != ENOENT) {
-		(void)fprintf(complain(&reader), "%s\n", strerror(errno));
-	}
-	reader.line = 0;
-	for (size_t i = 0; i < source->override_count; i++)
-		apply_override(&reader, source->overrides[i]);
-	if (!reader.failed && settings->session.cookie_samesite == COOKIE_SAMESITE_NONE &&
-	    settings->session.cookie_secure == COOKIE_SECURE_NEVER) {
-		(void)fputs("session.cookie_samesite: none needs a secure cookie; session.cookie_secure must not be never\n",
-		            complain(&reader));
-	}
-	return reader.failed ? -1 : 0;
+	result = load(&reader, source);
+	talloc_free(reader.scratch);
+	return result;
 }
 
 /* ---- Showing ------------------------------------------------------------------------------------------------ */
@@ -471,7 +705,8 @@ void config_sample(FILE *out)
 	            out);
 	for (size_t i = 0; i < options_count; i++) {
 		print_section(out, i);
-		(void)fprintf(out, "# %s%s.\n", options[i].help, options[i].planned ? " (not yet in effect)" : "");
+		(void)fprintf(out, "# %s%s%s.\n", options[i].help, options[i].reloadable ? "" : " (read at start only)",
+			      options[i].planned ? " (not yet in effect)" : "");
 		if (options[i].type != OPTION_STRING) {
 			(void)fputs("# It is ", out);
 			print_expected(out, &options[i]);

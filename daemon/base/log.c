@@ -40,7 +40,7 @@ int log_open(const char *ident, const char *target, enum log_level level, enum l
 	bool to_syslog = strcmp(target, "syslog") == 0;
 
 	if (!to_syslog && strcmp(target, "stderr") != 0) {
-		fd = open(target, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+		fd = open(target, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
 		if (fd < 0)
 			return -1;
 	}
@@ -86,6 +86,7 @@ static void put(struct line *line, const char *text, size_t size)
 static size_t put_escaped(struct line *line, const char *at)
 {
 	size_t sequence = utf8_sequence(at);
+	const unsigned char *byte = (const unsigned char *)at;
 	char escaped[8];
 	int length;
 
@@ -93,9 +94,12 @@ static size_t put_escaped(struct line *line, const char *at)
 		length = snprintf(escaped, sizeof escaped, "\\%c", *at);
 	} else if (*at == '\n') {
 		length = snprintf(escaped, sizeof escaped, "\\n");
-	} else if (sequence == 0 || (unsigned char)*at < 0x20 || *at == 0x7f) {
+	} else if (sequence == 2 && byte[0] == 0xc2 && byte[1] < 0xa0) {
+		/* U+0080 to U+009F steer terminals too. */
+		length = snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned int)byte[1]);
+	} else if (sequence == 0 || byte[0] < 0x20 || byte[0] == 0x7f) {
 		/* A byte that is not UTF-8 is shown as the character of its number. */
-		length = snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned int)(unsigned char)*at);
+		length = snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned int)byte[0]);
 		sequence = 1;
 	} else {
 		put(line, at, sequence);

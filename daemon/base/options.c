@@ -3,8 +3,10 @@
 #include "base/settings.h"
 #include "base/units.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
+#include <sys/un.h>
 
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
@@ -14,52 +16,101 @@
 #define KIB INT64_C(1024)
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
-#define STRING_MAX 4096
+/* A key and a value as long fit in a line of the file. */
+#define STRING_MAX 4000
 
-static const char *check_listen_word(const char *word, size_t length)
-{
-	static const char form[] = "unix:/path, tcp:ADDRESS:PORT or tcp:[V6ADDRESS]:PORT, several separated by spaces";
-	char port[8];
-	size_t digits = 0;
-	int64_t number;
-
-	if (strncmp(word, "unix:/", 6) == 0 && length > 6)
-		return NULL;
-	if (strncmp(word, "tcp:", 4) != 0)
-		return form;
-	while (digits < length && isdigit((unsigned char)word[length - 1 - digits]))
-		digits++;
-	if (digits == 0 || digits >= sizeof port || length - digits < 6 || word[length - 1 - digits] != ':')
-		return form;
-	memcpy(port, word + length - digits, digits);
-	port[digits] = '\0';
-	if (units_parse_number(port, &number) != 0 || number > 65535)
-		return form;
-	return NULL;
-}
-
-static const char *check_listen(const char *value)
+/* What `check` says about the first word that is wrong. */
+static const char *check_words(const char *value, const char *(*check)(const char *word))
 {
 	const char *problem = NULL;
+	char word[256];
 
 	while (problem == NULL && *(value += strspn(value, " \t")) != '\0') {
 		size_t length = strcspn(value, " \t");
 
-		problem = check_listen_word(value, length);
+		if (length >= sizeof word)
+			return "words of less than 256 characters";
+		memcpy(word, value, length);
+		word[length] = '\0';
+		problem = check(word);
 		value += length;
 	}
 	return problem;
 }
 
+static const char *check_listen_word(const char *word)
+{
+	static const char form[] = "unix:/path, tcp:ADDRESS:PORT or tcp:[V6ADDRESS]:PORT, several separated by spaces";
+	char host[64];
+	const char *port = strrchr(word, ':');
+	unsigned char address[sizeof(struct in6_addr)];
+	size_t length;
+	int64_t number;
+
+	if (strncmp(word, "unix:/", 6) == 0 && word[6] != '\0')
+		return strlen(word + 5) < sizeof((struct sockaddr_un *)NULL)->sun_path
+			       ? NULL
+			       : "a socket that can be: a unix socket's path has at most 107 characters";
+	if (strncmp(word, "tcp:", 4) != 0 || port < word + 4)
+		return form;
+	if (units_parse_number(port + 1, &number) != 0 || number > 65535)
+		return form;
+	length = (size_t)(port - (word + 4));
+	if (length >= sizeof host)
+		return form;
+	memcpy(host, word + 4, length);
+	host[length] = '\0';
+	if (inet_pton(AF_INET, host, address) == 1)
+		return NULL;
+	if (length < 3 || host[0] != '[' || host[length - 1] != ']')
+		return form;
+	/* A link-local address may name its interface. */
+	host[1 + strcspn(host + 1, "%]")] = '\0';
+	return inet_pton(AF_INET6, host + 1, address) == 1 ? NULL : form;
+}
+
+static const char *check_listen(const char *value)
+{
+	return check_words(value, check_listen_word);
+}
+
+static const char *check_address(const char *word)
+{
+	static const char form[] = "IP addresses, each with an optional /prefix, separated by spaces";
+	char host[64];
+	unsigned char address[sizeof(struct in6_addr)];
+	size_t length = strcspn(word, "/");
+	int64_t bits = 0;
+
+	if (length >= sizeof host)
+		return form;
+	memcpy(host, word, length);
+	host[length] = '\0';
+	if (word[length] == '/' && units_parse_number(word + length + 1, &bits) != 0)
+		return form;
+	if (inet_pton(AF_INET, host, address) == 1)
+		return bits <= 32 ? NULL : form;
+	return inet_pton(AF_INET6, host, address) == 1 && bits <= 128 ? NULL : form;
+}
+
+static const char *check_addresses(const char *value)
+{
+	return check_words(value, check_address);
+}
+
 static const char *check_prefix(const char *value)
 {
-	static const char form[] = "a path that begins with a slash and does not end with one, such as /session; or / alone";
+	static const char form[] =
+		"a path that begins with a slash and does not end with one, such as /session; or / alone";
 
 	if (value[0] != '/' || (value[1] != '\0' && value[strlen(value) - 1] == '/'))
 		return form;
+	/* Browsers and web servers would take these out of a request's path. */
+	if (strstr(value, "//") != NULL || strstr(value, "/.") != NULL)
+		return "a path without // and without a part that begins with a dot";
 	for (; *value != '\0'; value++) {
 		if (!isalnum((unsigned char)*value) && strchr("/-._~", *value) == NULL)
-			return form;
+			return "a path of letters, digits, slashes and - . _ ~";
 	}
 	return NULL;
 }
@@ -79,9 +130,17 @@ static const char *check_cookie_name(const char *value)
 
 static const char *check_default_next(const char *value)
 {
-	return value[0] == '\0' || (value[0] == '/' && value[1] != '/' && strchr(value, '\\') == NULL)
-	               ? NULL
-	               : "a path of the site, such as /members/, or nothing for the account page";
+	static const char form[] = "a path of the site, such as /members/, or nothing for the account page";
+
+	if (value[0] == '\0')
+		return NULL;
+	if (value[0] != '/' || value[1] == '/')
+		return form;
+	for (; *value != '\0'; value++) {
+		if ((unsigned char)*value <= 0x20 || (unsigned char)*value >= 0x7f || *value == '\\' || *value == '"')
+			return form;
+	}
+	return NULL;
 }
 
 static const char *check_absolute(const char *value)
@@ -122,7 +181,7 @@ const struct option options[] = {
 	      "Who may connect to our own unix socket, as file permissions"),
 	TEXT(server, listen_owner, "", NULL, FIXED, IN_EFFECT, "The user that owns our own unix socket; empty: who starts the daemon"),
 	TEXT(server, listen_group, "", NULL, FIXED, IN_EFFECT, "The group of our own unix socket, as a rule the web server's"),
-	TEXT(server, allowed_clients, "127.0.0.1 ::1", NULL, RELOADABLE, IN_EFFECT,
+	TEXT(server, allowed_clients, "127.0.0.1 ::1", check_addresses, RELOADABLE, IN_EFFECT,
 	     "Addresses, with an optional /prefix, that may connect by TCP: the web servers'"),
 	TEXT(server, allowed_users, "", NULL, RELOADABLE, IN_EFFECT,
 	     "Users that may connect by unix socket; empty: whoever listen_mode lets in"),
@@ -140,7 +199,7 @@ const struct option options[] = {
 	RANGE(server, shutdown_timeout, OPTION_DURATION, "30s", 0, HOUR, RELOADABLE, IN_EFFECT,
 	      "How long requests under way may take after TERM or QUIT"),
 	RANGE(server, max_body, OPTION_SIZE, "64KiB", KIB, 16 * MIB, RELOADABLE, IN_EFFECT, "The largest body of a request that is read"),
-	TEXT(server, operators, "127.0.0.1 ::1", NULL, RELOADABLE, PLANNED, "Addresses that may see /metrics and /status"),
+	TEXT(server, operators, "127.0.0.1 ::1", check_addresses, RELOADABLE, PLANNED, "Addresses that may see /metrics and /status"),
 
 	TEXT(database, conninfo, "dbname=onesession", NULL, RELOADABLE, IN_EFFECT,
 	     "How to reach PostgreSQL: a libpq connection string or URI; put a password into a passfile"),
