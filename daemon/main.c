@@ -88,7 +88,7 @@ static int parse_arguments(int argc, char *argv[], struct arguments *arguments)
 static void warn_planned(const char *section, const char *key)
 {
 	log_warning("no_effect_yet", LOG_STR("section", section), LOG_STR("key", key),
-		    LOG_STR("problem", "this version accepts the key but does not act on it"));
+	            LOG_STR("problem", "this version accepts the key but does not act on it"));
 }
 
 static void print_planned(const char *section, const char *key)

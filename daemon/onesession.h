@@ -118,7 +118,7 @@ struct ones_login {
  * The route must have .hashes = true.
  */
 enum ones_result ones_login(struct ones_request *req, const char *username, const char *password,
-			    struct ones_login *login);
+                            struct ones_login *login);
 
 /*
  * End the presented session and take its cookie away. Nobody signed in is no error: it is the same as success.

@@ -43,8 +43,8 @@ static json_t *displaced_json(const struct ones_login *login)
 		const struct ones_displaced *displaced = &login->displaced[i];
 
 		if (json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:s}", "id", displaced->id, "last_seen_at",
-							  ones_time_json(displaced->last_seen_at), "browser",
-							  displaced->browser, "os", displaced->os)) != 0) {
+		                                          ones_time_json(displaced->last_seen_at), "browser",
+		                                          displaced->browser, "os", displaced->os)) != 0) {
 			json_decref(list);
 			return NULL;
 		}
@@ -56,8 +56,8 @@ static void reply_signed_in(struct ones_request *req, const struct ones_login *l
 {
 	if (ones_is_program(req))
 		ones_reply_json(req, 200,
-				json_pack("{s:o, s:o, s:o}", "user", ones_user_json(&login->session.user), "session",
-					  ones_session_json(&login->session), "displaced", displaced_json(login)));
+		                json_pack("{s:o, s:o, s:o}", "user", ones_user_json(&login->session.user), "session",
+		                          ones_session_json(&login->session), "displaced", displaced_json(login)));
 	else
 		ones_reply_redirect(req, ones_next(req, ones_field(req, "next")));
 }

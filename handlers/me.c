@@ -18,8 +18,8 @@ static void me(struct ones_request *req)
 		ones_reply_unauthenticated(req);
 	else
 		ones_reply_json(req, 200,
-				json_pack("{s:o, s:o}", "user", ones_user_json(&session->user), "session",
-					  ones_session_json(session)));
+		                json_pack("{s:o, s:o}", "user", ones_user_json(&session->user), "session",
+		                          ones_session_json(session)));
 }
 
 void me_setup(struct ones_app *app)

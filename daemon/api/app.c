@@ -49,9 +49,9 @@ static bool log_event(const struct ones_event *event, void *context)
 {
 	(void)context;
 	log_info(ones_signal_name(event->signal), LOG_INT("user_id", event->user_id),
-		 LOG_STR("username", event->username), LOG_STR("session", event->session_id),
-		 LOG_STR("by", event->by_session_id), LOG_STR("reason", ones_reason_code(event->reason)),
-		 LOG_STR("ip", event->ip));
+	         LOG_STR("username", event->username), LOG_STR("session", event->session_id),
+	         LOG_STR("by", event->by_session_id), LOG_STR("reason", ones_reason_code(event->reason)),
+	         LOG_STR("ip", event->ip));
 	return true;
 }
 
@@ -73,9 +73,9 @@ struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings)
 	app->rule = (struct rule){
 		.signals = app->signals,
 		.policy = {.max_sessions = settings->session.max_sessions,
-			   .lifetime = settings->session.lifetime,
-			   .idle_timeout = settings->session.idle_timeout,
-			   .touch_interval = settings->session.touch_interval},
+	                   .lifetime = settings->session.lifetime,
+	                   .idle_timeout = settings->session.idle_timeout,
+	                   .touch_interval = settings->session.touch_interval},
 	};
 	for (enum ones_signal signal = 0; signal < ONES_SIGNAL_COUNT; signal++)
 		ones_connect(app, signal, &log);
@@ -163,7 +163,7 @@ static void route_request(struct ones_request *req)
 		reply_wrong_method(req, route);
 	else if (request_is_forged(req->http))
 		ones_reply_problem(req, 403, "cross_site",
-				   "Another site made your browser send this. It was not done.");
+		                   "Another site made your browser send this. It was not done.");
 	else
 		req->route = route;
 }
@@ -266,8 +266,8 @@ int app_close(struct ones_request *req)
 		log_debug("answer_not_taken", LOG_STR("path", http->path));
 	status = req->response.status;
 	log_debug("request", LOG_STR("method", http->method_name), LOG_STR("path", http->path),
-		  LOG_INT("status", status), LOG_INT("ms", clock_monotonic_ms() - req->began_ms),
-		  LOG_STR("ip", http->remote_addr));
+	          LOG_INT("status", status), LOG_INT("ms", clock_monotonic_ms() - req->began_ms),
+	          LOG_STR("ip", http->remote_addr));
 	if (depends_on_cookie && !req->route->passive && req->verdict.live && req->verdict.touch_due)
 		rule_touch(&req->app->rule, &req->key);
 	log_set_request(NULL);

@@ -21,7 +21,7 @@ static bool is_secure(const struct ones_request *req)
 static void cookie_name(const struct ones_request *req, char name[NAME_SIZE])
 {
 	(void)snprintf(name, NAME_SIZE, "%s%s", is_secure(req) ? "__Host-" : "",
-		       req->app->settings->session.cookie_name);
+	               req->app->settings->session.cookie_name);
 }
 
 bool key_cookie_read(const struct ones_request *req, struct session_key *key)
@@ -49,7 +49,7 @@ void key_cookie_write(struct ones_request *req, const char *token)
 
 	cookie_name(req, name);
 	(void)snprintf(value, sizeof value, "%s=%s; Path=/; %sHttpOnly; SameSite=%s%s", name,
-		       token != NULL ? token : "", token != NULL ? "" : "Max-Age=0; ",
-		       samesite[req->app->settings->session.cookie_samesite], is_secure(req) ? "; Secure" : "");
+	               token != NULL ? token : "", token != NULL ? "" : "Max-Age=0; ",
+	               samesite[req->app->settings->session.cookie_samesite], is_secure(req) ? "; Secure" : "");
 	ones_header(req, "Set-Cookie", value);
 }

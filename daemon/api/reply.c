@@ -74,8 +74,8 @@ void ones_reply_page(struct ones_request *req, int status, const char *page, con
 		return;
 	}
 	ones_header(req, "Content-Security-Policy",
-		    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
-		    "frame-ancestors 'none'");
+	            "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
+	            "frame-ancestors 'none'");
 	ones_header(req, "X-Content-Type-Options", "nosniff");
 	ones_header(req, "Referrer-Policy", "same-origin");
 	reply_body(req, status, "text/html; charset=utf-8", text, size);
@@ -110,8 +110,8 @@ void ones_reply_problem(struct ones_request *req, int status, const char *code, 
 		return;
 	}
 	reply_json_as(req, status, "application/problem+json",
-		      json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title",
-				response_reason_phrase(status), "status", status, "code", code, "detail", detail));
+	              json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title",
+	                        response_reason_phrase(status), "status", status, "code", code, "detail", detail));
 }
 
 void ones_reply_failure(struct ones_request *req, enum ones_result result)
@@ -176,12 +176,12 @@ json_t *ones_time_json(ones_time when)
 json_t *ones_user_json(const struct ones_user *user)
 {
 	return json_pack("{s:I, s:s, s:b}", "id", (json_int_t)user->id, "username", user->username, "is_admin",
-			 (int)user->is_admin);
+	                 (int)user->is_admin);
 }
 
 json_t *ones_session_json(const struct ones_session *session)
 {
 	return json_pack("{s:s, s:o, s:o, s:o}", "id", session->id, "created_at", ones_time_json(session->created_at),
-			 "last_seen_at", ones_time_json(session->last_seen_at), "expires_at",
-			 ones_time_json(session->expires_at));
+	                 "last_seen_at", ones_time_json(session->last_seen_at), "expires_at",
+	                 ones_time_json(session->expires_at));
 }

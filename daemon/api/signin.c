@@ -9,7 +9,7 @@
 
 /* The account that the name and password are of, or NULL in *user. The same work is done whatever is wrong. */
 static enum db_status authenticate(struct ones_request *req, const char *username, const char *password,
-				   struct user **user)
+                                   struct user **user)
 {
 	enum db_status status = users_find(req->app->rule.db, req, username, user);
 	bool is_right;
@@ -49,7 +49,7 @@ static bool describe(struct ones_request *req, const struct rule_login *made, st
 }
 
 enum ones_result ones_login(struct ones_request *req, const char *username, const char *password,
-			    struct ones_login *login)
+                            struct ones_login *login)
 {
 	const struct rule_client client = {.ip = req->http->remote_addr, .user_agent = req->http->user_agent};
 	char token[TOKEN_LENGTH + 1];

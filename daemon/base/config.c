@@ -128,16 +128,16 @@ static void print_expected(FILE *out, const struct option *option)
 	};
 
 	switch (option->type) {
-	case OPTION_SWITCH:
-		(void)fputs("on or off", out);
-		break;
+	case OPTION_SWITCH: (void)fputs("on or off", out); break;
 	case OPTION_CHOICE:
 		for (int i = 0; option->choices[i] != NULL; i++)
-			(void)fprintf(out, "%s%s", i == 0 ? "" : option->choices[i + 1] == NULL ? " or " : ", ", option->choices[i]);
+			(void)fprintf(out, "%s%s",
+			              i == 0                           ? ""
+			              : option->choices[i + 1] == NULL ? " or "
+			                                               : ", ",
+			              option->choices[i]);
 		break;
-	case OPTION_STRING:
-		(void)fprintf(out, "at most %" PRId64 " characters", option->max);
-		break;
+	case OPTION_STRING: (void)fprintf(out, "at most %" PRId64 " characters", option->max); break;
 	default:
 		(void)fprintf(out, "%s from ", kinds[option->type]);
 		print_number(out, option, option->min);
@@ -327,7 +327,8 @@ static bool is_writable(const char *value)
 	bool after_space = true;
 
 	for (; *value != '\0'; value++) {
-		if (((unsigned char)*value < 0x20 && *value != '\t') || *value == 0x7f || (after_space && *value == ';'))
+		if (((unsigned char)*value < 0x20 && *value != '\t') || *value == 0x7f ||
+		    (after_space && *value == ';'))
 			return false;
 		after_space = *value == ' ' || *value == '\t';
 	}
@@ -387,7 +388,7 @@ static void continue_value(struct reader *reader, const char *value)
 		return;
 	if (option->type != OPTION_STRING) {
 		(void)fputs("begins with white space, so it would go on with the value before it, which is no text\n",
-			    complain_key(reader, option->section, option->key));
+		            complain_key(reader, option->section, option->key));
 		return;
 	}
 	/* inih leaves a comment in such a line. */
@@ -396,7 +397,7 @@ static void continue_value(struct reader *reader, const char *value)
 	while (length > 0 && isspace((unsigned char)value[length - 1]))
 		length--;
 	reader->pending_value = talloc_asprintf(reader->scratch, "%s%s%.*s", reader->pending_value,
-						reader->pending_value[0] == '\0' ? "" : " ", (int)length, value);
+	                                        reader->pending_value[0] == '\0' ? "" : " ", (int)length, value);
 	if (reader->pending_value == NULL) {
 		reader->pending = NULL;
 		complain_memory(reader);
@@ -582,6 +583,7 @@ static void apply_override(struct reader *reader, const char *override)
 	const char *equals = strchr(override, '=');
 	const struct option *option = NULL;
 	char shown[SHOWN_SIZE];
+	size_t size = sizeof shown;
 	char *section, *key, *value;
 
 	reader->path = "-o";
@@ -598,7 +600,9 @@ static void apply_override(struct reader *reader, const char *override)
 		return;
 	}
 	option = options_find(section, key);
-	utf8_clean(override, shown, option != NULL && !is_secret(option) ? sizeof shown : smallest(sizeof shown, (size_t)(equals - override) + 1));
+	if (option == NULL || is_secret(option))
+		size = smallest(size, (size_t)(equals - override) + 1);
+	utf8_clean(override, shown, size);
 	reader->path = talloc_asprintf(reader->scratch, "-o %s", shown);
 	if (reader->path == NULL) {
 		reader->path = "-o";
@@ -618,8 +622,9 @@ static void check_relations(struct reader *reader)
 
 	if (settings->session.cookie_samesite == COOKIE_SAMESITE_NONE &&
 	    settings->session.cookie_secure == COOKIE_SECURE_NEVER) {
-		(void)fputs("session.cookie_samesite: none needs a secure cookie; session.cookie_secure must not be never\n",
-			    complain(reader));
+		(void)fputs("session.cookie_samesite: none needs a secure cookie; session.cookie_secure must not be "
+		            "never\n",
+		            complain(reader));
 	}
 }
 
@@ -706,7 +711,7 @@ void config_sample(FILE *out)
 	for (size_t i = 0; i < options_count; i++) {
 		print_section(out, i);
 		(void)fprintf(out, "# %s%s%s.\n", options[i].help, options[i].reloadable ? "" : " (read at start only)",
-			      options[i].planned ? " (not yet in effect)" : "");
+		              options[i].planned ? " (not yet in effect)" : "");
 		if (options[i].type != OPTION_STRING) {
 			(void)fputs("# It is ", out);
 			print_expected(out, &options[i]);

@@ -128,6 +128,8 @@ static void put_text(struct line *line, const char *text, bool quoted)
 		put(line, "\"", 1);
 	while (*text != '\0' && line->used - start < FIELD_MAX)
 		text += put_escaped(line, text);
+	if (*text != '\0')
+		put(line, "...", 3);
 	if (quoted)
 		put(line, "\"", 1);
 }
@@ -164,8 +166,8 @@ static void format_time(char *text, size_t size)
 
 	if (gmtime_r(&seconds, &utc) == NULL)
 		utc = (struct tm){0};
-	(void)snprintf(text, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
-	               utc.tm_hour, utc.tm_min, utc.tm_sec, (int)(now / 1000 % 1000));
+	(void)snprintf(text, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900, utc.tm_mon + 1,
+	               utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, (int)(now / 1000 % 1000));
 }
 
 static void begin_text(struct line *line, enum log_level level, const char *event)
@@ -174,12 +176,13 @@ static void begin_text(struct line *line, enum log_level level, const char *even
 	char now[64];
 	int length;
 
+	/* syslog adds the time, the level and the process itself. */
+	if (state.to_syslog) {
+		put(line, event, strlen(event));
+		return;
+	}
 	format_time(now, sizeof now);
-	/* syslog adds the time and the process itself. */
-	if (state.to_syslog)
-		length = snprintf(head, sizeof head, "%.80s", event);
-	else
-		length = snprintf(head, sizeof head, "%s %s [%ld] %.80s", now, level_names[level], (long)getpid(), event);
+	length = snprintf(head, sizeof head, "%s %s [%ld] %.80s", now, level_names[level], (long)getpid(), event);
 	put(line, head, (size_t)length);
 }
 
@@ -187,9 +190,11 @@ static void begin_json(struct line *line, enum log_level level, const char *even
 {
 	char now[64];
 
-	format_time(now, sizeof now);
 	put(line, "{", 1);
-	put_field(line, LOG_STR("time", now));
+	if (!state.to_syslog) {
+		format_time(now, sizeof now);
+		put_field(line, LOG_STR("time", now));
+	}
 	put_field(line, LOG_STR("level", level_names[level]));
 	put_field(line, LOG_INT("pid", getpid()));
 	put_field(line, LOG_STR("event", event));

@@ -53,16 +53,16 @@ void log_set_request(const char *request_id);
 
 #define LOG_LINE_MAX 4096
 
-#define LOG_AT(level, event, ...)                                                                                 \
-	do {                                                                                                      \
-		const struct log_field log_fields_[] = {__VA_ARGS__};                                             \
-		log_fields((level), (event), log_fields_, sizeof log_fields_ / sizeof log_fields_[0]);            \
+#define LOG_AT(level, event, ...)                                                                                      \
+	do {                                                                                                           \
+		const struct log_field log_fields_[] = {__VA_ARGS__};                                                  \
+		log_fields((level), (event), log_fields_, sizeof log_fields_ / sizeof log_fields_[0]);                 \
 	} while (0)
 
 /* Each takes the event's name and at least one LOG_STR or LOG_INT. */
-#define log_debug(event, ...) LOG_AT(LOG_LEVEL_DEBUG, event, __VA_ARGS__)
-#define log_info(event, ...) LOG_AT(LOG_LEVEL_INFO, event, __VA_ARGS__)
+#define log_debug(event, ...)   LOG_AT(LOG_LEVEL_DEBUG, event, __VA_ARGS__)
+#define log_info(event, ...)    LOG_AT(LOG_LEVEL_INFO, event, __VA_ARGS__)
 #define log_warning(event, ...) LOG_AT(LOG_LEVEL_WARNING, event, __VA_ARGS__)
-#define log_error(event, ...) LOG_AT(LOG_LEVEL_ERROR, event, __VA_ARGS__)
+#define log_error(event, ...)   LOG_AT(LOG_LEVEL_ERROR, event, __VA_ARGS__)
 
 #endif

@@ -10,92 +10,88 @@
 
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
-#define HOUR (60 * MINUTE)
-#define DAY (24 * HOUR)
-#define YEAR (365 * DAY)
-#define KIB INT64_C(1024)
-#define MIB (1024 * KIB)
-#define GIB (1024 * MIB)
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
+#define YEAR   (365 * DAY)
+#define KIB    INT64_C(1024)
+#define MIB    (1024 * KIB)
+#define GIB    (1024 * MIB)
 /* A key and a value as long fit in a line of the file. */
 #define STRING_MAX 4000
 
-/* What `check` says about the first word that is wrong. */
-static const char *check_words(const char *value, const char *(*check)(const char *word))
+static bool are_words(const char *value, bool (*is_right)(const char *word))
 {
-	const char *problem = NULL;
 	char word[256];
 
-	while (problem == NULL && *(value += strspn(value, " \t")) != '\0') {
+	while (*(value += strspn(value, " \t")) != '\0') {
 		size_t length = strcspn(value, " \t");
 
 		if (length >= sizeof word)
-			return "words of less than 256 characters";
+			return false;
 		memcpy(word, value, length);
 		word[length] = '\0';
-		problem = check(word);
+		if (!is_right(word))
+			return false;
 		value += length;
 	}
-	return problem;
+	return true;
 }
 
-static const char *check_listen_word(const char *word)
+static bool is_address(int family, const char *text)
 {
-	static const char form[] = "unix:/path, tcp:ADDRESS:PORT or tcp:[V6ADDRESS]:PORT, several separated by spaces";
+	unsigned char address[sizeof(struct in6_addr)];
+
+	return inet_pton(family, text, address) == 1;
+}
+
+static bool is_listen_word(const char *word)
+{
 	char host[64];
 	const char *port = strrchr(word, ':');
-	unsigned char address[sizeof(struct in6_addr)];
 	size_t length;
 	int64_t number;
 
-	if (strncmp(word, "unix:/", 6) == 0 && word[6] != '\0')
-		return strlen(word + 5) < sizeof((struct sockaddr_un *)NULL)->sun_path
-			       ? NULL
-			       : "a socket that can be: a unix socket's path has at most 107 characters";
+	if (strncmp(word, "unix:/", 6) == 0)
+		return word[6] != '\0' && strlen(word + 5) < sizeof((struct sockaddr_un *)NULL)->sun_path;
 	if (strncmp(word, "tcp:", 4) != 0 || port < word + 4)
-		return form;
+		return false;
 	if (units_parse_number(port + 1, &number) != 0 || number > 65535)
-		return form;
+		return false;
 	length = (size_t)(port - (word + 4));
 	if (length >= sizeof host)
-		return form;
+		return false;
 	memcpy(host, word + 4, length);
 	host[length] = '\0';
-	if (inet_pton(AF_INET, host, address) == 1)
-		return NULL;
 	if (length < 3 || host[0] != '[' || host[length - 1] != ']')
-		return form;
-	/* A link-local address may name its interface. */
-	host[1 + strcspn(host + 1, "%]")] = '\0';
-	return inet_pton(AF_INET6, host + 1, address) == 1 ? NULL : form;
+		return is_address(AF_INET, host);
+	/* A link-local address names its interface behind a %. */
+	host[strcspn(host, "%]")] = '\0';
+	return is_address(AF_INET6, host + 1);
 }
 
 static const char *check_listen(const char *value)
 {
-	return check_words(value, check_listen_word);
+	return are_words(value, is_listen_word) ? NULL
+	                                        : "unix:/path (at most 107 characters), tcp:ADDRESS:PORT or "
+	                                          "tcp:[V6ADDRESS]:PORT, several separated by spaces";
 }
 
-static const char *check_address(const char *word)
+static bool is_network(const char *word)
 {
-	static const char form[] = "IP addresses, each with an optional /prefix, separated by spaces";
 	char host[64];
-	unsigned char address[sizeof(struct in6_addr)];
 	size_t length = strcspn(word, "/");
 	int64_t bits = 0;
 
-	if (length >= sizeof host)
-		return form;
+	if (length >= sizeof host || (word[length] == '/' && units_parse_number(word + length + 1, &bits) != 0))
+		return false;
 	memcpy(host, word, length);
 	host[length] = '\0';
-	if (word[length] == '/' && units_parse_number(word + length + 1, &bits) != 0)
-		return form;
-	if (inet_pton(AF_INET, host, address) == 1)
-		return bits <= 32 ? NULL : form;
-	return inet_pton(AF_INET6, host, address) == 1 && bits <= 128 ? NULL : form;
+	return is_address(AF_INET, host) ? bits <= 32 : is_address(AF_INET6, host) && bits <= 128;
 }
 
-static const char *check_addresses(const char *value)
+static const char *check_networks(const char *value)
 {
-	return check_words(value, check_address);
+	return are_words(value, is_network) ? NULL : "IP addresses, each with an optional /prefix, separated by spaces";
 }
 
 static const char *check_prefix(const char *value)
@@ -163,12 +159,18 @@ static const char *const level_choices[] = {"debug", "info", "warning", "error",
 static const char *const format_choices[] = {"text", "json", NULL};
 
 #define AT(section, key) offsetof(struct settings, section.key)
-#define TEXT(section, key, fallback, check, ...)                                                                  \
-	{#section, #key, OPTION_STRING, AT(section, key), fallback, 0, STRING_MAX, NULL, check, __VA_ARGS__}
-#define RANGE(section, key, type, fallback, min, max, ...)                                                        \
-	{#section, #key, type, AT(section, key), fallback, min, max, NULL, NULL, __VA_ARGS__}
-#define CHOICE(section, key, fallback, choices, ...)                                                              \
-	{#section, #key, OPTION_CHOICE, AT(section, key), fallback, 0, 0, choices, NULL, __VA_ARGS__}
+#define TEXT(section, key, fallback, check, ...)                                                                       \
+	{                                                                                                              \
+#section, #key, OPTION_STRING, AT(section, key), fallback, 0, STRING_MAX, NULL, check, __VA_ARGS__     \
+	}
+#define RANGE(section, key, type, fallback, min, max, ...)                                                             \
+	{                                                                                                              \
+#section, #key, type, AT(section, key), fallback, min, max, NULL, NULL, __VA_ARGS__                    \
+	}
+#define CHOICE(section, key, fallback, choices, ...)                                                                   \
+	{                                                                                                              \
+#section, #key, OPTION_CHOICE, AT(section, key), fallback, 0, 0, choices, NULL, __VA_ARGS__            \
+	}
 
 enum { FIXED = false, RELOADABLE = true };
 enum { IN_EFFECT = false, PLANNED = true };
@@ -181,7 +183,7 @@ const struct option options[] = {
 	      "Who may connect to our own unix socket, as file permissions"),
 	TEXT(server, listen_owner, "", NULL, FIXED, IN_EFFECT, "The user that owns our own unix socket; empty: who starts the daemon"),
 	TEXT(server, listen_group, "", NULL, FIXED, IN_EFFECT, "The group of our own unix socket, as a rule the web server's"),
-	TEXT(server, allowed_clients, "127.0.0.1 ::1", check_addresses, RELOADABLE, IN_EFFECT,
+	TEXT(server, allowed_clients, "127.0.0.1 ::1", check_networks, RELOADABLE, IN_EFFECT,
 	     "Addresses, with an optional /prefix, that may connect by TCP: the web servers'"),
 	TEXT(server, allowed_users, "", NULL, RELOADABLE, IN_EFFECT,
 	     "Users that may connect by unix socket; empty: whoever listen_mode lets in"),
@@ -199,7 +201,7 @@ const struct option options[] = {
 	RANGE(server, shutdown_timeout, OPTION_DURATION, "30s", 0, HOUR, RELOADABLE, IN_EFFECT,
 	      "How long requests under way may take after TERM or QUIT"),
 	RANGE(server, max_body, OPTION_SIZE, "64KiB", KIB, 16 * MIB, RELOADABLE, IN_EFFECT, "The largest body of a request that is read"),
-	TEXT(server, operators, "127.0.0.1 ::1", check_addresses, RELOADABLE, PLANNED, "Addresses that may see /metrics and /status"),
+	TEXT(server, operators, "127.0.0.1 ::1", check_networks, RELOADABLE, PLANNED, "Addresses that may see /metrics and /status"),
 
 	TEXT(database, conninfo, "dbname=onesession", NULL, RELOADABLE, IN_EFFECT,
 	     "How to reach PostgreSQL: a libpq connection string or URI; put a password into a passfile"),

@@ -26,8 +26,8 @@ struct option {
 	const char *const *choices; /* for OPTION_CHOICE: in the enum's order, ends with NULL */
 	/* For a string: NULL when `value` is right, else what would be right ("a path that begins with a slash"). */
 	const char *(*check)(const char *value);
-	bool reloadable; /* takes effect on SIGHUP; else only on a restart */
-	bool planned;    /* accepted and checked, but without effect in this version */
+	bool reloadable;  /* takes effect on SIGHUP; else only on a restart */
+	bool planned;     /* accepted and checked, but without effect in this version */
 	const char *help; /* one line */
 };
 

@@ -34,28 +34,65 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{{"migrate", NULL}, NULL, TAKES_GRANT, false, command_migrate,
-	 "migrate [--grant ROLE]",
-	 "bring the database's schema up to date; give ROLE the daemon's rights"},
-	{{"user", "add"}, "NAME", TAKES_ADMIN | TAKES_LIMIT, false, command_user_add,
-	 "user add NAME [--admin] [--limit N]",
-	 "add an account; its password is asked for, or a line of standard input"},
+	{{"migrate", NULL},
+         NULL,
+         TAKES_GRANT,
+         false,
+         command_migrate,
+         "migrate [--grant ROLE]",
+         "bring the database's schema up to date; give ROLE the daemon's rights"},
+	{{"user", "add"},
+         "NAME",
+         TAKES_ADMIN | TAKES_LIMIT,
+         false,
+         command_user_add,
+         "user add NAME [--admin] [--limit N]",
+         "add an account; its password is asked for, or a line of standard input"},
 	{{"user", "list"}, NULL, 0, false, command_user_list, "user list", "list the accounts"},
 	{{"user", "show"}, "NAME", 0, false, command_user_show, "user show NAME", "show an account"},
-	{{"user", "passwd"}, "NAME", 0, false, command_user_passwd, "user passwd NAME",
-	 "set another password; ends the account's sessions"},
-	{{"user", "enable"}, "NAME", 0, false, command_user_enable, "user enable NAME",
-	 "let the account sign in again"},
-	{{"user", "disable"}, "NAME", 0, false, command_user_disable, "user disable NAME",
-	 "keep the account from signing in; ends its sessions"},
-	{{"user", "delete"}, "NAME", 0, false, command_user_delete, "user delete NAME",
-	 "delete the account and its sessions, without asking"},
-	{{"session", "list"}, NULL, TAKES_USER, false, command_session_list, "session list [--user NAME]",
-	 "list the live sessions, the newest login first"},
-	{{"session", "end"}, "ID", TAKES_USER | TAKES_ALL, true, command_session_end,
-	 "session end ID | --user NAME | --all", "end a session, an account's sessions, or all of them"},
-	{{"purge", NULL}, NULL, 0, false, command_purge, "purge",
-	 "remove what has expired or is past session.history"},
+	{{"user", "passwd"},
+         "NAME",
+         0,
+         false,
+         command_user_passwd,
+         "user passwd NAME",
+         "set another password; ends the account's sessions"},
+	{{"user", "enable"},
+         "NAME",
+         0,
+         false,
+         command_user_enable,
+         "user enable NAME",
+         "let the account sign in again"},
+	{{"user", "disable"},
+         "NAME",
+         0,
+         false,
+         command_user_disable,
+         "user disable NAME",
+         "keep the account from signing in; ends its sessions"},
+	{{"user", "delete"},
+         "NAME",
+         0,
+         false,
+         command_user_delete,
+         "user delete NAME",
+         "delete the account and its sessions, without asking"},
+	{{"session", "list"},
+         NULL,
+         TAKES_USER,
+         false,
+         command_session_list,
+         "session list [--user NAME]",
+         "list the live sessions, the newest login first"},
+	{{"session", "end"},
+         "ID",
+         TAKES_USER | TAKES_ALL,
+         true,
+         command_session_end,
+         "session end ID | --user NAME | --all",
+         "end a session, an account's sessions, or all of them"},
+	{{"purge", NULL}, NULL, 0, false, command_purge, "purge", "remove what has expired or is past session.history"},
 };
 
 static const size_t command_count = sizeof commands / sizeof commands[0];
@@ -105,21 +142,11 @@ static int option_error(const char *what, char *const argv[])
 static int take_option(struct ctl *ctl, struct arguments *arguments, int option, char *const argv[])
 {
 	switch (option) {
-	case 'c':
-		arguments->source.path = optarg;
-		return EXIT_SUCCESS;
-	case 'o':
-		arguments->overrides[arguments->source.override_count++] = optarg;
-		return EXIT_SUCCESS;
-	case 'h':
-		arguments->help = true;
-		return EXIT_SUCCESS;
-	case 'V':
-		arguments->version = true;
-		return EXIT_SUCCESS;
-	case OPTION_JSON:
-		ctl->json = true;
-		return EXIT_SUCCESS;
+	case 'c': arguments->source.path = optarg; return EXIT_SUCCESS;
+	case 'o': arguments->overrides[arguments->source.override_count++] = optarg; return EXIT_SUCCESS;
+	case 'h': arguments->help = true; return EXIT_SUCCESS;
+	case 'V': arguments->version = true; return EXIT_SUCCESS;
+	case OPTION_JSON: ctl->json = true; return EXIT_SUCCESS;
 	case OPTION_GRANT:
 		arguments->given |= TAKES_GRANT;
 		ctl->role = optarg;
@@ -137,13 +164,9 @@ static int take_option(struct ctl *ctl, struct arguments *arguments, int option,
 		arguments->given |= TAKES_USER;
 		ctl->user = optarg;
 		return EXIT_SUCCESS;
-	case OPTION_ALL:
-		arguments->given |= TAKES_ALL;
-		return EXIT_SUCCESS;
-	case ':':
-		return option_error("an argument is missing after", argv);
-	default:
-		return option_error("unknown option", argv);
+	case OPTION_ALL: arguments->given |= TAKES_ALL; return EXIT_SUCCESS;
+	case ':': return option_error("an argument is missing after", argv);
+	default: return option_error("unknown option", argv);
 	}
 }
 
@@ -254,12 +277,13 @@ static int set_up(struct ctl *ctl, const struct command *command)
 	ctl->rule = (struct rule){
 		.db = ctl->db,
 		.signals = signals,
-		.policy = {
-			.max_sessions = ctl->settings.session.max_sessions,
-			.lifetime = ctl->settings.session.lifetime,
-			.idle_timeout = ctl->settings.session.idle_timeout,
-			.touch_interval = ctl->settings.session.touch_interval,
-		},
+		.policy =
+			{
+				.max_sessions = ctl->settings.session.max_sessions,
+				.lifetime = ctl->settings.session.lifetime,
+				.idle_timeout = ctl->settings.session.idle_timeout,
+				.touch_interval = ctl->settings.session.touch_interval,
+			},
 	};
 	if (db_connect(ctl->db) != DB_OK)
 		return fail_database(ctl, DB_UNAVAILABLE);

@@ -9,7 +9,7 @@
 #define PROGRAM "onesessionctl"
 
 __attribute__((format(printf, 3, 0))) static void print_clean(FILE *out, const char *prefix, const char *format,
-                                                               va_list arguments)
+                                                              va_list arguments)
 {
 	TALLOC_CTX *scratch = talloc_new(NULL);
 	char *text = talloc_vasprintf(scratch, format, arguments);
@@ -46,10 +46,8 @@ int fail_database(const struct ctl *ctl, enum db_status status)
 	switch (status) {
 	case DB_UNKNOWN:
 		return fail("the connection to the database was lost at the last moment: look whether it was done");
-	case DB_CONFLICT:
-		return fail("others kept changing the same account: try again");
-	default:
-		return fail("database: %s", problem[0] != '\0' ? problem : "it failed for a reason it did not tell");
+	case DB_CONFLICT: return fail("others kept changing the same account: try again");
+	default: return fail("database: %s", problem[0] != '\0' ? problem : "it failed for a reason it did not tell");
 	}
 }
 

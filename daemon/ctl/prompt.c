@@ -97,17 +97,10 @@ static enum line ask(int tty, const char *question, char password[PASSWORD_MAX +
 static int check(enum line line, const char *password, size_t length)
 {
 	switch (line) {
-	case LINE_READ:
-		break;
-	case LINE_TOO_LONG:
-		(void)fail("the password is longer than %d bytes", PASSWORD_MAX);
-		return -1;
-	case LINE_NONE:
-		(void)fail("no password was given");
-		return -1;
-	default:
-		(void)fail("cannot read the password: %s", strerror(errno));
-		return -1;
+	case LINE_READ: break;
+	case LINE_TOO_LONG: (void)fail("the password is longer than %d bytes", PASSWORD_MAX); return -1;
+	case LINE_NONE: (void)fail("no password was given"); return -1;
+	default: (void)fail("cannot read the password: %s", strerror(errno)); return -1;
 	}
 	if (length == 0)
 		(void)fail("the password is empty");

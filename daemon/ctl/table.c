@@ -7,9 +7,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define GAP 2
+#define GAP        2
 #define SHRUNK_MIN 8
-#define ELLIPSIS "\u2026"
+#define ELLIPSIS   "\u2026"
 
 struct table {
 	const struct table_column *columns;

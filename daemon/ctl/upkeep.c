@@ -61,8 +61,7 @@ int command_purge(struct ctl *ctl)
 		                             (json_int_t)counts.events, "busy", busy));
 	if (busy)
 		(void)output_line("Another process is purging: the rest is left to it.");
-	return output_line("Purged %s, %s and %s.",
-	                   output_count(ctl->ctx, counts.sessions, "expired session"),
+	return output_line("Purged %s, %s and %s.", output_count(ctl->ctx, counts.sessions, "expired session"),
 	                   output_count(ctl->ctx, counts.ended_sessions, "old ended session"),
 	                   output_count(ctl->ctx, counts.events, "old event"));
 }

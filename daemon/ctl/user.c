@@ -30,8 +30,8 @@ struct user *ctl_find_user(struct ctl *ctl, const char *name)
 /* Write the operator's event; its detail is the system's name of whoever runs this program. */
 static enum db_status record(struct db *db, const char *event, int64_t user_id, const char *username)
 {
-	const struct passwd *operator = getpwuid(getuid());
-	json_t *detail = operator != NULL ? json_pack("{s:s}", "operator", operator->pw_name) : NULL;
+	const struct passwd *operator= getpwuid(getuid());
+	json_t *detail = operator!= NULL ? json_pack("{s:s}", "operator", operator->pw_name) : NULL;
 	char *text = detail != NULL ? json_dumps(detail, 0) : NULL;
 	enum db_status status = events_record_operator(db, event, user_id, username, text);
 
@@ -214,7 +214,7 @@ int command_user_show(struct ctl *ctl)
 
 struct account_change {
 	const char *event;
-	const char *done; /* what to tell: "disabled" */
+	const char *done;          /* what to tell: "disabled" */
 	const char *password_hash; /* the new one, or NULL: is_active is set then */
 	bool is_active;
 	bool deletes;
@@ -287,23 +287,20 @@ int command_user_passwd(struct ctl *ctl)
 
 int command_user_enable(struct ctl *ctl)
 {
-	return change_account(ctl, &(const struct account_change){.event = "user_enabled",
-	                                                          .done = "enabled",
-	                                                          .is_active = true,
-	                                                          .reason = ONES_LIVE});
+	return change_account(
+		ctl, &(const struct account_change){
+			     .event = "user_enabled", .done = "enabled", .is_active = true, .reason = ONES_LIVE});
 }
 
 int command_user_disable(struct ctl *ctl)
 {
-	return change_account(ctl, &(const struct account_change){.event = "user_disabled",
-	                                                          .done = "disabled",
-	                                                          .reason = ONES_DISABLED});
+	return change_account(ctl, &(const struct account_change){
+					   .event = "user_disabled", .done = "disabled", .reason = ONES_DISABLED});
 }
 
 int command_user_delete(struct ctl *ctl)
 {
-	return change_account(ctl, &(const struct account_change){.event = "user_deleted",
-	                                                          .done = "deleted",
-	                                                          .deletes = true,
-	                                                          .reason = ONES_REVOKED});
+	return change_account(
+		ctl, &(const struct account_change){
+			     .event = "user_deleted", .done = "deleted", .deletes = true, .reason = ONES_REVOKED});
 }

@@ -77,7 +77,7 @@ bool accept_prefers_json(const char *accept)
 		else if (is_range(accept, type_length, "application/*"))
 			consider(&json, FIT_TYPE, weight);
 		else if (is_range(accept, type_length, "text/html") ||
-			 is_range(accept, type_length, "application/xhtml+xml"))
+		         is_range(accept, type_length, "application/xhtml+xml"))
 			consider(&html, FIT_EXACT, weight);
 		else if (is_range(accept, type_length, "text/*"))
 			consider(&html, FIT_TYPE, weight);

@@ -25,8 +25,8 @@ enum { RESPONDER = 1, AUTHORIZER = 2 };
 
 /* What we set ourselves is marked private in fcgiapp.h. It has not moved from 2.4.0 to 2.4.7. */
 static_assert(sizeof(void *) != 8 || (sizeof(FCGX_Request) == 80 && offsetof(FCGX_Request, ipcFd) == 48 &&
-				      offsetof(FCGX_Request, keepConnection) == 56),
-	      "libfcgi's FCGX_Request is not laid out as this file needs it");
+                                      offsetof(FCGX_Request, keepConnection) == 56),
+              "libfcgi's FCGX_Request is not laid out as this file needs it");
 
 struct fcgi {
 	int fd;
@@ -185,9 +185,9 @@ static const char *header_defect(const struct fcgi *fcgi, const struct record *r
 		return "not FastCGI version 1";
 	if (!fcgi->has_begun)
 		return record->type == BEGIN_REQUEST && record->request_id != 0 &&
-				       record->content_size == BEGIN_BODY_SIZE
-			       ? NULL
-			       : "does not begin with a request";
+		                       record->content_size == BEGIN_BODY_SIZE
+		               ? NULL
+		               : "does not begin with a request";
 	return record->request_id == fcgi->request_id ? NULL : "a record of another request";
 }
 

@@ -88,7 +88,7 @@ struct http_problem request_read(struct http_request *request, struct fcgi *fcgi
 	utf8_clean(param_or_empty(fcgi, "REQUEST_METHOD"), request->method_name, sizeof request->method_name);
 	request->method = method_of(request->method_name, &request->is_head);
 	request->is_secure = strcasecmp(https, "on") == 0 || strcmp(https, "1") == 0 ||
-			     strcasecmp(param_or_empty(fcgi, "REQUEST_SCHEME"), "https") == 0;
+	                     strcasecmp(param_or_empty(fcgi, "REQUEST_SCHEME"), "https") == 0;
 	if (is_address(address))
 		utf8_clean(address, request->remote_addr, sizeof request->remote_addr);
 	utf8_clean(param_or_empty(fcgi, "HTTP_USER_AGENT"), request->user_agent, sizeof request->user_agent);
@@ -98,7 +98,7 @@ struct http_problem request_read(struct http_request *request, struct fcgi *fcgi
 		request->body_kind = body_kind_of(param_or_empty(fcgi, "CONTENT_TYPE"));
 	request->is_program = request->body_kind == BODY_JSON || accept_prefers_json(fcgi_param(fcgi, "HTTP_ACCEPT"));
 	request->path = talloc_asprintf(request, "%s%s", param_or_empty(fcgi, "SCRIPT_NAME"),
-					param_or_empty(fcgi, "PATH_INFO"));
+	                                param_or_empty(fcgi, "PATH_INFO"));
 	if (request->path == NULL)
 		return out_of_memory;
 	if (*request->method_name == '\0')
@@ -190,5 +190,5 @@ bool request_is_forged(const struct http_request *request)
 	if (request->method == ONES_GET || request->method == ONES_OPTIONS)
 		return false;
 	return is_cross_site(fcgi_param(request->fcgi, "HTTP_SEC_FETCH_SITE"), fcgi_param(request->fcgi, "HTTP_ORIGIN"),
-			     fcgi_param(request->fcgi, "HTTP_HOST"));
+	                     fcgi_param(request->fcgi, "HTTP_HOST"));
 }

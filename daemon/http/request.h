@@ -15,7 +15,7 @@
 
 #define REQUEST_PATH_MAX 2048
 #define REQUEST_ID_MAX   64
-#define METHOD_MAX 31
+#define METHOD_MAX       31
 #define USER_AGENT_MAX   512
 
 enum body_kind { BODY_NONE, BODY_FORM, BODY_JSON, BODY_OTHER };
@@ -24,13 +24,13 @@ struct http_request {
 	struct fcgi *fcgi;
 	bool is_authorizer;
 	char method_name[METHOD_MAX + 1]; /* cut short when it is longer: no route has such a one */
-	enum ones_method method; /* ONES_METHOD_COUNT: one that no route can have */
+	enum ones_method method;          /* ONES_METHOD_COUNT: one that no route can have */
 	bool is_head;
 	const char *path;
 	bool is_secure; /* came by HTTPS */
 	bool is_program;
 	char remote_addr[INET6_ADDRSTRLEN]; /* "" unless it is an IP address */
-	char user_agent[USER_AGENT_MAX]; /* valid UTF-8 */
+	char user_agent[USER_AGENT_MAX];    /* valid UTF-8 */
 	char id[REQUEST_ID_MAX + 1];
 	struct urlencoded *query; /* NULL: there is none that can be read */
 	enum body_kind body_kind;

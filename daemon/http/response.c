@@ -64,13 +64,13 @@ int response_send(struct http_response *response, TALLOC_CTX *ctx, struct fcgi *
 		goto bare;
 	/* Status comes first: lighttpd drops what stands before it. */
 	answer = talloc_asprintf(ctx, "Status: %d %s\r\n%s", response->status, response_reason_phrase(response->status),
-				 headers);
+	                         headers);
 	if (answer != NULL && has_body)
 		answer = talloc_asprintf_append_buffer(answer, "Content-Type: %s\r\n", response->content_type);
 	/* RFC 9110, 8.6: a 204 has no Content-Length. */
 	if (answer != NULL && response->status != 204)
 		answer = talloc_asprintf_append_buffer(answer, "Content-Length: %zu\r\n",
-						       has_body ? response->body_size : 0);
+		                                       has_body ? response->body_size : 0);
 	if (answer != NULL)
 		answer = talloc_strdup_append_buffer(answer, "\r\n");
 	if (answer == NULL)

@@ -149,7 +149,7 @@ static int set_owner(const char *path, const struct settings *settings, const st
 }
 
 static int open_unix(struct listeners *listeners, const char *path, const struct settings *settings,
-		     const struct complaint *complaint)
+                     const struct complaint *complaint)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct listener *listener;
@@ -158,7 +158,7 @@ static int open_unix(struct listeners *listeners, const char *path, const struct
 
 	if (strlen(path) >= sizeof address.sun_path)
 		return fail(complaint, "%s: a socket's path may have at most %zu bytes", path,
-			    sizeof address.sun_path - 1);
+		            sizeof address.sun_path - 1);
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	if (remove_stale(&address, complaint) != 0)
 		return -1;

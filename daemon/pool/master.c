@@ -132,10 +132,10 @@ static void log_death(const struct staff *staff, size_t slot, int status)
 {
 	if (WIFSIGNALED(status))
 		log_error("worker_killed", LOG_INT("worker", (int64_t)slot), LOG_INT("worker_pid", staff->pid),
-			  LOG_STR("signal", strsignal(WTERMSIG(status))), LOG_INT("restart_in_ms", staff->backoff));
+		          LOG_STR("signal", strsignal(WTERMSIG(status))), LOG_INT("restart_in_ms", staff->backoff));
 	else
 		log_error("worker_failed", LOG_INT("worker", (int64_t)slot), LOG_INT("worker_pid", staff->pid),
-			  LOG_INT("status", WEXITSTATUS(status)), LOG_INT("restart_in_ms", staff->backoff));
+		          LOG_INT("status", WEXITSTATUS(status)), LOG_INT("restart_in_ms", staff->backoff));
 }
 
 static void worker_ended(struct master *master, size_t slot, int status)
@@ -195,8 +195,8 @@ static void kill_overdue(struct master *master)
 			continue;
 		atomic_fetch_add(&master->board.timeouts, 1);
 		log_error("request_overdue", LOG_INT("worker", (int64_t)i), LOG_INT("worker_pid", staff->pid),
-			  LOG_INT("ms", now - began),
-			  LOG_INT("killed_so_far", (int64_t)atomic_load(&master->board.timeouts)));
+		          LOG_INT("ms", now - began),
+		          LOG_INT("killed_so_far", (int64_t)atomic_load(&master->board.timeouts)));
 		staff->is_overdue = true;
 		(void)kill(staff->pid, SIGKILL);
 	}
@@ -239,7 +239,7 @@ static int purge(const struct settings *settings)
 		return 1;
 	if (counts.sessions + counts.ended_sessions + counts.events > 0)
 		log_info("purged", LOG_INT("sessions", counts.sessions),
-			 LOG_INT("ended_sessions", counts.ended_sessions), LOG_INT("events", counts.events));
+		         LOG_INT("ended_sessions", counts.ended_sessions), LOG_INT("events", counts.events));
 	talloc_free(db);
 	return 0;
 }
@@ -297,7 +297,7 @@ static bool has_right_schema(const struct settings *settings)
 static void begin_to_stop(struct master *master, int signal)
 {
 	log_info("stopping", LOG_STR("signal", strsignal(signal)),
-		 LOG_STR("how", "requests under way are finished first"));
+	         LOG_STR("how", "requests under way are finished first"));
 	master->stopping = true;
 	master->kill_at = clock_monotonic_ms() + master->setup->settings->server.shutdown_timeout;
 	/* Whoever looks for us from now on is told at once; whoever has connected is served. */
@@ -354,7 +354,7 @@ int master_run(const struct master_setup *setup)
 
 	handled_set(&signals);
 	if (scoreboard_init(&master.board, (size_t)setup->settings->server.workers,
-			    (size_t)setup->settings->login.max_hashing) != 0) {
+	                    (size_t)setup->settings->login.max_hashing) != 0) {
 		log_error("start_failed", LOG_STR("problem", strerror(errno)));
 		return 1;
 	}
@@ -366,7 +366,7 @@ int master_run(const struct master_setup *setup)
 	master.purge_at = clock_monotonic_ms() + setup->settings->session.purge_interval;
 	start_missing(&master);
 	log_info("started", LOG_INT("workers", setup->settings->server.workers),
-		 LOG_STR("listening_on", setup->listeners->all[0].name));
+	         LOG_STR("listening_on", setup->listeners->all[0].name));
 	for (;;) {
 		int signal = sigtimedwait(&signals, NULL, &look);
 
@@ -387,6 +387,6 @@ int master_run(const struct master_setup *setup)
 		}
 	}
 	log_info("stopped", LOG_INT("workers_lost", (int64_t)atomic_load(&master.board.deaths)),
-		 LOG_INT("requests_overdue", (int64_t)atomic_load(&master.board.timeouts)));
+	         LOG_INT("requests_overdue", (int64_t)atomic_load(&master.board.timeouts)));
 	return 0;
 }

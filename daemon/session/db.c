@@ -174,10 +174,10 @@ static void send_greeting(struct db *db)
 	/* A pooler that hands the server's connection on after each transaction would hand on what was SET, too. */
 	if (db->config.prepare)
 		(void)snprintf(timeouts, sizeof timeouts,
-			       "SET statement_timeout = %lld; SET idle_in_transaction_session_timeout = %d; ",
-			       (long long)db->config.statement_timeout_ms, IDLE_IN_TRANSACTION_MS);
+		               "SET statement_timeout = %lld; SET idle_in_transaction_session_timeout = %d; ",
+		               (long long)db->config.statement_timeout_ms, IDLE_IN_TRANSACTION_MS);
 	(void)snprintf(sql, sizeof sql, "%s%s", timeouts,
-		       db->config.required_schema > 0 ? "SELECT max(version) FROM schema_migrations" : "SELECT 0");
+	               db->config.required_schema > 0 ? "SELECT max(version) FROM schema_migrations" : "SELECT 0");
 	db->found_schema = 0;
 	if (PQsetnonblocking(db->conn, 1) != 0 || PQsendQuery(db->conn, sql) != 1) {
 		set_problem(db, PQerrorMessage(db->conn));
@@ -193,10 +193,10 @@ static void greeting_done(struct db *db)
 	if (db->config.required_schema > 0 && db->found_schema != db->config.required_schema) {
 		db->schema_mismatch = true;
 		(void)snprintf(db->problem, sizeof db->problem,
-			       "the database's schema is version %d, this program needs version %d: %s",
-			       db->found_schema, db->config.required_schema,
-			       db->found_schema < db->config.required_schema ? "run onesessionctl migrate"
-									     : "install the newer onesession");
+		               "the database's schema is version %d, this program needs version %d: %s",
+		               db->found_schema, db->config.required_schema,
+		               db->found_schema < db->config.required_schema ? "run onesessionctl migrate"
+		                                                             : "install the newer onesession");
 		attempt_failed(db);
 		return;
 	}
@@ -437,7 +437,7 @@ static enum verdict judge(struct db *db, const PGresult *pg, const char *what, e
 		sqlstate = PQstatus(db->conn) == CONNECTION_BAD ? "08006" : "XX000";
 	message = PQresultErrorField(pg, PG_DIAG_MESSAGE_PRIMARY);
 	(void)snprintf(db->problem, sizeof db->problem, "%s (SQLSTATE %s)", message != NULL ? message : "no answer",
-		       sqlstate);
+	               sqlstate);
 	if (means_lost(sqlstate) || means_stale(sqlstate)) {
 		*status = means_stale(sqlstate) ? DB_CONFLICT : DB_UNAVAILABLE;
 		drop(db);
@@ -449,7 +449,7 @@ static enum verdict judge(struct db *db, const PGresult *pg, const char *what, e
 	} else if (strcmp(sqlstate, "23505") == 0) {
 		*status = DB_DUPLICATE;
 	} else if (strcmp(sqlstate, "57014") == 0 || is_sqlstate_class(sqlstate, "53") ||
-		   strcmp(sqlstate, "55P03") == 0) {
+	           strcmp(sqlstate, "55P03") == 0) {
 		*status = DB_UNAVAILABLE;
 		log_error("database_refused", LOG_STR("statement", what), LOG_STR("problem", db->problem));
 	} else {
@@ -523,7 +523,7 @@ static enum exchange prepare(struct db *db, const struct db_statement *statement
 }
 
 static enum exchange exchange_statement(struct db *db, const struct db_statement *statement,
-					const struct wire_params *wire, PGresult **pg)
+                                        const struct wire_params *wire, PGresult **pg)
 {
 	enum exchange exchange;
 	int sent;
@@ -538,10 +538,10 @@ static enum exchange exchange_statement(struct db *db, const struct db_statement
 	}
 	if (db->config.prepare)
 		sent = PQsendQueryPrepared(db->conn, statement->name, wire->count, wire->values, wire->lengths,
-					   wire->formats, 1);
+		                           wire->formats, 1);
 	else
 		sent = PQsendQueryParams(db->conn, statement->sql, wire->count, NULL, wire->values, wire->lengths,
-					 wire->formats, 1);
+		                         wire->formats, 1);
 	if (sent != 1)
 		return connection_lost(db);
 	return await_result(db, pg);
@@ -563,7 +563,7 @@ static int result_destroy(struct db_result *result)
 
 /* Run a statement, or for NULL the script `sql`, once more on a new connection when that can be right. */
 static enum db_status run(struct db *db, const struct db_statement *statement, const char *sql,
-			  const struct wire_params *wire, PGresult **pg)
+                          const struct wire_params *wire, PGresult **pg)
 {
 	enum db_status status = DB_UNAVAILABLE;
 	bool in_transaction = db->in_transaction;
@@ -595,7 +595,7 @@ static enum db_status run(struct db *db, const struct db_statement *statement, c
 }
 
 enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
-			const struct db_value values[], size_t count, struct db_result **result)
+                        const struct db_value values[], size_t count, struct db_result **result)
 {
 	struct wire_params wire;
 	enum db_status status;
@@ -658,7 +658,7 @@ enum db_status db_begin(struct db *db)
 
 	if (!db->config.prepare)
 		(void)snprintf(sql, sizeof sql, "BEGIN; SET LOCAL statement_timeout = %lld",
-			       (long long)db->config.statement_timeout_ms);
+		               (long long)db->config.statement_timeout_ms);
 	status = db_script(db, sql);
 	db->in_transaction = status == DB_OK;
 	return status;

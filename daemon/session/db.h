@@ -89,7 +89,7 @@ struct db_result;
  * is sent once more on a new one.
  */
 enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
-			const struct db_value values[], size_t count, struct db_result **result);
+                        const struct db_value values[], size_t count, struct db_result **result);
 
 /* Like db_query, for SQL of someone else's, never prepared, with values as text (NULL: SQL NULL) and no rows. */
 enum db_status db_execute_text(struct db *db, const char *sql, size_t count, const char *const values[]);

@@ -1,14 +1,13 @@
 #include "session/migrations.h"
 
 /* The assembler puts the file in as it is, with a NUL behind it; its path is that from the project's root. */
-#define BUILT_IN(symbol, file)                                                                                        \
-	__asm__(".pushsection .rodata\n"                                                                              \
-	        ".globl " #symbol "\n"                                                                                \
-	        ".hidden " #symbol "\n"                                                                               \
-	        #symbol ":\n"                                                                                         \
-	        ".incbin \"schema/" file ".sql\"\n"                                                                   \
-	        ".byte 0\n"                                                                                           \
-	        ".popsection\n");                                                                                     \
+#define BUILT_IN(symbol, file)                                                                                         \
+	__asm__(".pushsection .rodata\n"                                                                               \
+	        ".globl " #symbol "\n"                                                                                 \
+	        ".hidden " #symbol "\n" #symbol ":\n"                                                                  \
+	        ".incbin \"schema/" file ".sql\"\n"                                                                    \
+	        ".byte 0\n"                                                                                            \
+	        ".popsection\n");                                                                                      \
 	extern const char symbol[] __attribute__((visibility("hidden")))
 
 BUILT_IN(migration_0001, "0001_accounts_and_sessions");

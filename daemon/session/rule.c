@@ -40,14 +40,6 @@
 /* A transaction that lost a deadlock is run again; more often than this in a row does not happen by chance. */
 #define ATTEMPTS 5
 
-/* Stands for "no idle_timeout": nobody was last seen a century ago. */
-#define CENTURY_MS (INT64_C(100) * 365 * 86400 * 1000)
-
-static int64_t idle_ms(const struct rule *rule)
-{
-	return rule->policy.idle_timeout > 0 ? rule->policy.idle_timeout : CENTURY_MS;
-}
-
 /* An idle_timeout shorter than touch_interval would end sessions that are in use. */
 static int64_t touch_ms(const struct rule *rule)
 {
@@ -116,7 +108,7 @@ static void tell_after_commit(const struct news *news)
 
 /* Run a statement whose parameters are an account and a key. */
 static enum db_status query_key(struct db *db, const struct db_statement *statement, int64_t user_id,
-				const struct session_key *key)
+                                const struct session_key *key)
 {
 	const struct db_value values[] = {DB_INT(user_id), DB_BYTES(key->bytes, sizeof key->bytes)};
 
@@ -193,7 +185,7 @@ static enum db_status lock_account(struct db *db, int64_t user_id)
 
 /* Tell of each row that an END statement returned; *login (may be NULL) gets those that the newest displaced. */
 static enum db_status tell_ended(struct news *news, int64_t user_id, const char *username, const struct db_result *rows,
-				 struct rule_login *login)
+                                 struct rule_login *login)
 {
 	for (size_t i = 0; i < db_rows(rows); i++) {
 		enum ones_reason reason = reason_from_code(db_text(rows, i, ENDED_REASON));
@@ -234,7 +226,7 @@ static enum db_status tell_ended(struct news *news, int64_t user_id, const char 
 }
 
 static enum db_status end_by_key(struct news *news, int64_t user_id, const char *username,
-				 const struct session_key *key, enum ones_reason reason)
+                                 const struct session_key *key, enum ones_reason reason)
 {
 	const struct db_value values[] = {
 		DB_INT(user_id),
@@ -248,12 +240,12 @@ static enum db_status end_by_key(struct news *news, int64_t user_id, const char 
 }
 
 static enum db_status end_beyond_limit(struct news *news, int64_t user_id, const char *username, int64_t limit,
-				       struct rule_login *login)
+                                       struct rule_login *login)
 {
 	const struct db_value values[] = {
 		DB_INT(user_id),
 		limit > 0 ? DB_INT(limit) : DB_NULL,
-		DB_INT(idle_ms(news->rule)),
+		DB_INT(news->rule->policy.idle_timeout),
 	};
 	struct db_result *rows;
 	enum db_status status = db_query(news->rule->db, news->ctx, &sql_end_beyond_limit, values, 3, &rows);
@@ -326,12 +318,12 @@ static enum standing judge(const struct rule *rule, const struct db_result *row,
 }
 
 static enum db_status read_check(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
-				 struct db_result **row)
+                                 struct db_result **row)
 {
 	const struct db_value values[] = {
 		DB_BYTES(key->bytes, sizeof key->bytes),
 		DB_INT(rule->policy.max_sessions),
-		DB_INT(idle_ms(rule)),
+		DB_INT(rule->policy.idle_timeout),
 	};
 
 	return db_query(rule->db, ctx, &sql_check, values, sizeof values / sizeof values[0], row);
@@ -339,7 +331,7 @@ static enum db_status read_check(const struct rule *rule, TALLOC_CTX *ctx, const
 
 /* One transaction of settle(). */
 static enum db_status settle_once(struct news *news, const struct session_key *key, int64_t user_id,
-				  struct rule_verdict *verdict)
+                                  struct rule_verdict *verdict)
 {
 	const struct rule *rule = news->rule;
 	struct db_result *row;
@@ -373,7 +365,7 @@ static enum db_status settle_once(struct news *news, const struct session_key *k
 
 /* Again when someone else was in the way, or when the outcome got lost: done twice, this has the same result. */
 static enum db_status settle(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
-			     const struct rule_client *client, int64_t user_id, struct rule_verdict *verdict)
+                             const struct rule_client *client, int64_t user_id, struct rule_verdict *verdict)
 {
 	enum db_status status = DB_CONFLICT;
 
@@ -390,7 +382,7 @@ static enum db_status settle(const struct rule *rule, TALLOC_CTX *ctx, const str
 }
 
 enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
-			  const struct rule_client *client, struct rule_verdict *verdict)
+                          const struct rule_client *client, struct rule_verdict *verdict)
 {
 	struct db_result *row;
 	enum db_status status = read_check(rule, ctx, key, &row);
@@ -460,7 +452,7 @@ static enum db_status end_presented(struct login_attempt *attempt)
 	if (attempt->presented_user_id == attempt->user->id)
 		return db_query(attempt->news.rule->db, NULL, &sql_end_by_key, values, 3, NULL);
 	return end_by_key(&attempt->news, attempt->presented_user_id, attempt->presented_username, attempt->presented,
-			  ONES_LOGGED_OUT);
+	                  ONES_LOGGED_OUT);
 }
 
 static enum db_status insert_session(struct login_attempt *attempt, struct ones_session *session)
@@ -485,8 +477,8 @@ static enum db_status insert_session(struct login_attempt *attempt, struct ones_
 		.last_seen_at = db_time(row, 0, 2),
 		.expires_at = db_time(row, 0, 3),
 		.user = {.id = attempt->user->id,
-			 .username = attempt->user->username,
-			 .is_admin = attempt->user->is_admin},
+	                 .username = attempt->user->username,
+	                 .is_admin = attempt->user->is_admin},
 	};
 	return DB_OK;
 }
@@ -518,11 +510,11 @@ static enum db_status login_once(struct login_attempt *attempt, struct rule_logi
 		status = insert_session(attempt, &login->session);
 	if (status == DB_OK)
 		status = tell(&attempt->news, attempt->key,
-			      (struct ones_event){.signal = ONES_USER_LOGGED_IN,
-						  .user_id = user->id,
-						  .username = user->username,
-						  .session_id = login->session.id,
-						  .by_session_id = ""});
+		              (struct ones_event){.signal = ONES_USER_LOGGED_IN,
+		                                  .user_id = user->id,
+		                                  .username = user->username,
+		                                  .session_id = login->session.id,
+		                                  .by_session_id = ""});
 	if (status == DB_OK)
 		status = end_beyond_limit(&attempt->news, user->id, user->username, limit, login);
 	if (status == DB_OK && attempt->presented != NULL && attempt->presented_user_id != user->id)
@@ -535,7 +527,7 @@ static enum db_status login_once(struct login_attempt *attempt, struct rule_logi
  * transaction has ended one way or the other: then the key tells which.
  */
 static enum db_status read_outcome(const struct rule *rule, TALLOC_CTX *ctx, int64_t user_id,
-				   const struct session_key *key)
+                                   const struct session_key *key)
 {
 	const struct db_value values[] = {DB_BYTES(key->bytes, sizeof key->bytes)};
 	struct db_result *row = NULL;
@@ -556,8 +548,8 @@ static enum db_status read_outcome(const struct rule *rule, TALLOC_CTX *ctx, int
 }
 
 enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, const struct user *user,
-				  const struct session_key *key, const struct session_key *presented,
-				  const struct rule_client *client, struct rule_login *login)
+                                  const struct session_key *key, const struct session_key *presented,
+                                  const struct rule_client *client, struct rule_login *login)
 {
 	enum db_status status = DB_CONFLICT;
 
@@ -588,18 +580,18 @@ enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, cons
 }
 
 enum db_status rule_login_failed(const struct rule *rule, TALLOC_CTX *ctx, const struct user *user,
-				 const struct rule_client *client)
+                                 const struct rule_client *client)
 {
 	struct news news = {.ctx = ctx, .rule = rule, .client = client};
 	enum db_status status = db_begin(rule->db);
 
 	if (status == DB_OK)
 		status = tell(&news, NULL,
-			      (struct ones_event){.signal = ONES_USER_LOGIN_FAILED,
-						  .user_id = user != NULL ? user->id : 0,
-						  .username = user != NULL ? user->username : "",
-						  .session_id = "",
-						  .by_session_id = ""});
+		              (struct ones_event){.signal = ONES_USER_LOGIN_FAILED,
+		                                  .user_id = user != NULL ? user->id : 0,
+		                                  .username = user != NULL ? user->username : "",
+		                                  .session_id = "",
+		                                  .by_session_id = ""});
 	if (status == DB_OK)
 		status = db_commit(rule->db);
 	if (status == DB_OK)
@@ -633,7 +625,7 @@ static enum db_status logout_once(struct news *news, const struct session_key *k
 }
 
 enum db_status rule_logout(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
-			   const struct rule_client *client)
+                           const struct rule_client *client)
 {
 	enum db_status status = DB_CONFLICT;
 
@@ -650,7 +642,7 @@ enum db_status rule_logout(const struct rule *rule, TALLOC_CTX *ctx, const struc
 }
 
 static enum db_status end_of_account(struct news *news, int64_t user_id, const char *username, const char *id,
-				     enum ones_reason reason, size_t *ended)
+                                     enum ones_reason reason, size_t *ended)
 {
 	struct db *db = news->rule->db;
 	const struct db_value values[] = {DB_INT(user_id), DB_TEXT(id), DB_TEXT(ones_reason_code(reason))};
@@ -667,7 +659,7 @@ static enum db_status end_of_account(struct news *news, int64_t user_id, const c
 }
 
 enum db_status rule_end_of_account(const struct rule *rule, TALLOC_CTX *ctx, const struct user *user,
-				   enum ones_reason reason, size_t *ended)
+                                   enum ones_reason reason, size_t *ended)
 {
 	struct news news = {.ctx = ctx, .rule = rule};
 
@@ -676,7 +668,7 @@ enum db_status rule_end_of_account(const struct rule *rule, TALLOC_CTX *ctx, con
 }
 
 static enum db_status end_in_transaction(const struct rule *rule, TALLOC_CTX *ctx, int64_t user_id,
-					 const char *username, const char *id, enum ones_reason reason, size_t *ended)
+                                         const char *username, const char *id, enum ones_reason reason, size_t *ended)
 {
 	enum db_status status = DB_CONFLICT;
 
@@ -700,7 +692,7 @@ static enum db_status end_in_transaction(const struct rule *rule, TALLOC_CTX *ct
 }
 
 enum db_status rule_end_sessions(const struct rule *rule, TALLOC_CTX *ctx, int64_t user_id, const char *id,
-				 enum ones_reason reason, size_t *ended)
+                                 enum ones_reason reason, size_t *ended)
 {
 	int64_t after = user_id > 0 ? user_id - 1 : 0;
 	struct db_result *accounts = NULL;

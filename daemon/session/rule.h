@@ -52,7 +52,7 @@ int rule_connect_receivers(struct signals *signals);
  * is written unless the stored key has to give way. DB_OK with *verdict filled in, DB_UNAVAILABLE or DB_ERROR.
  */
 enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
-			  const struct rule_client *client, struct rule_verdict *verdict);
+                          const struct rule_client *client, struct rule_verdict *verdict);
 
 /* Store that the session was seen. What fails is of no consequence. */
 void rule_touch(const struct rule *rule, const struct session_key *key);
@@ -80,29 +80,29 @@ enum rule_login_result {
  * not a displacement, when it is the same account's).
  */
 enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, const struct user *user,
-				  const struct session_key *key, const struct session_key *presented,
-				  const struct rule_client *client, struct rule_login *login);
+                                  const struct session_key *key, const struct session_key *presented,
+                                  const struct rule_client *client, struct rule_login *login);
 
 /* Tell the receivers of a login that failed. `user` is NULL when nobody has the name. */
 enum db_status rule_login_failed(const struct rule *rule, TALLOC_CTX *ctx, const struct user *user,
-				 const struct rule_client *client);
+                                 const struct rule_client *client);
 
 /* End the presented session, and the stored key only where it is this one. A session that is not there is no error. */
 enum db_status rule_logout(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
-			   const struct rule_client *client);
+                           const struct rule_client *client);
 
 /*
  * End sessions on an operator's word: of `user_id` (0: of everybody), only the one whose public id is `id` (a UUID)
  * when that is not NULL. Each account is done in a transaction of its own. *ended is how many.
  */
 enum db_status rule_end_sessions(const struct rule *rule, TALLOC_CTX *ctx, int64_t user_id, const char *id,
-				 enum ones_reason reason, size_t *ended);
+                                 enum ones_reason reason, size_t *ended);
 
 /*
  * End all sessions of one account in the caller's transaction, which changes the account. The caller has updated
  * its row in `users` before, so that no login comes in between. Receivers after commit are not called.
  */
 enum db_status rule_end_of_account(const struct rule *rule, TALLOC_CTX *ctx, const struct user *user,
-				   enum ones_reason reason, size_t *ended);
+                                   enum ones_reason reason, size_t *ended);
 
 #endif

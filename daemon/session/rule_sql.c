@@ -1,10 +1,9 @@
 #include "session/rule_sql.h"
 
+#include "session/live_sql.h"
+
 /* Statements are laid out as SQL. */
 /* clang-format off */
-
-/* A session row `s` counts as live; $idle is session.idle_timeout in milliseconds, a century when it is off. */
-#define LIVE(s, idle) s ".expires_at > now() AND " s ".last_seen_at > now() - " idle " * interval '1 millisecond'"
 
 /*
  * $1 key, $2 session.max_sessions, $3 idle_timeout. Always one row. Each table is reached by its primary key and
@@ -15,7 +14,7 @@ const struct db_statement sql_check = {
 	"SELECT now(), s.user_id, s.id::text, s.login_order, s.created_at, s.last_seen_at, s.expires_at,"
 	"       u.username, u.is_admin, u.is_active, coalesce(u.session_limit, $2::bigint) AS session_limit,"
 	"       (SELECT count(*) FROM (SELECT FROM sessions n WHERE n.user_id = s.user_id"
-	"               AND n.login_order > s.login_order AND " LIVE("n", "$3::bigint")
+	"               AND n.login_order > s.login_order AND " SQL_LIVE("n", "$3::bigint")
 	"               LIMIT nullif(coalesce(u.session_limit, $2::bigint), 0)) AS newer),"
 	"       l.login_order, coalesce(l.session_key = s.session_key, false), e.reason, e.ended_at, e.by_user_agent"
 	"  FROM (SELECT $1::bytea AS key) AS k"
@@ -130,14 +129,14 @@ const struct db_statement sql_end_by_id = {
  */
 const struct db_statement sql_end_beyond_limit = {
 	"end_beyond_limit",
-	"WITH kept AS (SELECT s.session_key FROM sessions s WHERE s.user_id = $1::bigint AND " LIVE("s", "$3::bigint")
+	"WITH kept AS (SELECT s.session_key FROM sessions s WHERE s.user_id = $1::bigint AND " SQL_LIVE("s", "$3::bigint")
 	"               ORDER BY s.login_order DESC LIMIT $2::bigint),"
 	"     newest AS (SELECT s.id, s.ip, s.user_agent FROM sessions s WHERE s.user_id = $1::bigint"
-	"                   AND " LIVE("s", "$3::bigint") " ORDER BY s.login_order DESC LIMIT 1),"
+	"                   AND " SQL_LIVE("s", "$3::bigint") " ORDER BY s.login_order DESC LIMIT 1),"
 	"     gone AS (DELETE FROM sessions s WHERE s.user_id = $1::bigint"
 	"                 AND s.session_key NOT IN (SELECT session_key FROM kept) RETURNING s.*),"
 	"     ending AS (SELECT g.*, CASE WHEN g.expires_at <= now() THEN 'expired'"
-	"                                 WHEN g.last_seen_at <= now() - $3::bigint * interval '1 millisecond'"
+	"                                 WHEN $3::bigint > 0 AND g.last_seen_at <= now() - $3::bigint * interval '1 millisecond'"
 	"                                 THEN 'idle' ELSE 'displaced' END AS reason FROM gone g)"
 	INTO_ENDED("g.reason", "CASE WHEN g.reason = 'displaced' THEN n.id END,"
 	           " CASE WHEN g.reason = 'displaced' THEN n.ip END,"

@@ -37,7 +37,7 @@ bool signals_disconnect(struct signals *signals, enum ones_signal signal, const 
 		if (strcmp(list->receivers[i].name, name) == 0) {
 			list->count--;
 			memmove(&list->receivers[i], &list->receivers[i + 1],
-				(list->count - i) * sizeof list->receivers[0]);
+			        (list->count - i) * sizeof list->receivers[0]);
 			return true;
 		}
 	}
@@ -73,8 +73,8 @@ bool signals_emit(const struct signals *signals, enum ones_phase phase, const st
 		if (receiver->phase != phase || receiver->call(event, receiver->context))
 			continue;
 		log_error("receiver_failed", LOG_STR("signal", ones_signal_name(event->signal)),
-			  LOG_STR("receiver", receiver->name),
-			  LOG_STR("phase", phase == ONES_IN_TRANSACTION ? "in_transaction" : "after_commit"));
+		          LOG_STR("receiver", receiver->name),
+		          LOG_STR("phase", phase == ONES_IN_TRANSACTION ? "in_transaction" : "after_commit"));
 		if (phase == ONES_IN_TRANSACTION)
 			return false;
 	}

@@ -1,13 +1,13 @@
 #include "session/sql.h"
 
+#include "session/live_sql.h"
+
+/* Statements are laid out as SQL. */
+/* clang-format off */
+
 /* The two keys of the advisory locks: 0x6f6e6573 is "ones" in ASCII. */
 #define LOCK_MIGRATIONS "1869505907, 1"
 #define LOCK_PURGE "1869505907, 2"
-
-/* A session row `s` counts as live; `idle` is session.idle_timeout in milliseconds, 0 when it is off. */
-#define LIVE(idle)                                                                                                    \
-	"s.expires_at > now()"                                                                                        \
-	" AND (" idle " = 0 OR s.last_seen_at > now() - " idle " * interval '1 millisecond')"
 
 /* ---- users -------------------------------------------------------------------------------------------------- */
 
@@ -35,7 +35,7 @@ const struct db_statement sql_list_users = {
 	"                 WHERE l.user_id = u.id AND l.session_key IS NOT NULL),"
 	"                (SELECT max(s.created_at) FROM sessions s WHERE s.user_id = u.id),"
 	"                (SELECT max(e.created_at) FROM ended_sessions e WHERE e.user_id = u.id)),"
-	"       (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND " LIVE("$2::bigint") ")"
+	"       (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND " SQL_LIVE("s", "$2::bigint") ")"
 	"  FROM users u WHERE $1::bigint = 0 OR u.id = $1::bigint ORDER BY u.username_key",
 };
 
@@ -72,7 +72,7 @@ const struct db_statement sql_list_sessions = {
 	"SELECT s.id::text, s.user_id, u.username, s.created_at, s.last_seen_at, s.expires_at,"
 	"       coalesce(host(s.ip), ''), s.user_agent"
 	"  FROM sessions s JOIN users u ON u.id = s.user_id"
-	" WHERE ($1::bigint = 0 OR s.user_id = $1::bigint) AND " LIVE("$2::bigint")
+	" WHERE ($1::bigint = 0 OR s.user_id = $1::bigint) AND " SQL_LIVE("s", "$2::bigint")
 	" ORDER BY s.login_order DESC",
 };
 
@@ -177,3 +177,5 @@ const struct db_statement sql_compose_grants = {
 	" GRANT USAGE ON SEQUENCE %1$I.login_order TO %2$I', current_schema(), rolname)"
 	" FROM pg_roles WHERE rolname = $1::text)",
 };
+
+/* clang-format on */

@@ -5,6 +5,7 @@ does not burn the processor. All with one worker, so that nobody else could answ
 
 import json
 import os
+import socket
 import struct
 import time
 
@@ -105,50 +106,57 @@ LEGAL = {
 }
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_peer_that_stalls_in_the_middle_holds_nobody_up_and_is_let_go(one, name):
+def test_peers_that_stall_in_the_middle_hold_nobody_up_and_are_let_go(one):
     workers = one.workers
-    with one.connection() as peer:
-        peer.try_send(BROKEN[name])
-        answers_at_once(one)
-        answers_at_once(one)
-        assert peer.is_closed(within=IO_TIMEOUT + 8), "the peer is still being waited for"
+    peers = {}
+    try:
+        for name, data in BROKEN.items():
+            peers[name] = one.connection()
+            peers[name].try_send(data)
+            answers_at_once(one)
+            assert one.workers == workers, f"the worker has died of {name}"
+        deadline = time.monotonic() + IO_TIMEOUT + 8
+        still_open = [name for name, peer in peers.items() if not peer.is_closed(max(deadline - time.monotonic(), 0.01))]
+        assert still_open == []
+    finally:
+        for peer in peers.values():
+            peer.close()
     answers_at_once(one)
     same_worker(one, workers)
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_peer_that_leaves_in_the_middle_is_not_answered_for(one, name):
+def test_peers_that_leave_in_the_middle_leave_nothing_behind(one):
     workers = one.workers
-    for _ in range(3):
-        with one.connection() as peer:
-            peer.try_send(BROKEN[name])
-    answers_at_once(one)
-    same_worker(one, workers)
+    for name, data in BROKEN.items():
+        for _ in range(3):
+            with one.connection() as peer:
+                peer.try_send(data)
+        answers_at_once(one)
+        assert one.workers == workers, f"the worker has died of {name}"
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_what_is_broken_is_never_answered_as_a_request(one, name):
+def test_what_is_broken_is_never_answered_as_a_request(one):
     """Parameters that are cut short must not become a request with a part of them (they hold the cookie)."""
-    with one.connection(timeout=IO_TIMEOUT + 8) as peer:
-        peer.try_send(BROKEN[name])
-        try:
-            peer.socket.shutdown(1)
-        except OSError:
-            pass
-        answer = peer.answer()
-    assert answer.status is None or answer.status >= 400, answer.stdout
-    assert answer.status != 401, answer.stdout
+    answered = {}
+    for name, data in BROKEN.items():
+        with one.connection(timeout=IO_TIMEOUT + 8) as peer:
+            peer.try_send(data)
+            try:
+                peer.socket.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+            answered[name] = peer.answer().status
+    # 400 for a request that is whole but lacks what it needs; none of these may be told who it is.
+    assert {name: status for name, status in answered.items() if status not in (None, 400)} == {}
 
 
-@pytest.mark.parametrize("name", LEGAL)
-def test_legal_request_is_answered_however_it_is_put(one, name):
-    with one.connection() as peer:
-        peer.send(LEGAL[name])
-        answer = peer.answer()
-        assert answer.status == 401
-        assert answer.ended and answer.app_status == 0 and answer.protocol_status == 0
-    answers_at_once(one)
+def test_legal_requests_are_answered_however_they_are_put(one):
+    for name, data in LEGAL.items():
+        with one.connection() as peer:
+            peer.send(data)
+            answer = peer.answer()
+        assert (answer.status, answer.ended, answer.app_status, answer.protocol_status) == (401, True, 0, 0), name
+        answers_at_once(one)
 
 
 @pytest.mark.parametrize("silent_bytes", [0, 4, 16, 60])

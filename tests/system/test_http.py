@@ -57,7 +57,7 @@ def test_wrong_method_is_405_and_names_the_right_ones(shared_site, path):
             continue
         assert answer.status == 405, method
         assert {word.strip() for word in answer.get("Allow").split(",")} == ROUTES[path]
-        assert json.loads(answer.body)["status"] == 405
+        assert method == "HEAD" or json.loads(answer.body)["status"] == 405
 
 
 @pytest.mark.parametrize("path", sorted(path for path, methods in ROUTES.items() if "HEAD" in methods))

@@ -1,0 +1,9 @@
+/* When a session counts as live: said once, for all statements. */
+#ifndef SESSION_LIVE_SQL_H
+#define SESSION_LIVE_SQL_H
+
+/* `row` is the alias of a row of sessions, `idle` session.idle_timeout in milliseconds, 0 when it is off. */
+#define SQL_LIVE(row, idle)                                                                                            \
+	row ".expires_at > now() AND (" idle " = 0 OR " row ".last_seen_at > now() - " idle " * interval '1 millisecond')"
+
+#endif
