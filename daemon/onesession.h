@@ -75,6 +75,9 @@ enum ones_reason {
 /* The code in the contract's words: "displaced", "logged_out"...; "" for ONES_LIVE. A constant string. */
 const char *ones_reason_code(enum ones_reason reason);
 
+/* The same as a sentence for the person whose session it was; "" for ONES_LIVE. A constant string. */
+const char *ones_reason_text(enum ones_reason reason);
+
 /* What the hook found before this handler ran: the live session, or NULL when nobody is signed in. */
 const struct ones_session *ones_session(const struct ones_request *req);
 

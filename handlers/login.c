@@ -12,17 +12,10 @@ static void show_page(struct ones_request *req, int status, const char *notice, 
 	ones_reply_page(req, status, "login.html", texts);
 }
 
-/* What a person is told who was signed in before: nothing when there is nothing to tell. */
+/* Whoever has just signed out, or never was signed in, knows it. */
 static const char *notice_of(enum ones_reason reason)
 {
-	switch (reason) {
-	case ONES_DISPLACED: return "You were signed out because your account was signed in elsewhere.";
-	case ONES_EXPIRED: return "Your session has expired. Please sign in again.";
-	case ONES_IDLE: return "You were signed out because you had not been here for a while.";
-	case ONES_REVOKED: return "Your session was ended by an operator.";
-	case ONES_PASSWORD_CHANGED: return "You were signed out because your password was changed.";
-	default: return "";
-	}
+	return reason == ONES_UNAUTHENTICATED || reason == ONES_LOGGED_OUT ? "" : ones_reason_text(reason);
 }
 
 static void login_page(struct ones_request *req)

@@ -122,9 +122,9 @@ void ones_reply_failure(struct ones_request *req, enum ones_result result)
 		ones_reply_problem(req, 500, "internal", "Something went wrong here. It has been logged.");
 }
 
-void ones_reply_unauthenticated(struct ones_request *req)
+const char *ones_reason_text(enum ones_reason reason)
 {
-	static const char *const details[] = {
+	static const char *const texts[] = {
 		[ONES_LIVE] = "",
 		[ONES_UNAUTHENTICATED] = "You are not signed in.",
 		[ONES_DISPLACED] = "You were signed out because your account was signed in elsewhere.",
@@ -136,7 +136,12 @@ void ones_reply_unauthenticated(struct ones_request *req)
 		[ONES_DISABLED] = "Your account has been disabled.",
 	};
 
-	ones_reply_problem(req, 401, ones_reason_code(req->ending.reason), details[req->ending.reason]);
+	return texts[reason];
+}
+
+void ones_reply_unauthenticated(struct ones_request *req)
+{
+	ones_reply_problem(req, 401, ones_reason_code(req->ending.reason), ones_reason_text(req->ending.reason));
 }
 
 const char *ones_url(struct ones_request *req, const char *path)

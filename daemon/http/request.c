@@ -5,8 +5,12 @@
 #include "http/accept.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+/* A host name has at most 253 characters (RFC 1035, 2.3.4), a port five. */
+#define HOST_SIZE 264
 
 static const struct http_problem no_problem = {0};
 
@@ -187,8 +191,15 @@ struct http_problem request_read_body(struct http_request *request, int64_t max_
 
 bool request_is_forged(const struct http_request *request)
 {
-	if (request->method == ONES_GET || request->method == ONES_OPTIONS)
+	const char *sec_fetch_site = fcgi_param(request->fcgi, "HTTP_SEC_FETCH_SITE");
+	const char *origin = fcgi_param(request->fcgi, "HTTP_ORIGIN");
+	const char *host = param_or_empty(request->fcgi, "HTTP_HOST");
+	char with_port[HOST_SIZE];
+
+	if (request->method == ONES_GET || request->method == ONES_OPTIONS ||
+	    !is_cross_site(sec_fetch_site, origin, host))
 		return false;
-	return is_cross_site(fcgi_param(request->fcgi, "HTTP_SEC_FETCH_SITE"), fcgi_param(request->fcgi, "HTTP_ORIGIN"),
-	                     fcgi_param(request->fcgi, "HTTP_HOST"));
+	/* Debian's fastcgi_params for nginx passes the host without its port; Origin has it. */
+	(void)snprintf(with_port, sizeof with_port, "%s:%s", host, param_or_empty(request->fcgi, "SERVER_PORT"));
+	return is_cross_site(sec_fetch_site, origin, with_port);
 }

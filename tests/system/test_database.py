@@ -1,0 +1,505 @@
+"""The database goes away, gets stuck and comes back; and what a request costs it."""
+
+import json
+import os
+import re
+import signal
+import time
+
+import pytest
+
+import harness
+from browser import problem
+from waiting import PATIENCE, wait_until
+
+CREDENTIALS = json.dumps({"username": "alice", "password": harness.Database.password})
+JSON = {"Content-Type": "application/json", "Accept": "application/json"}
+UNKNOWN = {"Cookie": "session=" + "A" * 43}
+
+
+def sign_in(daemon):
+    """The header field of somebody who is signed in."""
+    answer = daemon.ask(method="POST", path="/session/login", headers=JSON, body=CREDENTIALS)
+    assert answer.status == 200
+    key = re.search(r"session=([^;]+)", answer.get("Set-Cookie"))[1]
+    return {"Cookie": f"session={key}"}
+
+
+def timed(daemon, **kwargs):
+    began = time.monotonic()
+    answer = daemon.ask(timeout=PATIENCE, **kwargs)
+    return answer, time.monotonic() - began
+
+
+def is_unavailable(answer):
+    assert answer.status == 503
+    assert int(answer.get("Retry-After")) > 0
+    assert answer.all("Set-Cookie") == []
+    return True
+
+
+# ---- Away ------------------------------------------------------------------------------------------------------------
+
+
+def test_database_that_is_away_at_start(cluster, database, new_daemon):
+    """503 at once, /health 200; and it comes back by itself."""
+    daemon = new_daemon()
+    signed_in = sign_in(daemon.start())
+    daemon.stop()
+    database.close()
+    cluster.stop()
+    daemon.start(wait="/session/health")
+    for _ in range(5):
+        for kwargs in (
+            {"headers": UNKNOWN},
+            {"headers": signed_in},
+            {"path": "/session/me", "headers": signed_in},
+            {"path": "/session/ready"},
+            {"method": "POST", "path": "/session/login", "headers": JSON, "body": CREDENTIALS},
+            {"method": "POST", "path": "/session/logout", "headers": signed_in},
+        ):
+            answer, took = timed(daemon, **kwargs)
+            assert is_unavailable(answer)
+            assert took < 2, f"it took {took:.1f} s"
+        assert daemon.ask(path="/session/health").status == 200
+    answer = daemon.ask(path="/session/me", headers={**signed_in, "Accept": "application/json"})
+    body = json.loads(answer.body)
+    assert (body["status"], body["code"]) == (503, "unavailable")
+    assert answer.get("Content-Type").split(";")[0] == "application/problem+json"
+    cluster.start()
+    wait_until(lambda: daemon.ask(headers=signed_in).status == 200, "the daemon to find the database again")
+    wait_until(lambda: daemon.ask(path="/session/ready").status == 200, "every worker to be ready")
+    assert daemon.ask(headers=UNKNOWN).status == 401
+
+
+def test_person_without_a_key_needs_no_database(cluster, daemon):
+    """The sign-in page is shown and the guard refuses, database or not."""
+    cluster.stop()
+    assert daemon.ask(path="/session/login").status == 200
+    assert daemon.ask().status == 401
+    assert daemon.ask(headers={"Cookie": "session=malformed"}).status == 401
+
+
+def test_guarded_page_is_503_while_the_database_is_away(cluster, site, browse):
+    program = browse(site, permits_5xx=True)
+    program.sign_in()
+    cluster.stop()
+    answer = program.guarded()
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    problem(program.login(), 503, "unavailable")
+    cluster.start()
+    wait_until(lambda: program.guarded().status_code == 200, "the page to come back")
+
+
+def test_restarted_database_is_not_noticed_by_anybody(cluster, daemon):
+    """Nobody asked while it was away."""
+    signed_in = sign_in(daemon)
+    for _ in range(3):
+        cluster.stop()
+        cluster.start()
+        statuses = {daemon.ask(headers=signed_in).status for _ in range(6)}
+        assert statuses <= {200, 503}
+        wait_until(lambda: all(daemon.ask(headers=signed_in).status == 200 for _ in range(6)), "it to be ready again")
+
+
+@pytest.mark.parametrize("prepare", ["on", "off"])
+def test_lost_connections_are_not_noticed_by_anybody(cluster, database, new_daemon, prepare):
+    """As after a fail-over or an idle connection that a firewall cut: the database is there, so there is no 5xx."""
+    daemon = new_daemon({"database.prepare": prepare}).start()
+    signed_in = sign_in(daemon)
+    for turn in range(8):
+        cluster.terminate_backends(database.name)
+        if turn % 2 == 0:
+            assert [daemon.ask(headers=signed_in).status for _ in range(4)] == [200] * 4
+        elif turn % 4 == 1:
+            signed_in = sign_in(daemon)
+        else:
+            answer = daemon.ask(method="POST", path="/session/logout", headers=signed_in)
+            assert answer.status in (204, 303)
+            signed_in = sign_in(daemon)
+
+
+def test_lost_connections_while_requests_run_are_not_noticed_by_anybody(cluster, database, daemon):
+    signed_in = sign_in(daemon)
+    stop = []
+
+    def terminate():
+        while not stop:
+            cluster.terminate_backends(database.name)
+            time.sleep(0.05)
+
+    killer = harness.Background(terminate)
+    try:
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline:
+            assert daemon.ask(headers=signed_in).status == 200
+    finally:
+        stop.append(True)
+    killer.result()
+
+
+# ---- Stuck -----------------------------------------------------------------------------------------------------------
+
+
+def test_stuck_backend_is_left_within_the_time_out(cluster, database, new_daemon):
+    daemon = new_daemon({"server.workers": 1, "database.statement_timeout": "1s"}).start()
+    signed_in = sign_in(daemon)
+    (backend,) = cluster.backends(database.name)
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        answer, took = timed(daemon, headers=signed_in)
+        assert is_unavailable(answer)
+        assert took < 5, f"it took {took:.1f} s"
+        wait_until(lambda: daemon.ask(headers=signed_in).status == 200, "a new connection, past the stuck one")
+    finally:
+        os.kill(backend, signal.SIGCONT)
+    assert daemon.ask(headers=signed_in).status == 200
+
+
+def test_stuck_server_is_503_at_once_after_the_first(cluster, database, new_daemon):
+    """Not each request waits for the time-out of its own."""
+    daemon = new_daemon(
+        {"server.workers": 1, "database.statement_timeout": "1s", "database.connect_timeout": "2s"}
+    ).start()
+    signed_in = sign_in(daemon)
+    stopped = [cluster.process.pid, *harness.children_of(cluster.process.pid)]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        answer, took = timed(daemon, headers=signed_in)
+        assert is_unavailable(answer)
+        assert took < 6, f"it took {took:.1f} s"
+        for _ in range(10):
+            answer, took = timed(daemon, headers=signed_in)
+            assert is_unavailable(answer)
+            assert took < 1, f"it took {took:.1f} s"
+        assert daemon.ask(path="/session/health").status == 200
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: daemon.ask(headers=signed_in).status == 200, "the daemon to find the database again")
+
+
+def test_row_that_somebody_holds_is_503_within_the_time_out(database, new_daemon):
+    """A lock that is not given up must not hold a worker for ever."""
+    daemon = new_daemon({"server.workers": 1, "database.statement_timeout": "1s"}).start()
+    signed_in = sign_in(daemon)
+    holder = database.connect()
+    try:
+        with holder.cursor() as cursor:
+            cursor.execute("BEGIN; SELECT * FROM logged_in_user FOR UPDATE")
+        answer, took = timed(daemon, method="POST", path="/session/login", headers=JSON, body=CREDENTIALS)
+        assert is_unavailable(answer)
+        assert took < 5, f"it took {took:.1f} s"
+        # Who is signed in is only read.
+        assert daemon.ask(headers=signed_in).status == 200
+    finally:
+        holder.close()
+    wait_until(
+        lambda: daemon.ask(method="POST", path="/session/login", headers=JSON, body=CREDENTIALS).status == 200,
+        "logins to be possible again",
+    )
+
+
+def test_table_that_somebody_holds_does_not_hold_the_daemon(database, new_daemon):
+    daemon = new_daemon({"server.workers": 1, "database.statement_timeout": "1s"}).start()
+    signed_in = sign_in(daemon)
+    holder = database.connect()
+    try:
+        with holder.cursor() as cursor:
+            cursor.execute("BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
+        answer, took = timed(daemon, headers=signed_in)
+        assert is_unavailable(answer)
+        assert took < 5, f"it took {took:.1f} s"
+    finally:
+        holder.close()
+    wait_until(lambda: daemon.ask(headers=signed_in).status == 200, "requests to be answered again")
+
+
+def test_database_that_takes_no_more_connections(cluster, database, new_daemon):
+    daemon = new_daemon()
+    cluster.execute(f"ALTER DATABASE {database.name} CONNECTION LIMIT 0")
+    daemon.start(wait="/session/health")
+    answer, took = timed(daemon, headers=UNKNOWN)
+    assert is_unavailable(answer)
+    assert took < 3
+    cluster.execute(f"ALTER DATABASE {database.name} CONNECTION LIMIT -1")
+    wait_until(lambda: daemon.ask(headers=UNKNOWN).status == 401, "the daemon to find the database again")
+
+
+def test_database_that_becomes_read_only_is_unavailable_for_logins(cluster, database, new_daemon):
+    """As after a fail-over to a standby: not an internal error."""
+    daemon = new_daemon({"server.workers": 1}).start()
+    cluster.execute(f"ALTER DATABASE {database.name} SET default_transaction_read_only = on")
+    cluster.terminate_backends(database.name)
+    answer, _ = timed(daemon, method="POST", path="/session/login", headers=JSON, body=CREDENTIALS)
+    assert is_unavailable(answer)
+    cluster.execute(f"ALTER DATABASE {database.name} SET default_transaction_read_only = off")
+    cluster.terminate_backends(database.name)
+    wait_until(
+        lambda: daemon.ask(method="POST", path="/session/login", headers=JSON, body=CREDENTIALS).status == 200,
+        "logins to be possible again",
+    )
+
+
+def test_login_does_not_depend_on_the_clock(database, daemon):
+    """A clock that was set back does not make a later login an older one."""
+    database.query("UPDATE users SET created_at = now() + interval '1 year'")
+    first = sign_in(daemon)
+    database.query("UPDATE sessions SET created_at = now() + interval '1 day', last_seen_at = now() + interval '1 day'")
+    database.query("UPDATE logged_in_user SET logged_in_at = now() + interval '1 day'")
+    second = sign_in(daemon)
+    assert daemon.ask(headers=second).status == 200
+    assert daemon.ask(headers=first).status == 401
+
+
+# ---- The schema ------------------------------------------------------------------------------------------------------
+
+
+def does_not_serve(daemon, word):
+    """It says what is wrong with the schema, and answers nothing but that."""
+    daemon.start(wait=None)
+    wait_until(lambda: "schema" in daemon.log_text() or daemon.process.poll() is not None, "a word about the schema")
+
+    def refuses():
+        if daemon.process.poll() is not None:
+            assert daemon.process.returncode == 1
+            return True
+        try:
+            return daemon.ask(headers=UNKNOWN).status == 503 and daemon.ask(path="/session/ready").status == 503
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+
+    wait_until(refuses, "the daemon to refuse")
+    assert re.search(rf"schema.*{word}", daemon.log_text()), daemon.log_text()
+
+
+def newest_version(database):
+    return database.value("SELECT max(version) FROM schema_migrations")
+
+
+def test_newer_schema_is_not_served(database, new_daemon):
+    version = newest_version(database)
+    database.query("INSERT INTO schema_migrations (version, name) VALUES (%s, 'future')", version + 1)
+    does_not_serve(new_daemon(), str(version + 1))
+
+
+def test_older_schema_is_not_served(database, new_daemon):
+    database.query("DELETE FROM schema_migrations WHERE version = %s", newest_version(database))
+    does_not_serve(new_daemon(), "migrate")
+
+
+def test_database_that_was_never_migrated_is_not_served(empty_database, new_daemon):
+    does_not_serve(new_daemon(on=empty_database), "migrate")
+
+
+def test_schema_that_changes_under_the_daemon_is_not_served(cluster, database, new_daemon):
+    daemon = new_daemon().start()
+    version = newest_version(database)
+    database.query("INSERT INTO schema_migrations (version, name) VALUES (%s, 'future')", version + 1)
+    cluster.terminate_backends(database.name)
+    wait_until(lambda: daemon.ask(headers=UNKNOWN).status == 503, "the daemon to notice")
+    database.query("DELETE FROM schema_migrations WHERE version = %s", version + 1)
+    wait_until(lambda: daemon.ask(headers=UNKNOWN).status == 401, "the daemon to serve again")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE mine (x int)",
+        "ALTER TABLE sessions ADD COLUMN mine int",
+        "DROP TABLE events",
+        "TRUNCATE sessions",
+        "CREATE INDEX ON sessions (ip)",
+        "DELETE FROM schema_migrations",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "ALTER SEQUENCE login_order RESTART",
+    ],
+)
+def test_role_of_the_daemon_cannot_change_the_schema(database, statement):
+    """All other tests run with this role: so it needs no more than that."""
+    connection = database.connect(role=database.cluster.DAEMON)
+    try:
+        with connection.cursor() as cursor, pytest.raises(Exception, match="permission denied|must be owner"):
+            cursor.execute(statement)
+    finally:
+        connection.close()
+
+
+def test_every_table_and_column_says_what_it_is(database):
+    silent = database.query(
+        "SELECT c.relname, a.attname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        "  LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+        " WHERE n.nspname = 'public' AND c.relkind = 'r'"
+        "   AND (col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid, 'pg_class') IS NULL)"
+    )
+    assert silent == []
+
+
+# ---- What a request costs --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def counted(cluster, database, new_daemon):
+    """count(call): the statements that PostgreSQL got while it ran, and whether a transaction wrote anything."""
+    cluster.execute(f"ALTER DATABASE {database.name} SET log_statement = 'all'")
+    daemon = new_daemon({"server.workers": 1})
+
+    def count(call):
+        database.close()
+        begin, first_transaction = cluster.log.stat().st_size, next_transaction(cluster)
+        call()
+        written = next_transaction(cluster) != first_transaction
+        with open(cluster.log, encoding="utf-8", errors="replace") as log:
+            log.seek(begin)
+            lines = [line for line in log if f" {database.name} {cluster.DAEMON} " in line]
+        return [line for line in lines if re.search(r"LOG:\s+(statement|execute)", line)], written
+
+    return daemon.start(), count
+
+
+def next_transaction(cluster):
+    """Only a transaction that writes gets a number."""
+    connection = cluster.connect("postgres")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+            return cursor.fetchone()[0]
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("path", ["/session/auth", "/session/me", "/session/state"])
+def test_live_request_is_one_statement_that_writes_nothing(counted, path):
+    daemon, count = counted
+    signed_in = sign_in(daemon)
+    assert daemon.ask(path=path, headers=signed_in).status == 200
+
+    def twenty():
+        for _ in range(20):
+            assert daemon.ask(path=path, headers=signed_in).status == 200
+
+    statements, written = count(twenty)
+    assert len(statements) == 20, statements
+    assert not written
+
+
+def test_unknown_key_is_one_statement_that_writes_nothing(counted):
+    daemon, count = counted
+    daemon.ask(headers=UNKNOWN)
+
+    def ten():
+        for number in range(10):
+            assert daemon.ask(headers={"Cookie": f"session={number:A>43}"}).status == 401
+
+    statements, written = count(ten)
+    assert len(statements) == 10, statements
+    assert not written
+
+
+def test_displaced_key_is_one_statement_that_writes_nothing(counted):
+    daemon, count = counted
+    old = sign_in(daemon)
+    sign_in(daemon)
+    daemon.ask(headers=old)
+    statements, written = count(lambda: [daemon.ask(headers=old) for _ in range(10)])
+    assert len(statements) == 10, statements
+    assert not written
+
+
+def test_request_without_a_well_formed_key_does_not_ask_the_database(counted):
+    daemon, count = counted
+
+    def ask():
+        for cookie in ("", "a=b", "session=", "session=short", "session=" + "A" * 44, "session=" + "!" * 43):
+            for path in ("/session/auth", "/session/me", "/session/state", "/session/login", "/session/nothing"):
+                assert daemon.ask(path=path, headers={"Cookie": cookie}).status in (200, 401, 404)
+        assert daemon.ask(path="/session/health").status == 200
+
+    statements, written = count(ask)
+    assert statements == []
+    assert not written
+
+
+def test_touch_is_the_only_write_of_a_live_request(counted, database):
+    daemon, count = counted
+    signed_in = sign_in(daemon)
+    database.query("UPDATE sessions SET last_seen_at = now() - interval '1 hour'")
+
+    def ask():
+        for _ in range(10):
+            assert daemon.ask(headers=signed_in).status == 200
+
+    statements, written = count(ask)
+    assert len(statements) == 11, statements
+    assert written
+
+
+def test_without_prepare_nothing_is_prepared(cluster, database, new_daemon):
+    """As pgbouncer needs it in transaction pooling."""
+    cluster.execute(f"ALTER DATABASE {database.name} SET log_statement = 'all'")
+    daemon = new_daemon({"database.prepare": "off"}).start()
+    begin = cluster.log.stat().st_size
+    signed_in = sign_in(daemon)
+    assert daemon.ask(headers=signed_in).status == 200
+    assert daemon.ask(method="POST", path="/session/logout", headers=signed_in).status == 303
+    with open(cluster.log, encoding="utf-8", errors="replace") as log:
+        log.seek(begin)
+        lines = [line for line in log if f" {database.name} {cluster.DAEMON} " in line and "LOG:" in line]
+    assert lines
+    for line in lines:
+        assert "execute" not in line or "execute <unnamed>" in line, line
+        assert not re.search(r"statement:\s*(SET|PREPARE|LISTEN)", line), line
+
+
+def test_request_costs_the_same_with_many_sessions(database, daemon):
+    """Every table is reached by an index, whatever the number of rows."""
+    signed_in = sign_in(daemon)
+    user = database.user_id("alice")
+    database.query(
+        "INSERT INTO users (username, password) SELECT 'user' || n, 'x' FROM generate_series(1, 20000) n;"
+        "INSERT INTO sessions (session_key, user_id, expires_at)"
+        "  SELECT sha256(username::bytea), id, now() + interval '1 day' FROM users WHERE id <> %s;"
+        "INSERT INTO ended_sessions (session_key, id, user_id, reason, ended_at, created_at, last_seen_at, user_agent)"
+        "  SELECT sha256(('old' || n)::bytea), gen_random_uuid(), %s, 'displaced', now(), now(), now(), ''"
+        "    FROM generate_series(1, 50000) n;"
+        "ANALYZE",
+        user,
+        user,
+    )
+    database.query("SELECT pg_stat_reset()")
+    for _ in range(20):
+        assert daemon.ask(headers=signed_in).status == 200
+    assert sign_in(daemon)
+    daemon.stop()
+    # The counts of a connection are there when it has ended.
+    wait_until(lambda: database.cluster.backends(database.name) == [], "the connections to end")
+    scans = database.query("SELECT relname, seq_tup_read FROM pg_stat_user_tables WHERE seq_tup_read > 1000")
+    assert scans == [], "tables were read from one end to the other"
+
+
+# ---- The purge -------------------------------------------------------------------------------------------------------
+
+
+def test_daemon_purges_by_itself(database, new_daemon):
+    database.query(
+        "INSERT INTO sessions (session_key, user_id, expires_at)"
+        " SELECT sha256(n::text::bytea), (SELECT min(id) FROM users), now() - interval '1 hour'"
+        "   FROM generate_series(1, 300) n"
+    )
+    daemon = new_daemon({"session.purge_interval": "1s"}).start()
+    wait_until(lambda: database.value("SELECT count(*) FROM sessions") == 0, "the purge")
+    assert database.query("SELECT reason, count(*) FROM ended_sessions GROUP BY 1") == [("expired", 300)]
+    assert daemon.ask().status == 401
+
+
+def test_purge_survives_a_database_that_is_away(cluster, new_daemon):
+    daemon = new_daemon({"session.purge_interval": "1s"}).start()
+    workers = daemon.workers
+    cluster.stop()
+    deadline = time.monotonic() + 2.5
+    wait_until(lambda: time.monotonic() > deadline, "two purges to be tried")
+    assert set(workers) <= set(daemon.workers)
+    cluster.start()
+    wait_until(lambda: daemon.ask(path="/session/ready").status == 200, "the daemon to find the database again")
