@@ -206,15 +206,15 @@ void app_refuse_busy(struct ones_request *req)
 	ones_reply_problem(req, 503, "busy", "Too many people are signing in at this moment. Please try again.");
 }
 
-static struct rule_client client_of(const struct ones_request *req)
+static struct client client_of(const struct ones_request *req)
 {
-	return (struct rule_client){.ip = req->http->remote_addr, .user_agent = req->http->user_agent};
+	return (struct client){.ip = req->http->remote_addr, .user_agent = req->http->user_agent};
 }
 
 /* The hook: who is it, and is this session still the account's live one? Returns false when it has answered. */
 static bool run_hook(struct ones_request *req)
 {
-	const struct rule_client client = client_of(req);
+	const struct client client = client_of(req);
 	enum db_status status = DB_OK;
 
 	if (req->route->no_session)

@@ -18,7 +18,7 @@ static enum db_status authenticate(struct ones_request *req, const char *usernam
 		return status;
 	is_right = password_verify(*user != NULL ? (*user)->password : req->app->decoy_hash, password);
 	if (*user == NULL || !is_right || !(*user)->is_active) {
-		const struct rule_client client = {.ip = req->http->remote_addr, .user_agent = req->http->user_agent};
+		const struct client client = {.ip = req->http->remote_addr, .user_agent = req->http->user_agent};
 
 		status = rule_login_failed(&req->app->rule, req, *user, &client);
 		*user = NULL;
@@ -28,21 +28,21 @@ static enum db_status authenticate(struct ones_request *req, const char *usernam
 
 static bool describe(struct ones_request *req, const struct rule_login *made, struct ones_login *login)
 {
-	struct ones_displaced *displaced = talloc_array(req, struct ones_displaced, made->displaced_count);
+	struct ones_displaced *displaced = talloc_array(req, struct ones_displaced, made->displaced.count);
 
 	if (displaced == NULL)
 		return false;
-	for (unsigned int i = 0; i < made->displaced_count; i++) {
+	for (unsigned int i = 0; i < made->displaced.count; i++) {
 		displaced[i] = (struct ones_displaced){
-			.id = made->displaced[i].id,
-			.last_seen_at = made->displaced[i].last_seen_at,
-			.browser = useragent_browser(made->displaced[i].user_agent),
-			.os = useragent_os(made->displaced[i].user_agent),
+			.id = made->displaced.all[i].id,
+			.last_seen_at = made->displaced.all[i].last_seen_at,
+			.browser = useragent_browser(made->displaced.all[i].user_agent),
+			.os = useragent_os(made->displaced.all[i].user_agent),
 		};
 	}
 	*login = (struct ones_login){
 		.session = made->session,
-		.displaced_count = made->displaced_count,
+		.displaced_count = made->displaced.count,
 		.displaced = displaced,
 	};
 	return true;
@@ -51,7 +51,7 @@ static bool describe(struct ones_request *req, const struct rule_login *made, st
 enum ones_result ones_login(struct ones_request *req, const char *username, const char *password,
                             struct ones_login *login)
 {
-	const struct rule_client client = {.ip = req->http->remote_addr, .user_agent = req->http->user_agent};
+	const struct client client = {.ip = req->http->remote_addr, .user_agent = req->http->user_agent};
 	char token[TOKEN_LENGTH + 1];
 	struct session_key key;
 	struct rule_login made;
@@ -82,7 +82,7 @@ enum ones_result ones_login(struct ones_request *req, const char *username, cons
 
 enum ones_result ones_logout(struct ones_request *req)
 {
-	const struct rule_client client = {.ip = req->http->remote_addr, .user_agent = req->http->user_agent};
+	const struct client client = {.ip = req->http->remote_addr, .user_agent = req->http->user_agent};
 	enum db_status status = DB_OK;
 
 	if (req->verdict.live)

@@ -4,7 +4,7 @@
 
 #include "base/settings.h"
 #include "session/db.h"
-#include "session/rule.h"
+#include "session/signals.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -15,8 +15,8 @@
 struct ctl {
 	TALLOC_CTX *ctx;
 	struct settings settings;
-	struct db *db; /* connected */
-	struct rule rule;
+	struct db *db;           /* connected */
+	struct signals *signals; /* with the receivers that are part of the rule */
 	bool json;
 	bool is_admin;       /* --admin */
 	int64_t limit;       /* --limit, -1 when it was not given */

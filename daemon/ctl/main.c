@@ -5,6 +5,7 @@
 #include "base/version.h"
 #include "ctl/ctl.h"
 #include "ctl/text.h"
+#include "session/rule.h"
 #include "session/schema.h"
 
 #include <getopt.h>
@@ -269,22 +270,11 @@ static int set_up(struct ctl *ctl, const struct command *command)
 		.prepare = ctl->settings.database.prepare,
 		.required_schema = migrates ? 0 : schema_version(),
 	};
-	struct signals *signals = signals_new(ctl->ctx);
 
+	ctl->signals = signals_new(ctl->ctx);
 	ctl->db = db_new(ctl->ctx, &config);
-	if (ctl->db == NULL || signals == NULL || rule_connect_receivers(signals) != 0)
+	if (ctl->db == NULL || ctl->signals == NULL || rule_connect_receivers(ctl->signals) != 0)
 		return fail("out of memory");
-	ctl->rule = (struct rule){
-		.db = ctl->db,
-		.signals = signals,
-		.policy =
-			{
-				.max_sessions = ctl->settings.session.max_sessions,
-				.lifetime = ctl->settings.session.lifetime,
-				.idle_timeout = ctl->settings.session.idle_timeout,
-				.touch_interval = ctl->settings.session.touch_interval,
-			},
-	};
 	if (db_connect(ctl->db) != DB_OK)
 		return fail_database(ctl, DB_UNAVAILABLE);
 	return EXIT_SUCCESS;

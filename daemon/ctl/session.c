@@ -2,6 +2,7 @@
 #include "ctl/output.h"
 #include "ctl/table.h"
 #include "ctl/text.h"
+#include "session/revoke.h"
 #include "session/sessions.h"
 #include "session/useragent.h"
 
@@ -114,7 +115,7 @@ int command_session_end(struct ctl *ctl)
 	}
 	if (id != NULL && !is_uuid(id))
 		return fail("no such session: %s", id);
-	status = rule_end_sessions(&ctl->rule, ctl->ctx, user != NULL ? user->id : 0, id, ONES_REVOKED, &ended);
+	status = revoke_sessions(ctl->db, ctl->signals, ctl->ctx, user != NULL ? user->id : 0, id, &ended);
 	if (status != DB_OK)
 		return fail_database(ctl, status);
 	if (id != NULL && ended == 0)

@@ -5,6 +5,7 @@
 #include "ctl/text.h"
 #include "session/events.h"
 #include "session/password.h"
+#include "session/revoke.h"
 #include "session/users.h"
 
 #include <pwd.h>
@@ -236,7 +237,7 @@ static enum db_status change_once(struct ctl *ctl, const struct account_change *
 		status = change->password_hash != NULL ? users_set_password(db, user->id, change->password_hash)
 		                                       : users_set_active(db, user->id, change->is_active);
 	if (status == DB_OK && change->reason != ONES_LIVE)
-		status = rule_end_of_account(&ctl->rule, ctl->ctx, user, change->reason, ended);
+		status = revoke_all_of_account(ctl->db, ctl->signals, ctl->ctx, user, change->reason, ended);
 	if (status == DB_OK)
 		status = record(db, change->event, user->id, user->username);
 	if (status == DB_OK && change->deletes)

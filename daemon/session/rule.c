@@ -5,7 +5,7 @@
  * number is a newer login, whatever any clock says.
  *
  * Who decides. A row of `logged_in_user` belongs to each account and holds the key of its newest login. Whoever ends
- * or begins a session does it in a transaction that holds this row (lock_account), so for one account these
+ * or begins a session does it in a transaction that holds this row (change.c), so for one account these
  * transactions run one after another; a login takes its number while it holds the row, so their order is the order of
  * the numbers.
  *
@@ -46,64 +46,6 @@ static int64_t touch_ms(const struct rule *rule)
 	int64_t quarter = rule->policy.idle_timeout / 4;
 
 	return quarter > 0 && quarter < rule->policy.touch_interval ? quarter : rule->policy.touch_interval;
-}
-
-const char *ones_reason_code(enum ones_reason reason)
-{
-	static const char *const codes[] = {
-		[ONES_LIVE] = "",
-		[ONES_UNAUTHENTICATED] = "unauthenticated",
-		[ONES_DISPLACED] = "displaced",
-		[ONES_EXPIRED] = "expired",
-		[ONES_IDLE] = "idle",
-		[ONES_LOGGED_OUT] = "logged_out",
-		[ONES_REVOKED] = "revoked",
-		[ONES_PASSWORD_CHANGED] = "password_changed",
-		[ONES_DISABLED] = "disabled",
-	};
-
-	return codes[reason];
-}
-
-static enum ones_reason reason_from_code(const char *code)
-{
-	for (enum ones_reason reason = ONES_DISPLACED; reason <= ONES_DISABLED; reason++) {
-		if (strcmp(code, ones_reason_code(reason)) == 0)
-			return reason;
-	}
-	return ONES_UNAUTHENTICATED;
-}
-
-/* ---- Transactions and what they tell the receivers ---------------------------------------------------------- */
-
-/* The events of one transaction: told once in it and once more after its commit. */
-struct news {
-	TALLOC_CTX *ctx;
-	const struct rule *rule;
-	const struct rule_client *client;
-	struct ones_event *events;
-	unsigned int count;
-};
-
-static enum db_status tell(struct news *news, const struct session_key *key, struct ones_event event)
-{
-	struct ones_transaction transaction = {.db = news->rule->db, .key = key};
-	struct ones_event *grown = talloc_realloc(news->ctx, news->events, struct ones_event, news->count + 1);
-
-	if (grown == NULL)
-		return DB_ERROR;
-	event.ip = news->client != NULL && news->client->ip != NULL ? news->client->ip : "";
-	event.user_agent = news->client != NULL && news->client->user_agent != NULL ? news->client->user_agent : "";
-	news->events = grown;
-	news->events[news->count++] = event;
-	event.transaction = &transaction;
-	return signals_emit(news->rule->signals, ONES_IN_TRANSACTION, &event) ? DB_OK : DB_ERROR;
-}
-
-static void tell_after_commit(const struct news *news)
-{
-	for (unsigned int i = 0; i < news->count; i++)
-		(void)signals_emit(news->rule->signals, ONES_AFTER_COMMIT, &news->events[i]);
 }
 
 /* Run a statement whose parameters are an account and a key. */
@@ -167,90 +109,6 @@ int rule_connect_receivers(struct signals *signals)
 			return -1;
 	}
 	return 0;
-}
-
-static enum db_status drop_lock_row(struct db *db, int64_t user_id)
-{
-	const struct db_value values[] = {DB_INT(user_id)};
-
-	return db_query(db, NULL, &sql_drop_lock_row, values, 1, NULL);
-}
-
-static enum db_status lock_account(struct db *db, int64_t user_id)
-{
-	const struct db_value values[] = {DB_INT(user_id)};
-
-	return db_query(db, NULL, &sql_lock_account, values, 1, NULL);
-}
-
-/* Tell of each row that an END statement returned; *login (may be NULL) gets those that the newest displaced. */
-static enum db_status tell_ended(struct news *news, int64_t user_id, const char *username, const struct db_result *rows,
-                                 struct rule_login *login)
-{
-	for (size_t i = 0; i < db_rows(rows); i++) {
-		enum ones_reason reason = reason_from_code(db_text(rows, i, ENDED_REASON));
-		struct ones_event event = {
-			.signal = reason == ONES_DISPLACED ? ONES_SESSION_DISPLACED : ONES_USER_LOGGED_OUT,
-			.user_id = user_id,
-			.username = username,
-			.session_id = db_text(rows, i, ENDED_ID),
-			.by_session_id = db_is_null(rows, i, ENDED_BY_ID) ? "" : db_text(rows, i, ENDED_BY_ID),
-			.reason = reason,
-		};
-		struct session_key key;
-		enum db_status status;
-		size_t size;
-		const uint8_t *bytes = db_bytes(rows, i, ENDED_KEY, &size);
-
-		if (size != sizeof key.bytes)
-			return DB_ERROR;
-		memcpy(key.bytes, bytes, sizeof key.bytes);
-		status = tell(news, &key, event);
-		if (status != DB_OK)
-			return status;
-		if (login != NULL && reason == ONES_DISPLACED) {
-			struct rule_displaced *grown = talloc_realloc(
-				news->ctx, login->displaced, struct rule_displaced, login->displaced_count + 1);
-
-			if (grown == NULL)
-				return DB_ERROR;
-			login->displaced = grown;
-			login->displaced[login->displaced_count++] = (struct rule_displaced){
-				.id = event.session_id,
-				.last_seen_at = db_time(rows, i, ENDED_LAST_SEEN_AT),
-				.user_agent = db_text(rows, i, ENDED_USER_AGENT),
-			};
-		}
-	}
-	return DB_OK;
-}
-
-static enum db_status end_by_key(struct news *news, int64_t user_id, const char *username,
-                                 const struct session_key *key, enum ones_reason reason)
-{
-	const struct db_value values[] = {
-		DB_INT(user_id),
-		DB_BYTES(key->bytes, sizeof key->bytes),
-		DB_TEXT(ones_reason_code(reason)),
-	};
-	struct db_result *rows;
-	enum db_status status = db_query(news->rule->db, news->ctx, &sql_end_by_key, values, 3, &rows);
-
-	return status != DB_OK ? status : tell_ended(news, user_id, username, rows, NULL);
-}
-
-static enum db_status end_beyond_limit(struct news *news, int64_t user_id, const char *username, int64_t limit,
-                                       struct rule_login *login)
-{
-	const struct db_value values[] = {
-		DB_INT(user_id),
-		limit > 0 ? DB_INT(limit) : DB_NULL,
-		DB_INT(news->rule->policy.idle_timeout),
-	};
-	struct db_result *rows;
-	enum db_status status = db_query(news->rule->db, news->ctx, &sql_end_beyond_limit, values, 3, &rows);
-
-	return status != DB_OK ? status : tell_ended(news, user_id, username, rows, login);
 }
 
 /* ---- The hook ----------------------------------------------------------------------------------------------- */
@@ -330,19 +188,18 @@ static enum db_status read_check(const struct rule *rule, TALLOC_CTX *ctx, const
 }
 
 /* One transaction of settle(). */
-static enum db_status settle_once(struct news *news, const struct session_key *key, int64_t user_id,
-                                  struct rule_verdict *verdict)
+static enum db_status settle_once(const struct rule *rule, struct change *change, const struct session_key *key,
+                                  int64_t user_id, struct rule_verdict *verdict)
 {
-	const struct rule *rule = news->rule;
 	struct db_result *row;
 	enum standing standing;
 	const char *username;
 	enum db_status status = db_begin(rule->db);
 
 	if (status == DB_OK)
-		status = lock_account(rule->db, user_id);
+		status = change_lock_account(change, user_id);
 	if (status == DB_OK)
-		status = read_check(rule, news->ctx, key, &row);
+		status = read_check(rule, change->ctx, key, &row);
 	if (status != DB_OK)
 		return status;
 	standing = judge(rule, row, verdict);
@@ -350,31 +207,32 @@ static enum db_status settle_once(struct news *news, const struct session_key *k
 	if (standing == AHEAD)
 		status = query_key(rule->db, &sql_store_key, user_id, key);
 	if (status == DB_OK && (standing == AHEAD || (standing == ENDS && verdict->reason == ONES_DISPLACED)))
-		status = end_beyond_limit(news, user_id, username, db_int(row, 0, CHECK_LIMIT), NULL);
+		status = change_end_beyond_limit(change, user_id, username, db_int(row, 0, CHECK_LIMIT),
+		                                 rule->policy.idle_timeout, NULL);
 	/* Gone already, unless what is newer is only the stored key, or the account is disabled. */
 	if (status == DB_OK && standing == ENDS)
-		status = end_by_key(news, user_id, username, key, verdict->reason);
+		status = change_end_by_key(change, user_id, username, key, verdict->reason);
 	if (status == DB_OK && standing == ENDS)
-		status = read_check(rule, news->ctx, key, &row);
+		status = read_check(rule, change->ctx, key, &row);
 	if (status == DB_OK && standing == ENDS)
 		(void)judge(rule, row, verdict);
 	if (status == DB_OK)
-		status = drop_lock_row(rule->db, user_id);
+		status = change_release_account(change, user_id);
 	return status == DB_OK ? db_commit(rule->db) : status;
 }
 
 /* Again when someone else was in the way, or when the outcome got lost: done twice, this has the same result. */
 static enum db_status settle(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
-                             const struct rule_client *client, int64_t user_id, struct rule_verdict *verdict)
+                             const struct client *client, int64_t user_id, struct rule_verdict *verdict)
 {
 	enum db_status status = DB_CONFLICT;
 
 	for (int attempt = 0; attempt < ATTEMPTS && (status == DB_CONFLICT || status == DB_UNKNOWN); attempt++) {
-		struct news news = {.ctx = ctx, .rule = rule, .client = client};
+		struct change change = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
 
-		status = settle_once(&news, key, user_id, verdict);
+		status = settle_once(rule, &change, key, user_id, verdict);
 		if (status == DB_OK)
-			tell_after_commit(&news);
+			change_committed(&change);
 		else
 			db_rollback(rule->db);
 	}
@@ -382,7 +240,7 @@ static enum db_status settle(const struct rule *rule, TALLOC_CTX *ctx, const str
 }
 
 enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
-                          const struct rule_client *client, struct rule_verdict *verdict)
+                          const struct client *client, struct rule_verdict *verdict)
 {
 	struct db_result *row;
 	enum db_status status = read_check(rule, ctx, key, &row);
@@ -406,7 +264,8 @@ void rule_touch(const struct rule *rule, const struct session_key *key)
 /* ---- Login -------------------------------------------------------------------------------------------------- */
 
 struct login_attempt {
-	struct news news;
+	const struct rule *rule;
+	struct change change;
 	const struct user *user;
 	const struct session_key *key;
 	const struct session_key *presented; /* NULL when the browser's key is nobody's session */
@@ -416,12 +275,12 @@ struct login_attempt {
 };
 
 /* Two browsers that swap accounts at one moment would each hold what the other waits for, but for this order. */
-static enum db_status lock_both(struct db *db, int64_t one, int64_t other)
+static enum db_status lock_both(const struct change *change, int64_t one, int64_t other)
 {
-	enum db_status status = lock_account(db, one < other ? one : other);
+	enum db_status status = change_lock_account(change, one < other ? one : other);
 
 	if (status == DB_OK && one != other)
-		status = lock_account(db, one < other ? other : one);
+		status = change_lock_account(change, one < other ? other : one);
 	return status;
 }
 
@@ -429,8 +288,7 @@ static enum db_status find_presented(struct login_attempt *attempt, const struct
 {
 	const struct db_value values[] = {DB_BYTES(presented->bytes, sizeof presented->bytes)};
 	struct db_result *owner;
-	enum db_status status =
-		db_query(attempt->news.rule->db, attempt->news.ctx, &sql_session_owner, values, 1, &owner);
+	enum db_status status = db_query(attempt->rule->db, attempt->change.ctx, &sql_session_owner, values, 1, &owner);
 
 	if (status == DB_OK && db_rows(owner) == 1) {
 		attempt->presented = presented;
@@ -450,15 +308,15 @@ static enum db_status end_presented(struct login_attempt *attempt)
 	};
 
 	if (attempt->presented_user_id == attempt->user->id)
-		return db_query(attempt->news.rule->db, NULL, &sql_end_by_key, values, 3, NULL);
-	return end_by_key(&attempt->news, attempt->presented_user_id, attempt->presented_username, attempt->presented,
-	                  ONES_LOGGED_OUT);
+		return db_query(attempt->rule->db, NULL, &sql_end_by_key, values, 3, NULL);
+	return change_end_by_key(&attempt->change, attempt->presented_user_id, attempt->presented_username,
+	                         attempt->presented, ONES_LOGGED_OUT);
 }
 
 static enum db_status insert_session(struct login_attempt *attempt, struct ones_session *session)
 {
-	const struct rule *rule = attempt->news.rule;
-	const struct rule_client *client = attempt->news.client;
+	const struct rule *rule = attempt->rule;
+	const struct client *client = &attempt->change.client;
 	const struct db_value values[] = {
 		DB_BYTES(attempt->key->bytes, sizeof attempt->key->bytes),
 		DB_INT(attempt->user->id),
@@ -467,7 +325,7 @@ static enum db_status insert_session(struct login_attempt *attempt, struct ones_
 		DB_TEXT(client->user_agent != NULL ? client->user_agent : ""),
 	};
 	struct db_result *row;
-	enum db_status status = db_query(rule->db, attempt->news.ctx, &sql_insert_session, values, 5, &row);
+	enum db_status status = db_query(rule->db, attempt->change.ctx, &sql_insert_session, values, 5, &row);
 
 	if (status != DB_OK)
 		return status;
@@ -485,7 +343,7 @@ static enum db_status insert_session(struct login_attempt *attempt, struct ones_
 
 static enum db_status login_once(struct login_attempt *attempt, struct rule_login *login)
 {
-	const struct rule *rule = attempt->news.rule;
+	const struct rule *rule = attempt->rule;
 	const struct user *user = attempt->user;
 	const struct db_value recheck[] = {DB_INT(user->id), DB_TEXT(user->password)};
 	struct db_result *account;
@@ -493,7 +351,7 @@ static enum db_status login_once(struct login_attempt *attempt, struct rule_logi
 	enum db_status status = db_begin(rule->db);
 
 	if (status == DB_OK)
-		status = db_query(rule->db, attempt->news.ctx, &sql_recheck_account, recheck, 2, &account);
+		status = db_query(rule->db, attempt->change.ctx, &sql_recheck_account, recheck, 2, &account);
 	if (status != DB_OK)
 		return status;
 	if (db_rows(account) == 0) {
@@ -503,22 +361,24 @@ static enum db_status login_once(struct login_attempt *attempt, struct rule_logi
 	limit = db_int(account, 0, 0);
 	if (limit < 0)
 		limit = rule->policy.max_sessions;
-	status = lock_both(rule->db, user->id, attempt->presented != NULL ? attempt->presented_user_id : user->id);
+	status = lock_both(&attempt->change, user->id,
+	                   attempt->presented != NULL ? attempt->presented_user_id : user->id);
 	if (status == DB_OK && attempt->presented != NULL)
 		status = end_presented(attempt);
 	if (status == DB_OK)
 		status = insert_session(attempt, &login->session);
 	if (status == DB_OK)
-		status = tell(&attempt->news, attempt->key,
-		              (struct ones_event){.signal = ONES_USER_LOGGED_IN,
-		                                  .user_id = user->id,
-		                                  .username = user->username,
-		                                  .session_id = login->session.id,
-		                                  .by_session_id = ""});
+		status = change_tell(&attempt->change, attempt->key,
+		                     (struct ones_event){.signal = ONES_USER_LOGGED_IN,
+		                                         .user_id = user->id,
+		                                         .username = user->username,
+		                                         .session_id = login->session.id,
+		                                         .by_session_id = ""});
 	if (status == DB_OK)
-		status = end_beyond_limit(&attempt->news, user->id, user->username, limit, login);
+		status = change_end_beyond_limit(&attempt->change, user->id, user->username, limit,
+		                                 rule->policy.idle_timeout, &login->displaced);
 	if (status == DB_OK && attempt->presented != NULL && attempt->presented_user_id != user->id)
-		status = drop_lock_row(rule->db, attempt->presented_user_id);
+		status = change_release_account(&attempt->change, attempt->presented_user_id);
 	return status == DB_OK ? db_commit(rule->db) : status;
 }
 
@@ -531,13 +391,14 @@ static enum db_status read_outcome(const struct rule *rule, TALLOC_CTX *ctx, int
 {
 	const struct db_value values[] = {DB_BYTES(key->bytes, sizeof key->bytes)};
 	struct db_result *row = NULL;
+	const struct change change = {.ctx = ctx, .db = rule->db};
 	bool committed;
 	enum db_status status = db_connect(rule->db);
 
 	if (status == DB_OK)
 		status = db_begin(rule->db);
 	if (status == DB_OK)
-		status = lock_account(rule->db, user_id);
+		status = change_lock_account(&change, user_id);
 	if (status == DB_OK)
 		status = db_query(rule->db, ctx, &sql_session_exists, values, 1, &row);
 	committed = status == DB_OK && db_bool(row, 0, 0);
@@ -549,13 +410,14 @@ static enum db_status read_outcome(const struct rule *rule, TALLOC_CTX *ctx, int
 
 enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, const struct user *user,
                                   const struct session_key *key, const struct session_key *presented,
-                                  const struct rule_client *client, struct rule_login *login)
+                                  const struct client *client, struct rule_login *login)
 {
 	enum db_status status = DB_CONFLICT;
 
 	for (int i = 0; i < ATTEMPTS && status == DB_CONFLICT; i++) {
 		struct login_attempt attempt = {
-			.news = {.ctx = ctx, .rule = rule, .client = client},
+			.rule = rule,
+			.change = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client},
 			.user = user,
 			.key = key,
 		};
@@ -567,7 +429,7 @@ enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, cons
 		if (status == DB_UNKNOWN)
 			status = read_outcome(rule, ctx, user->id, key);
 		if (status == DB_OK) {
-			tell_after_commit(&attempt.news);
+			change_committed(&attempt.change);
 			return RULE_LOGIN_OK;
 		}
 		db_rollback(rule->db);
@@ -580,135 +442,63 @@ enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, cons
 }
 
 enum db_status rule_login_failed(const struct rule *rule, TALLOC_CTX *ctx, const struct user *user,
-                                 const struct rule_client *client)
+                                 const struct client *client)
 {
-	struct news news = {.ctx = ctx, .rule = rule, .client = client};
+	struct change change = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
 	enum db_status status = db_begin(rule->db);
 
 	if (status == DB_OK)
-		status = tell(&news, NULL,
-		              (struct ones_event){.signal = ONES_USER_LOGIN_FAILED,
-		                                  .user_id = user != NULL ? user->id : 0,
-		                                  .username = user != NULL ? user->username : "",
-		                                  .session_id = "",
-		                                  .by_session_id = ""});
+		status = change_tell(&change, NULL,
+		                     (struct ones_event){.signal = ONES_USER_LOGIN_FAILED,
+		                                         .user_id = user != NULL ? user->id : 0,
+		                                         .username = user != NULL ? user->username : "",
+		                                         .session_id = "",
+		                                         .by_session_id = ""});
 	if (status == DB_OK)
 		status = db_commit(rule->db);
 	if (status == DB_OK)
-		tell_after_commit(&news);
+		change_committed(&change);
 	else
 		db_rollback(rule->db);
 	return status;
 }
 
-/* ---- Logout and the operator's word ------------------------------------------------------------------------- */
+/* ---- Logout ----------------------------------------------------------------------------------------------- */
 
-static enum db_status logout_once(struct news *news, const struct session_key *key)
+static enum db_status logout_once(struct change *change, const struct session_key *key)
 {
-	struct db *db = news->rule->db;
+	struct db *db = change->db;
 	const struct db_value values[] = {DB_BYTES(key->bytes, sizeof key->bytes)};
 	struct db_result *owner;
 	int64_t user_id;
-	enum db_status status = db_query(db, news->ctx, &sql_session_owner, values, 1, &owner);
+	enum db_status status = db_query(db, change->ctx, &sql_session_owner, values, 1, &owner);
 
 	if (status != DB_OK || db_rows(owner) == 0)
 		return status;
 	user_id = db_int(owner, 0, 0);
 	status = db_begin(db);
 	if (status == DB_OK)
-		status = lock_account(db, user_id);
+		status = change_lock_account(change, user_id);
 	if (status == DB_OK)
-		status = end_by_key(news, user_id, db_text(owner, 0, 1), key, ONES_LOGGED_OUT);
+		status = change_end_by_key(change, user_id, db_text(owner, 0, 1), key, ONES_LOGGED_OUT);
 	if (status == DB_OK)
-		status = drop_lock_row(db, user_id);
+		status = change_release_account(change, user_id);
 	return status == DB_OK ? db_commit(db) : status;
 }
 
 enum db_status rule_logout(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
-                           const struct rule_client *client)
+                           const struct client *client)
 {
 	enum db_status status = DB_CONFLICT;
 
 	for (int attempt = 0; attempt < ATTEMPTS && (status == DB_CONFLICT || status == DB_UNKNOWN); attempt++) {
-		struct news news = {.ctx = ctx, .rule = rule, .client = client};
+		struct change change = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
 
-		status = logout_once(&news, key);
+		status = logout_once(&change, key);
 		if (status == DB_OK)
-			tell_after_commit(&news);
+			change_committed(&change);
 		else
 			db_rollback(rule->db);
 	}
-	return status;
-}
-
-static enum db_status end_of_account(struct news *news, int64_t user_id, const char *username, const char *id,
-                                     enum ones_reason reason, size_t *ended)
-{
-	struct db *db = news->rule->db;
-	const struct db_value values[] = {DB_INT(user_id), DB_TEXT(id), DB_TEXT(ones_reason_code(reason))};
-	struct db_result *rows;
-	enum db_status status = lock_account(db, user_id);
-
-	if (status == DB_OK)
-		status = db_query(db, news->ctx, &sql_end_by_id, values, 3, &rows);
-	if (status != DB_OK)
-		return status;
-	*ended += db_rows(rows);
-	status = tell_ended(news, user_id, username, rows, NULL);
-	return status == DB_OK ? drop_lock_row(db, user_id) : status;
-}
-
-enum db_status rule_end_of_account(const struct rule *rule, TALLOC_CTX *ctx, const struct user *user,
-                                   enum ones_reason reason, size_t *ended)
-{
-	struct news news = {.ctx = ctx, .rule = rule};
-
-	*ended = 0;
-	return end_of_account(&news, user->id, user->username, NULL, reason, ended);
-}
-
-static enum db_status end_in_transaction(const struct rule *rule, TALLOC_CTX *ctx, int64_t user_id,
-                                         const char *username, const char *id, enum ones_reason reason, size_t *ended)
-{
-	enum db_status status = DB_CONFLICT;
-
-	for (int attempt = 0; attempt < ATTEMPTS && (status == DB_CONFLICT || status == DB_UNKNOWN); attempt++) {
-		struct news news = {.ctx = ctx, .rule = rule};
-		size_t count = 0;
-
-		status = db_begin(rule->db);
-		if (status == DB_OK)
-			status = end_of_account(&news, user_id, username, id, reason, &count);
-		if (status == DB_OK)
-			status = db_commit(rule->db);
-		if (status == DB_OK) {
-			*ended += count;
-			tell_after_commit(&news);
-		} else {
-			db_rollback(rule->db);
-		}
-	}
-	return status;
-}
-
-enum db_status rule_end_sessions(const struct rule *rule, TALLOC_CTX *ctx, int64_t user_id, const char *id,
-                                 enum ones_reason reason, size_t *ended)
-{
-	int64_t after = user_id > 0 ? user_id - 1 : 0;
-	struct db_result *accounts = NULL;
-	enum db_status status;
-
-	*ended = 0;
-	do {
-		const struct db_value values[] = {DB_INT(after), DB_TEXT(id)};
-
-		status = db_query(rule->db, ctx, &sql_accounts_with_sessions, values, 2, &accounts);
-		for (size_t i = 0; status == DB_OK && i < db_rows(accounts); i++) {
-			after = db_int(accounts, i, 0);
-			if (user_id > 0 && after != user_id)
-				return DB_OK;
-			status = end_in_transaction(rule, ctx, after, db_text(accounts, i, 1), id, reason, ended);
-		}
-	} while (status == DB_OK && db_rows(accounts) > 0);
 	return status;
 }

@@ -3,6 +3,7 @@
 #define SESSION_RULE_H
 
 #include "onesession.h"
+#include "session/change.h"
 #include "session/db.h"
 #include "session/signals.h"
 #include "session/token.h"
@@ -26,12 +27,6 @@ struct rule {
 	struct rule_policy policy;
 };
 
-/* Who is at the other end. Any may be NULL or "": kept with the session for people to recognise it by. */
-struct rule_client {
-	const char *ip;
-	const char *user_agent;
-};
-
 struct rule_verdict {
 	bool live;
 	bool touch_due; /* last_seen_at is older than touch_interval: call rule_touch() when the answer is out */
@@ -52,19 +47,14 @@ int rule_connect_receivers(struct signals *signals);
  * is written unless the stored key has to give way. DB_OK with *verdict filled in, DB_UNAVAILABLE or DB_ERROR.
  */
 enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
-                          const struct rule_client *client, struct rule_verdict *verdict);
+                          const struct client *client, struct rule_verdict *verdict);
 
 /* Store that the session was seen. What fails is of no consequence. */
 void rule_touch(const struct rule *rule, const struct session_key *key);
 
 struct rule_login {
 	struct ones_session session; /* the new one; strings on the ctx given */
-	unsigned int displaced_count;
-	struct rule_displaced {
-		const char *id;
-		int64_t last_seen_at;
-		const char *user_agent;
-	} * displaced;
+	struct displaced_list displaced;
 };
 
 enum rule_login_result {
@@ -81,28 +71,14 @@ enum rule_login_result {
  */
 enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, const struct user *user,
                                   const struct session_key *key, const struct session_key *presented,
-                                  const struct rule_client *client, struct rule_login *login);
+                                  const struct client *client, struct rule_login *login);
 
 /* Tell the receivers of a login that failed. `user` is NULL when nobody has the name. */
 enum db_status rule_login_failed(const struct rule *rule, TALLOC_CTX *ctx, const struct user *user,
-                                 const struct rule_client *client);
+                                 const struct client *client);
 
 /* End the presented session, and the stored key only where it is this one. A session that is not there is no error. */
 enum db_status rule_logout(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
-                           const struct rule_client *client);
-
-/*
- * End sessions on an operator's word: of `user_id` (0: of everybody), only the one whose public id is `id` (a UUID)
- * when that is not NULL. Each account is done in a transaction of its own. *ended is how many.
- */
-enum db_status rule_end_sessions(const struct rule *rule, TALLOC_CTX *ctx, int64_t user_id, const char *id,
-                                 enum ones_reason reason, size_t *ended);
-
-/*
- * End all sessions of one account in the caller's transaction, which changes the account. The caller has updated
- * its row in `users` before, so that no login comes in between. Receivers after commit are not called.
- */
-enum db_status rule_end_of_account(const struct rule *rule, TALLOC_CTX *ctx, const struct user *user,
-                                   enum ones_reason reason, size_t *ended);
+                           const struct client *client);
 
 #endif

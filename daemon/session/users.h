@@ -36,7 +36,7 @@ enum db_status users_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64
 enum db_status users_add(struct db *db, const char *username, const char *password_hash, bool is_admin,
                          int64_t session_limit, int64_t *id);
 
-/* Within a transaction of the caller's; the sessions are ended by rule_end_sessions(). */
+/* Within a transaction of the caller's; the sessions are ended by revoke_all_of_account(). */
 enum db_status users_set_password(struct db *db, int64_t id, const char *password_hash);
 enum db_status users_set_active(struct db *db, int64_t id, bool is_active);
 

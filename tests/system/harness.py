@@ -299,6 +299,8 @@ class Database:
 
     def drop(self):
         self.close()
+        if self.cluster.process is None:
+            self.cluster.start()
         self.cluster.execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
 
     def add_user(self, name, limit=None):

@@ -1,0 +1,149 @@
+#include "session/change.h"
+
+#include "session/rule_sql.h"
+
+#include <string.h>
+
+const char *ones_reason_code(enum ones_reason reason)
+{
+	static const char *const codes[] = {
+		[ONES_LIVE] = "",
+		[ONES_UNAUTHENTICATED] = "unauthenticated",
+		[ONES_DISPLACED] = "displaced",
+		[ONES_EXPIRED] = "expired",
+		[ONES_IDLE] = "idle",
+		[ONES_LOGGED_OUT] = "logged_out",
+		[ONES_REVOKED] = "revoked",
+		[ONES_PASSWORD_CHANGED] = "password_changed",
+		[ONES_DISABLED] = "disabled",
+	};
+
+	return codes[reason];
+}
+
+enum ones_reason reason_from_code(const char *code)
+{
+	for (enum ones_reason reason = ONES_DISPLACED; reason <= ONES_DISABLED; reason++) {
+		if (strcmp(code, ones_reason_code(reason)) == 0)
+			return reason;
+	}
+	return ONES_UNAUTHENTICATED;
+}
+
+enum db_status change_release_account(const struct change *change, int64_t user_id)
+{
+	const struct db_value values[] = {DB_INT(user_id)};
+
+	return db_query(change->db, NULL, &sql_drop_lock_row, values, 1, NULL);
+}
+
+enum db_status change_lock_account(const struct change *change, int64_t user_id)
+{
+	const struct db_value values[] = {DB_INT(user_id)};
+
+	return db_query(change->db, NULL, &sql_lock_account, values, 1, NULL);
+}
+
+enum db_status change_tell(struct change *change, const struct session_key *key, struct ones_event event)
+{
+	struct ones_transaction transaction = {.db = change->db, .key = key};
+	struct ones_event *grown = talloc_realloc(change->ctx, change->events, struct ones_event, change->count + 1);
+
+	if (grown == NULL)
+		return DB_ERROR;
+	event.ip = change->client.ip != NULL ? change->client.ip : "";
+	event.user_agent = change->client.user_agent != NULL ? change->client.user_agent : "";
+	change->events = grown;
+	change->events[change->count++] = event;
+	event.transaction = &transaction;
+	return signals_emit(change->signals, ONES_IN_TRANSACTION, &event) ? DB_OK : DB_ERROR;
+}
+
+void change_committed(const struct change *change)
+{
+	for (unsigned int i = 0; i < change->count; i++)
+		(void)signals_emit(change->signals, ONES_AFTER_COMMIT, &change->events[i]);
+}
+
+/* Tell of each row that an END statement returned; *displaced (may be NULL) gets those that the newest displaced. */
+static enum db_status tell_ended(struct change *change, int64_t user_id, const char *username,
+                                 const struct db_result *rows, struct displaced_list *displaced)
+{
+	for (size_t i = 0; i < db_rows(rows); i++) {
+		enum ones_reason reason = reason_from_code(db_text(rows, i, ENDED_REASON));
+		struct ones_event event = {
+			.signal = reason == ONES_DISPLACED ? ONES_SESSION_DISPLACED : ONES_USER_LOGGED_OUT,
+			.user_id = user_id,
+			.username = username,
+			.session_id = db_text(rows, i, ENDED_ID),
+			.by_session_id = db_is_null(rows, i, ENDED_BY_ID) ? "" : db_text(rows, i, ENDED_BY_ID),
+			.reason = reason,
+		};
+		struct session_key key;
+		enum db_status status;
+		size_t size;
+		const uint8_t *bytes = db_bytes(rows, i, ENDED_KEY, &size);
+
+		if (size != sizeof key.bytes)
+			return DB_ERROR;
+		memcpy(key.bytes, bytes, sizeof key.bytes);
+		status = change_tell(change, &key, event);
+		if (status != DB_OK)
+			return status;
+		if (displaced != NULL && reason == ONES_DISPLACED) {
+			struct displaced *grown =
+				talloc_realloc(change->ctx, displaced->all, struct displaced, displaced->count + 1);
+
+			if (grown == NULL)
+				return DB_ERROR;
+			displaced->all = grown;
+			displaced->all[displaced->count++] = (struct displaced){
+				.id = event.session_id,
+				.last_seen_at = db_time(rows, i, ENDED_LAST_SEEN_AT),
+				.user_agent = db_text(rows, i, ENDED_USER_AGENT),
+			};
+		}
+	}
+	return DB_OK;
+}
+
+enum db_status change_end_by_key(struct change *change, int64_t user_id, const char *username,
+                                 const struct session_key *key, enum ones_reason reason)
+{
+	const struct db_value values[] = {
+		DB_INT(user_id),
+		DB_BYTES(key->bytes, sizeof key->bytes),
+		DB_TEXT(ones_reason_code(reason)),
+	};
+	struct db_result *rows;
+	enum db_status status = db_query(change->db, change->ctx, &sql_end_by_key, values, 3, &rows);
+
+	return status != DB_OK ? status : tell_ended(change, user_id, username, rows, NULL);
+}
+
+enum db_status change_end_beyond_limit(struct change *change, int64_t user_id, const char *username, int64_t limit,
+                                       int64_t idle_timeout_ms, struct displaced_list *displaced)
+{
+	const struct db_value values[] = {
+		DB_INT(user_id),
+		limit > 0 ? DB_INT(limit) : DB_NULL,
+		DB_INT(idle_timeout_ms),
+	};
+	struct db_result *rows;
+	enum db_status status = db_query(change->db, change->ctx, &sql_end_beyond_limit, values, 3, &rows);
+
+	return status != DB_OK ? status : tell_ended(change, user_id, username, rows, displaced);
+}
+
+enum db_status change_end_by_id(struct change *change, int64_t user_id, const char *username, const char *id,
+                                enum ones_reason reason, size_t *ended)
+{
+	const struct db_value values[] = {DB_INT(user_id), DB_TEXT(id), DB_TEXT(ones_reason_code(reason))};
+	struct db_result *rows;
+	enum db_status status = db_query(change->db, change->ctx, &sql_end_by_id, values, 3, &rows);
+
+	if (status != DB_OK)
+		return status;
+	*ended += db_rows(rows);
+	return tell_ended(change, user_id, username, rows, NULL);
+}

@@ -1,0 +1,79 @@
+/*
+ * A change to an account's sessions: a transaction that holds the account's row of logged_in_user, ends sessions and
+ * tells the receivers of the signals. What is changed, and when, is told by rule.c and revoke.c.
+ */
+#ifndef SESSION_CHANGE_H
+#define SESSION_CHANGE_H
+
+#include "onesession.h"
+#include "session/db.h"
+#include "session/signals.h"
+#include "session/token.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Who is at the other end. Any may be NULL: kept with the session for people to recognise it by. */
+struct client {
+	const char *ip;
+	const char *user_agent;
+};
+
+/* Begin one with the first four members set, for each transaction anew. */
+struct change {
+	TALLOC_CTX *ctx;
+	struct db *db;
+	const struct signals *signals;
+	struct client client;
+	struct ones_event *events; /* told in the transaction, and once more after its commit */
+	unsigned int count;
+};
+
+/* A session that a newer login ended; strings on the change's ctx. */
+struct displaced {
+	const char *id;
+	int64_t last_seen_at;
+	const char *user_agent;
+};
+
+struct displaced_list {
+	unsigned int count;
+	struct displaced *all;
+};
+
+/* The reason of that code, as ended_sessions holds it; ONES_UNAUTHENTICATED for a code that is not known. */
+enum ones_reason reason_from_code(const char *code);
+
+/*
+ * All that follow are called between db_begin() and db_commit(), and return DB_OK, or what the transaction is to be
+ * rolled back for; DB_ERROR also when a receiver refused.
+ */
+
+/* Hold the account's row until the transaction ends. A row is made for it when there is none. */
+enum db_status change_lock_account(const struct change *change, int64_t user_id);
+
+/* Take a row away that was made for the lock alone. */
+enum db_status change_release_account(const struct change *change, int64_t user_id);
+
+/* Tell the receivers in the transaction. The event's texts must last until change_committed(). */
+enum db_status change_tell(struct change *change, const struct session_key *key, struct ones_event event);
+
+/* End the account's session with that key; that it is not there is no error. */
+enum db_status change_end_by_key(struct change *change, int64_t user_id, const char *username,
+                                 const struct session_key *key, enum ones_reason reason);
+
+/* End the account's session with that public id (a UUID), or all for NULL. *ended grows by how many. */
+enum db_status change_end_by_id(struct change *change, int64_t user_id, const char *username, const char *id,
+                                enum ones_reason reason, size_t *ended);
+
+/*
+ * End what has run out, and all but the newest `limit` (0: any number) of the others, which the newest displaced.
+ * Those are added to *displaced when that is not NULL.
+ */
+enum db_status change_end_beyond_limit(struct change *change, int64_t user_id, const char *username, int64_t limit,
+                                       int64_t idle_timeout_ms, struct displaced_list *displaced);
+
+/* After db_commit(): tell the receivers after commit. */
+void change_committed(const struct change *change);
+
+#endif

@@ -1,0 +1,71 @@
+#include "session/revoke.h"
+
+#include "session/rule_sql.h"
+
+/* A transaction that lost a deadlock is run again; more often than this in a row does not happen by chance. */
+#define ATTEMPTS 5
+
+static enum db_status end_locked(struct change *change, int64_t user_id, const char *username, const char *id,
+                                 enum ones_reason reason, size_t *ended)
+{
+	enum db_status status = change_lock_account(change, user_id);
+
+	if (status == DB_OK)
+		status = change_end_by_id(change, user_id, username, id, reason, ended);
+	return status == DB_OK ? change_release_account(change, user_id) : status;
+}
+
+enum db_status revoke_all_of_account(struct db *db, const struct signals *signals, TALLOC_CTX *ctx,
+                                     const struct user *user, enum ones_reason reason, size_t *ended)
+{
+	struct change change = {.ctx = ctx, .db = db, .signals = signals};
+
+	*ended = 0;
+	return end_locked(&change, user->id, user->username, NULL, reason, ended);
+}
+
+static enum db_status end_in_transaction(struct db *db, const struct signals *signals, TALLOC_CTX *ctx, int64_t user_id,
+                                         const char *username, const char *id, size_t *ended)
+{
+	enum db_status status = DB_CONFLICT;
+
+	for (int attempt = 0; attempt < ATTEMPTS && (status == DB_CONFLICT || status == DB_UNKNOWN); attempt++) {
+		struct change change = {.ctx = ctx, .db = db, .signals = signals};
+		size_t count = 0;
+
+		status = db_begin(db);
+		if (status == DB_OK)
+			status = end_locked(&change, user_id, username, id, ONES_REVOKED, &count);
+		if (status == DB_OK)
+			status = db_commit(db);
+		if (status == DB_OK) {
+			*ended += count;
+			change_committed(&change);
+		} else {
+			db_rollback(db);
+		}
+	}
+	return status;
+}
+
+enum db_status revoke_sessions(struct db *db, const struct signals *signals, TALLOC_CTX *ctx, int64_t user_id,
+                               const char *id, size_t *ended)
+{
+	int64_t after = user_id > 0 ? user_id - 1 : 0;
+	struct db_result *accounts = NULL;
+	enum db_status status;
+
+	*ended = 0;
+	do {
+		const struct db_value values[] = {DB_INT(after), DB_TEXT(id)};
+
+		status = db_query(db, ctx, &sql_accounts_with_sessions, values, 2, &accounts);
+		for (size_t i = 0; status == DB_OK && i < db_rows(accounts); i++) {
+			after = db_int(accounts, i, 0);
+			if (user_id > 0 && after != user_id)
+				return DB_OK;
+			status = end_in_transaction(db, signals, ctx, after, db_text(accounts, i, 1), id, ended);
+		}
+	} while (status == DB_OK && db_rows(accounts) > 0);
+	return status;
+}
