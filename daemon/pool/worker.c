@@ -428,11 +428,10 @@ int worker_run(const struct worker_setup *setup)
 	};
 	sigset_t while_waiting;
 
-	sigfillset(&while_waiting);
-	sigdelset(&while_waiting, SIGTERM);
-	sigdelset(&while_waiting, SIGQUIT);
-	if (sigaction(SIGTERM, &stop, NULL) != 0 || sigaction(SIGQUIT, &stop, NULL) != 0) {
-		log_error("sigaction_failed", LOG_STR("problem", strerror(errno)));
+	if (sigprocmask(SIG_SETMASK, NULL, &while_waiting) != 0 || sigdelset(&while_waiting, SIGTERM) != 0 ||
+	    sigdelset(&while_waiting, SIGQUIT) != 0 || sigaction(SIGTERM, &stop, NULL) != 0 ||
+	    sigaction(SIGQUIT, &stop, NULL) != 0) {
+		log_error("signals_failed", LOG_STR("problem", strerror(errno)));
 		return 1;
 	}
 	worker.epoll = epoll_create1(EPOLL_CLOEXEC);

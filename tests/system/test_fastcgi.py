@@ -177,6 +177,15 @@ def test_many_silent_peers_hold_nobody_up(one, silent_bytes):
     answers_at_once(one)
 
 
+def test_hundreds_of_peers_that_have_left_hold_nobody_up(one):
+    """Closed early: nothing is to be expected of them any more, so nothing of them is kept."""
+    for count in (1, 20, 60):
+        for _ in range(300):
+            with one.connection() as peer:
+                peer.try_send(WHOLE[:count])
+        answers_at_once(one)
+
+
 def test_peer_that_drips_holds_nobody_up_and_is_let_go(one):
     """A byte now and then, always in time for a time-out of a single read."""
     workers = one.workers

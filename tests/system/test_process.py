@@ -397,7 +397,7 @@ def test_idle_worker_is_not_killed_at_the_deadline(new_daemon):
 
 
 def test_descriptors_and_memory_do_not_grow(new_daemon):
-    daemon = new_daemon({"server.workers": 1}).start()
+    daemon = new_daemon({"server.workers": 1, "server.io_timeout": "1s"}).start()
     signed_in = sign_in(daemon)
     (worker,) = daemon.workers
 
