@@ -157,9 +157,14 @@ static void serve(struct worker *worker, struct peer *peer)
 	run(worker, peer);
 }
 
-static void inspect(struct worker *worker, struct peer *peer)
+/* `has_ended`: the peer will send no more than what is there. */
+static void inspect(struct worker *worker, struct peer *peer, bool has_ended)
 {
-	switch (fcgi_inspect(peer->fcgi)) {
+	enum fcgi_progress progress = fcgi_inspect(peer->fcgi);
+
+	if (progress == FCGI_WAIT && has_ended)
+		progress = FCGI_CLOSED;
+	switch (progress) {
 	case FCGI_READY: serve(worker, peer); break;
 	case FCGI_WAIT:
 		/* What was looked at stays in the socket, so only news is of interest: edges. */
@@ -201,7 +206,7 @@ static void take_connection(struct worker *worker, int fd)
 	peer->next = worker->peers;
 	worker->peers = peer;
 	worker->peer_count++;
-	inspect(worker, peer);
+	inspect(worker, peer, false);
 }
 
 /* Returns false when nobody is waiting to be accepted. */
@@ -337,7 +342,7 @@ static bool is_peer(const struct worker *worker, const struct peer *peer)
 	return false;
 }
 
-static void handle_event(struct worker *worker, void *what)
+static void handle_event(struct worker *worker, void *what, uint32_t events)
 {
 	struct db *db = worker->setup->app->rule.db;
 	uint64_t count;
@@ -352,7 +357,7 @@ static void handle_event(struct worker *worker, void *what)
 		struct peer *peer = what;
 
 		if (peer->state == PEER_ARRIVING)
-			inspect(worker, peer);
+			inspect(worker, peer, (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
 		else if (peer->state == PEER_DRAINING)
 			drained_or_wait(worker, peer);
 	}
@@ -396,7 +401,7 @@ static void serve_until_told(struct worker *worker, const sigset_t *while_waitin
 		is_listener_ready = false;
 		for (int i = 0; i < count; i++) {
 			is_listener_ready |= events[i].data.ptr == worker;
-			handle_event(worker, events[i].data.ptr);
+			handle_event(worker, events[i].data.ptr, events[i].events);
 		}
 		if (is_listener_ready && worker->is_listening)
 			accept_one_each(worker);

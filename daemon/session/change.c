@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+/* Bad luck with deadlocks or connections does not come more often than this in a row. */
+#define ATTEMPTS 5
+
 const char *ones_reason_code(enum ones_reason reason)
 {
 	static const char *const codes[] = {
@@ -56,7 +59,41 @@ enum db_status change_tell(struct change *change, const struct session_key *key,
 	change->events = grown;
 	change->events[change->count++] = event;
 	event.transaction = &transaction;
-	return signals_emit(change->signals, ONES_IN_TRANSACTION, &event) ? DB_OK : DB_ERROR;
+	if (signals_emit(change->signals, ONES_IN_TRANSACTION, &event))
+		return DB_OK;
+	/* A receiver that failed because the connection was lost has refused nothing. */
+	return db_is_connected(change->db) ? DB_ERROR : DB_CONFLICT;
+}
+
+enum db_status change_run(struct change *change, enum db_status (*body)(struct change *change, void *context),
+                          void *context)
+{
+	enum db_status status = DB_CONFLICT;
+
+	for (int attempt = 0; attempt < ATTEMPTS && status == DB_CONFLICT; attempt++) {
+		change->events = NULL;
+		change->count = 0;
+		status = db_begin(change->db);
+		if (status == DB_OK)
+			status = body(change, context);
+		if (status == DB_OK)
+			status = db_commit(change->db);
+		if (status == DB_OK)
+			change_committed(change);
+		else
+			db_rollback(change->db);
+	}
+	return status == DB_CONFLICT ? DB_UNAVAILABLE : status;
+}
+
+enum db_status change_run_idempotent(struct change *change,
+                                     enum db_status (*body)(struct change *change, void *context), void *context)
+{
+	enum db_status status = DB_UNKNOWN;
+
+	for (int attempt = 0; attempt < ATTEMPTS && status == DB_UNKNOWN; attempt++)
+		status = change_run(change, body, context);
+	return status == DB_UNKNOWN ? DB_UNAVAILABLE : status;
 }
 
 void change_committed(const struct change *change)

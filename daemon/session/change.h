@@ -19,7 +19,7 @@ struct client {
 	const char *user_agent;
 };
 
-/* Begin one with the first four members set, for each transaction anew. */
+/* Begin one with the first four members set. */
 struct change {
 	TALLOC_CTX *ctx;
 	struct db *db;
@@ -45,8 +45,22 @@ struct displaced_list {
 enum ones_reason reason_from_code(const char *code);
 
 /*
- * All that follow are called between db_begin() and db_commit(), and return DB_OK, or what the transaction is to be
- * rolled back for; DB_ERROR also when a receiver refused.
+ * Run `body` in a transaction of its own, again when that was lost (DB_CONFLICT), and tell the receivers after
+ * commit. Returns DB_OK, DB_UNAVAILABLE, DB_ERROR, or DB_UNKNOWN when it is not known whether it was committed.
+ */
+enum db_status change_run(struct change *change, enum db_status (*body)(struct change *change, void *context),
+                          void *context);
+
+/* The same for a body that does no harm when it is done twice: an outcome that is not known is settled by doing so. */
+enum db_status change_run_idempotent(struct change *change,
+                                     enum db_status (*body)(struct change *change, void *context), void *context);
+
+/* For an outcome that was read back: the transaction was committed, so tell the receivers after commit. */
+void change_committed(const struct change *change);
+
+/*
+ * All that follow are for such a body, or the caller's own transaction, and return DB_OK, or what the transaction is to
+ * be rolled back for; DB_ERROR also when a receiver refused.
  */
 
 /* Hold the account's row until the transaction ends. A row is made for it when there is none. */
@@ -72,8 +86,5 @@ enum db_status change_end_by_id(struct change *change, int64_t user_id, const ch
  */
 enum db_status change_end_beyond_limit(struct change *change, int64_t user_id, const char *username, int64_t limit,
                                        int64_t idle_timeout_ms, struct displaced_list *displaced);
-
-/* After db_commit(): tell the receivers after commit. */
-void change_committed(const struct change *change);
 
 #endif

@@ -439,7 +439,7 @@ static enum verdict judge(struct db *db, const PGresult *pg, const char *what, e
 	(void)snprintf(db->problem, sizeof db->problem, "%s (SQLSTATE %s)", message != NULL ? message : "no answer",
 	               sqlstate);
 	if (means_lost(sqlstate) || means_stale(sqlstate)) {
-		*status = means_stale(sqlstate) ? DB_CONFLICT : DB_UNAVAILABLE;
+		*status = DB_CONFLICT;
 		drop(db);
 		return VERDICT_AGAIN;
 	}
@@ -580,7 +580,8 @@ static enum db_status run(struct db *db, const struct db_statement *statement, c
 		if (exchange == OVERDUE)
 			return DB_UNAVAILABLE;
 		verdict = VERDICT_AGAIN;
-		status = DB_UNAVAILABLE;
+		/* A transaction whose connection is lost is rolled back: nothing of it remains. */
+		status = in_transaction ? DB_CONFLICT : DB_UNAVAILABLE;
 		if (exchange == ANSWERED) {
 			verdict = judge(db, *pg, statement != NULL ? statement->name : "script", &status);
 			if (verdict == VERDICT_OK)
@@ -623,8 +624,9 @@ enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statemen
 
 enum db_status db_execute_text(struct db *db, const char *sql, size_t count, const char *const values[])
 {
-	enum db_status status = DB_UNAVAILABLE;
+	enum db_status status = DB_CONFLICT;
 	PGresult *pg = NULL;
+	enum exchange exchange;
 
 	if (count > DB_PARAMS_MAX) {
 		set_problem(db, "too many parameters");
@@ -634,12 +636,13 @@ enum db_status db_execute_text(struct db *db, const char *sql, size_t count, con
 		return DB_UNAVAILABLE;
 	if (PQsendQueryParams(db->conn, sql, (int)count, NULL, values, NULL, NULL, 0) != 1) {
 		(void)connection_lost(db);
-		return DB_UNAVAILABLE;
+		return DB_CONFLICT;
 	}
-	if (await_result(db, &pg) == ANSWERED)
-		(void)judge(db, pg, "handler's statement", &status);
+	exchange = await_result(db, &pg);
+	if (exchange == ANSWERED)
+		(void)judge(db, pg, "receiver's statement", &status);
 	PQclear(pg);
-	return status;
+	return exchange == OVERDUE ? DB_UNAVAILABLE : status;
 }
 
 enum db_status db_script(struct db *db, const char *sql)

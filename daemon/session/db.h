@@ -19,7 +19,8 @@ struct db;
 enum db_status {
 	DB_OK,
 	DB_UNAVAILABLE, /* away, stuck, restarting, read-only or of another schema; nothing is known to be changed */
-	DB_CONFLICT,    /* someone else was in the way (40001, 40P01, 23503): the transaction may be tried again */
+	DB_CONFLICT,    /* the transaction is lost, and may be tried again: a deadlock (40P01), a row that has gone
+	                   (23503), or a connection that broke off in the middle of it */
 	DB_DUPLICATE,   /* unique violation (23505) */
 	DB_UNKNOWN,     /* only from db_commit(): the connection was lost and the outcome must be read back */
 	DB_ERROR,       /* any other answer, logged with its SQLSTATE: a defect, or a right that is missing */
@@ -91,7 +92,10 @@ struct db_result;
 enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
                         const struct db_value values[], size_t count, struct db_result **result);
 
-/* Like db_query, for SQL of someone else's, never prepared, with values as text (NULL: SQL NULL) and no rows. */
+/*
+ * Like db_query, for SQL of someone else's in a transaction, never prepared, with values as text (NULL: SQL NULL) and
+ * no rows.
+ */
 enum db_status db_execute_text(struct db *db, const char *sql, size_t count, const char *const values[]);
 
 /* Run a script of several statements without values, as schema migrations are. */

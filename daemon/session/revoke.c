@@ -2,9 +2,6 @@
 
 #include "session/rule_sql.h"
 
-/* A transaction that lost a deadlock is run again; more often than this in a row does not happen by chance. */
-#define ATTEMPTS 5
-
 static enum db_status end_locked(struct change *change, int64_t user_id, const char *username, const char *id,
                                  enum ones_reason reason, size_t *ended)
 {
@@ -24,28 +21,19 @@ enum db_status revoke_all_of_account(struct db *db, const struct signals *signal
 	return end_locked(&change, user->id, user->username, NULL, reason, ended);
 }
 
-static enum db_status end_in_transaction(struct db *db, const struct signals *signals, TALLOC_CTX *ctx, int64_t user_id,
-                                         const char *username, const char *id, size_t *ended)
+struct target {
+	int64_t user_id;
+	const char *username;
+	const char *id;
+	size_t ended;
+};
+
+static enum db_status end_target(struct change *change, void *context)
 {
-	enum db_status status = DB_CONFLICT;
+	struct target *target = context;
 
-	for (int attempt = 0; attempt < ATTEMPTS && (status == DB_CONFLICT || status == DB_UNKNOWN); attempt++) {
-		struct change change = {.ctx = ctx, .db = db, .signals = signals};
-		size_t count = 0;
-
-		status = db_begin(db);
-		if (status == DB_OK)
-			status = end_locked(&change, user_id, username, id, ONES_REVOKED, &count);
-		if (status == DB_OK)
-			status = db_commit(db);
-		if (status == DB_OK) {
-			*ended += count;
-			change_committed(&change);
-		} else {
-			db_rollback(db);
-		}
-	}
-	return status;
+	target->ended = 0;
+	return end_locked(change, target->user_id, target->username, target->id, ONES_REVOKED, &target->ended);
 }
 
 enum db_status revoke_sessions(struct db *db, const struct signals *signals, TALLOC_CTX *ctx, int64_t user_id,
@@ -61,10 +49,15 @@ enum db_status revoke_sessions(struct db *db, const struct signals *signals, TAL
 
 		status = db_query(db, ctx, &sql_accounts_with_sessions, values, 2, &accounts);
 		for (size_t i = 0; status == DB_OK && i < db_rows(accounts); i++) {
-			after = db_int(accounts, i, 0);
+			struct change change = {.ctx = ctx, .db = db, .signals = signals};
+			struct target target = {
+				.user_id = db_int(accounts, i, 0), .username = db_text(accounts, i, 1), .id = id};
+
+			after = target.user_id;
 			if (user_id > 0 && after != user_id)
 				return DB_OK;
-			status = end_in_transaction(db, signals, ctx, after, db_text(accounts, i, 1), id, ended);
+			status = change_run_idempotent(&change, end_target, &target);
+			*ended += target.ended;
 		}
 	} while (status == DB_OK && db_rows(accounts) > 0);
 	return status;

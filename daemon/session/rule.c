@@ -37,9 +37,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A transaction that lost a deadlock is run again; more often than this in a row does not happen by chance. */
-#define ATTEMPTS 5
-
 /* An idle_timeout shorter than touch_interval would end sessions that are in use. */
 static int64_t touch_ms(const struct rule *rule)
 {
@@ -187,61 +184,50 @@ static enum db_status read_check(const struct rule *rule, TALLOC_CTX *ctx, const
 	return db_query(rule->db, ctx, &sql_check, values, sizeof values / sizeof values[0], row);
 }
 
-/* One transaction of settle(). */
-static enum db_status settle_once(const struct rule *rule, struct change *change, const struct session_key *key,
-                                  int64_t user_id, struct rule_verdict *verdict)
+struct settling {
+	const struct rule *rule;
+	const struct session_key *key;
+	int64_t user_id;
+	struct rule_verdict *verdict;
+};
+
+/* Under the lock, judge again and do what follows from it. */
+static enum db_status settle(struct change *change, void *context)
 {
+	const struct settling *settling = context;
+	const struct rule *rule = settling->rule;
+	int64_t user_id = settling->user_id;
+	struct rule_verdict *verdict = settling->verdict;
+	enum standing standing = GONE;
 	struct db_result *row;
-	enum standing standing;
-	const char *username;
-	enum db_status status = db_begin(rule->db);
+	enum db_status status = change_lock_account(change, user_id);
 
 	if (status == DB_OK)
-		status = change_lock_account(change, user_id);
+		status = read_check(rule, change->ctx, settling->key, &row);
 	if (status == DB_OK)
-		status = read_check(rule, change->ctx, key, &row);
-	if (status != DB_OK)
-		return status;
-	standing = judge(rule, row, verdict);
-	username = verdict->session.user.username;
-	if (standing == AHEAD)
-		status = query_key(rule->db, &sql_store_key, user_id, key);
+		standing = judge(rule, row, verdict);
+	if (status == DB_OK && standing == AHEAD)
+		status = query_key(rule->db, &sql_store_key, user_id, settling->key);
 	if (status == DB_OK && (standing == AHEAD || (standing == ENDS && verdict->reason == ONES_DISPLACED)))
-		status = change_end_beyond_limit(change, user_id, username, db_int(row, 0, CHECK_LIMIT),
-		                                 rule->policy.idle_timeout, NULL);
-	/* Gone already, unless what is newer is only the stored key, or the account is disabled. */
-	if (status == DB_OK && standing == ENDS)
-		status = change_end_by_key(change, user_id, username, key, verdict->reason);
-	if (status == DB_OK && standing == ENDS)
-		status = read_check(rule, change->ctx, key, &row);
-	if (status == DB_OK && standing == ENDS)
-		(void)judge(rule, row, verdict);
-	if (status == DB_OK)
-		status = change_release_account(change, user_id);
-	return status == DB_OK ? db_commit(rule->db) : status;
-}
-
-/* Again when someone else was in the way, or when the outcome got lost: done twice, this has the same result. */
-static enum db_status settle(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
-                             const struct client *client, int64_t user_id, struct rule_verdict *verdict)
-{
-	enum db_status status = DB_CONFLICT;
-
-	for (int attempt = 0; attempt < ATTEMPTS && (status == DB_CONFLICT || status == DB_UNKNOWN); attempt++) {
-		struct change change = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
-
-		status = settle_once(rule, &change, key, user_id, verdict);
+		status = change_end_beyond_limit(change, user_id, verdict->session.user.username,
+		                                 db_int(row, 0, CHECK_LIMIT), rule->policy.idle_timeout, NULL);
+	if (status == DB_OK && standing == ENDS) {
+		/* Gone already, unless what is newer is only the stored key, or the account is disabled. */
+		status = change_end_by_key(change, user_id, verdict->session.user.username, settling->key,
+		                           verdict->reason);
 		if (status == DB_OK)
-			change_committed(&change);
-		else
-			db_rollback(rule->db);
+			status = read_check(rule, change->ctx, settling->key, &row);
+		if (status == DB_OK)
+			(void)judge(rule, row, verdict);
 	}
-	return status;
+	return status == DB_OK ? change_release_account(change, user_id) : status;
 }
 
 enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
                           const struct client *client, struct rule_verdict *verdict)
 {
+	struct change change = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
+	struct settling settling = {.rule = rule, .key = key, .verdict = verdict};
 	struct db_result *row;
 	enum db_status status = read_check(rule, ctx, key, &row);
 	enum standing standing;
@@ -251,7 +237,8 @@ enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct
 	standing = judge(rule, row, verdict);
 	if (standing == GONE || standing == LIVE)
 		return DB_OK;
-	return settle(rule, ctx, key, client, verdict->session.user.id, verdict);
+	settling.user_id = verdict->session.user.id;
+	return change_run_idempotent(&change, settle, &settling);
 }
 
 void rule_touch(const struct rule *rule, const struct session_key *key)
@@ -265,12 +252,12 @@ void rule_touch(const struct rule *rule, const struct session_key *key)
 
 struct login_attempt {
 	const struct rule *rule;
-	struct change change;
 	const struct user *user;
 	const struct session_key *key;
 	const struct session_key *presented; /* NULL when the browser's key is nobody's session */
 	int64_t presented_user_id;
 	const char *presented_username;
+	struct rule_login *login;
 	bool is_stale;
 };
 
@@ -284,22 +271,30 @@ static enum db_status lock_both(const struct change *change, int64_t one, int64_
 	return status;
 }
 
-static enum db_status find_presented(struct login_attempt *attempt, const struct session_key *presented)
+/* Whose is the key that the browser holds now? When it is nobody's, there is nothing to end. */
+static enum db_status find_presented(struct login_attempt *attempt, TALLOC_CTX *ctx)
 {
-	const struct db_value values[] = {DB_BYTES(presented->bytes, sizeof presented->bytes)};
 	struct db_result *owner;
-	enum db_status status = db_query(attempt->rule->db, attempt->change.ctx, &sql_session_owner, values, 1, &owner);
+	struct db_value values[1];
+	enum db_status status;
 
-	if (status == DB_OK && db_rows(owner) == 1) {
-		attempt->presented = presented;
-		attempt->presented_user_id = db_int(owner, 0, 0);
-		attempt->presented_username = db_text(owner, 0, 1);
+	if (attempt->presented == NULL)
+		return DB_OK;
+	values[0] = DB_BYTES(attempt->presented->bytes, sizeof attempt->presented->bytes);
+	status = db_query(attempt->rule->db, ctx, &sql_session_owner, values, 1, &owner);
+	if (status != DB_OK)
+		return status;
+	if (db_rows(owner) == 0) {
+		attempt->presented = NULL;
+		return DB_OK;
 	}
-	return status;
+	attempt->presented_user_id = db_int(owner, 0, 0);
+	attempt->presented_username = db_text(owner, 0, 1);
+	return DB_OK;
 }
 
 /* The browser gets a new key: its old session ends. Of the same account that is a rotation, of which nobody is told. */
-static enum db_status end_presented(struct login_attempt *attempt)
+static enum db_status end_presented(const struct login_attempt *attempt, struct change *change)
 {
 	const struct db_value values[] = {
 		DB_INT(attempt->presented_user_id),
@@ -308,78 +303,86 @@ static enum db_status end_presented(struct login_attempt *attempt)
 	};
 
 	if (attempt->presented_user_id == attempt->user->id)
-		return db_query(attempt->rule->db, NULL, &sql_end_by_key, values, 3, NULL);
-	return change_end_by_key(&attempt->change, attempt->presented_user_id, attempt->presented_username,
-	                         attempt->presented, ONES_LOGGED_OUT);
+		return db_query(change->db, NULL, &sql_end_by_key, values, 3, NULL);
+	return change_end_by_key(change, attempt->presented_user_id, attempt->presented_username, attempt->presented,
+	                         ONES_LOGGED_OUT);
 }
 
-static enum db_status insert_session(struct login_attempt *attempt, struct ones_session *session)
+static enum db_status insert_session(const struct login_attempt *attempt, const struct change *change,
+                                     struct ones_session *session)
 {
-	const struct rule *rule = attempt->rule;
-	const struct client *client = &attempt->change.client;
+	const struct client *client = &change->client;
+	const struct user *user = attempt->user;
 	const struct db_value values[] = {
 		DB_BYTES(attempt->key->bytes, sizeof attempt->key->bytes),
-		DB_INT(attempt->user->id),
-		DB_INT(rule->policy.lifetime),
+		DB_INT(user->id),
+		DB_INT(attempt->rule->policy.lifetime),
 		client->ip != NULL && client->ip[0] != '\0' ? DB_TEXT(client->ip) : DB_NULL,
 		DB_TEXT(client->user_agent != NULL ? client->user_agent : ""),
 	};
 	struct db_result *row;
-	enum db_status status = db_query(rule->db, attempt->change.ctx, &sql_insert_session, values, 5, &row);
+	enum db_status status = db_query(change->db, change->ctx, &sql_insert_session, values, 5, &row);
 
 	if (status != DB_OK)
 		return status;
 	*session = (struct ones_session){
 		.id = db_text(row, 0, 0),
+		.user = {.id = user->id, .username = user->username, .is_admin = user->is_admin},
 		.created_at = db_time(row, 0, 1),
 		.last_seen_at = db_time(row, 0, 2),
 		.expires_at = db_time(row, 0, 3),
-		.user = {.id = attempt->user->id,
-	                 .username = attempt->user->username,
-	                 .is_admin = attempt->user->is_admin},
 	};
 	return DB_OK;
 }
 
-static enum db_status login_once(struct login_attempt *attempt, struct rule_login *login)
+/* May this account still sign in with that password? *limit is how many sessions it may have, 0 for any number. */
+static enum db_status recheck_account(struct login_attempt *attempt, const struct change *change, int64_t *limit)
 {
-	const struct rule *rule = attempt->rule;
-	const struct user *user = attempt->user;
-	const struct db_value recheck[] = {DB_INT(user->id), DB_TEXT(user->password)};
+	const struct db_value values[] = {DB_INT(attempt->user->id), DB_TEXT(attempt->user->password)};
 	struct db_result *account;
-	int64_t limit;
-	enum db_status status = db_begin(rule->db);
+	enum db_status status = db_query(change->db, change->ctx, &sql_recheck_account, values, 2, &account);
 
-	if (status == DB_OK)
-		status = db_query(rule->db, attempt->change.ctx, &sql_recheck_account, recheck, 2, &account);
 	if (status != DB_OK)
 		return status;
-	if (db_rows(account) == 0) {
-		attempt->is_stale = true;
+	attempt->is_stale = db_rows(account) == 0;
+	if (attempt->is_stale)
 		return DB_ERROR;
-	}
-	limit = db_int(account, 0, 0);
-	if (limit < 0)
-		limit = rule->policy.max_sessions;
-	status = lock_both(&attempt->change, user->id,
-	                   attempt->presented != NULL ? attempt->presented_user_id : user->id);
+	*limit = db_int(account, 0, 0);
+	if (*limit < 0)
+		*limit = attempt->rule->policy.max_sessions;
+	return DB_OK;
+}
+
+static enum db_status log_in(struct change *change, void *context)
+{
+	struct login_attempt *attempt = context;
+	const struct user *user = attempt->user;
+	bool is_other;
+	int64_t limit = 0;
+	enum db_status status;
+
+	*attempt->login = (struct rule_login){0};
+	status = recheck_account(attempt, change, &limit);
+	if (status == DB_OK)
+		status = find_presented(attempt, change->ctx);
+	is_other = attempt->presented != NULL && attempt->presented_user_id != user->id;
+	if (status == DB_OK)
+		status = lock_both(change, user->id, is_other ? attempt->presented_user_id : user->id);
 	if (status == DB_OK && attempt->presented != NULL)
-		status = end_presented(attempt);
+		status = end_presented(attempt, change);
 	if (status == DB_OK)
-		status = insert_session(attempt, &login->session);
+		status = insert_session(attempt, change, &attempt->login->session);
 	if (status == DB_OK)
-		status = change_tell(&attempt->change, attempt->key,
+		status = change_tell(change, attempt->key,
 		                     (struct ones_event){.signal = ONES_USER_LOGGED_IN,
 		                                         .user_id = user->id,
 		                                         .username = user->username,
-		                                         .session_id = login->session.id,
+		                                         .session_id = attempt->login->session.id,
 		                                         .by_session_id = ""});
 	if (status == DB_OK)
-		status = change_end_beyond_limit(&attempt->change, user->id, user->username, limit,
-		                                 rule->policy.idle_timeout, &login->displaced);
-	if (status == DB_OK && attempt->presented != NULL && attempt->presented_user_id != user->id)
-		status = change_release_account(&attempt->change, attempt->presented_user_id);
-	return status == DB_OK ? db_commit(rule->db) : status;
+		status = change_end_beyond_limit(change, user->id, user->username, limit,
+		                                 attempt->rule->policy.idle_timeout, &attempt->login->displaced);
+	return status == DB_OK && is_other ? change_release_account(change, attempt->presented_user_id) : status;
 }
 
 /*
@@ -412,93 +415,70 @@ enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, cons
                                   const struct session_key *key, const struct session_key *presented,
                                   const struct client *client, struct rule_login *login)
 {
-	enum db_status status = DB_CONFLICT;
+	struct change change = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
+	struct login_attempt attempt = {.rule = rule, .user = user, .key = key, .presented = presented, .login = login};
+	enum db_status status = change_run(&change, log_in, &attempt);
 
-	for (int i = 0; i < ATTEMPTS && status == DB_CONFLICT; i++) {
-		struct login_attempt attempt = {
-			.rule = rule,
-			.change = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client},
-			.user = user,
-			.key = key,
-		};
-
-		*login = (struct rule_login){0};
-		status = presented != NULL ? find_presented(&attempt, presented) : DB_OK;
+	if (status == DB_UNKNOWN) {
+		status = read_outcome(rule, ctx, user->id, key);
 		if (status == DB_OK)
-			status = login_once(&attempt, login);
-		if (status == DB_UNKNOWN)
-			status = read_outcome(rule, ctx, user->id, key);
-		if (status == DB_OK) {
-			change_committed(&attempt.change);
-			return RULE_LOGIN_OK;
-		}
-		db_rollback(rule->db);
-		if (attempt.is_stale)
-			return RULE_LOGIN_STALE;
-		if (!db_is_connected(rule->db))
-			return RULE_LOGIN_UNAVAILABLE;
+			change_committed(&change);
+		else if (status == DB_CONFLICT)
+			status = change_run(&change, log_in, &attempt);
 	}
-	return status == DB_UNAVAILABLE || status == DB_CONFLICT ? RULE_LOGIN_UNAVAILABLE : RULE_LOGIN_FAILED;
+	if (status == DB_OK)
+		return RULE_LOGIN_OK;
+	if (attempt.is_stale)
+		return RULE_LOGIN_STALE;
+	return status == DB_ERROR || status == DB_DUPLICATE ? RULE_LOGIN_FAILED : RULE_LOGIN_UNAVAILABLE;
 }
 
-enum db_status rule_login_failed(const struct rule *rule, TALLOC_CTX *ctx, const struct user *user,
+static enum db_status tell_failure(struct change *change, void *context)
+{
+	const struct user *user = context;
+
+	return change_tell(change, NULL,
+	                   (struct ones_event){.signal = ONES_USER_LOGIN_FAILED,
+	                                       .user_id = user != NULL ? user->id : 0,
+	                                       .username = user != NULL ? user->username : "",
+	                                       .session_id = "",
+	                                       .by_session_id = ""});
+}
+
+enum db_status rule_login_failed(const struct rule *rule, TALLOC_CTX *ctx, struct user *user,
                                  const struct client *client)
 {
 	struct change change = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
-	enum db_status status = db_begin(rule->db);
+	enum db_status status = change_run(&change, tell_failure, user);
 
-	if (status == DB_OK)
-		status = change_tell(&change, NULL,
-		                     (struct ones_event){.signal = ONES_USER_LOGIN_FAILED,
-		                                         .user_id = user != NULL ? user->id : 0,
-		                                         .username = user != NULL ? user->username : "",
-		                                         .session_id = "",
-		                                         .by_session_id = ""});
-	if (status == DB_OK)
-		status = db_commit(rule->db);
-	if (status == DB_OK)
-		change_committed(&change);
-	else
-		db_rollback(rule->db);
-	return status;
+	/* Told or not, the login has failed: that the outcome is not known is of no consequence. */
+	return status == DB_UNKNOWN ? DB_OK : status;
 }
 
-/* ---- Logout ----------------------------------------------------------------------------------------------- */
+/* ---- Logout ------------------------------------------------------------------------------------------------- */
 
-static enum db_status logout_once(struct change *change, const struct session_key *key)
+static enum db_status log_out(struct change *change, void *context)
 {
-	struct db *db = change->db;
+	const struct session_key *key = context;
 	const struct db_value values[] = {DB_BYTES(key->bytes, sizeof key->bytes)};
 	struct db_result *owner;
 	int64_t user_id;
-	enum db_status status = db_query(db, change->ctx, &sql_session_owner, values, 1, &owner);
+	enum db_status status = db_query(change->db, change->ctx, &sql_session_owner, values, 1, &owner);
 
 	if (status != DB_OK || db_rows(owner) == 0)
 		return status;
 	user_id = db_int(owner, 0, 0);
-	status = db_begin(db);
-	if (status == DB_OK)
-		status = change_lock_account(change, user_id);
+	status = change_lock_account(change, user_id);
 	if (status == DB_OK)
 		status = change_end_by_key(change, user_id, db_text(owner, 0, 1), key, ONES_LOGGED_OUT);
-	if (status == DB_OK)
-		status = change_release_account(change, user_id);
-	return status == DB_OK ? db_commit(db) : status;
+	return status == DB_OK ? change_release_account(change, user_id) : status;
 }
 
 enum db_status rule_logout(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
                            const struct client *client)
 {
-	enum db_status status = DB_CONFLICT;
+	struct change change = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
+	struct session_key presented = *key;
 
-	for (int attempt = 0; attempt < ATTEMPTS && (status == DB_CONFLICT || status == DB_UNKNOWN); attempt++) {
-		struct change change = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
-
-		status = logout_once(&change, key);
-		if (status == DB_OK)
-			change_committed(&change);
-		else
-			db_rollback(rule->db);
-	}
-	return status;
+	return change_run_idempotent(&change, log_out, &presented);
 }

@@ -74,7 +74,7 @@ enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, cons
                                   const struct client *client, struct rule_login *login);
 
 /* Tell the receivers of a login that failed. `user` is NULL when nobody has the name. */
-enum db_status rule_login_failed(const struct rule *rule, TALLOC_CTX *ctx, const struct user *user,
+enum db_status rule_login_failed(const struct rule *rule, TALLOC_CTX *ctx, struct user *user,
                                  const struct client *client);
 
 /* End the presented session, and the stored key only where it is this one. A session that is not there is no error. */

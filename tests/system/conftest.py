@@ -39,10 +39,10 @@ def cluster_of_worker():
 @pytest.fixture
 def cluster(cluster_of_worker):
     """It runs when the test begins, whatever the one before did to it."""
-    if cluster_of_worker.process is None:
+    if not cluster_of_worker.is_running:
         cluster_of_worker.start()
     yield cluster_of_worker
-    if cluster_of_worker.process is None:
+    if not cluster_of_worker.is_running:
         cluster_of_worker.start()
 
 
@@ -146,7 +146,7 @@ def site(new_site):
 @pytest.fixture(scope="module")
 def shared_site(request, cluster_of_worker):
     """For tests that leave nothing behind that the next one could stumble over."""
-    if cluster_of_worker.process is None:
+    if not cluster_of_worker.is_running:
         cluster_of_worker.start()
     things = Closing()
     try:

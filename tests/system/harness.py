@@ -36,7 +36,10 @@ PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent(signal_number):
-    """For a child between fork and exec: it gets that signal when the test process dies."""
+    """
+    For a child between fork and exec: it gets that signal when the test process dies. To the kernel the parent is the
+    thread that forked: start only from the main one what is to outlive a thread.
+    """
     mask = [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP]
 
     def prepare():
@@ -192,8 +195,13 @@ class Cluster:
             for name, value in settings.items():
                 conf.write(f"{name} = {value}\n")
 
+    @property
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
     def start(self):
-        assert self.process is None
+        assert not self.is_running
+        assert threading.current_thread() is threading.main_thread(), "see end_with_parent()"
         self.process = spawn(
             [self.program("postgres"), "-D", self.data], self.log, death_signal=signal.SIGQUIT, **self.user
         )
@@ -299,7 +307,7 @@ class Database:
 
     def drop(self):
         self.close()
-        if self.cluster.process is None:
+        if not self.cluster.is_running:
             self.cluster.start()
         self.cluster.execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
 

@@ -1,0 +1,404 @@
+"""onesessionctl, for operators and their scripts."""
+
+import json
+import re
+import subprocess
+
+import pytest
+
+import harness
+from browser import problem
+from harness import Background, Ctl
+
+PASSWORD = "a good long password"
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
+
+def put_session(database, username, key, expires="1 hour", seen="0"):
+    """A row of `sessions`; returns its public id."""
+    return database.value(
+        "INSERT INTO sessions (session_key, user_id, expires_at, last_seen_at, ip, user_agent)"
+        " SELECT sha256(%s), id, now() + %s::interval, now() - %s::interval, '192.0.2.9',"
+        "        'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0'"
+        "   FROM users WHERE username = %s RETURNING id::text",
+        key.encode(),
+        expires,
+        seen,
+        username,
+    )
+
+
+# ---- migrate ---------------------------------------------------------------------------------------------------------
+
+
+def schema_of(database):
+    """Everything that the schema consists of, in a form that can be compared."""
+    return database.query(
+        "SELECT table_name, column_name, data_type, column_default, is_nullable FROM information_schema.columns"
+        " WHERE table_schema = 'public' ORDER BY 1, 2"
+    ) + database.query("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1")
+
+
+def test_migrate_makes_the_schema_and_a_second_time_changes_nothing(empty_database):
+    ctl = Ctl(empty_database.owner_conninfo)
+    assert ctl.run("migrate")
+    first = schema_of(empty_database)
+    applied = empty_database.query("SELECT * FROM schema_migrations ORDER BY version")
+    assert {row[0] for row in first} >= {"users", "logged_in_user", "sessions", "ended_sessions", "events"}
+    assert [row[0] for row in applied] == list(range(1, len(applied) + 1))
+    assert ctl.run("migrate")
+    assert schema_of(empty_database) == first
+    assert empty_database.query("SELECT * FROM schema_migrations ORDER BY version") == applied
+
+
+def test_migrate_by_many_at_once_applies_each_once(empty_database):
+    ctl = Ctl(empty_database.owner_conninfo)
+    calls = [Background(ctl.call, "migrate") for _ in range(8)]
+    assert [call.result().returncode for call in calls] == [0] * 8
+    versions = [row[0] for row in empty_database.query("SELECT version FROM schema_migrations ORDER BY version")]
+    assert versions == list(range(1, len(versions) + 1))
+
+
+def test_migrate_leaves_what_is_there_alone(database):
+    before = database.query("SELECT id, username, password FROM users ORDER BY id")
+    Ctl(database.owner_conninfo).run("migrate")
+    assert database.query("SELECT id, username, password FROM users ORDER BY id") == before
+
+
+def test_migrate_that_fails_changes_nothing(empty_database):
+    """Each migration is applied whole or not at all."""
+    empty_database.query("CREATE TABLE events (x int)")
+    ctl = Ctl(empty_database.owner_conninfo)
+    done = ctl.call("migrate")
+    assert done.returncode == 1 and done.stderr
+    tables = empty_database.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    assert set(tables) <= {("events",), ("schema_migrations",)}
+    empty_database.query("DROP TABLE events")
+    ctl.run("migrate")
+
+
+def test_migrate_refuses_a_newer_schema(database):
+    database.query("INSERT INTO schema_migrations (version, name) VALUES (999, 'future')")
+    Ctl(database.owner_conninfo).refused("migrate")
+
+
+def test_migrate_gives_the_role_of_the_daemon_its_rights_and_no_more(cluster, empty_database, new_daemon):
+    Ctl(empty_database.owner_conninfo).run("migrate", "--grant", cluster.DAEMON)
+    ctl = Ctl(empty_database.conninfo)
+    ctl.run("user", "add", "alice", stdin=PASSWORD + "\n")
+    daemon = new_daemon(on=empty_database).start()
+    body = json.dumps({"username": "alice", "password": PASSWORD})
+    answer = daemon.ask(method="POST", path="/session/login", headers={"Content-Type": "application/json"}, body=body)
+    assert answer.status == 200
+    key = re.search("session=([^;]+)", answer.get("Set-Cookie"))[1]
+    assert daemon.ask(method="POST", path="/session/logout", headers={"Cookie": f"session={key}"}).status == 303
+    ctl.run("purge")
+    for statement in ("CREATE TABLE mine (x int)", "DROP TABLE events", "DELETE FROM schema_migrations", "TRUNCATE users"):
+        connection = empty_database.connect(role=cluster.DAEMON)
+        with connection.cursor() as cursor, pytest.raises(Exception, match="permission denied|must be owner"):
+            cursor.execute(statement)
+        connection.close()
+
+
+def test_grant_to_nobody_is_refused(database):
+    Ctl(database.owner_conninfo).refused("migrate", "--grant", "no_such_role; DROP TABLE users")
+    assert database.value("SELECT count(*) FROM users") == 3
+
+
+def test_migrate_by_a_role_without_the_right_is_refused(cluster, empty_database):
+    done = Ctl(empty_database.conninfo).call("migrate")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") <= 2 and "permission denied" in done.stderr
+
+
+# ---- user ------------------------------------------------------------------------------------------------------------
+
+
+def test_user_add_and_show(ctl, database):
+    ctl.run("user", "add", "eve", "--admin", "--limit", "3", stdin=PASSWORD + "\n")
+    shown = ctl.json("user", "show", "EVE")
+    assert shown["id"] == database.user_id("eve")
+    expected = {"username": "eve", "is_active": True, "is_admin": True, "session_limit": 3, "live_sessions": 0}
+    assert expected.items() <= shown.items()
+    assert TIME.fullmatch(shown["created_at"])
+    ctl.run("user", "add", "frank", stdin=PASSWORD + "\n")
+    shown = ctl.json("user", "show", "frank")
+    assert {"is_admin": False, "session_limit": None}.items() <= shown.items()
+    assert "frank" in ctl.run("user", "show", "frank")
+
+
+def test_password_is_stored_as_argon2id_of_the_configured_cost(database):
+    ctl = Ctl(database.conninfo, **{"login.memory": "1MiB", "login.passes": 2})
+    ctl.run("user", "add", "eve", stdin=PASSWORD + "\n")
+    stored = database.value("SELECT password FROM users WHERE username = 'eve'")
+    assert stored.startswith("$argon2id$v=19$m=1024,t=2,p=1$")
+    ctl.run("user", "add", "frank", stdin=PASSWORD + "\n")
+    assert database.value("SELECT password FROM users WHERE username = 'frank'") != stored
+
+
+@pytest.mark.parametrize("ending", ["\n", "", "\nmore\n"])
+def test_password_is_one_line_of_standard_input(site, browse, ending):
+    site.ctl().run("user", "add", "eve", stdin=PASSWORD + ending)
+    assert browse(site).login("eve", PASSWORD).status_code == 200
+
+
+def test_password_is_not_changed_on_its_way(site, browse):
+    strange = "  spaces \t and \\backslash and 'quotes\" and ünïcödé \U0001f600 "
+    site.ctl().run("user", "add", "eve", stdin=strange + "\n")
+    assert browse(site).login("eve", strange).status_code == 200
+    assert browse(site, program=False).login("eve", strange).status_code == 303
+    problem(browse(site).login("eve", strange.strip()), 401, "invalid_credentials")
+
+
+@pytest.mark.parametrize("given", ["", "\n", "short\n", "x" * 2000 + "\n", "a\0bcdefghij\n"])
+def test_password_that_cannot_be_is_refused(ctl, database, given):
+    ctl.refused("user", "add", "eve", stdin=given)
+    assert database.query("SELECT 1 FROM users WHERE username = 'eve'") == []
+    before = database.value("SELECT password FROM users WHERE username = 'alice'")
+    ctl.refused("user", "passwd", "alice", stdin=given)
+    assert database.value("SELECT password FROM users WHERE username = 'alice'") == before
+
+
+@pytest.mark.parametrize("name", ["alice", "ALICE", "\uff41lice"])
+def test_name_that_is_taken_is_refused_whatever_its_case(ctl, database, name):
+    assert "alice" in ctl.refused("user", "add", name, stdin=PASSWORD + "\n")
+    assert database.value("SELECT count(*) FROM users") == 3
+
+
+@pytest.mark.parametrize("name", ["", "x" * 151, "a\nb", "a\x1bb", "a\x7fb", "\udcff"])
+def test_name_that_cannot_be_is_refused(ctl, database, name):
+    ctl.refused("user", "add", name, stdin=PASSWORD + "\n")
+    assert database.value("SELECT count(*) FROM users") == 3
+
+
+def test_name_that_looks_like_an_option(ctl):
+    ctl.run("user", "add", "--", "-dash", stdin=PASSWORD + "\n")
+    assert ctl.json("user", "show", "--", "-dash")["username"] == "-dash"
+
+
+def test_user_list(ctl, database):
+    database.query("UPDATE users SET session_limit = 0 WHERE username = 'bob'")
+    put_session(database, "bob", "x")
+    users = ctl.json("user", "list")
+    assert [user["username"] for user in users] == ["alice", "bob", "dora"]
+    assert [user["is_active"] for user in users] == [True, True, False]
+    assert [user["session_limit"] for user in users] == [None, 0, None]
+    assert [user["live_sessions"] for user in users] == [0, 1, 0]
+    lines = ctl.run("user", "list").splitlines()
+    assert len(lines) == 4
+    assert [line.split()[1] for line in lines[1:]] == ["alice", "bob", "dora"]
+    for word in ("password", "argon2"):
+        assert word not in json.dumps(users) + "\n".join(lines)
+
+
+def test_table_is_not_torn_by_what_is_in_it(ctl, database):
+    database.query("UPDATE users SET username = E'a\\x1b[31m\\nb' WHERE username = 'alice'")
+    lines = ctl.run("user", "list").splitlines()
+    assert len(lines) == 4
+    assert all(line.isprintable() for line in lines)
+
+
+def test_user_passwd(site, browse):
+    browser = browse(site)
+    browser.sign_in()
+    told = site.ctl().json("user", "passwd", "alice", stdin=PASSWORD + "\n")
+    assert told["ended_sessions"] == 1
+    assert browser.auth() == "password_changed"
+    assert browse(site).login("alice", PASSWORD).status_code == 200
+
+
+def test_user_disable_and_enable(site, browse):
+    browser = browse(site)
+    browser.sign_in()
+    ctl = site.ctl()
+    assert ctl.json("user", "disable", "alice")["ended_sessions"] == 1
+    assert ctl.json("user", "show", "alice")["is_active"] is False
+    assert browser.auth() == "disabled"
+    assert ctl.json("user", "disable", "alice")["ended_sessions"] == 0
+    ctl.run("user", "enable", "alice")
+    ctl.run("user", "enable", "alice")
+    assert ctl.json("user", "show", "alice")["is_active"] is True
+    assert browse(site).login().status_code == 200
+
+
+def test_user_delete(site, browse):
+    browser = browse(site)
+    browser.sign_in()
+    ctl = site.ctl()
+    ctl.run("user", "delete", "alice")
+    assert [user["username"] for user in ctl.json("user", "list")] == ["bob", "dora"]
+    assert browser.auth() == "unauthenticated"
+    for table in ("sessions", "logged_in_user", "ended_sessions"):
+        assert site.database.value(f"SELECT count(*) FROM {table}") == 0
+    ctl.refused("user", "delete", "alice")
+
+
+@pytest.mark.parametrize("command", ["show", "passwd", "enable", "disable", "delete"])
+def test_unknown_user_is_refused(ctl, command):
+    for json_or_not in ([], ["--json"]):
+        assert "nobody" in ctl.refused(*json_or_not, "user", command, "nobody", stdin=PASSWORD + "\n")
+
+
+def test_changes_by_an_operator_are_events(ctl, database):
+    ctl.run("user", "add", "eve", stdin=PASSWORD + "\n")
+    ctl.run("user", "passwd", "eve", stdin=PASSWORD + "2\n")
+    ctl.run("user", "disable", "eve")
+    ctl.run("user", "enable", "eve")
+    put_session(database, "eve", "x")
+    ctl.run("session", "end", "--user", "eve")
+    ctl.run("user", "delete", "eve")
+    names = [row[0] for row in database.query("SELECT name FROM events WHERE username = 'eve' ORDER BY id")]
+    assert len(names) >= 6
+    assert not any(PASSWORD in row[0] for row in database.query("SELECT e::text FROM events e"))
+
+
+# ---- session ---------------------------------------------------------------------------------------------------------
+
+
+def test_session_list(ctl, database):
+    assert ctl.json("session", "list") == []
+    ids = [put_session(database, name, name) for name in ("alice", "bob")]
+    put_session(database, "alice", "expired", expires="-1 minute")
+    sessions = ctl.json("session", "list")
+    assert [session["id"] for session in sessions] == list(reversed(ids))
+    session = sessions[1]
+    assert (session["username"], session["ip"]) == ("alice", "192.0.2.9")
+    assert (session["browser"], session["os"]) == ("Firefox", "Linux")
+    assert all(TIME.fullmatch(session[name]) for name in ("created_at", "last_seen_at", "expires_at"))
+    assert [session["id"] for session in ctl.json("session", "list", "--user", "Bob")] == [ids[1]]
+    text = ctl.run("session", "list")
+    assert all(public_id in text for public_id in ids)
+    assert "Firefox" in text
+    ctl.refused("session", "list", "--user", "nobody")
+
+
+def test_session_list_leaves_out_what_is_idle(database):
+    put_session(database, "alice", "x", seen="2 hours")
+    assert Ctl(database.conninfo, **{"session.idle_timeout": "1h"}).json("session", "list") == []
+    assert len(Ctl(database.conninfo).json("session", "list")) == 1
+
+
+def test_session_list_never_shows_a_key(ctl, database):
+    put_session(database, "alice", "x")
+    digest = database.value("SELECT encode(session_key, 'hex') FROM sessions")
+    for words in (["session", "list"], ["--json", "session", "list"]):
+        assert digest not in ctl.run(*words)
+
+
+def test_session_end(ctl, database):
+    ids = {name: put_session(database, name, name) for name in ("alice", "bob")}
+    assert ctl.json("session", "end", ids["alice"].upper()) == {"ended_sessions": 1}
+    assert database.ended(ids["alice"]) == "revoked"
+    assert database.sessions("bob") == [ids["bob"]]
+    for wrong in (ids["alice"], NOBODY, "nonsense", "", "'; DROP TABLE sessions"):
+        ctl.refused("session", "end", wrong)
+    ctl.refused("session", "end", "--user", "nobody")
+    assert ctl.json("session", "end", "--user", "alice") == {"ended_sessions": 0}
+    assert ctl.json("session", "end", "--user", "bob") == {"ended_sessions": 1}
+
+
+def test_session_end_of_all(ctl, database):
+    database.query(
+        "INSERT INTO users (username, password) SELECT 'user' || n, 'x' FROM generate_series(1, 250) n;"
+        "INSERT INTO sessions (session_key, user_id, expires_at)"
+        " SELECT sha256((id * 10 + n)::text::bytea), id, now() + interval '1 hour' FROM users, generate_series(1, 2) n"
+    )
+    assert ctl.json("session", "end", "--all") == {"ended_sessions": 506}
+    assert database.value("SELECT count(*) FROM sessions") == 0
+    assert database.value("SELECT count(*) FROM ended_sessions WHERE reason = 'revoked'") == 506
+    assert ctl.json("session", "end", "--all") == {"ended_sessions": 0}
+
+
+# ---- purge -----------------------------------------------------------------------------------------------------------
+
+FILL = """
+    INSERT INTO sessions (session_key, user_id, expires_at)
+        SELECT sha256(('expired' || n)::bytea), 1, now() - interval '1 minute' FROM generate_series(1, %(expired)s) n;
+    INSERT INTO sessions (session_key, user_id, expires_at)
+        SELECT sha256(('live' || n)::bytea), 1, now() + interval '1 hour' FROM generate_series(1, 5) n;
+    INSERT INTO ended_sessions (session_key, id, user_id, reason, ended_at, created_at, last_seen_at, user_agent)
+        SELECT sha256(('ended' || n)::bytea), gen_random_uuid(), 1, 'displaced',
+               now() - (CASE WHEN n <= 5 THEN 29 ELSE 31 END) * interval '1 day', now(), now(), ''
+          FROM generate_series(1, 25) n;
+    INSERT INTO events (name, at) SELECT 'user_logged_in',
+               now() - (CASE WHEN n <= 5 THEN 29 ELSE 31 END) * interval '1 day' FROM generate_series(1, 35) n
+"""
+
+
+def test_purge_removes_what_is_due_and_counts_it(ctl, database):
+    database.query("DELETE FROM events")
+    database.query(FILL % {"expired": 15})
+    counts = ctl.json("purge")
+    assert {"sessions": 15, "ended_sessions": 20, "events": 30}.items() <= counts.items()
+    assert database.value("SELECT count(*) FROM sessions") == 5
+    # Five that were young enough, and what the fifteen expired ones left.
+    assert database.value("SELECT count(*) FROM ended_sessions") == 20
+    assert database.value("SELECT count(*) FROM ended_sessions WHERE reason = 'expired'") == 15
+    assert database.value("SELECT count(*) FROM events") == 5
+    counts = ctl.json("purge")
+    assert {"sessions": 0, "ended_sessions": 0, "events": 0}.items() <= counts.items()
+    assert ctl.run("purge")
+
+
+def test_purge_takes_many_rows_in_batches(cluster, ctl, database):
+    """Never one giant DELETE: no statement holds more than a part of the rows."""
+    database.query(FILL % {"expired": 5500})
+    cluster.execute(f"ALTER DATABASE {database.name} SET log_statement = 'all'")
+    begin = cluster.log.stat().st_size
+    assert ctl.json("purge")["sessions"] == 5500
+    with open(cluster.log, encoding="utf-8", errors="replace") as log:
+        log.seek(begin)
+        deletes = log.read().count("DELETE FROM sessions")
+    assert deletes >= 5
+
+
+def test_purge_passes_over_rows_that_somebody_holds(ctl, database):
+    database.query(FILL % {"expired": 10})
+    holder = database.connect()
+    with holder.cursor() as cursor:
+        cursor.execute("BEGIN; SELECT 1 FROM sessions WHERE session_key = sha256('expired1') FOR UPDATE")
+    assert ctl.json("purge")["sessions"] == 9
+    holder.close()
+    assert ctl.json("purge")["sessions"] == 1
+
+
+def test_purge_by_two_at_once_does_not_fail(ctl, database):
+    database.query(FILL % {"expired": 3000})
+    calls = [Background(ctl.json, "purge") for _ in range(4)]
+    assert sum(call.result()["sessions"] for call in calls) == 3000
+
+
+def test_history_of_the_configuration(database):
+    database.query("DELETE FROM events")
+    database.query(FILL % {"expired": 0})
+    counts = Ctl(database.conninfo, **{"session.history": "1d"}).json("purge")
+    assert {"ended_sessions": 25, "events": 35}.items() <= counts.items()
+
+
+# ---- When it cannot --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [["user", "list"], ["session", "list"], ["purge"], ["migrate"], ["user", "show", "alice"]])
+def test_database_that_is_away_is_told_in_one_line(tmp_path, words):
+    Ctl(f"host={tmp_path} dbname=x").refused(*words)
+
+
+@pytest.mark.parametrize("words", [["user", "list"], ["session", "end", "--all"], ["purge"]])
+def test_other_schema_is_told_in_one_line(database, words):
+    database.query("INSERT INTO schema_migrations (version, name) VALUES (999, 'future')")
+    assert "schema" in harness.Ctl(database.conninfo).refused(*words)
+
+
+def test_configuration_file_is_read(database, tmp_path):
+    path = harness.write_conf(tmp_path / "conf", {"database.conninfo": database.conninfo})
+    done = subprocess.run(
+        [str(harness.BUILD / "onesessionctl"), "-c", str(path), "--json", "user", "list"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=harness.environment(),
+    )
+    assert done.returncode == 0
+    assert len(json.loads(done.stdout)) == 3
