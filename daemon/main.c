@@ -150,7 +150,11 @@ static int serve(TALLOC_CTX *ctx, const struct settings *settings)
 		defect = fcgi_init();
 	if (defect == NULL) {
 		setup.app = app_new(ctx, settings);
-		defect = setup.app == NULL ? "out of memory" : setup.app->setup_problem;
+		defect = "out of memory";
+	}
+	if (setup.app != NULL) {
+		ones_setup(setup.app);
+		defect = setup.app->setup_problem;
 	}
 	if (defect != NULL) {
 		listeners_unlink(&listeners);

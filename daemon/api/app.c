@@ -79,7 +79,6 @@ struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings)
 	};
 	for (enum ones_signal signal = 0; signal < ONES_SIGNAL_COUNT; signal++)
 		ones_connect(app, signal, &log);
-	ones_setup(app);
 	return app;
 }
 

@@ -46,8 +46,8 @@ struct ones_request {
 };
 
 /*
- * The application with all its routes and receivers, before any fork; `settings` is kept. NULL when out of memory;
- * a fault of the setup functions is in setup_problem.
+ * The application without routes as yet, before any fork; `settings` is kept. NULL when out of memory. What goes
+ * wrong while routes and receivers are added is in setup_problem.
  */
 struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings);
 
