@@ -45,6 +45,14 @@ bool utf8_is_valid(const char *text)
 	return *text == '\0';
 }
 
+/* C0 and DEL, and C1 (U+0080 to U+009F), which terminals obey as well. */
+static bool is_control(const char *text)
+{
+	const unsigned char *byte = (const unsigned char *)text;
+
+	return byte[0] < 0x20 || byte[0] == 0x7f || (byte[0] == 0xc2 && byte[1] < 0xa0);
+}
+
 void utf8_clean(const char *text, char *out, size_t size)
 {
 	size_t used = 0;
@@ -52,11 +60,11 @@ void utf8_clean(const char *text, char *out, size_t size)
 	while (*text != '\0' && used + 1 < size) {
 		size_t sequence = utf8_sequence(text);
 
-		if (sequence > 1 && used + sequence + 1 > size)
-			break;
-		if (sequence == 0 || (unsigned char)*text < 0x20 || *text == 0x7f) {
+		if (sequence == 0 || is_control(text)) {
 			out[used++] = '?';
-			text++;
+			text += sequence > 0 ? sequence : 1;
+		} else if (used + sequence + 1 > size) {
+			break;
 		} else {
 			memcpy(out + used, text, sequence);
 			used += sequence;
