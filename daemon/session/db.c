@@ -12,6 +12,8 @@
 #include <string.h>
 
 #define PREPARED_MAX 64
+/* How often connecting, or a statement outside a transaction, is tried when the connection breaks off. */
+#define ATTEMPTS     3
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 1000
 /* How long past statement_timeout the server is given to say so itself. */
@@ -332,11 +334,20 @@ enum db_status db_connect(struct db *db)
 /* A connection that was lost is made again at once, but while attempts fail nobody is made to wait for the next. */
 static bool ensure_up(struct db *db)
 {
+	int64_t give_up_at;
+
 	if (db->state == STATE_UP)
 		return true;
 	if (db->failures > 0 || db->in_transaction)
 		return false;
-	return db_connect(db) == DB_OK;
+	/* A server that has just lost one connection may lose the next, too; one that is stuck is waited for only once.
+	 */
+	give_up_at = clock_monotonic_ms() + db->config.connect_timeout_ms;
+	for (int attempt = 0; attempt < ATTEMPTS && clock_until_ms(give_up_at) > 0; attempt++) {
+		if (db_connect(db) == DB_OK)
+			return true;
+	}
+	return false;
 }
 
 /* ---- One exchange with the server --------------------------------------------------------------------------- */
@@ -561,7 +572,7 @@ static int result_destroy(struct db_result *result)
 	return 0;
 }
 
-/* Run a statement, or for NULL the script `sql`, once more on a new connection when that can be right. */
+/* Run a statement, or for NULL the script `sql`, again on a new connection when that can be right. */
 static enum db_status run(struct db *db, const struct db_statement *statement, const char *sql,
                           const struct wire_params *wire, PGresult **pg)
 {
@@ -569,7 +580,7 @@ static enum db_status run(struct db *db, const struct db_statement *statement, c
 	bool in_transaction = db->in_transaction;
 
 	*pg = NULL;
-	for (int attempt = 0; attempt < 2; attempt++) {
+	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		enum exchange exchange;
 		enum verdict verdict;
 

@@ -86,8 +86,8 @@ struct db_result;
 
 /*
  * Run one statement with `count` values. With `result` NULL its rows are dropped, else *result is on `ctx`.
- * Outside a transaction, a statement whose connection turns out to be lost before the server can have got it
- * is sent once more on a new one.
+ * Outside a transaction, a statement whose connection breaks off is sent again on a new one: it must be one that does
+ * no harm when it is done twice.
  */
 enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
                         const struct db_value values[], size_t count, struct db_result **result);

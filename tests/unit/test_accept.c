@@ -1,0 +1,156 @@
+#include "http/accept.h"
+
+/* cmocka wants these first. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+struct accept_row {
+	const char *accept;
+	bool prefers_json;
+};
+
+static void json_is_for_those_who_prefer_it(void **state)
+{
+	static const struct accept_row rows[] = {
+		/* What is sent by nobody in particular: curl, Python's requests, wget. */
+		{NULL, false},
+		{"", false},
+		{"*/*", false},
+		{"*/*;q=0.1", false},
+		/* Firefox, Chrome, Safari. */
+		{"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", false},
+		{"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,"
+	         "application/signed-exchange;v=b3;q=0.7",
+	         false},
+		/* Programs: fetch() with a header, axios, jQuery, HTTPie. */
+		{"application/json", true},
+		{"application/json, text/plain, */*", true},
+		{"application/json, text/javascript, */*; q=0.01", true},
+		{"application/json, */*;q=0.5", true},
+		{"application/problem+json", true},
+		{"application/*", true},
+		/* Weights. */
+		{"text/html, application/json", false},
+		{"application/json, text/html", false},
+		{"text/html;q=0.9, application/json", true},
+		{"text/html, application/json;q=0.9", false},
+		{"text/html;q=0.123, application/json;q=0.124", true},
+		{"text/html;q=0.124, application/json;q=0.123", false},
+		{"application/json;q=0.5, text/html;q=0.05", true},
+		{"application/json;q=1.000, text/html;q=0.999", true},
+		{"application/json; q=0.5 , text/html; q=0.4", true},
+		{"application/json;Q=0.4, text/html;Q=0.5", false},
+		{"application/json;charset=utf-8;q=0.4, text/html;q=0.5", false},
+		{"application/json;q=0", false},
+		{"application/json;q=0, */*", false},
+		{"application/json;q=0.0, text/html;q=0", false},
+		{"text/html;q=0, */*", true},
+		/* The more exact range counts, wherever it stands. */
+		{"*/*;q=0.9, application/json;q=0.1", false},
+		{"application/*;q=0.1, application/json, text/html;q=0.5", true},
+		{"text/*;q=0.5, application/json;q=0.6", true},
+		{"text/*, application/json;q=0.6", false},
+		{"text/*, application/*;q=0.9", false},
+		{"text/html;q=0.2, text/*, application/json;q=0.5", true},
+		/* Spelling. */
+		{"APPLICATION/JSON", true},
+		{" ,, \tapplication/json\t,", true},
+		{"application/jsonp", false},
+		{"application/jso", false},
+		{"application/ld+json", false},
+		{"text/plain", false},
+		{"application/json;", true},
+		{"application/json; ,text/html", false},
+		{";q=1", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		if (accept_prefers_json(rows[i].accept) != rows[i].prefers_json)
+			fail_msg("Accept: %s", rows[i].accept != NULL ? rows[i].accept : "(none)");
+	}
+}
+
+static void list_without_an_end_is_cut(void **state)
+{
+	static const char range[] = "text/plain,";
+	char header[(sizeof range - 1) * 10000 + sizeof "application/json"];
+	char *at = header;
+
+	(void)state;
+	for (int i = 0; i < 10000; i++) {
+		for (size_t j = 0; j < sizeof range - 1; j++)
+			*at++ = range[j];
+	}
+	for (size_t j = 0; j < sizeof "application/json"; j++)
+		*at++ = "application/json"[j];
+	assert_false(accept_prefers_json(header));
+}
+
+struct site_row {
+	const char *sec_fetch_site;
+	const char *origin;
+	const char *host;
+	bool is_cross;
+};
+
+static void other_sites_are_told_apart(void **state)
+{
+	static const struct site_row rows[] = {
+		/* No browser: nothing to go by. */
+		{NULL, NULL, NULL, false},
+		{NULL, NULL, "example.org", false},
+		{"", "", "example.org", false},
+		/* The browser says it. */
+		{"same-origin", NULL, "example.org", false},
+		{"same-site", NULL, "example.org", false},
+		{"none", NULL, "example.org", false},
+		{"cross-site", NULL, "example.org", true},
+		{"Same-Origin", NULL, "example.org", true},
+		{"same-origin2", NULL, "example.org", true},
+		{"unknown", NULL, "example.org", true},
+		/* And then Origin does not matter. */
+		{"same-origin", "https://evil.example", "example.org", false},
+		{"cross-site", "https://example.org", "example.org", true},
+		/* An older browser, or one without HTTPS: Origin. */
+		{NULL, "https://example.org", "example.org", false},
+		{"", "http://example.org", "example.org", false},
+		{NULL, "https://EXAMPLE.org", "example.ORG", false},
+		{NULL, "http://example.org:8080", "example.org:8080", false},
+		{NULL, "http://[::1]:8080", "[::1]:8080", false},
+		{NULL, "https://evil.example", "example.org", true},
+		{NULL, "http://example.org:8080", "example.org", true},
+		{NULL, "http://example.org:8080", "example.org:8081", true},
+		{NULL, "https://example.org.evil.example", "example.org", true},
+		{NULL, "https://evil-example.org", "example.org", true},
+		{NULL, "https://www.example.org", "example.org", true},
+		{NULL, "https://example.or", "example.org", true},
+		{NULL, "https://evil.example/://example.org", "example.org", true},
+		/* From a sandbox or a file. */
+		{NULL, "null", "example.org", true},
+		{NULL, "null", "null", true},
+		{NULL, "file://", "example.org", true},
+		{NULL, "example.org", "example.org", true},
+		{NULL, "https://example.org", NULL, true},
+		{NULL, "https://example.org", "", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		if (is_cross_site(rows[i].sec_fetch_site, rows[i].origin, rows[i].host) != rows[i].is_cross)
+			fail_msg("row %zu: Origin: %s", i, rows[i].origin != NULL ? rows[i].origin : "(none)");
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(json_is_for_those_who_prefer_it),
+		cmocka_unit_test(list_without_an_end_is_cut),
+		cmocka_unit_test(other_sites_are_told_apart),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

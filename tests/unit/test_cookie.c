@@ -1,0 +1,113 @@
+#include "http/cookie.h"
+
+/* cmocka wants these first. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+struct row {
+	const char *header;
+	const char *name;
+	const char *expected; /* NULL: not found */
+};
+
+static void cookie_is_found_by_its_whole_name(void **state)
+{
+	static const struct row rows[] = {
+		{"session=abc", "session", "abc"},
+		{"a=1; session=abc; b=2", "session", "abc"},
+		{"a=1;session=abc;b=2", "session", "abc"},
+		{"  session=abc  ", "session", "abc"},
+		{"session=abc \t; a=1", "session", "abc"},
+		{";; ;session=abc", "session", "abc"},
+		{"session=", "session", ""},
+		{"session=a=b==", "session", "a=b=="},
+		{"session=one; session=two", "session", "one"},
+		{"__Host-session=abc; session=def", "session", "def"},
+		{"__Host-session=abc; session=def", "__Host-session", "abc"},
+		{NULL, "session", NULL},
+		{"", "session", NULL},
+		{"session", "session", NULL},
+		{"sessions=abc", "session", NULL},
+		{"sessio=abc", "session", NULL},
+		{"xsession=abc", "session", NULL},
+		{"Session=abc", "session", NULL},
+		{"session =abc", "session", NULL},
+		{"a=session=abc", "session", NULL},
+		{"a=1, session=abc", "session", NULL},
+		{"session; =abc", "session", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const struct row *row = &rows[i];
+		char value[32];
+
+		if (cookie_find(row->header, row->name, NULL, value, sizeof value) != (row->expected != NULL))
+			fail_msg("%s in: %s", row->name, row->header != NULL ? row->header : "no header");
+		if (row->expected != NULL)
+			assert_string_equal(value, row->expected);
+	}
+}
+
+static bool is_right(const char *value)
+{
+	return strcmp(value, "right") == 0;
+}
+
+/* Another site below the same domain may set a cookie of this name, which then stands before ours. */
+static void cookies_that_are_not_wanted_are_passed_over(void **state)
+{
+	char value[8];
+
+	(void)state;
+	assert_true(cookie_find("s=wrong; s=; s=right; s=other", "s", is_right, value, sizeof value));
+	assert_string_equal(value, "right");
+	assert_false(cookie_find("s=wrong; s=rightly", "s", is_right, value, sizeof value));
+}
+
+static void value_that_does_not_fit_is_passed_over(void **state)
+{
+	char value[6];
+
+	(void)state;
+	memset(value, '#', sizeof value);
+	assert_true(cookie_find("s=12345; s=1234; s=123", "s", NULL, value, 5));
+	assert_string_equal(value, "1234");
+	assert_int_equal(value[5], '#');
+	assert_false(cookie_find("s=12345", "s", NULL, value, 5));
+	/* White space behind it does not count. */
+	assert_true(cookie_find("s=4321    ; a=1", "s", NULL, value, 5));
+	assert_string_equal(value, "4321");
+}
+
+static void only_so_many_are_looked_at(void **state)
+{
+	char header[5 * (COOKIE_PAIRS_MAX + 1) + 8] = "";
+	size_t used = 0;
+	char value[4];
+
+	(void)state;
+	for (int i = 0; i < COOKIE_PAIRS_MAX - 1; i++)
+		used += (size_t)snprintf(header + used, sizeof header - used, "a=1; ");
+	(void)snprintf(header + used, sizeof header - used, "s=2");
+	assert_true(cookie_find(header, "s", NULL, value, sizeof value));
+	(void)snprintf(header + used, sizeof header - used, "a=1; s=2");
+	assert_false(cookie_find(header, "s", NULL, value, sizeof value));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(cookie_is_found_by_its_whole_name),
+		cmocka_unit_test(cookies_that_are_not_wanted_are_passed_over),
+		cmocka_unit_test(value_that_does_not_fit_is_passed_over),
+		cmocka_unit_test(only_so_many_are_looked_at),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
