@@ -13,7 +13,8 @@ JOBS   ?= 4
 ifneq ($(SANITIZE),)
 BUILD := $(BUILD)/sanitized
 SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
-export ASAN_OPTIONS ?= detect_leaks=1:abort_on_error=0
+# Memory that was freed is kept back for a while to see whether it is used; tests measure how much there is.
+export ASAN_OPTIONS ?= detect_leaks=1:quarantine_size_mb=1
 else
 HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
 HARDENING_LINK := -pie -Wl,-z,relro,-z,now

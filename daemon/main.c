@@ -163,10 +163,26 @@ static int serve(TALLOC_CTX *ctx, const struct settings *settings)
 	return master_run(&setup);
 }
 
+static int act(TALLOC_CTX *ctx, const struct arguments *arguments)
+{
+	struct settings settings;
+
+	if (config_load(ctx, &arguments->source, &settings, stderr) != 0)
+		return EX_CONFIG;
+	switch (arguments->action) {
+	case ACTION_DUMP:
+		config_dump(&settings, stdout);
+		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	case ACTION_TEST:
+		return test(ctx, &settings);
+	default:
+		return serve(ctx, &settings);
+	}
+}
+
 int main(int argc, char *argv[])
 {
 	struct arguments arguments = {.action = ACTION_RUN};
-	struct settings settings;
 	int status = parse_arguments(argc, argv, &arguments);
 	TALLOC_CTX *ctx;
 
@@ -175,16 +191,7 @@ int main(int argc, char *argv[])
 	ctx = talloc_new(NULL);
 	if (ctx == NULL || sodium_init() < 0)
 		return fail("libsodium cannot be initialised");
-	if (config_load(ctx, &arguments.source, &settings, stderr) != 0)
-		return EX_CONFIG;
-	switch (arguments.action) {
-	case ACTION_DUMP:
-		config_dump(&settings, stdout);
-		status = fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-		break;
-	case ACTION_TEST: status = test(ctx, &settings); break;
-	default: status = serve(ctx, &settings); break;
-	}
+	status = act(ctx, &arguments);
 	talloc_free(ctx);
 	log_close();
 	return status;

@@ -54,7 +54,7 @@ static bool is_range(const char *range, size_t length, const char *wanted)
 
 static void consider(struct preference *preference, enum fit fit, int weight)
 {
-	if (fit > preference->fit)
+	if (fit > preference->fit || (fit == preference->fit && weight > preference->weight))
 		*preference = (struct preference){fit, weight};
 }
 

@@ -39,6 +39,7 @@ struct fcgi {
 	size_t offset;
 	unsigned int request_id;
 	bool has_begun, has_params, has_body;
+	bool are_params_padded; /* behind the record that ends them */
 	size_t params_size, body_size;
 	size_t drained;
 };
@@ -168,6 +169,7 @@ static const char *record_defect(struct fcgi *fcgi, const struct record *record)
 	if (record->type == PARAMS && !fcgi->has_params) {
 		fcgi->params_size += record->content_size;
 		fcgi->has_params = record->content_size == 0;
+		fcgi->are_params_padded = fcgi->has_params && record->padding_size > 0;
 		return fcgi->params_size > FCGI_PARAMS_SIZE_MAX ? "more than 64 KiB of parameters" : NULL;
 	}
 	if (record->type == STDIN && fcgi->has_params && !fcgi->has_body) {
@@ -183,12 +185,17 @@ static const char *header_defect(const struct fcgi *fcgi, const struct record *r
 {
 	if (record->version != VERSION_1)
 		return "not FastCGI version 1";
-	if (!fcgi->has_begun)
-		return record->type == BEGIN_REQUEST && record->request_id != 0 &&
-		                       record->content_size == BEGIN_BODY_SIZE
-		               ? NULL
-		               : "does not begin with a request";
-	return record->request_id == fcgi->request_id ? NULL : "a record of another request";
+	if (!fcgi->has_begun &&
+	    (record->type != BEGIN_REQUEST || record->request_id == 0 || record->content_size != BEGIN_BODY_SIZE))
+		return "does not begin with a request";
+	if (fcgi->has_begun && record->request_id != fcgi->request_id)
+		return "a record of another request";
+	/* The library does not skip these paddings: it would take them for records, which nobody has looked through. */
+	if (!fcgi->has_begun && record->padding_size > 0)
+		return "padding behind the beginning, which libfcgi takes for a record";
+	if (fcgi->are_params_padded && record->type == STDIN && record->content_size > 0)
+		return "padding before a body, which libfcgi takes for a record";
+	return NULL;
 }
 
 /* Gather the parameters of a head that is whole in `data` and look at their pairs. */
@@ -296,8 +303,12 @@ const char *fcgi_param(const struct fcgi *fcgi, const char *name)
 
 size_t fcgi_read(struct fcgi *fcgi, void *buffer, size_t size)
 {
-	int got = FCGX_GetStr(buffer, (int)size, fcgi->request.in);
+	int got;
 
+	/* Also lest the library comes to what header_defect() has let stand because there is no body. */
+	if (fcgi->has_body && fcgi->body_size == 0)
+		return 0;
+	got = FCGX_GetStr(buffer, (int)size, fcgi->request.in);
 	return got > 0 ? (size_t)got : 0;
 }
 

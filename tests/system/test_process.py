@@ -310,7 +310,8 @@ def test_all_workers_killed_at_once_are_replaced(daemon):
     assert daemon.ask(headers=signed_in).status == 200
 
 
-@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
+# SIGTRAP and not SIGSEGV, which the sanitizers take for a defect that they have found.
+@pytest.mark.parametrize("number", [signal.SIGTRAP, signal.SIGABRT, signal.SIGKILL])
 def test_worker_that_crashes_over_and_over_is_replaced_with_back_off(new_daemon, number):
     daemon = new_daemon({"server.workers": 1}).start()
     seen = set()
@@ -498,6 +499,28 @@ def test_whoever_has_connected_before_the_end_is_answered(new_daemon):
         assert lost == [], f"{len(lost)} of {len(lost) + len(served)} requests were lost"
 
 
+def test_requests_that_nobody_had_time_for_yet_are_finished_before_the_end(database, new_daemon):
+    """They have connected, and the only worker is busy."""
+    daemon = new_daemon({"server.workers": 1, "database.statement_timeout": "25s"}).start()
+    signed_in = sign_in(daemon)
+    with HeldTable(database) as table:
+        call = Background(daemon.ask, headers=signed_in)
+        waits_in_database(database)
+        waiting = [daemon.connection() for _ in range(5)]
+        try:
+            for peer in waiting:
+                peer.send(fastcgi.request_bytes(fastcgi.environ()))
+            daemon.send_signal(signal.SIGTERM)
+            wait_until(lambda: is_refused(daemon.path), "the socket to be gone")
+            table.let_go()
+            assert [peer.answer().status for peer in waiting] == [401] * 5
+        finally:
+            for peer in waiting:
+                peer.close()
+        assert call.result().status == 200
+    assert daemon.wait() == 0
+
+
 def test_request_that_does_not_end_is_given_up_after_shutdown_timeout(database, new_daemon):
     daemon = new_daemon({"server.shutdown_timeout": "1s", "database.statement_timeout": "25s"}).start()
     signed_in = sign_in(daemon)
@@ -611,7 +634,7 @@ def test_daemon_stays_in_the_foreground_and_keeps_quiet_on_standard_output(datab
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=harness.environment()
     )
     try:
-        wait_until(lambda: not is_refused(daemon.path), "it to listen")
+        wait_until(lambda: not is_refused(daemon.path) and daemon.ask().status == 401, "it to answer")
         assert process.poll() is None
         assert os.getpgid(process.pid) == os.getpgid(0)
         process.terminate()

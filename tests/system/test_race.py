@@ -321,8 +321,9 @@ def test_first_login_of_an_account_by_many_at_once(site):
         assert len(site.database.sessions(name)) == 1
 
 
-def test_two_browsers_that_swap_accounts_do_not_lock_each_other_out(site):
-    """Each login ends the session that the other account's login is about to end."""
+def test_two_browsers_that_swap_accounts_do_not_lock_each_other_out(site, cluster):
+    """Each login ends the session that the other account's login is about to end: in one order, or it is a deadlock."""
+    begin = cluster.log.stat().st_size
     browsers = [Browser(site), Browser(site)]
     names = ["alice", "bob"]
     for browser, name in zip(browsers, names):
@@ -335,6 +336,9 @@ def test_two_browsers_that_swap_accounts_do_not_lock_each_other_out(site):
     for browser, name in zip(browsers, names):
         assert len(site.database.sessions(name)) <= 1
         browser.close()
+    with open(cluster.log, encoding="utf-8", errors="replace") as log:
+        log.seek(begin)
+        assert "deadlock detected" not in log.read()
 
 
 def test_operator_changes_at_once_with_logins(site):

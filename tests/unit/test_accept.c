@@ -42,6 +42,7 @@ static void json_is_for_those_who_prefer_it(void **state)
 		{"application/json;q=1.000, text/html;q=0.999", true},
 		{"application/json; q=0.5 , text/html; q=0.4", true},
 		{"application/json;Q=0.4, text/html;Q=0.5", false},
+		{"application/json;Q=0.5, text/html;Q=0.4", true},
 		{"application/json;charset=utf-8;q=0.4, text/html;q=0.5", false},
 		{"application/json;q=0", false},
 		{"application/json;q=0, */*", false},
@@ -54,6 +55,10 @@ static void json_is_for_those_who_prefer_it(void **state)
 		{"text/*, application/json;q=0.6", false},
 		{"text/*, application/*;q=0.9", false},
 		{"text/html;q=0.2, text/*, application/json;q=0.5", true},
+		/* Of two that are as exact the one that is wanted more. */
+		{"application/json, application/problem+json;q=0.5, text/html;q=0.8", true},
+		{"application/problem+json;q=0.5, application/json, text/html;q=0.8", true},
+		{"application/xhtml+xml;q=0.5, text/html, application/json;q=0.8", false},
 		/* Spelling. */
 		{"APPLICATION/JSON", true},
 		{" ,, \tapplication/json\t,", true},

@@ -327,14 +327,17 @@ static void records_may_be_split_and_padded_anywhere(void **state)
 
 	(void)state;
 	for (size_t record_size = 1; record_size < 20; record_size++) {
-		const uint8_t begin_body[8] = {0, RESPONDER};
-
 		reconnect();
-		wire.size = 0;
-		put_padded(BEGIN_REQUEST, REQUEST_ID, begin_body, sizeof begin_body, 255);
+		begin(RESPONDER);
 		add_pair("A", "one");
 		add_pair("HTTP_HOST", "example.org");
-		put_stream(PARAMS, pairs.data, pairs.size, record_size);
+		for (size_t at = 0; at < pairs.size; at += record_size) {
+			size_t left = pairs.size - at;
+
+			put_padded(PARAMS, REQUEST_ID, pairs.data + at, left < record_size ? left : record_size,
+			           (uint8_t)(255 - at));
+		}
+		put_record(PARAMS, NULL, 0);
 		pairs.size = 0;
 		put_padded(STDIN, REQUEST_ID, "abc", 3, (uint8_t)record_size);
 		put_padded(STDIN, REQUEST_ID, "defg", 4, 7);
@@ -556,6 +559,51 @@ static void records_out_of_place_are_refused(void **state)
 		send_wire();
 		assert_broken("a record that has no place there");
 	}
+}
+
+/* libfcgi 2.4.2 would read what is sent as padding there as if it were records, which nobody has looked through. */
+static void padding_that_libfcgi_would_not_skip_is_refused(void **state)
+{
+	static const char defect[] = "padding before a body, which libfcgi takes for a record";
+	static const uint8_t body[8] = {0, RESPONDER};
+
+	(void)state;
+	put_padded(BEGIN_REQUEST, REQUEST_ID, body, sizeof body, 8);
+	send_wire();
+	assert_broken("padding behind the beginning, which libfcgi takes for a record");
+	reconnect();
+	begin(RESPONDER);
+	put_record(PARAMS, "\1\1Ab", 4);
+	put_padded(PARAMS, REQUEST_ID, NULL, 0, 8);
+	put_record(STDIN, "x", 1);
+	send_wire();
+	assert_broken(defect);
+	/* Of a body that is taken before it is whole only the header may be there. */
+	reconnect();
+	send_part(0, wire.size - 1);
+	assert_broken(defect);
+}
+
+/* The padding is a record of a body here, which must not come to light. */
+static void padding_where_no_body_follows_is_passed_over(void **state)
+{
+	static const uint8_t hidden[16] = {1,   STDIN, REQUEST_ID >> 8, REQUEST_ID & 0xff, 0, 5, 3, 0, 'e', 'v', 'i',
+	                                   'l', '!'};
+	char body[16];
+
+	(void)state;
+	begin(RESPONDER);
+	put_record(PARAMS, "\1\1Ab", 4);
+	put_padded(PARAMS, REQUEST_ID, NULL, 0, sizeof hidden);
+	memcpy(wire.data + wire.size - sizeof hidden, hidden, sizeof hidden);
+	put_record(STDIN, NULL, 0);
+	accept_wire();
+	assert_param("A", "b");
+	assert_int_equal(fcgi_read(fcgi, body, sizeof body), 0);
+	assert_int_equal(fcgi_answer(fcgi, "\r\n", 2), 0);
+	assert_true(fcgi_drained(fcgi));
+	assert_false(receive_answer(MSG_DONTWAIT));
+	assert_true(answer.has_ended);
 }
 
 struct malformed {
@@ -878,6 +926,8 @@ int main(void)
 		TEST(other_roles_are_refused),
 		TEST(records_of_another_request_are_refused),
 		TEST(records_out_of_place_are_refused),
+		TEST(padding_that_libfcgi_would_not_skip_is_refused),
+		TEST(padding_where_no_body_follows_is_passed_over),
 		TEST(malformed_parameters_are_refused),
 		TEST(more_than_64_kib_of_parameters_are_refused),
 		TEST(parameters_in_endless_pieces_are_refused),

@@ -1,0 +1,279 @@
+#include "http/response.h"
+
+/* cmocka wants these first. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static TALLOC_CTX *ctx;
+static struct fcgi *fcgi;
+static int peer = -1;
+static char answer[64 * 1024];
+
+/* ---- Helpers ------------------------------------------------------------------------------------------------ */
+
+/* Send the response to a request of an authorizer, which needs no body, and read back what arrives. */
+static int send_response(struct http_response *response, bool is_head)
+{
+	static const uint8_t request[] = {
+		1, 1, 0, 7, 0, 8, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, /* begin request 7 */
+		1, 4, 0, 7, 0, 0, 0, 0,                         /* no parameters */
+	};
+	uint8_t received[sizeof answer];
+	size_t answer_size = 0;
+	ssize_t size, at = 0;
+	int result;
+
+	assert_int_equal(send(peer, request, sizeof request, 0), sizeof request);
+	assert_int_equal(fcgi_inspect(fcgi), FCGI_READY);
+	assert_int_equal(fcgi_accept(fcgi), 0);
+	result = response_send(response, ctx, fcgi, is_head);
+	size = recv(peer, received, sizeof received, MSG_DONTWAIT);
+	/* Records of standard output, type 6, then the end. */
+	while (at + 8 <= size && received[at + 1] == 6) {
+		size_t content = (size_t)received[at + 4] << 8 | received[at + 5];
+
+		assert_true(answer_size + content < sizeof answer);
+		memcpy(answer + answer_size, received + at + 8, content);
+		answer_size += content;
+		at += 8 + (ssize_t)content + received[at + 6];
+	}
+	answer[answer_size] = '\0';
+	return result;
+}
+
+static void assert_answer(struct http_response *response, bool is_head, const char *expected)
+{
+	assert_int_equal(send_response(response, is_head), 0);
+	assert_string_equal(answer, expected);
+}
+
+static void assert_bare_500(struct http_response *response)
+{
+	assert_answer(response, false,
+	              "Status: 500 Internal Server Error\r\nContent-Length: 0\r\nCache-Control: no-store\r\n\r\n");
+	assert_int_equal(response->status, 500);
+}
+
+static int set_up_all(void **state)
+{
+	(void)state;
+	(void)signal(SIGPIPE, SIG_IGN);
+	return fcgi_init() == NULL ? 0 : -1;
+}
+
+static int set_up(void **state)
+{
+	int pair[2];
+
+	(void)state;
+	ctx = talloc_new(NULL);
+	if (ctx == NULL || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+		return -1;
+	peer = pair[1];
+	fcgi = fcgi_open(ctx, pair[0], 1000);
+	return fcgi != NULL ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	talloc_free(ctx);
+	if (peer >= 0)
+		close(peer);
+	return 0;
+}
+
+/* ---- Tests -------------------------------------------------------------------------------------------------- */
+
+static void answer_has_status_first_then_headers_and_body(void **state)
+{
+	struct http_response response = {
+		.status = 401, .content_type = "application/json", .body = "{}", .body_size = 2};
+
+	(void)state;
+	response_header(&response, ctx, "Cache-Control", "no-store");
+	response_header(&response, ctx, "Session-Reason", "");
+	response_header(&response, ctx, "Set-Cookie", "a=1");
+	response_header(&response, ctx, "Set-Cookie", "b=2");
+	assert_answer(&response, false,
+	              "Status: 401 Unauthorized\r\nCache-Control: no-store\r\nSession-Reason: \r\nSet-Cookie: a=1\r\n"
+	              "Set-Cookie: b=2\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
+}
+
+static void head_has_the_header_of_the_body_that_is_left_out(void **state)
+{
+	struct http_response response = {
+		.status = 200, .content_type = "text/html", .body = "<p>Hello", .body_size = 8};
+
+	(void)state;
+	assert_answer(&response, true, "Status: 200 OK\r\nContent-Type: text/html\r\nContent-Length: 8\r\n\r\n");
+}
+
+static void answer_without_a_body_says_so(void **state)
+{
+	struct http_response response = {.status = 303};
+
+	(void)state;
+	response_header(&response, ctx, "Location", "/session/account");
+	assert_answer(&response, false,
+	              "Status: 303 See Other\r\nLocation: /session/account\r\nContent-Length: 0\r\n\r\n");
+}
+
+/* RFC 9110, 8.6 */
+static void no_content_has_no_length(void **state)
+{
+	struct http_response response = {.status = 204};
+
+	(void)state;
+	assert_answer(&response, false, "Status: 204 No Content\r\n\r\n");
+}
+
+static void body_may_be_long_and_need_not_be_text(void **state)
+{
+	char body[30000];
+	struct http_response response = {.status = 200, .content_type = "x/y", .body = body, .body_size = sizeof body};
+	const char *begin;
+
+	(void)state;
+	memset(body, 'x', sizeof body);
+	body[0] = '\0';
+	assert_int_equal(send_response(&response, false), 0);
+	begin = strstr(answer, "\r\n\r\n");
+	assert_non_null(begin);
+	assert_memory_equal(begin + 4, body, sizeof body);
+	assert_int_equal(begin[4 + sizeof body], '\0');
+}
+
+static void header_with_a_control_character_makes_it_a_500(void **state)
+{
+	static const char *const values[] = {"a\r\nSet-Cookie: evil=1", "a\nb", "a\rb", "a\tb", "\x7f", "\x01", "\x1f"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+		struct http_response response = {.status = 200};
+
+		response_header(&response, ctx, "X", values[i]);
+		assert_true(response.failed);
+		assert_null(response.headers);
+	}
+}
+
+static void failed_answer_gives_nothing_away(void **state)
+{
+	struct http_response response = {.status = 200, .content_type = "text/plain", .body = "secret", .body_size = 6};
+
+	(void)state;
+	response_header(&response, ctx, "Set-Cookie", "session=secret");
+	response_header(&response, ctx, "Location", "/\r\nX: y");
+	/* One that is right does not mend it. */
+	response_header(&response, ctx, "Vary", "Cookie");
+	assert_bare_500(&response);
+}
+
+static void text_of_any_language_may_stand_in_a_header(void **state)
+{
+	struct http_response response = {.status = 200};
+
+	(void)state;
+	response_header(&response, ctx, "Remote-User", "J\xc3\xbcrgen \xf0\x9f\x94\x91");
+	assert_answer(&response, false,
+	              "Status: 200 OK\r\nRemote-User: J\xc3\xbcrgen \xf0\x9f\x94\x91\r\nContent-Length: 0\r\n\r\n");
+}
+
+static void request_that_nobody_answered_is_a_500(void **state)
+{
+	struct http_response response = {0};
+
+	(void)state;
+	assert_bare_500(&response);
+}
+
+static void peer_that_went_away_is_told_of(void **state)
+{
+	static const uint8_t request[] = {1, 1, 0, 7, 0, 8, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 1, 4, 0, 7, 0, 0, 0, 0};
+	struct http_response response = {.status = 204};
+
+	(void)state;
+	assert_int_equal(send(peer, request, sizeof request, 0), sizeof request);
+	assert_int_equal(fcgi_inspect(fcgi), FCGI_READY);
+	assert_int_equal(fcgi_accept(fcgi), 0);
+	close(peer);
+	peer = -1;
+	assert_int_equal(response_send(&response, ctx, fcgi, false), -1);
+}
+
+static void every_status_of_the_contract_has_its_phrase(void **state)
+{
+	static const int statuses[] = {200, 204, 303, 400, 401, 403, 404, 405, 409, 413, 415, 429, 500, 503};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
+		assert_string_not_equal(response_reason_phrase(statuses[i]), "Status");
+	assert_string_equal(response_reason_phrase(404), "Not Found");
+	assert_string_equal(response_reason_phrase(503), "Service Unavailable");
+	assert_string_equal(response_reason_phrase(299), "Status");
+}
+
+static void assert_escaped(const char *location, const char *expected)
+{
+	char *escaped = response_escape_url(ctx, location);
+
+	assert_non_null(escaped);
+	assert_string_equal(escaped, expected);
+}
+
+static void url_is_escaped_where_it_must_be(void **state)
+{
+	(void)state;
+	assert_escaped("", "");
+	assert_escaped("/members/?tab=1&x=a+b#top", "/members/?tab=1&x=a+b#top");
+	assert_escaped("/-._~!$'()*,;:@[]=%41", "/-._~!$'()*,;:@[]=%41");
+	assert_escaped("/a b", "/a%20b");
+	assert_escaped("/\"<>\\^`{|}", "/%22%3C%3E%5C%5E%60%7B%7C%7D");
+	assert_escaped("/J\xc3\xbcrgen", "/J%C3%BCrgen");
+	assert_escaped("/a\r\nX: y\t\x7f", "/a%0D%0AX:%20y%09%7F");
+	assert_escaped("\xff\x01", "%FF%01");
+}
+
+static void any_escaped_url_can_stand_in_a_header(void **state)
+{
+	(void)state;
+	for (int byte = 1; byte < 256; byte++) {
+		const char location[] = {'/', (char)byte, '\0'};
+		struct http_response response = {.status = 303};
+
+		response_header(&response, ctx, "Location", response_escape_url(ctx, location));
+		assert_false(response.failed);
+	}
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(answer_has_status_first_then_headers_and_body),
+		TEST(head_has_the_header_of_the_body_that_is_left_out),
+		TEST(answer_without_a_body_says_so),
+		TEST(no_content_has_no_length),
+		TEST(body_may_be_long_and_need_not_be_text),
+		TEST(header_with_a_control_character_makes_it_a_500),
+		TEST(failed_answer_gives_nothing_away),
+		TEST(text_of_any_language_may_stand_in_a_header),
+		TEST(request_that_nobody_answered_is_a_500),
+		TEST(peer_that_went_away_is_told_of),
+		TEST(every_status_of_the_contract_has_its_phrase),
+		TEST(url_is_escaped_where_it_must_be),
+		TEST(any_escaped_url_can_stand_in_a_header),
+	};
+
+	return cmocka_run_group_tests(tests, set_up_all, NULL);
+}
