@@ -385,7 +385,8 @@ def environment():
     """Nothing of the caller's that would change what our programs do."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LISTEN_", "NOTIFY_"))}
     kept["LC_ALL"] = "C.UTF-8"
-    kept.setdefault("ASAN_OPTIONS", "detect_leaks=1")
+    # What was freed is kept for a while by the sanitizer: little of it, for some tests look at how much memory is used.
+    kept["ASAN_OPTIONS"] = ":".join(filter(None, [kept.get("ASAN_OPTIONS", "detect_leaks=1"), "quarantine_size_mb=2"]))
     kept.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
     return kept
 

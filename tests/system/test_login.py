@@ -9,6 +9,7 @@ import requests
 
 import fastcgi
 from browser import CHROME, problem
+from waiting import wait_until
 
 KEY = re.compile(r"[A-Za-z0-9_-]{43}")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -335,7 +336,7 @@ def test_events_are_notified_at_commit(site, browse):
         with listener.cursor() as cursor:
             cursor.execute("LISTEN onesession")
         session_id = browse(site).sign_in()["session"]["id"]
-        listener.poll()
+        wait_until(lambda: listener.poll() or listener.notifies, "the notification")
         told = [json.loads(notify.payload) for notify in listener.notifies]
     finally:
         listener.close()
