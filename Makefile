@@ -1,7 +1,10 @@
 # onesession. `make help` lists the targets.
 
 BUILD  ?= build
-CC     ?= gcc
+# make has a CC of its own, which is not meant.
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 PREFIX ?= /usr/local
 PORT   ?= 8080
 PYTHON ?= /usr/bin/python3

@@ -36,7 +36,8 @@ int fcgi_fd(const struct fcgi *fcgi);
 enum fcgi_progress {
 	FCGI_WAIT,   /* more is to come: call again when the descriptor has become readable anew (edge) */
 	FCGI_READY,  /* the parameters are there, and the body is too, or is larger than it is worth waiting for */
-	FCGI_CLOSED, /* the peer went away before it had said all */
+	FCGI_CLOSED, /* the peer went away and has left nothing; one that leaves half a request shows in its descriptor
+	                only */
 	FCGI_BROKEN, /* not a request that we take; fcgi_defect() says why. Close it. */
 };
 

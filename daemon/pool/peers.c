@@ -105,6 +105,9 @@ static bool is_within(const struct in6_addr *address, const struct network *netw
 	unsigned int whole = network->prefix / 8;
 	unsigned int rest = network->prefix % 8;
 
+	/* ::/0 means every IPv6 address, and no IPv4 address in the form that IPv6 has for it. */
+	if (IN6_IS_ADDR_V4MAPPED(address) && network->prefix < 96)
+		return false;
 	if (memcmp(address, &network->address, whole) != 0)
 		return false;
 	return rest == 0 || (address->s6_addr[whole] ^ network->address.s6_addr[whole]) >> (8 - rest) == 0;

@@ -14,8 +14,10 @@ int scoreboard_init(struct scoreboard *board, size_t worker_count, size_t hashin
 	if (board->hashing_event < 0)
 		return -1;
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (memory == MAP_FAILED)
+	if (memory == MAP_FAILED) {
+		close(board->hashing_event);
 		return -1;
+	}
 	board->worker_count = worker_count;
 	board->hashing_place_count = hashing_place_count;
 	board->workers = (struct worker_slot *)memory;

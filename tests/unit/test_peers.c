@@ -162,6 +162,8 @@ static const char *const without_127_1_2_3[] = {
 	"fd00::/8",
 	"::127.1.2.3",
 	"::ffff:127.1.2.2/128",
+	"::/0",
+	"::/1",
 };
 
 static void assert_127_1_2_3(const struct connection *connection)
