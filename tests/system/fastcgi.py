@@ -108,7 +108,10 @@ class Connection:
     """One connection to a responder at `address`: a path, or (host, port)."""
 
     def __init__(self, address, timeout=20):
-        family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        if isinstance(address, str):
+            family = socket.AF_UNIX
+        else:
+            family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.timeout = timeout
         self.socket.settimeout(timeout)

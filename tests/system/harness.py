@@ -120,6 +120,19 @@ def children_of(pid):
     return sorted(found)
 
 
+def processes_with(argument):
+    """Those that have `argument`, which has to be unlike any other, on their command line."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            arguments = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if str(argument).encode() in arguments:
+            found.append(int(entry))
+    return found
+
+
 def cpu_seconds(pid):
     fields = stat_of(pid)
     return 0.0 if fields is None else (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -334,7 +347,8 @@ class Database:
 
     def stored_key(self, username="alice"):
         rows = self.query(
-            "SELECT l.session_key FROM logged_in_user l JOIN users u ON u.id = l.user_id WHERE u.username = %s", username
+            "SELECT l.session_key FROM logged_in_user l JOIN users u ON u.id = l.user_id WHERE u.username = %s",
+            username,
         )
         return bytes(rows[0][0]) if rows and rows[0][0] is not None else None
 
@@ -440,6 +454,10 @@ def write_conf(path, settings):
     return path
 
 
+# Not yet or not any more. A socket lets nobody in before it has got its mode.
+NOT_LISTENING = (FileNotFoundError, ConnectionRefusedError, PermissionError)
+
+
 class Daemon:
     """One onesessiond: its folder, its configuration, its log."""
 
@@ -479,7 +497,7 @@ class Daemon:
         assert self.process.poll() is None, f"the daemon ended with {self.process.returncode}:\n{self.log_text()}"
         try:
             return self.ask(path=path, timeout=PATIENCE).status == 200
-        except (FileNotFoundError, ConnectionRefusedError):
+        except NOT_LISTENING:
             return False
 
     def ask(self, *args, **kwargs):
@@ -531,13 +549,15 @@ class Daemon:
 
     def kill(self):
         if self.process is not None and self.process.poll() is None:
-            workers = self.workers
             self.process.kill()
             self.process.wait()
-            for pid in workers:
-                if is_alive(pid):
-                    os.kill(pid, signal.SIGCONT)
-                    os.kill(pid, signal.SIGKILL)
+        # Its workers end with it. If they do not, a test has told so, and they end here.
+        for pid in processes_with(self.conf):
+            for number in (signal.SIGCONT, signal.SIGKILL):
+                try:
+                    os.kill(pid, number)
+                except ProcessLookupError:
+                    pass
 
 
 # ---- nginx -----------------------------------------------------------------------------------------------------------

@@ -95,7 +95,8 @@ def test_migrate_gives_the_role_of_the_daemon_its_rights_and_no_more(cluster, em
     key = re.search("session=([^;]+)", answer.get("Set-Cookie"))[1]
     assert daemon.ask(method="POST", path="/session/logout", headers={"Cookie": f"session={key}"}).status == 303
     ctl.run("purge")
-    for statement in ("CREATE TABLE mine (x int)", "DROP TABLE events", "DELETE FROM schema_migrations", "TRUNCATE users"):
+    forbidden = ["CREATE TABLE mine (x int)", "DROP TABLE events", "DELETE FROM schema_migrations", "TRUNCATE users"]
+    for statement in forbidden:
         connection = empty_database.connect(role=cluster.DAEMON)
         with connection.cursor() as cursor, pytest.raises(Exception, match="permission denied|must be owner"):
             cursor.execute(statement)
@@ -380,7 +381,9 @@ def test_history_of_the_configuration(database):
 # ---- When it cannot --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [["user", "list"], ["session", "list"], ["purge"], ["migrate"], ["user", "show", "alice"]])
+@pytest.mark.parametrize(
+    "words", [["user", "list"], ["session", "list"], ["purge"], ["migrate"], ["user", "show", "alice"]]
+)
 def test_database_that_is_away_is_told_in_one_line(tmp_path, words):
     Ctl(f"host={tmp_path} dbname=x").refused(*words)
 

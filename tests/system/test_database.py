@@ -268,7 +268,7 @@ def does_not_serve(daemon, word):
             return True
         try:
             return daemon.ask(headers=UNKNOWN).status == 503 and daemon.ask(path="/session/ready").status == 503
-        except (FileNotFoundError, ConnectionRefusedError):
+        except harness.NOT_LISTENING:
             return False
 
     wait_until(refuses, "the daemon to refuse")

@@ -69,7 +69,8 @@ BROKEN = {
     "abort first": record(fastcgi.ABORT_REQUEST),
     "parameters first": stream(PARAMS, pairs(environ())),
     "body first": stream(STDIN, b"x"),
-    "answer of an application": record(fastcgi.STDOUT, b"Status: 200 OK\r\n\r\n") + record(fastcgi.END_REQUEST, b"\0" * 8),
+    "answer of an application": record(fastcgi.STDOUT, b"Status: 200 OK\r\n\r\n")
+    + record(fastcgi.END_REQUEST, b"\0" * 8),
     "begin of another size": record(BEGIN_REQUEST, b"\0\1") + WHOLE,
     "empty begin": record(BEGIN_REQUEST, b""),
     "two begins": begin() + begin() + WHOLE,
@@ -91,7 +92,10 @@ BROKEN = {
 }
 # What a web server may well say, in its own words: it has to be answered.
 LEGAL = {
-    "padded records": begin() + record(PARAMS, pairs(environ()), padding=7) + record(PARAMS, padding=3) + stream(STDIN, b""),
+    "padded records": begin()
+    + record(PARAMS, pairs(environ()), padding=7)
+    + record(PARAMS, padding=3)
+    + stream(STDIN, b""),
     "a record for each byte of the parameters": begin() + stream(PARAMS, pairs(environ()), size=1) + stream(STDIN, b""),
     "long lengths for short values": begin()
     + stream(PARAMS, struct.pack(">II", 0x80000001, 0x80000001) + b"Ab" + pairs(environ()))
@@ -116,7 +120,10 @@ def test_peers_that_stall_in_the_middle_hold_nobody_up_and_are_let_go(one):
             answers_at_once(one)
             assert one.workers == workers, f"the worker has died of {name}"
         deadline = time.monotonic() + IO_TIMEOUT + 8
-        still_open = [name for name, peer in peers.items() if not peer.is_closed(max(deadline - time.monotonic(), 0.01))]
+        still_open = []
+        for name, peer in peers.items():
+            if not peer.is_closed(within=max(deadline - time.monotonic(), 0.01)):
+                still_open.append(name)
         assert still_open == []
     finally:
         for peer in peers.values():

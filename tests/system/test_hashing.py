@@ -104,7 +104,9 @@ def test_login_that_finds_no_place_is_told_to_come_again(new_daemon):
 
 
 def test_place_of_a_worker_that_died_is_free_again(new_daemon):
-    daemon = new_daemon({"server.workers": 2, "login.max_hashing": 1, "login.memory": "256MiB", "login.passes": 8}).start()
+    daemon = new_daemon(
+        {"server.workers": 2, "login.max_hashing": 1, "login.memory": "256MiB", "login.passes": 8}
+    ).start()
     wait_until(lambda: len(daemon.workers) == 2, "two workers")
     for _ in range(2):
         hashing = Hashing(daemon, 256 * MIB)
@@ -152,7 +154,9 @@ def test_password_of_another_cost_is_still_right(database, new_daemon):
     assert daemon.ask(method="POST", path="/session/login", headers=JSON, body=CREDENTIALS).status == 200
 
 
-@pytest.mark.parametrize("stored", ["", "x", "!", "$argon2id$", "$argon2id$v=19$m=65536,t=2,p=1$c2FsdA$", "pbkdf2_sha256$1$a$b"])
+@pytest.mark.parametrize(
+    "stored", ["", "x", "!", "$argon2id$", "$argon2id$v=19$m=65536,t=2,p=1$c2FsdA$", "pbkdf2_sha256$1$a$b"]
+)
 def test_hash_that_cannot_be_read_lets_nobody_in(database, daemon, stored):
     database.query("UPDATE users SET password = %s WHERE username = 'alice'", stored)
     for password in (database.password, stored, ""):

@@ -595,7 +595,9 @@ def test_odd_query_does_no_harm(shared_site, query):
     assert answer.status == 200
 
 
-@pytest.mark.parametrize("agent", ["", "\x01\x02", "x" * 30000, "\xff\xfe", "<script>alert(1)</script>", "é" * 1000, '"\\'])
+@pytest.mark.parametrize(
+    "agent", ["", "\x01\x02", "x" * 30000, "\xff\xfe", "<script>alert(1)</script>", "é" * 1000, '"\\']
+)
 def test_odd_user_agent_does_no_harm(site, agent):
     body = json.dumps(CREDENTIALS)
     first = post(site, body)

@@ -25,7 +25,7 @@ def is_refused(address):
     try:
         fastcgi.Connection(address).close()
         return False
-    except (ConnectionRefusedError, FileNotFoundError):
+    except harness.NOT_LISTENING:
         return True
 
 
@@ -169,12 +169,9 @@ def test_sockets_of_systemd(new_daemon):
     daemon = new_daemon({"server.listen": "unix:/nonexistent/socket"})
     paths = [str(daemon.folder / name) for name in ("one", "two")]
     daemon.address = paths[0]
+    passed_on = [word for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS") for word in ("-E", name)]
     # It starts the program at the first connection.
-    daemon.start(
-        ["systemd-socket-activate", "-l", paths[0], "-l", paths[1]]
-        + [word for name, value in harness.environment().items() if name.endswith("SAN_OPTIONS") for word in ("-E", f"{name}={value}")]
-        + daemon.command()
-    )
+    daemon.start(["systemd-socket-activate", *passed_on, "-l", paths[0], "-l", paths[1], *daemon.command()])
     for path in paths:
         assert fastcgi.send(path, fastcgi.environ()).status == 401
     daemon.stop()
@@ -486,7 +483,7 @@ def test_whoever_has_connected_before_the_end_is_answered(new_daemon):
             while True:
                 try:
                     status = daemon.ask().status
-                except (ConnectionRefusedError, FileNotFoundError):
+                except harness.NOT_LISTENING:
                     return
                 (served if status == 401 else lost).append(status)
 
@@ -568,7 +565,8 @@ def test_int_stops_also_what_is_stopping(database, new_daemon):
 
 
 def test_signals_in_any_order_end_it_once(new_daemon):
-    for numbers in ((signal.SIGTERM, signal.SIGTERM), (signal.SIGQUIT, signal.SIGTERM), (signal.SIGTERM, signal.SIGQUIT)):
+    term, quit_ = signal.SIGTERM, signal.SIGQUIT
+    for numbers in ((term, term), (quit_, term), (term, quit_)):
         daemon = new_daemon().start()
         for number in numbers:
             daemon.send_signal(number)
@@ -601,7 +599,9 @@ def test_no_worker_outlives_a_killed_master(database, new_daemon):
 
 
 def test_worker_in_a_request_does_not_outlive_a_killed_master(database, new_daemon):
-    daemon = new_daemon({"server.workers": 1, "server.request_timeout": "5s", "database.statement_timeout": "2s"}).start()
+    daemon = new_daemon(
+        {"server.workers": 1, "server.request_timeout": "5s", "database.statement_timeout": "2s"}
+    ).start()
     signed_in = sign_in(daemon)
     workers = daemon.workers
     with HeldTable(database):
@@ -614,7 +614,9 @@ def test_worker_in_a_request_does_not_outlive_a_killed_master(database, new_daem
 
 
 def test_purge_process_does_not_outlive_the_daemon(database, new_daemon):
-    daemon = new_daemon({"session.purge_interval": "1s", "server.workers": 1, "database.statement_timeout": "10s"}).start()
+    daemon = new_daemon(
+        {"server.workers": 1, "session.purge_interval": "1s", "database.statement_timeout": "10s"}
+    ).start()
     database.query(
         "INSERT INTO sessions (session_key, user_id, expires_at)"
         " VALUES (sha256('x'), (SELECT min(id) FROM users), now() - interval '1 hour')"
@@ -668,7 +670,8 @@ def test_log_in_json_is_json_in_every_line(new_daemon):
     daemon.stop()
     lines = daemon.log_text().splitlines()
     events = [json.loads(line) for line in lines]
-    assert {"user_login_failed", "user_logged_in"} <= {value for event in events for value in event.values() if isinstance(value, str)}
+    words = {value for event in events for value in event.values() if isinstance(value, str)}
+    assert {"user_login_failed", "user_logged_in"} <= words
 
 
 def test_what_a_client_sends_cannot_forge_a_line_of_the_log(new_daemon):

@@ -22,6 +22,9 @@ from waiting import wait_until
 pytestmark = pytest.mark.slow
 
 SECONDS = 7
+MORE_SECONDS = 60
+# Of logins, of requests that pass and of those that are refused.
+ENOUGH = 20
 BROWSERS = 6
 OLD_DEVICES = 3
 
@@ -54,8 +57,14 @@ class Story:
         self.deadline = time.monotonic() + SECONDS
 
     @property
+    def shows_something(self):
+        return min(len(self.logins), len(self.passes), self.statuses.get(("auth", 401), 0)) > ENOUGH
+
+    @property
     def is_over(self):
-        return time.monotonic() > self.deadline
+        """A slow machine, or one that restarts its database all the time, gets longer for as much to happen."""
+        now = time.monotonic()
+        return now > self.deadline + MORE_SECONDS or (now > self.deadline and self.shows_something)
 
     def note(self, what, status):
         """Count an answer. False when it was one that tells nothing."""
@@ -188,13 +197,13 @@ class Story:
             assert stored is True
         ended = {row[0] for row in database.query("SELECT id::text FROM ended_sessions")}
         assert {session_id for session_id in ranks if session_id not in rows} <= ended
+        live = []
         with requests.Session() as http:
             http.trust_env = False
-            live = [
-                login.session_id
-                for login in self.logins[-50:]
-                if http.get(f"{self.site.url}/session/auth", cookies={"session": login.key}, timeout=30).status_code == 200
-            ]
+            for login in self.logins[-50:]:
+                answer = http.get(f"{self.site.url}/session/auth", cookies={"session": login.key}, timeout=30)
+                if answer.status_code == 200:
+                    live.append(login.session_id)
         assert live == [session_id for session_id in rows if session_id in {login.session_id for login in self.logins}]
 
 
@@ -210,12 +219,10 @@ def run(site, username="alice", limit=1, permitted=(), logs_out=True, disturbanc
         # In this thread: what it starts would end with a thread of its own.
         story.disturb(disturbance, every)
     for call in calls:
-        call.result(SECONDS + 60)
+        call.result(SECONDS + MORE_SECONDS + 60)
     print(story.statuses, f"most rows at once: {story.most_rows}")
     assert story.wrong == [], story.statuses
-    # Something has happened, or nothing was shown.
-    assert len(story.logins) > 20 and len(story.passes) > 20, story.statuses
-    assert story.statuses.get(("auth", 401), 0) > 20, story.statuses
+    assert story.shows_something, story.statuses
     return story
 
 
