@@ -139,13 +139,14 @@ static int serve(TALLOC_CTX *ctx, const struct settings *settings)
 		(void)fail(defect);
 		return EX_CONFIG;
 	}
+	/* From here on a signal waits for the master, so that nothing that was opened is left behind. */
+	if (master_block_signals() != 0)
+		return fail(strerror(errno));
 	if (listeners_open(&listeners, settings, problem, sizeof problem) != 0)
 		return fail(problem);
 	setup.listeners = &listeners;
 	if (privileges_drop(settings, problem, sizeof problem) != 0)
 		defect = problem;
-	else if (master_block_signals() != 0)
-		defect = strerror(errno);
 	else
 		defect = fcgi_init();
 	if (defect == NULL) {
@@ -170,13 +171,9 @@ static int act(TALLOC_CTX *ctx, const struct arguments *arguments)
 	if (config_load(ctx, &arguments->source, &settings, stderr) != 0)
 		return EX_CONFIG;
 	switch (arguments->action) {
-	case ACTION_DUMP:
-		config_dump(&settings, stdout);
-		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-	case ACTION_TEST:
-		return test(ctx, &settings);
-	default:
-		return serve(ctx, &settings);
+	case ACTION_DUMP: config_dump(&settings, stdout); return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	case ACTION_TEST: return test(ctx, &settings);
+	default: return serve(ctx, &settings);
 	}
 }
 
