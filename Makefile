@@ -81,7 +81,7 @@ deps: ## install what building needs
 run: ## install what is missing and show the demo site (PORT=8080)
 	@conf/install-packages build run
 	@$(MAKE) --no-print-directory all
-	@PORT=$(PORT) BUILD=$(BUILD) conf/demo/run
+	@exec env PORT=$(PORT) BUILD=$(BUILD) conf/demo/run
 
 unit-programs: $(UNIT_PROGRAMS)
 
