@@ -173,6 +173,12 @@ const char *ones_url(struct ones_request *req, const char *path);
  */
 const char *ones_next(struct ones_request *req, const char *wanted);
 
+/*
+ * The sign-in page that leads to `wanted` afterwards: "/session/login?next=%2Fpage". `wanted` is as in ones_next();
+ * it is left out when it leads elsewhere, is one of the daemon's own addresses, or is too long for a header field.
+ */
+const char *ones_sign_in_url(struct ones_request *req, const char *wanted);
+
 /* ---- Answering: exactly one of these for each request ------------------------------------------------------- */
 
 /*
@@ -228,6 +234,17 @@ json_t *ones_time_json(ones_time when);
 /* True while the database answers; costs one round trip. */
 bool ones_database_ready(struct ones_request *req);
 
+/* ---- For operators ------------------------------------------------------------------------------------------ */
+
+/* The pool's state, worker by worker, as JSON: a new reference, NULL when out of memory. */
+json_t *ones_status_json(struct ones_request *req);
+
+/*
+ * Everything that is counted, as text in the format of OpenMetrics 1.0.0. Programs that do not ask for it by name in
+ * Accept get the spelling of Prometheus' own text format, which differs in the names of counters only.
+ */
+void ones_reply_metrics(struct ones_request *req);
+
 /* ---- Routes ------------------------------------------------------------------------------------------------- */
 
 typedef void ones_handler(struct ones_request *req);
@@ -236,8 +253,11 @@ struct ones_route {
 	const char *path;  /* below server.prefix, begins with a slash; the whole path must match */
 	ones_handler *get; /* serves HEAD too */
 	ones_handler *post;
+	ones_handler *any; /* every method, in place of the two above: must not change anything */
 	bool passive;    /* being asked is no activity of the person: last_seen_at stays (pollers) */
-	bool no_session; /* for machines: the hook does not look for a session, so no database is needed */
+	bool no_session; /* for machines: the hook does not look for a session */
+	bool no_database; /* needs no database and no session: answered even while every worker is busy */
+	bool operators_only; /* is not there for others than those at the addresses in server.operators */
 	bool no_body;    /* a body is neither read nor waited for: sub-requests carry the client's CONTENT_LENGTH */
 	bool hashes;     /* POST checks a password: it waits for one of login.max_hashing places before it runs */
 };

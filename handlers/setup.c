@@ -4,6 +4,7 @@
 void ones_setup(struct ones_app *app)
 {
 	auth_setup(app);
+	refused_setup(app);
 	me_setup(app);
 	state_setup(app);
 	login_setup(app);
@@ -12,4 +13,6 @@ void ones_setup(struct ones_app *app)
 	style_setup(app);
 	health_setup(app);
 	ready_setup(app);
+	status_setup(app);
+	metrics_setup(app);
 }

@@ -10,8 +10,20 @@ void health_setup(struct ones_app *app);
 void login_setup(struct ones_app *app);
 void logout_setup(struct ones_app *app);
 void me_setup(struct ones_app *app);
+void metrics_setup(struct ones_app *app);
 void ready_setup(struct ones_app *app);
+void refused_setup(struct ones_app *app);
 void state_setup(struct ones_app *app);
+void status_setup(struct ones_app *app);
 void style_setup(struct ones_app *app);
+
+/* The sign-in page, which says why the session has ended and leads to `next` (NULL: nowhere in particular). */
+void login_show(struct ones_request *req, int status, const char *next);
+
+/*
+ * The request target, as the client wrote it, of a request that the guard refuses; NULL when it is nothing to come
+ * back to: what a form was sent to is not repeated by a GET.
+ */
+const char *refused_address(const struct ones_request *req);
 
 #endif

@@ -17,11 +17,12 @@
 
 void ones_route(struct ones_app *app, const struct ones_route *route)
 {
-	if (app->route_count == ROUTES_MAX) {
+	if (app->route_count == COUNTERS_ROUTES_MAX) {
 		app->setup_problem = "more than 64 routes";
 		return;
 	}
-	if (route->path == NULL || route->path[0] != '/' || (route->get == NULL && route->post == NULL)) {
+	if (route->path == NULL || route->path[0] != '/' ||
+	    (route->get == NULL && route->post == NULL && route->any == NULL)) {
 		app->setup_problem = "a route without a path that begins with a slash, or without a handler";
 		return;
 	}
@@ -55,17 +56,37 @@ static bool log_event(const struct ones_event *event, void *context)
 	return true;
 }
 
-struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings)
+static bool count_event(const struct ones_event *event, void *context)
+{
+	static const enum counter counters[ONES_SIGNAL_COUNT] = {
+		[ONES_USER_LOGGED_IN] = COUNTER_LOGINS,
+		[ONES_USER_LOGGED_OUT] = COUNTER_LOGOUTS,
+		[ONES_USER_LOGIN_FAILED] = COUNTER_LOGIN_FAILURES,
+		[ONES_SESSION_DISPLACED] = COUNTER_DISPLACEMENTS,
+		[ONES_ACCOUNT_SHARED] = COUNTER_SHARED_ACCOUNTS,
+		[ONES_PASSWORD_CHANGED_SIGNAL] = COUNTER_PASSWORD_CHANGES,
+	};
+
+	counters_add(context, counters[event->signal]);
+	return true;
+}
+
+struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings, struct scoreboard *board)
 {
 	const struct ones_receiver log = {.name = "log_event", .phase = ONES_AFTER_COMMIT, .call = log_event};
+	const struct ones_receiver count = {
+		.name = "count_event", .phase = ONES_AFTER_COMMIT, .call = count_event, .context = &board->counters};
 	const struct password_cost cost = {.memory = settings->login.memory, .passes = settings->login.passes};
 	struct ones_app *app = talloc_zero(ctx, struct ones_app);
+	const char *wrong;
 
 	if (app == NULL)
 		return NULL;
 	app->settings = settings;
+	app->board = board;
+	app->operators = networks_parse(app, settings->server.operators, &wrong);
 	app->signals = signals_new(app);
-	if (app->signals == NULL || rule_connect_receivers(app->signals) != 0 ||
+	if (app->operators == NULL || app->signals == NULL || rule_connect_receivers(app->signals) != 0 ||
 	    password_hash("", &cost, app->decoy_hash) != 0) {
 		talloc_free(app);
 		return NULL;
@@ -77,12 +98,15 @@ struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings)
 	                   .idle_timeout = settings->session.idle_timeout,
 	                   .touch_interval = settings->session.touch_interval},
 	};
-	for (enum ones_signal signal = 0; signal < ONES_SIGNAL_COUNT; signal++)
+	for (enum ones_signal signal = 0; signal < ONES_SIGNAL_COUNT; signal++) {
 		ones_connect(app, signal, &log);
+		ones_connect(app, signal, &count);
+	}
 	return app;
 }
 
-struct db *app_new_database(TALLOC_CTX *ctx, const struct settings *settings, const char *application_name)
+struct db *app_new_database(TALLOC_CTX *ctx, const struct settings *settings, struct counters *counters,
+                            const char *application_name)
 {
 	const struct db_config config = {
 		.conninfo = settings->database.conninfo,
@@ -90,6 +114,7 @@ struct db *app_new_database(TALLOC_CTX *ctx, const struct settings *settings, co
 		.connect_timeout_ms = settings->database.connect_timeout,
 		.statement_timeout_ms = settings->database.statement_timeout,
 		.prepare = settings->database.prepare,
+		.counters = counters,
 		.required_schema = schema_version(),
 	};
 
@@ -99,7 +124,7 @@ struct db *app_new_database(TALLOC_CTX *ctx, const struct settings *settings, co
 int app_open_database(struct ones_app *app, const char *application_name)
 {
 	app->process_id_part = randombytes_random();
-	app->rule.db = app_new_database(app, app->settings, application_name);
+	app->rule.db = app_new_database(app, app->settings, &app->board->counters, application_name);
 	return app->rule.db != NULL ? 0 : -1;
 }
 
@@ -108,6 +133,12 @@ int app_open_database(struct ones_app *app, const char *application_name)
 static void reply_problem(struct ones_request *req, const struct http_problem *problem)
 {
 	ones_reply_problem(req, problem->status, problem->code, problem->detail);
+}
+
+/* Of this process, in all its time. */
+static int64_t database_waited(const struct ones_request *req)
+{
+	return req->app->rule.db != NULL ? db_waited_us(req->app->rule.db) : 0;
 }
 
 static const struct ones_route *find_route(const struct ones_app *app, const char *path)
@@ -120,18 +151,31 @@ static const struct ones_route *find_route(const struct ones_app *app, const cha
 }
 
 /* What is below the prefix; NULL when the path is not. */
-static const char *below_prefix(const struct ones_request *req)
+static const char *below_prefix(const struct ones_app *app, const char *path)
 {
-	const char *prefix = req->app->settings->server.prefix;
+	const char *prefix = app->settings->server.prefix;
 	size_t length = strlen(prefix);
 
-	if (req->http->is_authorizer)
-		return "/auth";
-	return strncmp(req->http->path, prefix, length) == 0 ? req->http->path + length : NULL;
+	return strncmp(path, prefix, length) == 0 ? path + length : NULL;
+}
+
+bool app_needs_no_database(const struct ones_app *app, const char *path)
+{
+	const char *below = below_prefix(app, path);
+	const struct ones_route *route = below != NULL ? find_route(app, below) : NULL;
+
+	return route != NULL && route->no_database;
+}
+
+size_t app_route_number(const struct ones_request *req)
+{
+	return req->route != NULL ? (size_t)(req->route - req->app->routes) : COUNTERS_NO_ROUTE;
 }
 
 static ones_handler *handler_of(const struct ones_route *route, enum ones_method method)
 {
+	if (route->any != NULL)
+		return route->any;
 	if (method == ONES_GET)
 		return route->get;
 	return method == ONES_POST ? route->post : NULL;
@@ -145,12 +189,15 @@ static void reply_wrong_method(struct ones_request *req, const struct ones_route
 	ones_reply_problem(req, 405, "method_not_allowed", "This address does not take that method.");
 }
 
-/* Sets req->route, or answers. */
+/* Sets req->route, and answers when no handler is to see the request. */
 static void route_request(struct ones_request *req)
 {
-	const char *path = below_prefix(req);
+	const char *path = req->http->is_authorizer ? "/auth" : below_prefix(req->app, req->http->path);
 	const struct ones_route *route = path != NULL ? find_route(req->app, path) : NULL;
 
+	if (route != NULL && route->operators_only && !networks_have_text(req->app->operators, req->http->remote_addr))
+		route = NULL;
+	req->was_answered = true;
 	/* An authorizer's request has the method of the request that it is about. */
 	if (req->http->is_authorizer) {
 		req->http->method = ONES_GET;
@@ -160,14 +207,15 @@ static void route_request(struct ones_request *req)
 		ones_reply_problem(req, 404, "not_found", "There is nothing at this address.");
 	else if (handler_of(route, req->http->method) == NULL)
 		reply_wrong_method(req, route);
-	else if (request_is_forged(req->http))
+	else if (route->any == NULL && request_is_forged(req->http))
 		ones_reply_problem(req, 403, "cross_site",
 		                   "Another site made your browser send this. It was not done.");
 	else
-		req->route = route;
+		req->was_answered = false;
+	req->route = route;
 }
 
-struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi)
+struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, int64_t connected_us)
 {
 	struct ones_request *req = talloc_pooled_object(NULL, struct ones_request, 16, REQUEST_POOL_SIZE);
 	struct http_problem problem;
@@ -175,7 +223,9 @@ struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi)
 
 	if (req == NULL)
 		return NULL;
-	*req = (struct ones_request){.app = app, .began_ms = clock_monotonic_ms()};
+	*req = (struct ones_request){.app = app};
+	req->times = (struct app_times){.connected = connected_us, .received = clock_monotonic_us()};
+	req->times.began = req->times.sending = req->times.received;
 	req->verdict = (struct rule_verdict){.reason = ONES_UNAUTHENTICATED, .by_user_agent = ""};
 	req->http = talloc_zero(req, struct http_request);
 	if (req->http == NULL) {
@@ -186,7 +236,8 @@ struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi)
 	(void)snprintf(id, sizeof id, "%08x%08x", app->process_id_part, app->request_count++);
 	problem = request_read(req->http, fcgi, id);
 	log_set_request(req->http->id);
-	if (problem.status != 0)
+	req->was_answered = problem.status != 0;
+	if (req->was_answered)
 		reply_problem(req, &problem);
 	else
 		route_request(req);
@@ -196,12 +247,14 @@ struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi)
 
 bool app_needs_hashing_place(const struct ones_request *req)
 {
-	return req->route != NULL && req->route->hashes && req->http->method == ONES_POST;
+	return !req->was_answered && req->route->hashes && req->http->method == ONES_POST;
 }
 
 void app_refuse_busy(struct ones_request *req)
 {
-	req->route = NULL;
+	counters_add(&req->app->board->counters, COUNTER_THROTTLED);
+	req->times.began = req->times.sending = clock_monotonic_us();
+	req->was_answered = true;
 	ones_reply_problem(req, 503, "busy", "Too many people are signing in at this moment. Please try again.");
 }
 
@@ -216,7 +269,7 @@ static bool run_hook(struct ones_request *req)
 	const struct client client = client_of(req);
 	enum db_status status = DB_OK;
 
-	if (req->route->no_session)
+	if (req->route->no_session || req->route->no_database)
 		return true;
 	req->has_key = key_cookie_read(req, &req->key);
 	if (req->has_key)
@@ -238,35 +291,67 @@ void app_run(struct ones_request *req)
 {
 	struct http_problem problem = {0};
 
-	if (req->route == NULL)
+	if (req->was_answered)
 		return;
 	log_set_request(req->http->id);
+	req->times.began = clock_monotonic_us();
+	req->times.database_from = database_waited(req);
 	if (req->http->method != ONES_GET && !req->route->no_body)
 		problem = request_read_body(req->http, req->app->settings->server.max_body);
 	if (problem.status != 0)
 		reply_problem(req, &problem);
 	else if (run_hook(req))
 		handler_of(req->route, req->http->method)(req);
+	req->times.sending = clock_monotonic_us();
 	log_set_request(NULL);
+}
+
+/* Where the time of a request went that took long. What is in no stage is our own work. */
+static void log_slow(const struct ones_request *req, int64_t done, int status)
+{
+	const struct app_times *times = &req->times;
+	int64_t database = database_waited(req) - times->database_from;
+
+	log_warning("slow_request", LOG_STR("method", req->http->method_name), LOG_STR("path", req->http->path),
+	            LOG_INT("status", status), LOG_INT("ms", (done - times->connected) / 1000),
+	            LOG_INT("receive_ms", (times->received - times->connected) / 1000),
+	            LOG_INT("wait_ms", (times->began - times->received) / 1000),
+	            LOG_INT("database_ms", database / 1000), LOG_INT("hash_ms", times->hashing_us / 1000),
+	            LOG_INT("work_ms", (times->sending - times->began - database - times->hashing_us) / 1000),
+	            LOG_INT("send_ms", (done - times->sending) / 1000), LOG_STR("ip", req->http->remote_addr));
+}
+
+/* The answer is out: tell of it. */
+static void account_for(const struct ones_request *req, int status)
+{
+	int64_t slow = req->app->settings->log.slow_request;
+	int64_t done = clock_monotonic_us();
+
+	counters_add_request(&req->app->board->counters, app_route_number(req), status, done - req->times.connected);
+	log_debug("request", LOG_STR("method", req->http->method_name), LOG_STR("path", req->http->path),
+	          LOG_INT("status", status), LOG_INT("ms", (done - req->times.connected) / 1000),
+	          LOG_STR("ip", req->http->remote_addr));
+	if (slow > 0 && done - req->times.connected > slow * 1000)
+		log_slow(req, done, status);
 }
 
 int app_close(struct ones_request *req)
 {
 	struct http_request *http = req->http;
-	bool depends_on_cookie = req->route != NULL && !req->route->no_session;
+	bool depends_on_cookie =
+		!req->was_answered && req->route != NULL && !req->route->no_session && !req->route->no_database;
 	int status;
 
 	log_set_request(http->id);
-	if (depends_on_cookie) {
+	/* What an authorizer lets in is the web server's to answer; Apache would pass these fields on with it. */
+	if (depends_on_cookie && !(http->is_authorizer && req->response.status == 200)) {
 		ones_header(req, "Cache-Control", "no-store");
 		ones_header(req, "Vary", "Cookie");
 	}
 	if (response_send(&req->response, req, http->fcgi, http->is_head) != 0)
 		log_debug("answer_not_taken", LOG_STR("path", http->path));
 	status = req->response.status;
-	log_debug("request", LOG_STR("method", http->method_name), LOG_STR("path", http->path),
-	          LOG_INT("status", status), LOG_INT("ms", clock_monotonic_ms() - req->began_ms),
-	          LOG_STR("ip", http->remote_addr));
+	account_for(req, status);
 	if (depends_on_cookie && !req->route->passive && req->verdict.live && req->verdict.touch_due)
 		rule_touch(&req->app->rule, &req->key);
 	log_set_request(NULL);

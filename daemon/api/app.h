@@ -5,6 +5,8 @@
 #ifndef API_APP_H
 #define API_APP_H
 
+#include "base/networks.h"
+#include "base/scoreboard.h"
 #include "base/settings.h"
 #include "http/fcgi.h"
 #include "http/request.h"
@@ -16,52 +18,74 @@
 #include <stdbool.h>
 #include <talloc.h>
 
-#define ROUTES_MAX 64
-
 /* Seconds that clients are asked to wait before they try again. */
 #define RETRY_AFTER_S "2"
 
 struct ones_app {
 	const struct settings *settings;
+	struct scoreboard *board;
+	struct networks *operators;
 	struct signals *signals;
-	struct ones_route routes[ROUTES_MAX];
+	struct ones_route routes[COUNTERS_ROUTES_MAX];
 	size_t route_count;
 	const char *setup_problem;           /* what was wrong with a call during setup; NULL: nothing */
-	struct rule rule;                    /* its db is this process's own */
+	struct rule rule;                    /* its db is this process's own; NULL in one that has none */
 	char decoy_hash[PASSWORD_HASH_SIZE]; /* verified when there is no account, so that both take the same time */
 	uint32_t process_id_part;
 	uint32_t request_count;
+};
+
+/* When a request came to each stage, clock_monotonic_us(), and how long some of them took. */
+struct app_times {
+	int64_t connected;     /* the web server connected */
+	int64_t received;      /* the request was there */
+	int64_t began;         /* its turn came: logins wait for a place to hash */
+	int64_t sending;       /* the answer was made */
+	int64_t database_from; /* db_waited_us() before it */
+	int64_t hashing_us;
 };
 
 struct ones_request {
 	struct ones_app *app;
 	struct http_request *http;
 	struct http_response response;
-	const struct ones_route *route; /* NULL: answered already */
+	const struct ones_route *route; /* NULL: there is none at its path */
+	bool was_answered;              /* before its turn came: no handler is to see it */
 	bool has_key;                   /* a well-formed one was presented */
 	struct session_key key;
 	struct rule_verdict verdict;
 	struct ones_ending ending;
-	int64_t began_ms;
+	struct app_times times;
 };
 
 /*
- * The application without routes as yet, before any fork; `settings` is kept. NULL when out of memory. What goes
- * wrong while routes and receivers are added is in setup_problem.
+ * The application without routes as yet, before any fork; `settings` and `board` are kept. NULL when out of memory.
+ * What goes wrong while routes and receivers are added is in setup_problem.
  */
-struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings);
+struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings, struct scoreboard *board);
 
 /* Give this process its own database connection, after the fork. It connects at the first use. 0, or -1: no memory. */
 int app_open_database(struct ones_app *app, const char *application_name);
 
 /*
- * A connection to the database, not yet made, as `settings` say; for those that need one outside the app.
+ * A connection to the database, not yet made, as `settings` say; for those that need one outside the app. `counters`
+ * may be NULL.
  * NULL when out of memory.
  */
-struct db *app_new_database(TALLOC_CTX *ctx, const struct settings *settings, const char *application_name);
+struct db *app_new_database(TALLOC_CTX *ctx, const struct settings *settings, struct counters *counters,
+                            const char *application_name);
 
-/* The request that `fcgi` has accepted; it owns `fcgi` from now on. NULL when out of memory. */
-struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi);
+/* True when what is at `path` can be answered without a database. */
+bool app_needs_no_database(const struct ones_app *app, const char *path);
+
+/*
+ * The request that `fcgi` has accepted; it owns `fcgi` from now on. `connected_us` is when its peer connected, by
+ * clock_monotonic_us(). NULL when out of memory.
+ */
+struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, int64_t connected_us);
+
+/* The number of its route for the counters. */
+size_t app_route_number(const struct ones_request *req);
 
 /* True when it needs one of the places for hashing before app_run(). */
 bool app_needs_hashing_place(const struct ones_request *req);

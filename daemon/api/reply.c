@@ -2,6 +2,7 @@
 #include "api/app.h"
 #include "http/next.h"
 #include "http/page.h"
+#include "http/urlencoded.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,6 +165,21 @@ const char *ones_next(struct ones_request *req, const char *wanted)
 	if (escaped != NULL && strlen(escaped) <= NEXT_MAX)
 		return wanted;
 	return fallback[0] != '\0' ? fallback : ones_url(req, "/account");
+}
+
+const char *ones_sign_in_url(struct ones_request *req, const char *wanted)
+{
+	const char *page = ones_url(req, "/login");
+	size_t prefix_length = strlen(req->app->settings->server.prefix);
+	char *escaped, *url;
+
+	if (!next_is_safe(wanted) || (prefix_length > 0 && strncmp(wanted, page, prefix_length + 1) == 0))
+		return page;
+	escaped = urlencoded_escape(req, wanted);
+	url = escaped != NULL ? talloc_asprintf(req, "%s?next=%s", page, escaped) : NULL;
+	if (url == NULL)
+		req->response.failed = true;
+	return url != NULL && strlen(escaped) <= NEXT_MAX ? url : page;
 }
 
 json_t *ones_time_json(ones_time when)

@@ -1,6 +1,7 @@
 /* Signing in and out: where passwords, the rule and the cookie come together. */
 #include "api/app.h"
 #include "api/key_cookie.h"
+#include "base/clock.h"
 #include "session/useragent.h"
 #include "session/users.h"
 
@@ -12,11 +13,14 @@ static enum db_status authenticate(struct ones_request *req, const char *usernam
                                    struct user **user)
 {
 	enum db_status status = users_find(req->app->rule.db, req, username, user);
+	int64_t began;
 	bool is_right;
 
 	if (status != DB_OK)
 		return status;
+	began = clock_monotonic_us();
 	is_right = password_verify(*user != NULL ? (*user)->password : req->app->decoy_hash, password);
+	req->times.hashing_us += clock_monotonic_us() - began;
 	if (*user == NULL || !is_right || !(*user)->is_active) {
 		const struct client client = {.ip = req->http->remote_addr, .user_agent = req->http->user_agent};
 

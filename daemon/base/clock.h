@@ -7,6 +7,9 @@
 /* Milliseconds of CLOCK_MONOTONIC. Never fails: the clock is there on every Linux. */
 int64_t clock_monotonic_ms(void);
 
+/* Microseconds of the same clock, for measuring. */
+int64_t clock_monotonic_us(void);
+
 /* Microseconds since 1970-01-01 00:00 UTC. */
 int64_t clock_wall_us(void);
 

@@ -721,6 +721,32 @@ void config_sample(FILE *out)
 	}
 }
 
+int config_keep_fixed(TALLOC_CTX *ctx, struct settings *next, const struct settings *current,
+                      void (*tell)(const char *section, const char *key))
+{
+	for (size_t i = 0; i < options_count; i++) {
+		const struct option *option = &options[i];
+		bool is_same;
+
+		if (option->reloadable)
+			continue;
+		if (option->type == OPTION_STRING) {
+			const char *kept = talloc_strdup(ctx, load_string(current, option));
+
+			if (kept == NULL)
+				return -1;
+			is_same = strcmp(load_string(next, option), kept) == 0;
+			memcpy(place_of(next, option), &kept, sizeof kept);
+		} else {
+			is_same = load_number(next, option) == load_number(current, option);
+			store_number(next, option, load_number(current, option));
+		}
+		if (!is_same)
+			tell(option->section, option->key);
+	}
+	return 0;
+}
+
 void config_each_planned(const struct settings *settings, void (*tell)(const char *section, const char *key))
 {
 	for (size_t i = 0; i < options_count; i++) {

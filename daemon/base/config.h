@@ -29,6 +29,13 @@ void config_dump(const struct settings *settings, FILE *out);
 /* The sample configuration: every key, commented out, with its help, range and default. */
 void config_sample(FILE *out);
 
+/*
+ * Give *next the values that `current` has for the options that only a restart changes, and call `tell` for each of
+ * them that was to change. Strings are copied to `ctx`. Returns 0, or -1 when out of memory.
+ */
+int config_keep_fixed(TALLOC_CTX *ctx, struct settings *next, const struct settings *current,
+                      void (*tell)(const char *section, const char *key));
+
 /* Calls `tell` for each option that is set to other than its default but has no effect in this version. */
 void config_each_planned(const struct settings *settings, void (*tell)(const char *section, const char *key));
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
@@ -18,6 +19,7 @@
 static struct {
 	int fd;
 	bool to_syslog;
+	char path[PATH_MAX]; /* of the file; "" when it is none */
 	enum log_level level;
 	enum log_format format;
 	const char *request_id;
@@ -34,23 +36,48 @@ struct line {
 /* Room that is kept for what closes a line: '}' and the line's end. */
 #define CLOSING_SIZE 2
 
+static int open_file(const char *path)
+{
+	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+}
+
 int log_open(const char *ident, const char *target, enum log_level level, enum log_format format)
 {
 	int fd = STDERR_FILENO;
 	bool to_syslog = strcmp(target, "syslog") == 0;
+	bool to_file = !to_syslog && strcmp(target, "stderr") != 0;
 
-	if (!to_syslog && strcmp(target, "stderr") != 0) {
-		fd = open(target, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	if (to_file && strlen(target) >= sizeof state.path) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	if (to_file) {
+		fd = open_file(target);
 		if (fd < 0)
 			return -1;
 	}
 	log_close();
+	(void)snprintf(state.path, sizeof state.path, "%s", to_file ? target : "");
 	if (to_syslog)
 		openlog(ident, LOG_PID, LOG_DAEMON);
 	state.fd = fd;
 	state.to_syslog = to_syslog;
 	state.level = level;
 	state.format = format;
+	return 0;
+}
+
+int log_reopen(void)
+{
+	int fd;
+
+	if (state.path[0] == '\0')
+		return 0;
+	fd = open_file(state.path);
+	if (fd < 0)
+		return -1;
+	close(state.fd);
+	state.fd = fd;
 	return 0;
 }
 
@@ -61,6 +88,7 @@ void log_close(void)
 	if (state.to_syslog)
 		closelog();
 	state.fd = STDERR_FILENO;
+	state.path[0] = '\0';
 	state.to_syslog = false;
 }
 

@@ -1,5 +1,6 @@
 #include "base/options.h"
 
+#include "base/networks.h"
 #include "base/settings.h"
 #include "base/units.h"
 
@@ -76,22 +77,14 @@ static const char *check_listen(const char *value)
 	                                          "tcp:[V6ADDRESS]:PORT, several separated by spaces";
 }
 
-static bool is_network(const char *word)
-{
-	char host[64];
-	size_t length = strcspn(word, "/");
-	int64_t bits = 0;
-
-	if (length >= sizeof host || (word[length] == '/' && units_parse_number(word + length + 1, &bits) != 0))
-		return false;
-	memcpy(host, word, length);
-	host[length] = '\0';
-	return is_address(AF_INET, host) ? bits <= 32 : is_address(AF_INET6, host) && bits <= 128;
-}
-
 static const char *check_networks(const char *value)
 {
-	return are_words(value, is_network) ? NULL : "IP addresses, each with an optional /prefix, separated by spaces";
+	TALLOC_CTX *ctx = talloc_new(NULL);
+	const char *wrong;
+	bool is_right = ctx != NULL && networks_parse(ctx, value, &wrong) != NULL;
+
+	talloc_free(ctx);
+	return is_right ? NULL : "IP addresses, each with an optional /prefix, separated by spaces";
 }
 
 static const char *check_prefix(const char *value)
@@ -201,7 +194,7 @@ const struct option options[] = {
 	RANGE(server, shutdown_timeout, OPTION_DURATION, "30s", 0, HOUR, RELOADABLE, IN_EFFECT,
 	      "How long requests under way may take after TERM or QUIT"),
 	RANGE(server, max_body, OPTION_SIZE, "64KiB", KIB, 16 * MIB, RELOADABLE, IN_EFFECT, "The largest body of a request that is read"),
-	TEXT(server, operators, "127.0.0.1 ::1", check_networks, RELOADABLE, PLANNED, "Addresses that may see /metrics and /status"),
+	TEXT(server, operators, "127.0.0.1 ::1", check_networks, RELOADABLE, IN_EFFECT, "Addresses that may see /metrics and /status"),
 
 	TEXT(database, conninfo, "dbname=onesession", NULL, RELOADABLE, IN_EFFECT,
 	     "How to reach PostgreSQL: a libpq connection string or URI; put a password into a passfile"),
@@ -245,7 +238,8 @@ const struct option options[] = {
 	TEXT(log, to, "stderr", check_log_target, RELOADABLE, IN_EFFECT, "stderr, syslog, or a file's path"),
 	CHOICE(log, level, "info", level_choices, RELOADABLE, IN_EFFECT, "The least important lines that are written; debug: also each request"),
 	CHOICE(log, format, "text", format_choices, RELOADABLE, IN_EFFECT, "Lines as text or as JSON"),
-	RANGE(log, slow_request, OPTION_DURATION, "1s", 0, HOUR, RELOADABLE, PLANNED, "Requests that take longer are logged; 0: none"),
+	RANGE(log, slow_request, OPTION_DURATION, "1s", 0, HOUR, RELOADABLE, IN_EFFECT,
+	      "Requests that take longer are logged, with the time spent in each stage; 0: none"),
 };
 /* clang-format on */
 

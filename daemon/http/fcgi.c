@@ -198,10 +198,16 @@ static const char *header_defect(const struct fcgi *fcgi, const struct record *r
 	return NULL;
 }
 
-/* Gather the parameters of a head that is whole in `data` and look at their pairs. */
-static const char *head_defect(const uint8_t *data)
+/* One request is looked at at a time, so all connections share the place where it is looked at. */
+static struct {
+	uint8_t data[LOOK_SIZE];
+	uint8_t params[FCGI_PARAMS_SIZE_MAX];
+} look;
+
+/* Gather the parameters of a head that is whole in look.data. Returns their size. */
+static size_t gather_params(void)
 {
-	static uint8_t params[FCGI_PARAMS_SIZE_MAX];
+	const uint8_t *data = look.data;
 	size_t size = 0;
 
 	for (;;) {
@@ -209,12 +215,22 @@ static const char *head_defect(const uint8_t *data)
 
 		if (record.type == PARAMS) {
 			if (record.content_size == 0)
-				return params_defect(params, size);
-			memcpy(params + size, record.content, record.content_size);
+				return size;
+			memcpy(look.params + size, record.content, record.content_size);
 			size += record.content_size;
 		}
 		data += HEADER_SIZE + record.content_size + record.padding_size;
 	}
+}
+
+static ssize_t peek(const struct fcgi *fcgi)
+{
+	ssize_t received;
+
+	do {
+		received = recv(fcgi->fd, look.data, sizeof look.data, MSG_PEEK | MSG_DONTWAIT);
+	} while (received < 0 && errno == EINTR);
+	return received;
 }
 
 static enum fcgi_progress broken(struct fcgi *fcgi, const char *defect)
@@ -230,22 +246,17 @@ static bool is_whole(const struct fcgi *fcgi)
 
 enum fcgi_progress fcgi_inspect(struct fcgi *fcgi)
 {
-	/* One request is looked at at a time, so all connections share the place where it is looked at. */
-	static uint8_t data[LOOK_SIZE];
 	bool had_params = fcgi->has_params;
-	ssize_t received;
+	ssize_t received = peek(fcgi);
 	size_t size;
 
-	do {
-		received = recv(fcgi->fd, data, sizeof data, MSG_PEEK | MSG_DONTWAIT);
-	} while (received < 0 && errno == EINTR);
 	if (received < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? FCGI_WAIT : FCGI_CLOSED;
 	if (received == 0)
 		return FCGI_CLOSED;
 	size = (size_t)received;
 	while (!is_whole(fcgi) && size - fcgi->offset >= HEADER_SIZE) {
-		struct record record = read_header(data + fcgi->offset);
+		struct record record = read_header(look.data + fcgi->offset);
 		size_t left = size - fcgi->offset - HEADER_SIZE;
 		const char *defect = header_defect(fcgi, &record);
 
@@ -259,14 +270,53 @@ enum fcgi_progress fcgi_inspect(struct fcgi *fcgi)
 			return broken(fcgi, defect);
 	}
 	if (fcgi->has_params && !had_params) {
-		const char *defect = head_defect(data);
+		const char *defect = params_defect(look.params, gather_params());
 
 		if (defect != NULL)
 			return broken(fcgi, defect);
 	}
 	if (is_whole(fcgi) || (fcgi->has_params && size - fcgi->offset + fcgi->body_size >= BODY_AHEAD))
 		return FCGI_READY;
-	return size == sizeof data ? broken(fcgi, "too many small records") : FCGI_WAIT;
+	return size == sizeof look.data ? broken(fcgi, "too many small records") : FCGI_WAIT;
+}
+
+/* The last pair of that name, as fcgi_param() finds it, appended to path[size]. False when it does not fit. */
+static bool append_param(size_t params_size, const char *name, char *path, size_t size)
+{
+	const uint8_t *value = NULL;
+	size_t at = 0, length = 0, used = strlen(path);
+
+	while (at < params_size) {
+		size_t name_length = 0, value_length = 0;
+
+		at += read_length(look.params + at, params_size - at, &name_length);
+		at += read_length(look.params + at, params_size - at, &value_length);
+		if (name_length == strlen(name) && memcmp(look.params + at, name, name_length) == 0) {
+			value = look.params + at + name_length;
+			length = value_length;
+		}
+		at += name_length + value_length;
+	}
+	if (value == NULL)
+		return true;
+	if (length >= size - used)
+		return false;
+	memcpy(path + used, value, length);
+	path[used + length] = '\0';
+	return true;
+}
+
+bool fcgi_peek_path(struct fcgi *fcgi, char *path, size_t size)
+{
+	size_t params_size;
+
+	path[0] = '\0';
+	/* What has been looked at is still there: nobody else reads from the connection. */
+	if (peek(fcgi) < (ssize_t)(HEADER_SIZE + BEGIN_BODY_SIZE))
+		return false;
+	params_size = gather_params();
+	return append_param(params_size, "SCRIPT_NAME", path, size) &&
+	       append_param(params_size, "PATH_INFO", path, size);
 }
 
 /* ---- The library -------------------------------------------------------------------------------------------- */

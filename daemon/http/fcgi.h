@@ -46,6 +46,12 @@ enum fcgi_progress fcgi_inspect(struct fcgi *fcgi);
 
 const char *fcgi_defect(const struct fcgi *fcgi);
 
+/*
+ * The request's path (SCRIPT_NAME + PATH_INFO) without taking the request in, after FCGI_READY only. Returns false when
+ * it does not fit in path[size].
+ */
+bool fcgi_peek_path(struct fcgi *fcgi, char *path, size_t size);
+
 /* Take the request in. After FCGI_READY only. Returns 0, or -1: close it. */
 int fcgi_accept(struct fcgi *fcgi);
 

@@ -81,6 +81,7 @@ static enum body_kind body_kind_of(const char *content_type)
 struct http_problem request_read(struct http_request *request, struct fcgi *fcgi, const char *id)
 {
 	const char *length = param_or_empty(fcgi, "CONTENT_LENGTH");
+	const char *content_type = param_or_empty(fcgi, "CONTENT_TYPE");
 	const char *https = param_or_empty(fcgi, "HTTPS");
 	const char *web_server_id = param_or_empty(fcgi, "REQUEST_ID");
 	const char *query = param_or_empty(fcgi, "QUERY_STRING");
@@ -99,8 +100,10 @@ struct http_problem request_read(struct http_request *request, struct fcgi *fcgi
 	if (*length != '\0' && units_parse_number(length, &request->content_length) != 0)
 		request->content_length = -1;
 	if (request->content_length != 0)
-		request->body_kind = body_kind_of(param_or_empty(fcgi, "CONTENT_TYPE"));
-	request->is_program = request->body_kind == BODY_JSON || accept_prefers_json(fcgi_param(fcgi, "HTTP_ACCEPT"));
+		request->body_kind = body_kind_of(content_type);
+	/* Also where the web server keeps the body back, as when it asks about a request that is not for us. */
+	request->is_program = body_kind_of(content_type) == BODY_JSON ||
+	                      accept_prefers_json(fcgi_param(fcgi, "HTTP_ACCEPT"));
 	request->path = talloc_asprintf(request, "%s%s", param_or_empty(fcgi, "SCRIPT_NAME"),
 	                                param_or_empty(fcgi, "PATH_INFO"));
 	if (request->path == NULL)

@@ -2,6 +2,7 @@
 
 #include "base/utf8.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -87,4 +88,27 @@ const char *urlencoded_get(const struct urlencoded *fields, const char *name)
 			return fields->fields[i].value;
 	}
 	return NULL;
+}
+
+char *urlencoded_escape(TALLOC_CTX *ctx, const char *text)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	char *escaped = talloc_size(ctx, 3 * strlen(text) + 1);
+	char *to = escaped;
+
+	if (escaped == NULL)
+		return NULL;
+	for (; *text != '\0'; text++) {
+		unsigned char byte = (unsigned char)*text;
+
+		if (isalnum(byte) || strchr("-._~/", byte) != NULL) {
+			*to++ = (char)byte;
+		} else {
+			*to++ = '%';
+			*to++ = digits[byte >> 4];
+			*to++ = digits[byte & 15];
+		}
+	}
+	*to = '\0';
+	return escaped;
 }

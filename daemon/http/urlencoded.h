@@ -26,4 +26,10 @@ const char *urlencoded_parse(TALLOC_CTX *ctx, const char *text, size_t size, str
 /* The first value of `name`, or NULL. */
 const char *urlencoded_get(const struct urlencoded *fields, const char *name);
 
+/*
+ * `text` as a value in a query string: escaped but for slashes and RFC 3986's unreserved characters. On `ctx`; NULL
+ * when out of memory.
+ */
+char *urlencoded_escape(TALLOC_CTX *ctx, const char *text);
+
 #endif

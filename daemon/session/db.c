@@ -50,6 +50,7 @@ struct db {
 	int found_schema;
 	size_t prepared_count;
 	const struct db_statement *prepared[PREPARED_MAX];
+	int64_t waited_us;
 	char problem[512];
 };
 
@@ -93,6 +94,11 @@ bool db_schema_mismatch(const struct db *db)
 bool db_is_connected(const struct db *db)
 {
 	return db->state == STATE_UP;
+}
+
+int64_t db_waited_us(const struct db *db)
+{
+	return db->waited_us;
 }
 
 struct db_value db_text_value(const char *string)
@@ -141,6 +147,7 @@ static void attempt_failed(struct db *db)
 		wait = RETRY_MIN_MS << db->failures;
 	if (wait > RETRY_MAX_MS)
 		wait = RETRY_MAX_MS;
+	counters_add(db->config.counters, COUNTER_DATABASE_ERRORS);
 	if (db->failures == 0)
 		log_warning("database_unavailable", LOG_STR("problem", db->problem));
 	db->failures++;
@@ -334,7 +341,7 @@ enum db_status db_connect(struct db *db)
 /* A connection that was lost is made again at once, but while attempts fail nobody is made to wait for the next. */
 static bool ensure_up(struct db *db)
 {
-	int64_t give_up_at;
+	int64_t began, give_up_at;
 
 	if (db->state == STATE_UP)
 		return true;
@@ -342,12 +349,14 @@ static bool ensure_up(struct db *db)
 		return false;
 	/* A server that has just lost one connection may lose the next, too; one that is stuck is waited for only once.
 	 */
+	began = clock_monotonic_us();
 	give_up_at = clock_monotonic_ms() + db->config.connect_timeout_ms;
 	for (int attempt = 0; attempt < ATTEMPTS && clock_until_ms(give_up_at) > 0; attempt++) {
 		if (db_connect(db) == DB_OK)
-			return true;
+			break;
 	}
-	return false;
+	db->waited_us += clock_monotonic_us() - began;
+	return db->state == STATE_UP;
 }
 
 /* ---- One exchange with the server --------------------------------------------------------------------------- */
@@ -363,7 +372,7 @@ static enum exchange connection_lost(struct db *db)
 }
 
 /* Bring everything that was queued to the server and wait for its last result, which is stored in *pg. */
-static enum exchange await_result(struct db *db, PGresult **pg)
+static enum exchange wait_for_result(struct db *db, PGresult **pg)
 {
 	int64_t deadline = clock_monotonic_ms() + db->config.statement_timeout_ms + STATEMENT_GRACE_MS;
 	PGresult *next;
@@ -411,6 +420,18 @@ lost:
 	return connection_lost(db);
 }
 
+static enum exchange await_result(struct db *db, PGresult **pg)
+{
+	int64_t began = clock_monotonic_us();
+	enum exchange exchange = wait_for_result(db, pg);
+
+	db->waited_us += clock_monotonic_us() - began;
+	counters_add(db->config.counters, COUNTER_DATABASE_ROUND_TRIPS);
+	if (exchange != ANSWERED)
+		counters_add(db->config.counters, COUNTER_DATABASE_ERRORS);
+	return exchange;
+}
+
 static bool is_sqlstate_class(const char *sqlstate, const char *prefix)
 {
 	return strncmp(sqlstate, prefix, strlen(prefix)) == 0;
@@ -443,6 +464,7 @@ static enum verdict judge(struct db *db, const PGresult *pg, const char *what, e
 	case PGRES_EMPTY_QUERY: *status = DB_OK; return VERDICT_OK;
 	default: break;
 	}
+	counters_add(db->config.counters, COUNTER_DATABASE_ERRORS);
 	sqlstate = PQresultErrorField(pg, PG_DIAG_SQLSTATE);
 	if (sqlstate == NULL)
 		sqlstate = PQstatus(db->conn) == CONNECTION_BAD ? "08006" : "XX000";

@@ -9,6 +9,8 @@
 #ifndef SESSION_DB_H
 #define SESSION_DB_H
 
+#include "base/counters.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,7 +34,8 @@ struct db_config {
 	int64_t connect_timeout_ms;
 	int64_t statement_timeout_ms;
 	bool prepare;        /* false: no prepared statements, as pgbouncer before 1.21 needs in transaction pooling */
-	int required_schema; /* the version that schema_migrations must be at; 0: any */
+	struct counters *counters; /* where round trips and errors are counted; may be NULL */
+	int required_schema;       /* the version that schema_migrations must be at; 0: any */
 };
 
 /* `name` is the prepared statement's name; statements are compared by address, so declare them static const. */
@@ -132,5 +135,8 @@ int db_wait_ms(const struct db *db);
 void db_service(struct db *db);
 
 bool db_is_connected(const struct db *db);
+
+/* Microseconds that calls have spent in waiting for the server, since db_new(). */
+int64_t db_waited_us(const struct db *db);
 
 #endif

@@ -23,6 +23,9 @@ struct session_row {
 enum db_status sessions_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms,
                              struct session_row **rows, size_t *count);
 
+/* How many sessions are live, over all accounts. It reads an index of them all: not for every request. */
+enum db_status sessions_count_live(struct db *db, int64_t idle_timeout_ms, int64_t *count);
+
 struct purge_policy {
 	int64_t idle_timeout_ms; /* only to name the reason of what has expired */
 	int64_t history_ms;      /* how long ended_sessions and events are kept */

@@ -76,6 +76,12 @@ const struct db_statement sql_list_sessions = {
 	" ORDER BY s.login_order DESC",
 };
 
+/* $1 idle_timeout. */
+const struct db_statement sql_count_live_sessions = {
+	"count_live_sessions",
+	"SELECT count(*) FROM sessions s WHERE " SQL_LIVE("s", "$1::bigint"),
+};
+
 const struct db_statement sql_lock_purge = {
 	"lock_purge",
 	"SELECT pg_try_advisory_xact_lock(" LOCK_PURGE ")",

@@ -40,6 +40,9 @@ enum session_column {
 	SESSION_USER_AGENT,
 };
 
+/* One row, one column: how many sessions are live, over all accounts. */
+extern const struct db_statement sql_count_live_sessions;
+
 /* One row, one column: true when this transaction may purge. */
 extern const struct db_statement sql_lock_purge;
 

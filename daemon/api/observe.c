@@ -1,0 +1,284 @@
+/* What operators see: the pool's state as JSON, and what is counted as OpenMetrics text. */
+#include "api/app.h"
+#include "base/clock.h"
+#include "base/version.h"
+#include "session/sessions.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+/* Counting the live sessions reads an index of them all, so it is not done for each who asks. */
+#define LIVE_SESSIONS_AGE_MS 10000
+
+/* ---- /status ------------------------------------------------------------------------------------------------ */
+
+static const char *const method_names[ONES_METHOD_COUNT + 1] = {
+	[ONES_GET] = "GET",
+	[ONES_POST] = "POST",
+	[ONES_PUT] = "PUT",
+	[ONES_PATCH] = "PATCH",
+	[ONES_DELETE] = "DELETE",
+	[ONES_OPTIONS] = "OPTIONS",
+	[ONES_METHOD_COUNT] = "OTHER",
+};
+
+static const char *route_name(const struct ones_app *app, size_t route)
+{
+	return route < app->route_count ? app->routes[route].path : "other";
+}
+
+static json_t *request_json(const struct ones_app *app, const struct worker_slot *slot)
+{
+	size_t route = atomic_load(&slot->route);
+
+	if (route < app->route_count)
+		return json_sprintf("%s %s%s", method_names[atomic_load(&slot->method)], app->settings->server.prefix,
+		                    app->routes[route].path);
+	return json_sprintf("%s (other)", method_names[atomic_load(&slot->method)]);
+}
+
+static json_t *worker_json(const struct ones_app *app, size_t number)
+{
+	struct worker_slot *slot = &app->board->slots[number];
+	int64_t now = clock_monotonic_ms();
+	int64_t began = atomic_load(&slot->request_began_ms);
+
+	return json_pack(
+		"{s:I, s:I, s:s, s:s, s:o, s:o, s:I, s:I}", "worker", (json_int_t)number, "pid",
+		(json_int_t)atomic_load(&slot->pid), "role", atomic_load(&slot->is_attendant) ? "attendant" : "worker",
+		"state", scoreboard_state_name((enum worker_state)atomic_load(&slot->state)), "request",
+		began != 0 ? request_json(app, slot) : json_null(), "request_age_ms",
+		began != 0 ? json_integer(now - began) : json_null(), "requests",
+		(json_int_t)atomic_load(&slot->requests), "age_ms", (json_int_t)(now - atomic_load(&slot->started_ms)));
+}
+
+static size_t hashing_in_use(const struct scoreboard *board)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < board->hashing_place_count; i++)
+		count += atomic_load(&board->hashing_holders[i]) != 0;
+	return count;
+}
+
+static json_int_t counted(const struct ones_app *app, enum counter counter)
+{
+	return (json_int_t)atomic_load(&app->board->counters.all[counter]);
+}
+
+json_t *ones_status_json(struct ones_request *req)
+{
+	const struct ones_app *app = req->app;
+	json_t *workers = json_array();
+
+	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++) {
+		if (atomic_load(&app->board->slots[i].pid) != 0 &&
+		    json_array_append_new(workers, worker_json(app, i)) != 0) {
+			json_decref(workers);
+			return NULL;
+		}
+	}
+	return json_pack("{s:s, s:I, s:o, s:I, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I}, s:o}", "version",
+	                 ONESESSION_VERSION, "pid", (json_int_t)app->board->master, "started_at",
+	                 ones_time_json(app->board->started_us), "uptime_ms",
+	                 (json_int_t)(clock_monotonic_ms() - app->board->started_ms), "hashing", "in_use",
+	                 (json_int_t)hashing_in_use(app->board), "places", (json_int_t)app->board->hashing_place_count,
+	                 "counts", "worker_starts", counted(app, COUNTER_WORKER_STARTS), "worker_deaths",
+	                 counted(app, COUNTER_WORKER_DEATHS), "worker_timeouts", counted(app, COUNTER_WORKER_TIMEOUTS),
+	                 "reloads", counted(app, COUNTER_RELOADS), "reloads_refused",
+	                 counted(app, COUNTER_RELOADS_REFUSED), "workers", workers);
+}
+
+/* ---- /metrics ----------------------------------------------------------------------------------------------- */
+
+/* The text under way. NULL once memory has run out. */
+struct metrics {
+	const struct ones_app *app;
+	char *text;
+	bool is_openmetrics; /* else Prometheus' text format: counters' families are named as their samples are */
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct metrics *metrics, const char *format, ...)
+{
+	va_list arguments;
+
+	if (metrics->text == NULL)
+		return;
+	va_start(arguments, format);
+	metrics->text = talloc_vasprintf_append_buffer(metrics->text, format, arguments);
+	va_end(arguments);
+}
+
+/* `suffix` is what samples have behind the family's name, in OpenMetrics: "_total", "_info" or nothing. */
+static void put_family(struct metrics *metrics, const char *name, const char *suffix, const char *type,
+                       const char *help)
+{
+	const char *shown = metrics->is_openmetrics ? "" : suffix;
+
+	/* Prometheus' text format has no type for what only tells facts. */
+	if (!metrics->is_openmetrics && strcmp(type, "info") == 0)
+		type = "gauge";
+	put(metrics, "# TYPE onesession_%s%s %s\n", name, shown, type);
+	if (metrics->is_openmetrics && strstr(name, "_seconds") != NULL)
+		put(metrics, "# UNIT onesession_%s seconds\n", name);
+	put(metrics, "# HELP onesession_%s%s %s\n", name, shown, help);
+}
+
+static void put_gauge(struct metrics *metrics, const char *name, int64_t value, const char *help)
+{
+	put_family(metrics, name, "", "gauge", help);
+	put(metrics, "onesession_%s %" PRId64 "\n", name, value);
+}
+
+static void put_counters(struct metrics *metrics)
+{
+	static const struct {
+		enum counter counter;
+		const char *name;
+		const char *help;
+	} counters[] = {
+		{COUNTER_LOGINS, "logins", "Logins that succeeded."},
+		{COUNTER_LOGIN_FAILURES, "login_failures", "Logins with an unknown name or a wrong password."},
+		{COUNTER_LOGOUTS, "logouts", "Sessions that ended because their person signed out."},
+		{COUNTER_DISPLACEMENTS, "displacements",
+	         "Sessions that ended because their account signed in elsewhere."},
+		{COUNTER_SHARED_ACCOUNTS, "shared_accounts", "Accounts found to be shared."},
+		{COUNTER_PASSWORD_CHANGES, "password_changes", "Passwords changed by their person."},
+		{COUNTER_THROTTLED, "throttled", "Requests told to come again later (429, or 503 busy)."},
+		{COUNTER_DATABASE_ROUND_TRIPS, "database_round_trips", "Exchanges with the database."},
+		{COUNTER_DATABASE_ERRORS, "database_errors", "Exchanges and connections that failed."},
+		{COUNTER_WORKER_STARTS, "worker_starts", "Workers started, attendants included."},
+		{COUNTER_WORKER_DEATHS, "worker_deaths", "Workers that ended other than by being told to."},
+		{COUNTER_WORKER_TIMEOUTS, "worker_timeouts", "Workers killed for a request past its deadline."},
+		{COUNTER_RELOADS, "reloads", "Configurations taken over while running."},
+		{COUNTER_RELOADS_REFUSED, "reloads_refused", "Configurations refused while running."},
+	};
+
+	static_assert(sizeof counters / sizeof counters[0] == COUNTER_COUNT, "a counter is not shown");
+	for (size_t i = 0; i < COUNTER_COUNT; i++) {
+		put_family(metrics, counters[i].name, "_total", "counter", counters[i].help);
+		put(metrics, "onesession_%s_total %" PRIu64 "\n", counters[i].name,
+		    atomic_load(&metrics->app->board->counters.all[counters[i].counter]));
+	}
+}
+
+static void put_requests(struct metrics *metrics)
+{
+	static const int statuses[COUNTERS_STATUS_COUNT - 1] = COUNTERS_STATUSES;
+
+	put_family(metrics, "requests", "_total", "counter", "Requests answered.");
+	for (size_t route = 0; route <= COUNTERS_ROUTES_MAX; route++) {
+		for (size_t at = 0; at < COUNTERS_STATUS_COUNT; at++) {
+			uint64_t count = atomic_load(&metrics->app->board->counters.routes[route].by_status[at]);
+
+			if (count == 0)
+				continue;
+			put(metrics, "onesession_requests_total{route=\"%s\",status=\"",
+			    route_name(metrics->app, route));
+			if (at < COUNTERS_STATUS_COUNT - 1)
+				put(metrics, "%d\"} %" PRIu64 "\n", statuses[at], count);
+			else
+				put(metrics, "other\"} %" PRIu64 "\n", count);
+		}
+	}
+}
+
+static void put_durations_of(struct metrics *metrics, const char *name, struct route_counters *counters)
+{
+	static const int64_t bounds[COUNTERS_BOUND_COUNT] = COUNTERS_BOUNDS_US;
+	uint64_t sum = 0;
+
+	for (size_t at = 0; at <= COUNTERS_BOUND_COUNT; at++)
+		sum += atomic_load(&counters->by_duration[at]);
+	if (sum == 0)
+		return;
+	sum = 0;
+	for (size_t at = 0; at < COUNTERS_BOUND_COUNT; at++) {
+		sum += atomic_load(&counters->by_duration[at]);
+		put(metrics, "onesession_request_duration_seconds_bucket{route=\"%s\",le=\"%g\"} %" PRIu64 "\n", name,
+		    (double)bounds[at] / 1e6, sum);
+	}
+	sum += atomic_load(&counters->by_duration[COUNTERS_BOUND_COUNT]);
+	put(metrics, "onesession_request_duration_seconds_bucket{route=\"%s\",le=\"+Inf\"} %" PRIu64 "\n", name, sum);
+	put(metrics, "onesession_request_duration_seconds_sum{route=\"%s\"} %.6f\n", name,
+	    (double)atomic_load(&counters->duration_us) / 1e6);
+	put(metrics, "onesession_request_duration_seconds_count{route=\"%s\"} %" PRIu64 "\n", name, sum);
+}
+
+static void put_durations(struct metrics *metrics)
+{
+	put_family(metrics, "request_duration_seconds", "", "histogram",
+	           "From the web server's connection to the end of the answer.");
+	for (size_t route = 0; route <= COUNTERS_ROUTES_MAX; route++)
+		put_durations_of(metrics, route_name(metrics->app, route),
+		                 &metrics->app->board->counters.routes[route]);
+}
+
+static void put_workers(struct metrics *metrics)
+{
+	size_t by_state[WORKER_STATE_COUNT] = {0};
+
+	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++) {
+		const struct worker_slot *slot = &metrics->app->board->slots[i];
+
+		if (atomic_load(&slot->pid) != 0 && !atomic_load(&slot->is_attendant))
+			by_state[atomic_load(&slot->state)]++;
+	}
+	put_family(metrics, "workers", "", "gauge", "Workers by what they do at this moment.");
+	for (int state = WORKER_STARTING; state < WORKER_STATE_COUNT; state++)
+		put(metrics, "onesession_workers{state=\"%s\"} %zu\n", scoreboard_state_name((enum worker_state)state),
+		    by_state[state]);
+}
+
+/* -1 when it was never learnt. One process counts anew when the number has grown old, for all that ask. */
+static int64_t live_sessions(const struct ones_request *req)
+{
+	struct scoreboard *board = req->app->board;
+	int64_t counted_ms = atomic_load(&board->live_sessions_counted_ms);
+	int64_t now = clock_monotonic_ms();
+	int64_t count;
+
+	if (req->app->rule.db != NULL && (counted_ms == 0 || now - counted_ms >= LIVE_SESSIONS_AGE_MS) &&
+	    atomic_compare_exchange_strong(&board->live_sessions_counted_ms, &counted_ms, now) &&
+	    sessions_count_live(req->app->rule.db, req->app->settings->session.idle_timeout, &count) == DB_OK)
+		atomic_store(&board->live_sessions, count);
+	return atomic_load(&board->live_sessions);
+}
+
+void ones_reply_metrics(struct ones_request *req)
+{
+	static const char type[] = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+	const char *accept = ones_param(req, "HTTP_ACCEPT");
+	struct metrics metrics = {
+		.app = req->app,
+		.text = talloc_strdup(req, ""),
+		.is_openmetrics = accept != NULL && strstr(accept, "application/openmetrics-text") != NULL,
+	};
+	int64_t live = live_sessions(req);
+
+	put_requests(&metrics);
+	put_durations(&metrics);
+	put_counters(&metrics);
+	if (live >= 0)
+		put_gauge(&metrics, "live_sessions", live, "Sessions that are live, over all hosts.");
+	put_gauge(&metrics, "hashing_places", (int64_t)req->app->board->hashing_place_count,
+	          "Passwords that may be hashed at the same time.");
+	put_gauge(&metrics, "hashing_in_use", (int64_t)hashing_in_use(req->app->board),
+	          "Passwords that are being hashed.");
+	put_workers(&metrics);
+	put_gauge(&metrics, "start_time_seconds", req->app->board->started_us / 1000000,
+	          "When the daemon was started, in seconds since 1970.");
+	put_family(&metrics, "build", "_info", "info", "What this is.");
+	put(&metrics, "onesession_build_info{version=\"" ONESESSION_VERSION "\"} 1\n# EOF\n");
+	if (metrics.text == NULL) {
+		req->response.failed = true;
+		return;
+	}
+	ones_header(req, "Vary", "Accept");
+	req->response.status = 200;
+	req->response.content_type = type;
+	req->response.body = metrics.text;
+	req->response.body_size = strlen(metrics.text);
+}
