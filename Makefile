@@ -23,7 +23,7 @@ HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protecti
 HARDENING_LINK := -pie -Wl,-z,relro,-z,now
 endif
 
-PACKAGES      := libpq jansson libsodium talloc libsystemd
+PACKAGES      := libpq jansson libsodium talloc libsystemd libseccomp
 WARNINGS      := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
                  -Wvla -Wundef -Wcast-qual
 CFLAGS        ?= -O2 -g
@@ -47,7 +47,8 @@ CTL_OBJECTS    := $(call object,$(CTL))
 TESTED_OBJECTS := $(filter-out %/daemon/main.o,$(DAEMON_OBJECTS))
 UNIT_PROGRAMS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNITS))
 
-.PHONY: all deps run check test unit unit-programs system sanitized lint format clean help sample
+.PHONY: all deps run check test unit unit-programs system sanitized lint format clean help sample \
+        man install uninstall deb
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/onesessiond $(BUILD)/onesessionctl ## build both programs (the default)
@@ -115,3 +116,80 @@ format: ## lay out the sources with clang-format
 
 clean: ## remove what was built
 	rm -rf build
+
+# ---- Installing -----------------------------------------------------------------------------------------------------
+# `make install` and `make uninstall` want the same DESTDIR, PREFIX and so on.
+
+DESTDIR    ?=
+SBINDIR    ?= $(PREFIX)/sbin
+DATADIR    ?= $(PREFIX)/share/onesession
+DOCDIR     ?= $(PREFIX)/share/doc/onesession
+MANDIR     ?= $(PREFIX)/share/man
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
+SYSUSERS   ?= $(PREFIX)/lib/sysusers.d
+TMPFILES   ?= $(PREFIX)/lib/tmpfiles.d
+# Not below PREFIX: the programs look for /etc/onesession/onesession.conf, and every part of a host is to find the same.
+SYSCONFDIR ?= /etc
+CONFIG      = $(SYSCONFDIR)/onesession/onesession.conf
+EXAMPLES    = $(DOCDIR)/examples
+VERSION    := $(shell sed -n 's/^.define ONESESSION_VERSION "\(.*\)"$$/\1/p' daemon/base/version.h)
+
+MAN_SOURCES := $(sort $(wildcard docs/man/*.[0-9]))
+MAN_BUILT   := $(BUILD)/man/onesession.conf.5
+UNITS_BUILT := $(BUILD)/systemd/onesession.service $(BUILD)/systemd/onesession.socket
+WEB_SAMPLES := $(sort $(wildcard conf/nginx/* conf/apache/* conf/lighttpd/* conf/caddy/* conf/haproxy/*))
+MAN_PROGRAM := $(BUILD)/man/options
+
+# Each installed file: MODE SOURCE DESTINATION, one list for install and uninstall.
+INSTALLED    = 755,$(BUILD)/onesessiond,$(SBINDIR)/onesessiond \
+               755,$(BUILD)/onesessionctl,$(SBINDIR)/onesessionctl \
+               $(foreach page,$(MAN_SOURCES) $(MAN_BUILT),644,$(page),$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))) \
+               $(foreach unit,$(UNITS_BUILT),644,$(unit),$(UNITDIR)/$(notdir $(unit))) \
+               644,systemd/onesession.sysusers.conf,$(SYSUSERS)/onesession.conf \
+               644,systemd/onesession.tmpfiles.conf,$(TMPFILES)/onesession.conf \
+               $(foreach file,$(sort $(wildcard schema/*.sql)),644,$(file),$(DATADIR)/$(file)) \
+               $(foreach file,$(sort $(wildcard handlers/pages/*)),644,$(file),$(DATADIR)/pages/$(notdir $(file))) \
+               $(foreach file,$(WEB_SAMPLES),644,$(file),$(EXAMPLES)/$(patsubst conf/%,%,$(file))) \
+               644,conf/onesession.conf,$(EXAMPLES)/onesession.conf \
+               644,README.md,$(DOCDIR)/README.md 644,NEWS,$(DOCDIR)/NEWS 644,LICENSE,$(DOCDIR)/LICENSE
+# Folders of our own alone, the inner ones first.
+OWN_FOLDERS  = $(addprefix $(EXAMPLES)/,$(sort $(patsubst conf/%/,%,$(dir $(WEB_SAMPLES))))) $(EXAMPLES) $(DOCDIR) \
+               $(DATADIR)/schema $(DATADIR)/pages $(DATADIR) $(dir $(CONFIG))
+
+man: $(MAN_BUILT) ## build the man pages
+
+$(MAN_PROGRAM): $(call object,docs/man/options.c $(call ROOM,base))
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
+
+$(MAN_BUILT): docs/man/onesession.conf.5.in $(MAN_PROGRAM)
+	$(MAN_PROGRAM) < $< > $@
+
+$(BUILD)/systemd/%: systemd/% Makefile
+	@mkdir -p $(@D)
+	sed -e 's|/usr/local/sbin/|$(SBINDIR)/|g' -e 's|/etc/onesession/|$(SYSCONFDIR)/onesession/|g' $< > $@
+
+# A configuration that is still the sample of the version before becomes that of this one; any other stays.
+install: all man $(UNITS_BUILT) ## install below PREFIX (/usr/local), and a configuration into /etc (DESTDIR=)
+	@set -e; config='$(DESTDIR)$(CONFIG)'; \
+	if [ ! -e "$$config" ] || cmp -s "$$config" '$(DESTDIR)$(EXAMPLES)/onesession.conf'; then \
+		install -D -m 644 conf/onesession.conf "$$config"; \
+	else echo "$$config stays as it is; $(EXAMPLES)/onesession.conf is the sample of this version"; fi
+	@set -e; for file in $(INSTALLED); do \
+		rest=$${file#*,}; \
+		install -D -m "$${file%%,*}" "$${rest%%,*}" "$(DESTDIR)$${rest#*,}"; \
+	done
+	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ]; then \
+		echo 'Then, as root: systemd-sysusers; systemd-tmpfiles --create; systemctl daemon-reload'; fi
+
+# A configuration that somebody has changed stays.
+uninstall: ## remove what install has put there
+	@config='$(DESTDIR)$(CONFIG)'; \
+	if cmp -s "$$config" '$(DESTDIR)$(EXAMPLES)/onesession.conf'; then rm -f "$$config"; \
+	elif [ -e "$$config" ]; then echo "$$config stays: it has been changed"; fi
+	@set -e; for file in $(INSTALLED); do rm -f "$(DESTDIR)$${file##*,}"; done
+	@for folder in $(OWN_FOLDERS); do rmdir "$(DESTDIR)$$folder" 2>/dev/null || true; done
+
+deb: ## build a Debian package, build/onesession_VERSION_ARCH.deb
+	@conf/install-packages build package
+	@conf/debian/build $(BUILD) $(VERSION)

@@ -5,18 +5,21 @@
 #include "http/fcgi.h"
 #include "pool/listeners.h"
 #include "pool/master.h"
-#include "pool/peers.h"
 #include "pool/privileges.h"
+#include "pool/sandbox.h"
+#include "pool/upgrade.h"
 #include "base/version.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #define PROGRAM       "onesessiond"
 #define OVERRIDES_MAX 256
@@ -34,7 +37,8 @@ static const char usage[] =
 	"  -h, --help              print this\n"
 	"\n"
 	"It stays in the foreground. TERM and QUIT stop it when requests under way are finished,\n"
-	"INT stops it at once. Exit status: 0, 1 failure, 64 usage, 78 bad configuration.\n";
+	"INT stops it at once, HUP reads the configuration anew, USR1 reopens the log, USR2 starts\n"
+	"a new binary on the same sockets. Exit status: 0, 1 failure, 64 usage, 78 bad configuration.\n";
 
 enum action { ACTION_RUN, ACTION_TEST, ACTION_DUMP };
 
@@ -98,13 +102,8 @@ static void print_planned(const char *section, const char *key)
 
 static int test(TALLOC_CTX *ctx, const struct settings *settings)
 {
-	struct db *db = app_new_database(ctx, settings, PROGRAM " test");
-	const char *problem;
+	struct db *db = app_new_database(ctx, settings, NULL, PROGRAM " test");
 
-	if (peer_rules_new(ctx, settings->server.allowed_clients, settings->server.allowed_users, &problem) == NULL) {
-		(void)fprintf(stderr, PROGRAM ": %s\n", problem);
-		return EX_CONFIG;
-	}
 	config_each_planned(settings, print_planned);
 	(void)puts("configuration: right");
 	(void)fflush(stdout);
@@ -121,59 +120,95 @@ static int fail(const char *problem)
 	return EXIT_FAILURE;
 }
 
-static int serve(TALLOC_CTX *ctx, const struct settings *settings)
+/*
+ * The absolute path of this program, as it was called: what stands there when an upgrade is asked for is the new
+ * binary. On `ctx`, NULL with errno.
+ */
+static const char *find_program(TALLOC_CTX *ctx, const char *called)
 {
-	struct master_setup setup = {.settings = settings};
+	char path[PATH_MAX];
+	ssize_t length;
+
+	if (called[0] == '/')
+		return called;
+	if (strchr(called, '/') != NULL)
+		return getcwd(path, sizeof path) != NULL ? talloc_asprintf(ctx, "%s/%s", path, called) : NULL;
+	length = readlink("/proc/self/exe", path, sizeof path - 1);
+	return length > 0 ? talloc_strndup(ctx, path, (size_t)length) : NULL;
+}
+
+/* What must be done once, before the first worker: returns NULL, or what is wrong. */
+static const char *prepare(struct master_setup *setup, char *problem, size_t size)
+{
+	const struct settings *settings = &setup->generation->settings;
+	const char *defect;
+
+	if (privileges_drop(settings, problem, size) != 0)
+		return problem;
+	if (sandbox_enter() != 0)
+		return strerror(errno);
+	defect = fcgi_init();
+	if (defect != NULL)
+		return defect;
+	setup->board = scoreboard_new((size_t)settings->login.max_hashing);
+	if (setup->board == NULL)
+		return strerror(errno);
+	return generation_prepare(setup->generation, setup->board);
+}
+
+static int serve(struct master_setup *setup)
+{
+	const struct settings *settings = &setup->generation->settings;
 	struct listeners listeners;
+	uint64_t own_sockets;
 	char problem[512];
 	const char *defect;
+	int status;
 
 	if (log_open(PROGRAM, settings->log.to, settings->log.level, settings->log.format) != 0) {
 		(void)fprintf(stderr, PROGRAM ": log.to: %s: %s\n", settings->log.to, strerror(errno));
 		return EXIT_FAILURE;
 	}
 	config_each_planned(settings, warn_planned);
-	setup.peer_rules =
-		peer_rules_new(ctx, settings->server.allowed_clients, settings->server.allowed_users, &defect);
-	if (setup.peer_rules == NULL) {
-		(void)fail(defect);
-		return EX_CONFIG;
-	}
+	setup->program = find_program(setup->ctx, setup->argv[0]);
+	if (setup->program == NULL)
+		return fail(strerror(errno));
 	/* From here on a signal waits for the master, so that nothing that was opened is left behind. */
 	if (master_block_signals() != 0)
 		return fail(strerror(errno));
-	if (listeners_open(&listeners, settings, problem, sizeof problem) != 0)
+	setup->upgraded_from = upgrade_inherited(&own_sockets);
+	if (listeners_open(&listeners, settings, own_sockets, problem, sizeof problem) != 0)
 		return fail(problem);
-	setup.listeners = &listeners;
-	if (privileges_drop(settings, problem, sizeof problem) != 0)
-		defect = problem;
-	else
-		defect = fcgi_init();
-	if (defect == NULL) {
-		setup.app = app_new(ctx, settings);
-		defect = "out of memory";
-	}
-	if (setup.app != NULL) {
-		ones_setup(setup.app);
-		defect = setup.app->setup_problem;
-	}
+	setup->listeners = &listeners;
+	defect = prepare(setup, problem, sizeof problem);
 	if (defect != NULL) {
-		listeners_unlink(&listeners);
+		if (setup->upgraded_from < 0)
+			listeners_unlink(&listeners);
 		return fail(defect);
 	}
-	return master_run(&setup);
+	status = master_run(setup);
+	scoreboard_free(setup->board);
+	return status;
 }
 
-static int act(TALLOC_CTX *ctx, const struct arguments *arguments)
+static int act(TALLOC_CTX *ctx, const struct arguments *arguments, char *argv[])
 {
-	struct settings settings;
+	struct generation *generation = generation_load(ctx, &arguments->source, stderr);
+	struct master_setup setup = {
+		.ctx = ctx,
+		.source = &arguments->source,
+		.generation = generation,
+		.argv = argv,
+	};
 
-	if (config_load(ctx, &arguments->source, &settings, stderr) != 0)
+	if (generation == NULL)
 		return EX_CONFIG;
 	switch (arguments->action) {
-	case ACTION_DUMP: config_dump(&settings, stdout); return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-	case ACTION_TEST: return test(ctx, &settings);
-	default: return serve(ctx, &settings);
+	case ACTION_DUMP:
+		config_dump(&generation->settings, stdout);
+		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	case ACTION_TEST: return test(ctx, &generation->settings);
+	default: return serve(&setup);
 	}
 }
 
@@ -188,7 +223,7 @@ int main(int argc, char *argv[])
 	ctx = talloc_new(NULL);
 	if (ctx == NULL || sodium_init() < 0)
 		return fail("libsodium cannot be initialised");
-	status = act(ctx, &arguments);
+	status = act(ctx, &arguments, argv);
 	talloc_free(ctx);
 	log_close();
 	return status;

@@ -61,8 +61,31 @@ static struct listener *add(struct listeners *listeners, int fd)
 	return listener;
 }
 
-static int add_given(struct listeners *listeners, int fd, const char *giver, const struct complaint *complaint)
+/* The path that a unix socket was bound to; NULL for any other. */
+static const char *find_path(int fd, struct sockaddr_un *address)
 {
+	socklen_t size = sizeof *address;
+
+	*address = (struct sockaddr_un){0};
+	if (getsockname(fd, (struct sockaddr *)address, &size) != 0 || address->sun_family != AF_UNIX ||
+	    address->sun_path[0] != '/' || memchr(address->sun_path, '\0', sizeof address->sun_path) == NULL)
+		return NULL;
+	return address->sun_path;
+}
+
+static void set_own(struct listeners *listeners, const char *path)
+{
+	size_t last = listeners->count - 1;
+
+	(void)snprintf(listeners->paths[last], sizeof listeners->paths[last], "%s", path);
+	listeners->all[last].own_path = listeners->paths[last];
+}
+
+static int add_given(struct listeners *listeners, int fd, const char *giver, bool is_own,
+                     const struct complaint *complaint)
+{
+	struct sockaddr_un address;
+	const char *path = find_path(fd, &address);
 	struct listener *listener;
 
 	if (!is_listening(fd))
@@ -72,7 +95,12 @@ static int add_given(struct listeners *listeners, int fd, const char *giver, con
 	listener = add(listeners, fd);
 	if (listener == NULL)
 		return fail(complaint, "%s gives more than %d sockets", giver, LISTENERS_MAX);
-	(void)snprintf(listener->name, sizeof listener->name, "descriptor %d from %s", fd, giver);
+	if (path != NULL)
+		(void)snprintf(listener->name, sizeof listener->name, "unix:%s", path);
+	else
+		(void)snprintf(listener->name, sizeof listener->name, "descriptor %d from %s", fd, giver);
+	if (is_own && path != NULL)
+		set_own(listeners, path);
 	return 0;
 }
 
@@ -143,7 +171,10 @@ static int set_owner(const char *path, const struct settings *settings, const st
 		return fail(complaint, "server.listen_owner: there is no user \"%s\"", settings->server.listen_owner);
 	if (settings->server.listen_group[0] != '\0' && find_group(settings->server.listen_group, &gid) != 0)
 		return fail(complaint, "server.listen_group: there is no group \"%s\"", settings->server.listen_group);
-	if (chown(path, uid, gid) != 0 || chmod(path, (mode_t)settings->server.listen_mode) != 0)
+	/* A service manager may have forbidden the call as such. */
+	if ((uid != (uid_t)-1 || gid != (gid_t)-1) && chown(path, uid, gid) != 0)
+		return fail(complaint, "%s: %s", path, strerror(errno));
+	if (chmod(path, (mode_t)settings->server.listen_mode) != 0)
 		return fail(complaint, "%s: %s", path, strerror(errno));
 	return 0;
 }
@@ -189,8 +220,7 @@ static int open_unix(struct listeners *listeners, const char *path, const struct
 		goto fail;
 	}
 	(void)snprintf(listener->name, sizeof listener->name, "unix:%s", path);
-	memcpy(listeners->paths[listeners->count - 1], path, strlen(path) + 1);
-	listener->own_path = listeners->paths[listeners->count - 1];
+	set_own(listeners, path);
 	return 0;
 fail:
 	close(fd);
@@ -269,7 +299,8 @@ static int open_own(struct listeners *listeners, const struct settings *settings
 	return result;
 }
 
-int listeners_open(struct listeners *listeners, const struct settings *settings, char *problem, size_t size)
+int listeners_open(struct listeners *listeners, const struct settings *settings, uint64_t own_sockets, char *problem,
+                   size_t size)
 {
 	const struct complaint complaint = {problem, size};
 	int given = sd_listen_fds(1);
@@ -278,13 +309,14 @@ int listeners_open(struct listeners *listeners, const struct settings *settings,
 	if (given < 0)
 		return fail(&complaint, "LISTEN_FDS: %s", strerror(-given));
 	for (int i = 0; i < given; i++) {
-		if (add_given(listeners, SD_LISTEN_FDS_START + i, "LISTEN_FDS", &complaint) != 0)
+		if (add_given(listeners, SD_LISTEN_FDS_START + i, "LISTEN_FDS", i < 64 && (own_sockets >> i & 1) != 0,
+		              &complaint) != 0)
 			return -1;
 	}
 	if (given > 0)
 		return 0;
 	if (is_listening(STDIN_FILENO))
-		return add_given(listeners, STDIN_FILENO, "standard input", &complaint);
+		return add_given(listeners, STDIN_FILENO, "standard input", false, &complaint);
 	return open_own(listeners, settings, &complaint);
 }
 

@@ -5,6 +5,7 @@
 #include "base/settings.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define LISTENERS_MAX 16
 
@@ -22,9 +23,11 @@ struct listeners {
 
 /*
  * Take what was given: systemd's LISTEN_FDS, else a listening socket on descriptor 0, else open server.listen.
- * All are made non-blocking. Returns 0, or -1 with a sentence in problem[size].
+ * All are made non-blocking. A bit in `own_sockets` for one of LISTEN_FDS says that it is our own: an earlier binary
+ * of ours has made it. Returns 0, or -1 with a sentence in problem[size].
  */
-int listeners_open(struct listeners *listeners, const struct settings *settings, char *problem, size_t size);
+int listeners_open(struct listeners *listeners, const struct settings *settings, uint64_t own_sockets, char *problem,
+                   size_t size);
 
 /* Remove the paths of our own unix sockets, so that nobody finds them any more, and leave the sockets open. */
 void listeners_unlink(const struct listeners *listeners);

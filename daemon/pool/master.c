@@ -2,58 +2,73 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "pool/scoreboard.h"
-#include "pool/worker.h"
+#include "pool/crew.h"
+#include "pool/sandbox.h"
+#include "pool/service.h"
+#include "pool/upgrade.h"
 #include "session/sessions.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-/* A worker that dies young is replaced later and later, so that a fault at start does not become a storm of forks. */
-#define BACKOFF_MIN_MS 100
-#define BACKOFF_MAX_MS 10000
-#define OLD_ENOUGH_MS  5000
-/* How often the deadlines of requests are looked at. */
+/* How often the deadlines of requests, and everything else that no signal tells of, are looked at. */
 #define LOOK_MS 250
-/* What the first look at the database says by its exit status. */
-#define EXIT_SCHEMA 3
+/* How often the service manager's line for people is written anew. */
+#define STATUS_MS 10000
+/* How long the workers of a new configuration may take to come up, besides connecting to the database. */
+#define COME_UP_MS 10000
+/* Generations that may be on their way out at the same time: a further reload waits. */
+#define RETIRED_MAX 8
 
-struct staff {
-	pid_t pid; /* 0: none */
-	int64_t started_at;
-	int64_t start_again_at;
-	int64_t backoff;
-	bool is_overdue; /* killed for its request */
+/* What a look at the database says by its exit status. */
+enum { LOOK_WELL = 0, LOOK_AWAY = 3, LOOK_WRONG_SCHEMA = 4 };
+
+/* A reload, from HUP until the old workers are told to go. */
+struct reload {
+	struct generation *next; /* NULL: there is none under way */
+	pid_t look;              /* the helper that looks at its database; 0: it has */
+	int64_t give_up_at;      /* of its workers, once they are hired */
+	bool is_asked_again;
 };
 
 struct master {
 	const struct master_setup *setup;
-	struct scoreboard board;
-	struct staff *staff; /* one for each of the board's slots */
-	pid_t purger;        /* 0: none */
+	struct crew *crew;
+	struct generation *current;
+	struct generation *retired[RETIRED_MAX]; /* whose last workers are on their way out */
+	struct reload reload;
+	struct upgrade upgrade;
+	bool is_announced; /* our workers have come up, and that was told */
+	pid_t purger;      /* 0: none */
 	int64_t purge_at;
+	int64_t status_at;
 	bool stopping;
-	int64_t kill_at;
+	bool is_crew_told; /* that it is to go, after the attendants have gone */
+	int64_t stop_until;
+	bool keeps_paths; /* our sockets' paths are still an old binary's, or a new one's already */
 };
 
-static const int handled[] = {SIGTERM, SIGQUIT, SIGINT, SIGCHLD, SIGHUP, SIGUSR1, SIGUSR2};
+static const struct settings *settings_of(const struct master *master)
+{
+	return &master->current->settings;
+}
 
 static void ignore(int signal)
 {
 	(void)signal;
 }
 
-static void handled_set(sigset_t *set)
+static void signals_set(sigset_t *set)
 {
 	sigemptyset(set);
-	for (size_t i = 0; i < sizeof handled / sizeof handled[0]; i++)
-		sigaddset(set, handled[i]);
+	for (size_t i = 0; i < crew_signal_count; i++)
+		sigaddset(set, crew_signals[i]);
 }
 
 int master_block_signals(void)
@@ -63,179 +78,29 @@ int master_block_signals(void)
 	const struct sigaction pipe = {.sa_handler = SIG_IGN};
 	sigset_t set;
 
-	handled_set(&set);
-	for (size_t i = 0; i < sizeof handled / sizeof handled[0]; i++) {
-		if (sigaction(handled[i], &handle, NULL) != 0)
+	signals_set(&set);
+	for (size_t i = 0; i < crew_signal_count; i++) {
+		if (sigaction(crew_signals[i], &handle, NULL) != 0)
 			return -1;
 	}
 	return sigaction(SIGPIPE, &pipe, NULL) != 0 || sigprocmask(SIG_BLOCK, &set, NULL) != 0 ? -1 : 0;
 }
 
-/* Fork a child that does not outlive this process. Returns as fork() does. */
-static pid_t fork_child(void)
-{
-	pid_t parent = getpid();
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent)
-			_exit(1);
-	} else if (pid < 0) {
-		log_error("fork_failed", LOG_STR("problem", strerror(errno)));
-	}
-	return pid;
-}
-
-/* In a child that is no worker: a signal ends it as usual. */
-static void restore_signals(void)
-{
-	const struct sigaction standard = {.sa_handler = SIG_DFL};
-	sigset_t none;
-
-	for (size_t i = 0; i < sizeof handled / sizeof handled[0]; i++)
-		(void)sigaction(handled[i], &standard, NULL);
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/* ---- Workers ------------------------------------------------------------------------------------------------ */
-
-static void start_worker(struct master *master, size_t slot)
-{
-	const struct worker_setup setup = {
-		.app = master->setup->app,
-		.listeners = master->setup->listeners,
-		.peer_rules = master->setup->peer_rules,
-		.board = &master->board,
-		.slot = slot,
-	};
-	struct staff *staff = &master->staff[slot];
-	struct worker_slot *place = &master->board.workers[slot];
-	pid_t pid;
-
-	atomic_store(&place->state, (int)WORKER_STARTING);
-	atomic_store(&place->request_began_ms, 0);
-	pid = fork_child();
-	if (pid == 0)
-		exit(worker_run(&setup));
-	staff->started_at = clock_monotonic_ms();
-	staff->is_overdue = false;
-	if (pid < 0) {
-		staff->start_again_at = staff->started_at + BACKOFF_MAX_MS;
-		return;
-	}
-	staff->pid = pid;
-	atomic_store(&place->pid, pid);
-}
-
-static void log_death(const struct staff *staff, size_t slot, int status)
-{
-	if (WIFSIGNALED(status))
-		log_error("worker_killed", LOG_INT("worker", (int64_t)slot), LOG_INT("worker_pid", staff->pid),
-		          LOG_STR("signal", strsignal(WTERMSIG(status))), LOG_INT("restart_in_ms", staff->backoff));
-	else
-		log_error("worker_failed", LOG_INT("worker", (int64_t)slot), LOG_INT("worker_pid", staff->pid),
-		          LOG_INT("status", WEXITSTATUS(status)), LOG_INT("restart_in_ms", staff->backoff));
-}
-
-static void worker_ended(struct master *master, size_t slot, int status)
-{
-	struct staff *staff = &master->staff[slot];
-	int64_t now = clock_monotonic_ms();
-	bool is_well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-
-	scoreboard_free_hashing_places(&master->board, staff->pid);
-	atomic_store(&master->board.workers[slot].pid, 0);
-	atomic_store(&master->board.workers[slot].state, (int)WORKER_NONE);
-	atomic_store(&master->board.workers[slot].request_began_ms, 0);
-	if (is_well || now - staff->started_at >= OLD_ENOUGH_MS)
-		staff->backoff = 0;
-	else
-		staff->backoff = staff->backoff == 0 ? BACKOFF_MIN_MS : 2 * staff->backoff;
-	if (staff->backoff > BACKOFF_MAX_MS)
-		staff->backoff = BACKOFF_MAX_MS;
-	staff->start_again_at = now + staff->backoff;
-	if (!is_well) {
-		atomic_fetch_add(&master->board.deaths, 1);
-		if (!(master->stopping && staff->is_overdue))
-			log_death(staff, slot, status);
-	}
-	staff->pid = 0;
-}
-
-/* Collect every child that has ended. */
-static void reap(struct master *master)
-{
-	int status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == master->purger) {
-			master->purger = 0;
-			if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-				log_warning("purge_failed", LOG_INT("status", status));
-		}
-		for (size_t i = 0; i < master->board.worker_count; i++) {
-			if (master->staff[i].pid == pid)
-				worker_ended(master, i, status);
-		}
-	}
-}
-
-static void kill_overdue(struct master *master)
-{
-	int64_t now = clock_monotonic_ms();
-	int64_t timeout = master->setup->settings->server.request_timeout;
-
-	for (size_t i = 0; i < master->board.worker_count; i++) {
-		struct staff *staff = &master->staff[i];
-		int64_t began = atomic_load(&master->board.workers[i].request_began_ms);
-
-		if (staff->pid == 0 || staff->is_overdue || began == 0 || now - began <= timeout)
-			continue;
-		atomic_fetch_add(&master->board.timeouts, 1);
-		log_error("request_overdue", LOG_INT("worker", (int64_t)i), LOG_INT("worker_pid", staff->pid),
-		          LOG_INT("ms", now - began),
-		          LOG_INT("killed_so_far", (int64_t)atomic_load(&master->board.timeouts)));
-		staff->is_overdue = true;
-		(void)kill(staff->pid, SIGKILL);
-	}
-}
-
-static void start_missing(struct master *master)
-{
-	for (size_t i = 0; i < master->board.worker_count; i++) {
-		if (master->staff[i].pid == 0 && clock_until_ms(master->staff[i].start_again_at) == 0)
-			start_worker(master, i);
-	}
-}
-
-static size_t signal_workers(const struct master *master, int signal)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < master->board.worker_count; i++) {
-		if (master->staff[i].pid != 0 && kill(master->staff[i].pid, signal) == 0)
-			count++;
-	}
-	return count;
-}
-
 /* ---- The purge ---------------------------------------------------------------------------------------------- */
 
-static int purge(const struct settings *settings)
+static int purge(const struct settings *settings, struct counters *counters)
 {
 	const struct purge_policy policy = {
 		.idle_timeout_ms = settings->session.idle_timeout,
 		.history_ms = settings->session.history,
 	};
 	struct purge_counts counts = {0};
-	struct db *db = app_new_database(NULL, settings, "onesessiond purge");
+	struct db *db = app_new_database(NULL, settings, counters, "onesessiond purge");
 	bool busy = false;
 
 	if (db == NULL || db_connect(db) != DB_OK)
 		return 0; /* the next one will do; the workers tell of the database */
-	if (sessions_purge(db, &policy, &counts, &busy, NULL, NULL) != DB_OK)
+	if (sandbox_restrict() != 0 || sessions_purge(db, &policy, &counts, &busy, NULL, NULL) != DB_OK)
 		return 1;
 	if (counts.sessions + counts.ended_sessions + counts.events > 0)
 		log_info("purged", LOG_INT("sessions", counts.sessions),
@@ -247,73 +112,334 @@ static int purge(const struct settings *settings)
 /* A process of its own, so that neither the master nor a worker is held up by it. */
 static void purge_when_due(struct master *master)
 {
-	int64_t interval = master->setup->settings->session.purge_interval;
+	int64_t interval = settings_of(master)->session.purge_interval;
 	pid_t pid;
 
 	if (interval == 0 || master->purger != 0 || clock_until_ms(master->purge_at) > 0)
 		return;
 	master->purge_at = clock_monotonic_ms() + interval;
-	pid = fork_child();
-	if (pid == 0) {
-		restore_signals();
-		exit(purge(master->setup->settings));
-	}
+	pid = crew_fork_helper();
+	if (pid == 0)
+		exit(purge(settings_of(master), &master->setup->board->counters));
 	if (pid > 0)
 		master->purger = pid;
 }
 
-/* ---- Start and stop ----------------------------------------------------------------------------------------- */
+/* ---- A look at the database --------------------------------------------------------------------------------- */
 
-static int look_at_database(const struct settings *settings)
+static int look_at_database(const struct settings *settings, struct counters *counters)
 {
-	struct db *db = app_new_database(NULL, settings, "onesessiond start");
-	int status = 0;
+	struct db *db = app_new_database(NULL, settings, counters, "onesessiond start");
+	int status = LOOK_WELL;
 
 	if (db == NULL)
-		return 1;
-	if (db_connect(db) != DB_OK && db_schema_mismatch(db)) {
-		log_error("wrong_schema", LOG_STR("problem", db_problem(db)));
-		status = EXIT_SCHEMA;
+		return LOOK_AWAY;
+	if (db_connect(db) != DB_OK) {
+		status = db_schema_mismatch(db) ? LOOK_WRONG_SCHEMA : LOOK_AWAY;
+		if (status == LOOK_WRONG_SCHEMA)
+			log_error("wrong_schema", LOG_STR("problem", db_problem(db)));
 	}
 	talloc_free(db);
 	return status;
 }
 
-/* A database that is away may come back, but one of another schema is not served. Returns false for that. */
-static bool has_right_schema(const struct settings *settings)
+static pid_t start_look(const struct master *master, const struct generation *generation)
 {
-	pid_t pid = fork_child();
+	pid_t pid = crew_fork_helper();
+
+	if (pid == 0)
+		exit(look_at_database(&generation->settings, &master->setup->board->counters));
+	return pid;
+}
+
+/* A database that is away may come back, but one of another schema is not served. Returns false for that. */
+static bool has_right_schema(const struct master *master)
+{
+	pid_t pid = start_look(master, master->current);
 	int status = 0;
 
-	if (pid == 0) {
-		restore_signals();
-		exit(look_at_database(settings));
-	}
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	return !(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SCHEMA);
+	return !(WIFEXITED(status) && WEXITSTATUS(status) == LOOK_WRONG_SCHEMA);
 }
 
-static void begin_to_stop(struct master *master, int signal)
+/* ---- Reload ------------------------------------------------------------------------------------------------- */
+
+static void refuse_reload(struct master *master, const char *why)
 {
-	log_info("stopping", LOG_STR("signal", strsignal(signal)),
-	         LOG_STR("how", "requests under way are finished first"));
+	log_error("reload_refused", LOG_STR("problem", why), LOG_STR("in_force", "the configuration before it"));
+	counters_add(&master->setup->board->counters, COUNTER_RELOADS_REFUSED);
+	service_ready();
+}
+
+/* Its workers finish what they have and go; when the last of them has gone it is freed. */
+static void retire(struct master *master, struct generation *generation)
+{
+	size_t at = 0;
+
+	while (master->retired[at] != NULL)
+		at++;
+	master->retired[at] = generation;
+	crew_dismiss(master->crew, generation, CREW_ALL,
+	             clock_monotonic_ms() + settings_of(master)->server.shutdown_timeout);
+}
+
+static void give_up_reload(struct master *master, const char *why)
+{
+	const struct settings *kept = settings_of(master);
+
+	retire(master, master->reload.next);
+	master->reload.next = NULL;
+	if (log_open("onesessiond", kept->log.to, kept->log.level, kept->log.format) != 0)
+		log_error("log_not_reopened", LOG_STR("problem", strerror(errno)));
+	refuse_reload(master, why);
+}
+
+static void warn_fixed(const char *section, const char *key)
+{
+	log_warning("needs_restart", LOG_STR("section", section), LOG_STR("key", key),
+	            LOG_STR("problem", "the new value takes effect when the daemon is restarted"));
+}
+
+/* The complaints about a configuration, a line of the log each. */
+static void log_complaints(char *complaints)
+{
+	const char *line;
+
+	while ((line = strsep(&complaints, "\n")) != NULL) {
+		if (*line != '\0')
+			log_error("configuration_wrong", LOG_STR("problem", line));
+	}
+}
+
+static struct generation *load_next(const struct master *master)
+{
+	struct generation *next;
+	char *complaints = NULL;
+	size_t size;
+	FILE *stream = open_memstream(&complaints, &size);
+
+	if (stream == NULL)
+		return NULL;
+	next = generation_load(master->setup->ctx, master->setup->source, stream);
+	if (fclose(stream) == 0)
+		log_complaints(complaints);
+	free(complaints);
+	if (next != NULL && config_keep_fixed(next, &next->settings, settings_of(master), warn_fixed) != 0)
+		TALLOC_FREE(next);
+	return next;
+}
+
+static bool has_room_to_retire(const struct master *master)
+{
+	for (size_t i = 0; i < RETIRED_MAX; i++) {
+		if (master->retired[i] == NULL)
+			return true;
+	}
+	return false;
+}
+
+static void begin_reload(struct master *master)
+{
+	const struct settings *next;
+	const char *problem;
+
+	if (master->reload.next != NULL || master->upgrade.pid != 0 || !has_room_to_retire(master)) {
+		master->reload.is_asked_again = true;
+		return;
+	}
+	master->reload.is_asked_again = false;
+	log_info("reloading", LOG_STR("how", "new workers come up before the old ones go"));
+	service_reloading();
+	master->reload.next = load_next(master);
+	if (master->reload.next == NULL) {
+		refuse_reload(master, "the configuration is wrong");
+		return;
+	}
+	next = &master->reload.next->settings;
+	problem = generation_prepare(master->reload.next, master->setup->board);
+	if (problem == NULL && log_open("onesessiond", next->log.to, next->log.level, next->log.format) != 0)
+		problem = "log.to cannot be opened";
+	if (problem != NULL) {
+		TALLOC_FREE(master->reload.next);
+		refuse_reload(master, problem);
+		return;
+	}
+	master->reload.give_up_at = clock_monotonic_ms() + next->database.connect_timeout + COME_UP_MS;
+	master->reload.look = start_look(master, master->reload.next);
+}
+
+/* The database of the new configuration has been looked at: its workers may come. */
+static void take_look(struct master *master, int status)
+{
+	const char *conninfo = settings_of(master)->database.conninfo;
+	int found = WIFEXITED(status) ? WEXITSTATUS(status) : LOOK_AWAY;
+
+	master->reload.look = 0;
+	if (master->reload.next == NULL)
+		return;
+	if (found == LOOK_WRONG_SCHEMA)
+		give_up_reload(master, "the database's schema is of another version");
+	else if (found != LOOK_WELL && strcmp(conninfo, master->reload.next->settings.database.conninfo) != 0)
+		give_up_reload(master, "the database of the new database.conninfo cannot be reached");
+	else
+		crew_hire(master->crew, master->reload.next);
+}
+
+static void go_on_with_reload(struct master *master)
+{
+	struct reload *reload = &master->reload;
+
+	if (reload->next == NULL) {
+		if (reload->is_asked_again)
+			begin_reload(master);
+		return;
+	}
+	if (reload->look != 0)
+		return;
+	if (crew_has_failed(master->crew, reload->next)) {
+		give_up_reload(master, "a new worker did not come up");
+	} else if (crew_is_up(master->crew, reload->next)) {
+		retire(master, master->current);
+		master->current = reload->next;
+		reload->next = NULL;
+		counters_add(&master->setup->board->counters, COUNTER_RELOADS);
+		log_info("reloaded", LOG_INT("workers", settings_of(master)->server.workers));
+		service_ready();
+	} else if (clock_until_ms(reload->give_up_at) == 0) {
+		give_up_reload(master, "the new workers did not come up in time");
+	}
+}
+
+static void free_retired(struct master *master)
+{
+	for (size_t i = 0; i < RETIRED_MAX; i++) {
+		if (master->retired[i] != NULL && crew_count(master->crew, master->retired[i], CREW_ALL) == 0)
+			TALLOC_FREE(master->retired[i]);
+	}
+}
+
+/* ---- Upgrade ------------------------------------------------------------------------------------------------ */
+
+static void begin_upgrade(struct master *master)
+{
+	if (master->upgrade.pid != 0 || master->reload.next != NULL) {
+		log_warning("upgrade_refused", LOG_STR("problem", "a reload or another upgrade is under way"));
+		return;
+	}
+	if (upgrade_start(&master->upgrade, master->setup->listeners, master->setup->program, master->setup->argv) !=
+	    0) {
+		log_error("upgrade_failed", LOG_STR("problem", strerror(errno)));
+		return;
+	}
+	log_info("upgrading", LOG_STR("program", master->setup->program), LOG_INT("new_master", master->upgrade.pid));
+	service_reloading();
+}
+
+static void begin_to_stop(struct master *master, const char *why);
+
+static void go_on_with_upgrade(struct master *master)
+{
+	if (master->upgrade.pid == 0)
+		return;
+	if (upgrade_is_up(&master->upgrade)) {
+		service_main_pid(master->upgrade.pid);
+		log_info("upgraded", LOG_INT("new_master", master->upgrade.pid));
+		upgrade_forget(&master->upgrade);
+		master->keeps_paths = true;
+		begin_to_stop(master, "a new binary has taken over");
+	} else if (clock_until_ms(master->upgrade.give_up_at) == 0) {
+		master->upgrade.give_up_at = INT64_MAX;
+		log_error("upgrade_failed", LOG_STR("problem", "the new binary did not come up in time"));
+		upgrade_cancel(&master->upgrade);
+	}
+}
+
+static void new_master_ended(struct master *master, int status)
+{
+	log_error("upgrade_failed", LOG_STR("problem", "the new binary ended"),
+	          LOG_INT("status", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)),
+	          LOG_STR("in_force", "the binary before it"));
+	upgrade_forget(&master->upgrade);
+	service_ready();
+}
+
+/* ---- Stop --------------------------------------------------------------------------------------------------- */
+
+static void stop_helpers(const struct master *master, int signal)
+{
+	if (master->purger != 0)
+		(void)kill(master->purger, signal);
+	if (master->reload.look != 0)
+		(void)kill(master->reload.look, signal);
+	if (master->upgrade.pid != 0)
+		upgrade_cancel(&master->upgrade);
+}
+
+static void begin_to_stop(struct master *master, const char *why)
+{
+	log_info("stopping", LOG_STR("why", why), LOG_STR("how", "requests under way are finished first"));
 	master->stopping = true;
-	master->kill_at = clock_monotonic_ms() + master->setup->settings->server.shutdown_timeout;
+	master->stop_until = clock_monotonic_ms() + settings_of(master)->server.shutdown_timeout;
 	/* Whoever looks for us from now on is told at once; whoever has connected is served. */
-	listeners_unlink(master->setup->listeners);
-	(void)signal_workers(master, SIGTERM);
-	if (master->purger != 0)
-		(void)kill(master->purger, SIGTERM);
+	if (!master->keeps_paths) {
+		service_stopping();
+		listeners_unlink(master->setup->listeners);
+	}
+	/* The workers go after them: an attendant hands on what it has. */
+	crew_dismiss(master->crew, NULL, CREW_ATTENDANTS, master->stop_until);
+	stop_helpers(master, SIGTERM);
 }
 
-static void kill_all(struct master *master)
+static void go_on_with_stop(struct master *master)
 {
-	for (size_t i = 0; i < master->board.worker_count; i++)
-		master->staff[i].is_overdue = true;
-	(void)signal_workers(master, SIGKILL);
-	if (master->purger != 0)
-		(void)kill(master->purger, SIGKILL);
+	if (master->is_crew_told || crew_count(master->crew, NULL, CREW_ATTENDANTS) > 0)
+		return;
+	master->is_crew_told = true;
+	crew_dismiss(master->crew, NULL, CREW_ALL, master->stop_until);
+}
+
+static void stop_at_once(struct master *master, const char *why)
+{
+	log_info("stopping", LOG_STR("why", why), LOG_STR("how", "at once"));
+	master->stopping = master->is_crew_told = true;
+	if (!master->keeps_paths) {
+		service_stopping();
+		listeners_unlink(master->setup->listeners);
+	}
+	crew_kill(master->crew);
+	stop_helpers(master, SIGKILL);
+}
+
+/* ---- The loop ----------------------------------------------------------------------------------------------- */
+
+/* Collect every child that has ended. */
+static void reap(struct master *master)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (crew_take_leave(master->crew, pid, status))
+			continue;
+		if (pid == master->purger) {
+			master->purger = 0;
+			if (!master->stopping && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
+				log_warning("purge_failed", LOG_INT("status", status));
+		} else if (pid == master->reload.look) {
+			take_look(master, status);
+		} else if (pid == master->upgrade.pid) {
+			new_master_ended(master, status);
+		}
+	}
+}
+
+static void reopen_logs(const struct master *master)
+{
+	if (log_reopen() != 0)
+		log_error("log_not_reopened", LOG_STR("problem", strerror(errno)));
+	crew_signal(master->crew, SIGUSR1);
+	log_info("log_reopened", LOG_STR("signal", strsignal(SIGUSR1)));
 }
 
 static void take_signal(struct master *master, int signal)
@@ -322,71 +448,113 @@ static void take_signal(struct master *master, int signal)
 	case SIGTERM:
 	case SIGQUIT:
 		if (!master->stopping)
-			begin_to_stop(master, signal);
+			begin_to_stop(master, strsignal(signal));
 		break;
-	case SIGINT:
-		log_info("stopping", LOG_STR("signal", strsignal(signal)), LOG_STR("how", "at once"));
-		master->stopping = true;
-		master->kill_at = INT64_MAX;
-		listeners_unlink(master->setup->listeners);
-		kill_all(master);
+	case SIGINT: stop_at_once(master, strsignal(signal)); break;
+	case SIGHUP:
+		if (!master->stopping)
+			begin_reload(master);
 		break;
-	case SIGCHLD: break;
-	default: log_warning("signal_ignored", LOG_STR("signal", strsignal(signal))); break;
+	case SIGUSR1: reopen_logs(master); break;
+	case SIGUSR2:
+		if (!master->stopping)
+			begin_upgrade(master);
+		break;
+	default: break;
 	}
-	reap(master);
+}
+
+/* Our workers have come up for the first time. */
+static void announce(struct master *master)
+{
+	if (master->is_announced || !crew_is_up(master->crew, master->current))
+		return;
+	master->is_announced = true;
+	if (master->setup->upgraded_from >= 0)
+		upgrade_tell_up(master->setup->upgraded_from);
+	master->keeps_paths = false;
+	service_ready();
+	log_info("ready", LOG_INT("workers", settings_of(master)->server.workers));
+}
+
+static void tell_status(struct master *master)
+{
+	const struct scoreboard *board = master->setup->board;
+	size_t busy = 0;
+
+	if (!master->is_announced || clock_until_ms(master->status_at) > 0)
+		return;
+	master->status_at = clock_monotonic_ms() + STATUS_MS;
+	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++)
+		busy += atomic_load(&board->slots[i].state) == WORKER_BUSY;
+	service_status("%lld workers, %zu busy; %llu logins, %llu displacements; %llu workers died",
+	               (long long)settings_of(master)->server.workers, busy,
+	               (unsigned long long)atomic_load(&board->counters.all[COUNTER_LOGINS]),
+	               (unsigned long long)atomic_load(&board->counters.all[COUNTER_DISPLACEMENTS]),
+	               (unsigned long long)atomic_load(&board->counters.all[COUNTER_WORKER_DEATHS]));
+}
+
+static void look_after(struct master *master)
+{
+	crew_kill_overdue(master->crew);
+	if (master->stopping) {
+		go_on_with_stop(master);
+		return;
+	}
+	go_on_with_reload(master);
+	go_on_with_upgrade(master);
+	crew_start_missing(master->crew);
+	purge_when_due(master);
+	announce(master);
+	if (master->is_announced)
+		crew_call_attendant(master->crew, master->current);
+	tell_status(master);
+	free_retired(master);
 }
 
 static bool is_anyone_left(const struct master *master)
 {
-	for (size_t i = 0; i < master->board.worker_count; i++) {
-		if (master->staff[i].pid != 0)
-			return true;
-	}
-	return master->purger != 0;
+	return crew_count(master->crew, NULL, CREW_ALL) > 0 || master->purger != 0 || master->upgrade.pid != 0 ||
+	       master->reload.look != 0;
 }
 
 int master_run(const struct master_setup *setup)
 {
 	const struct timespec look = {.tv_nsec = LOOK_MS * 1000000L};
-	struct master master = {.setup = setup};
+	struct master master = {
+		.setup = setup,
+		.current = setup->generation,
+		.upgrade = {.fd = -1},
+		.keeps_paths = setup->upgraded_from >= 0,
+	};
 	sigset_t signals;
 
-	handled_set(&signals);
-	if (scoreboard_init(&master.board, (size_t)setup->settings->server.workers,
-	                    (size_t)setup->settings->login.max_hashing) != 0) {
+	signals_set(&signals);
+	master.crew = crew_new(setup->ctx, setup->board, setup->listeners);
+	if (master.crew == NULL)
 		log_error("start_failed", LOG_STR("problem", strerror(errno)));
+	if (master.crew == NULL || !has_right_schema(&master)) {
+		if (!master.keeps_paths)
+			listeners_unlink(setup->listeners);
 		return 1;
 	}
-	master.staff = talloc_zero_array(setup->app, struct staff, (unsigned int)master.board.worker_count);
-	if (master.staff == NULL || !has_right_schema(setup->settings)) {
-		listeners_unlink(setup->listeners);
-		return 1;
-	}
-	master.purge_at = clock_monotonic_ms() + setup->settings->session.purge_interval;
-	start_missing(&master);
-	log_info("started", LOG_INT("workers", setup->settings->server.workers),
+	master.purge_at = clock_monotonic_ms() + settings_of(&master)->session.purge_interval;
+	crew_hire(master.crew, master.current);
+	crew_start_missing(master.crew);
+	log_info("started", LOG_INT("workers", settings_of(&master)->server.workers),
 	         LOG_STR("listening_on", setup->listeners->all[0].name));
-	for (;;) {
+	do {
 		int signal = sigtimedwait(&signals, NULL, &look);
 
 		if (signal > 0)
 			take_signal(&master, signal);
-		kill_overdue(&master);
-		if (!master.stopping) {
-			start_missing(&master);
-			purge_when_due(&master);
-			continue;
-		}
-		if (!is_anyone_left(&master))
-			break;
-		if (clock_until_ms(master.kill_at) == 0) {
-			log_error("stop_forced", LOG_STR("why", "past server.shutdown_timeout"));
-			master.kill_at = INT64_MAX;
-			kill_all(&master);
-		}
-	}
-	log_info("stopped", LOG_INT("workers_lost", (int64_t)atomic_load(&master.board.deaths)),
-	         LOG_INT("requests_overdue", (int64_t)atomic_load(&master.board.timeouts)));
+		reap(&master);
+		look_after(&master);
+		service_alive();
+	} while (!master.stopping || is_anyone_left(&master));
+	log_info("stopped",
+	         LOG_INT("workers_lost", (int64_t)atomic_load(&setup->board->counters.all[COUNTER_WORKER_DEATHS])),
+	         LOG_INT("requests_overdue",
+	                 (int64_t)atomic_load(&setup->board->counters.all[COUNTER_WORKER_TIMEOUTS])));
 	return 0;
 }

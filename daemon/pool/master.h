@@ -5,15 +5,21 @@
 #ifndef POOL_MASTER_H
 #define POOL_MASTER_H
 
-#include "api/app.h"
+#include "pool/generation.h"
 #include "pool/listeners.h"
-#include "pool/peers.h"
+
+#include <stdint.h>
+#include <talloc.h>
 
 struct master_setup {
-	const struct settings *settings;
-	struct ones_app *app;
+	TALLOC_CTX *ctx;
+	const struct config_source *source; /* to be read again by a reload */
+	struct generation *generation;      /* prepared */
 	const struct listeners *listeners;
-	const struct peer_rules *peer_rules;
+	struct scoreboard *board;
+	const char *program; /* the absolute path of our binary, for an upgrade */
+	char *const *argv;
+	int upgraded_from; /* see upgrade_inherited() */
 };
 
 /*

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "pool/sandbox.h"
 #include "session/db.h"
 
 #include <errno.h>
@@ -21,13 +22,20 @@
 /* When there are no more descriptors or memory, accepting rests this long. */
 #define ACCEPT_REST_MS 100
 #define EVENTS_MAX     32
+/* How often the attendant looks whether it is needed, and after how long of not being needed it goes. */
+#define ATTENDANCE_MS      100
+#define ATTENDANCE_IDLE_MS 2000
+/* An attendant that cannot hand on a connection tries again this often. */
+#define HANDOFF_REST_MS 10
 
-enum peer_state { PEER_ARRIVING, PEER_WAITING, PEER_DRAINING };
+/* LEAVING: to be handed on by the attendant. */
+enum peer_state { PEER_ARRIVING, PEER_WAITING, PEER_DRAINING, PEER_LEAVING };
 
 struct peer {
 	struct peer *next;
 	enum peer_state state;
 	int64_t deadline;
+	int64_t connected_us;
 	bool is_watched;
 	struct fcgi *fcgi;
 	struct ones_request *req; /* when waiting or draining; owns fcgi then */
@@ -35,12 +43,17 @@ struct peer {
 
 struct worker {
 	const struct worker_setup *setup;
+	struct ones_app *app;
+	const struct settings *settings;
+	struct db *db; /* NULL: the attendant has none */
 	struct worker_slot *slot;
 	pid_t pid;
 	int epoll;
 	struct peer *peers;
 	unsigned int peer_count;
 	unsigned int waiting_count;
+	unsigned int leaving_count;
+	int64_t needed_until; /* the attendant goes then */
 	bool is_listening;
 	bool is_hashing_watched;
 	int64_t accept_again_at; /* 0: not resting */
@@ -50,13 +63,19 @@ struct worker {
 	bool stopping;
 };
 
-/* The one thing that a signal handler can reach. */
-static volatile sig_atomic_t stop_asked;
+/* All that a signal handler can reach. */
+static volatile sig_atomic_t stop_asked, reopen_asked;
 
 static void ask_to_stop(int signal)
 {
 	(void)signal;
 	stop_asked = 1;
+}
+
+static void ask_to_reopen(int signal)
+{
+	(void)signal;
+	reopen_asked = 1;
 }
 
 static void watch(const struct worker *worker, int operation, int fd, uint32_t events, void *what)
@@ -79,14 +98,31 @@ static void set_listening(struct worker *worker, bool on)
 	for (size_t i = 0; i < listeners->count; i++)
 		watch(worker, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, listeners->all[i].fd, EPOLLIN | EPOLLEXCLUSIVE,
 		      worker);
+	if (!worker->setup->is_attendant)
+		watch(worker, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, worker->setup->handoff, EPOLLIN | EPOLLEXCLUSIVE,
+		      worker);
 	worker->is_listening = on;
+}
+
+/* For the attendant. */
+static bool is_needed(struct worker *worker)
+{
+	bool are_all_busy = scoreboard_are_all_busy(worker->setup->board);
+
+	if (are_all_busy)
+		worker->needed_until = clock_monotonic_ms() + ATTENDANCE_IDLE_MS;
+	return are_all_busy;
 }
 
 static void update_listening(struct worker *worker)
 {
+	bool is_wanted = !worker->stopping && worker->peer_count < PEERS_MAX;
+
 	if (worker->accept_again_at != 0 && clock_until_ms(worker->accept_again_at) == 0)
 		worker->accept_again_at = 0;
-	set_listening(worker, !worker->stopping && worker->accept_again_at == 0 && worker->peer_count < PEERS_MAX);
+	if (worker->setup->is_attendant)
+		is_wanted = is_wanted && is_needed(worker);
+	set_listening(worker, is_wanted && worker->accept_again_at == 0);
 }
 
 static void forget_peer(struct worker *worker, struct peer *peer)
@@ -99,6 +135,8 @@ static void forget_peer(struct worker *worker, struct peer *peer)
 	worker->peer_count--;
 	if (peer->state == PEER_WAITING)
 		worker->waiting_count--;
+	if (peer->state == PEER_LEAVING)
+		worker->leaving_count--;
 	/* Closing the descriptor takes it out of the epoll set, too. */
 	talloc_free(peer->req != NULL ? (void *)peer->req : (void *)peer->fcgi);
 	talloc_free(peer);
@@ -124,12 +162,14 @@ static void finish(struct worker *worker, struct peer *peer)
 		return;
 	}
 	peer->state = PEER_DRAINING;
-	peer->deadline = clock_monotonic_ms() + worker->setup->app->settings->server.io_timeout;
+	peer->deadline = clock_monotonic_ms() + worker->settings->server.io_timeout;
 	watch(worker, peer->is_watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fcgi_fd(peer->fcgi), EPOLLIN, peer);
 }
 
 static void run(struct worker *worker, struct peer *peer)
 {
+	atomic_store_explicit(&worker->slot->route, (uint32_t)app_route_number(peer->req), memory_order_relaxed);
+	atomic_store_explicit(&worker->slot->method, (int)peer->req->http->method, memory_order_relaxed);
 	set_state(worker, WORKER_BUSY, clock_monotonic_ms());
 	app_run(peer->req);
 	scoreboard_free_hashing_places(worker->setup->board, worker->pid);
@@ -142,7 +182,7 @@ static void serve(struct worker *worker, struct peer *peer)
 {
 	set_state(worker, WORKER_BUSY, clock_monotonic_ms());
 	if (fcgi_accept(peer->fcgi) == 0)
-		peer->req = app_open(worker->setup->app, peer->fcgi);
+		peer->req = app_open(worker->app, peer->fcgi, peer->connected_us);
 	set_state(worker, WORKER_IDLE, 0);
 	if (peer->req == NULL) {
 		forget_peer(worker, peer);
@@ -157,6 +197,86 @@ static void serve(struct worker *worker, struct peer *peer)
 	run(worker, peer);
 }
 
+/* ---- Handing on --------------------------------------------------------------------------------------------- */
+
+/* Nothing has been taken from the connection yet, so whoever gets it begins anew. Returns false when nobody takes it.
+ */
+static bool hand_on(const struct worker *worker, const struct peer *peer)
+{
+	int fd = fcgi_fd(peer->fcgi);
+	int64_t connected_us = peer->connected_us;
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof fd)];
+	} control = {.room = {0}};
+	struct iovec data = {.iov_base = &connected_us, .iov_len = sizeof connected_us};
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof fd);
+	memcpy(CMSG_DATA(header), &fd, sizeof fd);
+	return sendmsg(worker->setup->handoff, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+/* A connection that the attendant handed on; -1 when there is none. */
+static int take_over(const struct worker *worker, int64_t *connected_us)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {.room = {0}};
+	struct iovec data = {.iov_base = connected_us, .iov_len = sizeof *connected_us};
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
+	const struct cmsghdr *header;
+	int fd;
+
+	if (recvmsg(worker->setup->handoff, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != (ssize_t)sizeof *connected_us)
+		return -1;
+	header = CMSG_FIRSTHDR(&message);
+	if (header == NULL || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof fd))
+		return -1;
+	memcpy(&fd, CMSG_DATA(header), sizeof fd);
+	return fd;
+}
+
+static void hand_on_leaving(struct worker *worker)
+{
+	struct peer *next;
+
+	for (struct peer *peer = worker->peers; peer != NULL; peer = next) {
+		next = peer->next;
+		if (peer->state == PEER_LEAVING && hand_on(worker, peer))
+			forget_peer(worker, peer);
+	}
+}
+
+static void let_leave(struct worker *worker, struct peer *peer)
+{
+	if (peer->is_watched && epoll_ctl(worker->epoll, EPOLL_CTL_DEL, fcgi_fd(peer->fcgi), NULL) != 0)
+		log_error("epoll_failed", LOG_STR("problem", strerror(errno)));
+	peer->is_watched = false;
+	peer->state = PEER_LEAVING;
+	peer->deadline = INT64_MAX;
+	worker->leaving_count++;
+}
+
+/* Its bytes are there: is it for us? */
+static void attend_to(struct worker *worker, struct peer *peer)
+{
+	char path[REQUEST_PATH_MAX + 1];
+
+	if (fcgi_peek_path(peer->fcgi, path, sizeof path) && app_needs_no_database(worker->app, path))
+		serve(worker, peer);
+	else
+		let_leave(worker, peer);
+}
+
+/* ---- Arriving ----------------------------------------------------------------------------------------------- */
+
 /* `has_ended`: the peer will send no more than what is there. */
 static void inspect(struct worker *worker, struct peer *peer, bool has_ended)
 {
@@ -165,7 +285,12 @@ static void inspect(struct worker *worker, struct peer *peer, bool has_ended)
 	if (progress == FCGI_WAIT && has_ended)
 		progress = FCGI_CLOSED;
 	switch (progress) {
-	case FCGI_READY: serve(worker, peer); break;
+	case FCGI_READY:
+		if (worker->setup->is_attendant)
+			attend_to(worker, peer);
+		else
+			serve(worker, peer);
+		break;
 	case FCGI_WAIT:
 		/* What was looked at stays in the socket, so only news is of interest: edges. */
 		if (!peer->is_watched)
@@ -180,13 +305,13 @@ static void inspect(struct worker *worker, struct peer *peer, bool has_ended)
 	}
 }
 
-static void take_connection(struct worker *worker, int fd)
+static void take_connection(struct worker *worker, int fd, int64_t connected_us)
 {
-	int64_t io_timeout = worker->setup->app->settings->server.io_timeout;
+	int64_t io_timeout = worker->settings->server.io_timeout;
 	struct peer *peer;
 	struct fcgi *fcgi;
 
-	if (!peer_is_allowed(worker->setup->peer_rules, fd)) {
+	if (!peer_is_allowed(worker->setup->generation->peer_rules, fd)) {
 		log_warning("peer_refused", LOG_STR("hint", "see server.allowed_clients and server.allowed_users"));
 		close(fd);
 		return;
@@ -203,6 +328,7 @@ static void take_connection(struct worker *worker, int fd)
 	}
 	peer->fcgi = fcgi;
 	peer->deadline = clock_monotonic_ms() + io_timeout;
+	peer->connected_us = connected_us;
 	peer->next = worker->peers;
 	worker->peers = peer;
 	worker->peer_count++;
@@ -215,7 +341,7 @@ static bool accept_from(struct worker *worker, int listening)
 	int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
 
 	if (fd >= 0) {
-		take_connection(worker, fd);
+		take_connection(worker, fd, clock_monotonic_us());
 		return true;
 	}
 	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -226,10 +352,22 @@ static bool accept_from(struct worker *worker, int listening)
 	return errno == ECONNABORTED || errno == EINTR;
 }
 
+/* Returns false when none was handed on. */
+static bool accept_handed_on(struct worker *worker)
+{
+	int64_t connected_us;
+	int fd = worker->setup->is_attendant ? -1 : take_over(worker, &connected_us);
+
+	if (fd >= 0)
+		take_connection(worker, fd, connected_us);
+	return fd >= 0;
+}
+
 static void accept_one_each(struct worker *worker)
 {
 	const struct listeners *listeners = worker->setup->listeners;
 
+	(void)accept_handed_on(worker);
 	for (size_t i = 0; i < listeners->count && worker->peer_count < PEERS_MAX; i++)
 		(void)accept_from(worker, listeners->all[i].fd);
 }
@@ -291,9 +429,9 @@ static void watch_hashing(struct worker *worker)
 
 static void watch_database(struct worker *worker)
 {
-	struct db *db = worker->setup->app->rule.db;
-	int fd = db_socket(db);
-	bool wants_write = db_wants_write(db);
+	struct db *db = worker->db;
+	int fd = db != NULL ? db_socket(db) : -1;
+	bool wants_write = db != NULL && db_wants_write(db);
 
 	if (fd == worker->db_socket && wants_write == worker->db_wants_write)
 		return;
@@ -313,8 +451,10 @@ static int sooner(int one, int other)
 
 static int wait_ms(const struct worker *worker)
 {
-	int wait = db_wait_ms(worker->setup->app->rule.db);
+	int wait = worker->db != NULL ? db_wait_ms(worker->db) : ATTENDANCE_MS;
 
+	if (worker->leaving_count > 0)
+		wait = sooner(wait, HANDOFF_REST_MS);
 	for (const struct peer *peer = worker->peers; peer != NULL; peer = peer->next)
 		wait = sooner(wait, clock_until_ms(peer->deadline));
 	if (worker->waiting_count > 0)
@@ -344,10 +484,10 @@ static bool is_peer(const struct worker *worker, const struct peer *peer)
 
 static void handle_event(struct worker *worker, void *what, uint32_t events)
 {
-	struct db *db = worker->setup->app->rule.db;
+	struct db *db = worker->db;
 	uint64_t count;
 
-	if (what == db) {
+	if (db != NULL && what == db) {
 		db_service(db);
 	} else if (what == worker->setup->board) {
 		/* Whether this worker or another one takes the count, serve_waiting() looks for itself. */
@@ -369,11 +509,31 @@ static void begin_to_stop(struct worker *worker)
 	const struct listeners *listeners = worker->setup->listeners;
 
 	set_state(worker, WORKER_STOPPING, 0);
+	worker->stopping = true;
+	if (worker->setup->is_attendant) {
+		for (struct peer *peer = worker->peers; peer != NULL; peer = peer->next) {
+			if (peer->state == PEER_ARRIVING)
+				let_leave(worker, peer);
+		}
+		return;
+	}
+	while (worker->peer_count < PEERS_MAX && accept_handed_on(worker))
+		;
 	for (size_t i = 0; i < listeners->count; i++) {
 		while (worker->peer_count < PEERS_MAX && accept_from(worker, listeners->all[i].fd))
 			;
 	}
-	worker->stopping = true;
+}
+
+static void heed_signals(struct worker *worker)
+{
+	if (reopen_asked) {
+		reopen_asked = 0;
+		if (log_reopen() != 0)
+			log_error("log_not_reopened", LOG_STR("problem", strerror(errno)));
+	}
+	if (!worker->stopping && stop_asked)
+		begin_to_stop(worker);
 }
 
 static void serve_until_told(struct worker *worker, const sigset_t *while_waiting)
@@ -384,13 +544,14 @@ static void serve_until_told(struct worker *worker, const sigset_t *while_waitin
 	for (;;) {
 		int count;
 
-		if (!worker->stopping && stop_asked)
-			begin_to_stop(worker);
+		heed_signals(worker);
 		if (worker->requests_left == 0)
+			worker->stopping = true;
+		update_listening(worker);
+		if (worker->setup->is_attendant && clock_until_ms(worker->needed_until) == 0)
 			worker->stopping = true;
 		if (worker->stopping && worker->peer_count == 0)
 			return;
-		update_listening(worker);
 		watch_hashing(worker);
 		watch_database(worker);
 		count = epoll_pwait(worker->epoll, events, EVENTS_MAX, wait_ms(worker), while_waiting);
@@ -408,8 +569,10 @@ static void serve_until_told(struct worker *worker, const sigset_t *while_waitin
 		end_overdue(worker);
 		if (worker->waiting_count > 0)
 			serve_waiting(worker);
-		if (db_wait_ms(worker->setup->app->rule.db) == 0)
-			db_service(worker->setup->app->rule.db);
+		if (worker->leaving_count > 0)
+			hand_on_leaving(worker);
+		if (worker->db != NULL && db_wait_ms(worker->db) == 0)
+			db_service(worker->db);
 	}
 }
 
@@ -421,33 +584,51 @@ static int64_t requests_with_jitter(int64_t max_requests)
 	return max_requests == 0 ? -1 : max_requests + (int64_t)randombytes_uniform(tenth);
 }
 
-int worker_run(const struct worker_setup *setup)
+static int take_signals(sigset_t *while_waiting)
 {
 	const struct sigaction stop = {.sa_handler = ask_to_stop};
+	const struct sigaction reopen = {.sa_handler = ask_to_reopen};
+
+	if (sigprocmask(SIG_SETMASK, NULL, while_waiting) != 0 || sigdelset(while_waiting, SIGTERM) != 0 ||
+	    sigdelset(while_waiting, SIGQUIT) != 0 || sigdelset(while_waiting, SIGUSR1) != 0)
+		return -1;
+	return sigaction(SIGTERM, &stop, NULL) != 0 || sigaction(SIGQUIT, &stop, NULL) != 0 ||
+	                       sigaction(SIGUSR1, &reopen, NULL) != 0
+	               ? -1
+	               : 0;
+}
+
+int worker_run(const struct worker_setup *setup)
+{
 	struct worker worker = {
 		.setup = setup,
-		.slot = &setup->board->workers[setup->slot],
+		.app = setup->generation->app,
+		.settings = &setup->generation->settings,
+		.slot = &setup->board->slots[setup->slot],
 		.pid = getpid(),
 		.db_socket = -1,
-		.requests_left = requests_with_jitter(setup->app->settings->server.max_requests),
+		.requests_left = requests_with_jitter(setup->generation->settings.server.max_requests),
 	};
 	sigset_t while_waiting;
 
-	if (sigprocmask(SIG_SETMASK, NULL, &while_waiting) != 0 || sigdelset(&while_waiting, SIGTERM) != 0 ||
-	    sigdelset(&while_waiting, SIGQUIT) != 0 || sigaction(SIGTERM, &stop, NULL) != 0 ||
-	    sigaction(SIGQUIT, &stop, NULL) != 0) {
-		log_error("signals_failed", LOG_STR("problem", strerror(errno)));
-		return 1;
-	}
 	worker.epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (worker.epoll < 0 || app_open_database(setup->app, "onesessiond") != 0) {
-		log_error("worker_failed", LOG_STR("problem", strerror(errno)));
-		return 1;
+	if (worker.epoll < 0 || take_signals(&while_waiting) != 0)
+		goto fail;
+	if (!setup->is_attendant) {
+		if (app_open_database(worker.app, "onesessiond") != 0)
+			goto fail;
+		worker.db = worker.app->rule.db;
+		/* The first connection also loads what the libraries load late, which is forbidden from then on. */
+		(void)db_connect(worker.db);
 	}
-	(void)db_connect(setup->app->rule.db);
+	if (sandbox_restrict() != 0)
+		goto fail;
 	set_state(&worker, WORKER_IDLE, 0);
 	serve_until_told(&worker, &while_waiting);
 	close(worker.epoll);
-	talloc_free(setup->app);
+	talloc_free(worker.app);
 	return 0;
+fail:
+	log_error("worker_failed", LOG_STR("problem", strerror(errno)));
+	return 1;
 }

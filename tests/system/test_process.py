@@ -271,7 +271,7 @@ def test_as_many_workers_as_configured(new_daemon):
 
 
 def test_master_holds_no_database_connection(cluster, database, new_daemon):
-    """As many connections as workers, and the master has no socket but those it listens on."""
+    """As many connections as workers, and the master has no socket but those it listens on and its own pair."""
     daemon = new_daemon({"server.workers": 3}).start()
     wait_until(lambda: len(cluster.backends(database.name)) == 3, "three connections")
     connected = []
@@ -284,8 +284,9 @@ def test_master_holds_no_database_connection(cluster, database, new_daemon):
             connected.append(target[8:-1])
     with open("/proc/net/unix", encoding="utf-8") as table:
         states = {line.split()[6]: line.split() for line in table if line[0] != "N"}
-    paths = [states[inode][7] if len(states[inode]) > 7 else "" for inode in connected if inode in states]
-    assert paths == [daemon.path]
+    # PostgreSQL's are of the type SOCK_STREAM (1); the pair over which connections are handed on is SOCK_SEQPACKET (5).
+    streams = [states[inode] for inode in connected if inode in states and states[inode][4] == "0001"]
+    assert [fields[7] if len(fields) > 7 else "" for fields in streams] == [daemon.path]
 
 
 def test_killed_worker_is_replaced(daemon):

@@ -1,4 +1,4 @@
-#include "pool/scoreboard.h"
+#include "base/scoreboard.h"
 
 /* cmocka wants these first. */
 #include <setjmp.h>
@@ -7,33 +7,32 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WORKERS 3
-#define PLACES  2
+#define PLACES 2
 
-static struct scoreboard board;
+static struct scoreboard *board;
 
 static int set_up(void **state)
 {
 	(void)state;
-	return scoreboard_init(&board, WORKERS, PLACES);
+	board = scoreboard_new(PLACES);
+	return board != NULL ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	close(board.hashing_event);
-	return munmap(board.workers, WORKERS * sizeof *board.workers + PLACES * sizeof *board.hashing_holders);
+	scoreboard_free(board);
+	return 0;
 }
 
 /* How often a place came free since the last call. */
 static uint64_t places_freed(void)
 {
 	uint64_t count = 0;
-	ssize_t size = read(board.hashing_event, &count, sizeof count);
+	ssize_t size = read(board->hashing_event, &count, sizeof count);
 
 	assert_true(size == sizeof count || (size < 0 && errno == EAGAIN));
 	return count;
@@ -42,60 +41,59 @@ static uint64_t places_freed(void)
 static void board_is_empty_at_first(void **state)
 {
 	(void)state;
-	assert_int_equal(board.worker_count, WORKERS);
-	assert_int_equal(board.hashing_place_count, PLACES);
-	for (size_t i = 0; i < WORKERS; i++) {
-		assert_int_equal(board.workers[i].pid, 0);
-		assert_int_equal(board.workers[i].state, WORKER_NONE);
-		assert_int_equal(board.workers[i].request_began_ms, 0);
-		assert_int_equal(board.workers[i].requests, 0);
+	assert_int_equal(board->hashing_place_count, PLACES);
+	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++) {
+		assert_int_equal(board->slots[i].pid, 0);
+		assert_int_equal(board->slots[i].state, WORKER_NONE);
+		assert_int_equal(board->slots[i].request_began_ms, 0);
+		assert_int_equal(board->slots[i].requests, 0);
 	}
 	for (size_t i = 0; i < PLACES; i++)
-		assert_int_equal(board.hashing_holders[i], 0);
+		assert_int_equal(board->hashing_holders[i], 0);
 	assert_int_equal(places_freed(), 0);
 }
 
 static void no_more_places_are_given_than_there_are(void **state)
 {
 	(void)state;
-	assert_true(scoreboard_take_hashing_place(&board, 101));
-	assert_true(scoreboard_take_hashing_place(&board, 102));
-	assert_false(scoreboard_take_hashing_place(&board, 103));
-	assert_false(scoreboard_take_hashing_place(&board, 101));
+	assert_true(scoreboard_take_hashing_place(board, 101));
+	assert_true(scoreboard_take_hashing_place(board, 102));
+	assert_false(scoreboard_take_hashing_place(board, 103));
+	assert_false(scoreboard_take_hashing_place(board, 101));
 	assert_int_equal(places_freed(), 0);
-	scoreboard_free_hashing_places(&board, 101);
-	assert_true(scoreboard_take_hashing_place(&board, 103));
-	assert_false(scoreboard_take_hashing_place(&board, 104));
+	scoreboard_free_hashing_places(board, 101);
+	assert_true(scoreboard_take_hashing_place(board, 103));
+	assert_false(scoreboard_take_hashing_place(board, 104));
 }
 
 static void only_the_places_of_that_process_come_free(void **state)
 {
 	(void)state;
-	assert_true(scoreboard_take_hashing_place(&board, 101));
-	assert_true(scoreboard_take_hashing_place(&board, 102));
-	scoreboard_free_hashing_places(&board, 103);
+	assert_true(scoreboard_take_hashing_place(board, 101));
+	assert_true(scoreboard_take_hashing_place(board, 102));
+	scoreboard_free_hashing_places(board, 103);
 	assert_int_equal(places_freed(), 0);
-	assert_false(scoreboard_take_hashing_place(&board, 103));
-	scoreboard_free_hashing_places(&board, 102);
+	assert_false(scoreboard_take_hashing_place(board, 103));
+	scoreboard_free_hashing_places(board, 102);
 	assert_int_equal(places_freed(), 1);
 	/* A second time frees nothing more. */
-	scoreboard_free_hashing_places(&board, 102);
+	scoreboard_free_hashing_places(board, 102);
 	assert_int_equal(places_freed(), 0);
-	assert_true(scoreboard_take_hashing_place(&board, 104));
-	assert_false(scoreboard_take_hashing_place(&board, 105));
+	assert_true(scoreboard_take_hashing_place(board, 104));
+	assert_false(scoreboard_take_hashing_place(board, 105));
 }
 
 static void all_places_of_a_process_come_free_and_are_told_of(void **state)
 {
 	(void)state;
-	assert_true(scoreboard_take_hashing_place(&board, 101));
-	assert_true(scoreboard_take_hashing_place(&board, 101));
-	assert_false(scoreboard_take_hashing_place(&board, 102));
-	scoreboard_free_hashing_places(&board, 101);
+	assert_true(scoreboard_take_hashing_place(board, 101));
+	assert_true(scoreboard_take_hashing_place(board, 101));
+	assert_false(scoreboard_take_hashing_place(board, 102));
+	scoreboard_free_hashing_places(board, 101);
 	assert_int_equal(places_freed(), 2);
-	assert_true(scoreboard_take_hashing_place(&board, 102));
-	assert_true(scoreboard_take_hashing_place(&board, 103));
-	assert_false(scoreboard_take_hashing_place(&board, 104));
+	assert_true(scoreboard_take_hashing_place(board, 102));
+	assert_true(scoreboard_take_hashing_place(board, 103));
+	assert_false(scoreboard_take_hashing_place(board, 104));
 }
 
 /* A worker that is killed while it hashes gives nothing back itself. */
@@ -105,23 +103,23 @@ static void places_of_a_dead_process_come_free(void **state)
 	pid_t pid;
 
 	(void)state;
-	assert_true(scoreboard_take_hashing_place(&board, getpid()));
+	assert_true(scoreboard_take_hashing_place(board, getpid()));
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		board.workers[1].requests = 5;
-		_exit(scoreboard_take_hashing_place(&board, getpid()) ? 0 : 1);
+		board->slots[1].requests = 5;
+		_exit(scoreboard_take_hashing_place(board, getpid()) ? 0 : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
 	/* The memory is shared. */
-	assert_int_equal(board.workers[1].requests, 5);
-	assert_false(scoreboard_take_hashing_place(&board, getpid()));
-	scoreboard_free_hashing_places(&board, pid);
+	assert_int_equal(board->slots[1].requests, 5);
+	assert_false(scoreboard_take_hashing_place(board, getpid()));
+	scoreboard_free_hashing_places(board, pid);
 	assert_int_equal(places_freed(), 1);
-	assert_true(scoreboard_take_hashing_place(&board, getpid()));
-	assert_false(scoreboard_take_hashing_place(&board, getpid()));
+	assert_true(scoreboard_take_hashing_place(board, getpid()));
+	assert_false(scoreboard_take_hashing_place(board, getpid()));
 }
 
 /* Whoever waits is woken from another process, and reading the event never blocks. */
@@ -134,9 +132,9 @@ static void freeing_in_another_process_is_told_of(void **state)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		if (!scoreboard_take_hashing_place(&board, getpid()))
+		if (!scoreboard_take_hashing_place(board, getpid()))
 			_exit(1);
-		scoreboard_free_hashing_places(&board, getpid());
+		scoreboard_free_hashing_places(board, getpid());
 		_exit(0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);

@@ -1,0 +1,232 @@
+#include "pool/sandbox.h"
+
+#include <errno.h>
+#include <seccomp.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+/* AddressSanitizer looks for leaks from a thread that traces the others. */
+#if defined(__SANITIZE_ADDRESS__)
+#define IS_TRACED_AT_EXIT 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define IS_TRACED_AT_EXIT 1
+#endif
+#endif
+#ifndef IS_TRACED_AT_EXIT
+#define IS_TRACED_AT_EXIT 0
+#endif
+
+/* What libfcgi, libpq (with TLS, Kerberos and name resolution), jansson, libsodium and the C library use to serve. */
+static const int allowed[] = {
+	/* descriptors */
+	SCMP_SYS(read),
+	SCMP_SYS(readv),
+	SCMP_SYS(pread64),
+	SCMP_SYS(write),
+	SCMP_SYS(writev),
+	SCMP_SYS(pwrite64),
+	SCMP_SYS(close),
+	SCMP_SYS(lseek),
+	SCMP_SYS(fcntl),
+	SCMP_SYS(dup),
+	SCMP_SYS(dup2),
+	SCMP_SYS(dup3),
+	SCMP_SYS(pipe),
+	SCMP_SYS(pipe2),
+	SCMP_SYS(eventfd2),
+	SCMP_SYS(ioctl),
+	SCMP_SYS(fsync),
+	SCMP_SYS(close_range),
+	/* files: passfile, certificates, time zones, name services, the log */
+	SCMP_SYS(open),
+	SCMP_SYS(openat),
+	SCMP_SYS(openat2),
+	SCMP_SYS(stat),
+	SCMP_SYS(fstat),
+	SCMP_SYS(lstat),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(statx),
+	SCMP_SYS(statfs),
+	SCMP_SYS(fstatfs),
+	SCMP_SYS(access),
+	SCMP_SYS(faccessat),
+	SCMP_SYS(faccessat2),
+	SCMP_SYS(readlink),
+	SCMP_SYS(readlinkat),
+	SCMP_SYS(getdents64),
+	SCMP_SYS(getcwd),
+	SCMP_SYS(umask),
+	/* waiting */
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
+	SCMP_SYS(select),
+	SCMP_SYS(pselect6),
+	SCMP_SYS(epoll_create1),
+	SCMP_SYS(epoll_ctl),
+	SCMP_SYS(epoll_wait),
+	SCMP_SYS(epoll_pwait),
+	SCMP_SYS(epoll_pwait2),
+	SCMP_SYS(nanosleep),
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(futex),
+	SCMP_SYS(sched_yield),
+	SCMP_SYS(restart_syscall),
+	/* connections */
+	SCMP_SYS(accept),
+	SCMP_SYS(accept4),
+	SCMP_SYS(connect),
+	SCMP_SYS(bind),
+	SCMP_SYS(shutdown),
+	SCMP_SYS(recvfrom),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(recvmmsg),
+	SCMP_SYS(sendto),
+	SCMP_SYS(sendmsg),
+	SCMP_SYS(sendmmsg),
+	SCMP_SYS(getsockname),
+	SCMP_SYS(getpeername),
+	SCMP_SYS(getsockopt),
+	SCMP_SYS(setsockopt),
+	SCMP_SYS(socketpair),
+	/* memory; what may be executed is seen to below */
+	SCMP_SYS(brk),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(mlock),
+	SCMP_SYS(munlock),
+	SCMP_SYS(mlock2),
+	SCMP_SYS(membarrier),
+	/* signals of its own */
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(rt_sigtimedwait),
+	SCMP_SYS(rt_sigpending),
+	SCMP_SYS(sigaltstack),
+	SCMP_SYS(tgkill),
+	SCMP_SYS(gettid),
+	/* who and when */
+	SCMP_SYS(getpid),
+	SCMP_SYS(getppid),
+	SCMP_SYS(getuid),
+	SCMP_SYS(geteuid),
+	SCMP_SYS(getgid),
+	SCMP_SYS(getegid),
+	SCMP_SYS(getgroups),
+	SCMP_SYS(getpgrp),
+	SCMP_SYS(getsid),
+	SCMP_SYS(uname),
+	SCMP_SYS(sysinfo),
+	SCMP_SYS(getrlimit),
+	SCMP_SYS(getrusage),
+	SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(clock_getres),
+	SCMP_SYS(gettimeofday),
+	SCMP_SYS(time),
+	SCMP_SYS(times),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(getcpu),
+	SCMP_SYS(rseq),
+	SCMP_SYS(set_robust_list),
+	SCMP_SYS(set_tid_address),
+	SCMP_SYS(arch_prctl),
+	/* the end */
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+};
+
+/* No accident leads here. */
+static const int deadly[] = {
+	SCMP_SYS(execve),          SCMP_SYS(execveat),   SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
+	SCMP_SYS(init_module),     SCMP_SYS(mount),      SCMP_SYS(pivot_root),       SCMP_SYS(bpf),
+	SCMP_SYS(finit_module),    SCMP_SYS(kexec_load), SCMP_SYS(setuid),           SCMP_SYS(setresuid),
+	SCMP_SYS(setgid),          SCMP_SYS(setresgid),  SCMP_SYS(unshare),          SCMP_SYS(setns),
+	SCMP_SYS(userfaultfd),     SCMP_SYS(add_key),    SCMP_SYS(keyctl),           SCMP_SYS(request_key),
+	SCMP_SYS(perf_event_open),
+};
+
+static const int traced_at_exit[] = {
+	SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(ptrace),   SCMP_SYS(wait4),     SCMP_SYS(prctl),
+	SCMP_SYS(kill),  SCMP_SYS(mmap),   SCMP_SYS(mprotect), SCMP_SYS(prlimit64), SCMP_SYS(set_thread_area),
+};
+
+static int add_all(scmp_filter_ctx filter, uint32_t action, const int calls[], size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		/* Not every call is there on every machine: those have a negative number, which the filter leaves out.
+		 */
+		int result = seccomp_rule_add(filter, action, calls[i], 0);
+
+		if (result != 0)
+			return result;
+	}
+	return 0;
+}
+
+/* Memory may not become executable: mapping libraries anew is what name services would do, and they manage without. */
+static int add_memory(scmp_filter_ctx filter)
+{
+	const struct scmp_arg_cmp not_executable = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+	int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, not_executable);
+
+	if (result == 0)
+		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, not_executable);
+	return result;
+}
+
+/* TCP and Unix sockets, and the kernel's list of addresses, which the resolver looks at. Limits may only be read. */
+static int add_guarded(scmp_filter_ctx filter)
+{
+	static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
+	int result = 0;
+
+	for (size_t i = 0; i < sizeof families / sizeof families[0] && result == 0; i++)
+		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+		                          SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+	if (result == 0)
+		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0));
+	return result;
+}
+
+int sandbox_enter(void)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return -1;
+	return IS_TRACED_AT_EXIT ? 0 : prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+int sandbox_restrict(void)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int result;
+
+	if (filter == NULL) {
+		errno = ENOMEM;
+		return -1;
+	}
+	/* A tree instead of a list to go through at each call. */
+	result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	if (result == 0)
+		result = add_all(filter, SCMP_ACT_ALLOW, allowed, sizeof allowed / sizeof allowed[0]);
+	if (result == 0)
+		result = add_all(filter, SCMP_ACT_KILL_PROCESS, deadly, sizeof deadly / sizeof deadly[0]);
+	if (result == 0 && IS_TRACED_AT_EXIT)
+		result = add_all(filter, SCMP_ACT_ALLOW, traced_at_exit,
+		                 sizeof traced_at_exit / sizeof traced_at_exit[0]);
+	else if (result == 0)
+		result = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(ptrace), 0);
+	if (result == 0 && !IS_TRACED_AT_EXIT)
+		result = add_memory(filter);
+	if (result == 0)
+		result = add_guarded(filter);
+	if (result == 0)
+		result = seccomp_load(filter);
+	seccomp_release(filter);
+	errno = -result;
+	return result == 0 ? 0 : -1;
+}

@@ -1,0 +1,24 @@
+/* What the service manager is told: sd_notify(3). Without one, none of this does anything. */
+#ifndef POOL_SERVICE_H
+#define POOL_SERVICE_H
+
+#include <sys/types.h>
+
+/* Requests are being served. */
+void service_ready(void);
+
+/* The configuration is being read anew; service_ready() ends it. */
+void service_reloading(void);
+
+void service_stopping(void);
+
+/* Another process has taken this one's place. */
+void service_main_pid(pid_t pid);
+
+/* One line for people, as `systemctl status` shows it. */
+__attribute__((format(printf, 1, 2))) void service_status(const char *format, ...);
+
+/* We are alive: to be called from the master's loop; says so in time for the service manager's watchdog. */
+void service_alive(void);
+
+#endif

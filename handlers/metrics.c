@@ -1,0 +1,14 @@
+/* GET /metrics: what has been counted, for Prometheus and its like. For operators. */
+#include "setup.h"
+
+static void metrics(struct ones_request *req)
+{
+	ones_header(req, "Cache-Control", "no-store");
+	ones_reply_metrics(req);
+}
+
+void metrics_setup(struct ones_app *app)
+{
+	ones_route(app, &(struct ones_route){
+				.path = "/metrics", .get = metrics, .no_database = true, .operators_only = true});
+}
