@@ -228,7 +228,7 @@ json_t *ones_user_json(const struct ones_user *user);
 /* {"id","created_at","last_seen_at","expires_at"}: a new reference, NULL when out of memory. */
 json_t *ones_session_json(const struct ones_session *session);
 
-/* RFC 3339 in UTC ("2026-01-31T10:32:05Z"), or JSON null for 0: a new reference, NULL when out of memory. */
+/* RFC 3339 in UTC ("2026-01-31T10:32:05Z"), or JSON null for 0 and for infinity: a new reference, NULL when out of memory. */
 json_t *ones_time_json(ones_time when);
 
 /* True while the database answers; costs one round trip. */

@@ -236,11 +236,15 @@ struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, int64_t c
 	(void)snprintf(id, sizeof id, "%08x%08x", app->process_id_part, app->request_count++);
 	problem = request_read(req->http, fcgi, id);
 	log_set_request(req->http->id);
-	req->was_answered = problem.status != 0;
-	if (req->was_answered)
-		reply_problem(req, &problem);
-	else
+	if (problem.status == 0)
 		route_request(req);
+	/* Before a login waits for a place to hash: whoever is slow with the body is to hold up nobody else's. */
+	if (problem.status == 0 && !req->was_answered && req->http->method != ONES_GET && !req->route->no_body)
+		problem = request_read_body(req->http, app->settings->server.max_body);
+	if (problem.status != 0) {
+		req->was_answered = true;
+		reply_problem(req, &problem);
+	}
 	log_set_request(NULL);
 	return req;
 }
@@ -289,18 +293,12 @@ static bool run_hook(struct ones_request *req)
 
 void app_run(struct ones_request *req)
 {
-	struct http_problem problem = {0};
-
 	if (req->was_answered)
 		return;
 	log_set_request(req->http->id);
 	req->times.began = clock_monotonic_us();
 	req->times.database_from = database_waited(req);
-	if (req->http->method != ONES_GET && !req->route->no_body)
-		problem = request_read_body(req->http, req->app->settings->server.max_body);
-	if (problem.status != 0)
-		reply_problem(req, &problem);
-	else if (run_hook(req))
+	if (run_hook(req))
 		handler_of(req->route, req->http->method)(req);
 	req->times.sending = clock_monotonic_us();
 	log_set_request(NULL);

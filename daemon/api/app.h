@@ -1,6 +1,6 @@
 /*
  * Where HTTP and sessions meet: what is behind onesession.h. A request goes through app_open() (is it one, whose
- * route?), app_run() (cross-site check, body, the hook, the handler) and app_close() (answer, touch).
+ * route, cross-site check, body), app_run() (the hook, the handler) and app_close() (answer, touch).
  */
 #ifndef API_APP_H
 #define API_APP_H

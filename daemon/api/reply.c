@@ -188,7 +188,7 @@ json_t *ones_time_json(ones_time when)
 	char text[32];
 	struct tm utc;
 
-	if (when == 0 || gmtime_r(&seconds, &utc) == NULL ||
+	if (when == 0 || when == INT64_MAX || when == INT64_MIN || gmtime_r(&seconds, &utc) == NULL ||
 	    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
 		return json_null();
 	return json_string(text);

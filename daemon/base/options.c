@@ -106,9 +106,12 @@ static const char *check_prefix(const char *value)
 
 static const char *check_cookie_name(const char *value)
 {
-	static const char form[] = "letters, digits, - and _ (the prefix __Host- is added when the cookie is secure)";
+	static const char form[] =
+		"at most 100 letters, digits and !#$%&'*+-.^_`|~ (the prefix __Host- is added when the "
+		"cookie is secure)";
 
-	if (*value == '\0' || strncasecmp(value, "__Host-", 7) == 0 || strncasecmp(value, "__Secure-", 9) == 0)
+	if (*value == '\0' || strlen(value) > 100 || strncasecmp(value, "__Host-", 7) == 0 ||
+	    strncasecmp(value, "__Secure-", 9) == 0)
 		return form;
 	for (; *value != '\0'; value++) {
 		if (!isalnum((unsigned char)*value) && strchr("!#$%&'*+-.^_`|~", *value) == NULL)

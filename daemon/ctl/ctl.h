@@ -15,7 +15,7 @@
 struct ctl {
 	TALLOC_CTX *ctx;
 	struct settings settings;
-	struct db *db;           /* connected */
+	struct db *db;           /* connected; NULL for a command that needs none */
 	struct signals *signals; /* with the receivers that are part of the rule */
 	bool json;
 	bool is_admin;       /* --admin */
@@ -37,6 +37,7 @@ int command_user_disable(struct ctl *ctl);
 int command_user_delete(struct ctl *ctl);
 int command_session_list(struct ctl *ctl);
 int command_session_end(struct ctl *ctl);
+int command_status(struct ctl *ctl);
 
 /* The account of that name. NULL when there is none, or the database failed: that has been told then. */
 struct user *ctl_find_user(struct ctl *ctl, const char *name);

@@ -94,6 +94,7 @@ static const struct command commands[] = {
          "session end ID | --user NAME | --all",
          "end a session, an account's sessions, or all of them"},
 	{{"purge", NULL}, NULL, 0, false, command_purge, "purge", "remove what has expired or is past session.history"},
+	{{"status", NULL}, NULL, 0, false, command_status, "status", "show what the daemon's workers are doing"},
 };
 
 static const size_t command_count = sizeof commands / sizeof commands[0];
@@ -301,7 +302,9 @@ static int run(struct ctl *ctl, int argc, char *argv[])
 		return result;
 	if (config_load(ctl->ctx, &arguments.source, &ctl->settings, stderr) != 0)
 		return EX_CONFIG;
-	result = set_up(ctl, command);
+	/* The daemon itself is asked, also when its database is away. */
+	if (command->run != command_status)
+		result = set_up(ctl, command);
 	return result == EXIT_SUCCESS ? command->run(ctl) : result;
 }
 

@@ -51,6 +51,7 @@ enum db_status change_tell(struct change *change, const struct session_key *key,
 {
 	struct ones_transaction transaction = {.db = change->db, .key = key};
 	struct ones_event *grown = talloc_realloc(change->ctx, change->events, struct ones_event, change->count + 1);
+	enum db_status status;
 
 	if (grown == NULL)
 		return DB_ERROR;
@@ -61,8 +62,9 @@ enum db_status change_tell(struct change *change, const struct session_key *key,
 	event.transaction = &transaction;
 	if (signals_emit(change->signals, ONES_IN_TRANSACTION, &event))
 		return DB_OK;
-	/* A receiver that failed because the connection was lost has refused nothing. */
-	return db_is_connected(change->db) ? DB_ERROR : DB_CONFLICT;
+	/* A receiver that failed because of the database has refused nothing. */
+	status = db_transaction_failure(change->db);
+	return status != DB_OK ? status : DB_ERROR;
 }
 
 enum db_status change_run(struct change *change, enum db_status (*body)(struct change *change, void *context),

@@ -63,6 +63,12 @@ void change_committed(const struct change *change);
  * be rolled back for; DB_ERROR also when a receiver refused.
  */
 
+/*
+ * Have this transaction's commit wait for the synchronous standbys (if there are any), also when it changes nothing: it
+ * then confirms what was committed before.
+ */
+enum db_status change_confirm(const struct change *change);
+
 /* Hold the account's row until the transaction ends. A row is made for it when there is none. */
 enum db_status change_lock_account(const struct change *change, int64_t user_id);
 

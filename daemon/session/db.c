@@ -46,6 +46,7 @@ struct db {
 	int64_t retry_at;
 	int failures; /* attempts that failed since the connection was last up */
 	bool in_transaction;
+	enum db_status transaction_failure; /* DB_OK until one of its statements fails; cleared by its end */
 	bool schema_mismatch;
 	int found_schema;
 	size_t prepared_count;
@@ -155,6 +156,29 @@ static void attempt_failed(struct db *db)
 	db->retry_at = clock_monotonic_ms() + wait;
 }
 
+/* What the server says beside its answers can hold values, and would go to standard error past the log. */
+static void note_notice(void *context, const PGresult *pg)
+{
+	const char *sqlstate = PQresultErrorField(pg, PG_DIAG_SQLSTATE);
+
+	(void)context;
+	log_debug("database_notice", LOG_STR("sqlstate", sqlstate));
+}
+
+/* libpq quotes what it cannot read, and that may be a password. */
+static void set_conninfo_problem(struct db *db)
+{
+	const char *conninfo = db->config.conninfo;
+	PQconninfoOption *parsed = PQconninfoParse(conninfo, NULL);
+
+	/* Anything else is a database's name. */
+	if (parsed == NULL && (strchr(conninfo, '=') != NULL || strstr(conninfo, "://") != NULL))
+		set_problem(db, "database.conninfo is neither a connection string nor a URI that libpq can read");
+	else
+		set_problem(db, PQerrorMessage(db->conn));
+	PQconninfoFree(parsed);
+}
+
 static void start_attempt(struct db *db)
 {
 	const char *const keywords[] = {"dbname", "fallback_application_name", "client_encoding", NULL};
@@ -169,8 +193,10 @@ static void start_attempt(struct db *db)
 		set_problem(db, "out of memory");
 		attempt_failed(db);
 	} else if (PQstatus(db->conn) == CONNECTION_BAD) {
-		set_problem(db, PQerrorMessage(db->conn));
+		set_conninfo_problem(db);
 		attempt_failed(db);
+	} else {
+		(void)PQsetNoticeReceiver(db->conn, note_notice, NULL);
 	}
 }
 
@@ -345,7 +371,7 @@ static bool ensure_up(struct db *db)
 
 	if (db->state == STATE_UP)
 		return true;
-	if (db->failures > 0 || db->in_transaction)
+	if (db->failures > 0)
 		return false;
 	/* A server that has just lost one connection may lose the next, too; one that is stuck is waited for only once.
 	 */
@@ -594,9 +620,21 @@ static int result_destroy(struct db_result *result)
 	return 0;
 }
 
+enum db_status db_transaction_failure(const struct db *db)
+{
+	return db->transaction_failure;
+}
+
+static enum db_status note_failure(struct db *db, bool in_transaction, enum db_status status)
+{
+	if (in_transaction)
+		db->transaction_failure = status;
+	return status;
+}
+
 /* Run a statement, or for NULL the script `sql`, again on a new connection when that can be right. */
-static enum db_status run(struct db *db, const struct db_statement *statement, const char *sql,
-                          const struct wire_params *wire, PGresult **pg)
+static enum db_status run_again(struct db *db, const struct db_statement *statement, const char *sql,
+                                const struct wire_params *wire, PGresult **pg)
 {
 	enum db_status status = DB_UNAVAILABLE;
 	bool in_transaction = db->in_transaction;
@@ -626,6 +664,17 @@ static enum db_status run(struct db *db, const struct db_statement *statement, c
 			return status;
 	}
 	return DB_UNAVAILABLE;
+}
+
+static enum db_status run(struct db *db, const struct db_statement *statement, const char *sql,
+                          const struct wire_params *wire, PGresult **pg)
+{
+	bool in_transaction = db->in_transaction;
+
+	*pg = NULL;
+	if (db->transaction_failure != DB_OK)
+		return db->transaction_failure;
+	return note_failure(db, in_transaction, run_again(db, statement, sql, wire, pg));
 }
 
 enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
@@ -665,17 +714,17 @@ enum db_status db_execute_text(struct db *db, const char *sql, size_t count, con
 		set_problem(db, "too many parameters");
 		return DB_ERROR;
 	}
-	if (!ensure_up(db))
-		return DB_UNAVAILABLE;
+	if (db->transaction_failure != DB_OK)
+		return db->transaction_failure;
 	if (PQsendQueryParams(db->conn, sql, (int)count, NULL, values, NULL, NULL, 0) != 1) {
 		(void)connection_lost(db);
-		return DB_CONFLICT;
+		return note_failure(db, true, DB_CONFLICT);
 	}
 	exchange = await_result(db, &pg);
 	if (exchange == ANSWERED)
 		(void)judge(db, pg, "receiver's statement", &status);
 	PQclear(pg);
-	return exchange == OVERDUE ? DB_UNAVAILABLE : status;
+	return note_failure(db, true, exchange == OVERDUE ? DB_UNAVAILABLE : status);
 }
 
 enum db_status db_script(struct db *db, const char *sql)
@@ -689,11 +738,11 @@ enum db_status db_script(struct db *db, const char *sql)
 
 enum db_status db_begin(struct db *db)
 {
-	char sql[80] = "BEGIN";
+	char sql[120] = "BEGIN ISOLATION LEVEL READ COMMITTED";
 	enum db_status status;
 
 	if (!db->config.prepare)
-		(void)snprintf(sql, sizeof sql, "BEGIN; SET LOCAL statement_timeout = %lld",
+		(void)snprintf(sql + strlen(sql), sizeof sql - strlen(sql), "; SET LOCAL statement_timeout = %lld",
 		               (long long)db->config.statement_timeout_ms);
 	status = db_script(db, sql);
 	db->in_transaction = status == DB_OK;
@@ -707,6 +756,8 @@ enum db_status db_commit(struct db *db)
 	enum exchange exchange;
 	bool rolled_back;
 
+	if (db->transaction_failure != DB_OK)
+		return db->transaction_failure;
 	if (db->state != STATE_UP)
 		return DB_UNAVAILABLE;
 	exchange = exchange_simple(db, "COMMIT", &pg);
@@ -728,6 +779,7 @@ void db_rollback(struct db *db)
 {
 	PGresult *pg = NULL;
 
+	db->transaction_failure = DB_OK;
 	if (db->state != STATE_UP || !db->in_transaction) {
 		db->in_transaction = false;
 		return;

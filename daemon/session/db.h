@@ -33,7 +33,7 @@ struct db_config {
 	const char *application_name;
 	int64_t connect_timeout_ms;
 	int64_t statement_timeout_ms;
-	bool prepare;        /* false: no prepared statements, as pgbouncer before 1.21 needs in transaction pooling */
+	bool prepare; /* false: no prepared statements, as pgbouncer before 1.21 needs in transaction pooling */
 	struct counters *counters; /* where round trips and errors are counted; may be NULL */
 	int required_schema;       /* the version that schema_migrations must be at; 0: any */
 };
@@ -104,10 +104,16 @@ enum db_status db_execute_text(struct db *db, const char *sql, size_t count, con
 /* Run a script of several statements without values, as schema migrations are. */
 enum db_status db_script(struct db *db, const char *sql);
 
-/* Transactions do not nest. After any status but DB_OK from within one, only db_rollback() is right. */
+/*
+ * Transactions do not nest, and are READ COMMITTED whatever the server's default is. After any status but DB_OK from
+ * within one, only db_rollback() is right: whatever else is tried gives the same status again, db_commit() included.
+ */
 enum db_status db_begin(struct db *db);
 enum db_status db_commit(struct db *db);
 void db_rollback(struct db *db);
+
+/* What the transaction under way has failed with; DB_OK: it has not. */
+enum db_status db_transaction_failure(const struct db *db);
 
 /* Rows and columns. A column that is not of the type asked for, or NULL, is a defect: the process stops. */
 size_t db_rows(const struct db_result *result);

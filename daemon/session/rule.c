@@ -250,6 +250,9 @@ void rule_touch(const struct rule *rule, const struct session_key *key)
 
 /* ---- Login -------------------------------------------------------------------------------------------------- */
 
+/* How often the end of a lost commit is asked for: whoever ends the connections may end a few. */
+#define OUTCOME_ATTEMPTS 3
+
 struct login_attempt {
 	const struct rule *rule;
 	const struct user *user;
@@ -387,15 +390,14 @@ static enum db_status log_in(struct change *change, void *context)
 
 /*
  * The connection was lost while the server had our COMMIT. Whoever gets the account's lock knows that the lost
- * transaction has ended one way or the other: then the key tells which.
+ * transaction has ended one way or the other: then the key tells which, and our own commit that it will last.
  */
 static enum db_status read_outcome(const struct rule *rule, TALLOC_CTX *ctx, int64_t user_id,
-                                   const struct session_key *key)
+                                   const struct session_key *key, bool *committed)
 {
 	const struct db_value values[] = {DB_BYTES(key->bytes, sizeof key->bytes)};
 	struct db_result *row = NULL;
 	const struct change change = {.ctx = ctx, .db = rule->db};
-	bool committed;
 	enum db_status status = db_connect(rule->db);
 
 	if (status == DB_OK)
@@ -404,11 +406,27 @@ static enum db_status read_outcome(const struct rule *rule, TALLOC_CTX *ctx, int
 		status = change_lock_account(&change, user_id);
 	if (status == DB_OK)
 		status = db_query(rule->db, ctx, &sql_session_exists, values, 1, &row);
-	committed = status == DB_OK && db_bool(row, 0, 0);
-	db_rollback(rule->db);
+	if (status == DB_OK) {
+		*committed = db_bool(row, 0, 0);
+		status = change_release_account(&change, user_id);
+	}
+	if (status == DB_OK)
+		status = change_confirm(&change);
+	if (status == DB_OK)
+		status = db_commit(rule->db);
 	if (status != DB_OK)
-		return status;
-	return committed ? DB_OK : DB_CONFLICT;
+		db_rollback(rule->db);
+	return status;
+}
+
+static enum db_status read_outcome_at_last(const struct rule *rule, TALLOC_CTX *ctx, int64_t user_id,
+                                           const struct session_key *key, bool *committed)
+{
+	enum db_status status = DB_UNKNOWN;
+
+	for (int attempt = 0; attempt < OUTCOME_ATTEMPTS && (status == DB_UNKNOWN || status == DB_CONFLICT); attempt++)
+		status = read_outcome(rule, ctx, user_id, key, committed);
+	return status;
 }
 
 enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, const struct user *user,
@@ -417,14 +435,17 @@ enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, cons
 {
 	struct change change = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
 	struct login_attempt attempt = {.rule = rule, .user = user, .key = key, .presented = presented, .login = login};
+	bool committed = false;
 	enum db_status status = change_run(&change, log_in, &attempt);
 
-	if (status == DB_UNKNOWN) {
-		status = read_outcome(rule, ctx, user->id, key);
-		if (status == DB_OK)
+	for (int tries = 0; tries < OUTCOME_ATTEMPTS && status == DB_UNKNOWN; tries++) {
+		status = read_outcome_at_last(rule, ctx, user->id, key, &committed);
+		if (status == DB_OK && committed)
 			change_committed(&change);
-		else if (status == DB_CONFLICT)
+		else if (status == DB_OK)
 			status = change_run(&change, log_in, &attempt);
+		else
+			break;
 	}
 	if (status == DB_OK)
 		return RULE_LOGIN_OK;

@@ -7,7 +7,8 @@
 
 /*
  * $1 key, $2 session.max_sessions, $3 idle_timeout. Always one row. Each table is reached by its primary key and
- * `newer` by an index that ends at the presented session, so the cost does not grow with the number of sessions.
+ * `newer` by an index that ends at the presented session and no further than the limit (0, no limit: not at all), so
+ * the cost does not grow with the number of sessions.
  */
 const struct db_statement sql_check = {
 	"check",
@@ -15,7 +16,7 @@ const struct db_statement sql_check = {
 	"       u.username, u.is_admin, u.is_active, coalesce(u.session_limit, $2::bigint) AS session_limit,"
 	"       (SELECT count(*) FROM (SELECT FROM sessions n WHERE n.user_id = s.user_id"
 	"               AND n.login_order > s.login_order AND " SQL_LIVE("n", "$3::bigint")
-	"               LIMIT nullif(coalesce(u.session_limit, $2::bigint), 0)) AS newer),"
+	"               LIMIT coalesce(u.session_limit, $2::bigint)) AS newer),"
 	"       l.login_order, coalesce(l.session_key = s.session_key, false), e.reason, e.ended_at, e.by_user_agent"
 	"  FROM (SELECT $1::bytea AS key) AS k"
 	"  LEFT JOIN sessions s ON s.session_key = k.key"
@@ -27,11 +28,12 @@ const struct db_statement sql_check = {
 
 /*
  * $1 account. Whoever holds this row decides. DO UPDATE and not DO NOTHING, because only it locks a row that is
- * there; a row made for the lock has no key and counts as no login.
+ * there; a row made for the lock has no key and counts as no login. An account that has been deleted has none to lock.
  */
 const struct db_statement sql_lock_account = {
 	"lock_account",
-	"INSERT INTO logged_in_user AS l (user_id, session_key, login_order) VALUES ($1::bigint, NULL, 0)"
+	"INSERT INTO logged_in_user AS l (user_id, session_key, login_order)"
+	" SELECT id, NULL::bytea, 0 FROM users WHERE id = $1::bigint"
 	" ON CONFLICT (user_id) DO UPDATE SET user_id = l.user_id",
 };
 

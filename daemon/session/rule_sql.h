@@ -26,6 +26,7 @@ enum check_column {
 };
 
 extern const struct db_statement sql_lock_account;
+extern const struct db_statement sql_confirm;
 extern const struct db_statement sql_store_key;
 extern const struct db_statement sql_clear_key;
 extern const struct db_statement sql_drop_lock_row;

@@ -139,8 +139,8 @@ const struct db_statement sql_purge_events = {
 const struct db_statement sql_record_event = {
 	"record_event",
 	"WITH e AS (INSERT INTO events (name, user_id, username, session_id, ip, user_agent, detail)"
-	"           VALUES ($1::text, $2::bigint, $3::text, $4::text::uuid, $5::text::inet, $6::text,"
-	"                   coalesce($7::text, '{}')::jsonb) RETURNING *)"
+	"           VALUES ($1::text, (SELECT id FROM users WHERE id = $2::bigint), $3::text, $4::text::uuid,"
+	"                   $5::text::inet, $6::text, coalesce($7::text, '{}')::jsonb) RETURNING *)"
 	" SELECT pg_notify('onesession', json_build_object("
 	"            'id', id, 'at', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), 'name', name,"
 	"            'user_id', user_id, 'username', username, 'session_id', session_id, 'ip', host(ip),"

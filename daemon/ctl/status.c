@@ -1,0 +1,96 @@
+/* onesessionctl status */
+#include "ctl/output.h"
+#include "ctl/responder.h"
+#include "ctl/table.h"
+
+#include <stdlib.h>
+
+static int64_t number(const json_t *object, const char *name)
+{
+	return json_integer_value(json_object_get(object, name));
+}
+
+static const char *text(const json_t *object, const char *name)
+{
+	const char *value = json_string_value(json_object_get(object, name));
+
+	return value != NULL ? value : "";
+}
+
+/* "4d 3h", "3h 20m", "20m 7s", "7.2s", "85ms": two parts are enough for people. */
+static const char *duration(TALLOC_CTX *ctx, int64_t ms)
+{
+	long long s = ms / 1000;
+
+	if (ms < 1000)
+		return talloc_asprintf(ctx, "%lldms", (long long)ms);
+	if (s < 60)
+		return talloc_asprintf(ctx, "%lld.%llds", s, (long long)ms % 1000 / 100);
+	if (s < 3600)
+		return talloc_asprintf(ctx, "%lldm %llds", s / 60, s % 60);
+	if (s < 86400)
+		return talloc_asprintf(ctx, "%lldh %lldm", s / 3600, s / 60 % 60);
+	return talloc_asprintf(ctx, "%lldd %lldh", s / 86400, s / 3600 % 24);
+}
+
+static int show(const struct ctl *ctl, const json_t *status)
+{
+	static const struct table_column columns[] = {
+		{.title = "WORKER", .right = true},
+		{.title = "PID", .right = true},
+		{.title = "STATE"},
+		{.title = "SINCE", .right = true},
+		{.title = "REQUESTS", .right = true},
+		{.title = "AGE", .right = true},
+		{.title = "REQUEST", .shrinks = true},
+	};
+	struct table *table = table_new(ctl->ctx, columns, sizeof columns / sizeof columns[0]);
+	const json_t *counts = json_object_get(status, "counts");
+	const json_t *hashing = json_object_get(status, "hashing");
+	const json_t *worker;
+	size_t at;
+
+	if (table == NULL)
+		return fail("out of memory");
+	(void)output_line("onesessiond %s, process %lld, up %s; %lld of %lld hashing places in use.",
+	                  text(status, "version"), (long long)number(status, "pid"),
+	                  duration(table, number(status, "uptime_ms")), (long long)number(hashing, "in_use"),
+	                  (long long)number(hashing, "places"));
+	(void)output_line(
+		"Workers started %lld, died %lld, killed for an overdue request %lld; reloads %lld, refused %lld.",
+		(long long)number(counts, "worker_starts"), (long long)number(counts, "worker_deaths"),
+		(long long)number(counts, "worker_timeouts"), (long long)number(counts, "reloads"),
+		(long long)number(counts, "reloads_refused"));
+	json_array_foreach(json_object_get(status, "workers"), at, worker)
+	{
+		const json_t *age = json_object_get(worker, "request_age_ms");
+
+		table_cell(table, talloc_asprintf(table, "%lld", (long long)number(worker, "worker")));
+		table_cell(table, talloc_asprintf(table, "%lld", (long long)number(worker, "pid")));
+		table_cell(table, text(worker, "state"));
+		table_cell(table, duration(table, number(worker, "age_ms")));
+		table_cell(table, talloc_asprintf(table, "%lld", (long long)number(worker, "requests")));
+		table_cell(table, json_is_integer(age) ? duration(table, json_integer_value(age)) : "");
+		table_cell(table, text(worker, "request"));
+	}
+	return table_print(table, stdout) == 0 ? EXIT_SUCCESS : fail("out of memory");
+}
+
+int command_status(struct ctl *ctl)
+{
+	char problem[256];
+	char *body = responder_get(ctl->ctx, &ctl->settings, "/status", problem, sizeof problem);
+	json_t *status;
+	int result;
+
+	if (body == NULL)
+		return fail("%s", problem);
+	status = json_loads(body, 0, NULL);
+	if (status == NULL)
+		return fail("the daemon's answer is not JSON");
+	if (ctl->json)
+		return output_json(status);
+	result = show(ctl, status);
+	json_decref(status);
+	return result;
+}
