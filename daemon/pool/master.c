@@ -48,6 +48,7 @@ struct master {
 	pid_t purger;      /* 0: none */
 	int64_t purge_at;
 	int64_t status_at;
+	int64_t alive_at;
 	bool stopping;
 	bool is_crew_told; /* that it is to go, after the attendants have gone */
 	int64_t stop_until;
@@ -550,7 +551,9 @@ int master_run(const struct master_setup *setup)
 			take_signal(&master, signal);
 		reap(&master);
 		look_after(&master);
-		service_alive();
+		/* Of two masters only the one whose sockets they are is listened to. */
+		if (master.is_announced && !master.keeps_paths)
+			service_alive(&master.alive_at);
 	} while (!master.stopping || is_anyone_left(&master));
 	log_info("stopped",
 	         LOG_INT("workers_lost", (int64_t)atomic_load(&setup->board->counters.all[COUNTER_WORKER_DEATHS])),

@@ -38,11 +38,13 @@ void service_status(const char *format, ...)
 	(void)sd_notifyf(0, "STATUS=%s", text);
 }
 
-void service_alive(void)
+void service_alive(int64_t *next_at)
 {
 	uint64_t within_us;
 
-	/* The loop comes by several times in any sensible interval, and saying it too often does no harm. */
-	if (sd_watchdog_enabled(0, &within_us) > 0)
-		(void)sd_notify(0, "WATCHDOG=1");
+	if (clock_until_ms(*next_at) > 0 || sd_watchdog_enabled(0, &within_us) <= 0)
+		return;
+	(void)sd_notify(0, "WATCHDOG=1");
+	/* Half of it, as sd_watchdog_enabled(3) has it. */
+	*next_at = clock_monotonic_ms() + (int64_t)(within_us / 2000);
 }

@@ -2,6 +2,7 @@
 #ifndef POOL_SERVICE_H
 #define POOL_SERVICE_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Requests are being served. */
@@ -18,7 +19,10 @@ void service_main_pid(pid_t pid);
 /* One line for people, as `systemctl status` shows it. */
 __attribute__((format(printf, 1, 2))) void service_status(const char *format, ...);
 
-/* We are alive: to be called from the master's loop; says so in time for the service manager's watchdog. */
-void service_alive(void);
+/*
+ * We are alive: to be called from the master's loop, says so in time for the service manager's watchdog. *next_at is
+ * kept between the calls, 0 at first.
+ */
+void service_alive(int64_t *next_at);
 
 #endif

@@ -57,8 +57,7 @@ struct worker {
 	bool is_listening;
 	bool is_hashing_watched;
 	int64_t accept_again_at; /* 0: not resting */
-	int db_socket;
-	bool db_wants_write;
+	unsigned int db_watch_id;
 	int64_t requests_left; /* -1: any number */
 	bool stopping;
 };
@@ -150,6 +149,11 @@ static void set_state(struct worker *worker, enum worker_state state, int64_t re
 	atomic_store_explicit(&worker->slot->request_began_ms, request_began_ms, memory_order_relaxed);
 }
 
+static void set_at_rest(struct worker *worker)
+{
+	set_state(worker, worker->stopping ? WORKER_STOPPING : WORKER_IDLE, 0);
+}
+
 /* The request is answered: close the connection, or keep it until the peer has said what nobody listens to. */
 static void finish(struct worker *worker, struct peer *peer)
 {
@@ -174,16 +178,17 @@ static void run(struct worker *worker, struct peer *peer)
 	app_run(peer->req);
 	scoreboard_free_hashing_places(worker->setup->board, worker->pid);
 	finish(worker, peer);
-	set_state(worker, WORKER_IDLE, 0);
+	set_at_rest(worker);
 }
 
 /* Its bytes are there. A login waits for a place to hash; whatever else comes meanwhile is served before it. */
 static void serve(struct worker *worker, struct peer *peer)
 {
+	atomic_store_explicit(&worker->slot->route, SCOREBOARD_READING, memory_order_relaxed);
 	set_state(worker, WORKER_BUSY, clock_monotonic_ms());
 	if (fcgi_accept(peer->fcgi) == 0)
 		peer->req = app_open(worker->app, peer->fcgi, peer->connected_us);
-	set_state(worker, WORKER_IDLE, 0);
+	set_at_rest(worker);
 	if (peer->req == NULL) {
 		forget_peer(worker, peer);
 		return;
@@ -269,7 +274,9 @@ static void attend_to(struct worker *worker, struct peer *peer)
 {
 	char path[REQUEST_PATH_MAX + 1];
 
-	if (fcgi_peek_path(peer->fcgi, path, sizeof path) && app_needs_no_database(worker->app, path))
+	/* An authorizer asks for a session, whatever the path is that it asks about. */
+	if (fcgi_role(peer->fcgi) == FCGI_ROLE_RESPONDER && fcgi_peek_path(peer->fcgi, path, sizeof path) &&
+	    app_needs_no_database(worker->app, path))
 		serve(worker, peer);
 	else
 		let_leave(worker, peer);
@@ -430,18 +437,18 @@ static void watch_hashing(struct worker *worker)
 static void watch_database(struct worker *worker)
 {
 	struct db *db = worker->db;
-	int fd = db != NULL ? db_socket(db) : -1;
-	bool wants_write = db != NULL && db_wants_write(db);
+	struct epoll_event event = {.data = {.ptr = db}};
 
-	if (fd == worker->db_socket && wants_write == worker->db_wants_write)
+	if (db == NULL || db_watch_id(db) == worker->db_watch_id)
 		return;
-	/* A new connection may have got the number of the one before, which closing took out of the set. */
-	if (worker->db_socket >= 0)
-		(void)epoll_ctl(worker->epoll, EPOLL_CTL_DEL, worker->db_socket, NULL);
-	if (fd >= 0)
-		watch(worker, EPOLL_CTL_ADD, fd, wants_write ? EPOLLOUT : EPOLLIN, db);
-	worker->db_socket = fd;
-	worker->db_wants_write = wants_write;
+	worker->db_watch_id = db_watch_id(db);
+	event.events = db_wants_write(db) ? EPOLLOUT : EPOLLIN;
+	/*
+	 * The connection before was taken out of the set when it was closed. Its number may be this one's by now, or
+	 * that of a peer, which has to stay in.
+	 */
+	if (db_socket(db) >= 0 && epoll_ctl(worker->epoll, EPOLL_CTL_MOD, db_socket(db), &event) != 0)
+		watch(worker, EPOLL_CTL_ADD, db_socket(db), event.events, db);
 }
 
 static int sooner(int one, int other)
@@ -503,13 +510,19 @@ static void handle_event(struct worker *worker, void *what, uint32_t events)
 	}
 }
 
+/* Take no more than what is here. */
+static void retire(struct worker *worker)
+{
+	worker->stopping = true;
+	set_at_rest(worker);
+}
+
 /* What had been let in by the kernel before we stopped listening is served, too. */
 static void begin_to_stop(struct worker *worker)
 {
 	const struct listeners *listeners = worker->setup->listeners;
 
-	set_state(worker, WORKER_STOPPING, 0);
-	worker->stopping = true;
+	retire(worker);
 	if (worker->setup->is_attendant) {
 		for (struct peer *peer = worker->peers; peer != NULL; peer = peer->next) {
 			if (peer->state == PEER_ARRIVING)
@@ -546,10 +559,10 @@ static void serve_until_told(struct worker *worker, const sigset_t *while_waitin
 
 		heed_signals(worker);
 		if (worker->requests_left == 0)
-			worker->stopping = true;
+			retire(worker);
 		update_listening(worker);
-		if (worker->setup->is_attendant && clock_until_ms(worker->needed_until) == 0)
-			worker->stopping = true;
+		if (worker->setup->is_attendant && worker->peer_count == 0 && clock_until_ms(worker->needed_until) == 0)
+			retire(worker);
 		if (worker->stopping && worker->peer_count == 0)
 			return;
 		watch_hashing(worker);
@@ -606,7 +619,6 @@ int worker_run(const struct worker_setup *setup)
 		.settings = &setup->generation->settings,
 		.slot = &setup->board->slots[setup->slot],
 		.pid = getpid(),
-		.db_socket = -1,
 		.requests_left = requests_with_jitter(setup->generation->settings.server.max_requests),
 	};
 	sigset_t while_waiting;

@@ -67,8 +67,8 @@ enum db_status change_tell(struct change *change, const struct session_key *key,
 	return status != DB_OK ? status : DB_ERROR;
 }
 
-enum db_status change_run(struct change *change, enum db_status (*body)(struct change *change, void *context),
-                          void *context)
+static enum db_status run(struct change *change, enum db_status (*body)(struct change *change, void *context),
+                          void *context, bool confirms)
 {
 	enum db_status status = DB_CONFLICT;
 
@@ -76,6 +76,8 @@ enum db_status change_run(struct change *change, enum db_status (*body)(struct c
 		change->events = NULL;
 		change->count = 0;
 		status = db_begin(change->db);
+		if (status == DB_OK && confirms)
+			status = change_confirm(change);
 		if (status == DB_OK)
 			status = body(change, context);
 		if (status == DB_OK)
@@ -88,13 +90,24 @@ enum db_status change_run(struct change *change, enum db_status (*body)(struct c
 	return status == DB_CONFLICT ? DB_UNAVAILABLE : status;
 }
 
+enum db_status change_confirm(const struct change *change)
+{
+	return db_query(change->db, NULL, &sql_confirm, NULL, 0, NULL);
+}
+
+enum db_status change_run(struct change *change, enum db_status (*body)(struct change *change, void *context),
+                          void *context)
+{
+	return run(change, body, context, false);
+}
+
 enum db_status change_run_idempotent(struct change *change,
                                      enum db_status (*body)(struct change *change, void *context), void *context)
 {
 	enum db_status status = DB_UNKNOWN;
 
 	for (int attempt = 0; attempt < ATTEMPTS && status == DB_UNKNOWN; attempt++)
-		status = change_run(change, body, context);
+		status = run(change, body, context, attempt > 0);
 	return status == DB_UNKNOWN ? DB_UNAVAILABLE : status;
 }
 

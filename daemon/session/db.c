@@ -37,6 +37,12 @@ enum {
 
 enum db_state { STATE_DOWN, STATE_CONNECTING, STATE_GREETING, STATE_UP };
 
+/* libpq's lists of hosts, which belong together: as many members each, but for one port for all. */
+struct hosts {
+	char *host, *hostaddr, *port;
+	int count;
+};
+
 struct db {
 	struct db_config config;
 	PGconn *conn;
@@ -44,7 +50,12 @@ struct db {
 	PostgresPollingStatusType waits_for;
 	int64_t deadline; /* of the attempt under way */
 	int64_t retry_at;
-	int failures; /* attempts that failed since the connection was last up */
+	int failures;        /* attempts that failed since the connection was last up */
+	struct hosts *hosts; /* in the order for the next attempt; NULL: that of conninfo */
+	unsigned int watch_id;
+	bool is_standby;
+	bool was_read_only; /* when the connection came up */
+	bool is_warned;     /* by the server, since this was last set to false */
 	bool in_transaction;
 	enum db_status transaction_failure; /* DB_OK until one of its statements fails; cleared by its end */
 	bool schema_mismatch;
@@ -119,6 +130,22 @@ static void set_problem(struct db *db, const char *text)
 	db->problem[length] = '\0';
 }
 
+/* Of several hosts each has a line, and the last may be the one that matters. */
+static void set_connect_problem(struct db *db)
+{
+	const char *text = PQerrorMessage(db->conn);
+	char *lines = talloc_strdup(db, text);
+
+	for (char *at = lines; at != NULL && *at != '\0'; at++) {
+		if (*at == '\n' && at[1] != '\0')
+			*at = ';';
+		else if (*at == '\t')
+			*at = ' ';
+	}
+	set_problem(db, lines != NULL ? lines : text);
+	talloc_free(lines);
+}
+
 void db_set_problem(struct db *db, const char *problem)
 {
 	set_problem(db, problem);
@@ -140,10 +167,55 @@ static void drop(struct db *db)
 	}
 }
 
+/* *turned is `list` with its first member moved to its end, if it has several. False when out of memory. */
+static bool turn(struct hosts *hosts, const char *list, char **turned)
+{
+	const char *comma = strchr(list, ',');
+	int count = 1;
+
+	for (const char *at = comma; at != NULL; at = strchr(at + 1, ','))
+		count++;
+	if (count > hosts->count)
+		hosts->count = count;
+	if (comma != NULL)
+		*turned = talloc_asprintf(hosts, "%s,%.*s", comma + 1, (int)(comma - list), list);
+	return comma == NULL || *turned != NULL;
+}
+
+/*
+ * libpq goes from one host to the next only when one has answered or refused: with our deadline, one that is silent
+ * would keep it from the others for ever. So each attempt begins with another one.
+ */
+static void turn_hosts(struct db *db)
+{
+	PQconninfoOption *options = db->conn != NULL ? PQconninfo(db->conn) : NULL;
+	struct hosts *hosts = talloc_zero(db, struct hosts);
+	bool done = options != NULL && hosts != NULL;
+
+	for (const PQconninfoOption *option = options; done && option->keyword != NULL; option++) {
+		if (option->val == NULL)
+			continue;
+		if (strcmp(option->keyword, "host") == 0)
+			done = turn(hosts, option->val, &hosts->host);
+		else if (strcmp(option->keyword, "hostaddr") == 0)
+			done = turn(hosts, option->val, &hosts->hostaddr);
+		else if (strcmp(option->keyword, "port") == 0)
+			done = turn(hosts, option->val, &hosts->port);
+	}
+	PQconninfoFree(options);
+	if (!done) {
+		talloc_free(hosts);
+		return;
+	}
+	talloc_free(db->hosts);
+	db->hosts = hosts;
+}
+
 static void attempt_failed(struct db *db)
 {
 	int64_t wait = RETRY_MAX_MS;
 
+	turn_hosts(db);
 	if (db->failures < 4)
 		wait = RETRY_MIN_MS << db->failures;
 	if (wait > RETRY_MAX_MS)
@@ -160,8 +232,11 @@ static void attempt_failed(struct db *db)
 static void note_notice(void *context, const PGresult *pg)
 {
 	const char *sqlstate = PQresultErrorField(pg, PG_DIAG_SQLSTATE);
+	const char *severity = PQresultErrorField(pg, PG_DIAG_SEVERITY_NONLOCALIZED);
+	struct db *db = context;
 
-	(void)context;
+	if (severity != NULL && strcmp(severity, "WARNING") == 0)
+		db->is_warned = true;
 	log_debug("database_notice", LOG_STR("sqlstate", sqlstate));
 }
 
@@ -175,15 +250,26 @@ static void set_conninfo_problem(struct db *db)
 	if (parsed == NULL && (strchr(conninfo, '=') != NULL || strstr(conninfo, "://") != NULL))
 		set_problem(db, "database.conninfo is neither a connection string nor a URI that libpq can read");
 	else
-		set_problem(db, PQerrorMessage(db->conn));
+		set_connect_problem(db);
 	PQconninfoFree(parsed);
 }
 
 static void start_attempt(struct db *db)
 {
-	const char *const keywords[] = {"dbname", "fallback_application_name", "client_encoding", NULL};
-	const char *const values[] = {db->config.conninfo, db->config.application_name, "UTF8", NULL};
+	const struct hosts none = {0};
+	const struct hosts *hosts = db->hosts != NULL ? db->hosts : &none;
+	/* Those that are NULL leave what conninfo says. */
+	const char *const keywords[] = {
+		"dbname", "fallback_application_name", "client_encoding", "host", "hostaddr", "port", NULL};
+	const char *const values[] = {db->config.conninfo,
+	                              db->config.application_name,
+	                              "UTF8",
+	                              hosts->host,
+	                              hosts->hostaddr,
+	                              hosts->port,
+	                              NULL};
 
+	db->watch_id++;
 	db->deadline = clock_monotonic_ms() + db->config.connect_timeout_ms;
 	db->schema_mismatch = false;
 	db->state = STATE_CONNECTING;
@@ -196,11 +282,14 @@ static void start_attempt(struct db *db)
 		set_conninfo_problem(db);
 		attempt_failed(db);
 	} else {
-		(void)PQsetNoticeReceiver(db->conn, note_notice, NULL);
+		(void)PQsetNoticeReceiver(db->conn, note_notice, db);
 	}
 }
 
-/* What every new connection is asked before it is used: that it keeps our time-outs, and what schema it has. */
+/*
+ * What every new connection is asked before it is used: that it keeps our time-outs, what schema it has, and whether it
+ * is a standby, which may not know yet who has been displaced a moment ago.
+ */
 static void send_greeting(struct db *db)
 {
 	char timeouts[160] = "";
@@ -211,9 +300,11 @@ static void send_greeting(struct db *db)
 		(void)snprintf(timeouts, sizeof timeouts,
 		               "SET statement_timeout = %lld; SET idle_in_transaction_session_timeout = %d; ",
 		               (long long)db->config.statement_timeout_ms, IDLE_IN_TRANSACTION_MS);
-	(void)snprintf(sql, sizeof sql, "%s%s", timeouts,
-	               db->config.required_schema > 0 ? "SELECT max(version) FROM schema_migrations" : "SELECT 0");
+	(void)snprintf(sql, sizeof sql, "%sSELECT %s", timeouts,
+	               db->config.required_schema > 0 ? "max(version), pg_is_in_recovery() FROM schema_migrations"
+	                                              : "0, pg_is_in_recovery()");
 	db->found_schema = 0;
+	db->is_standby = false;
 	if (PQsetnonblocking(db->conn, 1) != 0 || PQsendQuery(db->conn, sql) != 1) {
 		set_problem(db, PQerrorMessage(db->conn));
 		attempt_failed(db);
@@ -223,8 +314,21 @@ static void send_greeting(struct db *db)
 	db->waits_for = PGRES_POLLING_READING;
 }
 
+/* The server tells of it by itself, as soon as it is asked for something. */
+static bool is_read_only(const struct db *db)
+{
+	const char *setting = PQparameterStatus(db->conn, "default_transaction_read_only");
+
+	return setting != NULL && strcmp(setting, "on") == 0;
+}
+
 static void greeting_done(struct db *db)
 {
+	if (db->is_standby) {
+		set_problem(db, "the server is a standby");
+		attempt_failed(db);
+		return;
+	}
 	if (db->config.required_schema > 0 && db->found_schema != db->config.required_schema) {
 		db->schema_mismatch = true;
 		(void)snprintf(db->problem, sizeof db->problem,
@@ -238,6 +342,7 @@ static void greeting_done(struct db *db)
 	if (db->failures > 0)
 		log_info("database_available", LOG_INT("failed_attempts", db->failures));
 	db->state = STATE_UP;
+	db->was_read_only = is_read_only(db);
 	db->failures = 0;
 	db->problem[0] = '\0';
 }
@@ -269,8 +374,10 @@ static void read_greeting(struct db *db)
 			}
 			return;
 		}
-		if (PQresultStatus(pg) == PGRES_TUPLES_OK && !PQgetisnull(pg, 0, 0)) {
+		if (PQresultStatus(pg) == PGRES_TUPLES_OK) {
+			/* Without a row's version, 0. */
 			db->found_schema = atoi(PQgetvalue(pg, 0, 0));
+			db->is_standby = PQgetvalue(pg, 0, 1)[0] == 't';
 		} else if (PQresultStatus(pg) == PGRES_FATAL_ERROR && !has_sqlstate(pg, "42P01")) {
 			/* 42P01, undefined_table, is a database that was never migrated: version 0. */
 			const char *message = PQresultErrorField(pg, PG_DIAG_MESSAGE_PRIMARY);
@@ -287,6 +394,11 @@ static void read_greeting(struct db *db)
 int db_socket(const struct db *db)
 {
 	return db->conn == NULL ? -1 : PQsocket(db->conn);
+}
+
+unsigned int db_watch_id(const struct db *db)
+{
+	return db->watch_id;
 }
 
 bool db_wants_write(const struct db *db)
@@ -329,11 +441,12 @@ void db_service(struct db *db)
 	}
 	switch (db->state) {
 	case STATE_CONNECTING:
+		db->watch_id++;
 		db->waits_for = PQconnectPoll(db->conn);
 		if (db->waits_for == PGRES_POLLING_OK) {
 			send_greeting(db);
 		} else if (db->waits_for == PGRES_POLLING_FAILED) {
-			set_problem(db, PQerrorMessage(db->conn));
+			set_connect_problem(db);
 			attempt_failed(db);
 		}
 		break;
@@ -349,7 +462,7 @@ void db_service(struct db *db)
 	}
 }
 
-enum db_status db_connect(struct db *db)
+static bool connect_once(struct db *db)
 {
 	int failures = db->failures;
 
@@ -361,7 +474,18 @@ enum db_status db_connect(struct db *db)
 		if (db->failures != failures)
 			break;
 	}
-	return db->state == STATE_UP ? DB_OK : DB_UNAVAILABLE;
+	return db->state == STATE_UP;
+}
+
+enum db_status db_connect(struct db *db)
+{
+	int attempt = 0;
+
+	do {
+		if (connect_once(db))
+			return DB_OK;
+	} while (!db->schema_mismatch && db->hosts != NULL && ++attempt < db->hosts->count);
+	return DB_UNAVAILABLE;
 }
 
 /* A connection that was lost is made again at once, but while attempts fail nobody is made to wait for the next. */
@@ -378,7 +502,7 @@ static bool ensure_up(struct db *db)
 	began = clock_monotonic_us();
 	give_up_at = clock_monotonic_ms() + db->config.connect_timeout_ms;
 	for (int attempt = 0; attempt < ATTEMPTS && clock_until_ms(give_up_at) > 0; attempt++) {
-		if (db_connect(db) == DB_OK)
+		if (connect_once(db))
 			break;
 	}
 	db->waited_us += clock_monotonic_us() - began;
@@ -432,6 +556,7 @@ static enum exchange wait_for_result(struct db *db, PGresult **pg)
 			*pg = NULL;
 			set_problem(db, "the server did not answer within database.statement_timeout");
 			log_error("database_stuck", LOG_STR("problem", db->problem));
+			turn_hosts(db);
 			drop(db);
 			/* Not to be tried again at once: the next request would wait as long as this one. */
 			attempt_failed(db);
@@ -470,10 +595,16 @@ static bool means_lost(const char *sqlstate)
 	       strcmp(sqlstate, "25006") == 0 || strcmp(sqlstate, "25P03") == 0;
 }
 
-/* What was prepared is unknown to the server (26000), or was planned for tables that have changed (0A000). */
+/* What was prepared is unknown to the server (26000), or known before it was prepared (42P05). */
+static bool means_mixed_up(const char *sqlstate)
+{
+	return strcmp(sqlstate, "26000") == 0 || strcmp(sqlstate, "42P05") == 0;
+}
+
+/* What was prepared is of no more use; 0A000: it was planned for tables that have changed. */
 static bool means_stale(const char *sqlstate)
 {
-	return strcmp(sqlstate, "26000") == 0 || strcmp(sqlstate, "0A000") == 0;
+	return means_mixed_up(sqlstate) || strcmp(sqlstate, "0A000") == 0;
 }
 
 enum verdict { VERDICT_OK, VERDICT_AGAIN, VERDICT_STATUS };
@@ -497,6 +628,9 @@ static enum verdict judge(struct db *db, const PGresult *pg, const char *what, e
 	message = PQresultErrorField(pg, PG_DIAG_MESSAGE_PRIMARY);
 	(void)snprintf(db->problem, sizeof db->problem, "%s (SQLSTATE %s)", message != NULL ? message : "no answer",
 	               sqlstate);
+	if (means_mixed_up(sqlstate))
+		log_error("prepared_statements_mixed_up", LOG_STR("problem", db->problem),
+		          LOG_STR("hint", "behind a pooler of transactions set database.prepare = off"));
 	if (means_lost(sqlstate) || means_stale(sqlstate)) {
 		*status = DB_CONFLICT;
 		drop(db);
@@ -655,6 +789,12 @@ static enum db_status run_again(struct db *db, const struct db_statement *statem
 		status = in_transaction ? DB_CONFLICT : DB_UNAVAILABLE;
 		if (exchange == ANSWERED) {
 			verdict = judge(db, *pg, statement != NULL ? statement->name : "script", &status);
+			if (verdict == VERDICT_OK && !in_transaction && is_read_only(db) && !db->was_read_only) {
+				/* There may be another primary by now, and what we were told may be outdated. */
+				set_problem(db, "the server has become read-only");
+				drop(db);
+				verdict = VERDICT_AGAIN;
+			}
 			if (verdict == VERDICT_OK)
 				return DB_OK;
 			PQclear(*pg);
@@ -738,12 +878,14 @@ enum db_status db_script(struct db *db, const char *sql)
 
 enum db_status db_begin(struct db *db)
 {
-	char sql[120] = "BEGIN ISOLATION LEVEL READ COMMITTED";
+	char sql[200] = "BEGIN ISOLATION LEVEL READ COMMITTED";
 	enum db_status status;
 
 	if (!db->config.prepare)
-		(void)snprintf(sql + strlen(sql), sizeof sql - strlen(sql), "; SET LOCAL statement_timeout = %lld",
-		               (long long)db->config.statement_timeout_ms);
+		(void)snprintf(sql + strlen(sql), sizeof sql - strlen(sql),
+		               "; SET LOCAL statement_timeout = %lld;"
+		               " SET LOCAL idle_in_transaction_session_timeout = %d",
+		               (long long)db->config.statement_timeout_ms, IDLE_IN_TRANSACTION_MS);
 	status = db_script(db, sql);
 	db->in_transaction = status == DB_OK;
 	return status;
@@ -760,6 +902,7 @@ enum db_status db_commit(struct db *db)
 		return db->transaction_failure;
 	if (db->state != STATE_UP)
 		return DB_UNAVAILABLE;
+	db->is_warned = false;
 	exchange = exchange_simple(db, "COMMIT", &pg);
 	if (exchange != ANSWERED)
 		return DB_UNKNOWN;
@@ -771,6 +914,13 @@ enum db_status db_commit(struct db *db)
 	if (rolled_back) {
 		set_problem(db, "the server rolled the transaction back");
 		return DB_ERROR;
+	}
+	if (status == DB_OK && db->is_warned) {
+		/* As when somebody ended the wait for the synchronous standby: a fail-over could lose the transaction.
+		 */
+		set_problem(db, "the server committed with a warning");
+		log_warning("commit_unconfirmed", LOG_STR("problem", db->problem));
+		return DB_UNKNOWN;
 	}
 	return status;
 }

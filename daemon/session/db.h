@@ -24,7 +24,8 @@ enum db_status {
 	DB_CONFLICT,    /* the transaction is lost, and may be tried again: a deadlock (40P01), a row that has gone
 	                   (23503), or a connection that broke off in the middle of it */
 	DB_DUPLICATE,   /* unique violation (23505) */
-	DB_UNKNOWN,     /* only from db_commit(): the connection was lost and the outcome must be read back */
+	DB_UNKNOWN,     /* only from db_commit(): the connection was lost, or a synchronous standby may not have it: the
+	                   outcome must be read back by a transaction that writes and commits */
 	DB_ERROR,       /* any other answer, logged with its SQLSTATE: a defect, or a right that is missing */
 };
 
@@ -72,7 +73,8 @@ struct db_value db_text_value(const char *string);
 struct db *db_new(TALLOC_CTX *ctx, const struct db_config *config);
 
 /*
- * Connect now, within connect_timeout. Returns DB_OK or DB_UNAVAILABLE; db_problem() then says why.
+ * Connect now, within connect_timeout for each host of conninfo. Returns DB_OK or DB_UNAVAILABLE; db_problem() then
+ * says why.
  */
 enum db_status db_connect(struct db *db);
 
@@ -130,6 +132,9 @@ const uint8_t *db_bytes(const struct db_result *result, size_t row, int column, 
 
 /* The descriptor to watch (it changes with every connection attempt), -1 when there is none. */
 int db_socket(const struct db *db);
+
+/* Changes whenever db_socket() may be another one, if only by the same number, or db_wants_write() may have changed. */
+unsigned int db_watch_id(const struct db *db);
 
 /* True when db_service() waits for the socket to become writable, else it waits for it to become readable. */
 bool db_wants_write(const struct db *db);

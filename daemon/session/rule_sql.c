@@ -37,6 +37,12 @@ const struct db_statement sql_lock_account = {
 	" ON CONFLICT (user_id) DO UPDATE SET user_id = l.user_id",
 };
 
+/* Something to be written that is nowhere to be seen: a transaction that wrote nothing is confirmed by nobody. */
+const struct db_statement sql_confirm = {
+	"confirm",
+	"SELECT FROM pg_logical_emit_message(true, 'onesession', '')",
+};
+
 /* $1 account, $2 key. */
 const struct db_statement sql_store_key = {
 	"store_key",
