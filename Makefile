@@ -48,7 +48,7 @@ TESTED_OBJECTS := $(filter-out %/daemon/main.o,$(DAEMON_OBJECTS))
 UNIT_PROGRAMS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNITS))
 
 .PHONY: all deps run check test unit unit-programs system sanitized lint format clean help sample \
-        man install uninstall deb
+        man install uninstall deb force
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/onesessiond $(BUILD)/onesessionctl ## build both programs (the default)
@@ -74,7 +74,7 @@ $(BUILD)/tests/%: tests/unit/%.c $(TESTED_OBJECTS)
 $(BUILD)/objects/daemon/session/migrations.o: $(wildcard schema/*.sql)
 $(BUILD)/objects/daemon/http/page.o: $(wildcard handlers/pages/*)
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/objects $(BUILD)/tests -name '*.d' 2>/dev/null)
 
 deps: ## install what building needs
 	@conf/install-packages build
@@ -156,6 +156,8 @@ INSTALLED    = 755,$(BUILD)/onesessiond,$(SBINDIR)/onesessiond \
 OWN_FOLDERS  = $(addprefix $(EXAMPLES)/,$(sort $(patsubst conf/%/,%,$(dir $(WEB_SAMPLES))))) $(EXAMPLES) $(DOCDIR) \
                $(DATADIR)/schema $(DATADIR)/pages $(DATADIR) $(dir $(CONFIG))
 
+all: $(MAN_BUILT)
+
 man: $(MAN_BUILT) ## build the man pages
 
 $(MAN_PROGRAM): $(call object,docs/man/options.c $(call ROOM,base))
@@ -165,7 +167,8 @@ $(MAN_PROGRAM): $(call object,docs/man/options.c $(call ROOM,base))
 $(MAN_BUILT): docs/man/onesession.conf.5.in $(MAN_PROGRAM)
 	$(MAN_PROGRAM) < $< > $@
 
-$(BUILD)/systemd/%: systemd/% Makefile
+# Every time, for PREFIX may be another one.
+$(BUILD)/systemd/%: systemd/% force
 	@mkdir -p $(@D)
 	sed -e 's|/usr/local/sbin/|$(SBINDIR)/|g' -e 's|/etc/onesession/|$(SYSCONFDIR)/onesession/|g' $< > $@
 

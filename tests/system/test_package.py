@@ -1,0 +1,431 @@
+"""What is installed: by make install, and as a Debian package, in a root of its own. The manual pages, too."""
+
+import fcntl
+import gzip
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import fastcgi
+import harness
+from harness import BUILD, ROOT
+from test_database import JSON
+from waiting import wait_until
+
+VERSION = re.search(r'ONESESSION_VERSION "(.*)"', (ROOT / "daemon/base/version.h").read_text())[1]
+IS_SANITIZED = BUILD.name == "sanitized"
+LONG = 1200
+SERVERS = ["nginx", "apache", "lighttpd", "caddy", "haproxy"]
+
+
+@pytest.fixture
+def folder():
+    path = harness.scratch("p")
+    yield path
+    harness.discard(path)
+
+
+@contextmanager
+def one_at_a_time(name):
+    """Among all processes that run these tests."""
+    with open(BUILD / name, "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def make(*words):
+    """As a user would call it: nothing of the make that may have started the tests."""
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MAKE", "MFLAGS", "PREFIX", "DESTDIR", "BUILD", "SANITIZE"))
+    }
+    done = subprocess.run(
+        ["make", "--no-print-directory", "-C", ROOT, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        env=env,
+        timeout=LONG,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
+
+
+def make_installed(*words):
+    """make install or uninstall of what was built for these tests."""
+    built = [f"BUILD={BUILD.parent}", "SANITIZE=address,undefined"] if IS_SANITIZED else [f"BUILD={BUILD}"]
+    with one_at_a_time(".install"):
+        return make(*words, *built)
+
+
+def files_below(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
+
+
+def run(*command, **kwargs):
+    words = [str(word) for word in command]
+    return subprocess.run(words, capture_output=True, text=True, check=False, env=harness.environment(), **kwargs)
+
+
+# ---- make install ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prefix", [None, "/opt/one"])
+def test_install_puts_everything_below_prefix_and_uninstall_takes_it_away(folder, prefix):
+    where = [f"DESTDIR={folder}", *([f"PREFIX={prefix}"] if prefix else [])]
+    below = (prefix or "/usr/local").lstrip("/")
+    make_installed("install", *where)
+    found = files_below(folder)
+    for name in (
+        "sbin/onesessiond",
+        "sbin/onesessionctl",
+        "share/man/man8/onesessiond.8",
+        "share/man/man8/onesessionctl.8",
+        "share/man/man7/onesession.7",
+        "share/man/man5/onesession.conf.5",
+        "lib/systemd/system/onesession.service",
+        "lib/systemd/system/onesession.socket",
+        "lib/sysusers.d/onesession.conf",
+        "lib/tmpfiles.d/onesession.conf",
+        "share/onesession/schema/0001_accounts_and_sessions.sql",
+        "share/onesession/pages/login.html",
+        "share/doc/onesession/examples/nginx/onesession.conf",
+    ):
+        assert f"{below}/{name}" in found
+    for server in SERVERS:
+        for sample in (ROOT / "conf" / server).iterdir():
+            assert f"{below}/share/doc/onesession/examples/{server}/{sample.name}" in found
+    assert "etc/onesession/onesession.conf" in found
+    assert all(name.startswith((f"{below}/", "etc/onesession/")) for name in found)
+
+    unit = (folder / below / "lib/systemd/system/onesession.service").read_text()
+    assert f"ExecStart=/{below}/sbin/onesessiond -c /etc/onesession/onesession.conf\n" in unit
+    assert unit.count(f"/{below}/sbin/onesessiond") == 2
+    assert unit.count("/sbin/onesessiond") == 2
+    for program in ("onesessiond", "onesessionctl"):
+        done = run(folder / below / "sbin" / program, "--version")
+        assert (done.returncode, done.stdout) == (0, f"{program} {VERSION}\n")
+    done = run(
+        folder / below / "sbin/onesessiond", "-c", folder / "etc/onesession/onesession.conf", "--dump"
+    )
+    assert done.returncode == 0, done.stderr
+
+    make_installed("uninstall", *where)
+    assert files_below(folder) == []
+    assert [path for path in folder.rglob("*onesession*")] == []
+
+
+def test_install_never_touches_a_configuration_that_was_changed(folder):
+    conf = folder / "etc/onesession/onesession.conf"
+    sample = folder / "usr/local/share/doc/onesession/examples/onesession.conf"
+    make_installed("install", f"DESTDIR={folder}")
+    shipped = conf.read_text()
+
+    # As an older version's sample, unchanged: it becomes the new one.
+    for path in (conf, sample):
+        path.write_text("# an older sample\n")
+    make_installed("install", f"DESTDIR={folder}")
+    assert conf.read_text() == shipped
+
+    conf.write_text("[server]\nworkers = 3\n")
+    conf.chmod(0o640)
+    make_installed("install", f"DESTDIR={folder}")
+    assert conf.read_text() == "[server]\nworkers = 3\n"
+    assert stat.S_IMODE(conf.stat().st_mode) == 0o640
+    make_installed("uninstall", f"DESTDIR={folder}")
+    assert files_below(folder) == ["etc/onesession/onesession.conf"]
+
+
+# ---- Manual pages ----------------------------------------------------------------------------------------------------
+
+PAGES = ["onesession.7", "onesession.conf.5", "onesessionctl.8", "onesessiond.8"]
+
+
+def page_path(name):
+    made = BUILD / "man" / name
+    return made if made.exists() else ROOT / "docs/man" / name
+
+
+def page_text(name):
+    """As it is read, without bold and underlined letters, in one line."""
+    done = run("mandoc", "-T", "utf8", "-O", "width=200", page_path(name))
+    assert done.returncode == 0, done.stderr
+    return re.sub(r"\s+", " ", re.sub(r".\x08", "", done.stdout))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_manual_page_is_right(name):
+    done = run("mandoc", "-T", "lint", "-W", "style", page_path(name))
+    # Which pages this machine has, and whether it has an index of them, is not the page's fault.
+    machine = ("referenced manual not found", "outdated mandoc.db")
+    found = [line for line in (done.stdout + done.stderr).splitlines() if not any(word in line for word in machine)]
+    assert found == []
+    for title, section in re.findall(r"^\.Xr (onesession\S*) (\d)", page_path(name).read_text(), re.M):
+        assert f"{title}.{section}" in PAGES
+
+
+def test_manual_tells_every_option_of_the_configuration():
+    section, text = None, page_text("onesession.conf.5")
+    keys = 0
+    for line in run(BUILD / "onesessiond", "-c", "/dev/null", "--dump").stdout.splitlines():
+        if line.startswith("["):
+            section = text.index(f" {line} ")
+        elif line:
+            key = line.partition(" =")[0]
+            assert f" {key} = value " in text[section:], key
+            keys += 1
+    assert keys > 30
+    assert "Type: duration from 100ms to 1h Default: 30s Takes effect: at the start, and at HUP" in text
+    assert "Type: displace, ask or refuse Default: displace" in text
+
+
+@pytest.mark.parametrize("program", ["onesessiond", "onesessionctl"])
+def test_manual_tells_every_option_of_the_program(program):
+    text = page_text(f"{program}.8")
+    found = re.findall(r"(?<![\w-])--?[a-zA-Z][a-z-]*", run(BUILD / program, "--help").stdout)
+    assert {"-c", "--config", "-o", "-V", "--version", "-h", "--help"} < set(found)
+    for option in found:
+        assert re.search(rf"(?<![\w-]){option}(?![\w-])", text), option
+
+
+def test_manual_tells_every_command_of_onesessionctl():
+    text = page_text("onesessionctl.8")
+    commands = re.findall(r"^  ((?:[a-z]+ ?)+)(?: |\[|-|[A-Z])", run(BUILD / "onesessionctl", "--help").stdout, re.M)
+    assert {"migrate", "user add", "session end", "purge", "status"} <= {command.strip() for command in commands}
+    for command in commands:
+        assert f" {command.strip()} " in text, command
+
+
+# ---- The Debian package ----------------------------------------------------------------------------------------------
+
+
+def newest_source():
+    """When any of the files that the package is made of was last changed."""
+    skipped = {"build", ".git", ".ci", "tests", "__pycache__", "bench"}
+    newest = 0
+    for top, folders, names in os.walk(ROOT):
+        folders[:] = [name for name in folders if name not in skipped]
+        newest = max([newest, *(os.lstat(os.path.join(top, name)).st_mtime for name in names)])
+    return newest
+
+
+@pytest.fixture(scope="module")
+def package():
+    """Built once for all processes that run these tests, and anew when something has changed since."""
+    if shutil.which("dh") is None:
+        pytest.skip("debhelper is not installed")
+    place = BUILD / "package"
+    architecture = run("dpkg", "--print-architecture").stdout.strip()
+    path = place / f"onesession_{VERSION}_{architecture}.deb"
+    with one_at_a_time(".package"):
+        if not path.exists() or path.stat().st_mtime < newest_source():
+            assert make("deb", f"BUILD={place}").splitlines()[-1] == str(path)
+    return path
+
+
+def test_package_satisfies_lintian(package):
+    changes = package.with_suffix(".changes")
+    done = run("lintian", "--allow-root", "--fail-on", "error,warning", changes)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not re.search("^[EW]:", done.stdout, re.M)
+
+
+def test_packaged_programs_are_hardened(package, folder):
+    run("dpkg-deb", "-x", package, folder)
+    for program in ("onesessiond", "onesessionctl"):
+        path = folder / "usr/sbin" / program
+        dynamic = run("readelf", "-W", "-d", path).stdout
+        assert re.search(r"FLAGS.*BIND_NOW", dynamic) and re.search(r"FLAGS_1.*\bPIE\b", dynamic), dynamic
+        assert "RPATH" not in dynamic and "RUNPATH" not in dynamic
+        symbols = run("readelf", "-W", "--dyn-syms", path).stdout
+        assert "__stack_chk_fail" in symbols and "_chk@" in symbols
+        assert "libasan" not in dynamic
+
+
+def test_package_tells_what_an_operator_looks_for(package, folder):
+    run("dpkg-deb", "-x", package, folder)
+    documents = folder / "usr/share/doc/onesession"
+    for name in ("README.Debian", "copyright", "README.md.gz", "NEWS.gz", "changelog.gz"):
+        assert (documents / name).exists(), name
+    with gzip.open(documents / "changelog.gz", "rt") as changelog:
+        assert changelog.readline().startswith(f"onesession ({VERSION}) ")
+    for server in SERVERS:
+        for sample in (ROOT / "conf" / server).iterdir():
+            # Not packed: they are to be copied.
+            assert (documents / "examples" / server / sample.name).read_bytes() == sample.read_bytes()
+    for name in PAGES:
+        assert (folder / f"usr/share/man/man{name[-1]}/{name}.gz").exists()
+
+
+# A copy of this machine in which everything may be changed, in a mount namespace that ends with this process.
+OWN_ROOT = """
+set -e
+cd "$1"
+mkdir layers root
+mount -t tmpfs -o mode=755 layers layers
+mkdir layers/upper layers/work
+mount -t overlay -o lowerdir=/,upperdir="$1/layers/upper",workdir="$1/layers/work" overlay root
+mount -t proc proc root/proc
+mount --bind /dev root/dev
+mount --bind "$1/run" root/run
+mount -t tmpfs -o mode=1777 tmp root/tmp
+shift
+for shown; do
+	mkdir -p "root$shown"
+	mount --bind "$shown" "root$shown"
+done
+touch run/is-up
+exec sleep infinity
+"""
+
+
+class OwnRoot:
+    """Another root folder: what is installed there is not installed here."""
+
+    def __init__(self, folder, *shown):
+        self.folder = folder
+        self.run_folder = folder / "run"
+        self.run_folder.mkdir()
+        self.log = folder / "log"
+        self.log.touch()
+        self.process = harness.spawn(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c", OWN_ROOT, "sh", folder, *shown], self.log
+        )
+        self.started = []
+
+        def is_up():
+            return (self.run_folder / "is-up").exists() or self.process.poll() is not None
+
+        wait_until(is_up, "the other root")
+        if self.process.poll() is not None:
+            pytest.skip(f"this machine does not allow a root of its own: {harness.tail(self.log)}")
+
+    def enter(self, *words):
+        return ["nsenter", f"--mount=/proc/{self.process.pid}/ns/mnt", *words]
+
+    def command(self, *words):
+        return self.enter("chroot", self.folder / "root", *words)
+
+    def call(self, *words, **kwargs):
+        return run(*self.command("/usr/bin/env", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *words), **kwargs)
+
+    def run(self, *words, **kwargs):
+        done = self.call(*words, **kwargs)
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def stat(self, path):
+        """Mode, owner and group; None when it is not there."""
+        done = self.call("stat", "-L", "-c", "%a %U:%G", path)
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    def made(self, name):
+        """What of that name has been made, and is there still. A device stands for what was removed."""
+        done = run(*self.enter("find", self.folder / "layers/upper", self.run_folder, "-name", name, "!", "-type", "c"))
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    def start(self, *words):
+        process = harness.spawn(self.command(*words), self.log)
+        self.started.append(process)
+        return process
+
+    def close(self):
+        for process in self.started:
+            harness.end(process)
+        harness.end(self.process)
+
+
+@pytest.fixture
+def daemon_role(cluster, empty_database):
+    """The role that has the name of the packaged daemon's user, and a database for it."""
+    cluster.execute("CREATE ROLE onesession LOGIN")
+    yield empty_database
+    empty_database.drop()
+    cluster.execute("DROP ROLE onesession")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can install a package, even in a root of its own")
+def test_package_installs_serves_upgrades_removes_and_purges(package, folder, closing, cluster, daemon_role):
+    database = daemon_role
+    shutil.copy(package, folder / "onesession.deb")
+    root = closing.add(OwnRoot(folder, cluster.sockets, folder))
+    install = ["dpkg", "--force-unsafe-io", "-i", folder / "onesession.deb"]
+    conf = "/etc/onesession/onesession.conf"
+    if root.call("getent", "passwd", "onesession").returncode == 0:
+        pytest.skip("this machine has onesession already")
+
+    # It makes its user, its folders and its configuration, and is enabled.
+    root.run(*install)
+    account = root.run("getent", "passwd", "onesession").strip().split(":")
+    assert 0 < int(account[2]) < 1000 and account[5:] == ["/nonexistent", "/usr/sbin/nologin"]
+    assert root.stat(conf) == "640 root:onesession"
+    assert root.stat("/run/onesession") == "755 onesession:onesession"
+    assert root.stat("/var/log/onesession") == "750 onesession:onesession"
+    for wants in ("multi-user.target.wants/onesession.service", "sockets.target.wants/onesession.socket"):
+        assert root.run("readlink", f"/etc/systemd/system/{wants}").startswith("/lib/systemd/system/onesession.")
+    for path in root.run("dpkg", "-L", "onesession").splitlines():
+        # Documents may be left out by the machine's own settings of dpkg.
+        if path != "/." and not path.startswith(("/usr/share/doc/", "/usr/share/man/")):
+            mode, owner = root.stat(path).split()
+            assert (owner == "root:root" and int(mode, 8) & 0o022 == 0) or path == conf, path
+    done = root.call("systemd-analyze", "verify", "--man=no", "onesession.service", "onesession.socket")
+    assert "onesession" not in done.stdout + done.stderr, done.stderr
+
+    # As README.Debian tells: the tables by their owner, an account, and the daemon as its own user.
+    owner = f"database.conninfo={database.owner_conninfo}"
+    root.run("onesessionctl", "-c", "/dev/null", "-o", owner, "migrate", "--grant", "onesession")
+    settings = f"[database]\nconninfo = {cluster.conninfo(database.name, 'onesession')}\n[login]\nmemory = 64KiB\n"
+    root.run("tee", conf, input=settings + "passes = 1\n[log]\nto = /var/log/onesession/onesession.log\n")
+    # Another user does not inherit that it ends with its parent.
+    as_daemon = ["setpriv", "--pdeathsig=TERM", "--reuid=onesession", "--regid=onesession", "--init-groups"]
+    root.run(*as_daemon, "onesessionctl", "user", "add", "ada", input=database.password + "\n")
+    unit = root.run("cat", "/lib/systemd/system/onesession.service")
+    start = re.search("^ExecStart=(.*)$", unit, re.M)[1].split()
+    assert root.made("*onesession*") != []
+    daemon = root.start(*as_daemon, *start)
+    address = str(root.run_folder / "onesession/onesession.sock")
+
+    def is_ready():
+        assert daemon.poll() is None, harness.tail(root.log)
+        try:
+            return fastcgi.send(address, path="/session/ready").status == 200
+        except harness.NOT_LISTENING:
+            return False
+
+    wait_until(is_ready, "the packaged daemon to answer")
+    login = json.dumps({"username": "ada", "password": database.password})
+    assert fastcgi.send(address, method="POST", path="/session/login", headers=JSON, body=login).status == 200
+    assert root.stat("/var/log/onesession/onesession.log").endswith(" onesession:onesession")
+
+    # An upgrade leaves the operator's configuration as it is, and who may read it.
+    root.run("chmod", "600", conf)
+    root.run("chown", "onesession", conf)
+    root.run(*install)
+    assert root.run("cat", conf).startswith(settings)
+    assert root.stat(conf) == "600 onesession:onesession"
+    assert is_ready()
+
+    assert harness.end(daemon, (signal.SIGTERM,)) == 0
+
+    # What was the operator's stays until a purge; the accounts stay even then.
+    root.run("dpkg", "--force-unsafe-io", "-r", "onesession")
+    assert root.stat("/usr/sbin/onesessiond") is None
+    assert root.stat("/lib/systemd/system/onesession.service") is None
+    assert root.run("cat", conf).startswith(settings)
+    root.run("dpkg", "--force-unsafe-io", "-P", "onesession")
+    assert root.made("*onesession*") == []
+    assert root.call("dpkg", "-s", "onesession").returncode != 0
+    root.run("getent", "passwd", "onesession")
+    assert database.value("SELECT count(*) FROM users WHERE username = 'ada'") == 1
+    assert not Path("/var/lib/dpkg/info/onesession.list").exists(), "it was installed outside of its root"
