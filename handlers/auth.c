@@ -17,6 +17,21 @@ static void identify(struct ones_request *req, const char *user_name, const char
 	ones_header(req, session_name, session != NULL ? session->id : "");
 }
 
+/*
+ * lighttpd hands an authorizer's refusal to the client as it is (FastCGI 1.0, 6.3), so it has to serve people, who get
+ * the sign-in page, and programs. Apache, which alone says in which of its phases it asks, would put a body in the
+ * place of its ErrorDocument; that leads to /refused.
+ */
+static void refuse(struct ones_request *req)
+{
+	if (!ones_is_authorizer(req) || ones_param(req, "FCGI_APACHE_ROLE") != NULL)
+		ones_reply_empty(req, 401);
+	else if (ones_is_program(req))
+		ones_reply_unauthenticated(req);
+	else
+		login_show(req, 401, refused_address(req));
+}
+
 static void auth(struct ones_request *req)
 {
 	bool is_live = ones_session(req) != NULL;
@@ -27,7 +42,10 @@ static void auth(struct ones_request *req)
 		identify(req, "Remote-User", "Remote-User-Id", "Session-Id");
 	if (!ones_is_authorizer(req) || !is_live)
 		ones_header(req, "Session-Reason", ones_reason_code(ones_ending(req)->reason));
-	ones_reply_empty(req, is_live ? 200 : 401);
+	if (is_live)
+		ones_reply_empty(req, 200);
+	else
+		refuse(req);
 }
 
 void auth_setup(struct ones_app *app)

@@ -18,6 +18,11 @@ static const char *notice_of(enum ones_reason reason)
 	return reason == ONES_UNAUTHENTICATED || reason == ONES_LOGGED_OUT ? "" : ones_reason_text(reason);
 }
 
+void login_show(struct ones_request *req, int status, const char *next)
+{
+	show_page(req, status, notice_of(ones_ending(req)->reason), "", next != NULL ? next : "");
+}
+
 static void login_page(struct ones_request *req)
 {
 	const char *next = ones_query(req, "next");
@@ -25,7 +30,7 @@ static void login_page(struct ones_request *req)
 	if (ones_session(req) != NULL)
 		ones_reply_redirect(req, ones_next(req, next));
 	else
-		show_page(req, 200, notice_of(ones_ending(req)->reason), "", next != NULL ? next : "");
+		login_show(req, 200, next);
 }
 
 static json_t *displaced_json(const struct ones_login *login)

@@ -215,6 +215,13 @@ static void route_request(struct ones_request *req)
 	req->route = route;
 }
 
+/* Instead of app_run(), for one that is answered without it. */
+static void skip_run(struct ones_request *req)
+{
+	req->times.began = req->times.sending = clock_monotonic_us();
+	req->times.database_from = database_waited(req);
+}
+
 struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, int64_t connected_us)
 {
 	struct ones_request *req = talloc_pooled_object(NULL, struct ones_request, 16, REQUEST_POOL_SIZE);
@@ -224,8 +231,7 @@ struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, int64_t c
 	if (req == NULL)
 		return NULL;
 	*req = (struct ones_request){.app = app};
-	req->times = (struct app_times){.connected = connected_us, .received = clock_monotonic_us()};
-	req->times.began = req->times.sending = req->times.received;
+	req->times.connected = connected_us;
 	req->verdict = (struct rule_verdict){.reason = ONES_UNAUTHENTICATED, .by_user_agent = ""};
 	req->http = talloc_zero(req, struct http_request);
 	if (req->http == NULL) {
@@ -245,6 +251,9 @@ struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, int64_t c
 		req->was_answered = true;
 		reply_problem(req, &problem);
 	}
+	req->times.received = clock_monotonic_us();
+	if (req->was_answered)
+		skip_run(req);
 	log_set_request(NULL);
 	return req;
 }
@@ -257,8 +266,8 @@ bool app_needs_hashing_place(const struct ones_request *req)
 void app_refuse_busy(struct ones_request *req)
 {
 	counters_add(&req->app->board->counters, COUNTER_THROTTLED);
-	req->times.began = req->times.sending = clock_monotonic_us();
 	req->was_answered = true;
+	skip_run(req);
 	ones_reply_problem(req, 503, "busy", "Too many people are signing in at this moment. Please try again.");
 }
 

@@ -102,8 +102,8 @@ struct http_problem request_read(struct http_request *request, struct fcgi *fcgi
 	if (request->content_length != 0)
 		request->body_kind = body_kind_of(content_type);
 	/* Also where the web server keeps the body back, as when it asks about a request that is not for us. */
-	request->is_program = body_kind_of(content_type) == BODY_JSON ||
-	                      accept_prefers_json(fcgi_param(fcgi, "HTTP_ACCEPT"));
+	request->is_program =
+		body_kind_of(content_type) == BODY_JSON || accept_prefers_json(fcgi_param(fcgi, "HTTP_ACCEPT"));
 	request->path = talloc_asprintf(request, "%s%s", param_or_empty(fcgi, "SCRIPT_NAME"),
 	                                param_or_empty(fcgi, "PATH_INFO"));
 	if (request->path == NULL)

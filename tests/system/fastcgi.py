@@ -34,6 +34,21 @@ def pairs(params):
     return b"".join(pair(name, value) for name, value in items)
 
 
+def parse_pairs(data):
+    """The pairs of a PARAMS stream, as a responder reads them."""
+    found, at = [], 0
+    while at < len(data):
+        sizes = []
+        for _ in range(2):
+            is_long = data[at] >= 128
+            sizes.append(struct.unpack_from(">I", data, at)[0] & 0x7FFFFFFF if is_long else data[at])
+            at += 4 if is_long else 1
+        middle, end = at + sizes[0], at + sum(sizes)
+        found.append((data[at:middle].decode("latin-1"), data[middle:end].decode("latin-1")))
+        at = end
+    return found
+
+
 def stream(kind, content, request_id=1, size=65535):
     """A stream of records and the empty one that ends it."""
     pieces = [content[i : i + size] for i in range(0, len(content), size)]

@@ -13,6 +13,7 @@ import secrets as random_source
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -596,44 +597,73 @@ http {
 	scgi_temp_path %(folder)s/scgi;
 	uwsgi_temp_path %(folder)s/uwsgi;
 	client_max_body_size 10m;
-	include %(folder)s/onesession.conf;
+	include %(folder)s/site.conf;
 %(more)s
 }
 """
 
 
-class Nginx:
-    """nginx with the configuration that the project ships, but for addresses."""
+def unverified():
+    """For TLS with a certificate that nobody has signed."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
-    def __init__(self, daemon_address):
+
+def shipped(path, changes):
+    """
+    A file below conf/ with addresses, ports and paths changed. Every change has to hit, or the tests would look at
+    something else than what is shipped.
+    """
+    text = (ROOT / "conf" / path).read_text()
+    for old, new in changes.items():
+        assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in conf/{path}"
+        text = text.replace(old, new)
+    return text
+
+
+class Nginx:
+    """
+    nginx with the configuration that the project ships, but for what `changes` of the site's file: where the files or
+    the application are. Without it, nginx itself stands for the application. `certificate` holds a key, too, and makes
+    it https.
+    """
+
+    def __init__(self, daemon_address, sample="proxied.conf", changes=None, certificate=None):
         self.folder = scratch("ng")
         self.log = self.folder / "error.log"
         self.log.touch()
         self.daemon_address = daemon_address
+        self.sample = sample
+        self.certificate = certificate
+        self.changes = changes or {"http://127.0.0.1:8000": f"http://unix:{self.folder}/app.sock:"}
         self.process = None
         self.port = None
 
-    def _shipped(self, port):
-        """Every change has to hit, or the tests would look at something else than what is shipped."""
-        text = (ROOT / "conf/nginx/onesession.conf").read_text()
+    def _write_configuration(self, name):
+        guard = self.folder / "onesession.conf"
+        guard.write_text(
+            shipped("nginx/onesession.conf", {"unix:/run/onesession/onesession.sock;": f"unix:{self.daemon_address};"})
+        )
+        listen = f"\tlisten 127.0.0.1:{self.port} default_server;"
+        if self.certificate is not None:
+            listen = listen.replace(";", " ssl;") + "".join(
+                f"\n\tssl_certificate{what} {self.certificate};" for what in ("", "_key")
+            )
         changes = {
-            "server unix:/run/onesession/onesession.sock;": f"server unix:{self.daemon_address};",
-            "server 127.0.0.1:8000;": f"server unix:{self.folder}/app.sock;",
-            "fastcgi_pass unix:/run/app/app.sock;": f"fastcgi_pass unix:{self.folder}/no-app.sock;",
-            "\tlisten 80;": f"\tlisten 127.0.0.1:{port} default_server;",
+            "\tlisten 80;": listen,
+            "/etc/nginx/snippets/onesession.conf": str(guard),
         }
-        for old, new in changes.items():
-            assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in conf/nginx/onesession.conf"
-            text = text.replace(old, new)
-        return text
+        (self.folder / "site.conf").write_text(shipped(f"nginx/{self.sample}", {**changes, **self.changes}))
+        more = (APPLICATION + WHO_IS_IT) % {"folder": self.folder, "port": self.port, "name": name}
+        (self.folder / "nginx.conf").write_text(NGINX_CONF % {"folder": self.folder, "more": more})
 
     def start(self):
         for _ in range(10):
             self.port = free_port()
             name = "n" + random_source.token_hex(16)
-            (self.folder / "onesession.conf").write_text(self._shipped(self.port))
-            more = (APPLICATION + WHO_IS_IT) % {"folder": self.folder, "port": self.port, "name": name}
-            (self.folder / "nginx.conf").write_text(NGINX_CONF % {"folder": self.folder, "more": more})
+            self._write_configuration(name)
             self.process = spawn(
                 [shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/bin"), "-p", self.folder]
                 + ["-c", self.folder / "nginx.conf", "-e", self.log],
@@ -648,7 +678,8 @@ class Nginx:
 
     def _answers(self, name):
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as probe:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+                probe = connection if self.certificate is None else unverified().wrap_socket(connection)
                 probe.sendall(f"GET / HTTP/1.0\r\nHost: {name}\r\n\r\n".encode())
                 return probe.recv(100).startswith(b"HTTP/1.1 204")
         except OSError:
@@ -656,7 +687,7 @@ class Nginx:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.certificate else ''}://127.0.0.1:{self.port}"
 
     def close(self):
         try:

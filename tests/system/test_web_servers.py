@@ -1,0 +1,711 @@
+"""
+What operators and users of nginx, Apache and lighttpd rely on: one table of cases, through the configurations that the
+project ships, for each kind of application.
+"""
+
+import contextlib
+import hashlib
+import html
+import http.client
+import itertools
+import os
+import posixpath
+import re
+import socket
+from urllib.parse import unquote
+
+import pytest
+import requests
+
+import fastcgi
+import harness
+import webservers
+from browser import CHROME, problem
+from conftest import Closing, remember_log
+from waiting import wait_until
+
+APPLICATIONS = {
+    "static": webservers.StaticSite,
+    "proxied": webservers.ProxiedApplication,
+    "fastcgi": webservers.FastCgiApplication,
+}
+SERVERS = {
+    "nginx": webservers.nginx_site,
+    "apache": webservers.apache_site,
+    "lighttpd": webservers.lighttpd_site,
+    "caddy": webservers.caddy_site,
+}
+SITES = list(itertools.product(SERVERS, APPLICATIONS))
+
+
+def only(*kinds):
+    """For tests that make sense with some kinds of application."""
+    sites = [site for site in SITES if site[1] in kinds]
+    return pytest.mark.parametrize("web", sites, ids="-".join, indirect=True, scope="module")
+
+
+class Web:
+    """An installation behind one web server, and what is behind its guard."""
+
+    def __init__(self, server_name, kind, database, daemon, server, application):
+        self.server_name, self.kind = server_name, kind
+        self.database, self.daemon, self.server, self.application = database, daemon, server, application
+        self.url = server.url
+        self.secrets = daemon.secrets
+        self.names = (f"user{number}" for number in itertools.count())
+
+    @property
+    def has_application(self):
+        return self.kind != "static"
+
+    def new_user(self):
+        """Tests share a site, but no account."""
+        name = next(self.names)
+        self.database.add_user(name)
+        return name
+
+    def shows_page(self, answer):
+        """True when the answer is what the guard guards."""
+        if self.has_application:
+            return "application" in answer.text
+        return answer.text == webservers.PAGE
+
+    def identity(self, asked):
+        """Who the application was told is signed in: name, and id and session where the web server can tell."""
+        if self.kind == "fastcgi":
+            return tuple(asked.get(name) for name in ("REMOTE_USER", "REMOTE_USER_ID", "SESSION_ID"))
+        if self.server_name == "lighttpd":
+            found = re.search(r';remote_user="((?:[^"\\]|\\.)*)"$', asked.get("Forwarded"))
+            return (found[1] if found else "",)
+        return tuple(asked.get(name) for name in ("Remote-User", "Remote-User-Id", "Session-Id"))
+
+    def last(self):
+        return self.application.seen[-1]
+
+
+@contextlib.contextmanager
+def running(node, cluster, server_name, make_server, kind):
+    """A whole installation, with its logs shown when a test of `node` fails."""
+    if not cluster.is_running:
+        cluster.start()
+    database = harness.new_database(cluster)
+    things = Closing()
+    try:
+        application = things.add(APPLICATIONS[kind]())
+        daemon = things.add(webservers.daemon_with_tcp(database))
+        remember_log(node, "onesessiond", daemon.log)
+        server = things.add(make_server(daemon, kind, application))
+        remember_log(node, server_name, server.log)
+        yield Web(server_name, kind, database, daemon, server.start(), application)
+    finally:
+        things.close()
+        database.drop()
+
+
+@pytest.fixture(scope="module", params=SITES, ids="-".join)
+def web(request, cluster_of_worker):
+    name, kind = request.param
+    with running(request.node, cluster_of_worker, name, SERVERS[name], kind) as made:
+        yield made
+
+
+def is_refused(web, answer):
+    """Neither the page nor the application; and the way that each web server refuses people."""
+    assert not web.shows_page(answer)
+    return answer.status_code == (401 if web.server_name == "lighttpd" else 303)
+
+
+def find_form(web, person, path):
+    """Ask for a guarded page and end at the sign-in form. Returns its `next`."""
+    answer = person.get(path)
+    assert is_refused(web, answer), answer.status_code
+    if answer.status_code == 303:
+        assert re.match(r"/session/login(\?next=|$)", answer.headers["Location"])
+        answer = person.get(answer.headers["Location"])
+        assert answer.status_code == 200
+    assert 'action="/session/login"' in answer.text
+    return answer, html.unescape(re.search(r'name="next" value="([^"]*)"', answer.text)[1])
+
+
+def raw(web, method, target, headers=(), body=b""):
+    """A request that no library has tidied up. Returns status and body."""
+    lines = [f"{method} {target} HTTP/1.1", "Host: localhost", "Connection: close", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    with socket.create_connection(("127.0.0.1", web.server.port), timeout=30) as connection:
+        connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+        answer = http.client.HTTPResponse(connection, method=method)
+        answer.begin()
+        return answer.status, answer.read().decode("latin-1")
+
+
+# ---- Signing in ------------------------------------------------------------------------------------------------------
+
+PATHS = [
+    "/page.html",
+    "/",
+    "/folder/",
+    "/page.html?a=1&b=%26&c=a+b;d='%27\"&e=%22%3Cx%3E",
+    "/a%20b.html",
+    "/50%25.html?x=100%25",
+    "/%C3%BCn%C3%AF.html?%C3%BC=%E2%82%AC",
+    "/page.html?next=/elsewhere&q=//example.com",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_signing_in_ends_at_the_page_that_was_asked_for(web, browse, path):
+    person = browse(web, program=False)
+    name = web.new_user()
+    path = requests.Request("GET", web.url + path).prepare().path_url
+    _, wanted = find_form(web, person, path)
+    assert wanted == path
+    answer = person.login(name, next=wanted)
+    assert answer.status_code == 303
+    location = answer.headers["Location"]
+    assert unquote(location) == unquote(path)
+    answer = person.get(location)
+    assert answer.status_code == 200
+    assert web.shows_page(answer)
+    if web.has_application:
+        assert unquote(web.last().target) == unquote(location)
+
+
+def test_application_is_told_who_is_signed_in(web, browse):
+    program = browse(web)
+    name = web.new_user()
+    told = program.sign_in(name)
+    assert web.shows_page(program.get("/page.html"))
+    if web.has_application:
+        expected = (name, str(told["user"]["id"]), told["session"]["id"])
+        found = web.identity(web.last())
+        assert found == expected[: len(found)]
+
+
+@pytest.mark.parametrize(
+    "web", [("nginx", "proxied"), ("apache", "proxied"), ("caddy", "proxied")], ids="-".join, indirect=True, scope="module"
+)
+def test_session_key_stays_with_the_web_server(web, browse):
+    program = browse(web)
+    program.sign_in(web.new_user())
+    key = program.key
+    for before, after in (("", ""), ("a=1; ", ""), ("", "; b=2"), ("a=1; mysession=x; ", "; b=2; sessions=y")):
+        program.http.cookies.clear()
+        answer = program.get("/page.html", headers={"Cookie": f"{before}session={key}{after}"})
+        assert answer.status_code == 200
+        cookies = web.last().get("Cookie")
+        assert key not in cookies
+        others = [pair for pair in (before + after).split("; ") if pair]
+        assert [pair for pair in cookies.strip("; ").split("; ") if pair] == others
+
+
+def test_program_is_refused_with_the_reason(web, browse):
+    program = browse(web)
+    for path in ("/page.html", "/folder/", "/no/such/page?x=1"):
+        answer = program.get(path)
+        problem(answer, 401, "unauthenticated")
+        assert answer.headers["Session-Reason"] == "unauthenticated"
+        assert "WWW-Authenticate" not in answer.headers
+        assert "no-store" in answer.headers["Cache-Control"]
+
+
+def test_json_body_makes_a_program_whatever_it_accepts(web, browse):
+    answer = browse(web, program=False).request("POST", "/page.html", json={"a": "b"}, headers={"Accept": "*/*"})
+    problem(answer, 401, "unauthenticated")
+
+
+def test_displaced_browser_is_told(web, browse):
+    first, second, program = browse(web, program=False), browse(web, user_agent=CHROME), browse(web)
+    name = web.new_user()
+    first.sign_in(name)
+    assert web.shows_page(first.get("/page.html"))
+    program.key = first.key
+    second.sign_in(name)
+    problem(program.get("/page.html"), 401, "displaced")
+    page, wanted = find_form(web, first, "/page.html")
+    assert "signed in elsewhere" in page.text
+    assert wanted == "/page.html"
+    assert web.shows_page(second.get("/page.html"))
+
+
+def test_signing_out_closes_the_site(web, browse):
+    program, old = browse(web), browse(web)
+    program.sign_in(web.new_user())
+    old.key = program.key
+    assert web.shows_page(old.get("/page.html"))
+    program.logout()
+    problem(old.get("/page.html"), 401, "logged_out")
+    problem(program.get("/page.html"), 401, "unauthenticated")
+
+
+# ---- Who is let in ---------------------------------------------------------------------------------------------------
+
+FORGED = [
+    "Remote-User",
+    "Remote_User",
+    "REMOTE-USER",
+    "rEMOTE_uSER",
+    "Remote-User-Id",
+    "Remote_User_Id",
+    "Remote-User_Id",
+    "Remote_User-Id",
+    "Session-Id",
+    "Session_Id",
+    "Session-Reason",
+    "SESSION_REASON",
+    "Authorization",
+]
+# What an application takes for the web server's word.
+BELIEVED = {
+    "fastcgi": re.compile(r"(HTTP_)?(REMOTE_USER|REMOTE_USER_ID|SESSION_ID|SESSION_REASON|FORWARDED)"),
+    "proxied": re.compile(r"(REMOTE[-_]USER|REMOTE[-_]USER[-_]ID|SESSION[-_]ID|SESSION[-_]REASON|FORWARDED)", re.I),
+}
+
+
+@pytest.mark.parametrize("path", ["/page.html", "/robots.txt"])
+@pytest.mark.parametrize("signed_in", [True, False])
+def test_client_cannot_pass_itself_off_as_somebody(web, browse, path, signed_in):
+    program = browse(web)
+    name = web.new_user()
+    if signed_in:
+        program.sign_in(name)
+    count = len(web.application.seen)
+    headers = [(field, "Basic Zm9yZ2VkOmZvcmdlZA==" if field == "Authorization" else "forged") for field in FORGED]
+    if web.server_name == "lighttpd":
+        headers += [("Forwarded", 'for=203.0.113.9;remote_user="forged"'), ("X-Forwarded-For", '203.0.113.9;"forged"')]
+    if program.key is not None:
+        headers.append(("Cookie", f"session={program.key}"))
+    status, text = raw(web, "GET", path, headers)
+    assert status == (200 if signed_in or path == "/robots.txt" else is_refused_status(web))
+    assert "forged" not in text
+    if not signed_in and path != "/robots.txt":
+        assert len(web.application.seen) == count
+    for asked in web.application.seen[count:]:
+        for field, value in asked.fields:
+            if BELIEVED[web.kind].fullmatch(field):
+                assert "forged" not in value, field
+        if signed_in and path != "/robots.txt":
+            assert web.identity(asked)[0] == name
+        else:
+            assert set(web.identity(asked)) == {""}
+
+
+def is_refused_status(web):
+    return 401 if web.server_name == "lighttpd" else 303
+
+
+UNKNOWN_KEY = "A" * 43
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        "session=",
+        "session=x",
+        f"session={UNKNOWN_KEY}",
+        f"session={UNKNOWN_KEY}; session={UNKNOWN_KEY}",
+        f"__Host-session={UNKNOWN_KEY}",
+        "session=" + "\xff" * 43,
+        'session="' + "A" * 41 + '"',
+        "session=../../../etc/passwd",
+        "session=' OR 1=1 --",
+        ";;;=;",
+        "session",
+    ],
+)
+def test_cookie_that_is_no_session_lets_nobody_in(web, cookie):
+    count = len(web.application.seen)
+    status, text = raw(web, "GET", "/page.html", [("Cookie", cookie)])
+    assert status in (is_refused_status(web), 400)
+    assert webservers.PAGE not in text
+    assert len(web.application.seen) == count
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "//page.html",
+        "/./page.html",
+        "/folder/../page.html",
+        "/session/../page.html",
+        "/session/%2e%2e/page.html",
+        "/session/%2E%2E/page.html",
+        "/session//../page.html",
+        "/session/..%2fpage.html",
+        "/session%2f../page.html",
+        "/session/x/%2e%2e/%2e%2e/page.html",
+        "/session/..;/page.html",
+        "/session/..\\page.html",
+        "/session/%2e%2e%5cpage.html",
+        "/session/login/../../page.html",
+        "/session/refused/../../page.html",
+        "/SESSION/../page.html",
+        "/robots.txt/../page.html",
+        "/robots.txt%2f..%2fpage.html",
+        "/robots.txt/%2e%2e/page.html",
+        "/robots.txt/page.html",
+        "/robots.txt%00/../page.html",
+        "/robots.txt?/../page.html",
+        "/%70age.html",
+        "/page%2ehtml",
+        "/page.html/",
+        "/page.html%00",
+        "/page.html#x",
+        "/session-auth",
+            "/session",
+        "page.html",
+        "*",
+        "http://localhost/page.html",
+        "http://localhost//page.html",
+        pytest.param("/" + "x" * 7000, id="long"),
+    ],
+)
+def test_no_way_of_writing_an_address_leads_past_the_guard(web, target):
+    count = len(web.application.seen)
+    for method in ("GET", "POST"):
+        try:
+            status, text = raw(web, method, target)
+        except (http.client.HTTPException, ConnectionError):
+            continue
+        assert status >= 300 or target.startswith("/robots.txt"), (method, status)
+        assert webservers.PAGE not in text
+    seen = web.application.seen[count:]
+    assert not [asked for asked in seen if asked.target.partition("?")[0] != "/robots.txt"], seen
+
+
+def meaning(target):
+    return posixpath.normpath("/" + unquote(target).lstrip("/"))
+
+
+@only("proxied", "fastcgi")
+@pytest.mark.parametrize(
+    "target", ["/a%2Fb/c", "/a/..%2Fb", "/%2e%2e%2fx", "/a;b=c,d/e:f@g", "/%7Ea/*/(b)/$c/!d", "//a//b"]
+)
+def test_odd_address_reaches_the_application_or_nothing(web, browse, target):
+    """Whatever a web server makes of it, what the guard let in is what the application is asked for."""
+    program = browse(web)
+    program.sign_in(web.new_user())
+    count = len(web.application.seen)
+    status, _ = raw(web, "GET", target, [("Cookie", f"session={program.key}")])
+    assert status in (200, 400, 404)
+    assert len(web.application.seen) - count == (1 if status == 200 else 0)
+    if status == 200:
+        assert meaning(web.last().target) == meaning(target)
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_every_method_is_guarded_and_reaches_the_application(web, browse, method):
+    program = browse(web, program=False, permits_5xx=not web.has_application)
+    stranger = browse(web, program=False)
+    program.sign_in(web.new_user())
+    count = len(web.application.seen)
+    answer = stranger.request(method, "/page.html?x=1")
+    assert answer.status_code == is_refused_status(web)
+    assert len(web.application.seen) == count
+    if method in ("HEAD", "GET"):
+        assert "Location" not in answer.headers or answer.headers["Location"].endswith("next=/page.html%3Fx%3D1")
+        assert method == "GET" or answer.text == ""
+    else:
+        assert answer.headers.get("Location", "/session/login") == "/session/login"
+        assert 'name="next" value="/' not in answer.text
+    answer = program.request(method, "/page.html?x=1")
+    if web.has_application:
+        assert answer.status_code == 200
+        assert (web.last().method, web.last().target) == (method, "/page.html?x=1")
+        assert len(web.application.seen) == count + 1
+    elif method in ("HEAD", "GET"):
+        assert answer.status_code == 200
+    if method == "HEAD":
+        assert answer.text == ""
+
+
+@only("proxied", "fastcgi")
+@pytest.mark.parametrize("size", [0, 1, 1024 * 1024])
+def test_body_passes_the_guard_unchanged(web, browse, size):
+    program = browse(web)
+    body = os.urandom(size)
+    headers = {"Content-Type": "application/octet-stream"}
+    count = len(web.application.seen)
+    answer = program.request("POST", "/upload", data=body, headers=headers)
+    assert answer.status_code == 401
+    assert len(web.application.seen) == count
+    program.sign_in(web.new_user())
+    answer = program.request("POST", "/upload", data=body, headers=headers)
+    assert answer.status_code == 200
+    asked = web.last()
+    assert (asked.size, asked.digest) == (size, hashlib.sha256(body).hexdigest())
+    assert asked.get("CONTENT_TYPE" if web.kind == "fastcgi" else "Content-Type") == "application/octet-stream"
+
+
+@only("proxied", "fastcgi")
+@pytest.mark.parametrize("status", [401, 403, 404, 500, 503])
+def test_errors_of_the_application_reach_the_client_as_they_are(web, browse, status):
+    person = browse(web, program=False, permits_5xx=True)
+    person.sign_in(web.new_user())
+    answer = person.get(f"/answer/{status}")
+    assert answer.status_code == status
+    assert web.shows_page(answer)
+
+
+def test_key_is_found_beside_large_cookies(web, browse):
+    program = browse(web)
+    program.sign_in(web.new_user())
+    for cookie in (f"session={program.key}; big={'x' * 6144}", f"big={'x' * 6144}; session={program.key}"):
+        status, text = raw(web, "GET", "/page.html", [("Cookie", cookie)])
+        assert status == 200
+        assert webservers.PAGE in text or "application" in text
+
+
+@pytest.mark.parametrize("count, size", [(1, 20_000), (1, 200_000), (12, 7000), (60, 7000), (90, 500), (2000, 50)])
+def test_header_that_is_too_large_lets_nobody_in(web, browse, count, size):
+    """Where the web server takes it and the daemon does not, too: the daemon's limit is 64 KiB."""
+    program = browse(web)
+    program.sign_in(web.new_user())
+    large = [(f"X-Large-{number}", "x" * size) for number in range(count)]
+    for cookie in ([], [("Cookie", f"session={program.key}")]):
+        seen = len(web.application.seen)
+        try:
+            status, text = raw(web, "GET", "/page.html", large + cookie)
+        except (http.client.HTTPException, ConnectionError):
+            status, text = None, ""
+        if cookie and status == 200:
+            assert count * size < 65536
+            continue
+        assert status in (None, 400, 431, 503, is_refused_status(web))
+        assert webservers.PAGE not in text
+        assert len(web.application.seen) == seen
+
+
+def test_open_location_needs_no_session(web, browse):
+    assert browse(web, program=False).get("/robots.txt").status_code == 200
+
+
+# ---- A static site ---------------------------------------------------------------------------------------------------
+
+
+@only("static")
+def test_pages_are_not_shown_from_a_cache_after_signing_out(web, browse):
+    person = browse(web, program=False)
+    person.sign_in(web.new_user())
+    answer = person.get("/page.html")
+    assert answer.headers["Cache-Control"] == "private, no-cache"
+    again = {"If-Modified-Since": answer.headers["Last-Modified"], "If-None-Match": answer.headers["ETag"]}
+    assert person.get("/page.html", headers=again).status_code == 304
+    person.logout()
+    assert is_refused(web, person.get("/page.html", headers=again))
+    assert is_refused(web, person.get("/page.html", headers={"Range": "bytes=0-5"}))
+
+
+@only("static")
+def test_folders_of_a_static_site(web, browse):
+    person = browse(web, program=False)
+    assert is_refused(web, person.get("/folder"))
+    assert is_refused(web, person.get("/no-such-file"))
+    person.sign_in(web.new_user())
+    answer = person.get("/folder")
+    assert answer.status_code in (301, 308)
+    assert answer.headers["Location"].removeprefix(web.url) == "/folder/"
+    assert person.get("/folder/").text == webservers.PAGE
+    assert person.get("/no-such-file").status_code == 404
+
+
+# ---- When something is away ------------------------------------------------------------------------------------------
+
+
+def assert_closed(web, browsers):
+    count = len(web.application.seen)
+    for browser in browsers:
+        for method, path in (("GET", "/page.html"), ("HEAD", "/"), ("POST", "/page.html"), ("GET", "/session/login")):
+            answer = browser.request(method, path)
+            if browser.key is None and path == "/session/login":
+                continue
+            assert answer.status_code in (503, is_refused_status(web) if browser.key is None else 503), (method, path)
+            assert not web.shows_page(answer)
+    assert len(web.application.seen) == count
+
+
+def test_site_is_closed_while_the_daemon_is_away(web, browse):
+    person, program, stranger = (browse(web, program=it, permits_5xx=True) for it in (False, True, False))
+    person.sign_in(web.new_user())
+    program.sign_in(web.new_user())
+    web.daemon.stop()
+    try:
+        assert_closed(web, (person, program))
+        assert stranger.get("/page.html").status_code == 503
+        assert stranger.get("/robots.txt").status_code == 200
+    finally:
+        web.daemon.start()
+    wait_until(lambda: web.shows_page(person.get("/page.html")), "the web server to try the daemon again")
+    assert web.shows_page(program.get("/page.html"))
+
+
+def test_site_is_closed_while_the_database_is_away(web, browse):
+    person, program = (browse(web, program=it, permits_5xx=True) for it in (False, True))
+    person.sign_in(web.new_user())
+    program.sign_in(web.new_user())
+    cluster = web.database.cluster
+    cluster.execute(f"ALTER DATABASE {web.database.name} ALLOW_CONNECTIONS false")
+    cluster.terminate_backends(web.database.name)
+    try:
+        assert_closed(web, (person, program))
+    finally:
+        cluster.execute(f"ALTER DATABASE {web.database.name} ALLOW_CONNECTIONS true")
+    wait_until(lambda: web.shows_page(person.get("/page.html")), "the database to be there again")
+    assert web.shows_page(program.get("/page.html"))
+
+
+# ---- TLS -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("server_name", ["nginx", "apache", "caddy", "haproxy"])
+def test_cookie_is_secure_with_tls_and_the_guard_knows_it(request, cluster_of_worker, browse, tmp_path, server_name):
+    certificate = webservers.make_certificate(tmp_path)
+    make_site = {**SERVERS, "haproxy": webservers.haproxy_site}[server_name]
+
+    def make_server(daemon, kind, application):
+        return make_site(daemon, kind, application, certificate)
+
+    with running(request.node, cluster_of_worker, server_name, make_server, "proxied") as web:
+        person, other = browse(web, program=False), browse(web, program=False)
+        name = web.new_user()
+        for browser in (person, other):
+            browser.http.verify = str(certificate)
+            answer = browser.login(name, next="/page.html")
+            assert (answer.status_code, answer.headers["Location"]) == (303, "/page.html")
+            assert [(cookie.name, cookie.secure) for cookie in browser.http.cookies] == [("__Host-session", True)]
+            web.secrets.update(cookie.value for cookie in browser.http.cookies)
+        assert other.me().headers["Remote-User"] == name
+        if server_name != "haproxy":
+            assert web.shows_page(other.get("/page.html"))
+            assert web.identity(web.last())[0] == name
+            assert is_refused(web, person.get("/page.html"))
+
+
+# ---- A site that an operator has added to ----------------------------------------------------------------------------
+
+MORE = {
+    "nginx": ("\tserver_name example.org;\n", "\tlocation /folder/ {\n\t\tautoindex on;\n\t}\n"),
+    "apache": ("\tServerName example.org\n", '\t<Location "/folder/">\n\t\tHeader set X-More yes\n\t</Location>\n'),
+    "lighttpd": (
+        "# Open to everyone, as an example.\n",
+        '$HTTP["url"] =~ "^/folder/" {\n\tsetenv.add-response-header = ( "X-More" => "yes" )\n}\n',
+    ),
+    "caddy": ("\t\tfile_server\n", "\t\thandle /folder/* {\n\t\t\tfile_server browse\n\t\t}\n"),
+}
+
+
+@pytest.mark.parametrize("server_name", SERVERS)
+def test_location_that_is_added_is_guarded_too(request, cluster_of_worker, browse, server_name):
+    def make_server(daemon, kind, application):
+        server = SERVERS[server_name](daemon, kind, application)
+        before, more = MORE[server_name]
+        server.changes[before] = before + more
+        return server
+
+    with running(request.node, cluster_of_worker, server_name, make_server, "static") as web:
+        person = browse(web, program=False)
+        assert is_refused(web, person.get("/folder/"))
+        assert is_refused(web, person.get("/folder/index.html"))
+        person.sign_in(web.new_user())
+        assert web.shows_page(person.get("/folder/"))
+
+
+# ---- What web servers ask the daemon ---------------------------------------------------------------------------------
+
+
+def refused(site, method="GET", target="/page?a=b&c=%26", headers=None, **params):
+    params = {"REQUEST_URI": target, **params}
+    return site.daemon.ask(path="/session/refused", method=method, headers=headers, **params)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PROPFIND", "get"])
+def test_refused_person_is_led_to_the_form_and_back_to_what_can_be_asked_for_again(shared_site, method):
+    answer = refused(shared_site, method)
+    assert answer.status == 303
+    expected = "?next=/page%3Fa%3Db%26c%3D%2526" if method in ("GET", "HEAD") else ""
+    assert answer.get("Location") == "/session/login" + expected
+    assert answer.get("Session-Reason") == "unauthenticated"
+    assert answer.all("Set-Cookie") == []
+
+
+def test_method_before_the_error_document_of_apache_counts(shared_site):
+    answer = refused(shared_site, REDIRECT_REQUEST_METHOD="POST")
+    assert (answer.status, answer.get("Location")) == (303, "/session/login")
+    assert refused(shared_site, REDIRECT_REQUEST_METHOD="GET").get("Location").endswith("%2526")
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["//example.com/", "http://example.com/", "/\\example.com", "", None, "/session/login", "/session/account"]
+    + [pytest.param("/" + "%" * 2000, id="long"), "/a\r\nX: y", "*"],
+)
+def test_refused_person_is_led_back_to_this_site_only(shared_site, target):
+    answer = refused(shared_site, target=target)
+    assert (answer.status, answer.get("Location")) == (303, "/session/login")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
+@pytest.mark.parametrize("headers", [{"Accept": "application/json"}, {"Content-Type": "application/json"}])
+def test_refused_program_is_told_why(shared_site, method, headers):
+    """Neither waits for a body that the web server does not pass on."""
+    for length in ({}, {"Content-Length": "1000"}):
+        answer = refused(shared_site, method, headers={**headers, **length})
+        assert answer.status == 401
+        assert answer.get("Content-Type") == "application/problem+json"
+        assert (answer.body == b"") == (method == "HEAD")
+
+
+def authorize(site, **params):
+    asked = {"REQUEST_METHOD": "GET", "REQUEST_URI": "/page?a=b", "REMOTE_ADDR": "192.0.2.7", **params}
+    return site.daemon.ask(asked, role=fastcgi.AUTHORIZER)
+
+
+def test_refusing_authorizer_serves_people_and_programs(shared_site):
+    """lighttpd passes it on as it is."""
+    answer = authorize(shared_site)
+    assert (answer.status, answer.get("Session-Reason")) == (401, "unauthenticated")
+    assert b'action="/session/login"' in answer.body and b'name="next" value="/page?a=b"' in answer.body
+    assert b'name="next" value=""' in authorize(shared_site, REQUEST_METHOD="POST").body
+    answer = authorize(shared_site, HTTP_ACCEPT="application/json")
+    assert answer.status == 401
+    assert answer.get("Content-Type") == "application/problem+json"
+    assert answer.get("Cache-Control") == "no-store"
+
+
+def test_refusing_authorizer_leaves_the_page_to_the_error_document_of_apache(shared_site):
+    answer = authorize(shared_site, FCGI_APACHE_ROLE="AUTHENTICATOR")
+    assert (answer.status, answer.body) == (401, b"")
+
+
+def test_permitting_authorizer_says_nothing_that_is_meant_for_the_client(site, browse):
+    """Apache passes on all but what begins with Variable-."""
+    program = browse(site)
+    program.sign_in()
+    answer = authorize(site, HTTP_COOKIE=f"session={program.key}")
+    assert answer.status == 200
+    names = {name for name, _ in answer.fields if not name.startswith("Variable-")}
+    assert names == {"Status", "Content-Length"}
+
+
+# ---- HAProxy, which is no guard --------------------------------------------------------------------------------------
+
+
+def test_haproxy_serves_the_pages_and_passes_no_identity_on(request, cluster_of_worker, browse):
+    with running(request.node, cluster_of_worker, "haproxy", webservers.haproxy_site, "proxied") as web:
+        person, program = browse(web, program=False, permits_5xx=True), browse(web)
+        name = web.new_user()
+        assert 'action="/session/login"' in person.get("/session/login?next=/page.html%3Fa%3Db").text
+        answer = person.login(name, next="/page.html?a=b")
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/page.html?a=b")
+        assert person.me().json()["user"]["username"] == name
+        assert person.request("HEAD", "/session/me").headers["Remote-User"] == name
+        program.sign_in(name)
+        assert person.auth() == "displaced"
+        problem(person.get("/session/me", headers={"Accept": "application/json"}), 401, "displaced")
+        forged = [(field, "forged") for field in FORGED if field != "Authorization"]
+        assert raw(web, "GET", "/page.html", forged)[0] == 200
+        assert not [value for _, value in web.last().fields if value == "forged"]
+        program.logout()
+        problem(program.get("/session/me"), 401, "unauthenticated")
+        web.daemon.stop()
+        assert person.get("/session/login").status_code == 503
+        web.daemon.start()

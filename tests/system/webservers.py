@@ -1,0 +1,459 @@
+"""
+The web servers that the project ships configurations for, each run with those very files, and the two applications that
+stand behind them. What an application was asked stays in `seen`, so that a test can tell what never reached it.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import fastcgi
+from harness import ROOT, Daemon, Nginx, discard, end, free_port, scratch, shipped, spawn, tail
+from waiting import wait_until
+
+PROGRAMS = "/usr/sbin:/usr/bin:/sbin:/bin"
+SERVER_USER = "www-data"
+
+
+# ---- Applications ----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Asked:
+    """One request as an application saw it."""
+
+    method: str
+    target: str
+    fields: list  # header fields or parameters, in their order, with those that are there twice
+    size: int
+    digest: str
+
+    def all(self, name):
+        return [value for found, value in self.fields if found.lower() == name.lower()]
+
+    def get(self, name):
+        """The value of a field that may be there once; '' when it is not."""
+        values = self.all(name)
+        assert len(values) <= 1, f"{name} is there {len(values)} times: {values}"
+        return values[0] if values else ""
+
+
+class Application:
+    """Answers 200 with what it was asked, or NNN to .../answer/NNN."""
+
+    def __init__(self):
+        self.seen = []
+
+    def answer(self, method, target, fields, body):
+        asked = Asked(method, target, fields, len(body), hashlib.sha256(body).hexdigest())
+        self.seen.append(asked)
+        _, is_told, status = target.partition("/answer/")
+        return int(status) if is_told else 200, json.dumps({"application": target, "method": method}).encode()
+
+
+class ProxiedApplication(Application):
+    """Speaks HTTP on a port of this machine."""
+
+    def __init__(self):
+        super().__init__()
+        application = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                fields = [(name, value) for name, value in self.headers.items()]
+                status, text = application.answer(self.command, self.path, fields, body)
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(text)
+
+            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class FastCgiApplication(Application):
+    """A FastCGI responder on a Unix socket, one request a connection."""
+
+    def __init__(self):
+        super().__init__()
+        self.folder = scratch("app")
+        self.path = str(self.folder / "s")
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(self.path)
+        os.chmod(self.path, 0o666)
+        self.listener.listen(64)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection = self.listener.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        streams = {fastcgi.PARAMS: b"", fastcgi.STDIN: b""}
+        with connection, connection.makefile("rb") as incoming:
+            while True:
+                header = incoming.read(8)
+                if len(header) < 8:
+                    return
+                _, kind, request_id, size, padding = struct.unpack(">BBHHBx", header)
+                content = incoming.read(size + padding)[:size]
+                if kind in streams:
+                    streams[kind] += content
+                if kind == fastcgi.STDIN and size == 0:
+                    break
+            fields = fastcgi.parse_pairs(streams[fastcgi.PARAMS])
+            params = dict(fields)
+            status, text = self.answer(
+                params["REQUEST_METHOD"], params["REQUEST_URI"], fields, streams[fastcgi.STDIN]
+            )
+            head = f"Status: {status}\r\nContent-Type: application/json\r\n\r\n".encode()
+            ended = fastcgi.record(fastcgi.END_REQUEST, struct.pack(">IB3x", 0, 0), request_id)
+            if params["REQUEST_METHOD"] == "HEAD":
+                text = b""
+            connection.sendall(fastcgi.stream(fastcgi.STDOUT, head + text, request_id) + ended)
+
+    def close(self):
+        # A thread that waits in accept() is not woken by close().
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        discard(self.folder)
+
+
+PAGE = "<p>for members only</p>\n"
+FILES = ["index.html", "page.html", "a b.html", "50%.html", "\u00fcn\u00ef.html", "folder/index.html"]
+
+
+class StaticSite(Application):
+    """Files that the web server itself serves; robots.txt is there as well."""
+
+    def __init__(self):
+        super().__init__()
+        self.root = scratch("www")
+        (self.root / "folder").mkdir()
+        for name in FILES:
+            (self.root / name).write_text(PAGE)
+        (self.root / "robots.txt").write_text("User-agent: *\n")
+
+    def close(self):
+        discard(self.root)
+
+
+# ---- Web servers -----------------------------------------------------------------------------------------------------
+
+
+class Server:
+    """What Apache, lighttpd and others have in common: a folder, a log, a port, a start that is tried again."""
+
+    started = ""  # what the log says once the port is the server's own
+    environment = None
+
+    def __init__(self, sample, changes, certificate=None):
+        self.folder = scratch("web")
+        self.log = self.folder / "error.log"
+        self.log.touch()
+        self.sample, self.changes, self.certificate = sample, changes, certificate
+        self.process = None
+        self.port = None
+        if os.geteuid() == 0:
+            shutil.chown(self.log, SERVER_USER)
+            shutil.chown(self.folder, SERVER_USER)
+
+    @property
+    def url(self):
+        return f"http{'s' if self.certificate else ''}://127.0.0.1:{self.port}"
+
+    def start(self):
+        for _ in range(10):
+            self.port = free_port()
+            self.log.write_text("")
+            self.process = spawn(self.configure(), self.log, env=self.environment)
+            wait_until(lambda: self._has_started() or self.process.poll() is not None, f"{self.sample} to be served")
+            if self.process.poll() is None:
+                return self
+            # The port went to somebody else in the meantime.
+            assert "in use" in self.log.read_text(), f"the web server ended:\n{tail(self.log)}"
+        raise AssertionError("the web server found no port")
+
+    def configure(self):
+        """Write the configuration; returns the command that serves it."""
+        raise NotImplementedError
+
+    def _has_started(self):
+        return self.started in self.log.read_text(errors="replace")
+
+    def close(self):
+        try:
+            if self.process is not None:
+                end(self.process, (signal.SIGTERM,))
+        finally:
+            discard(self.folder)
+
+
+# Debian's apache2.conf loads these, or the samples say that they are needed.
+APACHE_MODULES = (
+    "mpm_event authn_core authz_core authz_user alias dir mime "
+    "authnz_fcgi proxy proxy_fcgi proxy_http headers asis ssl"
+).split()
+
+APACHE_CONF = """
+ServerRoot {folder}
+DefaultRuntimeDir {folder}
+PidFile {folder}/pid
+ErrorLog {folder}/error.log
+ServerName localhost
+{user}
+{modules}
+TypesConfig /dev/null
+AddType text/html .html
+# What a new installation has for its files.
+<Directory />
+	Options FollowSymLinks
+	AllowOverride None
+	Require all denied
+</Directory>
+<Directory {root}>
+	Options Indexes FollowSymLinks
+	AllowOverride None
+	Require all granted
+</Directory>
+Listen 127.0.0.1:{port}
+Include {folder}/site.conf
+"""
+
+
+class Apache(Server):
+    started = "resuming normal operations"
+
+    def __init__(self, daemon_port, sample, changes, root, certificate):
+        super().__init__(sample, changes, certificate)
+        self.daemon_port, self.root = daemon_port, root
+
+    def configure(self):
+        (self.folder / "onesession.conf").write_text(
+            shipped(
+                "apache/onesession.conf",
+                {'"/etc/apache2/onesession-away.asis"': f'"{ROOT}/conf/apache/onesession-away.asis"'},
+            )
+        )
+        changes = {
+            "Define ONESESSION 127.0.0.1:9010": f"Define ONESESSION 127.0.0.1:{self.daemon_port}",
+            "<VirtualHost *:80>": f"<VirtualHost *:{self.port}>"
+            + (f"\n\tSSLEngine on\n\tSSLCertificateFile {self.certificate}" if self.certificate else ""),
+            "\tInclude /etc/apache2/onesession.conf\n": f"\tInclude {self.folder}/onesession.conf\n",
+        }
+        (self.folder / "site.conf").write_text(shipped(f"apache/{self.sample}", {**changes, **self.changes}))
+        (self.folder / "httpd.conf").write_text(
+            APACHE_CONF.format(
+                folder=self.folder,
+                user=f"User {SERVER_USER}\nGroup {SERVER_USER}" if os.geteuid() == 0 else "",
+                modules="\n".join(
+                    f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in APACHE_MODULES
+                ),
+                port=self.port,
+                root=self.root,
+            )
+        )
+        return [shutil.which("apache2", path=PROGRAMS), "-D", "FOREGROUND", "-f", self.folder / "httpd.conf"]
+
+
+# mod_proxy stands first on purpose: an operator may have enabled it before.
+LIGHTTPD_CONF = """
+server.modules = ( "mod_proxy", "mod_indexfile", "mod_access", "mod_alias", "mod_redirect" )
+server.document-root = "{root}"
+server.bind = "127.0.0.1"
+server.port = {port}
+server.errorlog = "{folder}/error.log"
+server.pid-file = "{folder}/pid"
+server.upload-dirs = ( "{folder}" )
+{user}
+index-file.names = ( "index.html" )
+mimetype.assign = ( ".html" => "text/html", "" => "text/plain" )
+# As in Debian's lighttpd.conf.
+server.http-parseopts = (
+	"header-strict" => "enable", "host-strict" => "enable", "host-normalize" => "enable",
+	"url-normalize-unreserved" => "enable", "url-normalize-required" => "enable", "url-ctrls-reject" => "enable",
+	"url-path-2f-decode" => "enable", "url-path-dotseg-remove" => "enable"
+)
+include "{folder}/site.conf"
+"""
+
+
+class Lighttpd(Server):
+    started = "server started"
+
+    def __init__(self, daemon_path, sample, changes, root="/var/www/html"):
+        super().__init__(sample, changes)
+        self.daemon_path, self.root = daemon_path, root
+
+    def configure(self):
+        (self.folder / "onesession.conf").write_text(
+            shipped("lighttpd/onesession.conf", {'"/run/onesession/onesession.sock"': f'"{self.daemon_path}"'})
+        )
+        changes = {'"/etc/lighttpd/onesession.conf"': f'"{self.folder}/onesession.conf"'}
+        (self.folder / "site.conf").write_text(shipped(f"lighttpd/{self.sample}", {**changes, **self.changes}))
+        user = f'server.username = "{SERVER_USER}"\nserver.groupname = "{SERVER_USER}"' if os.geteuid() == 0 else ""
+        (self.folder / "lighttpd.conf").write_text(
+            LIGHTTPD_CONF.format(folder=self.folder, root=self.root, port=self.port, user=user)
+        )
+        return [shutil.which("lighttpd", path=PROGRAMS), "-D", "-f", self.folder / "lighttpd.conf"]
+
+
+class Caddy(Server):
+    """The site of the sample that `name` is the name of."""
+
+    started = "serving initial configuration"
+
+    def __init__(self, daemon_path, name, changes, certificate):
+        super().__init__("Caddyfile", changes, certificate)
+        self.daemon_path, self.name = daemon_path, name
+        self.environment = {**os.environ, "HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder)}
+
+    def configure(self):
+        guard = (ROOT / "conf/caddy/onesession.caddy").read_text()
+        socket_path = "unix//run/onesession/onesession.sock"
+        assert guard.count(socket_path) == 3
+        (self.folder / "onesession.caddy").write_text(guard.replace(socket_path, f"unix/{self.daemon_path}"))
+        address, tls = f"http://:{self.port}", ""
+        if self.certificate:
+            address, tls = self.url, f"\ttls {self.certificate} {self.certificate}\n"
+        changes = {
+            "import /etc/caddy/onesession.caddy": f"import {self.folder}/onesession.caddy",
+            f"{self.name}.example.org {{": f"{address} {{\n\tbind 127.0.0.1\n{tls}",
+        }
+        sites = shipped("caddy/Caddyfile", {**changes, **self.changes})
+        # The other sites would want certificates.
+        sites = re.sub(r"(?ms)^\w+\.example\.org \{.*?^\}$", "", sites)
+        (self.folder / "Caddyfile").write_text("{\n\tadmin off\n\tauto_https off\n}\n" + sites)
+        return [shutil.which("caddy", path=PROGRAMS), "run", "--config", self.folder / "Caddyfile"]
+
+
+HAPROXY_CONF = """
+global
+	noreuseport
+defaults
+	timeout connect 5s
+	timeout client 30s
+	timeout server 30s
+"""
+
+
+class Haproxy(Server):
+    started = "Loading success"
+
+    def __init__(self, daemon_path, changes, certificate):
+        super().__init__("haproxy.cfg", changes, certificate)
+        self.daemon_path = daemon_path
+
+    def configure(self):
+        changes = {
+            "bind :80": f"bind 127.0.0.1:{self.port}" + (f" ssl crt {self.certificate}" if self.certificate else ""),
+            "unix@/run/onesession/onesession.sock": f"unix@{self.daemon_path}",
+        }
+        sections = shipped("haproxy/haproxy.cfg", {**changes, **self.changes})
+        (self.folder / "haproxy.cfg").write_text(HAPROXY_CONF + sections)
+        return [shutil.which("haproxy", path=PROGRAMS), "-W", "-db", "-f", self.folder / "haproxy.cfg"]
+
+
+# ---- Whole sites -----------------------------------------------------------------------------------------------------
+
+
+def make_certificate(folder):
+    """A file with a certificate for this machine, and its key."""
+    key, certificate = folder / "key", folder / "certificate"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+        + ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    both = folder / "both.pem"
+    both.write_text(certificate.read_text() + key.read_text())
+    both.chmod(0o644)
+    return both
+
+
+def daemon_with_tcp(database, settings=None):
+    """Listens on its Unix socket and on a TCP port of this machine, which is its `port`. It runs."""
+    for _ in range(10):
+        daemon = Daemon(database, settings)
+        daemon.port = free_port()
+        daemon.settings["server.listen"] += f" tcp:127.0.0.1:{daemon.port}"
+        try:
+            return daemon.start()
+        except AssertionError:
+            # The port went to somebody else in the meantime.
+            if "in use" not in daemon.log_text():
+                raise
+            daemon.close()
+    raise AssertionError("the daemon found no port")
+
+
+def nginx_site(daemon, kind, application, certificate=None):
+    changes = {
+        "static": lambda: {"root /var/www/html;": f"root {application.root};"},
+        "proxied": lambda: {"http://127.0.0.1:8000;": f"http://127.0.0.1:{application.port};"},
+        "fastcgi": lambda: {"unix:/run/app/app.sock;": f"unix:{application.path};"},
+    }[kind]()
+    return Nginx(daemon.path, f"{kind}.conf", changes, certificate)
+
+
+def apache_site(daemon, kind, application, certificate=None):
+    root = application.root if kind == "static" else "/var/www/html"
+    changes = {
+        "static": lambda: {"DocumentRoot /var/www/html": f"DocumentRoot {root}"},
+        "proxied": lambda: {'"http://127.0.0.1:8000/"': f'"http://127.0.0.1:{application.port}/"'},
+        "fastcgi": lambda: {'"unix:/run/app/app.sock|': f'"unix:{application.path}|'},
+    }[kind]()
+    return Apache(daemon.port, f"{kind}.conf", changes, root, certificate)
+
+
+def lighttpd_site(daemon, kind, application):
+    root = application.root if kind == "static" else "/var/www/html"
+    changes = {
+        "static": dict,
+        "proxied": lambda: {'"port" => 8000': f'"port" => {application.port}'},
+        "fastcgi": lambda: {'"/run/app/app.sock"': f'"{application.path}"'},
+    }[kind]()
+    return Lighttpd(daemon.path, f"{kind}.conf", changes, root)
+
+
+def caddy_site(daemon, kind, application, certificate=None):
+    changes = {
+        "static": lambda: {"root * /var/www/html": f"root * {application.root}"},
+        "proxied": lambda: {"reverse_proxy 127.0.0.1:8000": f"reverse_proxy 127.0.0.1:{application.port}"},
+        "fastcgi": lambda: {"unix//run/app/app.sock": f"unix/{application.path}"},
+    }[kind]()
+    return Caddy(daemon.path, kind, changes, certificate)
+
+
+def haproxy_site(daemon, _kind, application, certificate=None):
+    return Haproxy(daemon.path, {"127.0.0.1:8000": f"127.0.0.1:{application.port}"}, certificate)
