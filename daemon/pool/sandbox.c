@@ -152,7 +152,7 @@ static const int deadly[] = {
 
 static const int traced_at_exit[] = {
 	SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(ptrace),   SCMP_SYS(wait4),     SCMP_SYS(prctl),
-	SCMP_SYS(kill),  SCMP_SYS(mmap),   SCMP_SYS(mprotect), SCMP_SYS(prlimit64), SCMP_SYS(set_thread_area),
+	SCMP_SYS(kill),  SCMP_SYS(mmap),   SCMP_SYS(mprotect), SCMP_SYS(prlimit64), SCMP_SYS(getdents),
 };
 
 static int add_all(scmp_filter_ctx filter, uint32_t action, const int calls[], size_t count)

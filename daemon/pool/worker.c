@@ -35,6 +35,7 @@ struct peer {
 	struct peer *next;
 	enum peer_state state;
 	int64_t deadline;
+	bool is_late; /* the deadline has been seen to be past */
 	int64_t connected_us;
 	bool is_watched;
 	struct fcgi *fcgi;
@@ -77,9 +78,9 @@ static void ask_to_reopen(int signal)
 	reopen_asked = 1;
 }
 
-static void watch(const struct worker *worker, int operation, int fd, uint32_t events, void *what)
+static void watch(const struct worker *worker, int operation, int fd, uint32_t events, const void *what)
 {
-	struct epoll_event event = {.events = events, .data = {.ptr = what}};
+	struct epoll_event event = {.events = events, .data = {.ptr = (void *)(uintptr_t)what}};
 
 	if (epoll_ctl(worker->epoll, operation, fd, &event) != 0)
 		log_error("epoll_failed", LOG_STR("problem", strerror(errno)));
@@ -99,7 +100,7 @@ static void set_listening(struct worker *worker, bool on)
 		      worker);
 	if (!worker->setup->is_attendant)
 		watch(worker, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, worker->setup->handoff, EPOLLIN | EPOLLEXCLUSIVE,
-		      worker);
+		      &worker->setup->handoff);
 	worker->is_listening = on;
 }
 
@@ -374,7 +375,6 @@ static void accept_one_each(struct worker *worker)
 {
 	const struct listeners *listeners = worker->setup->listeners;
 
-	(void)accept_handed_on(worker);
 	for (size_t i = 0; i < listeners->count && worker->peer_count < PEERS_MAX; i++)
 		(void)accept_from(worker, listeners->all[i].fd);
 }
@@ -412,7 +412,10 @@ static void end_overdue(struct worker *worker)
 		next = peer->next;
 		if (clock_until_ms(peer->deadline) > 0)
 			continue;
-		if (peer->state == PEER_WAITING) {
+		if (!peer->is_late) {
+			/* What it sent while we were at another's request has still to be looked at. */
+			peer->is_late = true;
+		} else if (peer->state == PEER_WAITING) {
 			worker->waiting_count--;
 			peer->state = PEER_ARRIVING;
 			app_refuse_busy(peer->req);
@@ -552,7 +555,7 @@ static void heed_signals(struct worker *worker)
 static void serve_until_told(struct worker *worker, const sigset_t *while_waiting)
 {
 	struct epoll_event events[EVENTS_MAX];
-	bool is_listener_ready;
+	bool is_listener_ready, is_handoff_ready;
 
 	for (;;) {
 		int count;
@@ -572,11 +575,14 @@ static void serve_until_told(struct worker *worker, const sigset_t *while_waitin
 			log_error("epoll_failed", LOG_STR("problem", strerror(errno)));
 			return;
 		}
-		is_listener_ready = false;
+		is_listener_ready = is_handoff_ready = false;
 		for (int i = 0; i < count; i++) {
 			is_listener_ready |= events[i].data.ptr == worker;
+			is_handoff_ready |= events[i].data.ptr == &worker->setup->handoff;
 			handle_event(worker, events[i].data.ptr, events[i].events);
 		}
+		if (is_handoff_ready && worker->is_listening)
+			(void)accept_handed_on(worker);
 		if (is_listener_ready && worker->is_listening)
 			accept_one_each(worker);
 		end_overdue(worker);
