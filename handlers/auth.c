@@ -4,15 +4,27 @@
 
 #include <stdio.h>
 
-/* Header fields for one who is signed in; in front of a name stands "Variable-" when an authorizer answers. */
-static void identify(struct ones_request *req, const char *user_name, const char *id_name, const char *session_name)
+/*
+ * A name that another program has put in may hold what no header field can (RFC 9110, 5.5). It is left out: whoever
+ * goes by names finds nobody, and not somebody else.
+ */
+static const char *name_for_header(const char *name)
+{
+	for (const char *at = name; *at != '\0'; at++) {
+		if ((unsigned char)*at < 0x20 || *at == 0x7f)
+			return "";
+	}
+	return name;
+}
+
+void identify(struct ones_request *req, const char *user_name, const char *id_name, const char *session_name)
 {
 	const struct ones_session *session = ones_session(req);
 	char id[24] = "";
 
 	if (session != NULL)
 		(void)snprintf(id, sizeof id, "%lld", (long long)session->user.id);
-	ones_header(req, user_name, session != NULL ? session->user.username : "");
+	ones_header(req, user_name, session != NULL ? name_for_header(session->user.username) : "");
 	ones_header(req, id_name, id);
 	ones_header(req, session_name, session != NULL ? session->id : "");
 }

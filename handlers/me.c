@@ -1,18 +1,11 @@
 /* GET /me: who is signed in here? For programs. */
 #include "setup.h"
 
-#include <stdio.h>
-
 static void me(struct ones_request *req)
 {
 	const struct ones_session *session = ones_session(req);
-	char id[24] = "";
 
-	if (session != NULL)
-		(void)snprintf(id, sizeof id, "%lld", (long long)session->user.id);
-	ones_header(req, "Remote-User", session != NULL ? session->user.username : "");
-	ones_header(req, "Remote-User-Id", id);
-	ones_header(req, "Session-Id", session != NULL ? session->id : "");
+	identify(req, "Remote-User", "Remote-User-Id", "Session-Id");
 	ones_header(req, "Session-Reason", ones_reason_code(ones_ending(req)->reason));
 	if (session == NULL)
 		ones_reply_unauthenticated(req);

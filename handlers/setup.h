@@ -17,6 +17,12 @@ void state_setup(struct ones_app *app);
 void status_setup(struct ones_app *app);
 void style_setup(struct ones_app *app);
 
+/*
+ * Header fields with these names that say who is signed in here: the account's name and number and the session's
+ * public name; empty when nobody is.
+ */
+void identify(struct ones_request *req, const char *user_name, const char *id_name, const char *session_name);
+
 /* The sign-in page, which says why the session has ended and leads to `next` (NULL: nowhere in particular). */
 void login_show(struct ones_request *req, int status, const char *next);
 

@@ -542,8 +542,9 @@ int master_run(const struct master_setup *setup)
 	master.purge_at = clock_monotonic_ms() + settings_of(&master)->session.purge_interval;
 	crew_hire(master.crew, master.current);
 	crew_start_missing(master.crew);
-	log_info("started", LOG_INT("workers", settings_of(&master)->server.workers),
-	         LOG_STR("listening_on", setup->listeners->all[0].name));
+	for (size_t i = 0; i < setup->listeners->count; i++)
+		log_info("listening", LOG_STR("on", setup->listeners->all[i].name));
+	log_info("started", LOG_INT("workers", settings_of(&master)->server.workers));
 	do {
 		int signal = sigtimedwait(&signals, NULL, &look);
 

@@ -8,6 +8,7 @@ import pytest
 
 import fastcgi
 from browser import PERSON_ACCEPT, problem
+from test_one_session import insert_from_outside, with_key
 
 ROUTES = {
     "/session/login": {"GET", "HEAD", "POST"},
@@ -502,11 +503,13 @@ def test_authorizer_gets_200_and_variables_or_401_and_plain_fields(site, browse)
 def test_name_of_the_account_cannot_break_out_of_its_field(site, browse):
     """onesessionctl takes no such name, but another program may have put it in."""
     site.database.add_user("eve\r\nX-Evil: 1")
-    program = browse(site, permits_5xx=True)
-    answer = program.login("eve\r\nX-Evil: 1")
-    if answer.status_code == 200:
-        answer = program.get("/session/auth")
-    assert "X-Evil" not in answer.headers
+    program = with_key(browse(site), insert_from_outside(site.database, "eve\r\nX-Evil: 1"))
+    for path, status in (("/session/auth", 200), ("/session/me", 200)):
+        answer = program.get(path)
+        assert answer.status_code == status
+        assert "X-Evil" not in answer.headers
+        assert answer.headers["Remote-User"] == ""
+        assert answer.headers["Remote-User-Id"] == str(site.database.user_id("eve\r\nX-Evil: 1"))
 
 
 # ---- Cookies ---------------------------------------------------------------------------------------------------------

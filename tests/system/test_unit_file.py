@@ -264,7 +264,8 @@ def test_launcher_of_these_tests_hides_as_the_unit_says(folder):
     assert not found["seen"]["/home"] and not found["seen"]["/root"]
     assert found["devices"] == sorted("fd full null random stderr stdin stdout tty urandom zero".split())
     assert not found["kernel"]
-    assert found["processes"] == [found["me"]]
+    # Other users' processes; others of this user, who is nobody in particular, may be running.
+    assert found["me"] in found["processes"] and str(os.getpid()) not in found["processes"]
 
 
 def restricted_daemon(new_daemon, kind, settings=None):
