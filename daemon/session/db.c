@@ -477,6 +477,11 @@ static bool connect_once(struct db *db)
 	return db->state == STATE_UP;
 }
 
+enum db_status db_reconnect(struct db *db)
+{
+	return connect_once(db) ? DB_OK : DB_UNAVAILABLE;
+}
+
 enum db_status db_connect(struct db *db)
 {
 	int attempt = 0;

@@ -398,7 +398,7 @@ static enum db_status read_outcome(const struct rule *rule, TALLOC_CTX *ctx, int
 	const struct db_value values[] = {DB_BYTES(key->bytes, sizeof key->bytes)};
 	struct db_result *row = NULL;
 	const struct change change = {.ctx = ctx, .db = rule->db};
-	enum db_status status = db_connect(rule->db);
+	enum db_status status = db_reconnect(rule->db);
 
 	if (status == DB_OK)
 		status = db_begin(rule->db);
