@@ -370,7 +370,7 @@ def server_backends(server, database):
 
 def test_both_hosts_work_through_the_primary(pair, pair_database, pair_hosts):
     """In whichever order they have been told the two servers."""
-    assert are_at(pair.primary, pair_hosts, pair_database)
+    settle(pair, pair_hosts, pair_database)
     assert server_backends(pair.standby, pair_database) == []
     device = Device().sign_in(pair_hosts[0])
     newer = Device().sign_in(pair_hosts[1])
