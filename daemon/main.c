@@ -156,9 +156,9 @@ static const char *prepare(struct master_setup *setup, char *problem, size_t siz
 	return generation_prepare(setup->generation, setup->board);
 }
 
-static int serve(struct master_setup *setup)
+static int serve(struct master_setup setup)
 {
-	const struct settings *settings = &setup->generation->settings;
+	const struct settings *settings = &setup.generation->settings;
 	struct listeners listeners;
 	uint64_t own_sockets;
 	char problem[512];
@@ -170,24 +170,24 @@ static int serve(struct master_setup *setup)
 		return EXIT_FAILURE;
 	}
 	config_each_planned(settings, warn_planned);
-	setup->program = find_program(setup->ctx, setup->argv[0]);
-	if (setup->program == NULL)
+	setup.program = find_program(setup.ctx, setup.argv[0]);
+	if (setup.program == NULL)
 		return fail(strerror(errno));
 	/* From here on a signal waits for the master, so that nothing that was opened is left behind. */
 	if (master_block_signals() != 0)
 		return fail(strerror(errno));
-	setup->upgraded_from = upgrade_inherited(&own_sockets);
+	setup.upgraded_from = upgrade_inherited(&own_sockets);
 	if (listeners_open(&listeners, settings, own_sockets, problem, sizeof problem) != 0)
 		return fail(problem);
-	setup->listeners = &listeners;
-	defect = prepare(setup, problem, sizeof problem);
+	setup.listeners = &listeners;
+	defect = prepare(&setup, problem, sizeof problem);
 	if (defect != NULL) {
-		if (setup->upgraded_from < 0)
+		if (setup.upgraded_from < 0)
 			listeners_unlink(&listeners);
 		return fail(defect);
 	}
-	status = master_run(setup);
-	scoreboard_free(setup->board);
+	status = master_run(&setup);
+	scoreboard_free(setup.board);
 	return status;
 }
 
@@ -208,7 +208,7 @@ static int act(TALLOC_CTX *ctx, const struct arguments *arguments, char *argv[])
 		config_dump(&generation->settings, stdout);
 		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 	case ACTION_TEST: return test(ctx, &generation->settings);
-	default: return serve(&setup);
+	default: return serve(setup);
 	}
 }
 

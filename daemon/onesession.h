@@ -228,7 +228,8 @@ json_t *ones_user_json(const struct ones_user *user);
 /* {"id","created_at","last_seen_at","expires_at"}: a new reference, NULL when out of memory. */
 json_t *ones_session_json(const struct ones_session *session);
 
-/* RFC 3339 in UTC ("2026-01-31T10:32:05Z"), or JSON null for 0 and for infinity: a new reference, NULL when out of memory. */
+/* RFC 3339 in UTC ("2026-01-31T10:32:05Z"), or JSON null for 0 and for infinity: a new reference, NULL when out of
+ * memory. */
 json_t *ones_time_json(ones_time when);
 
 /* True while the database answers; costs one round trip. */
@@ -253,13 +254,13 @@ struct ones_route {
 	const char *path;  /* below server.prefix, begins with a slash; the whole path must match */
 	ones_handler *get; /* serves HEAD too */
 	ones_handler *post;
-	ones_handler *any; /* every method, in place of the two above: must not change anything */
-	bool passive;    /* being asked is no activity of the person: last_seen_at stays (pollers) */
-	bool no_session; /* for machines: the hook does not look for a session */
-	bool no_database; /* needs no database and no session: answered even while every worker is busy */
+	ones_handler *any;   /* every method, in place of the two above: must not change anything */
+	bool passive;        /* being asked is no activity of the person: last_seen_at stays (pollers) */
+	bool no_session;     /* for machines: the hook does not look for a session */
+	bool no_database;    /* needs no database and no session: answered even while every worker is busy */
 	bool operators_only; /* is not there for others than those at the addresses in server.operators */
-	bool no_body;    /* a body is neither read nor waited for: sub-requests carry the client's CONTENT_LENGTH */
-	bool hashes;     /* POST checks a password: it waits for one of login.max_hashing places before it runs */
+	bool no_body;        /* a body is neither read nor waited for: sub-requests carry the client's CONTENT_LENGTH */
+	bool hashes;         /* POST checks a password: it waits for one of login.max_hashing places before it runs */
 };
 
 /* In handlers/setup.c: calls every setup function. */

@@ -123,7 +123,6 @@ struct db *app_new_database(TALLOC_CTX *ctx, const struct settings *settings, st
 
 int app_open_database(struct ones_app *app, const char *application_name)
 {
-	app->process_id_part = randombytes_random();
 	app->rule.db = app_new_database(app, app->settings, &app->board->counters, application_name);
 	return app->rule.db != NULL ? 0 : -1;
 }
@@ -215,6 +214,11 @@ static void route_request(struct ones_request *req)
 	req->route = route;
 }
 
+static bool wants_body(const struct ones_request *req)
+{
+	return !req->was_answered && req->route != NULL && !req->route->no_body && req->http->method != ONES_GET;
+}
+
 /* Instead of app_run(), for one that is answered without it. */
 static void skip_run(struct ones_request *req)
 {
@@ -222,7 +226,7 @@ static void skip_run(struct ones_request *req)
 	req->times.database_from = database_waited(req);
 }
 
-struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, int64_t connected_us)
+struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, int64_t connected_us, int64_t queued_us)
 {
 	struct ones_request *req = talloc_pooled_object(NULL, struct ones_request, 16, REQUEST_POOL_SIZE);
 	struct http_problem problem;
@@ -232,6 +236,7 @@ struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, int64_t c
 		return NULL;
 	*req = (struct ones_request){.app = app};
 	req->times.connected = connected_us;
+	req->times.queued_us = queued_us;
 	req->verdict = (struct rule_verdict){.reason = ONES_UNAUTHENTICATED, .by_user_agent = ""};
 	req->http = talloc_zero(req, struct http_request);
 	if (req->http == NULL) {
@@ -239,13 +244,15 @@ struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, int64_t c
 		return NULL;
 	}
 	(void)talloc_steal(req, fcgi);
+	if (app->request_count == 0)
+		app->process_id_part = randombytes_random();
 	(void)snprintf(id, sizeof id, "%08x%08x", app->process_id_part, app->request_count++);
 	problem = request_read(req->http, fcgi, id);
 	log_set_request(req->http->id);
 	if (problem.status == 0)
 		route_request(req);
 	/* Before a login waits for a place to hash: whoever is slow with the body is to hold up nobody else's. */
-	if (problem.status == 0 && !req->was_answered && req->http->method != ONES_GET && !req->route->no_body)
+	if (problem.status == 0 && wants_body(req))
 		problem = request_read_body(req->http, app->settings->server.max_body);
 	if (problem.status != 0) {
 		req->was_answered = true;
@@ -321,8 +328,8 @@ static void log_slow(const struct ones_request *req, int64_t done, int status)
 
 	log_warning("slow_request", LOG_STR("method", req->http->method_name), LOG_STR("path", req->http->path),
 	            LOG_INT("status", status), LOG_INT("ms", (done - times->connected) / 1000),
-	            LOG_INT("receive_ms", (times->received - times->connected) / 1000),
-	            LOG_INT("wait_ms", (times->began - times->received) / 1000),
+	            LOG_INT("receive_ms", (times->received - times->connected - times->queued_us) / 1000),
+	            LOG_INT("wait_ms", (times->began - times->received + times->queued_us) / 1000),
 	            LOG_INT("database_ms", database / 1000), LOG_INT("hash_ms", times->hashing_us / 1000),
 	            LOG_INT("work_ms", (times->sending - times->began - database - times->hashing_us) / 1000),
 	            LOG_INT("send_ms", (done - times->sending) / 1000), LOG_STR("ip", req->http->remote_addr));

@@ -38,6 +38,7 @@ struct ones_app {
 /* When a request came to each stage, clock_monotonic_us(), and how long some of them took. */
 struct app_times {
 	int64_t connected;     /* the web server connected */
+	int64_t queued_us;     /* after that it waited for a worker to be free, for so long */
 	int64_t received;      /* the request was there */
 	int64_t began;         /* its turn came: logins wait for a place to hash */
 	int64_t sending;       /* the answer was made */
@@ -80,9 +81,9 @@ bool app_needs_no_database(const struct ones_app *app, const char *path);
 
 /*
  * The request that `fcgi` has accepted; it owns `fcgi` from now on. `connected_us` is when its peer connected, by
- * clock_monotonic_us(). NULL when out of memory.
+ * clock_monotonic_us(), and `queued_us` how long no worker was free for it. NULL when out of memory.
  */
-struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, int64_t connected_us);
+struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, int64_t connected_us, int64_t queued_us);
 
 /* The number of its route for the counters. */
 size_t app_route_number(const struct ones_request *req);

@@ -33,6 +33,8 @@ static json_t *request_json(const struct ones_app *app, const struct worker_slot
 {
 	size_t route = atomic_load(&slot->route);
 
+	if (route == SCOREBOARD_READING)
+		return json_string("(being read)");
 	if (route < app->route_count)
 		return json_sprintf("%s %s%s", method_names[atomic_load(&slot->method)], app->settings->server.prefix,
 		                    app->routes[route].path);
@@ -93,12 +95,25 @@ json_t *ones_status_json(struct ones_request *req)
 
 /* ---- /metrics ----------------------------------------------------------------------------------------------- */
 
+/*
+ * OpenMetrics and Prometheus' text format differ in how counters' families are named: in the latter as their samples
+ * are. A client that asks for neither gets text that is right in both, for it leaves the type of counters out.
+ */
+enum format { FORMAT_EITHER, FORMAT_OPENMETRICS, FORMAT_PROMETHEUS };
+
 /* The text under way. NULL once memory has run out. */
 struct metrics {
 	const struct ones_app *app;
 	char *text;
-	bool is_openmetrics; /* else Prometheus' text format: counters' families are named as their samples are */
+	enum format format;
 };
+
+static enum format format_for(const char *accept)
+{
+	if (accept != NULL && strstr(accept, "application/openmetrics-text") != NULL)
+		return FORMAT_OPENMETRICS;
+	return accept != NULL && strstr(accept, "text/plain") != NULL ? FORMAT_PROMETHEUS : FORMAT_EITHER;
+}
 
 __attribute__((format(printf, 2, 3))) static void put(struct metrics *metrics, const char *format, ...)
 {
@@ -115,13 +130,15 @@ __attribute__((format(printf, 2, 3))) static void put(struct metrics *metrics, c
 static void put_family(struct metrics *metrics, const char *name, const char *suffix, const char *type,
                        const char *help)
 {
-	const char *shown = metrics->is_openmetrics ? "" : suffix;
+	bool is_openmetrics = metrics->format == FORMAT_OPENMETRICS;
+	const char *shown = is_openmetrics ? "" : suffix;
 
 	/* Prometheus' text format has no type for what only tells facts. */
-	if (!metrics->is_openmetrics && strcmp(type, "info") == 0)
+	if (!is_openmetrics && strcmp(type, "info") == 0)
 		type = "gauge";
-	put(metrics, "# TYPE onesession_%s%s %s\n", name, shown, type);
-	if (metrics->is_openmetrics && strstr(name, "_seconds") != NULL)
+	if (metrics->format != FORMAT_EITHER || strcmp(type, "counter") != 0)
+		put(metrics, "# TYPE onesession_%s%s %s\n", name, shown, type);
+	if (is_openmetrics && strstr(name, "_seconds") != NULL)
 		put(metrics, "# UNIT onesession_%s seconds\n", name);
 	put(metrics, "# HELP onesession_%s%s %s\n", name, shown, help);
 }
@@ -197,8 +214,9 @@ static void put_durations_of(struct metrics *metrics, const char *name, struct r
 	sum = 0;
 	for (size_t at = 0; at < COUNTERS_BOUND_COUNT; at++) {
 		sum += atomic_load(&counters->by_duration[at]);
-		put(metrics, "onesession_request_duration_seconds_bucket{route=\"%s\",le=\"%g\"} %" PRIu64 "\n", name,
-		    (double)bounds[at] / 1e6, sum);
+		/* Bounds are labels, which are compared as text: OpenMetrics writes a whole one as 1.0. */
+		put(metrics, "onesession_request_duration_seconds_bucket{route=\"%s\",le=\"%g%s\"} %" PRIu64 "\n", name,
+		    (double)bounds[at] / 1e6, bounds[at] % 1000000 == 0 ? ".0" : "", sum);
 	}
 	sum += atomic_load(&counters->by_duration[COUNTERS_BOUND_COUNT]);
 	put(metrics, "onesession_request_duration_seconds_bucket{route=\"%s\",le=\"+Inf\"} %" PRIu64 "\n", name, sum);
@@ -249,12 +267,10 @@ static int64_t live_sessions(const struct ones_request *req)
 
 void ones_reply_metrics(struct ones_request *req)
 {
-	static const char type[] = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-	const char *accept = ones_param(req, "HTTP_ACCEPT");
 	struct metrics metrics = {
 		.app = req->app,
 		.text = talloc_strdup(req, ""),
-		.is_openmetrics = accept != NULL && strstr(accept, "application/openmetrics-text") != NULL,
+		.format = format_for(ones_param(req, "HTTP_ACCEPT")),
 	};
 	int64_t live = live_sessions(req);
 
@@ -278,7 +294,9 @@ void ones_reply_metrics(struct ones_request *req)
 	}
 	ones_header(req, "Vary", "Accept");
 	req->response.status = 200;
-	req->response.content_type = type;
+	req->response.content_type = metrics.format == FORMAT_PROMETHEUS
+	                                     ? "text/plain; version=0.0.4; charset=utf-8"
+	                                     : "application/openmetrics-text; version=1.0.0; charset=utf-8";
 	req->response.body = metrics.text;
 	req->response.body_size = strlen(metrics.text);
 }

@@ -15,6 +15,9 @@ enum worker_state { WORKER_NONE, WORKER_STARTING, WORKER_IDLE, WORKER_BUSY, WORK
 /* "idle" and so on: a constant string. */
 const char *scoreboard_state_name(enum worker_state state);
 
+/* A worker_slot's route while the request is still being read. */
+#define SCOREBOARD_READING UINT32_MAX
+
 /*
  * A process that takes requests: a worker, or the attendant, which answers what needs no database while every worker
  * is busy. Written by that process, but for the first line, and for what follows a death: those are the master's.

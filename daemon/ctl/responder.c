@@ -162,6 +162,13 @@ static void put_param(struct request *request, const char *name, const char *val
 	request->size += value_size;
 }
 
+/* That is how the daemon turns peers away, and what is left to read of it depends on who was faster. */
+static int fail_closed(const struct exchange *exchange)
+{
+	return fail(exchange, "the daemon closed the connection without an answer: see server.allowed_users and "
+	                      "server.allowed_clients");
+}
+
 static int send_all(const struct exchange *exchange, const struct request *request)
 {
 	size_t sent = 0;
@@ -171,6 +178,8 @@ static int send_all(const struct exchange *exchange, const struct request *reque
 
 		if (now >= 0)
 			sent += (size_t)now;
+		else if (errno == EPIPE || errno == ECONNRESET)
+			return fail_closed(exchange);
 		else if (errno == EAGAIN ? wait_for(exchange, POLLOUT) != 0 : errno != EINTR)
 			return fail(exchange, "cannot ask the daemon: %s", strerror(errno));
 	}
@@ -211,9 +220,8 @@ static int receive(const struct exchange *exchange, uint8_t *to, size_t size)
 
 		if (now > 0)
 			got += (size_t)now;
-		else if (now == 0)
-			return fail(exchange, "the daemon closed the connection without an answer: see "
-			                      "server.allowed_users and server.allowed_clients");
+		else if (now == 0 || errno == ECONNRESET)
+			return fail_closed(exchange);
 		else if (errno == EAGAIN ? wait_for(exchange, POLLIN) != 0 : errno != EINTR)
 			return fail(exchange, "no answer from the daemon: %s", strerror(errno));
 	}

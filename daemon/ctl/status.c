@@ -4,6 +4,7 @@
 #include "ctl/table.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static int64_t number(const json_t *object, const char *name)
 {
@@ -39,7 +40,7 @@ static int show(const struct ctl *ctl, const json_t *status)
 		{.title = "WORKER", .right = true},
 		{.title = "PID", .right = true},
 		{.title = "STATE"},
-		{.title = "SINCE", .right = true},
+		{.title = "UP", .right = true},
 		{.title = "REQUESTS", .right = true},
 		{.title = "AGE", .right = true},
 		{.title = "REQUEST", .shrinks = true},
@@ -52,22 +53,22 @@ static int show(const struct ctl *ctl, const json_t *status)
 
 	if (table == NULL)
 		return fail("out of memory");
-	(void)output_line("onesessiond %s, process %lld, up %s; %lld of %lld hashing places in use.",
-	                  text(status, "version"), (long long)number(status, "pid"),
-	                  duration(table, number(status, "uptime_ms")), (long long)number(hashing, "in_use"),
-	                  (long long)number(hashing, "places"));
-	(void)output_line(
-		"Workers started %lld, died %lld, killed for an overdue request %lld; reloads %lld, refused %lld.",
-		(long long)number(counts, "worker_starts"), (long long)number(counts, "worker_deaths"),
-		(long long)number(counts, "worker_timeouts"), (long long)number(counts, "reloads"),
-		(long long)number(counts, "reloads_refused"));
+	(void)output_line("onesessiond %s, process %lld, up %s", text(status, "version"),
+	                  (long long)number(status, "pid"), duration(table, number(status, "uptime_ms")));
+	(void)output_line("workers started %lld, died %lld, killed for an overdue request %lld",
+	                  (long long)number(counts, "worker_starts"), (long long)number(counts, "worker_deaths"),
+	                  (long long)number(counts, "worker_timeouts"));
+	(void)output_line("reloads %lld, refused %lld; hashing places in use %lld of %lld",
+	                  (long long)number(counts, "reloads"), (long long)number(counts, "reloads_refused"),
+	                  (long long)number(hashing, "in_use"), (long long)number(hashing, "places"));
 	json_array_foreach(json_object_get(status, "workers"), at, worker)
 	{
 		const json_t *age = json_object_get(worker, "request_age_ms");
+		bool is_attendant = strcmp(text(worker, "role"), "attendant") == 0;
 
 		table_cell(table, talloc_asprintf(table, "%lld", (long long)number(worker, "worker")));
 		table_cell(table, talloc_asprintf(table, "%lld", (long long)number(worker, "pid")));
-		table_cell(table, text(worker, "state"));
+		table_cell(table, is_attendant ? "attendant" : text(worker, "state"));
 		table_cell(table, duration(table, number(worker, "age_ms")));
 		table_cell(table, talloc_asprintf(table, "%lld", (long long)number(worker, "requests")));
 		table_cell(table, json_is_integer(age) ? duration(table, json_integer_value(age)) : "");
@@ -86,8 +87,10 @@ int command_status(struct ctl *ctl)
 	if (body == NULL)
 		return fail("%s", problem);
 	status = json_loads(body, 0, NULL);
-	if (status == NULL)
-		return fail("the daemon's answer is not JSON");
+	if (!json_is_array(json_object_get(status, "workers"))) {
+		json_decref(status);
+		return fail("what answers at server.listen is not onesessiond");
+	}
 	if (ctl->json)
 		return output_json(status);
 	result = show(ctl, status);

@@ -136,8 +136,11 @@ static void start(struct crew *crew, size_t at)
 	atomic_store(&slot->is_attendant, place->is_attendant);
 	atomic_store(&slot->state, (int)WORKER_STARTING);
 	pid = fork_child();
-	if (pid == 0)
+	if (pid == 0) {
+		/* As the master does below: whoever is first, it is on the board before it serves. */
+		atomic_store(&slot->pid, getpid());
 		exit(worker_run(&setup));
+	}
 	if (pid < 0) {
 		place->has_failed = true;
 		place->start_again_at = place->started_at + BACKOFF_MAX_MS;

@@ -186,10 +186,12 @@ static int add_guarded(scmp_filter_ctx filter)
 	int result = 0;
 
 	for (size_t i = 0; i < sizeof families / sizeof families[0] && result == 0; i++)
-		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-		                          SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+		result = seccomp_rule_add(
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+			((struct scmp_arg_cmp){.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)families[i]}));
 	if (result == 0)
-		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0));
+		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
+		                          ((struct scmp_arg_cmp){.arg = 2, .op = SCMP_CMP_EQ, .datum_a = 0}));
 	return result;
 }
 

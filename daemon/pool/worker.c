@@ -21,7 +21,8 @@
 #define HASHING_LOOK_MS 200
 /* When there are no more descriptors or memory, accepting rests this long. */
 #define ACCEPT_REST_MS 100
-#define EVENTS_MAX     32
+/* Room for all peers and the few others: one look tells of everybody who is ready. */
+#define EVENTS_MAX (PEERS_MAX + 32)
 /* How often the attendant looks whether it is needed, and after how long of not being needed it goes. */
 #define ATTENDANCE_MS      100
 #define ATTENDANCE_IDLE_MS 2000
@@ -37,6 +38,9 @@ struct peer {
 	int64_t deadline;
 	bool is_late; /* the deadline has been seen to be past */
 	int64_t connected_us;
+	int64_t left_us;   /* when leaving: since when, clock_monotonic_us() */
+	int64_t queued_us; /* how long it was between the attendant and us */
+	int64_t busy_then; /* the worker's busy_us when it came to us */
 	bool is_watched;
 	struct fcgi *fcgi;
 	struct ones_request *req; /* when waiting or draining; owns fcgi then */
@@ -59,6 +63,8 @@ struct worker {
 	bool is_hashing_watched;
 	int64_t accept_again_at; /* 0: not resting */
 	unsigned int db_watch_id;
+	int64_t busy_since_us; /* 0: it is not */
+	int64_t busy_us;       /* in all the times before */
 	int64_t requests_left; /* -1: any number */
 	bool stopping;
 };
@@ -150,8 +156,17 @@ static void set_state(struct worker *worker, enum worker_state state, int64_t re
 	atomic_store_explicit(&worker->slot->request_began_ms, request_began_ms, memory_order_relaxed);
 }
 
+static void set_busy(struct worker *worker)
+{
+	worker->busy_since_us = clock_monotonic_us();
+	set_state(worker, WORKER_BUSY, worker->busy_since_us / 1000);
+}
+
 static void set_at_rest(struct worker *worker)
 {
+	if (worker->busy_since_us != 0)
+		worker->busy_us += clock_monotonic_us() - worker->busy_since_us;
+	worker->busy_since_us = 0;
 	set_state(worker, worker->stopping ? WORKER_STOPPING : WORKER_IDLE, 0);
 }
 
@@ -175,7 +190,7 @@ static void run(struct worker *worker, struct peer *peer)
 {
 	atomic_store_explicit(&worker->slot->route, (uint32_t)app_route_number(peer->req), memory_order_relaxed);
 	atomic_store_explicit(&worker->slot->method, (int)peer->req->http->method, memory_order_relaxed);
-	set_state(worker, WORKER_BUSY, clock_monotonic_ms());
+	set_busy(worker);
 	app_run(peer->req);
 	scoreboard_free_hashing_places(worker->setup->board, worker->pid);
 	finish(worker, peer);
@@ -186,9 +201,10 @@ static void run(struct worker *worker, struct peer *peer)
 static void serve(struct worker *worker, struct peer *peer)
 {
 	atomic_store_explicit(&worker->slot->route, SCOREBOARD_READING, memory_order_relaxed);
-	set_state(worker, WORKER_BUSY, clock_monotonic_ms());
+	set_busy(worker);
 	if (fcgi_accept(peer->fcgi) == 0)
-		peer->req = app_open(worker->app, peer->fcgi, peer->connected_us);
+		peer->req = app_open(worker->app, peer->fcgi, peer->connected_us,
+		                     peer->queued_us + worker->busy_us - peer->busy_then);
 	set_at_rest(worker);
 	if (peer->req == NULL) {
 		forget_peer(worker, peer);
@@ -205,17 +221,23 @@ static void serve(struct worker *worker, struct peer *peer)
 
 /* ---- Handing on --------------------------------------------------------------------------------------------- */
 
+/* What goes with the descriptor, of clock_monotonic_us(). */
+struct handed_on {
+	int64_t connected_us;
+	int64_t left_us;
+};
+
 /* Nothing has been taken from the connection yet, so whoever gets it begins anew. Returns false when nobody takes it.
  */
 static bool hand_on(const struct worker *worker, const struct peer *peer)
 {
 	int fd = fcgi_fd(peer->fcgi);
-	int64_t connected_us = peer->connected_us;
+	struct handed_on told = {.connected_us = peer->connected_us, .left_us = peer->left_us};
 	union {
 		struct cmsghdr header;
 		char room[CMSG_SPACE(sizeof fd)];
 	} control = {.room = {0}};
-	struct iovec data = {.iov_base = &connected_us, .iov_len = sizeof connected_us};
+	struct iovec data = {.iov_base = &told, .iov_len = sizeof told};
 	struct msghdr message = {
 		.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
@@ -228,19 +250,19 @@ static bool hand_on(const struct worker *worker, const struct peer *peer)
 }
 
 /* A connection that the attendant handed on; -1 when there is none. */
-static int take_over(const struct worker *worker, int64_t *connected_us)
+static int take_over(const struct worker *worker, struct handed_on *told)
 {
 	union {
 		struct cmsghdr header;
 		char room[CMSG_SPACE(sizeof(int))];
 	} control = {.room = {0}};
-	struct iovec data = {.iov_base = connected_us, .iov_len = sizeof *connected_us};
+	struct iovec data = {.iov_base = told, .iov_len = sizeof *told};
 	struct msghdr message = {
 		.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
 	const struct cmsghdr *header;
 	int fd;
 
-	if (recvmsg(worker->setup->handoff, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != (ssize_t)sizeof *connected_us)
+	if (recvmsg(worker->setup->handoff, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != (ssize_t)sizeof *told)
 		return -1;
 	header = CMSG_FIRSTHDR(&message);
 	if (header == NULL || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof fd))
@@ -266,6 +288,7 @@ static void let_leave(struct worker *worker, struct peer *peer)
 		log_error("epoll_failed", LOG_STR("problem", strerror(errno)));
 	peer->is_watched = false;
 	peer->state = PEER_LEAVING;
+	peer->left_us = clock_monotonic_us();
 	peer->deadline = INT64_MAX;
 	worker->leaving_count++;
 }
@@ -313,7 +336,7 @@ static void inspect(struct worker *worker, struct peer *peer, bool has_ended)
 	}
 }
 
-static void take_connection(struct worker *worker, int fd, int64_t connected_us)
+static void take_connection(struct worker *worker, int fd, int64_t connected_us, int64_t queued_us)
 {
 	int64_t io_timeout = worker->settings->server.io_timeout;
 	struct peer *peer;
@@ -337,6 +360,8 @@ static void take_connection(struct worker *worker, int fd, int64_t connected_us)
 	peer->fcgi = fcgi;
 	peer->deadline = clock_monotonic_ms() + io_timeout;
 	peer->connected_us = connected_us;
+	peer->queued_us = queued_us;
+	peer->busy_then = worker->busy_us;
 	peer->next = worker->peers;
 	worker->peers = peer;
 	worker->peer_count++;
@@ -349,7 +374,7 @@ static bool accept_from(struct worker *worker, int listening)
 	int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
 
 	if (fd >= 0) {
-		take_connection(worker, fd, clock_monotonic_us());
+		take_connection(worker, fd, clock_monotonic_us(), 0);
 		return true;
 	}
 	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -363,11 +388,11 @@ static bool accept_from(struct worker *worker, int listening)
 /* Returns false when none was handed on. */
 static bool accept_handed_on(struct worker *worker)
 {
-	int64_t connected_us;
-	int fd = worker->setup->is_attendant ? -1 : take_over(worker, &connected_us);
+	struct handed_on told;
+	int fd = worker->setup->is_attendant ? -1 : take_over(worker, &told);
 
 	if (fd >= 0)
-		take_connection(worker, fd, connected_us);
+		take_connection(worker, fd, told.connected_us, clock_monotonic_us() - told.left_us);
 	return fd >= 0;
 }
 

@@ -761,8 +761,7 @@ static void keys_without_effect_are_told_only_when_set(void **state)
 	loaded = load_text("[server]\noperators = 10.0.0.1\n[session]\non_limit = ask\n[login]\nattempts_per_user = 3\n"
 	                   "pages = /srv\n[sharing]\naction = cooldown\n");
 	config_each_planned(&loaded.settings, note_planned);
-	assert_string_equal(planned,
-	                    "session.on_limit login.attempts_per_user login.pages sharing.action ");
+	assert_string_equal(planned, "session.on_limit login.attempts_per_user login.pages sharing.action ");
 	talloc_free(loaded.ctx);
 }
 

@@ -387,17 +387,60 @@ static void file_is_appended_to_and_can_be_rotated(void **state)
 	assert_matches(read_back(path), "third n=1\n.*fourth n=1\n$");
 }
 
+static void file_that_was_moved_away_is_opened_anew(void **state)
+{
+	(void)state;
+	open_log(LOG_LEVEL_WARNING, LOG_FORMAT_TEXT);
+	log_warning("first", LOG_INT("n", 1));
+	assert_int_equal(rename(path, other_path), 0);
+	log_warning("second", LOG_INT("n", 1));
+	assert_int_equal(log_reopen(), 0);
+	log_warning("third", LOG_INT("n", 1));
+	log_info("no", LOG_INT("n", 1));
+	assert_matches(read_back(other_path), "first n=1\n.*second n=1\n$");
+	assert_matches(only_line(), "\\] third n=1$");
+}
+
+static void file_that_cannot_be_opened_anew_goes_on(void **state)
+{
+	(void)state;
+	open_log(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+	assert_int_equal(rename(path, other_path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	errno = 0;
+	assert_int_equal(log_reopen(), -1);
+	assert_int_equal(errno, EISDIR);
+	log_info("event", LOG_INT("n", 1));
+	assert_matches(read_back(other_path), "\\] event n=1\n$");
+	assert_int_equal(rmdir(path), 0);
+}
+
+/* There is nothing to be opened anew, and that is no failure. */
+static void other_targets_are_left_alone_by_reopening(void **state)
+{
+	int count = syslogged.count;
+
+	(void)state;
+	assert_int_equal(log_open("test", "syslog", LOG_LEVEL_INFO, LOG_FORMAT_TEXT), 0);
+	assert_int_equal(log_reopen(), 0);
+	log_info("event", LOG_INT("n", 1));
+	assert_int_equal(syslogged.count, count + 1);
+	assert_int_equal(log_open("test", "stderr", LOG_LEVEL_INFO, LOG_FORMAT_TEXT), 0);
+	assert_int_equal(log_reopen(), 0);
+}
+
 static void syslog_gets_priority_and_no_time_of_ours(void **state)
 {
 	/* As syslog.h numbers them; it cannot be included beside the functions above. */
 	static const int priorities[] = {7, 6, 4, 3};
+	int count = syslogged.count;
 	json_t *object;
 
 	(void)state;
 	assert_int_equal(log_open("test", "syslog", LOG_LEVEL_DEBUG, LOG_FORMAT_TEXT), 0);
 	for (int level = LOG_LEVEL_DEBUG; level <= (int)LOG_LEVEL_ERROR; level++) {
 		LOG_AT((enum log_level)level, "event", LOG_STR("f", "100% %s %n"));
-		assert_int_equal(syslogged.count, level + 1);
+		assert_int_equal(syslogged.count, ++count);
 		assert_int_equal(syslogged.priority & 7, priorities[level]);
 		assert_string_equal(syslogged.text, "event f=\"100% %s %n\"");
 	}
@@ -428,6 +471,9 @@ int main(void)
 		cmocka_unit_test_teardown(errno_is_kept, end_test),
 		cmocka_unit_test_teardown(target_that_cannot_be_opened_leaves_the_former, end_test),
 		cmocka_unit_test_teardown(file_is_appended_to_and_can_be_rotated, end_test),
+		cmocka_unit_test_teardown(file_that_was_moved_away_is_opened_anew, end_test),
+		cmocka_unit_test_teardown(file_that_cannot_be_opened_anew_goes_on, end_test),
+		cmocka_unit_test_teardown(other_targets_are_left_alone_by_reopening, end_test),
 		cmocka_unit_test_teardown(syslog_gets_priority_and_no_time_of_ours, end_test),
 	};
 

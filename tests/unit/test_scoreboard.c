@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -144,6 +146,88 @@ static void freeing_in_another_process_is_told_of(void **state)
 	assert_int_equal(places_freed(), 0);
 }
 
+/* ---- Whether an attendant is needed --------------------------------------------------------------------------- */
+
+/* A worker at `slot`, busy for that long. */
+static void put_worker(size_t slot, enum worker_state state, int64_t busy_ms)
+{
+	board->slots[slot].pid = (pid_t)(1000 + slot);
+	board->slots[slot].state = (int)state;
+	board->slots[slot].request_began_ms = state == WORKER_BUSY ? clock_monotonic_ms() - busy_ms : 0;
+}
+
+static void all_are_busy_when_each_has_been_for_a_while(void **state)
+{
+	(void)state;
+	put_worker(0, WORKER_BUSY, 60000);
+	put_worker(5, WORKER_BUSY, 5000);
+	assert_true(scoreboard_are_all_busy(board));
+	put_worker(SCOREBOARD_SLOTS - 1, WORKER_IDLE, 0);
+	assert_false(scoreboard_are_all_busy(board));
+}
+
+/* Most requests are over in a moment: one that has just begun is no reason to call for help. */
+static void worker_that_has_just_begun_will_soon_be_free(void **state)
+{
+	(void)state;
+	put_worker(0, WORKER_BUSY, 60000);
+	put_worker(1, WORKER_BUSY, 0);
+	assert_false(scoreboard_are_all_busy(board));
+}
+
+static void who_starts_or_stops_takes_no_connections(void **state)
+{
+	(void)state;
+	put_worker(0, WORKER_BUSY, 60000);
+	put_worker(1, WORKER_STARTING, 0);
+	put_worker(2, WORKER_STOPPING, 0);
+	assert_true(scoreboard_are_all_busy(board));
+}
+
+static void attendant_is_not_one_of_them(void **state)
+{
+	(void)state;
+	put_worker(0, WORKER_BUSY, 60000);
+	put_worker(1, WORKER_IDLE, 0);
+	board->slots[1].is_attendant = true;
+	assert_true(scoreboard_are_all_busy(board));
+}
+
+static void nobody_at_all_takes_no_connections_either(void **state)
+{
+	(void)state;
+	assert_true(scoreboard_are_all_busy(board));
+}
+
+static void place_of_who_has_ended_is_as_it_was_at_first(void **state)
+{
+	(void)state;
+	put_worker(3, WORKER_BUSY, 60000);
+	put_worker(4, WORKER_BUSY, 60000);
+	board->slots[3].is_attendant = true;
+	board->slots[3].requests = 17;
+	counters_add(&board->counters, COUNTER_LOGINS);
+	scoreboard_clear(board, 3);
+	assert_int_equal(board->slots[3].pid, 0);
+	assert_false(board->slots[3].is_attendant);
+	assert_int_equal(board->slots[3].state, WORKER_NONE);
+	assert_int_equal(board->slots[3].request_began_ms, 0);
+	assert_int_equal(board->slots[3].requests, 0);
+	assert_int_equal(board->slots[4].pid, 1004);
+	assert_int_equal(board->counters.all[COUNTER_LOGINS], 1);
+}
+
+static void each_state_has_a_name(void **state)
+{
+	(void)state;
+	for (int one = 0; one < WORKER_STATE_COUNT; one++) {
+		assert_non_null(scoreboard_state_name((enum worker_state)one));
+		for (int other = 0; other < one; other++)
+			assert_string_not_equal(scoreboard_state_name((enum worker_state)one),
+			                        scoreboard_state_name((enum worker_state)other));
+	}
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -155,6 +239,13 @@ int main(void)
 		TEST(all_places_of_a_process_come_free_and_are_told_of),
 		TEST(places_of_a_dead_process_come_free),
 		TEST(freeing_in_another_process_is_told_of),
+		TEST(all_are_busy_when_each_has_been_for_a_while),
+		TEST(worker_that_has_just_begun_will_soon_be_free),
+		TEST(who_starts_or_stops_takes_no_connections),
+		TEST(attendant_is_not_one_of_them),
+		TEST(nobody_at_all_takes_no_connections_either),
+		TEST(place_of_who_has_ended_is_as_it_was_at_first),
+		TEST(each_state_has_a_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

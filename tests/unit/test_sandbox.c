@@ -1,0 +1,565 @@
+#include "pool/sandbox.h"
+
+/* cmocka wants these first. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "session/password.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pwd.h>
+#include <sched.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* AddressSanitizer needs at the end of a process what the sandbox forbids, so such a build's is wider: see sandbox.c.
+ */
+#if defined(__SANITIZE_ADDRESS__)
+#define IS_WIDER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define IS_WIDER 1
+#endif
+#endif
+#ifndef IS_WIDER
+#define IS_WIDER 0
+#endif
+
+/* So that a test that hangs ends. */
+#define PATIENCE_S 60
+
+static char folder[] = "/tmp/onesession-sandbox-XXXXXX";
+static char path[64];
+static char other_path[64];
+static char socket_path[64];
+static int listening_tcp, listening_unix;
+
+/* ---- Helpers ------------------------------------------------------------------------------------------------ */
+
+/* An act's result: 0 when all went well, else the errno of what failed. */
+typedef int action(void);
+
+/* How a child in the sandbox that does `act` ends: as waitpid(2) tells. */
+static int status_of(action *act)
+{
+	const struct rlimit no_core = {0, 0};
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)setrlimit(RLIMIT_CORE, &no_core);
+		(void)alarm(PATIENCE_S);
+		_exit(sandbox_restrict() == 0 ? act() : 254);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void assert_result(const char *what, action *act, int wanted)
+{
+	int status = status_of(act);
+
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != wanted)
+		fail_msg("%s: status %x, not exit status %d", what, (unsigned int)status, wanted);
+}
+
+static void assert_signal(const char *what, action *act, int wanted)
+{
+	int status = status_of(act);
+
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != wanted)
+		fail_msg("%s: status %x, not signal %d", what, (unsigned int)status, wanted);
+}
+
+#define ASSERT_WORKS(act)     assert_result(#act, act, 0)
+#define ASSERT_FORBIDDEN(act) assert_result(#act, act, EPERM)
+#define ASSERT_DEADLY(act)    assert_signal(#act, act, SIGSYS)
+
+/* For calls that return -1 with errno. */
+static int result(long returned)
+{
+	return returned < 0 ? errno : 0;
+}
+
+static int listen_on(const struct sockaddr *address, socklen_t size)
+{
+	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd >= 0 && bind(fd, address, size) == 0 && listen(fd, 4) == 0 ? fd : -1;
+}
+
+static int set_up(void **state)
+{
+	const struct sockaddr_in tcp = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	struct sockaddr_un local = {.sun_family = AF_UNIX};
+	FILE *file;
+
+	(void)state;
+	if (sodium_init() < 0 || mkdtemp(folder) == NULL)
+		return -1;
+	(void)snprintf(path, sizeof path, "%s/file", folder);
+	(void)snprintf(other_path, sizeof other_path, "%s/other", folder);
+	(void)snprintf(socket_path, sizeof socket_path, "%s/socket", folder);
+	(void)snprintf(local.sun_path, sizeof local.sun_path, "%s", socket_path);
+	listening_tcp = listen_on((const struct sockaddr *)&tcp, sizeof tcp);
+	listening_unix = listen_on((const struct sockaddr *)&local, sizeof local);
+	if (listening_tcp < 0 || listening_unix < 0)
+		return -1;
+	file = fopen(path, "we");
+	return file != NULL && fputs("text", file) >= 0 && fclose(file) == 0 ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	close(listening_tcp);
+	close(listening_unix);
+	(void)unlink(path);
+	(void)unlink(other_path);
+	(void)unlink(socket_path);
+	return rmdir(folder);
+}
+
+/* ---- What kills --------------------------------------------------------------------------------------------- */
+
+static int start_a_program(void)
+{
+	char *const arguments[] = {(char[]){"true"}, NULL};
+
+	return result(execve("/bin/true", arguments, arguments + 1));
+}
+
+static int start_a_program_by_descriptor(void)
+{
+	char *const arguments[] = {(char[]){"true"}, NULL};
+
+	return result(syscall(SYS_execveat, AT_FDCWD, "/bin/true", arguments, arguments + 1, 0));
+}
+
+static int become_somebody_else(void)
+{
+	return result(syscall(SYS_setuid, getuid()));
+}
+
+static int join_another_group(void)
+{
+	return result(syscall(SYS_setgid, getgid()));
+}
+
+static int read_the_memory_of_another(void)
+{
+	char byte;
+	const struct iovec here = {&byte, 1}, there = {&byte, 1};
+
+	return result(process_vm_readv(getppid(), &here, 1, &there, 1, 0));
+}
+
+static int mount_something(void)
+{
+	return result(mount("none", folder, "tmpfs", 0, NULL));
+}
+
+static int leave_the_namespace(void)
+{
+	return result(unshare(CLONE_NEWUSER));
+}
+
+static int load_a_kernel_program(void)
+{
+	return result(syscall(SYS_bpf, 0, NULL, 0));
+}
+
+static int trace(void)
+{
+	return result(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
+}
+
+static void what_no_accident_leads_to_kills(void **state)
+{
+	(void)state;
+	ASSERT_DEADLY(start_a_program);
+	ASSERT_DEADLY(start_a_program_by_descriptor);
+	ASSERT_DEADLY(become_somebody_else);
+	ASSERT_DEADLY(join_another_group);
+	ASSERT_DEADLY(read_the_memory_of_another);
+	ASSERT_DEADLY(mount_something);
+	ASSERT_DEADLY(leave_the_namespace);
+	ASSERT_DEADLY(load_a_kernel_program);
+	if (!IS_WIDER)
+		ASSERT_DEADLY(trace);
+}
+
+/* ---- What fails --------------------------------------------------------------------------------------------- */
+
+static int open_a_socket(int family, int type)
+{
+	return result(socket(family, type, 0));
+}
+
+static int see_all_packets(void)
+{
+	return open_a_socket(AF_PACKET, SOCK_RAW);
+}
+
+static int use_the_kernels_ciphers(void)
+{
+	return open_a_socket(AF_ALG, SOCK_SEQPACKET);
+}
+
+static int talk_to_the_host_of_a_guest(void)
+{
+	return open_a_socket(AF_VSOCK, SOCK_STREAM);
+}
+
+static int remove_a_file(void)
+{
+	return result(unlink(path));
+}
+
+static int rename_a_file(void)
+{
+	return result(rename(path, other_path));
+}
+
+static int change_a_mode(void)
+{
+	return result(chmod(path, 0777));
+}
+
+static int make_a_folder(void)
+{
+	return result(mkdir(other_path, 0700));
+}
+
+static int lift_a_limit(void)
+{
+	const struct rlimit limit = {64, 64};
+
+	return result(setrlimit(RLIMIT_NOFILE, &limit));
+}
+
+static int change_the_root(void)
+{
+	return result(chroot(folder));
+}
+
+static int signal_another(void)
+{
+	return result(kill(getppid(), 0));
+}
+
+static int have_a_child(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	return result(pid);
+}
+
+static int map_what_may_be_executed(void)
+{
+	return result(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1
+	                                                                                                        : 0);
+}
+
+static int make_memory_executable(void)
+{
+	void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return memory == MAP_FAILED ? 0 : result(mprotect(memory, 4096, PROT_READ | PROT_EXEC));
+}
+
+static int become_dumpable(void)
+{
+	return result(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+}
+
+static void what_serving_does_not_take_fails(void **state)
+{
+	(void)state;
+	ASSERT_FORBIDDEN(see_all_packets);
+	ASSERT_FORBIDDEN(use_the_kernels_ciphers);
+	ASSERT_FORBIDDEN(talk_to_the_host_of_a_guest);
+	ASSERT_FORBIDDEN(remove_a_file);
+	ASSERT_FORBIDDEN(rename_a_file);
+	ASSERT_FORBIDDEN(change_a_mode);
+	ASSERT_FORBIDDEN(make_a_folder);
+	ASSERT_FORBIDDEN(change_the_root);
+	if (IS_WIDER)
+		return;
+	ASSERT_FORBIDDEN(lift_a_limit);
+	ASSERT_FORBIDDEN(signal_another);
+	ASSERT_FORBIDDEN(have_a_child);
+	ASSERT_FORBIDDEN(map_what_may_be_executed);
+	ASSERT_FORBIDDEN(make_memory_executable);
+	ASSERT_FORBIDDEN(become_dumpable);
+}
+
+/* ---- What works --------------------------------------------------------------------------------------------- */
+
+static int read_a_file(void)
+{
+	char text[8] = "";
+	FILE *file = fopen(path, "re");
+
+	if (file == NULL)
+		return errno;
+	return fgets(text, sizeof text, file) != NULL && strcmp(text, "text") == 0 && fclose(file) == 0 ? 0 : EIO;
+}
+
+/* A connection to `listening`, and a byte through it. */
+static int talk_to(int listening)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in tcp;
+		struct sockaddr_un local;
+	} address;
+	socklen_t size = sizeof address;
+	struct pollfd poll_fd = {.fd = listening, .events = POLLIN};
+	struct epoll_event event = {.events = EPOLLIN};
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	int client, server, on = 1;
+	char byte = 'x';
+
+	if (epoll < 0 || getsockname(listening, &address.any, &size) != 0)
+		return errno;
+	client = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (client < 0 || (connect(client, &address.any, size) != 0 && errno != EINPROGRESS))
+		return errno;
+	if (poll(&poll_fd, 1, -1) != 1)
+		return errno;
+	server = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+	if (server < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, server, &event) != 0)
+		return errno;
+	if (setsockopt(server, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) != 0 ||
+	    send(client, &byte, 1, MSG_NOSIGNAL) != 1 || epoll_pwait(epoll, &event, 1, -1, NULL) != 1 ||
+	    recv(server, &byte, 1, 0) != 1 || shutdown(client, SHUT_RDWR) != 0)
+		return errno;
+	return result(close(server) + close(client) + close(epoll));
+}
+
+static int talk_by_tcp(void)
+{
+	return talk_to(listening_tcp);
+}
+
+static int talk_by_unix_socket(void)
+{
+	return talk_to(listening_unix);
+}
+
+static int look_up_a_host(void)
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct addrinfo *found;
+
+	if (getaddrinfo("localhost", "5432", &hints, &found) != 0)
+		return EIO;
+	freeaddrinfo(found);
+	return 0;
+}
+
+static int look_up_a_user(void)
+{
+	struct passwd entry, *found;
+	char buffer[4096];
+
+	return getpwuid_r(getuid(), &entry, buffer, sizeof buffer, &found);
+}
+
+static int use_much_memory(void)
+{
+	const size_t size = 256UL * 1024 * 1024;
+	char *memory = malloc(size);
+	char *more;
+
+	if (memory == NULL)
+		return ENOMEM;
+	memset(memory, 1, size);
+	more = realloc(memory, 2 * size);
+	free(more != NULL ? more : memory);
+	return more != NULL ? 0 : ENOMEM;
+}
+
+static int hash_a_password(void)
+{
+	const struct password_cost cost = {.memory = INT64_C(64) * 1024 * 1024, .passes = 1};
+	char hash[PASSWORD_HASH_SIZE];
+
+	return password_hash("secret", &cost, hash) == 0 && password_verify(hash, "secret") ? 0 : EIO;
+}
+
+static int tell_the_time(void)
+{
+	const time_t now = time(NULL);
+	struct tm local;
+
+	tzset();
+	return localtime_r(&now, &local) != NULL ? 0 : EIO;
+}
+
+static int compare(const void *one, const void *other)
+{
+	const int *a = one, *b = other;
+
+	return (*a > *b) - (*a < *b);
+}
+
+static int sort_much(void)
+{
+	enum { COUNT = 500000 };
+	int *numbers = malloc(COUNT * sizeof *numbers);
+
+	if (numbers == NULL)
+		return ENOMEM;
+	for (int i = 0; i < COUNT; i++)
+		numbers[i] = (int)((unsigned int)i * 2654435761U % 1000003U);
+	qsort(numbers, COUNT, sizeof *numbers, compare);
+	for (int i = 1; i < COUNT; i++) {
+		if (numbers[i - 1] > numbers[i])
+			return EIO;
+	}
+	free(numbers);
+	return 0;
+}
+
+static int take_random_numbers(void)
+{
+	return randombytes_random() == randombytes_random() && randombytes_random() == randombytes_random() ? EIO : 0;
+}
+
+static int log_to_a_file(void)
+{
+	struct stat status;
+
+	if (log_open("test", other_path, LOG_LEVEL_INFO, LOG_FORMAT_JSON) != 0)
+		return errno;
+	log_info("event", LOG_INT("n", 1));
+	if (log_reopen() != 0)
+		return errno;
+	log_info("event", LOG_INT("n", 2));
+	log_close();
+	return stat(other_path, &status) == 0 && status.st_size > 100 ? 0 : EIO;
+}
+
+/* Whether or not somebody takes it. */
+static int log_to_syslog(void)
+{
+	if (log_open("onesession-test", "syslog", LOG_LEVEL_DEBUG, LOG_FORMAT_TEXT) != 0)
+		return errno;
+	log_debug("event", LOG_INT("n", 1));
+	log_close();
+	return 0;
+}
+
+static int be_woken(void)
+{
+	const uint64_t one = 1;
+	uint64_t count;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	if (fd < 0 || write(fd, &one, sizeof one) != sizeof one)
+		return errno;
+	return read(fd, &count, sizeof count) == sizeof count && count == 1 ? 0 : EIO;
+}
+
+static int look_at_limits(void)
+{
+	struct rlimit limit;
+
+	return result(getrlimit(RLIMIT_NOFILE, &limit));
+}
+
+static int crash(void)
+{
+	abort();
+}
+
+static void what_serving_takes_works(void **state)
+{
+	(void)state;
+	ASSERT_WORKS(read_a_file);
+	ASSERT_WORKS(talk_by_tcp);
+	ASSERT_WORKS(talk_by_unix_socket);
+	ASSERT_WORKS(look_up_a_host);
+	ASSERT_WORKS(look_up_a_user);
+	ASSERT_WORKS(use_much_memory);
+	ASSERT_WORKS(hash_a_password);
+	ASSERT_WORKS(tell_the_time);
+	ASSERT_WORKS(sort_much);
+	ASSERT_WORKS(take_random_numbers);
+	ASSERT_WORKS(log_to_a_file);
+	ASSERT_WORKS(log_to_syslog);
+	ASSERT_WORKS(be_woken);
+	ASSERT_WORKS(look_at_limits);
+}
+
+/* It shows as what it is and not as a forbidden call. */
+static void crash_is_a_crash(void **state)
+{
+	(void)state;
+	assert_signal("crash", crash, SIGABRT);
+}
+
+/* ---- The whole daemon --------------------------------------------------------------------------------------- */
+
+static void nobody_gains_rights_or_looks_into_us(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0 || sandbox_enter() != 0)
+			_exit(1);
+		if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+			_exit(2);
+		_exit(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == IS_WIDER ? 0 : 3);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_no_accident_leads_to_kills),
+		cmocka_unit_test(what_serving_does_not_take_fails),
+		cmocka_unit_test(what_serving_takes_works),
+		cmocka_unit_test(crash_is_a_crash),
+		cmocka_unit_test(nobody_gains_rights_or_looks_into_us),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
