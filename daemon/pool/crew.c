@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "pool/handoff.h"
 #include "pool/worker.h"
 
 #include <errno.h>
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,7 +58,7 @@ struct crew *crew_new(TALLOC_CTX *ctx, struct scoreboard *board, const struct li
 	}
 	crew->board = board;
 	crew->listeners = listeners;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, crew->handoff) != 0) {
+	if (handoff_open(crew->handoff) != 0) {
 		talloc_free(crew);
 		return NULL;
 	}

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "pool/handoff.h"
 #include "pool/sandbox.h"
 #include "session/db.h"
 
@@ -221,63 +222,16 @@ static void serve(struct worker *worker, struct peer *peer)
 
 /* ---- Handing on --------------------------------------------------------------------------------------------- */
 
-/* What goes with the descriptor, of clock_monotonic_us(). */
-struct handed_on {
-	int64_t connected_us;
-	int64_t left_us;
-};
-
-/* Nothing has been taken from the connection yet, so whoever gets it begins anew. Returns false when nobody takes it.
- */
-static bool hand_on(const struct worker *worker, const struct peer *peer)
-{
-	int fd = fcgi_fd(peer->fcgi);
-	struct handed_on told = {.connected_us = peer->connected_us, .left_us = peer->left_us};
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof fd)];
-	} control = {.room = {0}};
-	struct iovec data = {.iov_base = &told, .iov_len = sizeof told};
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof fd);
-	memcpy(CMSG_DATA(header), &fd, sizeof fd);
-	return sendmsg(worker->setup->handoff, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
-}
-
-/* A connection that the attendant handed on; -1 when there is none. */
-static int take_over(const struct worker *worker, struct handed_on *told)
-{
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = {.room = {0}};
-	struct iovec data = {.iov_base = told, .iov_len = sizeof *told};
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
-	const struct cmsghdr *header;
-	int fd;
-
-	if (recvmsg(worker->setup->handoff, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != (ssize_t)sizeof *told)
-		return -1;
-	header = CMSG_FIRSTHDR(&message);
-	if (header == NULL || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof fd))
-		return -1;
-	memcpy(&fd, CMSG_DATA(header), sizeof fd);
-	return fd;
-}
-
 static void hand_on_leaving(struct worker *worker)
 {
 	struct peer *next;
 
 	for (struct peer *peer = worker->peers; peer != NULL; peer = next) {
+		const struct handoff handoff = {
+			.fd = fcgi_fd(peer->fcgi), .connected_us = peer->connected_us, .left_us = peer->left_us};
+
 		next = peer->next;
-		if (peer->state == PEER_LEAVING && hand_on(worker, peer))
+		if (peer->state == PEER_LEAVING && handoff_put(worker->setup->handoff, &handoff))
 			forget_peer(worker, peer);
 	}
 }
@@ -388,12 +342,12 @@ static bool accept_from(struct worker *worker, int listening)
 /* Returns false when none was handed on. */
 static bool accept_handed_on(struct worker *worker)
 {
-	struct handed_on told;
-	int fd = worker->setup->is_attendant ? -1 : take_over(worker, &told);
+	struct handoff handoff;
 
-	if (fd >= 0)
-		take_connection(worker, fd, told.connected_us, clock_monotonic_us() - told.left_us);
-	return fd >= 0;
+	if (worker->setup->is_attendant || !handoff_take(worker->setup->handoff, &handoff))
+		return false;
+	take_connection(worker, handoff.fd, handoff.connected_us, clock_monotonic_us() - handoff.left_us);
+	return true;
 }
 
 static void accept_one_each(struct worker *worker)

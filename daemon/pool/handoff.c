@@ -1,0 +1,61 @@
+#include "pool/handoff.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* The message that a connection goes with. The descriptor in it is of no meaning to whoever takes it. */
+struct envelope {
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec data;
+	struct msghdr message;
+};
+
+static void address(struct envelope *envelope, struct handoff *handoff)
+{
+	*envelope = (struct envelope){.data = {.iov_base = handoff, .iov_len = sizeof *handoff}};
+	envelope->message = (struct msghdr){
+		.msg_iov = &envelope->data,
+		.msg_iovlen = 1,
+		.msg_control = envelope->control.room,
+		.msg_controllen = sizeof envelope->control.room,
+	};
+}
+
+int handoff_open(int ends[2])
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends);
+}
+
+bool handoff_put(int end, const struct handoff *handoff)
+{
+	struct handoff told = *handoff;
+	struct envelope envelope;
+	struct cmsghdr *header;
+
+	address(&envelope, &told);
+	header = CMSG_FIRSTHDR(&envelope.message);
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof told.fd);
+	memcpy(CMSG_DATA(header), &told.fd, sizeof told.fd);
+	return sendmsg(end, &envelope.message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+bool handoff_take(int end, struct handoff *handoff)
+{
+	struct envelope envelope;
+	const struct cmsghdr *header;
+
+	address(&envelope, handoff);
+	if (recvmsg(end, &envelope.message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != (ssize_t)sizeof *handoff)
+		return false;
+	header = CMSG_FIRSTHDR(&envelope.message);
+	if (header == NULL || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof handoff->fd))
+		return false;
+	memcpy(&handoff->fd, CMSG_DATA(header), sizeof handoff->fd);
+	return true;
+}

@@ -1,0 +1,23 @@
+/* Connections that go from the attendant to the workers, each as it came: nothing has been read from it. */
+#ifndef POOL_HANDOFF_H
+#define POOL_HANDOFF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct handoff {
+	int fd;               /* the connection */
+	int64_t connected_us; /* when its peer connected, clock_monotonic_us() */
+	int64_t left_us;      /* when the attendant let it go */
+};
+
+/* Make the queue: what is put into ends[1] comes out at ends[0]. Returns 0, or -1 with errno. */
+int handoff_open(int ends[2]);
+
+/* Put a connection in. The caller still has to close its own descriptor. Returns false when the queue is full. */
+bool handoff_put(int end, const struct handoff *handoff);
+
+/* Take the next one out; its descriptor is then the caller's. Returns false when there is none. Never blocks. */
+bool handoff_take(int end, struct handoff *handoff);
+
+#endif
