@@ -6,12 +6,12 @@
 
 /* The message that a connection goes with. The descriptor in it is of no meaning to whoever takes it. */
 struct envelope {
+	struct iovec data;
+	struct msghdr message;
 	union {
 		struct cmsghdr header;
 		char room[CMSG_SPACE(sizeof(int))];
 	} control;
-	struct iovec data;
-	struct msghdr message;
 };
 
 static void address(struct envelope *envelope, struct handoff *handoff)
