@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
@@ -231,6 +232,7 @@ static void begin_json(struct line *line, enum log_level level, const char *even
 static void write_line(struct line *line, enum log_level level)
 {
 	static const int priorities[] = {LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERR};
+	struct pollfd poll_fd = {.fd = state.fd, .events = POLLOUT};
 
 	if (state.to_syslog) {
 		line->text[line->used] = '\0';
@@ -238,6 +240,10 @@ static void write_line(struct line *line, enum log_level level)
 		return;
 	}
 	line->text[line->used++] = '\n';
+	/* Serving goes before telling: a pipe that nobody empties makes nobody wait. One that can be written to has
+	 * room. */
+	if (poll(&poll_fd, 1, 0) == 0)
+		return;
 	/* One write a line: lines of several processes do not mix. There is nobody to tell when it fails. */
 	if (write(state.fd, line->text, line->used) < 0)
 		return;

@@ -34,12 +34,14 @@ struct worker_slot {
 };
 
 /* The workers that a configuration may ask for, twice, those that go and those that come, and an attendant. */
-#define SCOREBOARD_SLOTS (2 * 512 + 1)
+#define SCOREBOARD_WORKERS_MAX 512
+#define SCOREBOARD_SLOTS       (2 * SCOREBOARD_WORKERS_MAX + 1)
 
 struct scoreboard {
 	int64_t started_ms; /* the master: clock_monotonic_ms() */
 	int64_t started_us; /* and clock_wall_us() */
 	pid_t master;
+	_Atomic bool is_closing; /* the daemon stops, and nobody follows it on its sockets */
 	size_t hashing_place_count;
 	int hashing_event; /* eventfd: becomes readable when a place comes free */
 	struct worker_slot slots[SCOREBOARD_SLOTS];

@@ -103,6 +103,15 @@ static bool is_free(const struct place *place)
 	return place->generation == NULL && place->pid == 0;
 }
 
+bool crew_has_room(const struct crew *crew)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++)
+		count += is_free(&crew->places[i]);
+	return count >= SCOREBOARD_WORKERS_MAX;
+}
+
 void crew_hire(struct crew *crew, const struct generation *generation)
 {
 	size_t wanted = (size_t)generation->settings.server.workers;
@@ -245,6 +254,7 @@ void crew_kill_overdue(struct crew *crew)
 			continue;
 		if (began != 0 && now - began > place->generation->settings.server.request_timeout) {
 			counters_add(&crew->board->counters, COUNTER_WORKER_TIMEOUTS);
+			kill_place(place);
 			log_error("request_overdue", LOG_INT("worker", (int64_t)i), LOG_INT("worker_pid", place->pid),
 			          LOG_INT("ms", now - began),
 			          LOG_INT("killed_so_far",

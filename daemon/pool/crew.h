@@ -19,6 +19,9 @@ struct crew;
 /* An empty one, on `ctx`. NULL with errno. */
 struct crew *crew_new(TALLOC_CTX *ctx, struct scoreboard *board, const struct listeners *listeners);
 
+/* True when there are places for as many workers as a configuration may ask for. */
+bool crew_has_room(const struct crew *crew);
+
 /* Give a generation its places; crew_start_missing() fills them. */
 void crew_hire(struct crew *crew, const struct generation *generation);
 

@@ -33,6 +33,7 @@ enum { LOOK_WELL = 0, LOOK_AWAY = 3, LOOK_WRONG_SCHEMA = 4 };
 struct reload {
 	struct generation *next; /* NULL: there is none under way */
 	pid_t look;              /* the helper that looks at its database; 0: it has */
+	int64_t look_until;      /* then it is killed */
 	int64_t give_up_at;      /* of its workers, once they are hired */
 	bool is_asked_again;
 };
@@ -44,6 +45,7 @@ struct master {
 	struct generation *retired[RETIRED_MAX]; /* whose last workers are on their way out */
 	struct reload reload;
 	struct upgrade upgrade;
+	bool is_upgrade_asked;
 	bool is_announced; /* our workers have come up, and that was told */
 	pid_t purger;      /* 0: none */
 	int64_t purge_at;
@@ -170,7 +172,8 @@ static void refuse_reload(struct master *master, const char *why)
 {
 	log_error("reload_refused", LOG_STR("problem", why), LOG_STR("in_force", "the configuration before it"));
 	counters_add(&master->setup->board->counters, COUNTER_RELOADS_REFUSED);
-	service_ready();
+	if (master->is_announced)
+		service_ready();
 }
 
 /* Its workers finish what they have and go; when the last of them has gone it is freed. */
@@ -245,7 +248,8 @@ static void begin_reload(struct master *master)
 	const struct settings *next;
 	const char *problem;
 
-	if (master->reload.next != NULL || master->upgrade.pid != 0 || !has_room_to_retire(master)) {
+	if (master->reload.next != NULL || master->upgrade.pid != 0 || !has_room_to_retire(master) ||
+	    !crew_has_room(master->crew)) {
 		master->reload.is_asked_again = true;
 		return;
 	}
@@ -266,8 +270,13 @@ static void begin_reload(struct master *master)
 		refuse_reload(master, problem);
 		return;
 	}
-	master->reload.give_up_at = clock_monotonic_ms() + next->database.connect_timeout + COME_UP_MS;
 	master->reload.look = start_look(master, master->reload.next);
+	if (master->reload.look < 0) {
+		master->reload.look = 0;
+		give_up_reload(master, "there is no process to look at the database with");
+		return;
+	}
+	master->reload.look_until = clock_monotonic_ms() + next->database.connect_timeout + COME_UP_MS;
 }
 
 /* The database of the new configuration has been looked at: its workers may come. */
@@ -283,8 +292,11 @@ static void take_look(struct master *master, int status)
 		give_up_reload(master, "the database's schema is of another version");
 	else if (found != LOOK_WELL && strcmp(conninfo, master->reload.next->settings.database.conninfo) != 0)
 		give_up_reload(master, "the database of the new database.conninfo cannot be reached");
-	else
+	else {
+		master->reload.give_up_at =
+			clock_monotonic_ms() + COME_UP_MS + master->reload.next->settings.database.connect_timeout;
 		crew_hire(master->crew, master->reload.next);
+	}
 }
 
 static void go_on_with_reload(struct master *master)
@@ -296,8 +308,11 @@ static void go_on_with_reload(struct master *master)
 			begin_reload(master);
 		return;
 	}
-	if (reload->look != 0)
+	if (reload->look > 0) {
+		if (clock_until_ms(reload->look_until) == 0)
+			(void)kill(reload->look, SIGKILL);
 		return;
+	}
 	if (crew_has_failed(master->crew, reload->next)) {
 		give_up_reload(master, "a new worker did not come up");
 	} else if (crew_is_up(master->crew, reload->next)) {
@@ -324,10 +339,12 @@ static void free_retired(struct master *master)
 
 static void begin_upgrade(struct master *master)
 {
-	if (master->upgrade.pid != 0 || master->reload.next != NULL) {
-		log_warning("upgrade_refused", LOG_STR("problem", "a reload or another upgrade is under way"));
+	/* One thing after the other. */
+	if (master->upgrade.pid != 0 || master->reload.next != NULL || !master->is_announced) {
+		master->is_upgrade_asked = true;
 		return;
 	}
+	master->is_upgrade_asked = false;
 	if (upgrade_start(&master->upgrade, master->setup->listeners, master->setup->program, master->setup->argv) !=
 	    0) {
 		log_error("upgrade_failed", LOG_STR("problem", strerror(errno)));
@@ -341,11 +358,17 @@ static void begin_to_stop(struct master *master, const char *why);
 
 static void go_on_with_upgrade(struct master *master)
 {
-	if (master->upgrade.pid == 0)
+	if (master->upgrade.pid == 0) {
+		if (master->is_upgrade_asked)
+			begin_upgrade(master);
 		return;
+	}
 	if (upgrade_is_up(&master->upgrade)) {
 		service_main_pid(master->upgrade.pid);
 		log_info("upgraded", LOG_INT("new_master", master->upgrade.pid));
+		/* It may have read the configuration before the signal came. */
+		if (master->reload.is_asked_again)
+			(void)kill(master->upgrade.pid, SIGHUP);
 		upgrade_forget(&master->upgrade);
 		master->keeps_paths = true;
 		begin_to_stop(master, "a new binary has taken over");
@@ -358,10 +381,12 @@ static void go_on_with_upgrade(struct master *master)
 
 static void new_master_ended(struct master *master, int status)
 {
+	upgrade_forget(&master->upgrade);
+	if (master->stopping)
+		return;
 	log_error("upgrade_failed", LOG_STR("problem", "the new binary ended"),
 	          LOG_INT("status", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)),
 	          LOG_STR("in_force", "the binary before it"));
-	upgrade_forget(&master->upgrade);
 	service_ready();
 }
 
@@ -384,6 +409,7 @@ static void begin_to_stop(struct master *master, const char *why)
 	master->stop_until = clock_monotonic_ms() + settings_of(master)->server.shutdown_timeout;
 	/* Whoever looks for us from now on is told at once; whoever has connected is served. */
 	if (!master->keeps_paths) {
+		atomic_store(&master->setup->board->is_closing, true);
 		service_stopping();
 		listeners_unlink(master->setup->listeners);
 	}

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* AddressSanitizer looks for leaks from a thread that traces the others. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -107,7 +108,6 @@ static const int allowed[] = {
 	SCMP_SYS(rt_sigtimedwait),
 	SCMP_SYS(rt_sigpending),
 	SCMP_SYS(sigaltstack),
-	SCMP_SYS(tgkill),
 	SCMP_SYS(gettid),
 	/* who and when */
 	SCMP_SYS(getpid),
@@ -142,12 +142,11 @@ static const int allowed[] = {
 
 /* No accident leads here. */
 static const int deadly[] = {
-	SCMP_SYS(execve),          SCMP_SYS(execveat),   SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
-	SCMP_SYS(init_module),     SCMP_SYS(mount),      SCMP_SYS(pivot_root),       SCMP_SYS(bpf),
-	SCMP_SYS(finit_module),    SCMP_SYS(kexec_load), SCMP_SYS(setuid),           SCMP_SYS(setresuid),
-	SCMP_SYS(setgid),          SCMP_SYS(setresgid),  SCMP_SYS(unshare),          SCMP_SYS(setns),
-	SCMP_SYS(userfaultfd),     SCMP_SYS(add_key),    SCMP_SYS(keyctl),           SCMP_SYS(request_key),
-	SCMP_SYS(perf_event_open),
+	SCMP_SYS(execve),       SCMP_SYS(execveat),        SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
+	SCMP_SYS(init_module),  SCMP_SYS(mount),           SCMP_SYS(pivot_root),       SCMP_SYS(bpf),
+	SCMP_SYS(finit_module), SCMP_SYS(kexec_load),      SCMP_SYS(setuid),           SCMP_SYS(setresuid),
+	SCMP_SYS(setgid),       SCMP_SYS(setresgid),       SCMP_SYS(unshare),          SCMP_SYS(setns),
+	SCMP_SYS(userfaultfd),  SCMP_SYS(perf_event_open),
 };
 
 static const int traced_at_exit[] = {
@@ -189,6 +188,11 @@ static int add_guarded(scmp_filter_ctx filter)
 		result = seccomp_rule_add(
 			filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
 			((struct scmp_arg_cmp){.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)families[i]}));
+	/* For abort(3). */
+	if (result == 0)
+		result = seccomp_rule_add(
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+			((struct scmp_arg_cmp){.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)getpid()}));
 	if (result == 0)
 		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
 		                          ((struct scmp_arg_cmp){.arg = 2, .op = SCMP_CMP_EQ, .datum_a = 0}));

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -67,23 +68,11 @@ struct worker {
 	int64_t busy_since_us; /* 0: it is not */
 	int64_t busy_us;       /* in all the times before */
 	int64_t requests_left; /* -1: any number */
+	int signals;           /* signalfd(2): a handler would not run while there is always something to do */
+	bool is_told;          /* to stop, by the master */
+	bool is_gathering;     /* connections are taken, and served when all of them have been */
 	bool stopping;
 };
-
-/* All that a signal handler can reach. */
-static volatile sig_atomic_t stop_asked, reopen_asked;
-
-static void ask_to_stop(int signal)
-{
-	(void)signal;
-	stop_asked = 1;
-}
-
-static void ask_to_reopen(int signal)
-{
-	(void)signal;
-	reopen_asked = 1;
-}
 
 static void watch(const struct worker *worker, int operation, int fd, uint32_t events, const void *what)
 {
@@ -319,7 +308,8 @@ static void take_connection(struct worker *worker, int fd, int64_t connected_us,
 	peer->next = worker->peers;
 	worker->peers = peer;
 	worker->peer_count++;
-	inspect(worker, peer, false);
+	if (!worker->is_gathering)
+		inspect(worker, peer, false);
 }
 
 /* Returns false when nobody is waiting to be accepted. */
@@ -499,71 +489,108 @@ static void retire(struct worker *worker)
 	set_at_rest(worker);
 }
 
-/* What had been let in by the kernel before we stopped listening is served, too. */
-static void begin_to_stop(struct worker *worker)
+/*
+ * Take what the kernel has let in, and serve it then: serving in between would give others the time to come. With
+ * `only_own` from our own unix sockets alone, which nobody finds any more.
+ */
+static void gather(struct worker *worker, bool only_own)
 {
 	const struct listeners *listeners = worker->setup->listeners;
+	struct peer *next;
 
+	worker->is_gathering = true;
+	while (worker->peer_count < PEERS_MAX && accept_handed_on(worker))
+		;
+	for (size_t i = 0; i < listeners->count; i++) {
+		if (only_own && listeners->all[i].own_path == NULL)
+			continue;
+		while (worker->peer_count < PEERS_MAX && accept_from(worker, listeners->all[i].fd))
+			;
+	}
+	worker->is_gathering = false;
+	for (struct peer *peer = worker->peers; peer != NULL; peer = next) {
+		next = peer->next;
+		if (peer->state == PEER_ARRIVING && !peer->is_watched)
+			inspect(worker, peer, false);
+	}
+}
+
+/* When others go on listening, what waits is theirs. When the daemon ends, it is served. */
+static void begin_to_stop(struct worker *worker)
+{
 	retire(worker);
 	if (worker->setup->is_attendant) {
 		for (struct peer *peer = worker->peers; peer != NULL; peer = peer->next) {
 			if (peer->state == PEER_ARRIVING)
 				let_leave(worker, peer);
 		}
-		return;
-	}
-	while (worker->peer_count < PEERS_MAX && accept_handed_on(worker))
-		;
-	for (size_t i = 0; i < listeners->count; i++) {
-		while (worker->peer_count < PEERS_MAX && accept_from(worker, listeners->all[i].fd))
-			;
+	} else if (atomic_load(&worker->setup->board->is_closing)) {
+		gather(worker, false);
 	}
 }
 
 static void heed_signals(struct worker *worker)
 {
-	if (reopen_asked) {
-		reopen_asked = 0;
-		if (log_reopen() != 0)
-			log_error("log_not_reopened", LOG_STR("problem", strerror(errno)));
+	struct signalfd_siginfo info;
+
+	while (read(worker->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+		if (info.ssi_signo == SIGUSR1) {
+			if (log_reopen() != 0)
+				log_error("log_not_reopened", LOG_STR("problem", strerror(errno)));
+		} else if (!worker->is_told) {
+			worker->is_told = true;
+			begin_to_stop(worker);
+		}
 	}
-	if (!worker->stopping && stop_asked)
-		begin_to_stop(worker);
 }
 
-static void serve_until_told(struct worker *worker, const sigset_t *while_waiting)
+/* True when there is nothing left to do for one that is to stop. */
+static bool has_finished(struct worker *worker)
+{
+	if (!worker->stopping || worker->peer_count > 0)
+		return false;
+	/* More than one can hold may have been waiting. */
+	if (worker->is_told && !worker->setup->is_attendant && atomic_load(&worker->setup->board->is_closing))
+		gather(worker, true);
+	return worker->peer_count == 0;
+}
+
+static int serve_until_told(struct worker *worker)
 {
 	struct epoll_event events[EVENTS_MAX];
-	bool is_listener_ready, is_handoff_ready;
+	bool is_listener_ready, is_handoff_ready, is_signalled;
 
 	for (;;) {
 		int count;
 
-		heed_signals(worker);
 		if (worker->requests_left == 0)
 			retire(worker);
 		update_listening(worker);
 		if (worker->setup->is_attendant && worker->peer_count == 0 && clock_until_ms(worker->needed_until) == 0)
 			retire(worker);
-		if (worker->stopping && worker->peer_count == 0)
-			return;
+		if (has_finished(worker))
+			return 0;
 		watch_hashing(worker);
 		watch_database(worker);
-		count = epoll_pwait(worker->epoll, events, EVENTS_MAX, wait_ms(worker), while_waiting);
+		count = epoll_wait(worker->epoll, events, EVENTS_MAX, wait_ms(worker));
 		if (count < 0 && errno != EINTR) {
 			log_error("epoll_failed", LOG_STR("problem", strerror(errno)));
-			return;
+			return 1;
 		}
-		is_listener_ready = is_handoff_ready = false;
+		is_listener_ready = is_handoff_ready = is_signalled = false;
 		for (int i = 0; i < count; i++) {
 			is_listener_ready |= events[i].data.ptr == worker;
 			is_handoff_ready |= events[i].data.ptr == &worker->setup->handoff;
+			is_signalled |= events[i].data.ptr == &worker->signals;
 			handle_event(worker, events[i].data.ptr, events[i].events);
 		}
 		if (is_handoff_ready && worker->is_listening)
 			(void)accept_handed_on(worker);
 		if (is_listener_ready && worker->is_listening)
 			accept_one_each(worker);
+		/* After what has come with them: nobody else may have been told of that connection. */
+		if (is_signalled)
+			heed_signals(worker);
 		end_overdue(worker);
 		if (worker->waiting_count > 0)
 			serve_waiting(worker);
@@ -582,18 +609,20 @@ static int64_t requests_with_jitter(int64_t max_requests)
 	return max_requests == 0 ? -1 : max_requests + (int64_t)randombytes_uniform(tenth);
 }
 
-static int take_signals(sigset_t *while_waiting)
+/* They are blocked, as in the master. */
+static int open_signals(struct worker *worker)
 {
-	const struct sigaction stop = {.sa_handler = ask_to_stop};
-	const struct sigaction reopen = {.sa_handler = ask_to_reopen};
+	sigset_t set;
 
-	if (sigprocmask(SIG_SETMASK, NULL, while_waiting) != 0 || sigdelset(while_waiting, SIGTERM) != 0 ||
-	    sigdelset(while_waiting, SIGQUIT) != 0 || sigdelset(while_waiting, SIGUSR1) != 0)
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGUSR1);
+	worker->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (worker->signals < 0)
 		return -1;
-	return sigaction(SIGTERM, &stop, NULL) != 0 || sigaction(SIGQUIT, &stop, NULL) != 0 ||
-	                       sigaction(SIGUSR1, &reopen, NULL) != 0
-	               ? -1
-	               : 0;
+	watch(worker, EPOLL_CTL_ADD, worker->signals, EPOLLIN, &worker->signals);
+	return 0;
 }
 
 int worker_run(const struct worker_setup *setup)
@@ -606,10 +635,10 @@ int worker_run(const struct worker_setup *setup)
 		.pid = getpid(),
 		.requests_left = requests_with_jitter(setup->generation->settings.server.max_requests),
 	};
-	sigset_t while_waiting;
+	int status;
 
 	worker.epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (worker.epoll < 0 || take_signals(&while_waiting) != 0)
+	if (worker.epoll < 0 || open_signals(&worker) != 0)
 		goto fail;
 	if (!setup->is_attendant) {
 		if (app_open_database(worker.app, "onesessiond") != 0)
@@ -621,10 +650,11 @@ int worker_run(const struct worker_setup *setup)
 	if (sandbox_restrict() != 0)
 		goto fail;
 	set_state(&worker, WORKER_IDLE, 0);
-	serve_until_told(&worker, &while_waiting);
+	status = serve_until_told(&worker);
+	close(worker.signals);
 	close(worker.epoll);
 	talloc_free(worker.app);
-	return 0;
+	return status;
 fail:
 	log_error("worker_failed", LOG_STR("problem", strerror(errno)));
 	return 1;

@@ -49,8 +49,9 @@ def masters(daemon):
 class Load:
     """Requests without a pause, each on a connection of its own; an answer that is not as it should be is a loss."""
 
-    def __init__(self, daemon, clients=6):
+    def __init__(self, daemon, clients=6, logins=1):
         self.daemon = daemon
+        self.logins = logins
         self.headers = sign_in(daemon)
         self.outcomes = collections.Counter()
         self.losses = []
@@ -69,8 +70,8 @@ class Load:
 
     def run(self, number):
         while not self.ends.is_set():
-            # One of them signs somebody else in all the time: a body, a hash and a transaction.
-            if number == 0:
+            # Some of them sign somebody else in all the time: a body, a hash and a transaction.
+            if number < self.logins:
                 what = {"method": "POST", "path": "/session/login", "headers": JSON, "body": LOGIN_OF_BOB}
             else:
                 what = {"headers": self.headers}
@@ -123,6 +124,64 @@ def test_reload_under_load_loses_nothing(new_daemon):
             reload_and_wait(daemon)
         load.more(50)
     load.check("6 reloads")
+
+
+def saturated(new_daemon, settings=None):
+    """A daemon, and a load of logins so costly that somebody is always waiting to be let in."""
+    daemon = new_daemon({"login.max_hashing": 8, "log.level": "info", **(settings or {})}).start()
+    costly = harness.Ctl(daemon.database.conninfo, **{"login.memory": "8MiB", "login.passes": 2})
+    costly.run("user", "passwd", "bob", stdin=daemon.database.password + "\n")
+    return daemon, Load(daemon, clients=24, logins=24)
+
+
+def test_workers_that_never_come_to_rest_are_retired_too(new_daemon):
+    """There is always a connection waiting: a signal must not wait until there is none."""
+    daemon, load = saturated(new_daemon)
+    with load:
+        for _ in range(2):
+            load.more(30)
+            reload_and_wait(daemon)
+        load.more(30)
+    load.check("2 reloads of saturated workers")
+    assert " stop_forced " not in daemon.log_text()
+
+
+def test_workers_that_never_come_to_rest_open_the_log_anew(new_daemon):
+    folder = new_daemon().folder
+    folder.chmod(0o777)
+    log = folder / "written"
+    daemon, load = saturated(new_daemon, {"log.to": str(log)})
+    with load:
+        load.more(30)
+        log.rename(folder / "moved")
+        daemon.send_signal(signal.SIGUSR1)
+        wait_until(lambda: log.exists() and log.read_text().count(" user_logged_in ") > 5, "the new file")
+        size = (folder / "moved").stat().st_size
+        load.more(30)
+        assert (folder / "moved").stat().st_size == size
+    load.check("USR1 to saturated workers")
+
+
+def test_log_that_nobody_reads_holds_up_nobody(new_daemon):
+    """Standard error is a pipe that is full: requests are served, and the daemon stops when it is told to."""
+    daemon = new_daemon()
+    read_end, write_end = os.pipe()
+    try:
+        with open(f"/proc/self/fd/{write_end}", "wb", buffering=0) as pipe:
+            os.set_blocking(pipe.fileno(), False)
+            while pipe.write(b"x" * 4096):
+                pass
+    finally:
+        os.set_blocking(write_end, True)
+    try:
+        daemon.start(["bash", "-c", f'exec "$@" 2>&{write_end}', "bash", *daemon.command()], pass_fds=[write_end])
+        for _ in range(20):
+            assert daemon.ask(timeout=10).status == 401
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(15) == 0
+    finally:
+        os.close(read_end)
+        os.close(write_end)
 
 
 def test_requests_under_way_are_finished_by_the_old_workers(database, new_daemon):
