@@ -63,7 +63,7 @@ def make(*words):
 
 def make_installed(*words):
     """make install or uninstall of what was built for these tests."""
-    built = [f"BUILD={BUILD.parent}", "SANITIZE=address,undefined"] if IS_SANITIZED else [f"BUILD={BUILD}"]
+    built = [f"BUILD={BUILD}", *(["SANITIZE=address,undefined"] if IS_SANITIZED else [])]
     with one_at_a_time(".install"):
         return make(*words, *built)
 
