@@ -33,8 +33,7 @@ enum { LOOK_WELL = 0, LOOK_AWAY = 3, LOOK_WRONG_SCHEMA = 4 };
 struct reload {
 	struct generation *next; /* NULL: there is none under way */
 	pid_t look;              /* the helper that looks at its database; 0: it has */
-	int64_t look_until;      /* then it is killed */
-	int64_t give_up_at;      /* of its workers, once they are hired */
+	int64_t give_up_at;      /* of the look, then of the workers */
 	bool is_asked_again;
 };
 
@@ -188,13 +187,16 @@ static void retire(struct master *master, struct generation *generation)
 	             clock_monotonic_ms() + settings_of(master)->server.shutdown_timeout);
 }
 
+static int open_log(const struct settings *settings)
+{
+	return log_open("onesessiond", settings->log.to, settings->log.level, settings->log.format);
+}
+
 static void give_up_reload(struct master *master, const char *why)
 {
-	const struct settings *kept = settings_of(master);
-
 	retire(master, master->reload.next);
 	master->reload.next = NULL;
-	if (log_open("onesessiond", kept->log.to, kept->log.level, kept->log.format) != 0)
+	if (open_log(settings_of(master)) != 0)
 		log_error("log_not_reopened", LOG_STR("problem", strerror(errno)));
 	refuse_reload(master, why);
 }
@@ -243,6 +245,13 @@ static bool has_room_to_retire(const struct master *master)
 	return false;
 }
 
+/* Each stage of it connects to the database, and may take this long. */
+static void extend_reload(struct master *master)
+{
+	master->reload.give_up_at =
+		clock_monotonic_ms() + master->reload.next->settings.database.connect_timeout + COME_UP_MS;
+}
+
 static void begin_reload(struct master *master)
 {
 	const struct settings *next;
@@ -263,7 +272,7 @@ static void begin_reload(struct master *master)
 	}
 	next = &master->reload.next->settings;
 	problem = generation_prepare(master->reload.next, master->setup->board);
-	if (problem == NULL && log_open("onesessiond", next->log.to, next->log.level, next->log.format) != 0)
+	if (problem == NULL && open_log(next) != 0)
 		problem = "log.to cannot be opened";
 	if (problem != NULL) {
 		TALLOC_FREE(master->reload.next);
@@ -276,7 +285,7 @@ static void begin_reload(struct master *master)
 		give_up_reload(master, "there is no process to look at the database with");
 		return;
 	}
-	master->reload.look_until = clock_monotonic_ms() + next->database.connect_timeout + COME_UP_MS;
+	extend_reload(master);
 }
 
 /* The database of the new configuration has been looked at: its workers may come. */
@@ -292,11 +301,10 @@ static void take_look(struct master *master, int status)
 		give_up_reload(master, "the database's schema is of another version");
 	else if (found != LOOK_WELL && strcmp(conninfo, master->reload.next->settings.database.conninfo) != 0)
 		give_up_reload(master, "the database of the new database.conninfo cannot be reached");
-	else {
-		master->reload.give_up_at =
-			clock_monotonic_ms() + COME_UP_MS + master->reload.next->settings.database.connect_timeout;
-		crew_hire(master->crew, master->reload.next);
-	}
+	if (master->reload.next == NULL)
+		return;
+	extend_reload(master);
+	crew_hire(master->crew, master->reload.next);
 }
 
 static void go_on_with_reload(struct master *master)
@@ -309,7 +317,7 @@ static void go_on_with_reload(struct master *master)
 		return;
 	}
 	if (reload->look > 0) {
-		if (clock_until_ms(reload->look_until) == 0)
+		if (clock_until_ms(reload->give_up_at) == 0)
 			(void)kill(reload->look, SIGKILL);
 		return;
 	}
@@ -402,17 +410,22 @@ static void stop_helpers(const struct master *master, int signal)
 		upgrade_cancel(&master->upgrade);
 }
 
+/* Whoever looks for us from now on is told at once; whoever has connected is served. */
+static void leave_sockets(const struct master *master)
+{
+	if (master->keeps_paths)
+		return;
+	atomic_store(&master->setup->board->is_closing, true);
+	service_stopping();
+	listeners_unlink(master->setup->listeners);
+}
+
 static void begin_to_stop(struct master *master, const char *why)
 {
 	log_info("stopping", LOG_STR("why", why), LOG_STR("how", "requests under way are finished first"));
 	master->stopping = true;
 	master->stop_until = clock_monotonic_ms() + settings_of(master)->server.shutdown_timeout;
-	/* Whoever looks for us from now on is told at once; whoever has connected is served. */
-	if (!master->keeps_paths) {
-		atomic_store(&master->setup->board->is_closing, true);
-		service_stopping();
-		listeners_unlink(master->setup->listeners);
-	}
+	leave_sockets(master);
 	/* The workers go after them: an attendant hands on what it has. */
 	crew_dismiss(master->crew, NULL, CREW_ATTENDANTS, master->stop_until);
 	stop_helpers(master, SIGTERM);
@@ -430,10 +443,7 @@ static void stop_at_once(struct master *master, const char *why)
 {
 	log_info("stopping", LOG_STR("why", why), LOG_STR("how", "at once"));
 	master->stopping = master->is_crew_told = true;
-	if (!master->keeps_paths) {
-		service_stopping();
-		listeners_unlink(master->setup->listeners);
-	}
+	leave_sockets(master);
 	crew_kill(master->crew);
 	stop_helpers(master, SIGKILL);
 }

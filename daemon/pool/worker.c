@@ -227,8 +227,8 @@ static void hand_on_leaving(struct worker *worker)
 
 static void let_leave(struct worker *worker, struct peer *peer)
 {
-	if (peer->is_watched && epoll_ctl(worker->epoll, EPOLL_CTL_DEL, fcgi_fd(peer->fcgi), NULL) != 0)
-		log_error("epoll_failed", LOG_STR("problem", strerror(errno)));
+	if (peer->is_watched)
+		watch(worker, EPOLL_CTL_DEL, fcgi_fd(peer->fcgi), 0, peer);
 	peer->is_watched = false;
 	peer->state = PEER_LEAVING;
 	peer->left_us = clock_monotonic_us();

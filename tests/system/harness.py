@@ -205,6 +205,10 @@ class Cluster:
             "log_line_prefix": "'%m %d %u %p '",
             "timezone": "UTC",
         }
+        self.set(settings)
+
+    def set(self, settings):
+        """At the next start; what is set later wins."""
         with open(self.data / "postgresql.conf", "a", encoding="utf-8") as conf:
             for name, value in settings.items():
                 conf.write(f"{name} = {value}\n")

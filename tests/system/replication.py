@@ -34,10 +34,7 @@ class Server(Cluster):
             "wal_retrieve_retry_interval": "100ms",
             "autovacuum": "off",
         }
-        with open(self.data / "postgresql.conf", "a", encoding="utf-8") as conf:
-            for name, value in shared.items():
-                conf.write(f"{name} = {value}\n")
-            conf.write("include = '../own.conf'\n")
+        self.set({**shared, "include": "'../own.conf'"})
 
     def start(self):
         self._write_settings()
