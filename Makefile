@@ -14,7 +14,7 @@ SANITIZE ?=
 JOBS   ?= 4
 
 ifneq ($(SANITIZE),)
-BUILD := $(BUILD)/sanitized
+override BUILD := $(BUILD)/sanitized
 SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 # Memory that was freed is kept back for a while to see whether it is used; tests measure how much there is.
 export ASAN_OPTIONS ?= detect_leaks=1:quarantine_size_mb=1
@@ -23,7 +23,7 @@ HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protecti
 HARDENING_LINK := -pie -Wl,-z,relro,-z,now
 endif
 
-PACKAGES      := libpq jansson libsodium talloc libsystemd libseccomp
+PACKAGES      := libpq jansson libsodium libcrypto libcrypt talloc libsystemd libseccomp
 WARNINGS      := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
                  -Wvla -Wundef -Wcast-qual
 CFLAGS        ?= -O2 -g
@@ -46,8 +46,16 @@ CTL_OBJECTS    := $(call object,$(CTL))
 # What unit tests link against: everything but the programs' own main files.
 TESTED_OBJECTS := $(filter-out %/daemon/main.o,$(DAEMON_OBJECTS))
 UNIT_PROGRAMS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNITS))
+# The daemon with the routes and receivers of an application, whose ones_setup() takes the place of the daemon's own.
+APPLICATION         := $(BUILD)/tests/onesessiond-application
+DAEMON_SETUP        := $(BUILD)/objects/tests/application/daemon_setup.o
+APPLICATION_OBJECTS := $(filter-out %/handlers/setup.o,$(DAEMON_OBJECTS)) $(DAEMON_SETUP) \
+                       $(call object,$(sort $(wildcard tests/application/*.c)))
 
-.PHONY: all deps run check test unit unit-programs system sanitized lint format clean help sample \
+# What the tests of the pages take from npm, in one place for every build.
+NPM := build/npm/node_modules/.package-lock.json
+
+.PHONY: all deps run check test unit unit-programs system sanitized lint format clean help sample screenshots \
         man install uninstall deb force
 .DELETE_ON_ERROR:
 
@@ -70,6 +78,15 @@ $(BUILD)/tests/%: tests/unit/%.c $(TESTED_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(TESTED_OBJECTS) $(PACKAGE_LIBS) -lcmocka
 
+$(APPLICATION): $(APPLICATION_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
+
+# Under another name, so that the application can call it.
+$(DAEMON_SETUP): handlers/setup.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Dones_setup=daemon_setup -MMD -MP -c -o $@ $<
+
 # The assembler includes these; the compiler's dependency files do not know of them.
 $(BUILD)/objects/daemon/session/migrations.o: $(wildcard schema/*.sql)
 $(BUILD)/objects/daemon/http/page.o: $(wildcard handlers/pages/*)
@@ -84,12 +101,19 @@ run: ## install what is missing and show the demo site (PORT=8080)
 	@$(MAKE) --no-print-directory all
 	@exec env PORT=$(PORT) BUILD=$(BUILD) conf/demo/run
 
-unit-programs: $(UNIT_PROGRAMS)
+unit-programs: $(UNIT_PROGRAMS) $(APPLICATION)
 
 unit: $(UNIT_PROGRAMS)
 	@status=0; for program in $(UNIT_PROGRAMS); do $$program || status=1; done; exit $$status
 
-system: all
+$(NPM): tests/package-lock.json tests/package.json
+	@echo 'Installing what the tests take from npm'
+	@mkdir -p build/npm
+	@cp tests/package.json tests/package-lock.json build/npm/
+	@cd build/npm && npm ci --no-audit --no-fund --no-progress --loglevel=error > /dev/null
+	@touch $@
+
+system: all $(APPLICATION) $(NPM)
 	@ONESESSION_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -n $(JOBS) -p no:cacheprovider tests/system $(PYTEST_FLAGS)
 
 check: ## the part of the tests that takes under a minute
@@ -110,6 +134,10 @@ sample: all ## write the sample configuration anew from the table of options
 lint: ## warnings as errors under gcc and clang, gcc's analyzer, cppcheck, shellcheck, clang-format
 	@conf/install-packages build test lint
 	@conf/lint
+
+screenshots: all $(NPM) ## take the pictures of the pages in docs/screenshots anew
+	@ONESESSION_BUILD=$(abspath $(BUILD)) ONESESSION_SCREENSHOTS=docs/screenshots \
+		$(PYTHON) -m pytest -q -p no:cacheprovider tests/system/test_browser.py -k pictures
 
 format: ## lay out the sources with clang-format
 	clang-format -i $$(git ls-files '*.c' '*.h')

@@ -89,22 +89,21 @@ static int parse_arguments(int argc, char *argv[], struct arguments *arguments)
 	return optind < argc ? usage_error("takes no arguments besides its options") : -1;
 }
 
-static void warn_planned(const char *section, const char *key)
+static void log_doubt(const char *doubt)
 {
-	log_warning("no_effect_yet", LOG_STR("section", section), LOG_STR("key", key),
-	            LOG_STR("problem", "this version accepts the key but does not act on it"));
+	log_warning("configuration_doubtful", LOG_STR("problem", doubt));
 }
 
-static void print_planned(const char *section, const char *key)
+static void print_doubt(const char *doubt)
 {
-	(void)printf("warning: %s.%s is set, but this version does not act on it\n", section, key);
+	(void)printf("warning: %s\n", doubt);
 }
 
 static int test(TALLOC_CTX *ctx, const struct settings *settings)
 {
 	struct db *db = app_new_database(ctx, settings, NULL, PROGRAM " test");
 
-	config_each_planned(settings, print_planned);
+	config_each_doubt(settings, print_doubt);
 	(void)puts("configuration: right");
 	(void)fflush(stdout);
 	if (db == NULL || db_connect(db) != DB_OK) {
@@ -169,7 +168,7 @@ static int serve(struct master_setup setup)
 		(void)fprintf(stderr, PROGRAM ": log.to: %s: %s\n", settings->log.to, strerror(errno));
 		return EXIT_FAILURE;
 	}
-	config_each_planned(settings, warn_planned);
+	config_each_doubt(settings, log_doubt);
 	setup.program = find_program(setup.ctx, setup.argv[0]);
 	if (setup.program == NULL)
 		return fail(strerror(errno));

@@ -96,22 +96,47 @@ const struct ones_ending *ones_ending(const struct ones_request *req);
 
 enum ones_result {
 	ONES_OK,
-	ONES_INVALID,     /* unknown user, wrong password or disabled account: the same answer, the same work */
-	ONES_UNAVAILABLE, /* the database is away, or the outcome could not be learnt in time */
-	ONES_FAILED,      /* a receiver in the transaction refused: nothing was changed */
+	ONES_INVALID,      /* unknown user, wrong password or disabled account: the same answer, the same work */
+	ONES_THROTTLED,    /* too many failed attempts at this account or from this address */
+	ONES_LIMIT,        /* the account is live elsewhere, and session.on_limit is ask or refuse */
+	ONES_COOLDOWN,     /* the account has been taken over too often of late: the session elsewhere stays */
+	ONES_TICKET_GONE,  /* the ticket was used, has run out, or the password is another one now */
+	ONES_ENDED,        /* the session that this was to be done for has ended: ones_ending() tells how */
+	ONES_UNACCEPTABLE, /* the new password is too short or too long */
+	ONES_UNAVAILABLE,  /* the database is away, or the outcome could not be learnt in time */
+	ONES_FAILED,       /* a receiver in the transaction refused: nothing was changed */
 };
 
-struct ones_displaced {
-	const char *id;
+/* Where an account is live, or was. */
+struct ones_place {
+	const char *id; /* of the session: its public name */
+	ones_time created_at;
 	ones_time last_seen_at;
-	const char *browser;
-	const char *os;
+	ones_time expires_at;
+	const char *browser; /* "Firefox"; "" when not known */
+	const char *os;      /* "Linux"; "" when not known */
+	const char *ip;      /* "" when not known */
+	bool is_this;        /* this request's own session */
+};
+
+struct ones_places {
+	size_t count;
+	const struct ones_place *all;
+};
+
+struct ones_credentials {
+	const char *username; /* with `password`; NULL with a ticket */
+	const char *password;
+	const char *ticket; /* of an earlier ones_login() that answered ONES_LIMIT; NULL: name and password */
+	bool take_over;     /* the person has been asked, and wants it: for session.on_limit = ask */
 };
 
 struct ones_login {
-	struct ones_session session;
-	size_t displaced_count;
-	const struct ones_displaced *displaced; /* the sessions that this login ended elsewhere */
+	struct ones_session session;   /* after ONES_OK, as the next */
+	struct ones_places displaced;  /* the sessions that this login ended elsewhere */
+	struct ones_places in_the_way; /* after ONES_LIMIT and ONES_COOLDOWN: those that it would have to end */
+	const char *ticket;            /* after ONES_LIMIT: lets the same login take over; NULL: it may not */
+	int64_t retry_after_s;         /* after ONES_THROTTLED and ONES_COOLDOWN */
 };
 
 /*
@@ -120,14 +145,83 @@ struct ones_login {
  * ones_session() is the new session. On anything else nothing has changed and no cookie is set.
  * The route must have .hashes = true.
  */
-enum ones_result ones_login(struct ones_request *req, const char *username, const char *password,
+enum ones_result ones_login(struct ones_request *req, const struct ones_credentials *credentials,
                             struct ones_login *login);
 
 /*
  * End the presented session and take its cookie away. Nobody signed in is no error: it is the same as success.
- * Never ONES_INVALID. On anything but ONES_OK the cookie stays, so that it can be tried again.
+ * ONES_OK, ONES_UNAVAILABLE or ONES_FAILED. On anything but ONES_OK the cookie stays, so that it can be tried again.
  */
 enum ones_result ones_logout(struct ones_request *req);
+
+/*
+ * Give the account of ones_session() another password, of 8 characters to 1024 bytes. Every other session of it ends;
+ * this one gets a new key. *changed is as after a login. The route must have .hashes = true.
+ */
+enum ones_result ones_change_password(struct ones_request *req, const char *current_password, const char *new_password,
+                                      struct ones_login *changed);
+
+/* ---- The account's sessions --------------------------------------------------------------------------------- */
+
+/* The live sessions of who is signed in here, the newest login first. ONES_OK, ONES_UNAVAILABLE or ONES_FAILED. */
+enum ones_result ones_sessions(struct ones_request *req, struct ones_places *places);
+
+/*
+ * End one of these by its id; *found tells whether it was one. Ending this request's own is signing out.
+ * ONES_OK, ONES_UNAVAILABLE or ONES_FAILED.
+ */
+enum ones_result ones_end_session(struct ones_request *req, const char *id, bool *found);
+
+/* A session that was, and how it ended. */
+struct ones_past {
+	struct ones_place place;
+	struct ones_ending ending;
+};
+
+/* The latest `max` sessions of who is signed in here that have ended, the last one first. Results as above. */
+enum ones_result ones_past_sessions(struct ones_request *req, size_t max, const struct ones_past **past, size_t *count);
+
+/* ---- Data that is kept with a session ----------------------------------------------------------------------- */
+
+/*
+ * For routes with .keeps_data = true. Each is a JSON value under a name. It was read before the handler; what the
+ * handler changes is written once, after it and before the answer: no earlier, and not at all when the answer is a 5xx
+ * or the values are equal to those that were read. When that fails the answer becomes a 503 or 500 instead.
+ *
+ * Name by name, so that requests at the same time do not undo each other; of two that set the same name the later
+ * one stays. It never brings a session back that has ended meanwhile: then nothing is kept.
+ *
+ * Whoever is not signed in has data too, by the same cookie, which signs nobody in; they are kept for session.lifetime.
+ * The first value that is set makes the cookie. It is always a new one: when the browser came with the key of a session
+ * that has ended, the next requests are not told any more how.
+ *
+ * Signing in takes what the same browser has along: that of nobody, or of the same account. What was kept for
+ * another account is gone; so is everything after signing out. In a handler that does so itself, what it changes
+ * belongs to whom the request ends with:
+ *	set, then ones_login()	kept with the new session, unless another account was signed in before: then gone
+ *	ones_login(), then set	kept with the new session
+ *	ones_login() fails	nothing has changed: kept where it would have been without
+ *	set, then ones_logout()	gone
+ *	ones_logout(), then set	kept for nobody, under a new cookie
+ * ones_change_password() is like signing in to the same account.
+ *
+ * A name has 1 to 200 bytes. All names and values together are at most 64 KiB of JSON (requests at the same time can
+ * each add so much), with no more than 32 arrays and objects in each other, no text with U+0000, and no real number
+ * of 1e17 or more.
+ */
+
+/* The value of that name, or NULL when there is none. Borrowed: do not decref. It stays what it is when it is set anew.
+ */
+const json_t *ones_data_get(struct ones_request *req, const char *name);
+
+/*
+ * Keep a copy of the value; takes over the reference, also of NULL (out of memory). Returns false, and has changed
+ * nothing, when it is outside the limits above or there is no memory for it.
+ */
+bool ones_data_set(struct ones_request *req, const char *name, json_t *value);
+
+/* Take the value away, if there is one. Returns false when there is no memory for it. */
+bool ones_data_remove(struct ones_request *req, const char *name);
 
 /* ---- Reading the request ------------------------------------------------------------------------------------ */
 
@@ -163,6 +257,12 @@ const json_t *ones_json(const struct ones_request *req);
 /* A FastCGI parameter such as "REMOTE_ADDR" or "HTTP_USER_AGENT" (RFC 3875, 4.1); NULL when it is not there. */
 const char *ones_param(const struct ones_request *req, const char *name);
 
+/* What stands in the request's path where its route has the part *; never empty, and has no slash. */
+const char *ones_path_part(const struct ones_request *req);
+
+/* True when the body has the field with the value true: JSON's, or the text "true". */
+bool ones_field_is_true(const struct ones_request *req, const char *name);
+
 /* The address of one of the daemon's own routes: ones_url(req, "/login") is "/session/login". */
 const char *ones_url(struct ones_request *req, const char *path);
 
@@ -196,31 +296,36 @@ void ones_reply_json(struct ones_request *req, int status, json_t *body);
 /* 303 See Other (RFC 9110, 15.4.4): `location` is a path of this site, as ones_url() and ones_next() give it. */
 void ones_reply_redirect(struct ones_request *req, const char *location);
 
-struct ones_text {
-	const char *name;
-	const char *value;
-};
-
 /*
- * One of the pages in handlers/pages, with each {{name}} replaced by its value, escaped for HTML. `texts` ends with
- * an entry whose name is NULL. {{prefix}} is always there.
+ * One of the pages in handlers/pages, filled in with `values`, an object; takes over the reference, also of NULL (out
+ * of memory), which becomes a 500. {{name}} is the value, escaped for HTML; {{#name}}...{{/name}} is there for true,
+ * for each element of an array, and once for an object or a text that is not empty, whose members are then looked at
+ * first; {{^name}}...{{/name}} is there when the other would not be; {{>file}} is another of the pages.
+ * {{prefix}} is always there.
  */
-void ones_reply_page(struct ones_request *req, int status, const char *page, const struct ones_text *texts);
+void ones_reply_page(struct ones_request *req, int status, const char *page, json_t *values);
 
 /* One of the files in handlers/pages as it is, for instance a style sheet; browsers may keep it for an hour. */
 void ones_reply_file(struct ones_request *req, const char *file, const char *content_type);
 
 /*
  * An error: for programs problem+json (RFC 9457) with `code`, for people a page. `detail` is a sentence for a
- * human reader. 429 and 503 also carry Retry-After.
+ * human reader. 503 also carries Retry-After.
  */
 void ones_reply_problem(struct ones_request *req, int status, const char *code, const char *detail);
 
-/* 401 with the code of ones_ending(). */
+/* The same with further members for programs (RFC 9457, 3.2); takes over the reference, also of NULL. */
+void ones_reply_problem_with(struct ones_request *req, int status, const char *code, const char *detail,
+                             json_t *members);
+
+/* 401 with the code of ones_ending(), and for programs "ended_at" and "by". */
 void ones_reply_unauthenticated(struct ones_request *req);
 
-/* What went wrong with ones_login() or ones_logout(), other than ONES_INVALID: 503 `unavailable` or 500. */
-void ones_reply_failure(struct ones_request *req, enum ones_result result);
+/*
+ * What went wrong with one of the functions above: 401, 409, 429 with Retry-After, 503 or 500, with the code that
+ * programs know. `login` is what a login or change of password has filled in, else NULL.
+ */
+void ones_reply_failure(struct ones_request *req, enum ones_result result, const struct ones_login *login);
 
 /* {"id","username","is_admin"}: a new reference, NULL when out of memory. */
 json_t *ones_user_json(const struct ones_user *user);
@@ -231,6 +336,16 @@ json_t *ones_session_json(const struct ones_session *session);
 /* RFC 3339 in UTC ("2026-01-31T10:32:05Z"), or JSON null for 0 and for infinity: a new reference, NULL when out of
  * memory. */
 json_t *ones_time_json(ones_time when);
+
+/* {"browser","os"} of what ended a session; {"id","created_at","last_seen_at","browser","os"} of a place. Likewise. */
+json_t *ones_by_json(const struct ones_ending *ending);
+json_t *ones_place_json(const struct ones_place *place);
+
+/* For pages: {"text","iso"} of a moment ("10:32 UTC" when it is today), JSON null when it is not known. */
+json_t *ones_moment_json(ones_time when);
+
+/* For pages: {"minutes","one"} of a time to wait, rounded up; NULL also for 0. */
+json_t *ones_wait_json(int64_t wait_s);
 
 /* True while the database answers; costs one round trip. */
 bool ones_database_ready(struct ones_request *req);
@@ -251,7 +366,7 @@ void ones_reply_metrics(struct ones_request *req);
 typedef void ones_handler(struct ones_request *req);
 
 struct ones_route {
-	const char *path;  /* below server.prefix, begins with a slash; the whole path must match */
+	const char *path;  /* below server.prefix, begins with a slash; one part of it may be *: see ones_path_part() */
 	ones_handler *get; /* serves HEAD too */
 	ones_handler *post;
 	ones_handler *any;   /* every method, in place of the two above: must not change anything */
@@ -261,6 +376,7 @@ struct ones_route {
 	bool operators_only; /* is not there for others than those at the addresses in server.operators */
 	bool no_body;        /* a body is neither read nor waited for: sub-requests carry the client's CONTENT_LENGTH */
 	bool hashes;         /* POST checks a password: it waits for one of login.max_hashing places before it runs */
+	bool keeps_data;     /* what is kept with the session is read before the handler, and written after it */
 };
 
 /* In handlers/setup.c: calls every setup function. */
@@ -273,10 +389,10 @@ void ones_route(struct ones_app *app, const struct ones_route *route);
 
 enum ones_signal {
 	ONES_USER_LOGGED_IN,
-	ONES_USER_LOGGED_OUT, /* a session ended by its person, an operator or a disabled account */
+	ONES_USER_LOGGED_OUT, /* a session ended by its person, an operator, a new password or a disabled account */
 	ONES_USER_LOGIN_FAILED,
 	ONES_SESSION_DISPLACED,
-	ONES_ACCOUNT_SHARED,
+	ONES_ACCOUNT_SHARED, /* sharing.takeovers displacements in sharing.window; once in each window */
 	ONES_PASSWORD_CHANGED_SIGNAL,
 	ONES_SIGNAL_COUNT,
 };
@@ -285,11 +401,12 @@ struct ones_event {
 	enum ones_signal signal;
 	int64_t user_id;           /* 0 when the name given at a failed login is nobody's */
 	const char *username;      /* "" likewise */
-	const char *session_id;    /* the session that began or ended; "" at a failed login */
-	const char *by_session_id; /* at a displacement the session that took its place, else "" */
+	const char *session_id;    /* the session that began or ended, or that did it; "" at a failed login */
+	const char *by_session_id; /* the session that took its place or ended it, else "" */
 	enum ones_reason reason;   /* why it ended; ONES_LIVE at a login */
 	const char *ip;            /* of the request behind it; "" when there is none */
 	const char *user_agent;
+	int64_t takeovers;                    /* at account_shared: how many there were in the window, else 0 */
 	struct ones_transaction *transaction; /* in the transaction: for ones_execute(); NULL after commit */
 };
 

@@ -1,29 +1,70 @@
-/* GET /account: who am I, and a way to sign out. */
+/* GET /account: who am I, my session, what ended my earlier ones; forms to change the password and to sign out. */
 #include "setup.h"
 
-#include <stdio.h>
-#include <time.h>
+/* As many of the earlier sessions as one looks through. */
+#define PAST_MAX 10
+
+static json_t *past_for_page(struct ones_request *req, enum ones_result *result)
+{
+	const struct ones_past *past = NULL;
+	json_t *list = json_array();
+	size_t count;
+
+	*result = ones_past_sessions(req, PAST_MAX, &past, &count);
+	for (size_t i = 0; *result == ONES_OK && i < count; i++) {
+		const struct ones_place *place = &past[i].place;
+
+		if (json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o}", "browser", place->browser, "os",
+		                                          place->os, "since", ones_moment_json(place->created_at),
+		                                          "ended", ending_for_page(&past[i].ending))) != 0)
+			*result = ONES_FAILED;
+	}
+	if (*result == ONES_OK)
+		return list;
+	json_decref(list);
+	return NULL;
+}
+
+/* This session's place among the live ones; NULL when it has ended just now. */
+static const struct ones_place *this_place(const struct ones_places *places)
+{
+	for (size_t i = 0; i < places->count; i++) {
+		if (places->all[i].is_this)
+			return &places->all[i];
+	}
+	return NULL;
+}
+
+void account_show(struct ones_request *req, int status, const char *notice, int64_t wait_s)
+{
+	const struct ones_session *session = ones_session(req);
+	struct ones_places places = {0};
+	enum ones_result result = ones_sessions(req, &places);
+	const struct ones_place *here = this_place(&places);
+	json_t *past = result == ONES_OK ? past_for_page(req, &result) : NULL;
+	json_t *page;
+
+	if (result != ONES_OK) {
+		ones_reply_failure(req, result, NULL);
+		return;
+	}
+	page = json_pack("{s:s, s:o, s:o, s:s, s:s, s:o, s:b, s:o*}", "username", session->user.username, "since",
+	                 ones_moment_json(session->created_at), "expires", ones_moment_json(session->expires_at),
+	                 "browser", here != NULL ? here->browser : "", "os", here != NULL ? here->os : "", "past", past,
+	                 "many", places.count > 1, "throttled", ones_wait_json(wait_s));
+	if (page != NULL && notice != NULL && json_object_set_new(page, notice, json_true()) != 0) {
+		json_decref(page);
+		page = NULL;
+	}
+	ones_reply_page(req, status, "account.html", page);
+}
 
 static void account(struct ones_request *req)
 {
-	const struct ones_session *session = ones_session(req);
-	char since[40] = "";
-	struct tm utc;
-	time_t seconds;
-
-	if (session == NULL) {
-		if (ones_is_program(req))
-			ones_reply_unauthenticated(req);
-		else
-			ones_reply_redirect(req, ones_url(req, "/login"));
-		return;
-	}
-	seconds = (time_t)(session->created_at / 1000000);
-	if (gmtime_r(&seconds, &utc) != NULL)
-		(void)strftime(since, sizeof since, "%e %B %Y, %H:%M UTC", &utc);
-	ones_reply_page(
-		req, 200, "account.html",
-		(const struct ones_text[]){{"username", session->user.username}, {"since", since}, {NULL, NULL}});
+	if (ones_session(req) == NULL)
+		not_signed_in(req);
+	else
+		account_show(req, 200, ones_query(req, "changed") != NULL ? "changed" : NULL, 0);
 }
 
 void account_setup(struct ones_app *app)

@@ -1,26 +1,28 @@
 /* /login: the sign-in page, and signing in by form or JSON. */
 #include "setup.h"
 
-static void show_page(struct ones_request *req, int status, const char *notice, const char *username, const char *next)
-{
-	const struct ones_text texts[] = {
-		{"notice", notice},     {"notice_hidden", notice[0] == '\0' ? "hidden" : ""},
-		{"username", username}, {"next", next},
-		{NULL, NULL},
-	};
+#include <stdio.h>
 
-	ones_reply_page(req, status, "login.html", texts);
-}
-
-/* Whoever has just signed out, or never was signed in, knows it. */
-static const char *notice_of(enum ones_reason reason)
+/* The page for people who are not signed in (yet). `more` adds what has just happened; takes over the reference. */
+static void show_page(struct ones_request *req, int status, const char *username, const char *next, json_t *more)
 {
-	return reason == ONES_UNAUTHENTICATED || reason == ONES_LOGGED_OUT ? "" : ones_reason_text(reason);
+	json_t *page = json_pack("{s:s, s:s}", "username", username, "next", next != NULL ? next : "");
+
+	if (page != NULL && json_object_update(page, more) != 0) {
+		json_decref(page);
+		page = NULL;
+	}
+	json_decref(more);
+	ones_reply_page(req, status, "login.html", page);
 }
 
 void login_show(struct ones_request *req, int status, const char *next)
 {
-	show_page(req, status, notice_of(ones_ending(req)->reason), "", next != NULL ? next : "");
+	const struct ones_ending *ending = ones_ending(req);
+
+	/* Whoever has just signed out knows it. */
+	show_page(req, status, "", next,
+	          json_pack("{s:o*}", "ended", ending->reason != ONES_LOGGED_OUT ? ending_for_page(ending) : NULL));
 }
 
 static void login_page(struct ones_request *req)
@@ -33,16 +35,16 @@ static void login_page(struct ones_request *req)
 		login_show(req, 200, next);
 }
 
-static json_t *displaced_json(const struct ones_login *login)
+static json_t *displaced_json(const struct ones_places *places)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < login->displaced_count; i++) {
-		const struct ones_displaced *displaced = &login->displaced[i];
+	for (size_t i = 0; i < places->count; i++) {
+		const struct ones_place *place = &places->all[i];
 
-		if (json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:s}", "id", displaced->id, "last_seen_at",
-		                                          ones_time_json(displaced->last_seen_at), "browser",
-		                                          displaced->browser, "os", displaced->os)) != 0) {
+		if (json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:s}", "id", place->id, "last_seen_at",
+		                                          ones_time_json(place->last_seen_at), "browser",
+		                                          place->browser, "os", place->os)) != 0) {
 			json_decref(list);
 			return NULL;
 		}
@@ -55,40 +57,82 @@ static void reply_signed_in(struct ones_request *req, const struct ones_login *l
 	if (ones_is_program(req))
 		ones_reply_json(req, 200,
 		                json_pack("{s:o, s:o, s:o}", "user", ones_user_json(&login->session.user), "session",
-		                          ones_session_json(&login->session), "displaced", displaced_json(login)));
+		                          ones_session_json(&login->session), "displaced",
+		                          displaced_json(&login->displaced)));
 	else
 		ones_reply_redirect(req, ones_next(req, ones_field(req, "next")));
 }
 
-static void reply_invalid(struct ones_request *req, const char *username)
+/* People get the page again, with what they have to know; the status is the one that programs get. */
+static void refuse_person(struct ones_request *req, enum ones_result result, const struct ones_login *login)
 {
-	static const char notice[] = "The name or the password is not right.";
+	const char *username = ones_field(req, "username");
 	const char *next = ones_field(req, "next");
 
-	if (ones_is_program(req))
-		ones_reply_problem(req, 401, "invalid_credentials", notice);
-	else
-		show_page(req, 401, notice, username, next != NULL ? next : "");
+	if (username == NULL)
+		username = "";
+	switch (result) {
+	case ONES_INVALID: show_page(req, 401, username, next, json_pack("{s:b}", "invalid", 1)); break;
+	case ONES_TICKET_GONE: show_page(req, 401, username, next, json_pack("{s:b}", "ticket_gone", 1)); break;
+	case ONES_THROTTLED:
+		show_page(req, 429, username, next,
+		          json_pack("{s:o}", "throttled", ones_wait_json(login->retry_after_s)));
+		break;
+	case ONES_COOLDOWN:
+		show_page(req, 429, username, next,
+		          json_pack("{s:o, s:o}", "cooldown", ones_wait_json(login->retry_after_s), "places",
+		                    places_for_page(&login->in_the_way)));
+		break;
+	default:
+		if (login->ticket == NULL)
+			show_page(req, 409, username, next,
+			          json_pack("{s:{s:o}}", "refused", "places", places_for_page(&login->in_the_way)));
+		else
+			ones_reply_page(req, 409, "takeover.html",
+			                json_pack("{s:s, s:s, s:s, s:o}", "username", username, "next",
+			                          next != NULL ? next : "", "ticket", login->ticket, "places",
+			                          places_for_page(&login->in_the_way)));
+		break;
+	}
+}
+
+static void refuse(struct ones_request *req, enum ones_result result, const struct ones_login *login)
+{
+	bool is_about_the_login = result == ONES_INVALID || result == ONES_TICKET_GONE || result == ONES_THROTTLED ||
+	                          result == ONES_COOLDOWN || result == ONES_LIMIT;
+	char seconds[24];
+
+	if (ones_is_program(req) || !is_about_the_login) {
+		ones_reply_failure(req, result, login);
+		return;
+	}
+	if (login->retry_after_s > 0) {
+		(void)snprintf(seconds, sizeof seconds, "%lld", (long long)login->retry_after_s);
+		ones_header(req, "Retry-After", seconds);
+	}
+	refuse_person(req, result, login);
 }
 
 static void login(struct ones_request *req)
 {
-	const char *username = ones_field(req, "username");
-	const char *password = ones_field(req, "password");
+	const struct ones_credentials credentials = {
+		.username = ones_field(req, "username"),
+		.password = ones_field(req, "password"),
+		.ticket = ones_field(req, "ticket"),
+		.take_over = ones_field_is_true(req, "take_over"),
+	};
 	struct ones_login made;
 	enum ones_result result;
 
-	if (username == NULL || password == NULL) {
+	if (credentials.ticket == NULL && (credentials.username == NULL || credentials.password == NULL)) {
 		ones_reply_problem(req, 400, "bad_request", "Both username and password are needed.");
 		return;
 	}
-	result = ones_login(req, username, password, &made);
+	result = ones_login(req, &credentials, &made);
 	if (result == ONES_OK)
 		reply_signed_in(req, &made);
-	else if (result == ONES_INVALID)
-		reply_invalid(req, username);
 	else
-		ones_reply_failure(req, result);
+		refuse(req, result, &made);
 }
 
 void login_setup(struct ones_app *app)

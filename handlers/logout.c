@@ -7,7 +7,7 @@ static void logout(struct ones_request *req)
 	enum ones_result result = ones_logout(req);
 
 	if (result != ONES_OK)
-		ones_reply_failure(req, result);
+		ones_reply_failure(req, result, NULL);
 	else if (ones_is_program(req))
 		ones_reply_empty(req, 204);
 	else

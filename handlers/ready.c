@@ -7,7 +7,7 @@ static void ready(struct ones_request *req)
 	if (ones_database_ready(req))
 		ones_reply_json(req, 200, json_pack("{s:s}", "status", "ready"));
 	else
-		ones_reply_failure(req, ONES_UNAVAILABLE);
+		ones_reply_failure(req, ONES_UNAVAILABLE, NULL);
 }
 
 void ready_setup(struct ones_app *app)

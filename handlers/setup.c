@@ -10,7 +10,10 @@ void ones_setup(struct ones_app *app)
 	login_setup(app);
 	logout_setup(app);
 	account_setup(app);
+	password_setup(app);
+	sessions_setup(app);
 	style_setup(app);
+	notice_setup(app);
 	health_setup(app);
 	ready_setup(app);
 	status_setup(app);

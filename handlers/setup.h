@@ -11,8 +11,11 @@ void login_setup(struct ones_app *app);
 void logout_setup(struct ones_app *app);
 void me_setup(struct ones_app *app);
 void metrics_setup(struct ones_app *app);
+void notice_setup(struct ones_app *app);
+void password_setup(struct ones_app *app);
 void ready_setup(struct ones_app *app);
 void refused_setup(struct ones_app *app);
+void sessions_setup(struct ones_app *app);
 void state_setup(struct ones_app *app);
 void status_setup(struct ones_app *app);
 void style_setup(struct ones_app *app);
@@ -22,6 +25,19 @@ void style_setup(struct ones_app *app);
  * public name; empty when nobody is.
  */
 void identify(struct ones_request *req, const char *user_name, const char *id_name, const char *session_name);
+
+/* The account page with one more value, true: "changed", "wrong"...; NULL: none. `wait_s` is for "throttled", else 0.
+ */
+void account_show(struct ones_request *req, int status, const char *notice, int64_t wait_s);
+
+/* For people a way to the sign-in page, which says why; for programs 401. */
+void not_signed_in(struct ones_request *req);
+
+/* For pages, new references, NULL when out of memory: how a session ended (NULL also when there is nothing to tell), */
+json_t *ending_for_page(const struct ones_ending *ending);
+
+/* and where an account is live. */
+json_t *places_for_page(const struct ones_places *places);
 
 /* The sign-in page, which says why the session has ended and leads to `next` (NULL: nowhere in particular). */
 void login_show(struct ones_request *req, int status, const char *next);

@@ -9,10 +9,8 @@ static void state(struct ones_request *req)
 		ones_reply_json(req, 200, json_pack("{s:b}", "live", 1));
 	else
 		ones_reply_json(req, 200,
-		                json_pack("{s:b, s:s, s:o, s:{s:s, s:s}}", "live", 0, "reason",
-		                          ones_reason_code(ending->reason), "ended_at",
-		                          ones_time_json(ending->ended_at), "by", "browser", ending->by_browser, "os",
-		                          ending->by_os));
+		                json_pack("{s:b, s:s, s:o, s:o}", "live", 0, "reason", ones_reason_code(ending->reason),
+		                          "ended_at", ones_time_json(ending->ended_at), "by", ones_by_json(ending)));
 }
 
 void state_setup(struct ones_app *app)

@@ -1,5 +1,6 @@
 #include "api/app.h"
 
+#include "api/data.h"
 #include "api/key_cookie.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -26,6 +27,10 @@ void ones_route(struct ones_app *app, const struct ones_route *route)
 		app->setup_problem = "a route without a path that begins with a slash, or without a handler";
 		return;
 	}
+	if (route->keeps_data && (route->no_session || route->no_database)) {
+		app->setup_problem = "a route that keeps data with a session, but has no session or no database";
+		return;
+	}
 	for (size_t i = 0; i < app->route_count; i++) {
 		if (strcmp(app->routes[i].path, route->path) == 0) {
 			app->setup_problem = "two routes with the same path";
@@ -49,10 +54,16 @@ bool ones_disconnect(struct ones_app *app, enum ones_signal signal, const char *
 static bool log_event(const struct ones_event *event, void *context)
 {
 	(void)context;
-	log_info(ones_signal_name(event->signal), LOG_INT("user_id", event->user_id),
-	         LOG_STR("username", event->username), LOG_STR("session", event->session_id),
-	         LOG_STR("by", event->by_session_id), LOG_STR("reason", ones_reason_code(event->reason)),
-	         LOG_STR("ip", event->ip));
+	/* At this one somebody may want to be woken. */
+	if (event->signal == ONES_ACCOUNT_SHARED)
+		log_warning(ones_signal_name(event->signal), LOG_INT("user_id", event->user_id),
+		            LOG_STR("username", event->username), LOG_INT("takeovers", event->takeovers),
+		            LOG_STR("session", event->session_id), LOG_STR("ip", event->ip));
+	else
+		log_info(ones_signal_name(event->signal), LOG_INT("user_id", event->user_id),
+		         LOG_STR("username", event->username), LOG_STR("session", event->session_id),
+		         LOG_STR("by", event->by_session_id), LOG_STR("reason", ones_reason_code(event->reason)),
+		         LOG_STR("ip", event->ip));
 	return true;
 }
 
@@ -71,7 +82,8 @@ static bool count_event(const struct ones_event *event, void *context)
 	return true;
 }
 
-struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings, struct scoreboard *board)
+struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings, const struct pages *pages,
+                         struct scoreboard *board)
 {
 	const struct ones_receiver log = {.name = "log_event", .phase = ONES_AFTER_COMMIT, .call = log_event};
 	const struct ones_receiver count = {
@@ -83,6 +95,7 @@ struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings, struc
 	if (app == NULL)
 		return NULL;
 	app->settings = settings;
+	app->pages = pages;
 	app->board = board;
 	app->operators = networks_parse(app, settings->server.operators, &wrong);
 	app->signals = signals_new(app);
@@ -94,6 +107,12 @@ struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings, struc
 	app->rule = (struct rule){
 		.signals = app->signals,
 		.policy = {.max_sessions = settings->session.max_sessions,
+	                   .on_limit = settings->session.on_limit,
+	                   .sharing = {.takeovers = settings->sharing.takeovers,
+	                               .window_ms = settings->sharing.window,
+	                               .cooldown_ms = settings->sharing.action == SHARING_COOLDOWN
+	                                                      ? settings->sharing.cooldown
+	                                                      : 0},
 	                   .lifetime = settings->session.lifetime,
 	                   .idle_timeout = settings->session.idle_timeout,
 	                   .touch_interval = settings->session.touch_interval},
@@ -140,10 +159,26 @@ static int64_t database_waited(const struct ones_request *req)
 	return req->app->rule.db != NULL ? db_waited_us(req->app->rule.db) : 0;
 }
 
-static const struct ones_route *find_route(const struct ones_app *app, const char *path)
+/* Does a route with this pattern serve `path`? *part and *size are then what stands for its *. */
+static bool matches(const char *pattern, const char *path, const char **part, size_t *size)
+{
+	size_t before = strcspn(pattern, "*");
+
+	*part = path + before;
+	*size = 0;
+	if (pattern[before] == '\0')
+		return strcmp(pattern, path) == 0;
+	if (strncmp(pattern, path, before) != 0)
+		return false;
+	*size = strcspn(*part, "/");
+	return *size > 0 && strcmp(pattern + before + 1, *part + *size) == 0;
+}
+
+static const struct ones_route *find_route(const struct ones_app *app, const char *path, const char **part,
+                                           size_t *size)
 {
 	for (size_t i = 0; i < app->route_count; i++) {
-		if (strcmp(app->routes[i].path, path) == 0)
+		if (matches(app->routes[i].path, path, part, size))
 			return &app->routes[i];
 	}
 	return NULL;
@@ -161,7 +196,9 @@ static const char *below_prefix(const struct ones_app *app, const char *path)
 bool app_needs_no_database(const struct ones_app *app, const char *path)
 {
 	const char *below = below_prefix(app, path);
-	const struct ones_route *route = below != NULL ? find_route(app, below) : NULL;
+	const char *part;
+	size_t size;
+	const struct ones_route *route = below != NULL ? find_route(app, below, &part, &size) : NULL;
 
 	return route != NULL && route->no_database;
 }
@@ -192,8 +229,12 @@ static void reply_wrong_method(struct ones_request *req, const struct ones_route
 static void route_request(struct ones_request *req)
 {
 	const char *path = req->http->is_authorizer ? "/auth" : below_prefix(req->app, req->http->path);
-	const struct ones_route *route = path != NULL ? find_route(req->app, path) : NULL;
+	const char *part;
+	size_t size;
+	const struct ones_route *route = path != NULL ? find_route(req->app, path, &part, &size) : NULL;
 
+	if (route != NULL && size > 0)
+		req->path_part = talloc_strndup(req, part, size);
 	if (route != NULL && route->operators_only && !networks_have_text(req->app->operators, req->http->remote_addr))
 		route = NULL;
 	req->was_answered = true;
@@ -202,7 +243,9 @@ static void route_request(struct ones_request *req)
 		req->http->method = ONES_GET;
 		req->http->is_head = false;
 	}
-	if (route == NULL)
+	if (req->path_part == NULL)
+		req->response.failed = true;
+	else if (route == NULL)
 		ones_reply_problem(req, 404, "not_found", "There is nothing at this address.");
 	else if (handler_of(route, req->http->method) == NULL)
 		reply_wrong_method(req, route);
@@ -234,7 +277,7 @@ struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, int64_t c
 
 	if (req == NULL)
 		return NULL;
-	*req = (struct ones_request){.app = app};
+	*req = (struct ones_request){.app = app, .path_part = ""};
 	req->times.connected = connected_us;
 	req->times.queued_us = queued_us;
 	req->verdict = (struct rule_verdict){.reason = ONES_UNAUTHENTICATED, .by_user_agent = ""};
@@ -278,33 +321,48 @@ void app_refuse_busy(struct ones_request *req)
 	ones_reply_problem(req, 503, "busy", "Too many people are signing in at this moment. Please try again.");
 }
 
-static struct client client_of(const struct ones_request *req)
+struct client app_client(const struct ones_request *req)
 {
 	return (struct client){.ip = req->http->remote_addr, .user_agent = req->http->user_agent};
 }
 
-/* The hook: who is it, and is this session still the account's live one? Returns false when it has answered. */
-static bool run_hook(struct ones_request *req)
+enum ones_result app_result(enum db_status status)
 {
-	const struct client client = client_of(req);
+	if (status == DB_OK)
+		return ONES_OK;
+	return status == DB_ERROR ? ONES_FAILED : ONES_UNAVAILABLE;
+}
+
+enum db_status app_check_session(struct ones_request *req)
+{
+	const struct client client = app_client(req);
 	enum db_status status = DB_OK;
 
-	if (req->route->no_session || req->route->no_database)
-		return true;
-	req->has_key = key_cookie_read(req, &req->key);
 	if (req->has_key)
 		status = rule_check(&req->app->rule, req, &req->key, &client, &req->verdict);
-	if (status != DB_OK) {
-		ones_reply_failure(req, status == DB_ERROR ? ONES_FAILED : ONES_UNAVAILABLE);
-		return false;
-	}
+	if (status != DB_OK)
+		return status;
 	req->ending = (struct ones_ending){
 		.reason = req->verdict.reason,
 		.ended_at = req->verdict.ended_at,
 		.by_browser = useragent_browser(req->verdict.by_user_agent),
 		.by_os = useragent_os(req->verdict.by_user_agent),
 	};
-	return true;
+	return DB_OK;
+}
+
+/* The hook: who is it, and is this session still the account's live one? Returns false when it has answered. */
+static bool run_hook(struct ones_request *req)
+{
+	enum db_status status;
+
+	if (req->route->no_session || req->route->no_database)
+		return true;
+	req->has_key = key_cookie_read(req, &req->key);
+	status = app_check_session(req);
+	if (status != DB_OK)
+		ones_reply_failure(req, app_result(status), NULL);
+	return status == DB_OK;
 }
 
 void app_run(struct ones_request *req)
@@ -314,8 +372,10 @@ void app_run(struct ones_request *req)
 	log_set_request(req->http->id);
 	req->times.began = clock_monotonic_us();
 	req->times.database_from = database_waited(req);
-	if (run_hook(req))
+	if (run_hook(req) && data_open(req)) {
 		handler_of(req->route, req->http->method)(req);
+		data_close(req);
+	}
 	req->times.sending = clock_monotonic_us();
 	log_set_request(NULL);
 }
@@ -409,6 +469,18 @@ const char *ones_field(const struct ones_request *req, const char *name)
 	if (req->http->json != NULL)
 		return json_string_value(json_object_get(req->http->json, name));
 	return req->http->form != NULL ? urlencoded_get(req->http->form, name) : NULL;
+}
+
+bool ones_field_is_true(const struct ones_request *req, const char *name)
+{
+	const char *text = ones_field(req, name);
+
+	return json_is_true(json_object_get(req->http->json, name)) || (text != NULL && strcmp(text, "true") == 0);
+}
+
+const char *ones_path_part(const struct ones_request *req)
+{
+	return req->path_part;
 }
 
 const json_t *ones_json(const struct ones_request *req)

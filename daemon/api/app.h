@@ -9,6 +9,7 @@
 #include "base/scoreboard.h"
 #include "base/settings.h"
 #include "http/fcgi.h"
+#include "http/page.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "onesession.h"
@@ -19,10 +20,11 @@
 #include <talloc.h>
 
 /* Seconds that clients are asked to wait before they try again. */
-#define RETRY_AFTER_S "2"
+#define RETRY_AFTER_S 2
 
 struct ones_app {
 	const struct settings *settings;
+	const struct pages *pages;
 	struct scoreboard *board;
 	struct networks *operators;
 	struct signals *signals;
@@ -51,19 +53,22 @@ struct ones_request {
 	struct http_request *http;
 	struct http_response response;
 	const struct ones_route *route; /* NULL: there is none at its path */
+	const char *path_part;          /* what stands for the * in the route's path, "" without one */
 	bool was_answered;              /* before its turn came: no handler is to see it */
 	bool has_key;                   /* a well-formed one was presented */
 	struct session_key key;
 	struct rule_verdict verdict;
 	struct ones_ending ending;
+	struct kept_data *kept; /* see data.c; NULL on routes that keep none */
 	struct app_times times;
 };
 
 /*
- * The application without routes as yet, before any fork; `settings` and `board` are kept. NULL when out of memory.
+ * The application without routes as yet, before any fork; `settings`, `pages` and `board` are kept. NULL when out of memory.
  * What goes wrong while routes and receivers are added is in setup_problem.
  */
-struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings, struct scoreboard *board);
+struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings, const struct pages *pages,
+                         struct scoreboard *board);
 
 /* Give this process its own database connection, after the fork. It connects at the first use. 0, or -1: no memory. */
 int app_open_database(struct ones_app *app, const char *application_name);
@@ -84,6 +89,15 @@ bool app_needs_no_database(const struct ones_app *app, const char *path);
  * clock_monotonic_us(), and `queued_us` how long no worker was free for it. NULL when out of memory.
  */
 struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, int64_t connected_us, int64_t queued_us);
+
+/* What a handler is told of what the database answered. */
+enum ones_result app_result(enum db_status status);
+
+/* Who is at the other end, for what is kept of them. */
+struct client app_client(const struct ones_request *req);
+
+/* Ask the rule about the presented key, for the hook and when it may have changed since: the verdict, the ending. */
+enum db_status app_check_session(struct ones_request *req);
 
 /* The number of its route for the counters. */
 size_t app_route_number(const struct ones_request *req);

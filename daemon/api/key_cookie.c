@@ -5,8 +5,13 @@
 
 #include <sodium.h>
 #include <stdio.h>
+#include <string.h>
 
+/* The longest session.cookie_name, and what comes before and after it. */
 #define NAME_SIZE 128
+
+/* 400 days: browsers keep no cookie longer (RFC 6265bis, 5.5). */
+#define DEVICE_COOKIE_LASTS "Max-Age=34560000; "
 
 static bool is_secure(const struct ones_request *req)
 {
@@ -18,18 +23,23 @@ static bool is_secure(const struct ones_request *req)
 }
 
 /* With the prefix, a browser takes the cookie only over HTTPS and only from this very host: nobody can plant one. */
-static void cookie_name(const struct ones_request *req, char name[NAME_SIZE])
+static void key_cookie_name(const struct ones_request *req, char name[NAME_SIZE])
 {
 	(void)snprintf(name, NAME_SIZE, "%s%s", is_secure(req) ? "__Host-" : "",
 	               req->app->settings->session.cookie_name);
 }
 
-bool key_cookie_read(const struct ones_request *req, struct session_key *key)
+/* The other prefix would want Path=/. That a sibling host can plant this one is of no use to it: see browsers.h. */
+static void device_cookie_name(const struct ones_request *req, char name[NAME_SIZE])
+{
+	(void)snprintf(name, NAME_SIZE, "%s%s_device", is_secure(req) ? "__Secure-" : "",
+	               req->app->settings->session.cookie_name);
+}
+
+static bool read_cookie(const struct ones_request *req, const char *name, struct session_key *key)
 {
 	char token[TOKEN_LENGTH + 1];
-	char name[NAME_SIZE];
 
-	cookie_name(req, name);
 	if (!cookie_find(ones_param(req, "HTTP_COOKIE"), name, token_is_well_formed, token, sizeof token))
 		return false;
 	*key = token_key(token);
@@ -37,19 +47,57 @@ bool key_cookie_read(const struct ones_request *req, struct session_key *key)
 	return true;
 }
 
-void key_cookie_write(struct ones_request *req, const char *token)
+/* `lasts` is an attribute, with the separator that follows it, or "". */
+static void write_cookie(struct ones_request *req, const char *name, const char *token, const char *path,
+                         const char *lasts)
 {
 	static const char *const samesite[] = {
 		[COOKIE_SAMESITE_LAX] = "Lax",
 		[COOKIE_SAMESITE_STRICT] = "Strict",
 		[COOKIE_SAMESITE_NONE] = "None",
 	};
-	char value[NAME_SIZE + TOKEN_LENGTH + 80];
+	char *field = talloc_asprintf(req, "%s=%s; Path=%s; %sHttpOnly; SameSite=%s%s", name, token, path, lasts,
+	                              samesite[req->app->settings->session.cookie_samesite],
+	                              is_secure(req) ? "; Secure" : "");
+
+	if (field == NULL) {
+		req->response.failed = true;
+		return;
+	}
+	response_set_cookie(&req->response, req, name, field);
+	sodium_memzero(field, strlen(field));
+	talloc_free(field);
+}
+
+bool key_cookie_read(const struct ones_request *req, struct session_key *key)
+{
 	char name[NAME_SIZE];
 
-	cookie_name(req, name);
-	(void)snprintf(value, sizeof value, "%s=%s; Path=/; %sHttpOnly; SameSite=%s%s", name,
-	               token != NULL ? token : "", token != NULL ? "" : "Max-Age=0; ",
-	               samesite[req->app->settings->session.cookie_samesite], is_secure(req) ? "; Secure" : "");
-	ones_header(req, "Set-Cookie", value);
+	key_cookie_name(req, name);
+	return read_cookie(req, name, key);
+}
+
+void key_cookie_write(struct ones_request *req, const char *token)
+{
+	char name[NAME_SIZE];
+
+	key_cookie_name(req, name);
+	write_cookie(req, name, token != NULL ? token : "", "/", token != NULL ? "" : "Max-Age=0; ");
+}
+
+bool device_cookie_read(const struct ones_request *req, struct session_key *key)
+{
+	char name[NAME_SIZE];
+
+	device_cookie_name(req, name);
+	return read_cookie(req, name, key);
+}
+
+void device_cookie_write(struct ones_request *req, const char *token)
+{
+	const char *prefix = req->app->settings->server.prefix;
+	char name[NAME_SIZE];
+
+	device_cookie_name(req, name);
+	write_cookie(req, name, token, prefix[0] != '\0' ? prefix : "/", DEVICE_COOKIE_LASTS);
 }

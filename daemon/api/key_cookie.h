@@ -1,4 +1,4 @@
-/* The cookie that holds the session key (RFC 6265bis: prefixes and SameSite). */
+/* The cookies that hold keys (RFC 6265bis: prefixes and SameSite). */
 #ifndef API_KEY_COOKIE_H
 #define API_KEY_COOKIE_H
 
@@ -7,10 +7,26 @@
 
 #include <stdbool.h>
 
-/* The key of the cookie that the request presents. False when there is none that is well-formed. */
+/* The session's: the key of the cookie that the request presents. False when there is none that is well-formed. */
 bool key_cookie_read(const struct ones_request *req, struct session_key *key);
 
 /* Set the cookie to `token`, or take it away for NULL. */
 void key_cookie_write(struct ones_request *req, const char *token);
+
+/*
+ * The device cookie tells that this browser was signed in to an account before (see session/browsers.h). False when
+ * there is none that is well-formed.
+ */
+bool device_cookie_read(const struct ones_request *req, struct session_key *key);
+
+/* Set it to `token`. */
+void device_cookie_write(struct ones_request *req, const char *token);
+
+/*
+ * The same for the cookie by which a browser is known where it was signed in before. It goes to our own routes only,
+ * and stays at logout.
+ */
+bool device_cookie_read(const struct ones_request *req, struct session_key *key);
+void device_cookie_write(struct ones_request *req, const char *token);
 
 #endif

@@ -57,26 +57,26 @@ void ones_reply_redirect(struct ones_request *req, const char *location)
 	ones_reply_empty(req, 303);
 }
 
-#define TEXTS_MAX 16
+/* What a page may load, and where its forms may go. One with a script may run what this site serves, and ask it. */
+#define POLICY                                                                                                         \
+	"default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "            \
+	"frame-ancestors 'none'"
+#define POLICY_WITH_SCRIPT POLICY "; script-src 'self'; connect-src 'self'"
 
-void ones_reply_page(struct ones_request *req, int status, const char *page, const struct ones_text *texts)
+void ones_reply_page(struct ones_request *req, int status, const char *page, json_t *values)
 {
-	struct ones_text all[TEXTS_MAX + 2] = {{"prefix", req->app->settings->server.prefix}};
-	const char *source = page_find(page);
-	size_t count = 1;
+	bool has_script = false;
 	size_t size = 0;
-	char *text;
+	char *text = NULL;
 
-	while (texts->name != NULL && count <= TEXTS_MAX)
-		all[count++] = *texts++;
-	text = texts->name == NULL && source != NULL ? page_render(req, source, all, &size) : NULL;
+	if (json_object_set_new(values, "prefix", json_string(req->app->settings->server.prefix)) == 0)
+		text = pages_render(req, req->app->pages, page, values, &size, &has_script);
+	json_decref(values);
 	if (text == NULL) {
 		req->response.failed = true;
 		return;
 	}
-	ones_header(req, "Content-Security-Policy",
-	            "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
-	            "frame-ancestors 'none'");
+	ones_header(req, "Content-Security-Policy", has_script ? POLICY_WITH_SCRIPT : POLICY);
 	ones_header(req, "X-Content-Type-Options", "nosniff");
 	ones_header(req, "Referrer-Policy", "same-origin");
 	reply_body(req, status, "text/html; charset=utf-8", text, size);
@@ -84,7 +84,8 @@ void ones_reply_page(struct ones_request *req, int status, const char *page, con
 
 void ones_reply_file(struct ones_request *req, const char *name, const char *content_type)
 {
-	const char *text = page_find(name);
+	size_t size = 0;
+	const char *text = pages_file(req->app->pages, name, &size);
 
 	if (text == NULL) {
 		req->response.failed = true;
@@ -92,35 +93,97 @@ void ones_reply_file(struct ones_request *req, const char *name, const char *con
 	}
 	ones_header(req, "Cache-Control", "public, max-age=3600");
 	ones_header(req, "X-Content-Type-Options", "nosniff");
-	reply_body(req, 200, content_type, text, strlen(text));
+	reply_body(req, 200, content_type, text, size);
+}
+
+/* One is to come again after `retry_after_s`; 0: nothing is said of that. */
+static void reply_problem(struct ones_request *req, int status, const char *code, const char *detail,
+                          int64_t retry_after_s, json_t *members)
+{
+	char seconds[24];
+
+	if (retry_after_s > 0) {
+		(void)snprintf(seconds, sizeof seconds, "%lld", (long long)retry_after_s);
+		ones_header(req, "Retry-After", seconds);
+	}
+	if (req->http->is_program) {
+		json_t *problem =
+			json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title",
+		                  response_reason_phrase(status), "status", status, "code", code, "detail", detail);
+
+		if (members == NULL || json_object_update_missing(problem, members) != 0)
+			req->response.failed = true;
+		json_decref(members);
+		reply_json_as(req, status, "application/problem+json", problem);
+		return;
+	}
+	json_decref(members);
+	ones_reply_page(req, status, "error.html",
+	                json_pack("{s:s, s:i, s:s, s:s, s:{s:b}, s:s, s:o*}", "title", response_reason_phrase(status),
+	                          "status", status, "code", code, "detail", detail, "is", code, 1, "request_id",
+	                          status >= 500 ? req->http->id : "", "retry", ones_wait_json(retry_after_s)));
 }
 
 void ones_reply_problem(struct ones_request *req, int status, const char *code, const char *detail)
 {
-	const struct ones_text texts[] = {
-		{"title", response_reason_phrase(status)},
-		{"detail", detail},
-		{"request_id", status >= 500 ? req->http->id : ""},
-		{NULL, NULL},
-	};
-
-	if (status == 429 || status == 503)
-		ones_header(req, "Retry-After", RETRY_AFTER_S);
-	if (!req->http->is_program) {
-		ones_reply_page(req, status, "error.html", texts);
-		return;
-	}
-	reply_json_as(req, status, "application/problem+json",
-	              json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title",
-	                        response_reason_phrase(status), "status", status, "code", code, "detail", detail));
+	reply_problem(req, status, code, detail, status == 503 ? RETRY_AFTER_S : 0, json_object());
 }
 
-void ones_reply_failure(struct ones_request *req, enum ones_result result)
+void ones_reply_problem_with(struct ones_request *req, int status, const char *code, const char *detail,
+                             json_t *members)
 {
-	if (result == ONES_UNAVAILABLE)
+	reply_problem(req, status, code, detail, status == 503 ? RETRY_AFTER_S : 0, members);
+}
+
+static json_t *places_json(const struct ones_places *places)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; places != NULL && i < places->count; i++) {
+		if (json_array_append_new(list, ones_place_json(&places->all[i])) != 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+void ones_reply_failure(struct ones_request *req, enum ones_result result, const struct ones_login *login)
+{
+	int64_t wait_s = login != NULL ? login->retry_after_s : 0;
+
+	switch (result) {
+	case ONES_INVALID:
+		ones_reply_problem(req, 401, "invalid_credentials", "The name or the password is not right.");
+		break;
+	case ONES_THROTTLED:
+		reply_problem(req, 429, "too_many_attempts",
+		              "There were too many failed attempts. Please wait before you try again.", wait_s,
+		              json_object());
+		break;
+	case ONES_LIMIT:
+		ones_reply_problem_with(req, 409, "session_limit", "This account is signed in elsewhere.",
+		                        json_pack("{s:o}", "sessions", places_json(&login->in_the_way)));
+		break;
+	case ONES_COOLDOWN:
+		reply_problem(req, 429, "cooldown",
+		              "This account was signed in on too many devices of late. The session elsewhere stays for "
+		              "now.",
+		              wait_s, json_pack("{s:o}", "sessions", places_json(&login->in_the_way)));
+		break;
+	case ONES_TICKET_GONE:
+		ones_reply_problem(req, 401, "invalid_credentials", "That took too long. Please sign in again.");
+		break;
+	case ONES_ENDED: ones_reply_unauthenticated(req); break;
+	case ONES_UNACCEPTABLE:
+		ones_reply_problem(req, 400, "bad_request",
+		                   "The new password must have at least 8 characters and at most 1024 bytes.");
+		break;
+	case ONES_UNAVAILABLE:
 		ones_reply_problem(req, 503, "unavailable", "The database is away for the moment. Please try again.");
-	else
-		ones_reply_problem(req, 500, "internal", "Something went wrong here. It has been logged.");
+		break;
+	default: ones_reply_problem(req, 500, "internal", "Something went wrong here. It has been logged."); break;
+	}
 }
 
 const char *ones_reason_text(enum ones_reason reason)
@@ -132,7 +195,7 @@ const char *ones_reason_text(enum ones_reason reason)
 		[ONES_EXPIRED] = "Your session has expired. Please sign in again.",
 		[ONES_IDLE] = "You were signed out because you had not been here for a while.",
 		[ONES_LOGGED_OUT] = "You have signed out.",
-		[ONES_REVOKED] = "Your session was ended by an operator.",
+		[ONES_REVOKED] = "Your session was ended from elsewhere, by you or by an operator.",
 		[ONES_PASSWORD_CHANGED] = "You were signed out because your password was changed.",
 		[ONES_DISABLED] = "Your account has been disabled.",
 	};
@@ -142,7 +205,9 @@ const char *ones_reason_text(enum ones_reason reason)
 
 void ones_reply_unauthenticated(struct ones_request *req)
 {
-	ones_reply_problem(req, 401, ones_reason_code(req->ending.reason), ones_reason_text(req->ending.reason));
+	ones_reply_problem_with(req, 401, ones_reason_code(req->ending.reason), ones_reason_text(req->ending.reason),
+	                        json_pack("{s:o, s:o}", "ended_at", ones_time_json(req->ending.ended_at), "by",
+	                                  ones_by_json(&req->ending)));
 }
 
 const char *ones_url(struct ones_request *req, const char *path)
@@ -192,6 +257,49 @@ json_t *ones_time_json(ones_time when)
 	    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
 		return json_null();
 	return json_string(text);
+}
+
+json_t *ones_by_json(const struct ones_ending *ending)
+{
+	return json_pack("{s:s, s:s}", "browser", ending->by_browser, "os", ending->by_os);
+}
+
+json_t *ones_place_json(const struct ones_place *place)
+{
+	return json_pack("{s:s, s:o, s:o, s:s, s:s}", "id", place->id, "created_at", ones_time_json(place->created_at),
+	                 "last_seen_at", ones_time_json(place->last_seen_at), "browser", place->browser, "os",
+	                 place->os);
+}
+
+json_t *ones_wait_json(int64_t wait_s)
+{
+	int64_t minutes = (wait_s + 59) / 60;
+
+	return wait_s > 0 ? json_pack("{s:I, s:b}", "minutes", (json_int_t)minutes, "one", minutes == 1) : NULL;
+}
+
+/* Nothing but the time for today, no year for this one. */
+static size_t write_moment(char *text, size_t size, const struct tm *utc, const struct tm *today)
+{
+	if (utc->tm_year != today->tm_year)
+		return strftime(text, size, "%e %B %Y, %H:%M UTC", utc);
+	if (utc->tm_yday != today->tm_yday)
+		return strftime(text, size, "%e %B, %H:%M UTC", utc);
+	return strftime(text, size, "%H:%M UTC", utc);
+}
+
+json_t *ones_moment_json(ones_time when)
+{
+	time_t seconds = (time_t)(when / 1000000);
+	time_t now = time(NULL);
+	struct tm utc, today;
+	char text[64];
+
+	if (when == 0 || when == INT64_MAX || when == INT64_MIN || gmtime_r(&seconds, &utc) == NULL ||
+	    gmtime_r(&now, &today) == NULL || write_moment(text, sizeof text, &utc, &today) == 0)
+		return json_null();
+	return json_pack("{s:s, s:o, s:b}", "text", text + strspn(text, " "), "iso", ones_time_json(when), "today",
+	                 utc.tm_year == today.tm_year && utc.tm_yday == today.tm_yday);
 }
 
 json_t *ones_user_json(const struct ones_user *user)

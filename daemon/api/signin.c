@@ -1,99 +1,301 @@
-/* Signing in and out: where passwords, the rule and the cookie come together. */
+/* Signing in and out: where passwords, the throttle of guesses, the rule and the cookies come together. */
 #include "api/app.h"
+#include "api/data.h"
 #include "api/key_cookie.h"
+#include "api/places.h"
 #include "base/clock.h"
-#include "session/useragent.h"
+#include "base/log.h"
+#include "session/attempts.h"
+#include "session/browsers.h"
+#include "session/tickets.h"
 #include "session/users.h"
 
 #include <sodium.h>
 #include <string.h>
 
-/* The account that the name and password are of, or NULL in *user. The same work is done whatever is wrong. */
-static enum db_status authenticate(struct ones_request *req, const char *username, const char *password,
-                                   struct user **user)
+/* Somebody at the password. */
+struct guess {
+	struct attempt attempt;
+	struct attempts_policy policy;
+	struct session_key device;
+	const char *password;
+};
+
+static void begin_guess(struct ones_request *req, const char *username, const char *password, struct guess *guess)
 {
-	enum db_status status = users_find(req->app->rule.db, req, username, user);
-	int64_t began;
-	bool is_right;
+	const struct settings *settings = req->app->settings;
 
-	if (status != DB_OK)
-		return status;
-	began = clock_monotonic_us();
-	is_right = password_verify(*user != NULL ? (*user)->password : req->app->decoy_hash, password);
-	req->times.hashing_us += clock_monotonic_us() - began;
-	if (*user == NULL || !is_right || !(*user)->is_active) {
-		const struct client client = {.ip = req->http->remote_addr, .user_agent = req->http->user_agent};
-
-		status = rule_login_failed(&req->app->rule, req, *user, &client);
-		*user = NULL;
-	}
-	return status;
-}
-
-static bool describe(struct ones_request *req, const struct rule_login *made, struct ones_login *login)
-{
-	struct ones_displaced *displaced = talloc_array(req, struct ones_displaced, made->displaced.count);
-
-	if (displaced == NULL)
-		return false;
-	for (unsigned int i = 0; i < made->displaced.count; i++) {
-		displaced[i] = (struct ones_displaced){
-			.id = made->displaced.all[i].id,
-			.last_seen_at = made->displaced.all[i].last_seen_at,
-			.browser = useragent_browser(made->displaced.all[i].user_agent),
-			.os = useragent_os(made->displaced.all[i].user_agent),
-		};
-	}
-	*login = (struct ones_login){
-		.session = made->session,
-		.displaced_count = made->displaced.count,
-		.displaced = displaced,
+	*guess = (struct guess){
+		.attempt = {.username = username, .ip = req->http->remote_addr},
+		.policy = {.per_user = settings->login.attempts_per_user,
+	                   .per_address = settings->login.attempts_per_address,
+	                   .window_ms = settings->login.attempts_window},
+		.password = password,
 	};
-	return true;
+	if (device_cookie_read(req, &guess->device))
+		guess->attempt.device = &guess->device;
 }
 
-enum ones_result ones_login(struct ones_request *req, const char *username, const char *password,
-                            struct ones_login *login)
+/* The same work whether there is such an account or not. */
+static bool is_right(struct ones_request *req, const struct user *user, const char *password)
 {
-	const struct client client = {.ip = req->http->remote_addr, .user_agent = req->http->user_agent};
-	char token[TOKEN_LENGTH + 1];
-	struct session_key key;
-	struct rule_login made;
-	struct user *user;
-	enum db_status status = authenticate(req, username, password, &user);
+	int64_t began = clock_monotonic_us();
+	bool right = password_verify(user != NULL ? user->password : req->app->decoy_hash, password);
 
+	req->times.hashing_us += clock_monotonic_us() - began;
+	return right && user != NULL && user->is_active;
+}
+
+static int hash(struct ones_request *req, const char *password, char hash[PASSWORD_HASH_SIZE])
+{
+	const struct settings *settings = req->app->settings;
+	const struct password_cost cost = {.memory = settings->login.memory, .passes = settings->login.passes};
+	int64_t began = clock_monotonic_us();
+	int result = password_hash(password, &cost, hash);
+
+	req->times.hashing_us += clock_monotonic_us() - began;
+	return result;
+}
+
+static enum ones_result throttled(struct ones_request *req, int64_t wait_s, struct ones_login *login)
+{
+	counters_add(&req->app->board->counters, COUNTER_THROTTLED);
+	login->retry_after_s = wait_s;
+	return ONES_THROTTLED;
+}
+
+/* ONES_OK when the password is that of *user, who may be NULL: nobody. */
+static enum ones_result check_password(struct ones_request *req, struct guess *guess, struct user *user,
+                                       struct ones_login *login)
+{
+	struct db *db = req->app->rule.db;
+	const struct client client = app_client(req);
+	enum db_status status;
+	int64_t wait_s;
+	bool right;
+
+	guess->attempt.user_id = user != NULL ? user->id : 0;
+	status = attempts_look(db, &guess->policy, &guess->attempt, &wait_s);
 	if (status != DB_OK)
-		return status == DB_ERROR ? ONES_FAILED : ONES_UNAVAILABLE;
-	if (user == NULL)
-		return ONES_INVALID;
-	token_generate(token);
-	key = token_key(token);
-	switch (rule_login(&req->app->rule, req, user, &key, req->has_key ? &req->key : NULL, &client, &made)) {
-	case RULE_LOGIN_OK: break;
+		return app_result(status);
+	if (wait_s > 0)
+		return throttled(req, wait_s, login);
+	right = is_right(req, user, guess->password);
+	if (right) {
+		status = attempts_look(db, &guess->policy, &guess->attempt, &wait_s);
+	} else {
+		status = attempts_failed(db, &guess->policy, &guess->attempt, &wait_s);
+		if (status == DB_OK)
+			status = rule_login_failed(&req->app->rule, req, user, &client);
+	}
+	if (status != DB_OK)
+		return app_result(status);
+	if (wait_s > 0)
+		return throttled(req, wait_s, login);
+	return right ? ONES_OK : ONES_INVALID;
+}
+
+/*
+ * The password is right, and its hash of another form or cost than ours are now: make it one of ours. When somebody
+ * else has done so at this moment, theirs is taken.
+ */
+static enum ones_result upgrade_hash(struct ones_request *req, const char *password, struct user **user)
+{
+	const struct settings *settings = req->app->settings;
+	const struct password_cost cost = {.memory = settings->login.memory, .passes = settings->login.passes};
+	char *upgraded;
+	bool replaced;
+	enum db_status status;
+
+	if (!password_needs_rehash((*user)->password, &cost))
+		return ONES_OK;
+	upgraded = talloc_zero_size(req, PASSWORD_HASH_SIZE);
+	if (upgraded == NULL || hash(req, password, upgraded) != 0) {
+		log_warning("hash_not_upgraded", LOG_INT("user_id", (*user)->id), LOG_STR("problem", "out of memory"));
+		return ONES_OK;
+	}
+	status = users_upgrade_password(req->app->rule.db, req, (*user)->id, (*user)->password, upgraded, &replaced);
+	if (status != DB_OK)
+		return app_result(status);
+	if (replaced) {
+		(*user)->password = upgraded;
+		return ONES_OK;
+	}
+	status = users_find(req->app->rule.db, req, (*user)->username, user);
+	if (status != DB_OK)
+		return app_result(status);
+	return is_right(req, *user, password) ? ONES_OK : ONES_INVALID;
+}
+
+/* Who is to be signed in, by name and password or by a ticket. */
+static enum ones_result authenticate(struct ones_request *req, const struct ones_credentials *credentials,
+                                     const struct session_key *ticket, struct user **user, struct ones_login *login)
+{
+	enum ones_result result;
+	struct guess guess;
+	enum db_status status;
+
+	if (ticket != NULL) {
+		status = tickets_find(req->app->rule.db, req, ticket, user);
+		return status == DB_OK && *user == NULL ? ONES_TICKET_GONE : app_result(status);
+	}
+	status = users_find(req->app->rule.db, req, credentials->username, user);
+	if (status != DB_OK)
+		return app_result(status);
+	begin_guess(req, credentials->username, credentials->password, &guess);
+	result = check_password(req, &guess, *user, login);
+	return result == ONES_OK ? upgrade_hash(req, credentials->password, user) : result;
+}
+
+/* The person may answer the question whether to take over without giving the password again. */
+static void issue_ticket(struct ones_request *req, const struct user *user, struct ones_login *login)
+{
+	char *ticket = talloc_size(req, TOKEN_LENGTH + 1);
+	struct session_key key;
+
+	if (ticket == NULL)
+		return;
+	token_generate(ticket);
+	key = token_key(ticket);
+	if (tickets_issue(req->app->rule.db, user->id, &key) == DB_OK)
+		login->ticket = ticket;
+}
+
+/* What the rule made of it, in a handler's words. */
+static enum ones_result describe(struct ones_request *req, enum rule_login_result made,
+                                 const struct rule_login *by_rule, struct ones_login *login)
+{
+	login->session = by_rule->session;
+	login->retry_after_s = by_rule->wait_s;
+	if (!places_describe(req, &by_rule->displaced, &login->displaced) ||
+	    !places_describe(req, &by_rule->in_the_way, &login->in_the_way))
+		return ONES_FAILED;
+	switch (made) {
+	case RULE_LOGIN_OK: return ONES_OK;
 	case RULE_LOGIN_STALE: return ONES_INVALID;
+	case RULE_LOGIN_ENDED: return ONES_ENDED;
+	case RULE_LOGIN_TICKET_GONE: return ONES_TICKET_GONE;
+	case RULE_LOGIN_LIMIT: return ONES_LIMIT;
+	case RULE_LOGIN_COOLDOWN: counters_add(&req->app->board->counters, COUNTER_THROTTLED); return ONES_COOLDOWN;
 	case RULE_LOGIN_FAILED: return ONES_FAILED;
 	default: return ONES_UNAVAILABLE;
 	}
-	if (!describe(req, &made, login))
-		return ONES_FAILED;
-	key_cookie_write(req, token);
+}
+
+/* Have the rule carry out `order` for this browser; its cookie and the request are the new session's then. */
+static enum ones_result begin_session(struct ones_request *req, struct rule_order *order, struct ones_login *login)
+{
+	const struct client client = app_client(req);
+	struct rule_login by_rule = {0};
+	char token[TOKEN_LENGTH + 1];
+	struct session_key key;
+	enum rule_login_result made;
+	enum ones_result result;
+
+	token_generate(token);
+	key = token_key(token);
+	order->key = &key;
+	order->presented = req->has_key ? &req->key : NULL;
+	made = rule_login(&req->app->rule, req, order, &client, &by_rule);
+	result = describe(req, made, &by_rule, login);
+	if (result == ONES_OK) {
+		key_cookie_write(req, token);
+		req->has_key = true;
+		req->key = key;
+		req->verdict = (struct rule_verdict){.live = true, .session = by_rule.session, .by_user_agent = ""};
+		data_follow(req);
+	}
 	sodium_memzero(token, sizeof token);
-	req->has_key = true;
-	req->key = key;
-	req->verdict = (struct rule_verdict){.live = true, .session = made.session, .by_user_agent = ""};
-	return ONES_OK;
+	return result;
+}
+
+/* From now on failures of others at the account do not keep this browser out. That it fails is of no consequence. */
+static void remember_browser(struct ones_request *req, int64_t user_id)
+{
+	char token[TOKEN_LENGTH + 1];
+	struct session_key former, key;
+	bool has_former = device_cookie_read(req, &former);
+
+	token_generate(token);
+	key = token_key(token);
+	if (browsers_remember(req->app->rule.db, user_id, has_former ? &former : NULL, &key) == DB_OK)
+		device_cookie_write(req, token);
+	sodium_memzero(token, sizeof token);
+}
+
+enum ones_result ones_login(struct ones_request *req, const struct ones_credentials *credentials,
+                            struct ones_login *login)
+{
+	struct rule_order order = {.take_over = credentials->take_over};
+	struct session_key ticket;
+	struct user *user = NULL;
+	enum ones_result result;
+
+	*login = (struct ones_login){0};
+	if (credentials->ticket != NULL) {
+		if (!token_is_well_formed(credentials->ticket))
+			return ONES_TICKET_GONE;
+		ticket = token_key(credentials->ticket);
+		order.ticket = &ticket;
+	}
+	result = authenticate(req, credentials, order.ticket, &user, login);
+	if (result != ONES_OK)
+		return result;
+	order.user = user;
+	result = begin_session(req, &order, login);
+	if (result == ONES_OK)
+		remember_browser(req, user->id);
+	else if (result == ONES_LIMIT && req->app->settings->session.on_limit == ON_LIMIT_ASK)
+		issue_ticket(req, user, login);
+	return result;
 }
 
 enum ones_result ones_logout(struct ones_request *req)
 {
-	const struct client client = {.ip = req->http->remote_addr, .user_agent = req->http->user_agent};
+	const struct client client = app_client(req);
 	enum db_status status = DB_OK;
 
 	if (req->verdict.live)
 		status = rule_logout(&req->app->rule, req, &req->key, &client);
 	if (status != DB_OK)
-		return status == DB_ERROR ? ONES_FAILED : ONES_UNAVAILABLE;
+		return app_result(status);
 	req->verdict = (struct rule_verdict){.reason = ONES_LOGGED_OUT, .by_user_agent = ""};
+	req->has_key = false;
 	key_cookie_write(req, NULL);
+	data_follow(req);
 	return ONES_OK;
+}
+
+enum ones_result ones_change_password(struct ones_request *req, const char *current_password, const char *new_password,
+                                      struct ones_login *changed)
+{
+	const char *username = req->verdict.session.user.username;
+	char new_hash[PASSWORD_HASH_SIZE];
+	struct rule_order order = {.new_password_hash = new_hash};
+	struct user *user;
+	struct guess guess;
+	enum ones_result result;
+	enum db_status status;
+
+	*changed = (struct ones_login){0};
+	if (!req->verdict.live)
+		return ONES_ENDED;
+	if (password_problem(new_password) != NULL)
+		return ONES_UNACCEPTABLE;
+	status = users_find(req->app->rule.db, req, username, &user);
+	if (status != DB_OK)
+		return app_result(status);
+	begin_guess(req, username, current_password, &guess);
+	result = check_password(req, &guess, user, changed);
+	if (result != ONES_OK)
+		return result;
+	if (hash(req, new_password, new_hash) != 0)
+		return ONES_FAILED;
+	order.user = user;
+	result = begin_session(req, &order, changed);
+	if (result == ONES_ENDED) {
+		status = app_check_session(req);
+		return status == DB_OK ? ONES_ENDED : app_result(status);
+	}
+	return result;
 }

@@ -710,8 +710,8 @@ void config_sample(FILE *out)
 	            out);
 	for (size_t i = 0; i < options_count; i++) {
 		print_section(out, i);
-		(void)fprintf(out, "# %s%s%s.\n", options[i].help, options[i].reloadable ? "" : " (read at start only)",
-		              options[i].planned ? " (not yet in effect)" : "");
+		(void)fprintf(out, "# %s%s.\n", options[i].help,
+		              options[i].reloadable ? "" : " (read at start only)");
 		if (options[i].type != OPTION_STRING) {
 			(void)fputs("# It is ", out);
 			print_expected(out, &options[i]);
@@ -747,20 +747,11 @@ int config_keep_fixed(TALLOC_CTX *ctx, struct settings *next, const struct setti
 	return 0;
 }
 
-void config_each_planned(const struct settings *settings, void (*tell)(const char *section, const char *key))
+void config_each_doubt(const struct settings *settings, void (*tell)(const char *doubt))
 {
-	for (size_t i = 0; i < options_count; i++) {
-		const struct option *option = &options[i];
-		int64_t fallback = 0;
-
-		if (!option->planned)
-			continue;
-		if (option->type == OPTION_STRING) {
-			if (strcmp(load_string(settings, option), option->fallback) != 0)
-				tell(option->section, option->key);
-		} else if (parse_number(option->fallback, option, &fallback) == 0 &&
-		           load_number(settings, option) != fallback) {
-			tell(option->section, option->key);
-		}
-	}
+	if (settings->session.on_limit == ON_LIMIT_REFUSE && settings->session.idle_timeout == 0)
+		tell("session.on_limit = refuse without session.idle_timeout: whoever loses a browser cannot sign in "
+		     "for as long as session.lifetime");
+	if (settings->login.max_hashing >= settings->server.workers)
+		tell("login.max_hashing is not below server.workers: logins can keep everybody from being served");
 }

@@ -36,7 +36,7 @@ void config_sample(FILE *out);
 int config_keep_fixed(TALLOC_CTX *ctx, struct settings *next, const struct settings *current,
                       void (*tell)(const char *section, const char *key));
 
-/* Calls `tell` for each option that is set to other than its default but has no effect in this version. */
-void config_each_planned(const struct settings *settings, void (*tell)(const char *section, const char *key));
+/* Calls `tell`, with a sentence, for each thing that is allowed but hardly meant. */
+void config_each_doubt(const struct settings *settings, void (*tell)(const char *doubt));
 
 #endif

@@ -27,7 +27,6 @@ struct option {
 	/* For a string: NULL when `value` is right, else what would be right ("a path that begins with a slash"). */
 	const char *(*check)(const char *value);
 	bool reloadable;  /* takes effect on SIGHUP; else only on a restart */
-	bool planned;     /* accepted and checked, but without effect in this version */
 	const char *help; /* one line */
 };
 

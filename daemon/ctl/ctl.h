@@ -21,6 +21,7 @@ struct ctl {
 	bool is_admin;       /* --admin */
 	int64_t limit;       /* --limit, -1 when it was not given */
 	const char *role;    /* --grant, or NULL */
+	const char *from;    /* --from, or NULL */
 	const char *user;    /* --user, or NULL */
 	const char *operand; /* NAME or ID, or NULL; for `session end` without --user, NULL is --all */
 };
@@ -38,6 +39,14 @@ int command_user_delete(struct ctl *ctl);
 int command_session_list(struct ctl *ctl);
 int command_session_end(struct ctl *ctl);
 int command_status(struct ctl *ctl);
+int command_import_django(struct ctl *ctl);
+int command_import_htpasswd(struct ctl *ctl);
+
+/*
+ * The detail of an event: the system's name of whoever runs this program and, unless it is NULL, what an account was
+ * imported from. On `ctx`; NULL when out of memory.
+ */
+const char *ctl_operator_detail(TALLOC_CTX *ctx, const char *from);
 
 /* The account of that name. NULL when there is none, or the database failed: that has been told then. */
 struct user *ctl_find_user(struct ctl *ctl, const char *name);

@@ -22,7 +22,7 @@
 
 #define WORDS_MAX 3
 
-enum option_bit { TAKES_GRANT = 1, TAKES_ADMIN = 2, TAKES_LIMIT = 4, TAKES_USER = 8, TAKES_ALL = 16 };
+enum option_bit { TAKES_GRANT = 1, TAKES_ADMIN = 2, TAKES_LIMIT = 4, TAKES_USER = 8, TAKES_ALL = 16, TAKES_FROM = 32 };
 
 struct command {
 	const char *words[2]; /* the second is NULL when there is only one */
@@ -93,6 +93,20 @@ static const struct command commands[] = {
          command_session_end,
          "session end ID | --user NAME | --all",
          "end a session, an account's sessions, or all of them"},
+	{{"import", "django"},
+         NULL,
+         TAKES_FROM,
+         true,
+         command_import_django,
+         "import django --from CONNINFO",
+         "add the accounts of a Django application's database, with their passwords"},
+	{{"import", "htpasswd"},
+         "FILE",
+         0,
+         false,
+         command_import_htpasswd,
+         "import htpasswd FILE",
+         "add the accounts of a file of htpasswd's, - for standard input"},
 	{{"purge", NULL}, NULL, 0, false, command_purge, "purge", "remove what has expired or is past session.history"},
 	{{"status", NULL}, NULL, 0, false, command_status, "status", "show what the daemon's workers are doing"},
 };
@@ -131,7 +145,7 @@ static void print_help(void)
 }
 
 /* Options without a letter. */
-enum { OPTION_JSON = 256, OPTION_GRANT, OPTION_ADMIN, OPTION_LIMIT, OPTION_USER, OPTION_ALL };
+enum { OPTION_JSON = 256, OPTION_GRANT, OPTION_ADMIN, OPTION_LIMIT, OPTION_USER, OPTION_ALL, OPTION_FROM };
 
 /* What getopt_long(3) stumbled over, as it was written. */
 static int option_error(const char *what, char *const argv[])
@@ -167,6 +181,10 @@ static int take_option(struct ctl *ctl, struct arguments *arguments, int option,
 		ctl->user = optarg;
 		return EXIT_SUCCESS;
 	case OPTION_ALL: arguments->given |= TAKES_ALL; return EXIT_SUCCESS;
+	case OPTION_FROM:
+		arguments->given |= TAKES_FROM;
+		ctl->from = optarg;
+		return EXIT_SUCCESS;
 	case ':': return option_error("an argument is missing after", argv);
 	default: return option_error("unknown option", argv);
 	}
@@ -192,6 +210,7 @@ static int parse_arguments(struct ctl *ctl, int argc, char *argv[], struct argum
 		{"limit", required_argument, NULL, OPTION_LIMIT},
 		{"user", required_argument, NULL, OPTION_USER},
 		{"all", no_argument, NULL, OPTION_ALL},
+		{"from", required_argument, NULL, OPTION_FROM},
 		{NULL, 0, NULL, 0},
 	};
 	int result = EXIT_SUCCESS;

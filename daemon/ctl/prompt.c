@@ -96,21 +96,18 @@ static enum line ask(int tty, const char *question, char password[PASSWORD_MAX +
 /* Judge what was read. Returns 0, or -1 when it has been told why it will not do. */
 static int check(enum line line, const char *password, size_t length)
 {
+	const char *problem;
+
 	switch (line) {
 	case LINE_READ: break;
 	case LINE_TOO_LONG: (void)fail("the password is longer than %d bytes", PASSWORD_MAX); return -1;
 	case LINE_NONE: (void)fail("no password was given"); return -1;
 	default: (void)fail("cannot read the password: %s", strerror(errno)); return -1;
 	}
-	if (length == 0)
-		(void)fail("the password is empty");
-	else if (memchr(password, '\0', length) != NULL)
-		(void)fail("the password has a NUL byte in it");
-	else if (length < PASSWORD_MIN)
-		(void)fail("the password is shorter than %d bytes", PASSWORD_MIN);
-	else
-		return 0;
-	return -1;
+	problem = memchr(password, '\0', length) != NULL ? "has a NUL byte in it" : password_problem(password);
+	if (problem != NULL)
+		(void)fail("the password %s", problem);
+	return problem == NULL ? 0 : -1;
 }
 
 static int ask_twice(int tty, const char *username, char password[PASSWORD_MAX + 1])

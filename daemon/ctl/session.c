@@ -4,6 +4,7 @@
 #include "ctl/text.h"
 #include "session/revoke.h"
 #include "session/sessions.h"
+#include "session/token.h"
 #include "session/useragent.h"
 
 #include <stdlib.h>
@@ -87,20 +88,6 @@ int command_session_list(struct ctl *ctl)
 	return output_json(list);
 }
 
-/* RFC 9562, 4: 8-4-4-4-12 hexadecimal digits. Anything else is no session's id. */
-static bool is_uuid(const char *text)
-{
-	static const char pattern[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-
-	for (size_t i = 0; i < sizeof pattern - 1; i++) {
-		bool is_digit = text[i] != '\0' && strchr("0123456789abcdefABCDEF", text[i]) != NULL;
-
-		if (pattern[i] == '-' ? text[i] != '-' : !is_digit)
-			return false;
-	}
-	return text[sizeof pattern - 1] == '\0';
-}
-
 int command_session_end(struct ctl *ctl)
 {
 	const struct user *user = NULL;
@@ -113,7 +100,7 @@ int command_session_end(struct ctl *ctl)
 		if (user == NULL)
 			return EXIT_FAILURE;
 	}
-	if (id != NULL && !is_uuid(id))
+	if (id != NULL && !session_id_is_well_formed(id))
 		return fail("no such session: %s", id);
 	status = revoke_sessions(ctl->db, ctl->signals, ctl->ctx, user != NULL ? user->id : 0, id, &ended);
 	if (status != DB_OK)

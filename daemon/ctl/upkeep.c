@@ -34,8 +34,10 @@ int command_migrate(struct ctl *ctl)
 static bool show_progress(const struct purge_counts *counts, void *context)
 {
 	(void)context;
-	(void)fprintf(stderr, "\rexpired sessions %lld, ended sessions %lld, events %lld", (long long)counts->sessions,
-	              (long long)counts->ended_sessions, (long long)counts->events);
+	(void)fprintf(stderr, "\rexpired sessions %lld, ended sessions %lld, events %lld, others %lld",
+	              (long long)counts->sessions, (long long)counts->ended_sessions, (long long)counts->events,
+	              (long long)(counts->login_tickets + counts->login_failures + counts->known_browsers +
+	                          counts->anonymous_sessions));
 	return true;
 }
 
@@ -44,6 +46,7 @@ int command_purge(struct ctl *ctl)
 	const struct purge_policy policy = {
 		.idle_timeout_ms = ctl->settings.session.idle_timeout,
 		.history_ms = ctl->settings.session.history,
+		.attempts_window_ms = ctl->settings.login.attempts_window,
 	};
 	bool is_watched = !ctl->json && isatty(STDERR_FILENO);
 	struct purge_counts counts;
@@ -56,12 +59,20 @@ int command_purge(struct ctl *ctl)
 	if (status != DB_OK)
 		return fail_database(ctl, status);
 	if (ctl->json)
-		return output_json(json_pack("{s:I, s:I, s:I, s:b}", "sessions", (json_int_t)counts.sessions,
-		                             "ended_sessions", (json_int_t)counts.ended_sessions, "events",
-		                             (json_int_t)counts.events, "busy", busy));
+		return output_json(json_pack(
+			"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "sessions", (json_int_t)counts.sessions,
+			"ended_sessions", (json_int_t)counts.ended_sessions, "events", (json_int_t)counts.events,
+			"login_tickets", (json_int_t)counts.login_tickets, "login_failures",
+			(json_int_t)counts.login_failures, "known_browsers", (json_int_t)counts.known_browsers,
+			"anonymous_sessions", (json_int_t)counts.anonymous_sessions, "busy", busy));
 	if (busy)
 		(void)output_line("Another process is purging: the rest is left to it.");
-	return output_line("Purged %s, %s and %s.", output_count(ctl->ctx, counts.sessions, "expired session"),
+	return output_line("Purged %s, %s, %s, %s, %s, %s and %s.",
+	                   output_count(ctl->ctx, counts.sessions, "expired session"),
 	                   output_count(ctl->ctx, counts.ended_sessions, "old ended session"),
-	                   output_count(ctl->ctx, counts.events, "old event"));
+	                   output_count(ctl->ctx, counts.events, "old event"),
+	                   output_count(ctl->ctx, counts.login_tickets, "login ticket"),
+	                   output_count(ctl->ctx, counts.login_failures, "outdated count"),
+	                   output_count(ctl->ctx, counts.known_browsers, "forgotten browser"),
+	                   output_count(ctl->ctx, counts.anonymous_sessions, "anonymous session"));
 }

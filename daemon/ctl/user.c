@@ -28,16 +28,26 @@ struct user *ctl_find_user(struct ctl *ctl, const char *name)
 	return user;
 }
 
-/* Write the operator's event; its detail is the system's name of whoever runs this program. */
-static enum db_status record(struct db *db, const char *event, int64_t user_id, const char *username)
+const char *ctl_operator_detail(TALLOC_CTX *ctx, const char *from)
 {
 	const struct passwd *operator= getpwuid(getuid());
-	json_t *detail = operator!= NULL ? json_pack("{s:s}", "operator", operator->pw_name) : NULL;
+	json_t *detail =
+		json_pack("{s:s*, s:s*}", "operator", operator!= NULL ? operator->pw_name : NULL, "from", from);
 	char *text = detail != NULL ? json_dumps(detail, 0) : NULL;
-	enum db_status status = events_record_operator(db, event, user_id, username, text);
+	const char *copy = text != NULL ? talloc_strdup(ctx, text) : NULL;
 
 	free(text);
 	json_decref(detail);
+	return copy;
+}
+
+static enum db_status record(struct db *db, const char *event, int64_t user_id, const char *username)
+{
+	TALLOC_CTX *scratch = talloc_new(NULL);
+	enum db_status status =
+		events_record_operator(db, event, user_id, username, ctl_operator_detail(scratch, NULL));
+
+	talloc_free(scratch);
 	return status;
 }
 

@@ -1,19 +1,30 @@
-/* Pages: the files of handlers/pages, built into the program, with {{name}} replaced. */
+/* Pages: the files of handlers/pages, built into the program, and those of a folder that take their place. */
 #ifndef HTTP_PAGE_H
 #define HTTP_PAGE_H
 
-#include "onesession.h"
-
+#include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <talloc.h>
 
-/* The text of the file of that name, a constant; NULL when there is none. */
-const char *page_find(const char *name);
+struct pages;
 
 /*
- * The page with each {{name}} replaced by its value of `texts` (ends with a NULL name), escaped for HTML; a name that
- * has no value becomes nothing. On `ctx`; NULL when out of memory.
+ * All of them, read and checked, on `ctx`. `folder` may be "": then there are none but the built-in ones. All that is
+ * wrong is told on `complaints`, a line each; NULL when anything was wrong. A file of another name is logged: it may
+ * be a slip.
  */
-char *page_render(TALLOC_CTX *ctx, const char *page, const struct ones_text *texts, size_t *size);
+struct pages *pages_load(TALLOC_CTX *ctx, const char *folder, FILE *complaints);
+
+/* A file as it is; NULL when there is none of that name. */
+const char *pages_file(const struct pages *pages, const char *name, size_t *size);
+
+/*
+ * The page of that name, filled in, on `ctx`. *has_script tells whether it has a script. NULL when there is no such
+ * page, when out of memory, or when it would become too large.
+ */
+char *pages_render(TALLOC_CTX *ctx, const struct pages *pages, const char *name, const json_t *values, size_t *size,
+                   bool *has_script);
 
 #endif

@@ -51,6 +51,34 @@ void response_header(struct http_response *response, TALLOC_CTX *ctx, const char
 		response->headers = grown;
 }
 
+void response_set_cookie(struct http_response *response, TALLOC_CTX *ctx, const char *name, const char *field)
+{
+	struct http_cookie cookie = {.name = talloc_strdup(ctx, name), .field = talloc_strdup(ctx, field)};
+	size_t at = 0;
+
+	if (cookie.name == NULL || cookie.field == NULL || has_control_character(field)) {
+		response->failed = true;
+		return;
+	}
+	while (at < response->cookie_count && strcmp(response->cookies[at].name, name) != 0)
+		at++;
+	if (at == RESPONSE_COOKIES_MAX) {
+		response->failed = true;
+		return;
+	}
+	response->cookies[at] = cookie;
+	if (at == response->cookie_count)
+		response->cookie_count++;
+}
+
+void response_reset(struct http_response *response)
+{
+	struct http_response fresh = {.cookie_count = response->cookie_count};
+
+	memcpy(fresh.cookies, response->cookies, sizeof fresh.cookies);
+	*response = fresh;
+}
+
 int response_send(struct http_response *response, TALLOC_CTX *ctx, struct fcgi *fcgi, bool is_head)
 {
 	static const char bare[] =
@@ -65,6 +93,8 @@ int response_send(struct http_response *response, TALLOC_CTX *ctx, struct fcgi *
 	/* Status comes first: lighttpd drops what stands before it. */
 	answer = talloc_asprintf(ctx, "Status: %d %s\r\n%s", response->status, response_reason_phrase(response->status),
 	                         headers);
+	for (size_t i = 0; answer != NULL && i < response->cookie_count; i++)
+		answer = talloc_asprintf_append_buffer(answer, "Set-Cookie: %s\r\n", response->cookies[i].field);
 	if (answer != NULL && has_body)
 		answer = talloc_asprintf_append_buffer(answer, "Content-Type: %s\r\n", response->content_type);
 	/* RFC 9110, 8.6: a 204 has no Content-Length. */

@@ -8,12 +8,22 @@
 #include <stddef.h>
 #include <talloc.h>
 
+/* As many different cookies as one answer can set. */
+#define RESPONSE_COOKIES_MAX 4
+
+struct http_cookie {
+	const char *name;
+	const char *field; /* the value of its Set-Cookie */
+};
+
 struct http_response {
 	int status;               /* 0: not answered yet */
 	char *headers;            /* "Name: value\r\n"... or NULL */
 	const char *content_type; /* NULL: no body */
 	const char *body;
 	size_t body_size;
+	size_t cookie_count;
+	struct http_cookie cookies[RESPONSE_COOKIES_MAX];
 	bool failed; /* out of memory, or a header field that would break out of its line */
 };
 
@@ -24,6 +34,12 @@ const char *response_reason_phrase(int status);
  * Add a header field, on `ctx`. A control character in the value, or no memory, marks the response as failed.
  */
 void response_header(struct http_response *response, TALLOC_CTX *ctx, const char *name, const char *value);
+
+/* The same for Set-Cookie: `field` takes the place of what the cookie `name` was to be set to before. */
+void response_set_cookie(struct http_response *response, TALLOC_CTX *ctx, const char *name, const char *field);
+
+/* Take everything back but the cookies: what they stand for has been done. */
+void response_reset(struct http_response *response);
 
 /*
  * Send it and end the request. A failed response, or one that was never given, becomes a bare 500. `is_head`: the

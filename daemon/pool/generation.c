@@ -19,6 +19,9 @@ struct generation *generation_load(TALLOC_CTX *ctx, const struct config_source *
 		(void)fprintf(complaints, "%s\n", problem);
 		goto fail;
 	}
+	generation->pages = pages_load(generation, settings->login.pages, complaints);
+	if (generation->pages == NULL)
+		goto fail;
 	return generation;
 fail:
 	talloc_free(generation);
@@ -27,7 +30,7 @@ fail:
 
 const char *generation_prepare(struct generation *generation, struct scoreboard *board)
 {
-	generation->app = app_new(generation, &generation->settings, board);
+	generation->app = app_new(generation, &generation->settings, generation->pages, board);
 	if (generation->app == NULL)
 		return "out of memory";
 	ones_setup(generation->app);

@@ -13,6 +13,7 @@
 struct generation {
 	struct settings settings;
 	struct peer_rules *peer_rules;
+	struct pages *pages;
 	struct ones_app *app; /* NULL until generation_prepare() */
 };
 

@@ -95,6 +95,7 @@ static int purge(const struct settings *settings, struct counters *counters)
 	const struct purge_policy policy = {
 		.idle_timeout_ms = settings->session.idle_timeout,
 		.history_ms = settings->session.history,
+		.attempts_window_ms = settings->login.attempts_window,
 	};
 	struct purge_counts counts = {0};
 	struct db *db = app_new_database(NULL, settings, counters, "onesessiond purge");
@@ -104,9 +105,15 @@ static int purge(const struct settings *settings, struct counters *counters)
 		return 0; /* the next one will do; the workers tell of the database */
 	if (sandbox_restrict() != 0 || sessions_purge(db, &policy, &counts, &busy, NULL, NULL) != DB_OK)
 		return 1;
-	if (counts.sessions + counts.ended_sessions + counts.events > 0)
+	if (counts.sessions + counts.ended_sessions + counts.events + counts.login_tickets + counts.login_failures +
+	            counts.known_browsers + counts.anonymous_sessions >
+	    0)
 		log_info("purged", LOG_INT("sessions", counts.sessions),
-		         LOG_INT("ended_sessions", counts.ended_sessions), LOG_INT("events", counts.events));
+		         LOG_INT("ended_sessions", counts.ended_sessions), LOG_INT("events", counts.events),
+		         LOG_INT("login_tickets", counts.login_tickets),
+		         LOG_INT("login_failures", counts.login_failures),
+		         LOG_INT("known_browsers", counts.known_browsers),
+		         LOG_INT("anonymous_sessions", counts.anonymous_sessions));
 	talloc_free(db);
 	return 0;
 }

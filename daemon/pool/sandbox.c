@@ -20,7 +20,10 @@
 #define IS_TRACED_AT_EXIT 0
 #endif
 
-/* What libfcgi, libpq (with TLS, Kerberos and name resolution), jansson, libsodium and the C library use to serve. */
+/*
+ * What libfcgi, libpq (with TLS, Kerberos and name resolution), jansson, libsodium, libcrypto, libcrypt and the C
+ * library use to serve.
+ */
 static const int allowed[] = {
 	/* descriptors */
 	SCMP_SYS(read),

@@ -119,7 +119,7 @@ void change_committed(const struct change *change)
 
 /* Tell of each row that an END statement returned; *displaced (may be NULL) gets those that the newest displaced. */
 static enum db_status tell_ended(struct change *change, int64_t user_id, const char *username,
-                                 const struct db_result *rows, struct displaced_list *displaced)
+                                 const struct db_result *rows, struct place_list *displaced)
 {
 	for (size_t i = 0; i < db_rows(rows); i++) {
 		enum ones_reason reason = reason_from_code(db_text(rows, i, ENDED_REASON));
@@ -142,19 +142,16 @@ static enum db_status tell_ended(struct change *change, int64_t user_id, const c
 		status = change_tell(change, &key, event);
 		if (status != DB_OK)
 			return status;
-		if (displaced != NULL && reason == ONES_DISPLACED) {
-			struct displaced *grown =
-				talloc_realloc(change->ctx, displaced->all, struct displaced, displaced->count + 1);
-
-			if (grown == NULL)
-				return DB_ERROR;
-			displaced->all = grown;
-			displaced->all[displaced->count++] = (struct displaced){
-				.id = event.session_id,
-				.last_seen_at = db_time(rows, i, ENDED_LAST_SEEN_AT),
-				.user_agent = db_text(rows, i, ENDED_USER_AGENT),
-			};
-		}
+		if (displaced != NULL && reason == ONES_DISPLACED &&
+		    !places_add(change->ctx, displaced,
+		                &(const struct session_place){
+					.id = event.session_id,
+					.created_at = db_time(rows, i, ENDED_CREATED_AT),
+					.last_seen_at = db_time(rows, i, ENDED_LAST_SEEN_AT),
+					.user_agent = db_text(rows, i, ENDED_USER_AGENT),
+					.ip = db_text(rows, i, ENDED_IP),
+				}))
+			return DB_ERROR;
 	}
 	return DB_OK;
 }
@@ -174,7 +171,7 @@ enum db_status change_end_by_key(struct change *change, int64_t user_id, const c
 }
 
 enum db_status change_end_beyond_limit(struct change *change, int64_t user_id, const char *username, int64_t limit,
-                                       int64_t idle_timeout_ms, struct displaced_list *displaced)
+                                       int64_t idle_timeout_ms, struct place_list *displaced)
 {
 	const struct db_value values[] = {
 		DB_INT(user_id),
@@ -188,11 +185,16 @@ enum db_status change_end_beyond_limit(struct change *change, int64_t user_id, c
 }
 
 enum db_status change_end_by_id(struct change *change, int64_t user_id, const char *username, const char *id,
-                                enum ones_reason reason, size_t *ended)
+                                const struct session_key *by, enum ones_reason reason, size_t *ended)
 {
-	const struct db_value values[] = {DB_INT(user_id), DB_TEXT(id), DB_TEXT(ones_reason_code(reason))};
+	const struct db_value values[] = {
+		DB_INT(user_id),
+		DB_TEXT(id),
+		DB_TEXT(ones_reason_code(reason)),
+		by != NULL ? DB_BYTES(by->bytes, sizeof by->bytes) : DB_NULL,
+	};
 	struct db_result *rows;
-	enum db_status status = db_query(change->db, change->ctx, &sql_end_by_id, values, 3, &rows);
+	enum db_status status = db_query(change->db, change->ctx, &sql_end_by_id, values, 4, &rows);
 
 	if (status != DB_OK)
 		return status;

@@ -7,6 +7,7 @@
 
 #include "onesession.h"
 #include "session/db.h"
+#include "session/places.h"
 #include "session/signals.h"
 #include "session/token.h"
 
@@ -27,18 +28,6 @@ struct change {
 	struct client client;
 	struct ones_event *events; /* told in the transaction, and once more after its commit */
 	unsigned int count;
-};
-
-/* A session that a newer login ended; strings on the change's ctx. */
-struct displaced {
-	const char *id;
-	int64_t last_seen_at;
-	const char *user_agent;
-};
-
-struct displaced_list {
-	unsigned int count;
-	struct displaced *all;
 };
 
 /* The reason of that code, as ended_sessions holds it; ONES_UNAUTHENTICATED for a code that is not known. */
@@ -75,22 +64,26 @@ enum db_status change_lock_account(const struct change *change, int64_t user_id)
 /* Take a row away that was made for the lock alone. */
 enum db_status change_release_account(const struct change *change, int64_t user_id);
 
-/* Tell the receivers in the transaction. The event's texts must last until change_committed(). */
+/* Tell the receivers in the transaction, with the change's client. The event's texts, none of them NULL, must last
+ * until change_committed(). */
 enum db_status change_tell(struct change *change, const struct session_key *key, struct ones_event event);
 
 /* End the account's session with that key; that it is not there is no error. */
 enum db_status change_end_by_key(struct change *change, int64_t user_id, const char *username,
                                  const struct session_key *key, enum ones_reason reason);
 
-/* End the account's session with that public id (a UUID), or all for NULL. *ended grows by how many. */
+/*
+ * End the account's session with that public id (a UUID), or all for NULL, but not the one with the key `by` (NULL:
+ * none), which did it. *ended grows by how many.
+ */
 enum db_status change_end_by_id(struct change *change, int64_t user_id, const char *username, const char *id,
-                                enum ones_reason reason, size_t *ended);
+                                const struct session_key *by, enum ones_reason reason, size_t *ended);
 
 /*
  * End what has run out, and all but the newest `limit` (0: any number) of the others, which the newest displaced.
  * Those are added to *displaced when that is not NULL.
  */
 enum db_status change_end_beyond_limit(struct change *change, int64_t user_id, const char *username, int64_t limit,
-                                       int64_t idle_timeout_ms, struct displaced_list *displaced);
+                                       int64_t idle_timeout_ms, struct place_list *displaced);
 
 #endif

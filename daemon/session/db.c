@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PREPARED_MAX 64
+#define PREPARED_MAX 128
 /* How often connecting, or a statement outside a transaction, is tried when the connection breaks off. */
 #define ATTEMPTS     3
 #define RETRY_MIN_MS 100
@@ -248,7 +248,7 @@ static void set_conninfo_problem(struct db *db)
 
 	/* Anything else is a database's name. */
 	if (parsed == NULL && (strchr(conninfo, '=') != NULL || strstr(conninfo, "://") != NULL))
-		set_problem(db, "database.conninfo is neither a connection string nor a URI that libpq can read");
+		set_problem(db, "conninfo is neither a connection string nor a URI that libpq can read");
 	else
 		set_connect_problem(db);
 	PQconninfoFree(parsed);

@@ -11,9 +11,11 @@
 	extern const char symbol[] __attribute__((visibility("hidden")))
 
 BUILT_IN(migration_0001, "0001_accounts_and_sessions");
+BUILT_IN(migration_0002, "0002_policy");
 
 const struct schema_migration migrations[] = {
 	{1, "0001_accounts_and_sessions", migration_0001},
+	{2, "0002_policy", migration_0002},
 };
 
 const size_t migration_count = sizeof migrations / sizeof migrations[0];

@@ -1,10 +1,140 @@
 #include "session/password.h"
 
+#include "base/utf8.h"
+#include "session/password_forms.h"
+
 #include <assert.h>
 #include <sodium.h>
+#include <stddef.h>
 #include <string.h>
 
 static_assert(PASSWORD_HASH_SIZE == crypto_pwhash_STRBYTES, "a hash of libsodium's fits");
+
+#define TEXT(number)  LITERAL(number)
+#define LITERAL(text) #text
+
+/* What login.memory and login.passes may be set to: hashes of this program's own go no further. */
+#define OWN_MEMORY_MAX_KIB (UINT32_C(4) * 1024 * 1024)
+#define OWN_PASSES_MAX     64
+/* Anybody else's. Memory times passes is what takes time: about two seconds. */
+#define ARGON2_MEMORY_MAX_KIB (UINT32_C(512) * 1024)
+#define ARGON2_WORK_MAX_KIB   (UINT64_C(4) * 1024 * 1024)
+#define ARGON2_LANES_MAX      64
+/* What libsodium itself takes. */
+#define ARGON2_SALT_MIN 11 /* 8 bytes in Base64 */
+#define ARGON2_HASH_MIN 22 /* 16 bytes */
+#define OWN_SALT        22
+#define OWN_HASH        43
+
+static bool begins_with(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool skip(const char **at, const char *prefix)
+{
+	if (!begins_with(*at, prefix))
+		return false;
+	*at += strlen(prefix);
+	return true;
+}
+
+bool password_number(const char **at, char end, uint32_t *number)
+{
+	size_t digits = strspn(*at, "0123456789");
+	uint32_t value = 0;
+
+	/* Nine are always within an uint32_t. */
+	if (digits == 0 || digits > 9 || (digits > 1 && **at == '0') || (*at)[digits] != end)
+		return false;
+	for (size_t i = 0; i < digits; i++)
+		value = value * 10 + (uint32_t)((*at)[i] - '0');
+	*at += digits + (end != '\0' ? 1 : 0);
+	*number = value;
+	return true;
+}
+
+/* ---- Argon2: ours, and Django's with a word before it ------------------------------------------------------- */
+
+/* "$argon2id$v=19$m=65536,t=3,p=1$SALT$HASH" (PHC string format), taken apart. */
+struct argon2 {
+	bool is_id;
+	uint32_t memory_kib, passes, lanes;
+	size_t salt_length, hash_length; /* in Base64 */
+};
+
+static bool parse_argon2(const char *at, struct argon2 *argon2)
+{
+	static const char base64[] = PASSWORD_BASE64 "+/";
+
+	/* libsodium is given a buffer of this size. */
+	if (strlen(at) >= PASSWORD_HASH_SIZE)
+		return false;
+	argon2->is_id = begins_with(at, crypto_pwhash_argon2id_STRPREFIX);
+	if (!skip(&at, argon2->is_id ? crypto_pwhash_argon2id_STRPREFIX : crypto_pwhash_argon2i_STRPREFIX) ||
+	    !skip(&at, "v=19$m=") || !password_number(&at, ',', &argon2->memory_kib) || !skip(&at, "t=") ||
+	    !password_number(&at, ',', &argon2->passes) || !skip(&at, "p=") ||
+	    !password_number(&at, '$', &argon2->lanes))
+		return false;
+	argon2->salt_length = strspn(at, base64);
+	if (argon2->salt_length < ARGON2_SALT_MIN || at[argon2->salt_length] != '$')
+		return false;
+	at += argon2->salt_length + 1;
+	argon2->hash_length = strspn(at, base64);
+	return argon2->hash_length >= ARGON2_HASH_MIN && at[argon2->hash_length] == '\0' && argon2->passes > 0 &&
+	       argon2->lanes > 0;
+}
+
+/* As password_hash() makes them. */
+static bool is_own(const struct argon2 *argon2)
+{
+	return argon2->is_id && argon2->lanes == 1 && argon2->salt_length == OWN_SALT &&
+	       argon2->hash_length == OWN_HASH;
+}
+
+static const char *argon2_problem(const char *hash)
+{
+	struct argon2 argon2;
+	bool is_costly;
+
+	if (!parse_argon2(hash, &argon2))
+		return PASSWORD_IS_MALFORMED;
+	if (is_own(&argon2))
+		is_costly = argon2.memory_kib > OWN_MEMORY_MAX_KIB || argon2.passes > OWN_PASSES_MAX;
+	else
+		is_costly = argon2.memory_kib > ARGON2_MEMORY_MAX_KIB ||
+		            (uint64_t)argon2.memory_kib * argon2.passes > ARGON2_WORK_MAX_KIB ||
+		            argon2.lanes > ARGON2_LANES_MAX;
+	if (is_costly)
+		return PASSWORD_IS_COSTLY;
+	return argon2.memory_kib < 8 * argon2.lanes ? PASSWORD_IS_MALFORMED : NULL;
+}
+
+static bool argon2_verify(const char *hash, const char *password)
+{
+	/* libsodium is promised a buffer of this size, not just a string. */
+	char padded[PASSWORD_HASH_SIZE] = {0};
+	size_t length = strlen(hash);
+
+	if (length >= sizeof padded)
+		return false;
+	memcpy(padded, hash, length);
+	return crypto_pwhash_str_verify(padded, password, strlen(password)) == 0;
+}
+
+/* Django writes "argon2$argon2id$v=19...": what is behind its own word is the PHC string but for its first character.
+ */
+#define DJANGO_ARGON2 "argon2"
+
+static const char *django_argon2_problem(const char *hash)
+{
+	return argon2_problem(hash + strlen(DJANGO_ARGON2));
+}
+
+static bool django_argon2_verify(const char *hash, const char *password)
+{
+	return argon2_verify(hash + strlen(DJANGO_ARGON2), password);
+}
 
 int password_hash(const char *password, const struct password_cost *cost, char hash[PASSWORD_HASH_SIZE])
 {
@@ -14,21 +144,118 @@ int password_hash(const char *password, const struct password_cost *cost, char h
 	                             (size_t)cost->memory, crypto_pwhash_ALG_ARGON2ID13);
 }
 
-static bool begins_with(const char *text, const char *prefix)
+bool password_needs_rehash(const char *hash, const struct password_cost *cost)
 {
-	return strncmp(text, prefix, strlen(prefix)) == 0;
+	struct argon2 argon2;
+
+	return !parse_argon2(hash, &argon2) || !is_own(&argon2) || argon2.passes != cost->passes ||
+	       argon2.memory_kib != cost->memory / 1024;
+}
+
+/* ---- All forms ---------------------------------------------------------------------------------------------- */
+
+struct form {
+	const char *prefix;
+	const char *(*problem)(const char *hash);
+	bool (*verify)(const char *hash, const char *password); /* only of a hash without a problem */
+};
+
+static const struct form forms[] = {
+	{crypto_pwhash_argon2id_STRPREFIX, argon2_problem, argon2_verify},
+	{crypto_pwhash_argon2i_STRPREFIX, argon2_problem, argon2_verify},
+	{DJANGO_ARGON2 "$argon2", django_argon2_problem, django_argon2_verify},
+	{"pbkdf2_sha256$", password_pbkdf2_problem, password_pbkdf2_verify},
+	{"bcrypt_sha256$", password_bcrypt_sha256_problem, password_bcrypt_sha256_verify},
+	{"$2y$", password_bcrypt_problem, password_crypt_verify},
+	{"$2a$", password_bcrypt_problem, password_crypt_verify},
+	{"$2b$", password_bcrypt_problem, password_crypt_verify},
+	{"$6$", password_sha512_problem, password_crypt_verify},
+	{"$y$", password_yescrypt_problem, password_crypt_verify},
+};
+
+#define UNSUPPORTED(name) "is of the form " name ", which is not supported"
+
+/* Those that people are likely to have. */
+static const struct {
+	const char *prefix, *problem;
+} unsupported[] = {
+	{"$apr1$", UNSUPPORTED("apr1 (MD5)")},
+	{"$1$", UNSUPPORTED("MD5 crypt")},
+	{"$5$", UNSUPPORTED("SHA-256 crypt")},
+	{"$7$", UNSUPPORTED("scrypt")},
+	{"$gy$", UNSUPPORTED("gost-yescrypt")},
+	{"$2x$", UNSUPPORTED("bcrypt of a faulty program")},
+	{"{SHA}", UNSUPPORTED("SHA-1 without salt")},
+	{"{SSHA}", UNSUPPORTED("SHA-1")},
+	{"pbkdf2_sha1$", UNSUPPORTED("pbkdf2_sha1")},
+	{"scrypt$", UNSUPPORTED("scrypt")},
+	{"bcrypt$", UNSUPPORTED("bcrypt without SHA-256")},
+	{"sha1$", UNSUPPORTED("sha1")},
+	{"md5$", UNSUPPORTED("md5")},
+	{"crypt$", UNSUPPORTED("crypt")},
+	{"!", "is locked"},
+	{"*", "is locked"},
+};
+
+static const struct form *find_form(const char *hash)
+{
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+		if (begins_with(hash, forms[i].prefix))
+			return &forms[i];
+	}
+	return NULL;
+}
+
+static bool is_printable(const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text <= ' ' || *text > '~')
+			return false;
+	}
+	return true;
+}
+
+const char *password_hash_problem(const char *hash)
+{
+	const struct form *form = find_form(hash);
+
+	if (form != NULL)
+		return is_printable(hash) ? form->problem(hash) : PASSWORD_IS_MALFORMED;
+	if (hash[0] == '\0')
+		return "is empty";
+	for (size_t i = 0; i < sizeof unsupported / sizeof unsupported[0]; i++) {
+		if (begins_with(hash, unsupported[i].prefix))
+			return unsupported[i].problem;
+	}
+	if (strlen(hash) == 13 && strspn(hash, "./" PASSWORD_BASE64) == 13)
+		return UNSUPPORTED("DES crypt");
+	return "is of no known form, if it is not a password in plain text";
 }
 
 bool password_verify(const char *hash, const char *password)
 {
-	/* libsodium is promised a buffer of this size, not just a string. */
-	char padded[PASSWORD_HASH_SIZE] = {0};
-	size_t length = strlen(hash);
+	const struct form *form = find_form(hash);
 
-	if (!begins_with(hash, crypto_pwhash_argon2id_STRPREFIX) && !begins_with(hash, crypto_pwhash_argon2i_STRPREFIX))
-		return false;
-	if (length >= sizeof padded)
-		return false;
-	memcpy(padded, hash, length);
-	return crypto_pwhash_str_verify(padded, password, strlen(password)) == 0;
+	return form != NULL && password_hash_problem(hash) == NULL && form->verify(hash, password);
+}
+
+/* ---- New passwords ------------------------------------------------------------------------------------------ */
+
+const char *password_problem(const char *password)
+{
+	size_t characters = 0;
+	size_t size;
+
+	if (password[0] == '\0')
+		return "is empty";
+	if (strlen(password) > PASSWORD_MAX)
+		return "is longer than " TEXT(PASSWORD_MAX) " bytes";
+	/* What is no UTF-8 is taken as it is, too: a byte is a character then. */
+	for (const char *at = password; *at != '\0' && characters < PASSWORD_MIN; at += size) {
+		size = utf8_sequence(at);
+		if (size == 0)
+			size = 1;
+		characters++;
+	}
+	return characters < PASSWORD_MIN ? "is shorter than " TEXT(PASSWORD_MIN) " characters" : NULL;
 }

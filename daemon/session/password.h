@@ -1,4 +1,8 @@
-/* Passwords: Argon2id by libsodium (RFC 9106; OWASP Password Storage). */
+/*
+ * Passwords: Argon2id by libsodium (RFC 9106; OWASP Password Storage). Hashes that were made elsewhere are verified
+ * too: Django's pbkdf2_sha256, argon2 and bcrypt_sha256, and crypt(5)'s bcrypt, SHA-512 and yescrypt as htpasswd writes
+ * them.
+ */
 #ifndef SESSION_PASSWORD_H
 #define SESSION_PASSWORD_H
 
@@ -6,7 +10,7 @@
 #include <stdint.h>
 
 #define PASSWORD_MAX 1024 /* bytes */
-#define PASSWORD_MIN 8
+#define PASSWORD_MIN 8    /* characters */
 
 struct password_cost {
 	int64_t memory; /* bytes */
@@ -20,5 +24,14 @@ int password_hash(const char *password, const struct password_cost *cost, char h
 
 /* True when `password` is the one that `hash` was made of. A hash of a form not known is never right. */
 bool password_verify(const char *hash, const char *password);
+
+/* True when `hash` is not what password_hash() would make at this cost: of another form, or with other parameters. */
+bool password_needs_rehash(const char *hash, const struct password_cost *cost);
+
+/* Why password_verify() cannot work with `hash` ("is of the form md5, which is not supported"...), or NULL. */
+const char *password_hash_problem(const char *hash);
+
+/* Why `password` cannot be a new one ("is shorter than 8 characters"...), or NULL when it can. */
+const char *password_problem(const char *password);
 
 #endif

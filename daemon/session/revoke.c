@@ -8,7 +8,7 @@ static enum db_status end_locked(struct change *change, int64_t user_id, const c
 	enum db_status status = change_lock_account(change, user_id);
 
 	if (status == DB_OK)
-		status = change_end_by_id(change, user_id, username, id, reason, ended);
+		status = change_end_by_id(change, user_id, username, id, NULL, reason, ended);
 	return status == DB_OK ? change_release_account(change, user_id) : status;
 }
 

@@ -11,6 +11,8 @@
  *
  * rule_login   makes a row in `sessions`, removes the account's other rows beyond the limit, stores the key, commits.
  *              From then on the hook finds no row for an old key: the old device is out at its very next request.
+ *              Before it displaces anybody it asks the policy (session.on_limit, sharing.action), which may refuse;
+ *              a browser whose own live session it takes the place of displaces nobody and is not asked.
  *
  * rule_check   is the hook, before every request. It reads the session, its account and the stored key in one round
  *              trip and, in judge(), tells one of four things:
@@ -33,6 +35,7 @@
 
 #include "session/events.h"
 #include "session/rule_sql.h"
+#include "session/tickets.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -84,8 +87,13 @@ static bool record_event(const struct ones_event *event, void *context)
 	};
 
 	(void)context;
-	if (event->by_session_id[0] != '\0')
+	if (event->takeovers > 0)
+		(void)snprintf(detail, sizeof detail, "{\"takeovers\": %lld}", (long long)event->takeovers);
+	else if (event->reason == ONES_DISPLACED)
 		(void)snprintf(detail, sizeof detail, "{\"by\": \"%s\"}", event->by_session_id);
+	else if (event->by_session_id[0] != '\0')
+		(void)snprintf(detail, sizeof detail, "{\"reason\": \"%s\", \"by\": \"%s\"}",
+		               ones_reason_code(event->reason), event->by_session_id);
 	else if (event->reason != ONES_LIVE)
 		(void)snprintf(detail, sizeof detail, "{\"reason\": \"%s\"}", ones_reason_code(event->reason));
 	return events_record(event->transaction->db, &record) == DB_OK;
@@ -99,6 +107,7 @@ int rule_connect_receivers(struct signals *signals)
 		.name = "record_event", .phase = ONES_IN_TRANSACTION, .call = record_event};
 
 	if (signals_connect(signals, ONES_USER_LOGGED_IN, &store) != 0 ||
+	    signals_connect(signals, ONES_PASSWORD_CHANGED_SIGNAL, &store) != 0 ||
 	    signals_connect(signals, ONES_USER_LOGGED_OUT, &clear) != 0)
 		return -1;
 	for (enum ones_signal signal = 0; signal < ONES_SIGNAL_COUNT; signal++) {
@@ -199,6 +208,7 @@ static enum db_status settle(struct change *change, void *context)
 	int64_t user_id = settling->user_id;
 	struct rule_verdict *verdict = settling->verdict;
 	enum standing standing = GONE;
+	struct place_list displaced = {0};
 	struct db_result *row;
 	enum db_status status = change_lock_account(change, user_id);
 
@@ -210,7 +220,10 @@ static enum db_status settle(struct change *change, void *context)
 		status = query_key(rule->db, &sql_store_key, user_id, settling->key);
 	if (status == DB_OK && (standing == AHEAD || (standing == ENDS && verdict->reason == ONES_DISPLACED)))
 		status = change_end_beyond_limit(change, user_id, verdict->session.user.username,
-		                                 db_int(row, 0, CHECK_LIMIT), rule->policy.idle_timeout, NULL);
+		                                 db_int(row, 0, CHECK_LIMIT), rule->policy.idle_timeout, &displaced);
+	if (status == DB_OK && standing == AHEAD && displaced.count > 0)
+		status = sharing_count(change, &rule->policy.sharing, user_id, verdict->session.user.username,
+		                       verdict->session.id);
 	if (status == DB_OK && standing == ENDS) {
 		/* Gone already, unless what is newer is only the stored key, or the account is disabled. */
 		status = change_end_by_key(change, user_id, verdict->session.user.username, settling->key,
@@ -255,14 +268,19 @@ void rule_touch(const struct rule *rule, const struct session_key *key)
 
 struct login_attempt {
 	const struct rule *rule;
-	const struct user *user;
-	const struct session_key *key;
+	const struct rule_order *order;
 	const struct session_key *presented; /* NULL when the browser's key is nobody's session */
 	int64_t presented_user_id;
 	const char *presented_username;
 	struct rule_login *login;
-	bool is_stale;
+	enum rule_login_result refusal; /* why it was given up; RULE_LOGIN_OK: for another reason, or not */
 };
+
+static enum db_status refuse(struct login_attempt *attempt, enum rule_login_result refusal)
+{
+	attempt->refusal = refusal;
+	return DB_ERROR;
+}
 
 /* Two browsers that swap accounts at one moment would each hold what the other waits for, but for this order. */
 static enum db_status lock_both(const struct change *change, int64_t one, int64_t other)
@@ -281,6 +299,7 @@ static enum db_status find_presented(struct login_attempt *attempt, TALLOC_CTX *
 	struct db_value values[1];
 	enum db_status status;
 
+	attempt->presented = attempt->order->presented;
 	if (attempt->presented == NULL)
 		return DB_OK;
 	values[0] = DB_BYTES(attempt->presented->bytes, sizeof attempt->presented->bytes);
@@ -296,35 +315,93 @@ static enum db_status find_presented(struct login_attempt *attempt, TALLOC_CTX *
 	return DB_OK;
 }
 
+/* Is the key that of a live session of the account? */
+static enum db_status is_live(const struct rule *rule, const struct change *change, int64_t user_id,
+                              const struct session_key *key, bool *live)
+{
+	const struct db_value values[] = {
+		DB_INT(user_id),
+		DB_BYTES(key->bytes, sizeof key->bytes),
+		DB_INT(rule->policy.idle_timeout),
+	};
+	struct db_result *row;
+	enum db_status status = db_query(rule->db, change->ctx, &sql_is_live, values, 3, &row);
+
+	*live = status == DB_OK && db_bool(row, 0, 0);
+	return status;
+}
+
+/* A login from elsewhere: may it displace who is in the way? */
+static enum db_status ask_policy(struct login_attempt *attempt, const struct change *change, int64_t limit)
+{
+	const struct rule_policy *policy = &attempt->rule->policy;
+	const struct db_value values[] = {DB_INT(attempt->order->user->id), DB_INT(policy->idle_timeout),
+	                                  DB_INT(limit)};
+	struct db_result *rows;
+	enum db_status status;
+
+	if (limit == 0 || (policy->on_limit == ON_LIMIT_DISPLACE && policy->sharing.cooldown_ms == 0))
+		return DB_OK;
+	status = db_query(change->db, change->ctx, &sql_in_the_way, values, 3, &rows);
+	if (status != DB_OK || db_rows(rows) == 0)
+		return status;
+	status = places_from_rows(change->ctx, rows, &attempt->login->in_the_way);
+	if (status == DB_OK && policy->on_limit == ON_LIMIT_REFUSE)
+		return refuse(attempt, RULE_LOGIN_LIMIT);
+	if (status == DB_OK)
+		status = sharing_wait(change, &policy->sharing, attempt->order->user->id, &attempt->login->wait_s);
+	if (status == DB_OK && attempt->login->wait_s > 0)
+		return refuse(attempt, RULE_LOGIN_COOLDOWN);
+	if (status == DB_OK && policy->on_limit == ON_LIMIT_ASK && !attempt->order->take_over)
+		return refuse(attempt, RULE_LOGIN_LIMIT);
+	return status;
+}
+
+static enum db_status use_ticket(struct login_attempt *attempt, const struct change *change)
+{
+	bool was_there;
+	enum db_status status;
+
+	if (attempt->order->ticket == NULL)
+		return DB_OK;
+	status = tickets_use(change->db, change->ctx, attempt->order->ticket, &was_there);
+	return status == DB_OK && !was_there ? refuse(attempt, RULE_LOGIN_TICKET_GONE) : status;
+}
+
 /* The browser gets a new key: its old session ends. Of the same account that is a rotation, of which nobody is told. */
 static enum db_status end_presented(const struct login_attempt *attempt, struct change *change)
 {
+	const struct session_key *presented = attempt->presented;
+	enum ones_reason reason = attempt->order->new_password_hash != NULL ? ONES_PASSWORD_CHANGED : ONES_LOGGED_OUT;
 	const struct db_value values[] = {
 		DB_INT(attempt->presented_user_id),
-		DB_BYTES(attempt->presented->bytes, sizeof attempt->presented->bytes),
-		DB_TEXT(ones_reason_code(ONES_LOGGED_OUT)),
+		DB_BYTES(presented->bytes, sizeof presented->bytes),
+		DB_TEXT(ones_reason_code(reason)),
 	};
 
-	if (attempt->presented_user_id == attempt->user->id)
+	if (attempt->presented_user_id == attempt->order->user->id)
 		return db_query(change->db, NULL, &sql_end_by_key, values, 3, NULL);
-	return change_end_by_key(change, attempt->presented_user_id, attempt->presented_username, attempt->presented,
-	                         ONES_LOGGED_OUT);
+	return change_end_by_key(change, attempt->presented_user_id, attempt->presented_username, presented, reason);
 }
 
 static enum db_status insert_session(const struct login_attempt *attempt, const struct change *change,
                                      struct ones_session *session)
 {
 	const struct client *client = &change->client;
-	const struct user *user = attempt->user;
+	const struct user *user = attempt->order->user;
+	const struct session_key *key = attempt->order->key;
+	const struct session_key *had = attempt->order->presented;
 	const struct db_value values[] = {
-		DB_BYTES(attempt->key->bytes, sizeof attempt->key->bytes),
+		DB_BYTES(key->bytes, sizeof key->bytes),
 		DB_INT(user->id),
 		DB_INT(attempt->rule->policy.lifetime),
 		client->ip != NULL && client->ip[0] != '\0' ? DB_TEXT(client->ip) : DB_NULL,
 		DB_TEXT(client->user_agent != NULL ? client->user_agent : ""),
+		had != NULL ? DB_BYTES(had->bytes, sizeof had->bytes) : DB_NULL,
+		DB_INT(attempt->rule->policy.idle_timeout),
 	};
 	struct db_result *row;
-	enum db_status status = db_query(change->db, change->ctx, &sql_insert_session, values, 5, &row);
+	enum db_status status = db_query(change->db, change->ctx, &sql_insert_session, values, 7, &row);
 
 	if (status != DB_OK)
 		return status;
@@ -338,53 +415,88 @@ static enum db_status insert_session(const struct login_attempt *attempt, const 
 	return DB_OK;
 }
 
-/* May this account still sign in with that password? *limit is how many sessions it may have, 0 for any number. */
+/*
+ * May this account still sign in with that password, which is changed now if that is what was ordered? *limit is how
+ * many sessions it may have, 0 for any number.
+ */
 static enum db_status recheck_account(struct login_attempt *attempt, const struct change *change, int64_t *limit)
 {
-	const struct db_value values[] = {DB_INT(attempt->user->id), DB_TEXT(attempt->user->password)};
+	const char *new_hash = attempt->order->new_password_hash;
+	const struct db_value values[] = {DB_INT(attempt->order->user->id), DB_TEXT(attempt->order->user->password),
+	                                  DB_TEXT(new_hash)};
 	struct db_result *account;
-	enum db_status status = db_query(change->db, change->ctx, &sql_recheck_account, values, 2, &account);
+	enum db_status status = new_hash != NULL
+	                                ? db_query(change->db, change->ctx, &sql_change_password, values, 3, &account)
+	                                : db_query(change->db, change->ctx, &sql_recheck_account, values, 2, &account);
 
 	if (status != DB_OK)
 		return status;
-	attempt->is_stale = db_rows(account) == 0;
-	if (attempt->is_stale)
-		return DB_ERROR;
+	if (db_rows(account) == 0)
+		return refuse(attempt, RULE_LOGIN_STALE);
 	*limit = db_int(account, 0, 0);
 	if (*limit < 0)
 		*limit = attempt->rule->policy.max_sessions;
 	return DB_OK;
 }
 
+/* The others end: for a new password all of them, else those beyond the limit. */
+static enum db_status end_others(struct login_attempt *attempt, struct change *change, int64_t limit, bool is_rotation)
+{
+	const struct user *user = attempt->order->user;
+	struct rule_login *login = attempt->login;
+	size_t ended = 0;
+	enum db_status status;
+
+	if (attempt->order->new_password_hash != NULL)
+		return change_end_by_id(change, user->id, user->username, NULL, attempt->order->key,
+		                        ONES_PASSWORD_CHANGED, &ended);
+	status = change_end_beyond_limit(change, user->id, user->username, limit, attempt->rule->policy.idle_timeout,
+	                                 &login->displaced);
+	if (status == DB_OK && login->displaced.count > 0 && !is_rotation)
+		status = sharing_count(change, &attempt->rule->policy.sharing, user->id, user->username,
+		                       login->session.id);
+	return status;
+}
+
 static enum db_status log_in(struct change *change, void *context)
 {
 	struct login_attempt *attempt = context;
-	const struct user *user = attempt->user;
-	bool is_other;
+	const struct user *user = attempt->order->user;
+	bool changes_password = attempt->order->new_password_hash != NULL;
+	bool is_other, is_rotation = false;
 	int64_t limit = 0;
 	enum db_status status;
 
 	*attempt->login = (struct rule_login){0};
+	attempt->refusal = RULE_LOGIN_OK;
 	status = recheck_account(attempt, change, &limit);
 	if (status == DB_OK)
 		status = find_presented(attempt, change->ctx);
 	is_other = attempt->presented != NULL && attempt->presented_user_id != user->id;
 	if (status == DB_OK)
 		status = lock_both(change, user->id, is_other ? attempt->presented_user_id : user->id);
+	if (status == DB_OK && attempt->presented != NULL && !is_other)
+		status = is_live(attempt->rule, change, user->id, attempt->presented, &is_rotation);
+	if (status == DB_OK && changes_password && !is_rotation)
+		status = refuse(attempt, RULE_LOGIN_ENDED);
+	if (status == DB_OK && !is_rotation)
+		status = ask_policy(attempt, change, limit);
+	if (status == DB_OK)
+		status = use_ticket(attempt, change);
+	if (status == DB_OK)
+		status = insert_session(attempt, change, &attempt->login->session);
 	if (status == DB_OK && attempt->presented != NULL)
 		status = end_presented(attempt, change);
 	if (status == DB_OK)
-		status = insert_session(attempt, change, &attempt->login->session);
-	if (status == DB_OK)
-		status = change_tell(change, attempt->key,
-		                     (struct ones_event){.signal = ONES_USER_LOGGED_IN,
+		status = change_tell(change, attempt->order->key,
+		                     (struct ones_event){.signal = changes_password ? ONES_PASSWORD_CHANGED_SIGNAL
+		                                                                    : ONES_USER_LOGGED_IN,
 		                                         .user_id = user->id,
 		                                         .username = user->username,
 		                                         .session_id = attempt->login->session.id,
 		                                         .by_session_id = ""});
 	if (status == DB_OK)
-		status = change_end_beyond_limit(change, user->id, user->username, limit,
-		                                 attempt->rule->policy.idle_timeout, &attempt->login->displaced);
+		status = end_others(attempt, change, limit, is_rotation);
 	return status == DB_OK && is_other ? change_release_account(change, attempt->presented_user_id) : status;
 }
 
@@ -429,17 +541,16 @@ static enum db_status read_outcome_at_last(const struct rule *rule, TALLOC_CTX *
 	return status;
 }
 
-enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, const struct user *user,
-                                  const struct session_key *key, const struct session_key *presented,
+enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, const struct rule_order *order,
                                   const struct client *client, struct rule_login *login)
 {
 	struct change change = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
-	struct login_attempt attempt = {.rule = rule, .user = user, .key = key, .presented = presented, .login = login};
+	struct login_attempt attempt = {.rule = rule, .order = order, .login = login};
 	bool committed = false;
 	enum db_status status = change_run(&change, log_in, &attempt);
 
 	for (int tries = 0; tries < OUTCOME_ATTEMPTS && status == DB_UNKNOWN; tries++) {
-		status = read_outcome_at_last(rule, ctx, user->id, key, &committed);
+		status = read_outcome_at_last(rule, ctx, order->user->id, order->key, &committed);
 		if (status == DB_OK && committed)
 			change_committed(&change);
 		else if (status == DB_OK)
@@ -449,8 +560,8 @@ enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, cons
 	}
 	if (status == DB_OK)
 		return RULE_LOGIN_OK;
-	if (attempt.is_stale)
-		return RULE_LOGIN_STALE;
+	if (attempt.refusal != RULE_LOGIN_OK)
+		return attempt.refusal;
 	return status == DB_ERROR || status == DB_DUPLICATE ? RULE_LOGIN_FAILED : RULE_LOGIN_UNAVAILABLE;
 }
 
@@ -502,4 +613,46 @@ enum db_status rule_logout(const struct rule *rule, TALLOC_CTX *ctx, const struc
 	struct session_key presented = *key;
 
 	return change_run_idempotent(&change, log_out, &presented);
+}
+
+/* ---- Ending one of one's own sessions ------------------------------------------------------------------------ */
+
+struct own_ending {
+	const struct rule *rule;
+	struct session_key presented;
+	const char *id;
+	size_t ended;
+};
+
+static enum db_status end_own(struct change *change, void *context)
+{
+	struct own_ending *ending = context;
+	const struct db_value values[] = {DB_BYTES(ending->presented.bytes, sizeof ending->presented.bytes)};
+	struct db_result *owner;
+	int64_t user_id;
+	bool live;
+	enum db_status status = db_query(change->db, change->ctx, &sql_session_owner, values, 1, &owner);
+
+	if (status != DB_OK || db_rows(owner) == 0)
+		return status;
+	user_id = db_int(owner, 0, 0);
+	status = change_lock_account(change, user_id);
+	if (status == DB_OK)
+		status = is_live(ending->rule, change, user_id, &ending->presented, &live);
+	/* What a displaced device does changes nothing. */
+	if (status == DB_OK && live)
+		status = change_end_by_id(change, user_id, db_text(owner, 0, 1), ending->id, &ending->presented,
+		                          ONES_REVOKED, &ending->ended);
+	return status == DB_OK ? change_release_account(change, user_id) : status;
+}
+
+enum db_status rule_end_session(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *presented,
+                                const char *id, const struct client *client, bool *ended)
+{
+	struct change change = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
+	struct own_ending ending = {.rule = rule, .presented = *presented, .id = id};
+	enum db_status status = change_run_idempotent(&change, end_own, &ending);
+
+	*ended = ending.ended > 0;
+	return status;
 }

@@ -2,9 +2,11 @@
 #ifndef SESSION_RULE_H
 #define SESSION_RULE_H
 
+#include "base/settings.h"
 #include "onesession.h"
 #include "session/change.h"
 #include "session/db.h"
+#include "session/sharing.h"
 #include "session/signals.h"
 #include "session/token.h"
 #include "session/users.h"
@@ -16,6 +18,8 @@
 /* What the rule needs to know of the configuration. Durations in milliseconds, 0 for "off". */
 struct rule_policy {
 	int64_t max_sessions; /* for accounts without a limit of their own; 0: no limit */
+	enum on_limit on_limit;
+	struct sharing_policy sharing;
 	int64_t lifetime;
 	int64_t idle_timeout;
 	int64_t touch_interval;
@@ -52,25 +56,41 @@ enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct
 /* Store that the session was seen. What fails is of no consequence. */
 void rule_touch(const struct rule *rule, const struct session_key *key);
 
+/* Who is to be signed in, and how. The strings and keys are the caller's. */
+struct rule_order {
+	const struct user *user;             /* as users_find() gave it; its password is verified already */
+	const struct session_key *key;       /* of the new session */
+	const struct session_key *presented; /* that the browser holds now, NULL: none. Its session ends */
+	const struct session_key *ticket;    /* to be used up (see tickets.h), or NULL */
+	bool take_over;                      /* session.on_limit = ask has been answered */
+	const char *new_password_hash;       /* a change of password; NULL: a login */
+};
+
 struct rule_login {
 	struct ones_session session; /* the new one; strings on the ctx given */
-	struct displaced_list displaced;
+	struct place_list displaced;
+	struct place_list in_the_way; /* of a login that the policy refuses */
+	int64_t wait_s;               /* with RULE_LOGIN_COOLDOWN */
 };
 
 enum rule_login_result {
 	RULE_LOGIN_OK,
 	RULE_LOGIN_STALE,       /* the account was disabled or got another password since it was read */
-	RULE_LOGIN_FAILED,      /* a receiver in the transaction failed: nothing was changed */
+	RULE_LOGIN_ENDED,       /* a change of password: the presented session is not live any more */
+	RULE_LOGIN_TICKET_GONE, /* somebody else has used it */
+	RULE_LOGIN_LIMIT,    /* the account is live elsewhere, and session.on_limit does not let this one displace it */
+	RULE_LOGIN_COOLDOWN, /* likewise, for it has been taken over too often (sharing.action) */
+	RULE_LOGIN_FAILED,   /* a receiver in the transaction failed */
 	RULE_LOGIN_UNAVAILABLE, /* the database is away, or the outcome could not be learnt in time */
 };
 
 /*
- * Make `key` the account's newest session, in one transaction. `user` as users_find() gave it, its password
- * already verified. `presented` is the key that the browser holds now, or NULL: its session is ended (a rotation,
- * not a displacement, when it is the same account's).
+ * Make `order->key` the account's newest session, in one transaction. The presented session ends: that is a rotation
+ * and no displacement when it is a live one of the same account, and then it meets no limit. A change of password is
+ * such a rotation too, which ends every other session of the account as password_changed. On anything but
+ * RULE_LOGIN_OK nothing has changed.
  */
-enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, const struct user *user,
-                                  const struct session_key *key, const struct session_key *presented,
+enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, const struct rule_order *order,
                                   const struct client *client, struct rule_login *login);
 
 /* Tell the receivers of a login that failed. `user` is NULL when nobody has the name. */
@@ -80,5 +100,12 @@ enum db_status rule_login_failed(const struct rule *rule, TALLOC_CTX *ctx, struc
 /* End the presented session, and the stored key only where it is this one. A session that is not there is no error. */
 enum db_status rule_logout(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
                            const struct client *client);
+
+/*
+ * On the word of the presented session's person: end the session of the same account whose public id (a UUID) is `id`.
+ * *ended tells whether there was one; there is none when the presented session is not live any more itself.
+ */
+enum db_status rule_end_session(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *presented,
+                                const char *id, const struct client *client, bool *ended);
 
 #endif

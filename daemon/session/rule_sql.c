@@ -1,6 +1,7 @@
 #include "session/rule_sql.h"
 
 #include "session/live_sql.h"
+#include "session/places_sql.h"
 
 /* Statements are laid out as SQL. */
 /* clang-format off */
@@ -71,11 +72,40 @@ const struct db_statement sql_recheck_account = {
 	" WHERE id = $1::bigint AND is_active AND password = $2::text FOR SHARE",
 };
 
-/* $1 key, $2 account, $3 lifetime in milliseconds, $4 address or NULL, $5 User-Agent. */
+/* $1 account, $2 the hash that the password was verified against, $3 that of the new one. As sql_recheck_account. */
+const struct db_statement sql_change_password = {
+	"change_password",
+	"UPDATE users SET password = $3::text WHERE id = $1::bigint AND is_active AND password = $2::text"
+	" RETURNING coalesce(session_limit, -1)::bigint",
+};
+
+/* $1 account, $2 key, $3 idle_timeout. */
+const struct db_statement sql_is_live = {
+	"is_live",
+	"SELECT EXISTS (SELECT FROM sessions s WHERE s.session_key = $2::bytea AND s.user_id = $1::bigint"
+	"               AND " SQL_LIVE("s", "$3::bigint") ")",
+};
+
+/* $1 account, $2 idle_timeout, $3 limit: the live sessions that a new one would leave no place for. */
+const struct db_statement sql_in_the_way = {
+	"in_the_way",
+	"SELECT " SQL_PLACE("s") " FROM sessions s WHERE s.user_id = $1::bigint AND " SQL_LIVE("s", "$2::bigint")
+	" ORDER BY s.login_order DESC OFFSET $3::bigint - 1",
+};
+
+/*
+ * $1 key, $2 account, $3 lifetime in milliseconds, $4 address or NULL, $5 User-Agent, $6 the key that the browser had,
+ * or NULL: what it kept goes along, unless it was kept with another account or with a session that has run out; $7
+ * idle_timeout.
+ */
 const struct db_statement sql_insert_session = {
 	"insert_session",
-	"INSERT INTO sessions (session_key, user_id, expires_at, ip, user_agent)"
-	" VALUES ($1::bytea, $2::bigint, now() + $3::bigint * interval '1 millisecond', $4::text::inet, $5::text)"
+	"WITH kept AS (DELETE FROM anonymous_sessions WHERE session_key = $6::bytea RETURNING data, expires_at)"
+	" INSERT INTO sessions (session_key, user_id, expires_at, ip, user_agent, data)"
+	" VALUES ($1::bytea, $2::bigint, now() + $3::bigint * interval '1 millisecond', $4::text::inet, $5::text,"
+	"         coalesce((SELECT s.data FROM sessions s WHERE s.session_key = $6::bytea AND s.user_id = $2::bigint"
+	"                      AND " SQL_LIVE("s", "$7::bigint") "),"
+	"                  (SELECT data FROM kept WHERE expires_at > now()), '{}'))"
 	" RETURNING id::text, created_at, last_seen_at, expires_at",
 };
 
@@ -114,7 +144,8 @@ const struct db_statement sql_accounts_with_sessions = {
 	"        g.user_agent, " by                                                                                 \
 	" ON CONFLICT (session_key) DO UPDATE SET reason = excluded.reason, ended_at = excluded.ended_at,"          \
 	"        by_id = excluded.by_id, by_ip = excluded.by_ip, by_user_agent = excluded.by_user_agent"            \
-	" RETURNING e.id::text, e.session_key, e.reason, e.last_seen_at, e.user_agent, e.by_id::text"
+	" RETURNING e.id::text, e.session_key, e.reason, e.created_at, e.last_seen_at, e.user_agent,"               \
+	"           coalesce(host(e.ip), ''), e.by_id::text"
 
 /* $1 account, $2 key, $3 reason. */
 const struct db_statement sql_end_by_key = {
@@ -123,12 +154,14 @@ const struct db_statement sql_end_by_key = {
 	INTO_ENDED("$3::text", "NULL, NULL, '' FROM gone g"),
 };
 
-/* $1 account, $2 public id or NULL for all of them, $3 reason. */
+/* $1 account, $2 public id or NULL for all of them, $3 reason, $4 key of the session that does it and stays, or NULL. */
 const struct db_statement sql_end_by_id = {
 	"end_by_id",
 	"WITH gone AS (DELETE FROM sessions WHERE user_id = $1::bigint"
-	"                 AND ($2::text IS NULL OR id = $2::text::uuid) RETURNING *)"
-	INTO_ENDED("$3::text", "NULL, NULL, '' FROM gone g"),
+	"                 AND ($2::text IS NULL OR id = $2::text::uuid)"
+	"                 AND session_key IS DISTINCT FROM $4::bytea RETURNING *)"
+	INTO_ENDED("$3::text", "b.id, b.ip, coalesce(b.user_agent, '')"
+	           " FROM gone g LEFT JOIN sessions b ON b.session_key = $4::bytea"),
 };
 
 /*

@@ -31,6 +31,9 @@ extern const struct db_statement sql_store_key;
 extern const struct db_statement sql_clear_key;
 extern const struct db_statement sql_drop_lock_row;
 extern const struct db_statement sql_recheck_account;
+extern const struct db_statement sql_change_password;
+extern const struct db_statement sql_is_live;
+extern const struct db_statement sql_in_the_way; /* PLACE_*, see places.h */
 extern const struct db_statement sql_insert_session;
 extern const struct db_statement sql_session_owner;
 extern const struct db_statement sql_session_exists;
@@ -38,7 +41,16 @@ extern const struct db_statement sql_touch;
 extern const struct db_statement sql_accounts_with_sessions;
 
 /* Each of these deletes rows of one account's sessions, leaves them in ended_sessions and returns ENDED_*. */
-enum ended_column { ENDED_ID, ENDED_KEY, ENDED_REASON, ENDED_LAST_SEEN_AT, ENDED_USER_AGENT, ENDED_BY_ID };
+enum ended_column {
+	ENDED_ID,
+	ENDED_KEY,
+	ENDED_REASON,
+	ENDED_CREATED_AT,
+	ENDED_LAST_SEEN_AT,
+	ENDED_USER_AGENT,
+	ENDED_IP,
+	ENDED_BY_ID,
+};
 
 extern const struct db_statement sql_end_by_key;
 extern const struct db_statement sql_end_by_id;

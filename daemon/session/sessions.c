@@ -5,6 +5,9 @@
 /* Few enough that nobody waits for a batch, many enough that its commit is not what it costs. */
 #define PURGE_BATCH 1000
 
+/* How long a browser is known without a login: a little less than it keeps its cookie. */
+#define KNOWN_BROWSER_MS (INT64_C(365) * 24 * 3600 * 1000)
+
 /* A batch that met someone else's transaction the wrong way round is done again. */
 #define PURGE_ATTEMPTS 5
 
@@ -114,6 +117,10 @@ enum db_status sessions_purge(struct db *db, const struct purge_policy *policy, 
 		{&sql_purge_sessions, policy->idle_timeout_ms, &counts->sessions},
 		{&sql_purge_ended_sessions, policy->history_ms, &counts->ended_sessions},
 		{&sql_purge_events, policy->history_ms, &counts->events},
+		{&sql_purge_login_tickets, 0, &counts->login_tickets},
+		{&sql_purge_login_failures, policy->attempts_window_ms, &counts->login_failures},
+		{&sql_purge_known_browsers, KNOWN_BROWSER_MS, &counts->known_browsers},
+		{&sql_purge_anonymous_sessions, 0, &counts->anonymous_sessions},
 	};
 
 	*counts = (struct purge_counts){0};

@@ -29,12 +29,17 @@ enum db_status sessions_count_live(struct db *db, int64_t idle_timeout_ms, int64
 struct purge_policy {
 	int64_t idle_timeout_ms; /* only to name the reason of what has expired */
 	int64_t history_ms;      /* how long ended_sessions and events are kept */
+	int64_t attempts_window_ms;
 };
 
 struct purge_counts {
 	int64_t sessions;
 	int64_t ended_sessions;
 	int64_t events;
+	int64_t login_tickets;
+	int64_t login_failures;
+	int64_t known_browsers;
+	int64_t anonymous_sessions;
 };
 
 /*

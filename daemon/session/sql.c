@@ -1,6 +1,8 @@
 #include "session/sql.h"
 
+#include "session/events_sql.h"
 #include "session/live_sql.h"
+#include "session/places_sql.h"
 
 /* Statements are laid out as SQL. */
 /* clang-format off */
@@ -15,13 +17,16 @@
 	"u.id, u.username, u.password, u.is_active, u.is_admin, coalesce(u.session_limit, -1)::bigint, u.created_at"
 
 /*
- * $1 name. The expression is that of users.username_key in schema/. The last COLLATE is the column's own: without it
- * its index would not serve.
+ * The expression is that of users.username_key in schema/. The last COLLATE is the column's own: without it its index
+ * would not serve.
  */
+#define USERNAME_KEY(name) "lower(normalize(" name ", NFKC) COLLATE \"und-x-icu\") COLLATE \"C\""
+
+/* $1 name. */
 const struct db_statement sql_find_user = {
 	"find_user",
 	"SELECT " USER_COLUMNS " FROM users u"
-	" WHERE u.username_key = lower(normalize($1::text, NFKC) COLLATE \"und-x-icu\") COLLATE \"C\"",
+	" WHERE u.username_key = " USERNAME_KEY("$1::text"),
 };
 
 /*
@@ -52,6 +57,12 @@ const struct db_statement sql_set_password = {
 	"UPDATE users SET password = $2::text WHERE id = $1::bigint",
 };
 
+/* $1 account, $2 the hash that is there, $3 that which replaces it. A row when it did. */
+const struct db_statement sql_upgrade_password = {
+	"upgrade_password",
+	"UPDATE users SET password = $3::text WHERE id = $1::bigint AND password = $2::text RETURNING true",
+};
+
 /* $1 account, $2 is_active. */
 const struct db_statement sql_set_active = {
 	"set_active",
@@ -74,6 +85,20 @@ const struct db_statement sql_list_sessions = {
 	"  FROM sessions s JOIN users u ON u.id = s.user_id"
 	" WHERE ($1::bigint = 0 OR s.user_id = $1::bigint) AND " SQL_LIVE("s", "$2::bigint")
 	" ORDER BY s.login_order DESC",
+};
+
+/* $1 account, $2 idle_timeout. */
+const struct db_statement sql_places_live = {
+	"places_live",
+	"SELECT " SQL_PLACE("s") " FROM sessions s WHERE s.user_id = $1::bigint AND " SQL_LIVE("s", "$2::bigint")
+	" ORDER BY s.login_order DESC",
+};
+
+/* $1 account, $2 how many. */
+const struct db_statement sql_places_past = {
+	"places_past",
+	"SELECT id::text, created_at, last_seen_at, user_agent, coalesce(host(ip), ''), reason, ended_at, by_user_agent"
+	"  FROM ended_sessions WHERE user_id = $1::bigint ORDER BY ended_at DESC LIMIT $2::bigint",
 };
 
 /* $1 idle_timeout. */
@@ -112,40 +137,235 @@ const struct db_statement sql_purge_sessions = {
 	" SELECT count(*) FROM gone",
 };
 
-/* $1 how many, $2 history in milliseconds. */
+/* $1 how many, $2 how long ago in milliseconds. */
+#define PURGE_ROWS(table, key, due_at)                                                                                \
+	"WITH due AS (SELECT " key " FROM " table                                                                     \
+	"              WHERE " due_at " <= now() - $2::bigint * interval '1 millisecond'"                             \
+	"              ORDER BY " due_at " LIMIT $1::bigint FOR UPDATE SKIP LOCKED),"                                 \
+	"     gone AS (DELETE FROM " table " WHERE (" key ") IN (SELECT " key " FROM due) RETURNING 1)"               \
+	" SELECT count(*) FROM gone"
+
 const struct db_statement sql_purge_ended_sessions = {
 	"purge_ended_sessions",
-	"WITH due AS (SELECT session_key FROM ended_sessions"
-	"              WHERE ended_at <= now() - $2::bigint * interval '1 millisecond'"
-	"              ORDER BY ended_at LIMIT $1::bigint FOR UPDATE SKIP LOCKED),"
-	"     gone AS (DELETE FROM ended_sessions e USING due WHERE e.session_key = due.session_key RETURNING 1)"
-	" SELECT count(*) FROM gone",
+	PURGE_ROWS("ended_sessions", "session_key", "ended_at"),
 };
 
-/* $1 how many, $2 history in milliseconds. */
 const struct db_statement sql_purge_events = {
 	"purge_events",
-	"WITH due AS (SELECT id FROM events WHERE at <= now() - $2::bigint * interval '1 millisecond'"
-	"              ORDER BY at LIMIT $1::bigint FOR UPDATE SKIP LOCKED),"
-	"     gone AS (DELETE FROM events e USING due WHERE e.id = due.id RETURNING 1)"
-	" SELECT count(*) FROM gone",
+	PURGE_ROWS("events", "id", "at"),
+};
+
+const struct db_statement sql_purge_login_tickets = {
+	"purge_login_tickets",
+	PURGE_ROWS("login_tickets", "user_id", "expires_at"),
+};
+
+const struct db_statement sql_purge_login_failures = {
+	"purge_login_failures",
+	PURGE_ROWS("login_failures", "kind, subject", "began_at"),
+};
+
+const struct db_statement sql_purge_known_browsers = {
+	"purge_known_browsers",
+	PURGE_ROWS("known_browsers", "user_id, browser_key", "seen_at"),
+};
+
+const struct db_statement sql_purge_anonymous_sessions = {
+	"purge_anonymous_sessions",
+	PURGE_ROWS("anonymous_sessions", "session_key", "expires_at"),
 };
 
 /*
  * $1 name, $2 account or NULL, $3 its name, $4 public id of a session or NULL, $5 address or NULL, $6 User-Agent,
- * $7 detail or NULL. NOTIFY carries less than 8000 bytes: the longest name and User-Agent, all of it escaped, and
- * this much detail stay below that.
+ * $7 detail or NULL.
  */
 const struct db_statement sql_record_event = {
 	"record_event",
 	"WITH e AS (INSERT INTO events (name, user_id, username, session_id, ip, user_agent, detail)"
 	"           VALUES ($1::text, (SELECT id FROM users WHERE id = $2::bigint), $3::text, $4::text::uuid,"
 	"                   $5::text::inet, $6::text, coalesce($7::text, '{}')::jsonb) RETURNING *)"
-	" SELECT pg_notify('onesession', json_build_object("
-	"            'id', id, 'at', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), 'name', name,"
-	"            'user_id', user_id, 'username', username, 'session_id', session_id, 'ip', host(ip),"
-	"            'user_agent', left(user_agent, 300),"
-	"            'detail', CASE WHEN octet_length(detail::text) <= 4000 THEN detail ELSE '{}' END)::text) FROM e",
+	" " SQL_TELL_EVENTS("e"),
+};
+
+/* ---- takeovers and login_tickets ---------------------------------------------------------------------------- */
+
+/* $1 account. */
+const struct db_statement sql_takeover_wait = {
+	"takeover_wait",
+	"SELECT ceil(extract(epoch FROM cooldown_until - now()))::bigint FROM takeovers"
+	" WHERE user_id = $1::bigint AND cooldown_until > now()",
+};
+
+/* $1 account, $2 sharing.window, $3 sharing.takeovers, $4 sharing.cooldown or NULL for none. */
+const struct db_statement sql_count_takeover = {
+	"count_takeover",
+	"WITH before AS (SELECT count, began_at, shared_at FROM takeovers WHERE user_id = $1::bigint"
+	"                   AND began_at > now() - $2::bigint * interval '1 millisecond'),"
+	"     new AS (SELECT coalesce((SELECT count FROM before), 0) + 1 AS count,"
+	"                    coalesce((SELECT began_at FROM before), now()) AS began_at,"
+	"                    (SELECT shared_at FROM before WHERE shared_at >= began_at) AS shared_at),"
+	"     kept AS (INSERT INTO takeovers AS t (user_id, count, began_at, last_at, shared_at, cooldown_until)"
+	"              SELECT $1::bigint, count, began_at, now(),"
+	"                     CASE WHEN count >= $3::bigint THEN coalesce(shared_at, now()) END,"
+	"                     CASE WHEN count >= $3::bigint THEN now() + $4::bigint * interval '1 millisecond' END FROM new"
+	"              ON CONFLICT (user_id) DO UPDATE SET count = excluded.count, began_at = excluded.began_at,"
+	"                     last_at = excluded.last_at, shared_at = coalesce(excluded.shared_at, t.shared_at),"
+	"                     cooldown_until = excluded.cooldown_until)"
+	" SELECT count, count >= $3::bigint AND shared_at IS NULL FROM new",
+};
+
+/* $1 account, $2 key of the ticket, $3 how long it lasts. */
+const struct db_statement sql_issue_ticket = {
+	"issue_ticket",
+	"INSERT INTO login_tickets (user_id, ticket_key, password, expires_at)"
+	" SELECT id, $2::bytea, password, now() + $3::bigint * interval '1 millisecond' FROM users WHERE id = $1::bigint"
+	" ON CONFLICT (user_id) DO UPDATE SET ticket_key = excluded.ticket_key, password = excluded.password,"
+	"        expires_at = excluded.expires_at",
+};
+
+/* $1 key of the ticket. */
+const struct db_statement sql_find_ticket = {
+	"find_ticket",
+	"SELECT " USER_COLUMNS " FROM login_tickets t JOIN users u ON u.id = t.user_id AND u.password = t.password"
+	" WHERE t.ticket_key = $1::bytea AND t.expires_at > now()",
+};
+
+/* $1 key of the ticket. */
+const struct db_statement sql_use_ticket = {
+	"use_ticket",
+	"DELETE FROM login_tickets WHERE ticket_key = $1::bytea AND expires_at > now() RETURNING true",
+};
+
+/* ---- login_failures and known_browsers ---------------------------------------------------------------------- */
+
+/*
+ * Both of the throttle's statements: $1 name as it was given, $2 account (0: nobody's), $3 key of the device cookie or
+ * NULL, $4 network of the address or NULL, $5 attempts_per_user, $6 attempts_per_address (either 0: off),
+ * $7 attempts_window.
+ */
+#define WINDOW "$7::bigint * interval '1 millisecond'"
+
+/* An operator who has turned off the one limit of accounts still wants a stolen device cookie to have one. */
+#define TRIES(kind)                                                                                                   \
+	"CASE " kind " WHEN 'account' THEN $5::bigint WHEN 'address' THEN $6::bigint"                                 \
+	" ELSE coalesce(nullif($5::bigint, 0), $6::bigint) END"
+
+#define BROWSER_SUBJECT(user_id, key) "encode(sha256(int8send(" user_id ") || " key "), 'hex')"
+
+/* The browser, if it is known to the account; it is nobody's business then what others have tried. */
+#define THROTTLE_BROWSER                                                                                              \
+	"SELECT 'browser' AS kind, " BROWSER_SUBJECT("user_id", "browser_key") " AS subject FROM known_browsers"      \
+	" WHERE user_id = $2::bigint AND browser_key = $3::bytea"
+
+#define THROTTLE_OTHERS                                                                                               \
+	"SELECT kind, subject"                                                                                        \
+	"  FROM (VALUES ('account', encode(sha256(convert_to(" USERNAME_KEY("$1::text") ", 'UTF8')), 'hex')),"       \
+	"               ('address', $4::text)) AS o (kind, subject)"                                                  \
+	" WHERE subject IS NOT NULL AND " TRIES("kind") " > 0"
+
+const struct db_statement sql_throttle_look = {
+	"throttle_look",
+	"WITH browser AS (" THROTTLE_BROWSER "), others AS (" THROTTLE_OTHERS "),"
+	"     used_up AS (SELECT f.kind, f.began_at + " WINDOW " AS ends"
+	"                   FROM (SELECT * FROM browser UNION ALL SELECT * FROM others) AS t"
+	"                   JOIN login_failures f ON f.kind = t.kind AND f.subject = t.subject"
+	"                  WHERE f.began_at > now() - " WINDOW " AND f.count >= " TRIES("f.kind") ")"
+	" SELECT ceil(extract(epoch FROM max(ends) - now()))::bigint FROM used_up"
+	"  WHERE kind <> 'browser'"
+	"    AND (NOT EXISTS (SELECT FROM browser) OR EXISTS (SELECT FROM used_up WHERE kind = 'browser'))"
+	" HAVING count(*) > 0",
+};
+
+/* A failure of each row of `subjects`; `past` is how many tries that is past the limit. */
+#define COUNT_FAILURE(subjects)                                                                                       \
+	"INSERT INTO login_failures AS f (kind, subject, count, began_at)"                                            \
+	" SELECT kind, subject, 1, now() FROM " subjects " ORDER BY kind"                                             \
+	" ON CONFLICT (kind, subject) DO UPDATE SET"                                                                  \
+	"        count = CASE WHEN f.began_at > now() - " WINDOW " THEN f.count + 1 ELSE 1 END,"                      \
+	"        began_at = CASE WHEN f.began_at > now() - " WINDOW " THEN f.began_at ELSE now() END"                 \
+	" RETURNING f.kind, f.count - " TRIES("f.kind") " AS past, f.began_at + " WINDOW " AS ends"
+
+/*
+ * Everybody locks in the same order: the browser, where a rotation of its cookie waits for us or we for it; its
+ * failures; then the account's, then the address's. Only when nothing is left to wait for are a few outdated rows of
+ * anybody's removed, past those that somebody holds: so there are never more than the failures of a window.
+ */
+const struct db_statement sql_throttle_count = {
+	"throttle_count",
+	"WITH browser AS (" THROTTLE_BROWSER " FOR KEY SHARE), others AS (" THROTTLE_OTHERS "),"
+	"     own AS (" COUNT_FAILURE("browser") "),"
+	"     shared AS (" COUNT_FAILURE("others WHERE NOT EXISTS (SELECT FROM own WHERE past <= 0)") "),"
+	"     counted AS (SELECT * FROM own UNION ALL SELECT * FROM shared),"
+	"     outdated AS (SELECT kind, subject FROM login_failures"
+	"                   WHERE began_at <= now() - " WINDOW " AND (SELECT count(*) FROM counted) > 0"
+	"                   ORDER BY began_at LIMIT 4 FOR UPDATE SKIP LOCKED),"
+	"     gone AS (DELETE FROM login_failures f USING outdated o WHERE f.kind = o.kind AND f.subject = o.subject)"
+	" SELECT kind, past = 0,"
+	"        CASE WHEN past > 0 AND kind <> 'browser' THEN ceil(extract(epoch FROM ends - now()))::bigint ELSE 0 END,"
+	"        coalesce((SELECT username FROM users WHERE id = $2::bigint), '')"
+	"   FROM counted",
+};
+
+/*
+ * $1 account, $2 the key that the browser had or NULL, $3 the key that it has now. Its failures move along, lest
+ * somebody gets new tries at one account by signing in to another. An account keeps ten: without a row of the same
+ * browser, the new one and nine of the others.
+ */
+const struct db_statement sql_remember_browser = {
+	"remember_browser",
+	"WITH held AS (SELECT user_id FROM known_browsers WHERE browser_key = $2::bytea ORDER BY user_id FOR UPDATE),"
+	"     moved AS (UPDATE known_browsers k SET browser_key = $3::bytea,"
+	"                      seen_at = CASE WHEN k.user_id = $1::bigint THEN now() ELSE k.seen_at END"
+	"                 FROM held WHERE k.user_id = held.user_id AND k.browser_key = $2::bytea RETURNING k.user_id),"
+	"     failures AS (UPDATE login_failures f SET subject = " BROWSER_SUBJECT("m.user_id", "$3::bytea")
+	"                    FROM moved m WHERE f.kind = 'browser'"
+	"                     AND f.subject = " BROWSER_SUBJECT("m.user_id", "$2::bytea") "),"
+	"     made AS (INSERT INTO known_browsers (user_id, browser_key)"
+	"              SELECT id, $3::bytea FROM users WHERE id = $1::bigint"
+	"                 AND NOT EXISTS (SELECT FROM moved WHERE user_id = $1::bigint)"
+	"              ON CONFLICT (user_id, browser_key) DO NOTHING),"
+	"     surplus AS (SELECT browser_key FROM known_browsers WHERE user_id = $1::bigint AND browser_key <> $3::bytea"
+	"                    AND browser_key IS DISTINCT FROM $2::bytea"
+	"                  ORDER BY seen_at DESC OFFSET 9 FOR UPDATE SKIP LOCKED)"
+	" DELETE FROM known_browsers k USING surplus s WHERE k.user_id = $1::bigint AND k.browser_key = s.browser_key",
+};
+
+/* ---- What the application keeps: sessions.data and anonymous_sessions --------------------------------------- */
+
+/* $1 key. */
+const struct db_statement sql_read_data = {
+	"read_data",
+	"SELECT data::text FROM sessions WHERE session_key = $1::bytea",
+};
+
+/* $1 key. */
+const struct db_statement sql_read_anonymous_data = {
+	"read_anonymous_data",
+	"SELECT data::text FROM anonymous_sessions WHERE session_key = $1::bytea AND expires_at > now()",
+};
+
+/* `data` is that of the row at the moment of writing, whatever was read before: other names stay as they are by then. */
+#define CHANGED_DATA                                                                                                  \
+	"(data - ARRAY(SELECT jsonb_array_elements_text($2::text::jsonb))) || $3::text::jsonb"
+
+/* $1 key, $2 names to remove (an array), $3 names with their new values (an object). */
+const struct db_statement sql_write_data = {
+	"write_data",
+	"UPDATE sessions SET data = " CHANGED_DATA " WHERE session_key = $1::bytea",
+};
+
+/* As before. */
+const struct db_statement sql_write_anonymous_data = {
+	"write_anonymous_data",
+	"UPDATE anonymous_sessions SET data = " CHANGED_DATA " WHERE session_key = $1::bytea",
+};
+
+/* $1 a new key, $2 names with their values, $3 lifetime in milliseconds. Done twice, it has been done once. */
+const struct db_statement sql_begin_anonymous_data = {
+	"begin_anonymous_data",
+	"INSERT INTO anonymous_sessions (session_key, data, expires_at)"
+	" VALUES ($1::bytea, $2::text::jsonb, now() + $3::bigint * interval '1 millisecond')"
+	" ON CONFLICT (session_key) DO NOTHING",
 };
 
 /* ---- schema_migrations -------------------------------------------------------------------------------------- */
@@ -179,7 +399,8 @@ const struct db_statement sql_compose_grants = {
 	"compose_grants",
 	"SELECT (SELECT format('GRANT USAGE ON SCHEMA %1$I TO %2$I;"
 	" GRANT SELECT, INSERT, UPDATE, DELETE ON %1$I.users, %1$I.logged_in_user, %1$I.sessions, %1$I.ended_sessions,"
-	" %1$I.events TO %2$I; GRANT SELECT ON %1$I.schema_migrations TO %2$I;"
+	" %1$I.events, %1$I.takeovers, %1$I.login_tickets, %1$I.login_failures, %1$I.known_browsers,"
+	" %1$I.anonymous_sessions TO %2$I; GRANT SELECT ON %1$I.schema_migrations TO %2$I;"
 	" GRANT USAGE ON SEQUENCE %1$I.login_order TO %2$I', current_schema(), rolname)"
 	" FROM pg_roles WHERE rolname = $1::text)",
 };

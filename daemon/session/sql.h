@@ -23,6 +23,7 @@ extern const struct db_statement sql_find_user;
 extern const struct db_statement sql_list_users;
 extern const struct db_statement sql_add_user;
 extern const struct db_statement sql_set_password;
+extern const struct db_statement sql_upgrade_password;
 extern const struct db_statement sql_set_active;
 extern const struct db_statement sql_delete_user;
 
@@ -40,6 +41,21 @@ enum session_column {
 	SESSION_USER_AGENT,
 };
 
+/* The same of one account, for its own person: PLACE_* of places_sql.h. */
+extern const struct db_statement sql_places_live;
+
+extern const struct db_statement sql_places_past;
+enum past_column {
+	PAST_ID,
+	PAST_CREATED_AT,
+	PAST_LAST_SEEN_AT,
+	PAST_USER_AGENT,
+	PAST_IP,
+	PAST_REASON,
+	PAST_ENDED_AT,
+	PAST_BY_USER_AGENT,
+};
+
 /* One row, one column: how many sessions are live, over all accounts. */
 extern const struct db_statement sql_count_live_sessions;
 
@@ -50,8 +66,54 @@ extern const struct db_statement sql_lock_purge;
 extern const struct db_statement sql_purge_sessions;
 extern const struct db_statement sql_purge_ended_sessions;
 extern const struct db_statement sql_purge_events;
+extern const struct db_statement sql_purge_login_tickets;
+extern const struct db_statement sql_purge_login_failures;
+extern const struct db_statement sql_purge_known_browsers;
+extern const struct db_statement sql_purge_anonymous_sessions;
 
 extern const struct db_statement sql_record_event;
+
+/* ---- takeovers and login_tickets ---------------------------------------------------------------------------- */
+
+/* One row, one column: seconds to wait; no row: none. */
+extern const struct db_statement sql_takeover_wait;
+
+/* One row: how many there were in the window, and whether that is told now. */
+extern const struct db_statement sql_count_takeover;
+
+extern const struct db_statement sql_issue_ticket;
+
+/* As sql_find_user. */
+extern const struct db_statement sql_find_ticket;
+
+/* A row when it was there. */
+extern const struct db_statement sql_use_ticket;
+
+/* ---- login_failures and known_browsers ---------------------------------------------------------------------- */
+
+/* One row, one column: seconds until the next try; no row: it may be now. */
+extern const struct db_statement sql_throttle_look;
+
+/* A row for each of what was counted. */
+extern const struct db_statement sql_throttle_count;
+enum throttle_column {
+	THROTTLE_KIND,
+	THROTTLE_IS_USED_UP, /* by this very failure */
+	THROTTLE_WAIT_S,     /* 0: it had a try */
+	THROTTLE_USERNAME,   /* the account's, "" without one */
+};
+
+extern const struct db_statement sql_remember_browser;
+
+/* ---- What the application keeps: sessions.data and anonymous_sessions --------------------------------------- */
+
+/* One column: the JSON object. No row when there is no such session. */
+extern const struct db_statement sql_read_data;
+extern const struct db_statement sql_read_anonymous_data;
+
+extern const struct db_statement sql_write_data;
+extern const struct db_statement sql_write_anonymous_data;
+extern const struct db_statement sql_begin_anonymous_data;
 
 /* ---- schema_migrations -------------------------------------------------------------------------------------- */
 

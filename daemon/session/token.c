@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <sodium.h>
+#include <string.h>
 
 static_assert(sizeof(struct session_key) == crypto_hash_sha256_BYTES, "a session key is a SHA-256");
 
@@ -41,4 +42,17 @@ struct session_key token_key(const char token[TOKEN_LENGTH + 1])
 
 	(void)crypto_hash_sha256(key.bytes, (const unsigned char *)token, TOKEN_LENGTH);
 	return key;
+}
+
+bool session_id_is_well_formed(const char *text)
+{
+	static const char pattern[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+	for (size_t i = 0; i < sizeof pattern - 1; i++) {
+		bool is_digit = text[i] != '\0' && strchr("0123456789abcdefABCDEF", text[i]) != NULL;
+
+		if (pattern[i] == '-' ? text[i] != '-' : !is_digit)
+			return false;
+	}
+	return text[sizeof pattern - 1] == '\0';
 }

@@ -20,4 +20,7 @@ bool token_is_well_formed(const char *text);
 
 struct session_key token_key(const char token[TOKEN_LENGTH + 1]);
 
+/* True when `text` is a UUID (RFC 9562, 4), as sessions' public ids are. */
+bool session_id_is_well_formed(const char *text);
+
 #endif

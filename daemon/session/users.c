@@ -61,16 +61,13 @@ static struct user user_from_row(const struct db_result *rows, size_t row)
 	};
 }
 
-enum db_status users_find(struct db *db, TALLOC_CTX *ctx, const char *username, struct user **user)
+enum db_status users_find_by(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
+                             const struct db_value values[], size_t count, struct user **user)
 {
-	const struct db_value values[] = {DB_TEXT(username)};
 	struct db_result *rows;
-	enum db_status status;
+	enum db_status status = db_query(db, ctx, statement, values, count, &rows);
 
 	*user = NULL;
-	if (users_name_problem(username) != NULL)
-		return DB_OK;
-	status = db_query(db, ctx, &sql_find_user, values, 1, &rows);
 	if (status != DB_OK || db_rows(rows) == 0)
 		return status;
 	*user = talloc(ctx, struct user);
@@ -80,6 +77,14 @@ enum db_status users_find(struct db *db, TALLOC_CTX *ctx, const char *username, 
 	}
 	**user = user_from_row(rows, 0);
 	return DB_OK;
+}
+
+enum db_status users_find(struct db *db, TALLOC_CTX *ctx, const char *username, struct user **user)
+{
+	const struct db_value values[] = {DB_TEXT(username)};
+
+	*user = NULL;
+	return users_name_problem(username) == NULL ? users_find_by(db, ctx, &sql_find_user, values, 1, user) : DB_OK;
 }
 
 enum db_status users_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms, struct user **users,
@@ -132,6 +137,17 @@ enum db_status users_set_password(struct db *db, int64_t id, const char *passwor
 	const struct db_value values[] = {DB_INT(id), DB_TEXT(password_hash)};
 
 	return db_query(db, NULL, &sql_set_password, values, 2, NULL);
+}
+
+enum db_status users_upgrade_password(struct db *db, TALLOC_CTX *ctx, int64_t id, const char *former,
+                                      const char *password_hash, bool *replaced)
+{
+	const struct db_value values[] = {DB_INT(id), DB_TEXT(former), DB_TEXT(password_hash)};
+	struct db_result *row;
+	enum db_status status = db_query(db, ctx, &sql_upgrade_password, values, 3, &row);
+
+	*replaced = status == DB_OK && db_rows(row) > 0;
+	return status;
 }
 
 enum db_status users_set_active(struct db *db, int64_t id, bool is_active)

@@ -28,6 +28,10 @@ const char *users_name_problem(const char *username);
 /* DB_OK with *user on `ctx`, or with *user NULL when nobody has that name, whatever the case. */
 enum db_status users_find(struct db *db, TALLOC_CTX *ctx, const char *username, struct user **user);
 
+/* The same by another statement, whose rows have sql_find_user's columns. */
+enum db_status users_find_by(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
+                             const struct db_value values[], size_t count, struct user **user);
+
 /* All accounts by name, or only that one for a user_id other than 0, on `ctx`. */
 enum db_status users_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms, struct user **users,
                           size_t *count);
@@ -39,6 +43,10 @@ enum db_status users_add(struct db *db, const char *username, const char *passwo
 /* Within a transaction of the caller's; the sessions are ended by revoke_all_of_account(). */
 enum db_status users_set_password(struct db *db, int64_t id, const char *password_hash);
 enum db_status users_set_active(struct db *db, int64_t id, bool is_active);
+
+/* Replace the hash by another one of the same password. *replaced is false when it was no longer `former`. */
+enum db_status users_upgrade_password(struct db *db, TALLOC_CTX *ctx, int64_t id, const char *former,
+                                      const char *password_hash, bool *replaced);
 
 /* The account and everything that hangs on it but its events. */
 enum db_status users_delete(struct db *db, int64_t id);

@@ -73,8 +73,6 @@ static void put_option(const struct option *option)
 	(void)printf(".It Ic %s No = Ar value\n\\&", option->key);
 	put_text(option->help);
 	(void)fputs(".\n", stdout);
-	if (option->planned)
-		(void)fputs("This version accepts the key but does not act on it.\n", stdout);
 	(void)fputs(".Pp\n", stdout);
 	put_type(option);
 	(void)fputs("Default: ", stdout);

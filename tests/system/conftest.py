@@ -67,9 +67,9 @@ class Closing:
             raise errors[0]
 
 
-def build_site(cluster, node, closing, settings):
+def build_site(cluster, node, closing, settings, program="onesessiond"):
     database = harness.new_database(cluster)
-    daemon = closing.add(harness.Daemon(database, settings))
+    daemon = closing.add(harness.Daemon(database, settings, program=program))
     remember_log(node, "onesessiond", daemon.log)
     daemon.start()
     nginx = closing.add(harness.Nginx(daemon.address))
@@ -128,8 +128,8 @@ def new_site(request, cluster, closing):
     """new_site(settings): database, daemon and nginx, all running."""
     made = []
 
-    def make(settings=None):
-        made.append(build_site(cluster, request.node, closing, settings))
+    def make(settings=None, **kwargs):
+        made.append(build_site(cluster, request.node, closing, settings, **kwargs))
         return made[-1]
 
     yield make
@@ -141,6 +141,24 @@ def new_site(request, cluster, closing):
 @pytest.fixture
 def site(new_site):
     return new_site()
+
+
+@pytest.fixture
+def new_application(new_site):
+    """new_application(settings): a site whose daemon has the routes and receivers of tests/application."""
+
+    def make(settings=None):
+        site = new_site(settings, program="tests/onesessiond-application")
+        site.database.query((harness.ROOT / "tests/application/audit.sql").read_text())
+        site.database.query(f"GRANT SELECT, INSERT ON application_audit TO {site.database.cluster.DAEMON}")
+        return site
+
+    return make
+
+
+@pytest.fixture
+def application(new_application):
+    return new_application()
 
 
 @pytest.fixture(scope="module")

@@ -118,6 +118,13 @@ class Answer:
         assert len(values) <= 1, f"{name} is there {len(values)} times: {values}"
         return values[0] if values else None
 
+    def cookie(self, name="session"):
+        """What a cookie is set to, or None."""
+        for field in self.all("Set-Cookie"):
+            if field.startswith(name + "="):
+                return field[len(name) + 1 :].partition(";")[0]
+        return None
+
 
 class Connection:
     """One connection to a responder at `address`: a path, or (host, port)."""

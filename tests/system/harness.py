@@ -464,10 +464,11 @@ NOT_LISTENING = (FileNotFoundError, ConnectionRefusedError, PermissionError)
 
 
 class Daemon:
-    """One onesessiond: its folder, its configuration, its log."""
+    """One onesessiond, or another `program` that is built of it: its folder, its configuration, its log."""
 
-    def __init__(self, database, settings=None, folder=None):
+    def __init__(self, database, settings=None, folder=None, program="onesessiond"):
         self.folder = folder or scratch("d")
+        self.program = BUILD / program
         self.database = database
         self.path = str(self.folder / "s")
         self.address = self.path
@@ -481,6 +482,9 @@ class Daemon:
             "server.listen_mode": "0666",
             "server.workers": 2,
             **CHEAP,
+            # Tests give wrong passwords more often than people do, all of them from one address.
+            "login.attempts_per_user": 0,
+            "login.attempts_per_address": 0,
             **({"database.conninfo": database.conninfo} if database is not None else {}),
             "log.level": "debug",
             **(settings or {}),
@@ -489,7 +493,7 @@ class Daemon:
 
     def command(self, *words):
         write_conf(self.conf, self.settings)
-        return [str(BUILD / "onesessiond"), "-c", str(self.conf), *words]
+        return [str(self.program), "-c", str(self.conf), *words]
 
     def start(self, command=None, wait="/session/ready", **kwargs):
         """Start it, and wait until it answers 200 to `wait` (None: do not wait)."""

@@ -21,8 +21,7 @@ def sign_in(daemon):
     """The header field of somebody who is signed in."""
     answer = daemon.ask(method="POST", path="/session/login", headers=JSON, body=CREDENTIALS)
     assert answer.status == 200
-    key = re.search(r"session=([^;]+)", answer.get("Set-Cookie"))[1]
-    return {"Cookie": f"session={key}"}
+    return {"Cookie": f"session={answer.cookie()}"}
 
 
 def timed(daemon, **kwargs):

@@ -51,7 +51,7 @@ class Device:
             timeout=PATIENCE + AT_MOST,
         )
         if answer.status == 200:
-            self.key = re.search(r"session=([^;]{43})", answer.get("Set-Cookie"))[1]
+            self.key = answer.cookie()
             body = json.loads(answer.body)
             self.session_id = body["session"]["id"]
             self.displaced = [session["id"] for session in body["displaced"]]

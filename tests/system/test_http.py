@@ -606,7 +606,7 @@ def test_odd_user_agent_does_no_harm(site, agent):
     first = post(site, body)
     answer = post(site, body, {"User-Agent": agent.encode("latin-1") if agent == "\xff\xfe" else agent})
     assert answer.status == 200
-    key = re.search(r"session=([^;]+)", first.get("Set-Cookie"))[1]
+    key = first.cookie()
     state = site.daemon.ask(path="/session/state", headers={"Cookie": f"session={key}"})
     assert json.loads(state.body)["reason"] == "displaced"
 

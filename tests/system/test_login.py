@@ -17,9 +17,10 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 ACCOUNT = "/session/account"
 
 
-def set_cookie(answer):
-    """(name, value, attributes) of the one Set-Cookie of an answer; attributes' names in lower case."""
+def set_cookie(answer, is_device=False):
+    """(name, value, attributes) of the session's Set-Cookie, or the device's; attributes' names in lower case."""
     headers = answer.raw.headers.getlist("Set-Cookie") if hasattr(answer, "raw") else answer.all("Set-Cookie")
+    headers = [header for header in headers if header.partition("=")[0].endswith("_device") == is_device]
     assert len(headers) == 1, headers
     first, *rest = [part.strip() for part in headers[0].split(";")]
     name, _, value = first.partition("=")

@@ -375,7 +375,7 @@ def daemon_status(pid):
 def sign_in_and_take_key(daemon):
     answer = daemon.ask(**LOGIN)
     assert answer.status == 200, answer
-    key = re.search(r"session=([^;]{43})", answer.get("Set-Cookie"))[1]
+    key = answer.cookie()
     daemon.secrets.add(key)
     return key
 

@@ -905,7 +905,7 @@ def test_slow_login_leaves_no_password_in_the_log(new_daemon):
     (line,) = wait_for_slow(daemon, path="/session/login")
     assert (line["method"], line["status"]) == ("POST", "200")
     assert int(line["database_ms"]) >= 500
-    daemon.secrets.add(re.search(r"session=([^;]+)", answer.get("Set-Cookie"))[1])
+    daemon.secrets.add(answer.cookie())
     daemon.stop()
 
 

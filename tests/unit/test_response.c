@@ -108,6 +108,48 @@ static void answer_has_status_first_then_headers_and_body(void **state)
 	              "Set-Cookie: b=2\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
 }
 
+static void cookie_is_set_to_what_came_last(void **state)
+{
+	struct http_response response = {.status = 204};
+
+	(void)state;
+	response_set_cookie(&response, ctx, "one", "one=1; Path=/");
+	response_set_cookie(&response, ctx, "two", "two=2");
+	response_set_cookie(&response, ctx, "one", "one=; Max-Age=0");
+	assert_answer(&response, false,
+	              "Status: 204 No Content\r\nSet-Cookie: one=; Max-Age=0\r\nSet-Cookie: two=2\r\n\r\n");
+}
+
+static void answer_that_is_taken_back_leaves_its_cookies(void **state)
+{
+	struct http_response response = {
+		.status = 200, .content_type = "text/html", .body = "<p>Hello", .body_size = 8};
+
+	(void)state;
+	response_header(&response, ctx, "Location", "/");
+	response_header(&response, ctx, "Bad", "a\nb");
+	response_set_cookie(&response, ctx, "one", "one=1");
+	response_reset(&response);
+	response.status = 303;
+	assert_answer(&response, false, "Status: 303 See Other\r\nSet-Cookie: one=1\r\nContent-Length: 0\r\n\r\n");
+}
+
+static void cookie_that_cannot_be_set_makes_it_a_500(void **state)
+{
+	struct http_response response = {.status = 200};
+	char name[] = "a";
+
+	(void)state;
+	response_set_cookie(&response, ctx, "one", "one=1\r\nSet-Cookie: two=2");
+	assert_bare_500(&response);
+	response = (struct http_response){.status = 200};
+	for (int i = 0; i < RESPONSE_COOKIES_MAX; i++, name[0]++)
+		response_set_cookie(&response, ctx, name, "x");
+	assert_false(response.failed);
+	response_set_cookie(&response, ctx, name, "x");
+	assert_true(response.failed);
+}
+
 static void head_has_the_header_of_the_body_that_is_left_out(void **state)
 {
 	struct http_response response = {
@@ -261,6 +303,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(answer_has_status_first_then_headers_and_body),
+		TEST(cookie_is_set_to_what_came_last),
+		TEST(answer_that_is_taken_back_leaves_its_cookies),
+		TEST(cookie_that_cannot_be_set_makes_it_a_500),
 		TEST(head_has_the_header_of_the_body_that_is_left_out),
 		TEST(answer_without_a_body_says_so),
 		TEST(no_content_has_no_length),

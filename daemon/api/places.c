@@ -1,0 +1,87 @@
+#include "api/places.h"
+
+#include "api/app.h"
+#include "session/useragent.h"
+
+#include <string.h>
+
+static struct ones_place describe(const struct ones_request *req, const struct session_place *place)
+{
+	return (struct ones_place){
+		.id = place->id,
+		.created_at = place->created_at,
+		.last_seen_at = place->last_seen_at,
+		.expires_at = place->expires_at,
+		.browser = useragent_browser(place->user_agent),
+		.os = useragent_os(place->user_agent),
+		.ip = place->ip,
+		.is_this = req->verdict.live && strcmp(place->id, req->verdict.session.id) == 0,
+	};
+}
+
+bool places_describe(struct ones_request *req, const struct place_list *list, struct ones_places *places)
+{
+	struct ones_place *all = talloc_array(req, struct ones_place, list->count);
+
+	if (all == NULL)
+		return false;
+	for (unsigned int i = 0; i < list->count; i++)
+		all[i] = describe(req, &list->all[i]);
+	*places = (struct ones_places){.count = list->count, .all = all};
+	return true;
+}
+
+enum ones_result ones_sessions(struct ones_request *req, struct ones_places *places)
+{
+	struct place_list list = {0};
+	enum db_status status = DB_OK;
+
+	if (req->verdict.live)
+		status = places_live(req->app->rule.db, req, req->verdict.session.user.id,
+		                     req->app->settings->session.idle_timeout, &list);
+	if (status != DB_OK)
+		return app_result(status);
+	return places_describe(req, &list, places) ? ONES_OK : ONES_FAILED;
+}
+
+enum ones_result ones_end_session(struct ones_request *req, const char *id, bool *found)
+{
+	const struct client client = app_client(req);
+
+	*found = false;
+	if (!req->verdict.live || !session_id_is_well_formed(id))
+		return ONES_OK;
+	if (strcasecmp(id, req->verdict.session.id) == 0) {
+		*found = true;
+		return ones_logout(req);
+	}
+	return app_result(rule_end_session(&req->app->rule, req, &req->key, id, &client, found));
+}
+
+enum ones_result ones_past_sessions(struct ones_request *req, size_t max, const struct ones_past **past, size_t *count)
+{
+	struct past_place *places = NULL;
+	struct ones_past *all;
+	enum db_status status = DB_OK;
+
+	*count = 0;
+	if (req->verdict.live)
+		status =
+			places_past(req->app->rule.db, req, req->verdict.session.user.id, (int64_t)max, &places, count);
+	if (status != DB_OK)
+		return app_result(status);
+	all = talloc_array(req, struct ones_past, (unsigned)*count);
+	if (all == NULL)
+		return ONES_FAILED;
+	for (size_t i = 0; i < *count; i++) {
+		all[i] = (struct ones_past){
+			.place = describe(req, &places[i].place),
+			.ending = {.reason = places[i].reason,
+		                   .ended_at = places[i].ended_at,
+		                   .by_browser = useragent_browser(places[i].by_user_agent),
+		                   .by_os = useragent_os(places[i].by_user_agent)},
+		};
+	}
+	*past = all;
+	return ONES_OK;
+}

@@ -1,0 +1,106 @@
+#include "session/attempts.h"
+
+#include "session/events.h"
+#include "session/sql.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Statements that met a stricter isolation of the server's wrongly do so no more often than this in a row. */
+#define CONFLICTS_MAX 5
+
+bool attempts_network(const char *ip, char network[ATTEMPTS_NETWORK_SIZE])
+{
+	struct in6_addr v6;
+	struct in_addr v4;
+	bool is_v4 = inet_pton(AF_INET, ip, &v4) == 1;
+
+	if (!is_v4 && inet_pton(AF_INET6, ip, &v6) != 1)
+		return false;
+	if (!is_v4 && IN6_IS_ADDR_V4MAPPED(&v6)) {
+		memcpy(&v4, &v6.s6_addr[12], sizeof v4);
+		is_v4 = true;
+	}
+	if (is_v4)
+		return inet_ntop(AF_INET, &v4, network, ATTEMPTS_NETWORK_SIZE) != NULL;
+	memset(&v6.s6_addr[8], 0, 8);
+	if (inet_ntop(AF_INET6, &v6, network, INET6_ADDRSTRLEN) == NULL)
+		return false;
+	strcat(network, "/64");
+	return true;
+}
+
+/* *rows is NULL when both limits that could apply are off: the database is not asked. */
+static enum db_status ask(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
+                          const struct attempts_policy *policy, const struct attempt *attempt, struct db_result **rows)
+{
+	char network[ATTEMPTS_NETWORK_SIZE];
+	bool has_network = policy->per_address > 0 && attempts_network(attempt->ip, network);
+	const struct session_key *device = attempt->device;
+	const struct db_value values[] = {
+		DB_TEXT(attempt->username),
+		DB_INT(attempt->user_id),
+		device != NULL ? DB_BYTES(device->bytes, sizeof device->bytes) : DB_NULL,
+		has_network ? DB_TEXT(network) : DB_NULL,
+		DB_INT(policy->per_user),
+		DB_INT(policy->per_address),
+		DB_INT(policy->window_ms),
+	};
+
+	*rows = NULL;
+	if (policy->per_user == 0 && !has_network)
+		return DB_OK;
+	return db_query(db, ctx, statement, values, sizeof values / sizeof values[0], rows);
+}
+
+enum db_status attempts_look(struct db *db, const struct attempts_policy *policy, const struct attempt *attempt,
+                             int64_t *wait_s)
+{
+	TALLOC_CTX *scratch = talloc_new(NULL);
+	struct db_result *rows;
+	enum db_status status = ask(db, scratch, &sql_throttle_look, policy, attempt, &rows);
+
+	*wait_s = 0;
+	if (rows != NULL && db_rows(rows) > 0)
+		*wait_s = db_int(rows, 0, 0);
+	talloc_free(scratch);
+	return status;
+}
+
+/* Each kind is told by itself: of an account nobody knows which of the addresses it was. */
+static enum db_status tell_throttled(struct db *db, TALLOC_CTX *ctx, const struct attempt *attempt,
+                                     const struct db_result *rows, size_t row)
+{
+	const struct event_record record = {
+		.name = "login_throttled",
+		.user_id = attempt->user_id,
+		.username = db_text(rows, row, THROTTLE_USERNAME),
+		.ip = attempt->ip,
+		.detail = talloc_asprintf(ctx, "{\"kind\":\"%s\"}", db_text(rows, row, THROTTLE_KIND)),
+	};
+
+	return events_record(db, &record);
+}
+
+enum db_status attempts_failed(struct db *db, const struct attempts_policy *policy, const struct attempt *attempt,
+                               int64_t *wait_s)
+{
+	TALLOC_CTX *scratch = talloc_new(NULL);
+	struct db_result *rows = NULL;
+	enum db_status status = DB_CONFLICT;
+
+	*wait_s = 0;
+	for (int i = 0; i < CONFLICTS_MAX && status == DB_CONFLICT; i++)
+		status = ask(db, scratch, &sql_throttle_count, policy, attempt, &rows);
+	for (size_t i = 0; rows != NULL && status == DB_OK && i < db_rows(rows); i++) {
+		int64_t own_wait_s = db_int(rows, i, THROTTLE_WAIT_S);
+
+		if (own_wait_s > *wait_s)
+			*wait_s = own_wait_s;
+		if (db_bool(rows, i, THROTTLE_IS_USED_UP))
+			status = tell_throttled(db, scratch, attempt, rows, i);
+	}
+	talloc_free(scratch);
+	return status == DB_CONFLICT ? DB_UNAVAILABLE : status;
+}

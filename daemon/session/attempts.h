@@ -1,0 +1,55 @@
+/*
+ * Guessing passwords: failed logins are counted in the database, so over all hosts, for each account (or name that is
+ * nobody's) and for each address, over login.attempts_window. A browser that was signed in to the account before (see
+ * browsers.h) is counted by itself and not held up by the failures of others, so that nobody can lock an owner out
+ * (OWASP, "Slow down online guessing attacks with device cookies"); when its own tries are used up it is like any
+ * other.
+ */
+#ifndef SESSION_ATTEMPTS_H
+#define SESSION_ATTEMPTS_H
+
+#include "session/db.h"
+#include "session/token.h"
+
+#include <netinet/in.h>
+#include <stdint.h>
+
+/* 0 for a limit: it is off. */
+struct attempts_policy {
+	int64_t per_user;
+	int64_t per_address;
+	int64_t window_ms;
+};
+
+/* Somebody who tries to sign in. */
+struct attempt {
+	const char *username;             /* as it was given */
+	int64_t user_id;                  /* 0: nobody has the name */
+	const char *ip;                   /* "" when it is not known: then no address is counted */
+	const struct session_key *device; /* the key of the browser's device cookie, NULL without one */
+};
+
+/*
+ * May this one have a try? *wait_s becomes 0, or how many seconds until it may: as much before the password is looked
+ * at as after it was found right, lest guesses at the same moment get more tries than one after the other. One round
+ * trip; nothing is written.
+ */
+enum db_status attempts_look(struct db *db, const struct attempts_policy *policy, const struct attempt *attempt,
+                             int64_t *wait_s);
+
+/*
+ * It was wrong: count it. *wait_s is as above, of this very attempt: more than 0 when others have used up the tries
+ * meanwhile. The failure that uses them up is written to `events` as login_throttled, once in each window.
+ */
+enum db_status attempts_failed(struct db *db, const struct attempts_policy *policy, const struct attempt *attempt,
+                               int64_t *wait_s);
+
+#define ATTEMPTS_NETWORK_SIZE (INET6_ADDRSTRLEN + 4)
+
+/*
+ * What an address is counted as: an IPv4 one as itself, also in the form that IPv6 has for it; any other IPv6 one as
+ * the network of its first 64 bits, of which one customer has at least one. False for what is no address.
+ */
+bool attempts_network(const char *ip, char network[ATTEMPTS_NETWORK_SIZE]);
+
+#endif

@@ -1,0 +1,15 @@
+#include "session/browsers.h"
+
+#include "session/sql.h"
+
+enum db_status browsers_remember(struct db *db, int64_t user_id, const struct session_key *old,
+                                 const struct session_key *new)
+{
+	const struct db_value values[] = {
+		DB_INT(user_id),
+		old != NULL ? DB_BYTES(old->bytes, sizeof old->bytes) : DB_NULL,
+		DB_BYTES(new->bytes, sizeof new->bytes),
+	};
+
+	return db_query(db, NULL, &sql_remember_browser, values, 3, NULL);
+}

@@ -1,0 +1,19 @@
+/* Browsers that were signed in to an account before, known by a cookie of their own. See attempts.h for what it is for.
+ */
+#ifndef SESSION_BROWSERS_H
+#define SESSION_BROWSERS_H
+
+#include "session/db.h"
+#include "session/token.h"
+
+#include <stdint.h>
+
+/*
+ * The browser with that cookie has signed in to the account: remember it. It gets a new cookie at each login, so `old`
+ * (NULL: it had none) becomes `new` for every account that knew it, and its failed logins go along: whoever planted or
+ * stole the old one has nothing any more. An account keeps the latest ten.
+ */
+enum db_status browsers_remember(struct db *db, int64_t user_id, const struct session_key *old,
+                                 const struct session_key *new);
+
+#endif

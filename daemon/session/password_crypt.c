@@ -1,0 +1,114 @@
+#include "session/password_forms.h"
+
+#include <crypt.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* About three seconds each, on a machine of 2020, and for SHA-512 with the longest password. */
+#define BCRYPT_COST_MIN   4
+#define BCRYPT_COST_MAX   16
+#define SHA512_ROUNDS_MIN 1000
+#define SHA512_ROUNDS_MAX 1000000
+/* A fraction of a second. */
+#define YESCRYPT_MEMORY_MAX (UINT64_C(256) * 1024 * 1024)
+
+#define BASE64 "./" PASSWORD_BASE64
+
+#define BCRYPT_PREFIX_LENGTH   4  /* "$2y$" */
+#define BCRYPT_REST_LENGTH     53 /* salt and hash */
+#define SHA512_SALT_MAX        16
+#define SHA512_HASH_LENGTH     86
+#define YESCRYPT_SALT_MAX      86
+#define YESCRYPT_HASH_LENGTH   43
+#define YESCRYPT_LOG2_N_MIN    10
+#define YESCRYPT_LOG2_N_MAX    18
+#define YESCRYPT_BLOCK_BYTES   128
+#define YESCRYPT_PARAM_DEFAULT 'j' /* the flags that crypt_gensalt(3) gives, the only ones that are in use */
+
+static bool is_base64(const char *text, size_t length)
+{
+	return strlen(text) == length && strspn(text, BASE64) == length;
+}
+
+const char *password_bcrypt_problem(const char *hash)
+{
+	const char *at = hash + BCRYPT_PREFIX_LENGTH;
+	int cost;
+
+	if (strspn(at, "0123456789") != 2 || at[2] != '$' || !is_base64(at + 3, BCRYPT_REST_LENGTH))
+		return PASSWORD_IS_MALFORMED;
+	cost = (at[0] - '0') * 10 + (at[1] - '0');
+	if (cost < BCRYPT_COST_MIN)
+		return PASSWORD_IS_MALFORMED;
+	return cost > BCRYPT_COST_MAX ? PASSWORD_IS_COSTLY : NULL;
+}
+
+/* "$6$SALT$HASH" or "$6$rounds=ROUNDS$SALT$HASH" */
+const char *password_sha512_problem(const char *hash)
+{
+	static const char rounds_prefix[] = "rounds=";
+	const char *at = hash + strlen("$6$");
+	uint32_t rounds = SHA512_ROUNDS_MIN;
+	size_t salt_length;
+
+	if (strncmp(at, rounds_prefix, strlen(rounds_prefix)) == 0) {
+		at += strlen(rounds_prefix);
+		if (!password_number(&at, '$', &rounds) || rounds < SHA512_ROUNDS_MIN)
+			return PASSWORD_IS_MALFORMED;
+	}
+	salt_length = strcspn(at, "$");
+	if (salt_length > SHA512_SALT_MAX || at[salt_length] != '$' ||
+	    !is_base64(at + salt_length + 1, SHA512_HASH_LENGTH))
+		return PASSWORD_IS_MALFORMED;
+	return rounds > SHA512_ROUNDS_MAX ? PASSWORD_IS_COSTLY : NULL;
+}
+
+/* The number that a character is in crypt(5), of those that stand alone; -1: another character. */
+static int yescrypt_digit(char c)
+{
+	static const char digits[] = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghij";
+	const char *found = c != '\0' ? strchr(digits, c) : NULL;
+
+	return found != NULL ? (int)(found - digits) : -1;
+}
+
+/* "$y$jNR$SALT$HASH": N is the binary logarithm of how many blocks there are, of R times 128 bytes; both less one. */
+const char *password_yescrypt_problem(const char *hash)
+{
+	const char *at = hash + strlen("$y$");
+	int log2_n, r;
+	size_t salt_length;
+
+	if (strcspn(at, "$") != 3 || at[0] != YESCRYPT_PARAM_DEFAULT)
+		return PASSWORD_IS_MALFORMED;
+	log2_n = yescrypt_digit(at[1]) + 1;
+	r = yescrypt_digit(at[2]) + 1;
+	if (at[3] != '$' || log2_n < YESCRYPT_LOG2_N_MIN || r < 1)
+		return PASSWORD_IS_MALFORMED;
+	at += 4;
+	salt_length = strspn(at, BASE64);
+	if (salt_length == 0 || salt_length > YESCRYPT_SALT_MAX || at[salt_length] != '$' ||
+	    !is_base64(at + salt_length + 1, YESCRYPT_HASH_LENGTH))
+		return PASSWORD_IS_MALFORMED;
+	if (log2_n > YESCRYPT_LOG2_N_MAX || (YESCRYPT_BLOCK_BYTES * (uint64_t)r) << log2_n > YESCRYPT_MEMORY_MAX)
+		return PASSWORD_IS_COSTLY;
+	return NULL;
+}
+
+/*
+ * libcrypt takes no password of 512 bytes or more: that is simply wrong here. Of bcrypt's, only the first 72 bytes
+ * count, as they did wherever the hash was made.
+ */
+bool password_crypt_verify(const char *hash, const char *password)
+{
+	struct crypt_data *scratch = calloc(1, sizeof *scratch);
+	const char *made = scratch != NULL ? crypt_r(password, hash, scratch) : NULL;
+	size_t length = strlen(hash);
+	bool right = made != NULL && strlen(made) == length && sodium_memcmp(made, hash, length) == 0;
+
+	if (scratch != NULL)
+		sodium_memzero(scratch, sizeof *scratch);
+	free(scratch);
+	return right;
+}

@@ -1,0 +1,49 @@
+/* Where an account is live, and was: its sessions as its own person sees them. */
+#ifndef SESSION_PLACES_H
+#define SESSION_PLACES_H
+
+#include "onesession.h"
+#include "session/db.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <talloc.h>
+
+/* Times in us since 1970; 0 where it is not known. */
+struct session_place {
+	const char *id;
+	int64_t created_at;
+	int64_t last_seen_at;
+	int64_t expires_at;
+	const char *user_agent; /* "" when not known, as the next */
+	const char *ip;
+};
+
+struct place_list {
+	unsigned int count;
+	struct session_place *all;
+};
+
+/* Add a copy, whose strings stay the caller's; the list grows on `ctx`. False when out of memory. */
+bool places_add(TALLOC_CTX *ctx, struct place_list *list, const struct session_place *place);
+
+/* The rows that a statement with SQL_PLACE's columns gave, as a list on `ctx`; the strings are the rows'. */
+enum db_status places_from_rows(TALLOC_CTX *ctx, const struct db_result *rows, struct place_list *list);
+
+/* The account's live sessions, the newest login first. Everything on `ctx`. */
+enum db_status places_live(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms,
+                           struct place_list *list);
+
+struct past_place {
+	struct session_place place;
+	enum ones_reason reason;
+	int64_t ended_at;
+	const char *by_user_agent; /* of the session that ended it; "" when not known */
+};
+
+/* The latest `max` of the account's sessions that have ended, the last one first. Everything on `ctx`. */
+enum db_status places_past(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t max, struct past_place **all,
+                           size_t *count);
+
+#endif

@@ -1,0 +1,23 @@
+/* Accounts that are handed around: how often sessions of an account are displaced, and what follows ([sharing]). */
+#ifndef SESSION_SHARING_H
+#define SESSION_SHARING_H
+
+#include "session/change.h"
+
+#include <stdint.h>
+
+struct sharing_policy {
+	int64_t takeovers; /* as many in a window are sharing; 0: nothing is counted */
+	int64_t window_ms;
+	int64_t cooldown_ms; /* how long other devices wait then; 0: they do not */
+};
+
+/* Within a change that holds the account's row. *wait_s: how long until it may be taken over, 0 for at once. */
+enum db_status sharing_wait(const struct change *change, const struct sharing_policy *policy, int64_t user_id,
+                            int64_t *wait_s);
+
+/* Likewise: the session `session_id` has displaced others. Sends account_shared, once in a window. */
+enum db_status sharing_count(struct change *change, const struct sharing_policy *policy, int64_t user_id,
+                             const char *username, const char *session_id);
+
+#endif

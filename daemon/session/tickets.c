@@ -1,0 +1,28 @@
+#include "session/tickets.h"
+
+#include "session/sql.h"
+
+enum db_status tickets_issue(struct db *db, int64_t user_id, const struct session_key *key)
+{
+	const struct db_value values[] = {DB_INT(user_id), DB_BYTES(key->bytes, sizeof key->bytes),
+	                                  DB_INT(TICKET_LIFETIME_MS)};
+
+	return db_query(db, NULL, &sql_issue_ticket, values, 3, NULL);
+}
+
+enum db_status tickets_find(struct db *db, TALLOC_CTX *ctx, const struct session_key *key, struct user **user)
+{
+	const struct db_value values[] = {DB_BYTES(key->bytes, sizeof key->bytes)};
+
+	return users_find_by(db, ctx, &sql_find_ticket, values, 1, user);
+}
+
+enum db_status tickets_use(struct db *db, TALLOC_CTX *ctx, const struct session_key *key, bool *was_there)
+{
+	const struct db_value values[] = {DB_BYTES(key->bytes, sizeof key->bytes)};
+	struct db_result *row;
+	enum db_status status = db_query(db, ctx, &sql_use_ticket, values, 1, &row);
+
+	*was_there = status == DB_OK && db_rows(row) > 0;
+	return status;
+}

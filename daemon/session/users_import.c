@@ -1,0 +1,126 @@
+#include "session/users_import.h"
+
+#include "session/events_sql.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+/* Statements are laid out as SQL. */
+/* clang-format off */
+
+/*
+ * Statements and foreign keys are planned for good while the table has but a few rows, which would then be read from
+ * end to end for each of a million.
+ */
+#define SQL_PLAN_FOR_MANY "SET LOCAL enable_seqscan = off"
+
+/*
+ * $1 a JSON list of the accounts, $2 their events' detail. One row for each, in their order. The expression is that of
+ * users.username_key in schema/. What is there already is left out beforehand, so that doing it again takes no new
+ * numbers; the OFFSET has each looked up by the index. The last subquery is there so that `told` is run.
+ */
+static const struct db_statement sql_import_users = {
+	"import_users",
+	"WITH given AS (SELECT *, row_number() OVER (PARTITION BY key ORDER BY n) = 1 AS is_first"
+	"                 FROM (SELECT *, lower(normalize(username, NFKC) COLLATE \"und-x-icu\") COLLATE \"C\" AS key"
+	"                         FROM json_to_recordset($1::text::json)"
+	"                              AS j (n bigint, username text, password text, is_active boolean,"
+	"                                    is_admin boolean)) k"
+	"                 LEFT JOIN LATERAL (SELECT u.username AS existing_as FROM users u"
+	"                                     WHERE u.username_key = k.key OFFSET 0) u ON true),"
+	"     added AS (INSERT INTO users (username, password, is_active, is_admin)"
+	"               SELECT g.username, g.password, g.is_active, g.is_admin"
+	"                 FROM given g WHERE g.is_first AND g.existing_as IS NULL ORDER BY g.n"
+	"               ON CONFLICT (username_key) DO NOTHING RETURNING id, username, username_key),"
+	"     e AS (INSERT INTO events (name, user_id, username, detail)"
+	"           SELECT 'user_added', id, username, $2::text::jsonb FROM added ORDER BY id RETURNING *),"
+	"     told AS (" SQL_TELL_EVENTS("e") ")"
+	" SELECT g.is_first AND a.id IS NOT NULL, g.key, coalesce(g.existing_as, a.username)"
+	"   FROM given g LEFT JOIN added a ON a.username_key = g.key"
+	"  WHERE (SELECT count(*) FROM told) >= 0 ORDER BY g.n",
+};
+enum import_column { IMPORT_IS_NEW, IMPORT_KEY, IMPORT_EXISTING_AS };
+
+/* $1 the id before, $2 how many. */
+static const struct db_statement sql_read_django = {
+	"read_django",
+	"SELECT d.id::bigint, coalesce(d.username::text, ''), coalesce(d.password::text, ''),"
+	"       coalesce(d.is_active, false), coalesce(d.is_superuser, false)"
+	"  FROM auth_user d WHERE d.id > $1::bigint ORDER BY d.id LIMIT $2::bigint",
+};
+enum django_column { DJANGO_ID, DJANGO_USERNAME, DJANGO_PASSWORD, DJANGO_IS_ACTIVE, DJANGO_IS_SUPERUSER };
+
+/* clang-format on */
+
+/* To be freed with free(3); NULL when out of memory. */
+static char *as_json(const struct users_import accounts[], size_t count)
+{
+	json_t *list = json_array();
+	char *text = NULL;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		json_t *account = json_pack("{s:I, s:s, s:s, s:b, s:b}", "n", (json_int_t)i, "username",
+		                            accounts[i].username, "password", accounts[i].password, "is_active",
+		                            accounts[i].is_active, "is_admin", accounts[i].is_admin);
+
+		if (json_array_append_new(list, account) != 0)
+			break;
+	}
+	if (list != NULL && i == count)
+		text = json_dumps(list, JSON_COMPACT);
+	json_decref(list);
+	return text;
+}
+
+enum db_status users_import(struct db *db, TALLOC_CTX *ctx, struct users_import accounts[], size_t count,
+                            const char *detail)
+{
+	char *text = as_json(accounts, count);
+	const struct db_value values[] = {DB_TEXT(text), DB_TEXT(detail)};
+	struct db_result *rows;
+	enum db_status status;
+
+	if (text == NULL) {
+		db_set_problem(db, "out of memory");
+		return DB_ERROR;
+	}
+	status = db_execute_text(db, SQL_PLAN_FOR_MANY, 0, NULL);
+	if (status == DB_OK)
+		status = db_query(db, ctx, &sql_import_users, values, 2, &rows);
+	free(text);
+	for (size_t i = 0; status == DB_OK && i < count; i++) {
+		accounts[i].is_new = db_bool(rows, i, IMPORT_IS_NEW);
+		accounts[i].key = db_text(rows, i, IMPORT_KEY);
+		accounts[i].existing_as = db_text(rows, i, IMPORT_EXISTING_AS);
+	}
+	return status;
+}
+
+enum db_status users_read_django(struct db *db, TALLOC_CTX *ctx, int64_t after_id, size_t limit,
+                                 struct django_user **users, size_t *count)
+{
+	const struct db_value values[] = {DB_INT(after_id), DB_INT((int64_t)limit)};
+	struct db_result *rows;
+	enum db_status status = db_query(db, ctx, &sql_read_django, values, 2, &rows);
+
+	*users = NULL;
+	*count = 0;
+	if (status != DB_OK)
+		return status;
+	*users = talloc_array(ctx, struct django_user, (unsigned)db_rows(rows));
+	if (*users == NULL) {
+		db_set_problem(db, "out of memory");
+		return DB_ERROR;
+	}
+	*count = db_rows(rows);
+	for (size_t i = 0; i < *count; i++)
+		(*users)[i] = (struct django_user){
+			.id = db_int(rows, i, DJANGO_ID),
+			.username = db_text(rows, i, DJANGO_USERNAME),
+			.password = db_text(rows, i, DJANGO_PASSWORD),
+			.is_active = db_bool(rows, i, DJANGO_IS_ACTIVE),
+			.is_superuser = db_bool(rows, i, DJANGO_IS_SUPERUSER),
+		};
+	return DB_OK;
+}

@@ -1,0 +1,44 @@
+/* Accounts that come from elsewhere with their hashes, many at a time. */
+#ifndef SESSION_USERS_IMPORT_H
+#define SESSION_USERS_IMPORT_H
+
+#include "session/db.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A hash that no password is right for: the account waits for a password. */
+#define USERS_NO_PASSWORD "!"
+
+struct users_import {
+	const char *username; /* without a users_name_problem() */
+	const char *password; /* the hash, in ASCII, or USERS_NO_PASSWORD */
+	bool is_active;
+	bool is_admin;
+	bool is_new;             /* set: false when the name was taken */
+	const char *key;         /* set: the same for names that differ in case only */
+	const char *existing_as; /* set when the name was taken: who has it; NULL when not known */
+};
+
+/*
+ * Within a transaction of the caller's: add those whose names are not taken, be it by an earlier one of them, each with
+ * an event user_added of that detail, and set what is to be set in each, on `ctx`.
+ */
+enum db_status users_import(struct db *db, TALLOC_CTX *ctx, struct users_import accounts[], size_t count,
+                            const char *detail);
+
+/* A row of Django's auth_user (django.contrib.auth). */
+struct django_user {
+	int64_t id;
+	const char *username;
+	const char *password;
+	bool is_active;
+	bool is_superuser;
+};
+
+/* The next `limit` rows after that id, by id, of a database of Django's; on `ctx`. */
+enum db_status users_read_django(struct db *db, TALLOC_CTX *ctx, int64_t after_id, size_t limit,
+                                 struct django_user **users, size_t *count);
+
+#endif

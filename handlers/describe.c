@@ -1,0 +1,41 @@
+/* What pages are told of sessions. */
+#include "setup.h"
+
+#include <string.h>
+
+json_t *ending_for_page(const struct ones_ending *ending)
+{
+	/* Whoever was never signed in knows it. */
+	if (ending->reason == ONES_LIVE || ending->reason == ONES_UNAUTHENTICATED)
+		return NULL;
+	return json_pack("{s:b, s:s, s:s, s:o}", ones_reason_code(ending->reason), 1, "browser", ending->by_browser,
+	                 "os", ending->by_os, "at", ones_moment_json(ending->ended_at));
+}
+
+static json_t *place_for_page(const struct ones_place *place)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:b}", "id", place->id, "browser", place->browser, "os",
+	                 place->os, "ip", place->ip, "since", ones_moment_json(place->created_at), "seen",
+	                 ones_moment_json(place->last_seen_at), "is_this", (int)place->is_this);
+}
+
+json_t *places_for_page(const struct ones_places *places)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < places->count; i++) {
+		if (json_array_append_new(list, place_for_page(&places->all[i])) != 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+void not_signed_in(struct ones_request *req)
+{
+	if (ones_is_program(req))
+		ones_reply_unauthenticated(req);
+	else
+		ones_reply_redirect(req, ones_sign_in_url(req, refused_address(req)));
+}

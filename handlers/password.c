@@ -1,0 +1,60 @@
+/* POST /password: another password; every other session of the account ends. */
+#include "setup.h"
+
+#include <stdio.h>
+
+static void reply_changed(struct ones_request *req, const struct ones_login *changed)
+{
+	if (ones_is_program(req))
+		ones_reply_json(req, 200,
+		                json_pack("{s:o, s:o}", "user", ones_user_json(&changed->session.user), "session",
+		                          ones_session_json(&changed->session)));
+	else
+		ones_reply_redirect(req, ones_url(req, "/account?changed"));
+}
+
+static void refuse_person(struct ones_request *req, enum ones_result result, const struct ones_login *changed)
+{
+	char seconds[24];
+
+	switch (result) {
+	case ONES_INVALID: account_show(req, 401, "wrong", 0); break;
+	case ONES_UNACCEPTABLE: account_show(req, 400, "unacceptable", 0); break;
+	case ONES_THROTTLED:
+		(void)snprintf(seconds, sizeof seconds, "%lld", (long long)changed->retry_after_s);
+		ones_header(req, "Retry-After", seconds);
+		account_show(req, 429, NULL, changed->retry_after_s);
+		break;
+	case ONES_ENDED: not_signed_in(req); break;
+	default: ones_reply_failure(req, result, changed); break;
+	}
+}
+
+static void password(struct ones_request *req)
+{
+	const char *current_password = ones_field(req, "current_password");
+	const char *new_password = ones_field(req, "new_password");
+	struct ones_login changed;
+	enum ones_result result;
+
+	if (ones_session(req) == NULL) {
+		not_signed_in(req);
+		return;
+	}
+	if (current_password == NULL || new_password == NULL) {
+		ones_reply_problem(req, 400, "bad_request", "Both current_password and new_password are needed.");
+		return;
+	}
+	result = ones_change_password(req, current_password, new_password, &changed);
+	if (result == ONES_OK)
+		reply_changed(req, &changed);
+	else if (ones_is_program(req))
+		ones_reply_failure(req, result, &changed);
+	else
+		refuse_person(req, result, &changed);
+}
+
+void password_setup(struct ones_app *app)
+{
+	ones_route(app, &(struct ones_route){.path = "/password", .post = password, .hashes = true});
+}

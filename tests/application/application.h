@@ -1,0 +1,22 @@
+/* An application: the routes and receivers that its C programmer adds to the daemon's own. */
+#ifndef APPLICATION_H
+#define APPLICATION_H
+
+#include "onesession.h"
+
+/* handlers/setup.c, which the Makefile gives this name here: the daemon's own routes. */
+void daemon_setup(struct ones_app *app);
+
+void audit_setup(struct ones_app *app);
+void entrance_setup(struct ones_app *app);
+void kept_setup(struct ones_app *app);
+void notebook_setup(struct ones_app *app);
+void visits_setup(struct ones_app *app);
+
+/*
+ * Set each member of the body's object `field`, if there is one. Returns the names that cannot be kept, a new array;
+ * NULL when out of memory.
+ */
+json_t *keep_members(struct ones_request *req, const char *field);
+
+#endif

@@ -1,0 +1,11 @@
+#include "application.h"
+
+void ones_setup(struct ones_app *app)
+{
+	daemon_setup(app);
+	kept_setup(app);
+	visits_setup(app);
+	entrance_setup(app);
+	audit_setup(app);
+	notebook_setup(app);
+}
