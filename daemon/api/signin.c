@@ -36,14 +36,15 @@ static void begin_guess(struct ones_request *req, const char *username, const ch
 		guess->attempt.device = &guess->device;
 }
 
-/* The same work whether there is such an account or not. */
+/* The same work whether there is such an account or not, and whether anybody can sign in to it. */
 static bool is_right(struct ones_request *req, const struct user *user, const char *password)
 {
+	bool has_password = user != NULL && password_hash_problem(user->password) == NULL;
 	int64_t began = clock_monotonic_us();
-	bool right = password_verify(user != NULL ? user->password : req->app->decoy_hash, password);
+	bool right = password_verify(has_password ? user->password : req->app->decoy_hash, password);
 
 	req->times.hashing_us += clock_monotonic_us() - began;
-	return right && user != NULL && user->is_active;
+	return right && has_password && user->is_active;
 }
 
 static int hash(struct ones_request *req, const char *password, char hash[PASSWORD_HASH_SIZE])
@@ -293,6 +294,8 @@ enum ones_result ones_change_password(struct ones_request *req, const char *curr
 		return ONES_FAILED;
 	order.user = user;
 	result = begin_session(req, &order, changed);
+	if (result == ONES_OK)
+		(void)browsers_forget(req->app->rule.db, user->id, guess.attempt.device);
 	if (result == ONES_ENDED) {
 		status = app_check_session(req);
 		return status == DB_OK ? ONES_ENDED : app_result(status);

@@ -13,3 +13,11 @@ enum db_status browsers_remember(struct db *db, int64_t user_id, const struct se
 
 	return db_query(db, NULL, &sql_remember_browser, values, 3, NULL);
 }
+
+enum db_status browsers_forget(struct db *db, int64_t user_id, const struct session_key *kept)
+{
+	const struct db_value values[] = {DB_INT(user_id),
+	                                  kept != NULL ? DB_BYTES(kept->bytes, sizeof kept->bytes) : DB_NULL};
+
+	return db_query(db, NULL, &sql_forget_browsers, values, 2, NULL);
+}

@@ -16,4 +16,8 @@
 enum db_status browsers_remember(struct db *db, int64_t user_id, const struct session_key *old,
                                  const struct session_key *new);
 
+/* The account's password is another one now: forget its browsers, but for the one with the cookie `kept` (may be NULL).
+ */
+enum db_status browsers_forget(struct db *db, int64_t user_id, const struct session_key *kept);
+
 #endif

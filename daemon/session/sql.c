@@ -330,6 +330,12 @@ const struct db_statement sql_remember_browser = {
 	" DELETE FROM known_browsers k USING surplus s WHERE k.user_id = $1::bigint AND k.browser_key = s.browser_key",
 };
 
+/* $1 account, $2 the key that stays, or NULL. */
+const struct db_statement sql_forget_browsers = {
+	"forget_browsers",
+	"DELETE FROM known_browsers WHERE user_id = $1::bigint AND browser_key IS DISTINCT FROM $2::bytea",
+};
+
 /* ---- What the application keeps: sessions.data and anonymous_sessions --------------------------------------- */
 
 /* $1 key. */

@@ -104,6 +104,7 @@ enum throttle_column {
 };
 
 extern const struct db_statement sql_remember_browser;
+extern const struct db_statement sql_forget_browsers;
 
 /* ---- What the application keeps: sessions.data and anonymous_sessions --------------------------------------- */
 

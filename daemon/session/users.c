@@ -1,6 +1,7 @@
 #include "session/users.h"
 
 #include "base/utf8.h"
+#include "session/browsers.h"
 #include "session/sql.h"
 
 #include <string.h>
@@ -136,7 +137,9 @@ enum db_status users_set_password(struct db *db, int64_t id, const char *passwor
 {
 	const struct db_value values[] = {DB_INT(id), DB_TEXT(password_hash)};
 
-	return db_query(db, NULL, &sql_set_password, values, 2, NULL);
+	enum db_status status = db_query(db, NULL, &sql_set_password, values, 2, NULL);
+
+	return status == DB_OK ? browsers_forget(db, id, NULL) : status;
 }
 
 enum db_status users_upgrade_password(struct db *db, TALLOC_CTX *ctx, int64_t id, const char *former,

@@ -228,3 +228,20 @@ def test_hash_is_upgraded_also_when_the_login_is_refused_by_the_limit(new_site, 
     assert browse(site).login().status_code == 409
     assert hash_of(site) != former
     assert "t=2" in hash_of(site)
+
+
+def test_browsers_that_were_known_with_the_former_password_are_forgotten(new_site, browse):
+    """But for the one at which it is changed: failures of others must not keep that one out."""
+    site = new_site({"session.max_sessions": 3, "login.attempts_per_user": 2})
+    others, mine = [browse(site) for _ in range(2)], browse(site)
+    for browser in (*others, mine):
+        browser.sign_in()
+    assert site.database.value("SELECT count(*) FROM known_browsers") == 3
+    assert change(mine).status_code == 200
+    assert site.database.value("SELECT count(*) FROM known_browsers") == 1
+    for _ in range(3):
+        browse(site).login(password="not the password")
+    assert others[0].login(password=NEW).status_code == 429
+    mine.sign_in(password=NEW)
+    site.ctl().run("user", "passwd", "alice", stdin="a third password\n")
+    assert site.database.value("SELECT count(*) FROM known_browsers") == 0
