@@ -50,6 +50,7 @@ CREATE TABLE known_browsers (
     PRIMARY KEY (user_id, browser_key)
 );
 CREATE INDEX known_browsers_browser_key ON known_browsers (browser_key);
+CREATE INDEX known_browsers_seen_at ON known_browsers (seen_at);
 COMMENT ON TABLE known_browsers IS 'Browsers that were signed in to an account before: failures of others do not keep them out';
 COMMENT ON COLUMN known_browsers.user_id IS 'The account; it has no more than a few, the latest';
 COMMENT ON COLUMN known_browsers.browser_key IS 'SHA-256 of the device cookie''s 43 characters, which are another ones after each login';

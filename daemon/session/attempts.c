@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Statements that met a stricter isolation of the server's wrongly do so no more often than this in a row. */
-#define CONFLICTS_MAX 5
+#define CONFLICTS_MAX 20
 
 bool attempts_network(const char *ip, char network[ATTEMPTS_NETWORK_SIZE])
 {

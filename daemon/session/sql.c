@@ -324,9 +324,10 @@ const struct db_statement sql_remember_browser = {
 	"              SELECT id, $3::bytea FROM users WHERE id = $1::bigint"
 	"                 AND NOT EXISTS (SELECT FROM moved WHERE user_id = $1::bigint)"
 	"              ON CONFLICT (user_id, browser_key) DO NOTHING),"
-	"     surplus AS (SELECT browser_key FROM known_browsers WHERE user_id = $1::bigint AND browser_key <> $3::bytea"
-	"                    AND browser_key IS DISTINCT FROM $2::bytea"
-	"                  ORDER BY seen_at DESC OFFSET 9 FOR UPDATE SKIP LOCKED)"
+	"     surplus AS (SELECT browser_key FROM known_browsers WHERE user_id = $1::bigint AND browser_key IN"
+	"                        (SELECT browser_key FROM known_browsers WHERE user_id = $1::bigint"
+	"                            AND browser_key <> $3::bytea AND browser_key IS DISTINCT FROM $2::bytea"
+	"                          ORDER BY seen_at DESC OFFSET 9) FOR UPDATE SKIP LOCKED)"
 	" DELETE FROM known_browsers k USING surplus s WHERE k.user_id = $1::bigint AND k.browser_key = s.browser_key",
 };
 

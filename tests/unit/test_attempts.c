@@ -1,0 +1,58 @@
+#include "session/attempts.h"
+
+/* cmocka wants these first. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+static void assert_network(const char *ip, const char *expected)
+{
+	char network[ATTEMPTS_NETWORK_SIZE];
+
+	if (!attempts_network(ip, network))
+		fail_msg("%s is refused", ip);
+	assert_string_equal(network, expected);
+}
+
+static void address_of_ipv4_is_counted_by_itself(void **state)
+{
+	(void)state;
+	assert_network("192.0.2.1", "192.0.2.1");
+	assert_network("255.255.255.255", "255.255.255.255");
+	assert_network("::ffff:192.0.2.1", "192.0.2.1");
+	assert_network("::FFFF:c000:0201", "192.0.2.1");
+}
+
+static void address_of_ipv6_is_counted_by_its_network(void **state)
+{
+	(void)state;
+	assert_network("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64");
+	assert_network("2001:DB8:1:2::", "2001:db8:1:2::/64");
+	assert_network("2001:db8:1:3::1", "2001:db8:1:3::/64");
+	assert_network("::1", "::/64");
+	assert_network("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255", "ffff:ffff:ffff:ffff::/64");
+}
+
+static void what_is_no_address_is_not_counted(void **state)
+{
+	char network[ATTEMPTS_NETWORK_SIZE];
+
+	(void)state;
+	assert_false(attempts_network("", network));
+	assert_false(attempts_network("unix:", network));
+	assert_false(attempts_network("192.0.2.1.", network));
+	assert_false(attempts_network("192.0.2.1/24", network));
+	assert_false(attempts_network("fe80::1%eth0", network));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(address_of_ipv4_is_counted_by_itself),
+		cmocka_unit_test(address_of_ipv6_is_counted_by_its_network),
+		cmocka_unit_test(what_is_no_address_is_not_counted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
