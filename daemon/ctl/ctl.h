@@ -24,6 +24,9 @@ struct ctl {
 	const char *from;    /* --from, or NULL */
 	const char *user;    /* --user, or NULL */
 	const char *operand; /* NAME or ID, or NULL; for `session end` without --user, NULL is --all */
+	const char *value;   /* what stands behind the operand, or NULL */
+	int64_t last;        /* --last, -1 when it was not given */
+	bool follows;        /* --follow */
 };
 
 /* Commands: each returns the exit code and has told what went wrong. */
@@ -36,17 +39,21 @@ int command_user_passwd(struct ctl *ctl);
 int command_user_enable(struct ctl *ctl);
 int command_user_disable(struct ctl *ctl);
 int command_user_delete(struct ctl *ctl);
+int command_user_limit(struct ctl *ctl);
+int command_user_exempt(struct ctl *ctl);
 int command_session_list(struct ctl *ctl);
 int command_session_end(struct ctl *ctl);
 int command_status(struct ctl *ctl);
+int command_events(struct ctl *ctl);
+int command_sharing(struct ctl *ctl);
 int command_import_django(struct ctl *ctl);
 int command_import_htpasswd(struct ctl *ctl);
 
 /*
- * The detail of an event: the system's name of whoever runs this program and, unless it is NULL, what an account was
- * imported from. On `ctx`; NULL when out of memory.
+ * The detail of an operator's event: the system's name of whoever runs this program, and what the object `more` has;
+ * takes over that reference, which may be NULL. On `ctx`; NULL when out of memory.
  */
-const char *ctl_operator_detail(TALLOC_CTX *ctx, const char *from);
+const char *ctl_operator_detail(TALLOC_CTX *ctx, json_t *more);
 
 /* The account of that name. NULL when there is none, or the database failed: that has been told then. */
 struct user *ctl_find_user(struct ctl *ctl, const char *name);

@@ -172,7 +172,7 @@ static struct import *begin(struct ctl *ctl, const char *from)
 	import->ctl = ctl;
 	import->is_watched = isatty(STDERR_FILENO);
 	import->batch = talloc_new(import);
-	import->detail = ctl_operator_detail(ctl->ctx, from);
+	import->detail = ctl_operator_detail(ctl->ctx, json_pack("{s:s}", "from", from));
 	return import->batch != NULL && import->detail != NULL ? import : NULL;
 }
 

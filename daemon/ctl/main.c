@@ -8,6 +8,7 @@
 #include "session/rule.h"
 #include "session/schema.h"
 
+#include <ctype.h>
 #include <getopt.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -20,13 +21,26 @@
 /* A migration may have to wait for a lock, and to build an index of a large table. */
 #define MIGRATE_TIMEOUT_MS INT64_C(86400000)
 
-#define WORDS_MAX 3
+#define WORDS_MAX 4
 
-enum option_bit { TAKES_GRANT = 1, TAKES_ADMIN = 2, TAKES_LIMIT = 4, TAKES_USER = 8, TAKES_ALL = 16, TAKES_FROM = 32 };
+/* As many rows go through memory at once. */
+#define LAST_MAX 100000
+
+enum option_bit {
+	TAKES_GRANT = 1,
+	TAKES_ADMIN = 2,
+	TAKES_LIMIT = 4,
+	TAKES_USER = 8,
+	TAKES_ALL = 16,
+	TAKES_FROM = 32,
+	TAKES_LAST = 64,
+	TAKES_FOLLOW = 128
+};
 
 struct command {
 	const char *words[2]; /* the second is NULL when there is only one */
 	const char *operand;  /* what it needs: "NAME", or NULL */
+	bool takes_value;     /* and something behind that */
 	unsigned options;     /* that it takes, of enum option_bit */
 	bool needs_one;       /* exactly one of the operand and the options */
 	int (*run)(struct ctl *ctl);
@@ -37,6 +51,7 @@ struct command {
 static const struct command commands[] = {
 	{{"migrate", NULL},
          NULL,
+         false,
          TAKES_GRANT,
          false,
          command_migrate,
@@ -44,15 +59,17 @@ static const struct command commands[] = {
          "bring the database's schema up to date; give ROLE the daemon's rights"},
 	{{"user", "add"},
          "NAME",
+         false,
          TAKES_ADMIN | TAKES_LIMIT,
          false,
          command_user_add,
          "user add NAME [--admin] [--limit N]",
          "add an account; its password is asked for, or a line of standard input"},
-	{{"user", "list"}, NULL, 0, false, command_user_list, "user list", "list the accounts"},
-	{{"user", "show"}, "NAME", 0, false, command_user_show, "user show NAME", "show an account"},
+	{{"user", "list"}, NULL, false, 0, false, command_user_list, "user list", "list the accounts"},
+	{{"user", "show"}, "NAME", false, 0, false, command_user_show, "user show NAME", "show an account"},
 	{{"user", "passwd"},
          "NAME",
+         false,
          0,
          false,
          command_user_passwd,
@@ -60,6 +77,7 @@ static const struct command commands[] = {
          "set another password; ends the account's sessions"},
 	{{"user", "enable"},
          "NAME",
+         false,
          0,
          false,
          command_user_enable,
@@ -67,6 +85,7 @@ static const struct command commands[] = {
          "let the account sign in again"},
 	{{"user", "disable"},
          "NAME",
+         false,
          0,
          false,
          command_user_disable,
@@ -74,13 +93,31 @@ static const struct command commands[] = {
          "keep the account from signing in; ends its sessions"},
 	{{"user", "delete"},
          "NAME",
+         false,
          0,
          false,
          command_user_delete,
          "user delete NAME",
          "delete the account and its sessions, without asking"},
+	{{"user", "limit"},
+         "NAME",
+         true,
+         0,
+         false,
+         command_user_limit,
+         "user limit NAME N|default",
+         "how many live sessions the account may have; 0: any number"},
+	{{"user", "exempt"},
+         "NAME",
+         false,
+         0,
+         false,
+         command_user_exempt,
+         "user exempt NAME",
+         "let the account have any number of live sessions"},
 	{{"session", "list"},
          NULL,
+         false,
          TAKES_USER,
          false,
          command_session_list,
@@ -88,6 +125,7 @@ static const struct command commands[] = {
          "list the live sessions, the newest login first"},
 	{{"session", "end"},
          "ID",
+         false,
          TAKES_USER | TAKES_ALL,
          true,
          command_session_end,
@@ -95,6 +133,7 @@ static const struct command commands[] = {
          "end a session, an account's sessions, or all of them"},
 	{{"import", "django"},
          NULL,
+         false,
          TAKES_FROM,
          true,
          command_import_django,
@@ -102,13 +141,37 @@ static const struct command commands[] = {
          "add the accounts of a Django application's database, with their passwords"},
 	{{"import", "htpasswd"},
          "FILE",
+         false,
          0,
          false,
          command_import_htpasswd,
          "import htpasswd FILE",
          "add the accounts of a file of htpasswd's, - for standard input"},
-	{{"purge", NULL}, NULL, 0, false, command_purge, "purge", "remove what has expired or is past session.history"},
-	{{"status", NULL}, NULL, 0, false, command_status, "status", "show what the daemon's workers are doing"},
+	{{"events", NULL},
+         NULL,
+         false,
+         TAKES_USER | TAKES_FOLLOW | TAKES_LAST,
+         false,
+         command_events,
+         "events [--user NAME] [--last N] [--follow]",
+         "show what has happened; with --follow also what happens from now on"},
+	{{"sharing", NULL},
+         NULL,
+         false,
+         TAKES_LAST,
+         false,
+         command_sharing,
+         "sharing [--last N]",
+         "show the accounts that were taken over by other devices most often"},
+	{{"purge", NULL},
+         NULL,
+         false,
+         0,
+         false,
+         command_purge,
+         "purge",
+         "remove what has expired or is past session.history"},
+	{{"status", NULL}, NULL, false, 0, false, command_status, "status", "show what the daemon's workers are doing"},
 };
 
 static const size_t command_count = sizeof commands / sizeof commands[0];
@@ -130,11 +193,18 @@ static int usage_error(const char *what, const char *which)
 	return EX_USAGE;
 }
 
+static void print_command_help(const struct command *command)
+{
+	(void)printf("Usage: onesessionctl [OPTION]... %s\n\n%c%s.\n\nOptions that every command takes: onesessionctl "
+	             "--help\n",
+	             command->synopsis, toupper((unsigned char)command->help[0]), command->help + 1);
+}
+
 static void print_help(void)
 {
 	(void)printf("Usage: onesessionctl [OPTION]... COMMAND\n\n");
 	for (size_t i = 0; i < command_count; i++)
-		(void)printf("  %-38s  %s\n", commands[i].synopsis, commands[i].help);
+		(void)printf("  %-42s  %s\n", commands[i].synopsis, commands[i].help);
 	(void)printf("\n"
 	             "  -c, --config FILE        the configuration (default: " CONFIG_DEFAULT_PATH ")\n"
 	             "  -o SECTION.KEY=VALUE     override a key of it\n"
@@ -145,7 +215,17 @@ static void print_help(void)
 }
 
 /* Options without a letter. */
-enum { OPTION_JSON = 256, OPTION_GRANT, OPTION_ADMIN, OPTION_LIMIT, OPTION_USER, OPTION_ALL, OPTION_FROM };
+enum {
+	OPTION_JSON = 256,
+	OPTION_GRANT,
+	OPTION_ADMIN,
+	OPTION_LIMIT,
+	OPTION_USER,
+	OPTION_ALL,
+	OPTION_FROM,
+	OPTION_LAST,
+	OPTION_FOLLOW,
+};
 
 /* What getopt_long(3) stumbled over, as it was written. */
 static int option_error(const char *what, char *const argv[])
@@ -185,6 +265,15 @@ static int take_option(struct ctl *ctl, struct arguments *arguments, int option,
 		arguments->given |= TAKES_FROM;
 		ctl->from = optarg;
 		return EXIT_SUCCESS;
+	case OPTION_LAST:
+		arguments->given |= TAKES_LAST;
+		if (units_parse_number(optarg, &ctl->last) == 0 && ctl->last <= LAST_MAX)
+			return EXIT_SUCCESS;
+		return usage_error("--last takes a number up to 100000, but not", optarg);
+	case OPTION_FOLLOW:
+		arguments->given |= TAKES_FOLLOW;
+		ctl->follows = true;
+		return EXIT_SUCCESS;
 	case ':': return option_error("an argument is missing after", argv);
 	default: return option_error("unknown option", argv);
 	}
@@ -211,6 +300,8 @@ static int parse_arguments(struct ctl *ctl, int argc, char *argv[], struct argum
 		{"user", required_argument, NULL, OPTION_USER},
 		{"all", no_argument, NULL, OPTION_ALL},
 		{"from", required_argument, NULL, OPTION_FROM},
+		{"last", required_argument, NULL, OPTION_LAST},
+		{"follow", no_argument, NULL, OPTION_FOLLOW},
 		{NULL, 0, NULL, 0},
 	};
 	int result = EXIT_SUCCESS;
@@ -263,7 +354,10 @@ static const struct command *choose_command(struct ctl *ctl, const struct argume
 	}
 	operands = arguments->word_count - used;
 	ctl->operand = operands > 0 ? arguments->words[used] : NULL;
-	if ((arguments->given & ~command->options) != 0 || operands > (command->operand != NULL ? 1 : 0) ||
+	ctl->value = operands > 1 ? arguments->words[used + 1] : NULL;
+	if ((arguments->given & ~command->options) != 0 ||
+	    operands > (command->operand != NULL ? 1U : 0U) + (command->takes_value ? 1U : 0U) ||
+	    (command->takes_value && operands < 2) ||
 	    (command->needs_one && operands + (size_t)__builtin_popcount(arguments->given) != 1) ||
 	    (!command->needs_one && command->operand != NULL && operands == 0)) {
 		(void)fail("usage: onesessionctl %s", command->synopsis);
@@ -304,12 +398,17 @@ static int run(struct ctl *ctl, int argc, char *argv[])
 {
 	struct arguments arguments = {0};
 	const struct command *command;
+	size_t used;
 	int result = parse_arguments(ctl, argc, argv, &arguments);
 
 	if (result != EXIT_SUCCESS)
 		return result;
 	if (arguments.help) {
-		print_help();
+		command = arguments.word_count > 0 ? find_command(&arguments, &used) : NULL;
+		if (command != NULL)
+			print_command_help(command);
+		else
+			print_help();
 		return EXIT_SUCCESS;
 	}
 	if (arguments.version) {
@@ -329,7 +428,7 @@ static int run(struct ctl *ctl, int argc, char *argv[])
 
 int main(int argc, char *argv[])
 {
-	struct ctl ctl = {.ctx = talloc_new(NULL), .limit = -1};
+	struct ctl ctl = {.ctx = talloc_new(NULL), .limit = -1, .last = -1};
 	int result;
 
 	text_init();

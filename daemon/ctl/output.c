@@ -1,6 +1,7 @@
 #include "ctl/output.h"
 
 #include "ctl/text.h"
+#include "session/useragent.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -78,4 +79,14 @@ const char *output_count(TALLOC_CTX *ctx, int64_t number, const char *noun)
 	const char *text = talloc_asprintf(ctx, "%lld %s%s", (long long)number, noun, number == 1 ? "" : "s");
 
 	return text != NULL ? text : "?";
+}
+
+const char *output_device(TALLOC_CTX *ctx, const char *user_agent)
+{
+	const char *browser = useragent_browser(user_agent);
+	const char *os = useragent_os(user_agent);
+
+	if (browser[0] == '\0' || os[0] == '\0')
+		return browser[0] != '\0' ? browser : os;
+	return talloc_asprintf(ctx, "%s on %s", browser, os);
 }

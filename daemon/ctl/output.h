@@ -16,4 +16,7 @@ __attribute__((format(printf, 1, 2))) int output_line(const char *format, ...);
 /* "1 session", "2 sessions": the number and the noun, on `ctx`; "?" when out of memory. */
 const char *output_count(TALLOC_CTX *ctx, int64_t number, const char *noun);
 
+/* "Firefox on Linux", or whichever of the two is known, on `ctx`; NULL when out of memory. */
+const char *output_device(TALLOC_CTX *ctx, const char *user_agent);
+
 #endif

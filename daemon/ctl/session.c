@@ -2,6 +2,7 @@
 #include "ctl/output.h"
 #include "ctl/table.h"
 #include "ctl/text.h"
+#include "session/events.h"
 #include "session/revoke.h"
 #include "session/sessions.h"
 #include "session/token.h"
@@ -17,17 +18,6 @@ static json_t *session_json(const struct session_row *row)
 	                 "expires_at", output_time(row->expires_at), "ip", row->ip, "browser",
 	                 useragent_browser(row->user_agent), "os", useragent_os(row->user_agent), "user_agent",
 	                 row->user_agent);
-}
-
-/* "Firefox on Linux", or whichever of the two is known. */
-static const char *device(TALLOC_CTX *ctx, const char *user_agent)
-{
-	const char *browser = useragent_browser(user_agent);
-	const char *os = useragent_os(user_agent);
-
-	if (browser[0] == '\0' || os[0] == '\0')
-		return browser[0] != '\0' ? browser : os;
-	return talloc_asprintf(ctx, "%s on %s", browser, os);
 }
 
 static int list_for_people(const struct ctl *ctl, const struct session_row rows[], size_t count)
@@ -52,7 +42,7 @@ static int list_for_people(const struct ctl *ctl, const struct session_row rows[
 		table_cell(table, rows[i].id);
 		table_cell(table, rows[i].username);
 		table_cell(table, text_time(table, rows[i].last_seen_at));
-		table_cell(table, device(table, rows[i].user_agent));
+		table_cell(table, output_device(table, rows[i].user_agent));
 		table_cell(table, rows[i].ip);
 		table_cell(table, text_time(table, rows[i].created_at));
 	}
@@ -88,6 +78,14 @@ int command_session_list(struct ctl *ctl)
 	return output_json(list);
 }
 
+static enum db_status record_end(struct ctl *ctl, const struct user *user, const char *id, size_t ended)
+{
+	json_t *more = json_pack("{s:I, s:s*}", "ended", (json_int_t)ended, "session", id);
+
+	return events_record_operator(ctl->db, "sessions_ended", user != NULL ? user->id : 0,
+	                              user != NULL ? user->username : "", ctl_operator_detail(ctl->ctx, more));
+}
+
 int command_session_end(struct ctl *ctl)
 {
 	const struct user *user = NULL;
@@ -107,6 +105,10 @@ int command_session_end(struct ctl *ctl)
 		return fail_database(ctl, status);
 	if (id != NULL && ended == 0)
 		return fail("no such session: %s", id);
+	/* Each session has its own event by then; this one says who. */
+	status = record_end(ctl, user, id, ended);
+	if (status != DB_OK)
+		return fail_database(ctl, status);
 	if (ctl->json)
 		return output_json(json_pack("{s:I}", "ended_sessions", (json_int_t)ended));
 	return output_line("%s ended.", output_count(ctl->ctx, (int64_t)ended, "session"));

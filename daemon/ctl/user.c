@@ -1,4 +1,5 @@
 /* onesessionctl user ... */
+#include "base/units.h"
 #include "ctl/output.h"
 #include "ctl/prompt.h"
 #include "ctl/table.h"
@@ -11,6 +12,7 @@
 #include <pwd.h>
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* A transaction that others were in the way of is run again; more often than this is not chance. */
@@ -28,24 +30,28 @@ struct user *ctl_find_user(struct ctl *ctl, const char *name)
 	return user;
 }
 
-const char *ctl_operator_detail(TALLOC_CTX *ctx, const char *from)
+const char *ctl_operator_detail(TALLOC_CTX *ctx, json_t *more)
 {
 	const struct passwd *operator= getpwuid(getuid());
-	json_t *detail =
-		json_pack("{s:s*, s:s*}", "operator", operator!= NULL ? operator->pw_name : NULL, "from", from);
-	char *text = detail != NULL ? json_dumps(detail, 0) : NULL;
-	const char *copy = text != NULL ? talloc_strdup(ctx, text) : NULL;
+	json_t *detail = json_pack("{s:s*}", "operator", operator!= NULL ? operator->pw_name : NULL);
+	char *text = NULL;
+	const char *copy;
 
+	if (detail != NULL && (more == NULL || json_object_update(detail, more) == 0))
+		text = json_dumps(detail, 0);
+	copy = text != NULL ? talloc_strdup(ctx, text) : NULL;
 	free(text);
+	json_decref(more);
 	json_decref(detail);
 	return copy;
 }
 
-static enum db_status record(struct db *db, const char *event, int64_t user_id, const char *username)
+/* Write the operator's event; `more` is as in ctl_operator_detail(). */
+static enum db_status record(struct db *db, const char *event, int64_t user_id, const char *username, json_t *more)
 {
 	TALLOC_CTX *scratch = talloc_new(NULL);
 	enum db_status status =
-		events_record_operator(db, event, user_id, username, ctl_operator_detail(scratch, NULL));
+		events_record_operator(db, event, user_id, username, ctl_operator_detail(scratch, more));
 
 	talloc_free(scratch);
 	return status;
@@ -92,7 +98,7 @@ int command_user_add(struct ctl *ctl)
 	if (status == DB_OK)
 		status = users_add(ctl->db, name, hash, ctl->is_admin, ctl->limit, &id);
 	if (status == DB_OK)
-		status = record(ctl->db, "user_added", id, name);
+		status = record(ctl->db, "user_added", id, name, NULL);
 	if (status == DB_OK)
 		status = db_commit(ctl->db);
 	if (status != DB_OK)
@@ -108,13 +114,17 @@ int command_user_add(struct ctl *ctl)
 
 /* ---- Showing ------------------------------------------------------------------------------------------------ */
 
+/* A limit as users.session_limit holds it. */
+static json_t *limit_json(int64_t limit)
+{
+	return limit >= 0 ? json_integer(limit) : json_null();
+}
+
 static json_t *user_json(const struct user *user)
 {
-	json_t *limit = user->session_limit >= 0 ? json_integer(user->session_limit) : json_null();
-
 	return json_pack("{s:I, s:s, s:b, s:b, s:o, s:o, s:o, s:I}", "id", (json_int_t)user->id, "username",
 	                 user->username, "is_active", user->is_active, "is_admin", user->is_admin, "session_limit",
-	                 limit, "created_at", output_time(user->created_at), "last_login_at",
+	                 limit_json(user->session_limit), "created_at", output_time(user->created_at), "last_login_at",
 	                 output_time(user->last_login_at), "live_sessions", (json_int_t)user->live_sessions);
 }
 
@@ -223,19 +233,29 @@ int command_user_show(struct ctl *ctl)
 
 /* ---- Changing ----------------------------------------------------------------------------------------------- */
 
+enum account_action { SET_PASSWORD, SET_ACTIVE, SET_LIMIT, DELETE };
+
 struct account_change {
 	const char *event;
-	const char *done;          /* what to tell: "disabled" */
-	const char *password_hash; /* the new one, or NULL: is_active is set then */
+	const char *done; /* what to tell: "disabled" */
+	enum account_action action;
+	const char *password_hash;
 	bool is_active;
-	bool deletes;
+	int64_t session_limit;
 	enum ones_reason reason; /* of the sessions that end, ONES_LIVE when they go on */
 };
 
-/*
- * One transaction. The account's row in `users` is updated first, also when it is deleted in the end: no login of the
- * account gets in after that.
- */
+/* The account's row in `users`, also when it is deleted in the end: no login of the account gets in after that. */
+static enum db_status change_row(struct db *db, const struct account_change *change, const struct user *user)
+{
+	switch (change->action) {
+	case SET_PASSWORD: return users_set_password(db, user->id, change->password_hash);
+	case SET_LIMIT: return users_set_limit(db, user->id, change->session_limit);
+	default: return users_set_active(db, user->id, change->is_active);
+	}
+}
+
+/* One transaction. */
 static enum db_status change_once(struct ctl *ctl, const struct account_change *change, const struct user *user,
                                   size_t *ended)
 {
@@ -244,13 +264,16 @@ static enum db_status change_once(struct ctl *ctl, const struct account_change *
 
 	*ended = 0;
 	if (status == DB_OK)
-		status = change->password_hash != NULL ? users_set_password(db, user->id, change->password_hash)
-		                                       : users_set_active(db, user->id, change->is_active);
+		status = change_row(db, change, user);
 	if (status == DB_OK && change->reason != ONES_LIVE)
 		status = revoke_all_of_account(ctl->db, ctl->signals, ctl->ctx, user, change->reason, ended);
 	if (status == DB_OK)
-		status = record(db, change->event, user->id, user->username);
-	if (status == DB_OK && change->deletes)
+		status = record(db, change->event, user->id, user->username,
+		                change->action == SET_LIMIT
+		                        ? json_pack("{s:o, s:o}", "limit", limit_json(change->session_limit), "before",
+		                                    limit_json(user->session_limit))
+		                        : NULL);
+	if (status == DB_OK && change->action == DELETE)
 		status = users_delete(db, user->id);
 	if (status == DB_OK)
 		status = db_commit(db);
@@ -292,26 +315,62 @@ int command_user_passwd(struct ctl *ctl)
 		return EXIT_FAILURE;
 	return change_account(ctl, &(const struct account_change){.event = "user_password_changed",
 	                                                          .done = "has a new password",
+	                                                          .action = SET_PASSWORD,
 	                                                          .password_hash = hash,
 	                                                          .reason = ONES_PASSWORD_CHANGED});
 }
 
 int command_user_enable(struct ctl *ctl)
 {
-	return change_account(
-		ctl, &(const struct account_change){
-			     .event = "user_enabled", .done = "enabled", .is_active = true, .reason = ONES_LIVE});
+	return change_account(ctl, &(const struct account_change){.event = "user_enabled",
+	                                                          .done = "enabled",
+	                                                          .action = SET_ACTIVE,
+	                                                          .is_active = true,
+	                                                          .reason = ONES_LIVE});
 }
 
 int command_user_disable(struct ctl *ctl)
 {
-	return change_account(ctl, &(const struct account_change){
-					   .event = "user_disabled", .done = "disabled", .reason = ONES_DISABLED});
+	return change_account(ctl, &(const struct account_change){.event = "user_disabled",
+	                                                          .done = "disabled",
+	                                                          .action = SET_ACTIVE,
+	                                                          .reason = ONES_DISABLED});
 }
 
 int command_user_delete(struct ctl *ctl)
 {
 	return change_account(
 		ctl, &(const struct account_change){
-			     .event = "user_deleted", .done = "deleted", .deletes = true, .reason = ONES_REVOKED});
+			     .event = "user_deleted", .done = "deleted", .action = DELETE, .reason = ONES_REVOKED});
+}
+
+/* What is too much already goes by the rule, at the next request of each. */
+static int set_limit(struct ctl *ctl, int64_t limit)
+{
+	const struct account_change change = {
+		.event = "user_limit_changed",
+		.action = SET_LIMIT,
+		.session_limit = limit,
+		.done = limit > 0    ? talloc_asprintf(ctl->ctx, "may have %s",
+	                                               output_count(ctl->ctx, limit, "live session"))
+	                : limit == 0 ? "may have any number of live sessions"
+	                             : "has the limit of session.max_sessions",
+		.reason = ONES_LIVE,
+	};
+
+	return change.done != NULL ? change_account(ctl, &change) : fail("out of memory");
+}
+
+int command_user_limit(struct ctl *ctl)
+{
+	int64_t limit = -1;
+
+	if (strcmp(ctl->value, "default") != 0 && (units_parse_number(ctl->value, &limit) != 0 || limit > INT32_MAX))
+		return fail("the limit must be a number, 0 for any number, or default, but not %s", ctl->value);
+	return set_limit(ctl, limit);
+}
+
+int command_user_exempt(struct ctl *ctl)
+{
+	return set_limit(ctl, 0);
 }

@@ -945,6 +945,43 @@ void db_rollback(struct db *db)
 	db->in_transaction = false;
 }
 
+/* ---- Notifications ------------------------------------------------------------------------------------------ */
+
+/* Throw away what has arrived: that it did is all that counts. */
+static bool take_notifications(struct db *db)
+{
+	bool found = false;
+	PGnotify *notify;
+
+	while ((notify = PQnotifies(db->conn)) != NULL) {
+		found = true;
+		PQfreemem(notify);
+	}
+	return found;
+}
+
+enum db_status db_wait_notification(struct db *db, int64_t timeout_ms)
+{
+	int64_t until = clock_monotonic_ms() + timeout_ms;
+	int left;
+
+	if (db->state != STATE_UP)
+		return DB_UNAVAILABLE;
+	while (!take_notifications(db) && (left = (int)clock_until_ms(until)) > 0) {
+		struct pollfd readable = {.fd = PQsocket(db->conn), .events = POLLIN};
+
+		if (poll(&readable, 1, left) < 0 && errno != EINTR) {
+			set_problem(db, strerror(errno));
+			return DB_ERROR;
+		}
+		if (PQconsumeInput(db->conn) != 1 || PQstatus(db->conn) != CONNECTION_OK) {
+			(void)connection_lost(db);
+			return DB_UNAVAILABLE;
+		}
+	}
+	return DB_OK;
+}
+
 /* ---- Results ------------------------------------------------------------------------------------------------ */
 
 size_t db_rows(const struct db_result *result)

@@ -131,6 +131,12 @@ const char *db_text(const struct db_result *result, size_t row, int column);
 /* bytea. Belongs to the result; *size is set. NULL for SQL NULL. */
 const uint8_t *db_bytes(const struct db_result *result, size_t row, int column, size_t *size);
 
+/*
+ * Wait until the server tells of a NOTIFY on a channel that this connection has sent LISTEN for, or until the time is
+ * over, or the connection is lost. DB_OK in the first two cases, else DB_UNAVAILABLE.
+ */
+enum db_status db_wait_notification(struct db *db, int64_t timeout_ms);
+
 /* ---- For the process's loop --------------------------------------------------------------------------------- */
 
 /* The descriptor to watch (it changes with every connection attempt), -1 when there is none. */

@@ -43,3 +43,37 @@ enum db_status sharing_count(struct change *change, const struct sharing_policy 
 	                                       .by_session_id = "",
 	                                       .takeovers = db_int(row, 0, 0)});
 }
+
+static int64_t time_or_never(const struct db_result *rows, size_t row, enum sharing_column column)
+{
+	return db_is_null(rows, row, (int)column) ? 0 : db_time(rows, row, (int)column);
+}
+
+enum db_status sharing_list(struct db *db, TALLOC_CTX *ctx, int64_t window_ms, int64_t max, struct sharing_row **rows,
+                            size_t *count)
+{
+	const struct db_value values[] = {DB_INT(window_ms), DB_INT(max)};
+	struct db_result *found;
+	enum db_status status = db_query(db, ctx, &sql_list_sharing, values, 2, &found);
+
+	*count = 0;
+	if (status != DB_OK)
+		return status;
+	*rows = talloc_array(ctx, struct sharing_row, (unsigned)db_rows(found));
+	if (*rows == NULL) {
+		db_set_problem(db, "out of memory");
+		return DB_ERROR;
+	}
+	for (; *count < db_rows(found); ++*count) {
+		(*rows)[*count] = (struct sharing_row){
+			.user_id = db_int(found, *count, SHARING_USER_ID),
+			.username = db_text(found, *count, SHARING_USERNAME),
+			.in_window = db_int(found, *count, SHARING_IN_WINDOW),
+			.in_history = db_int(found, *count, SHARING_IN_HISTORY),
+			.last_at = time_or_never(found, *count, SHARING_LAST_AT),
+			.shared_at = time_or_never(found, *count, SHARING_SHARED_AT),
+			.cooldown_until = time_or_never(found, *count, SHARING_COOLDOWN_UNTIL),
+		};
+	}
+	return DB_OK;
+}

@@ -20,4 +20,19 @@ enum db_status sharing_wait(const struct change *change, const struct sharing_po
 enum db_status sharing_count(struct change *change, const struct sharing_policy *policy, int64_t user_id,
                              const char *username, const char *session_id);
 
+/* What is known of an account's takeovers. Times in us since 1970, 0: never, not now. */
+struct sharing_row {
+	int64_t user_id;
+	const char *username;
+	int64_t in_window;
+	int64_t in_history; /* over session.history */
+	int64_t last_at;
+	int64_t shared_at;
+	int64_t cooldown_until;
+};
+
+/* The `max` accounts with the most takeovers, on `ctx`. Reads all of ended_sessions: for operators. */
+enum db_status sharing_list(struct db *db, TALLOC_CTX *ctx, int64_t window_ms, int64_t max, struct sharing_row **rows,
+                            size_t *count);
+
 #endif

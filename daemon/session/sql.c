@@ -69,6 +69,12 @@ const struct db_statement sql_set_active = {
 	"UPDATE users SET is_active = $2::boolean WHERE id = $1::bigint",
 };
 
+/* $1 account, $2 session_limit or NULL. */
+const struct db_statement sql_set_limit = {
+	"set_limit",
+	"UPDATE users SET session_limit = $2::bigint WHERE id = $1::bigint",
+};
+
 /* $1 account. */
 const struct db_statement sql_delete_user = {
 	"delete_user",
@@ -187,6 +193,30 @@ const struct db_statement sql_record_event = {
 	" " SQL_TELL_EVENTS("e"),
 };
 
+#define EVENT_COLUMNS                                                                                                 \
+	"e.id, e.at, e.name, e.user_id, e.username, coalesce(e.session_id::text, ''), coalesce(host(e.ip), ''),"          \
+	" e.user_agent, e.detail::text"
+
+/* $1 account or 0 for all, $2 the last id, $3 how many. */
+const struct db_statement sql_latest_events = {
+	"latest_events",
+	"SELECT " EVENT_COLUMNS " FROM (SELECT * FROM events WHERE ($1::bigint = 0 OR user_id = $1::bigint)"
+	"                AND id <= $2::bigint ORDER BY id DESC LIMIT $3::bigint) AS e ORDER BY e.id",
+};
+
+/* $1 account or 0 for all, $2 an id, $3 how many. */
+const struct db_statement sql_events_after = {
+	"events_after",
+	"SELECT " EVENT_COLUMNS " FROM events e WHERE ($1::bigint = 0 OR e.user_id = $1::bigint) AND e.id > $2::bigint"
+	" ORDER BY e.id LIMIT $3::bigint",
+};
+
+/* `at` is when the transaction began; server.request_timeout is half a minute, and another one may have begun as late. */
+const struct db_statement sql_settled_event = {
+	"settled_event",
+	"SELECT coalesce((SELECT id FROM events WHERE at < now() - interval '2 minutes' ORDER BY at DESC, id DESC LIMIT 1), 0)",
+};
+
 /* ---- takeovers and login_tickets ---------------------------------------------------------------------------- */
 
 /* $1 account. */
@@ -212,6 +242,19 @@ const struct db_statement sql_count_takeover = {
 	"                     last_at = excluded.last_at, shared_at = coalesce(excluded.shared_at, t.shared_at),"
 	"                     cooldown_until = excluded.cooldown_until)"
 	" SELECT count, count >= $3::bigint AND shared_at IS NULL FROM new",
+};
+
+/* $1 sharing.window, $2 how many. A login that displaced several sessions is one takeover. */
+const struct db_statement sql_list_sharing = {
+	"list_sharing",
+	"WITH history AS (SELECT user_id, count(DISTINCT by_id) AS count, max(ended_at) AS last_at FROM ended_sessions"
+	"                  WHERE reason = 'displaced' GROUP BY user_id)"
+	" SELECT u.id, u.username,"
+	"        CASE WHEN t.began_at > now() - $1::bigint * interval '1 millisecond' THEN t.count ELSE 0 END AS in_window,"
+	"        coalesce(h.count, 0) AS in_history, greatest(t.last_at, h.last_at), t.shared_at,"
+	"        CASE WHEN t.cooldown_until > now() THEN t.cooldown_until END"
+	"   FROM takeovers t FULL JOIN history h ON h.user_id = t.user_id JOIN users u ON u.id = coalesce(t.user_id, h.user_id)"
+	"  ORDER BY in_window DESC, in_history DESC, u.id LIMIT $2::bigint",
 };
 
 /* $1 account, $2 key of the ticket, $3 how long it lasts. */

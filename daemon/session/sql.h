@@ -25,6 +25,7 @@ extern const struct db_statement sql_add_user;
 extern const struct db_statement sql_set_password;
 extern const struct db_statement sql_upgrade_password;
 extern const struct db_statement sql_set_active;
+extern const struct db_statement sql_set_limit;
 extern const struct db_statement sql_delete_user;
 
 /* ---- sessions, ended_sessions and events, as operators and the purge see them ------------------------------- */
@@ -73,6 +74,23 @@ extern const struct db_statement sql_purge_anonymous_sessions;
 
 extern const struct db_statement sql_record_event;
 
+extern const struct db_statement sql_latest_events;
+extern const struct db_statement sql_events_after;
+enum event_column {
+	EVENT_ID,
+	EVENT_AT,
+	EVENT_NAME,
+	EVENT_USER_ID,
+	EVENT_USERNAME,
+	EVENT_SESSION_ID,
+	EVENT_IP,
+	EVENT_USER_AGENT,
+	EVENT_DETAIL,
+};
+
+/* One row, one column: an id. */
+extern const struct db_statement sql_settled_event;
+
 /* ---- takeovers and login_tickets ---------------------------------------------------------------------------- */
 
 /* One row, one column: seconds to wait; no row: none. */
@@ -80,6 +98,17 @@ extern const struct db_statement sql_takeover_wait;
 
 /* One row: how many there were in the window, and whether that is told now. */
 extern const struct db_statement sql_count_takeover;
+
+extern const struct db_statement sql_list_sharing;
+enum sharing_column {
+	SHARING_USER_ID,
+	SHARING_USERNAME,
+	SHARING_IN_WINDOW,
+	SHARING_IN_HISTORY,
+	SHARING_LAST_AT,
+	SHARING_SHARED_AT,
+	SHARING_COOLDOWN_UNTIL,
+};
 
 extern const struct db_statement sql_issue_ticket;
 

@@ -160,6 +160,13 @@ enum db_status users_set_active(struct db *db, int64_t id, bool is_active)
 	return db_query(db, NULL, &sql_set_active, values, 2, NULL);
 }
 
+enum db_status users_set_limit(struct db *db, int64_t id, int64_t session_limit)
+{
+	const struct db_value values[] = {DB_INT(id), session_limit >= 0 ? DB_INT(session_limit) : DB_NULL};
+
+	return db_query(db, NULL, &sql_set_limit, values, 2, NULL);
+}
+
 enum db_status users_delete(struct db *db, int64_t id)
 {
 	const struct db_value values[] = {DB_INT(id)};

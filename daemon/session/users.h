@@ -44,6 +44,9 @@ enum db_status users_add(struct db *db, const char *username, const char *passwo
 enum db_status users_set_password(struct db *db, int64_t id, const char *password_hash);
 enum db_status users_set_active(struct db *db, int64_t id, bool is_active);
 
+/* session_limit as in struct user. */
+enum db_status users_set_limit(struct db *db, int64_t id, int64_t session_limit);
+
 /* Replace the hash by another one of the same password. *replaced is false when it was no longer `former`. */
 enum db_status users_upgrade_password(struct db *db, TALLOC_CTX *ctx, int64_t id, const char *former,
                                       const char *password_hash, bool *replaced);
