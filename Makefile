@@ -137,7 +137,7 @@ lint: ## warnings as errors under gcc and clang, gcc's analyzer, cppcheck, shell
 
 screenshots: all $(NPM) ## take the pictures of the pages in docs/screenshots anew
 	@ONESESSION_BUILD=$(abspath $(BUILD)) ONESESSION_SCREENSHOTS=docs/screenshots \
-		$(PYTHON) -m pytest -q -p no:cacheprovider tests/system/test_browser.py -k pictures
+		$(PYTHON) -m pytest -q -p no:cacheprovider tests/system/test_browser.py -k 'pictures and kept'
 
 format: ## lay out the sources with clang-format
 	clang-format -i $$(git ls-files '*.c' '*.h')
@@ -156,6 +156,7 @@ MANDIR     ?= $(PREFIX)/share/man
 UNITDIR    ?= $(PREFIX)/lib/systemd/system
 SYSUSERS   ?= $(PREFIX)/lib/sysusers.d
 TMPFILES   ?= $(PREFIX)/lib/tmpfiles.d
+COMPLETION ?= $(PREFIX)/share/bash-completion/completions
 # Not below PREFIX: the programs look for /etc/onesession/onesession.conf, and every part of a host is to find the same.
 SYSCONFDIR ?= /etc
 CONFIG      = $(SYSCONFDIR)/onesession/onesession.conf
@@ -175,13 +176,17 @@ INSTALLED    = 755,$(BUILD)/onesessiond,$(SBINDIR)/onesessiond \
                $(foreach unit,$(UNITS_BUILT),644,$(unit),$(UNITDIR)/$(notdir $(unit))) \
                644,systemd/onesession.sysusers.conf,$(SYSUSERS)/onesession.conf \
                644,systemd/onesession.tmpfiles.conf,$(TMPFILES)/onesession.conf \
+               644,conf/completion/onesessionctl,$(COMPLETION)/onesessionctl \
+               644,docs/events.md,$(DOCDIR)/events.md 644,docs/asvs.md,$(DOCDIR)/asvs.md \
+               $(foreach file,$(sort $(wildcard docs/listeners/*)),644,$(file),$(DOCDIR)/$(patsubst docs/%,%,$(file))) \
                $(foreach file,$(sort $(wildcard schema/*.sql)),644,$(file),$(DATADIR)/$(file)) \
                $(foreach file,$(sort $(wildcard handlers/pages/*)),644,$(file),$(DATADIR)/pages/$(notdir $(file))) \
                $(foreach file,$(WEB_SAMPLES),644,$(file),$(EXAMPLES)/$(patsubst conf/%,%,$(file))) \
                644,conf/onesession.conf,$(EXAMPLES)/onesession.conf \
                644,README.md,$(DOCDIR)/README.md 644,NEWS,$(DOCDIR)/NEWS 644,LICENSE,$(DOCDIR)/LICENSE
 # Folders of our own alone, the inner ones first.
-OWN_FOLDERS  = $(addprefix $(EXAMPLES)/,$(sort $(patsubst conf/%/,%,$(dir $(WEB_SAMPLES))))) $(EXAMPLES) $(DOCDIR) \
+OWN_FOLDERS  = $(addprefix $(EXAMPLES)/,$(sort $(patsubst conf/%/,%,$(dir $(WEB_SAMPLES))))) $(EXAMPLES) $(DOCDIR)/listeners \
+               $(DOCDIR) \
                $(DATADIR)/schema $(DATADIR)/pages $(DATADIR) $(dir $(CONFIG))
 
 all: $(MAN_BUILT)

@@ -64,8 +64,8 @@ struct ones_request {
 };
 
 /*
- * The application without routes as yet, before any fork; `settings`, `pages` and `board` are kept. NULL when out of memory.
- * What goes wrong while routes and receivers are added is in setup_problem.
+ * The application without routes as yet, before any fork; `settings`, `pages` and `board` are kept. NULL when out of
+ * memory. What goes wrong while routes and receivers are added is in setup_problem.
  */
 struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings, const struct pages *pages,
                          struct scoreboard *board);

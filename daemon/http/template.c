@@ -217,7 +217,7 @@ static int parse(struct parser *parser)
 		return -1;
 	}
 	end = parser->at + strlen(parser->at);
-	template->ends_line = end > parser->at && end[-1] == '\n';
+	template->ends_line = end > parser->at &&end[-1] == '\n';
 	return add_text(parser, template->ends_line ? end - 1 : end);
 }
 

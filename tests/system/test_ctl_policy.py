@@ -225,7 +225,7 @@ def test_follow_misses_nothing_when_the_connection_is_lost(cluster, database, fo
     add_events(database, 1, "first")
     following.wait_for("first1")
     for number in range(3):
-        cluster.terminate_backends(database)
+        cluster.terminate_backends(database.name)
         add_events(database, 2, f"meanwhile{number}.")
     expected = ["first1"] + [f"meanwhile{number}.{n}" for number in range(3) for n in (1, 2)]
     following.wait_for(*expected)

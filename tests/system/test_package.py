@@ -98,6 +98,10 @@ def test_install_puts_everything_below_prefix_and_uninstall_takes_it_away(folder
         "lib/sysusers.d/onesession.conf",
         "lib/tmpfiles.d/onesession.conf",
         "share/onesession/schema/0001_accounts_and_sessions.sql",
+        "share/onesession/schema/0002_policy.sql",
+        "share/bash-completion/completions/onesessionctl",
+        "share/doc/onesession/events.md",
+        "share/doc/onesession/listeners/listener.py",
         "share/onesession/pages/login.html",
         "share/doc/onesession/examples/nginx/onesession.conf",
     ):
