@@ -368,7 +368,27 @@ static enum db_status use_ticket(struct login_attempt *attempt, const struct cha
 	return status == DB_OK && !was_there ? refuse(attempt, RULE_LOGIN_TICKET_GONE) : status;
 }
 
-/* The browser gets a new key: its old session ends. Of the same account that is a rotation, of which nobody is told. */
+/*
+ * The browser gets a new key under which it is the same person's session: no signal, for nobody has signed out. But who
+ * knows the old session by its id, such as the sender of a video, has to hear that it is no more.
+ */
+static enum db_status record_replaced(const struct login_attempt *attempt, const struct change *change,
+                                      const struct db_result *ended)
+{
+	const struct event_record record = {
+		.name = "session_replaced",
+		.user_id = attempt->order->user->id,
+		.username = attempt->order->user->username,
+		.session_id = db_text(ended, 0, ENDED_ID),
+		.ip = change->client.ip,
+		.user_agent = change->client.user_agent,
+		.detail = talloc_asprintf(change->ctx, "{\"by\": \"%s\"}", attempt->login->session.id),
+	};
+
+	return record.detail != NULL ? events_record(change->db, &record) : DB_ERROR;
+}
+
+/* The browser gets a new key: its old session ends. */
 static enum db_status end_presented(const struct login_attempt *attempt, struct change *change)
 {
 	const struct session_key *presented = attempt->presented;
@@ -378,10 +398,14 @@ static enum db_status end_presented(const struct login_attempt *attempt, struct 
 		DB_BYTES(presented->bytes, sizeof presented->bytes),
 		DB_TEXT(ones_reason_code(reason)),
 	};
+	struct db_result *ended;
+	enum db_status status;
 
-	if (attempt->presented_user_id == attempt->order->user->id)
-		return db_query(change->db, NULL, &sql_end_by_key, values, 3, NULL);
-	return change_end_by_key(change, attempt->presented_user_id, attempt->presented_username, presented, reason);
+	if (attempt->presented_user_id != attempt->order->user->id)
+		return change_end_by_key(change, attempt->presented_user_id, attempt->presented_username, presented,
+		                         reason);
+	status = db_query(change->db, change->ctx, &sql_end_by_key, values, 3, &ended);
+	return status == DB_OK && db_rows(ended) > 0 ? record_replaced(attempt, change, ended) : status;
 }
 
 static enum db_status insert_session(const struct login_attempt *attempt, const struct change *change,

@@ -3,14 +3,15 @@
  *
  *	<script type="module" src="/session/notice.js"></script>
  *
- * It asks every 5 seconds while the page is seen; data-interval="30" makes that half a minute, and 0 never. A site that
- * wants to tell it in its own way listens to onesession:ended on the document, whose detail is {reason, ended_at, by},
- * and calls preventDefault(). A strict Content-Security-Policy needs script-src 'self' and connect-src 'self'.
+ * It asks every 5 seconds while the page is seen; data-interval="30", or ?interval=30 in the address, makes that half a
+ * minute, and 0 never. A site that wants to tell it in its own way listens to onesession:ended on the document, whose
+ * detail is {reason, ended_at, by}, and calls preventDefault(). A site's own strict Content-Security-Policy needs
+ * script-src 'self' and connect-src 'self' for it.
  */
-const home = new URL(".", import.meta.url);
-const element = [...document.scripts].find((script) => script.src === import.meta.url);
-const wanted = element?.dataset.interval ?? new URL(import.meta.url).searchParams.get("interval");
-const interval = wanted === null || !(Number(wanted) >= 0) ? 5 : Number(wanted);
+const here = new URL(import.meta.url);
+const home = new URL(".", here);
+const element = [...document.scripts].find((script) => script.src === here.href);
+const interval = Number(element?.dataset.interval ?? here.searchParams.get("interval") ?? 5);
 const PAUSE_MAX_MS = 300_000;
 const PATIENCE_MS = 10_000;
 
@@ -21,11 +22,8 @@ const write = (date, clock) =>
 
 function writeTimes() {
 	for (const time of document.querySelectorAll("time.local")) {
-		const date = new Date(time.dateTime);
-		if (!isNaN(date)) {
-			time.title = time.textContent;
-			time.textContent = write(date, time.classList.contains("clock"));
-		}
+		time.title = time.textContent;
+		time.textContent = write(new Date(time.dateTime), time.classList.contains("clock"));
 	}
 }
 
@@ -59,8 +57,7 @@ const STYLE = `
 		border-top: 4px solid #b06a1c; border-radius: 12px; color: #24211c; background: #fffdf9; outline: none;
 		font: 1rem/1.55 system-ui, sans-serif; box-shadow: 0 24px 60px -20px rgb(0 0 0 / 45%); }
 	dialog::backdrop { background: rgb(20 18 15 / 45%); }
-	h2 { margin: 0 0 0.5rem; font-size: 1.25rem; line-height: 1.3; }
-	p { margin: 0 0 1.25rem; }
+	h2 { margin: 0 0 0.5rem; font-size: 1.25rem; line-height: 1.3; } p { margin: 0 0 1.25rem; }
 	div { display: flex; flex-wrap: wrap; gap: 0.75rem; }
 	a, button { padding: 0.55rem 1.1rem; border: 1px solid #1d5d59; border-radius: 8px; font: inherit; font-weight: 600;
 		text-decoration: none; cursor: pointer; }
@@ -86,7 +83,7 @@ function tell(state) {
 	const host = make("div", { id: "onesession-notice", lang: "en" });
 	const shadow = host.attachShadow({ mode: "open" });
 	const sheet = new CSSStyleSheet();
-	const close = make("button", { type: "button" }, "Close");
+	const close = make("button", {}, "Close");
 	const dialog = make(
 		"dialog",
 		{ tabIndex: -1, autofocus: true },
@@ -112,15 +109,11 @@ function tell(state) {
 
 // ---- Asking ---------------------------------------------------------------------------------------------------------
 
-let timer, failures = 0, asking = false, wasLive = false, over = interval === 0;
+let timer, failures = 0, asking = false, wasLive = false, over = !(interval > 0);
 
-function heed(state) {
-	if (state.live) {
-		wasLive = true;
-		return;
-	}
-	over = wasLive;
-	const detail = { reason: state.reason, ended_at: state.ended_at, by: state.by };
+function heed({ live, ...detail }) {
+	over = wasLive && !live;
+	wasLive ||= live;
 	if (over && document.dispatchEvent(new CustomEvent("onesession:ended", { cancelable: true, detail })))
 		tell(detail);
 }
@@ -145,10 +138,10 @@ async function ask() {
 		timer = setTimeout(ask, Math.min(interval * 1000 * 2 ** failures, PAUSE_MAX_MS));
 }
 
-// On the daemon's own pages only: another site's are its own affair.
-if (location.pathname.startsWith(home.pathname))
-	writeTimes();
 document.addEventListener("visibilitychange", ask);
 addEventListener("focus", ask);
 addEventListener("pageshow", ask);
 ask();
+// On the daemon's own pages only: how a site writes times is its own affair.
+if (location.pathname.startsWith(home.pathname))
+	writeTimes();

@@ -1,0 +1,128 @@
+/*
+ * One story in Debian's Chromium: node run.cjs FILE STORY. On standard input come lines of JSON, the first with the
+ * sites and the patience; the story asks for what only the test can do (onesessionctl, SQL) by a line on standard
+ * output, and gets a line back. It fails by its exit status.
+ */
+const fs = require("node:fs");
+const path = require("node:path");
+const readline = require("node:readline");
+const { chromium } = require("playwright-core");
+
+const AXE = fs.readFileSync(require.resolve("axe-core"), "utf8");
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"];
+const AGENTS = {
+	firefox: "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+	chrome: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
+	safari: "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Safari/605.1.15",
+};
+
+class World {
+	constructor(browser, lines, told) {
+		this.browser = browser;
+		this.lines = lines;
+		this.sites = told.sites;
+		this.password = told.password;
+		this.folder = told.folder;
+		this.patience = told.patience * 1000;
+		this.complaints = [];
+	}
+
+	/* A page in a browser of its own, signed in nowhere. What it complains of fails the story at the end. */
+	async open({ site = "plain", agent = "chrome", dark = false, width = 1280, height = 800, script = true, zoom = 1 } = {}) {
+		const context = await this.browser.newContext({
+			baseURL: this.sites[site],
+			userAgent: AGENTS[agent],
+			colorScheme: dark ? "dark" : "light",
+			viewport: { width, height },
+			deviceScaleFactor: zoom,
+			javaScriptEnabled: script,
+			locale: "en-GB",
+			timezoneId: "Europe/Berlin",
+		});
+		context.setDefaultTimeout(this.patience);
+		const page = await context.newPage();
+		page.on("pageerror", (error) => this.complaints.push(`${page.url()}: ${error}`));
+		page.on("console", (message) => {
+			// That a page has the status 401 or 404 is meant so.
+			const isStatus = message.text().startsWith("Failed to load resource: the server responded with a status");
+			if (["error", "warning"].includes(message.type()) && !isStatus)
+				this.complaints.push(`${page.url()}: ${message.text()}`);
+		});
+		page.on("response", (answer) => {
+			if (answer.status() >= 400 && answer.request().resourceType() !== "document")
+				this.complaints.push(`${answer.url()}: ${answer.status()}`);
+		});
+		return page;
+	}
+
+	async ask(what, ...words) {
+		process.stdout.write(JSON.stringify({ what, words }) + "\n");
+		return JSON.parse((await this.lines.next()).value);
+	}
+
+	/* As an operator, and as the database's owner. */
+	ctl(site, ...words) {
+		return this.ask("ctl", site, ...words);
+	}
+
+	query(site, sql) {
+		return this.ask("query", site, sql);
+	}
+
+	async fillIn(page, { username = "alice", password = this.password } = {}) {
+		if (username !== null)
+			await page.getByLabel("Username").fill(username);
+		await page.getByLabel("Password").fill(password);
+		await this.press(page, "Sign in");
+	}
+
+	/* A button that leads to another page, or to the same one again: what follows is said of the new one. */
+	async press(page, name) {
+		const loaded = page.waitForEvent("domcontentloaded");
+		await page.getByRole("button", { name }).click();
+		await loaded;
+	}
+
+	/* Sign in, and be where that leads to. */
+	async signIn(page, { next = "/session/account", ...rest } = {}) {
+		await page.goto("/session/login?next=" + encodeURIComponent(next));
+		await this.fillIn(page, rest);
+		await page.waitForURL(next);
+	}
+
+	/* What axe-core finds, as text; nothing when all is well. */
+	async findings(page) {
+		await page.evaluate(AXE);
+		const found = await page.evaluate((rules) => axe.run({ runOnly: rules }), RULES);
+		return found.violations.map(
+			(one) => `${one.id}: ${one.help}: ${one.nodes.map((node) => node.html + " " + node.failureSummary).join("; ")}`,
+		);
+	}
+}
+
+async function main() {
+	const [file, story] = process.argv.slice(2);
+	const lines = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+	const told = JSON.parse((await lines.next()).value);
+	const browser = await chromium.launch({
+		executablePath: "/usr/bin/chromium",
+		args: ["--disable-dev-shm-usage", ...(process.getuid() === 0 ? ["--no-sandbox"] : [])],
+		timeout: told.patience * 1000,
+	});
+	try {
+		const world = new World(browser, lines, told);
+		await require(path.resolve(__dirname, file))[story](world);
+		if (world.complaints.length > 0)
+			throw new Error("the browser complained:\n" + world.complaints.join("\n"));
+	} finally {
+		await browser.close();
+	}
+}
+
+main().then(
+	() => process.exit(0),
+	(error) => {
+		console.error(error);
+		process.exit(1);
+	},
+);

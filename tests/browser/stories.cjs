@@ -1,0 +1,360 @@
+/* What people live through. Each function is a story; see run.cjs for what a world is. */
+const assert = require("node:assert/strict");
+
+const MEMBERS = "/members/";
+const told = (page) => page.locator("#told").innerText();
+const heading = (page) => page.getByRole("heading", { level: 1 }).innerText();
+
+/* The page's own session has ended: following any link says so. */
+async function readWhy(page, where = MEMBERS) {
+	await page.goto(where);
+	assert.equal(await page.title(), "You were signed out");
+	assert.equal(await heading(page), "You were signed out");
+	return told(page);
+}
+
+async function changePassword(page, current, wanted) {
+	await page.getByLabel("Current password").fill(current);
+	await page.getByLabel("New password").fill(wanted);
+	await page.getByRole("button", { name: "Change password" }).click();
+}
+
+// ---- Two browsers ---------------------------------------------------------------------------------------------------
+
+exports.oldTabIsTold = async (world) => {
+	const old = await world.open({ agent: "chrome" });
+	const late = await world.open({ agent: "firefox" });
+	await world.signIn(old, { next: MEMBERS + "?a=b" });
+	await world.signIn(late);
+	const dialog = old.getByRole("alertdialog", { name: "You were signed out" });
+	await dialog.waitFor();
+	assert.match(await dialog.innerText(), /Your account was signed in on Firefox on Linux at \d\d:\d\d, so you were signed out here\./);
+	// A screen reader reads it, and no key that was meant for something else does anything.
+	assert.equal(await dialog.evaluate((element) => element.getRootNode().activeElement === element), true);
+	await old.keyboard.press("Enter");
+	assert.equal(new URL(old.url()).pathname, MEMBERS);
+	await old.keyboard.press("Tab");
+	await old.keyboard.press("Enter");
+	await old.waitForURL(/login/);
+	assert.equal(await old.title(), "You were signed out");
+	assert.match(await told(old), /signed in on Firefox on Linux at \d\d:\d\d, so you were signed out here/);
+	await world.fillIn(old);
+	await old.waitForURL(MEMBERS + "?a=b");
+	await late.getByRole("alertdialog").waitFor();
+};
+
+exports.siteTellsItInItsOwnWay = async (world) => {
+	const old = await world.open();
+	await world.signIn(old, { next: MEMBERS });
+	await old.evaluate(() => {
+		document.addEventListener("onesession:ended", (event) => {
+			event.preventDefault();
+			window.heard = event.detail;
+		});
+	});
+	await world.signIn(await world.open({ agent: "firefox" }));
+	const detail = await (await old.waitForFunction(() => window.heard)).jsonValue();
+	assert.equal(detail.reason, "displaced");
+	assert.deepEqual(detail.by, { browser: "Firefox", os: "Linux" });
+	assert.match(detail.ended_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+	assert.equal(await old.getByRole("alertdialog").count(), 0);
+};
+
+exports.closedNoticeStaysClosed = async (world) => {
+	const old = await world.open();
+	await world.signIn(old, { next: MEMBERS });
+	await world.signIn(await world.open({ agent: "firefox" }));
+	await old.getByRole("button", { name: "Close" }).click();
+	assert.equal(await old.locator("#onesession-notice").count(), 0);
+	assert.equal(await heading(old), "The reading room");
+};
+
+/* With a clock that the story moves: how often the script asks. */
+exports.scriptAsksNoMoreThanItShould = async (world) => {
+	const page = await world.open();
+	let asked = 0;
+	let answer = null;
+	await page.clock.install();
+	await page.route("**/session/state", async (route) => {
+		asked++;
+		await (answer === null ? route.continue() : route.fulfill(answer));
+	});
+	const show = (state) =>
+		page.evaluate((visibility) => {
+			Object.defineProperty(document, "visibilityState", { value: visibility, configurable: true });
+			document.dispatchEvent(new Event("visibilitychange"));
+		}, state);
+	const until = async (count) => {
+		const deadline = Date.now() + world.patience;
+		while (asked < count && Date.now() < deadline)
+			await new Promise((resolve) => setTimeout(resolve, 20));
+		assert.equal(asked, count);
+		// Its answer has been looked at as well.
+		await page.evaluate(() => fetch("/session/health"));
+	};
+
+	// A stranger has nothing to lose.
+	await page.goto("/session/login");
+	await page.evaluate(() => import("/session/notice.js?interval=5"));
+	await until(1);
+	await page.clock.runFor(60_000);
+	await until(1);
+
+	await world.signIn(page, { next: MEMBERS });
+	asked = 0;
+	await page.reload();
+	await until(1);
+	await page.clock.runFor(5_000);
+	await until(2);
+	await show("hidden");
+	await page.clock.runFor(600_000);
+	await until(2);
+	await show("visible");
+	await until(3);
+
+	// Less and less often while the site is in trouble, and that ends nothing.
+	answer = { status: 200, contentType: "application/json", body: "no JSON" };
+	await page.clock.runFor(5_000);
+	await until(4);
+	await page.clock.runFor(5_000);
+	await until(4);
+	await page.clock.runFor(5_000);
+	await until(5);
+	await page.clock.runFor(19_000);
+	await until(5);
+	assert.equal(await page.getByRole("alertdialog").count(), 0);
+	answer = null;
+	await page.clock.runFor(1_000);
+	await until(6);
+
+	await world.query("plain", "DELETE FROM sessions");
+	await page.clock.runFor(5_000);
+	await page.getByRole("alertdialog").waitFor();
+	await until(7);
+	await page.clock.runFor(600_000);
+	await until(7);
+};
+
+// ---- Every reason ---------------------------------------------------------------------------------------------------
+
+exports.displaced = async (world) => {
+	const page = await world.open();
+	await world.signIn(page);
+	await world.signIn(await world.open({ agent: "safari" }));
+	assert.match(await readWhy(page), /^Your account was signed in on Safari on macOS at \d\d:\d\d, so you were signed out here\.$/);
+};
+
+exports.expired = async (world) => {
+	const page = await world.open();
+	await world.signIn(page);
+	await world.query("plain", "UPDATE sessions SET expires_at = now() - interval '1 day'");
+	assert.match(await readWhy(page), /^Sessions last for a limited time, and this one was over on \d+ \w+( \d+)? at \d\d:\d\d\.$/);
+};
+
+exports.idle = async (world) => {
+	const page = await world.open({ site: "idle" });
+	await world.signIn(page);
+	await world.query("idle", "UPDATE sessions SET last_seen_at = now() - interval '2 hours'");
+	assert.match(await readWhy(page), /^You had not been here for a while, so you were signed out/);
+};
+
+exports.loggedOut = async (world) => {
+	const page = await world.open();
+	await world.signIn(page);
+	const cookies = await page.context().cookies();
+	await page.getByRole("button", { name: "Sign out" }).click();
+	await page.waitForURL("/session/login");
+	assert.equal(await page.title(), "Sign in");
+	// Whoever signed out knows it, also with a cookie that a browser has brought back.
+	await page.context().addCookies(cookies);
+	await page.goto(MEMBERS);
+	assert.equal(await page.title(), "Sign in");
+	await world.signIn(page);
+	assert.match(await page.getByRole("region", { name: "Earlier sessions" }).innerText(), /Signed out at \d\d:\d\d/);
+};
+
+exports.revokedByAnOperator = async (world) => {
+	const page = await world.open();
+	await world.signIn(page);
+	await world.ctl("plain", "session", "end", "--user", "alice");
+	assert.match(await readWhy(page), /^This session was ended by an operator of this site at \d\d:\d\d\.$/);
+};
+
+exports.revokedFromElsewhere = async (world) => {
+	const page = await world.open({ site: "many" });
+	const other = await world.open({ site: "many", agent: "firefox" });
+	await world.signIn(page);
+	await world.signIn(other);
+	await other.getByRole("link", { name: "All your live sessions" }).click();
+	await other.getByRole("button", { name: "End Chrome on Windows" }).click();
+	await other.getByText("Chrome on Windows").waitFor({ state: "detached" });
+	assert.match(await readWhy(page), /^This session was ended from Firefox on Linux at \d\d:\d\d\.$/);
+	await other.getByRole("button", { name: "Sign out" }).click();
+	await other.waitForURL("/session/login");
+};
+
+exports.passwordChanged = async (world) => {
+	const page = await world.open({ site: "many" });
+	const other = await world.open({ site: "many", agent: "firefox" });
+	await world.signIn(page);
+	await world.signIn(other);
+	await changePassword(other, world.password, "another password");
+	await other.waitForURL(/changed/);
+	assert.match(await readWhy(page), /^The password of your account was changed on Firefox on Linux at \d\d:\d\d, so you were signed out here\./);
+};
+
+exports.disabled = async (world) => {
+	const page = await world.open();
+	await world.signIn(page);
+	await world.ctl("plain", "user", "disable", "alice");
+	assert.match(await readWhy(page), /^Your account was disabled/);
+};
+
+/* What an open page says of each reason, whatever is known of it. */
+exports.noticeOfEachReason = async (world) => {
+	const by = { browser: "Firefox", os: "Linux" };
+	const nobody = { browser: "", os: "" };
+	const long_ago = "2020-02-29T11:30:00Z";
+	const said = [
+		["displaced", by, long_ago, "Your account was signed in on Firefox on Linux on 29 February 2020 at 12:30, so you were signed out here."],
+		["displaced", nobody, null, "Your account was signed in on another device, so you were signed out here."],
+		["expired", nobody, null, "Sessions last for a limited time, and this one was over."],
+		["idle", nobody, null, "You had not been here for a while, so you were signed out."],
+		["revoked", by, null, "This session was ended from Firefox on Linux."],
+		["revoked", nobody, null, "This session was ended by an operator of this site."],
+		["password_changed", by, null, "The password of your account was changed on Firefox on Linux, so you were signed out here."],
+		["password_changed", nobody, null, "The password of your account was changed, so you were signed out here."],
+		["disabled", nobody, null, "Your account was disabled."],
+		["logged_out", nobody, null, "You signed out."],
+		["unauthenticated", nobody, null, "You signed out."],
+	];
+	const page = await world.open();
+	let state;
+	await page.route("**/session/state", (route) => route.fulfill({ json: state }));
+	for (const [reason, who, ended_at, sentence] of said) {
+		state = { live: true };
+		await page.goto("/session/login");
+		const asked = page.waitForResponse("**/session/state");
+		await page.evaluate(() => import("/session/notice.js?interval=0.05"));
+		await asked;
+		state = { live: false, reason, ended_at, by: who };
+		assert.equal(await page.getByRole("alertdialog").locator("p").innerText(), sentence);
+	}
+};
+
+// ---- Taking over ----------------------------------------------------------------------------------------------------
+
+exports.takeOverByClick = async (world) => {
+	const first = await world.open({ site: "ask", agent: "firefox" });
+	const second = await world.open({ site: "ask" });
+	await world.signIn(first);
+	await second.goto("/session/login?next=" + MEMBERS);
+	await world.fillIn(second);
+	await second.waitForFunction(() => document.title === "Your account is live elsewhere");
+	assert.match(await second.getByRole("main").innerText(), /alice is live on\s+Firefox on Linux\s+since \d\d:\d\d/);
+	assert.equal(await second.evaluate(() => document.activeElement.tagName), "H1");
+
+	await second.getByRole("button", { name: "Leave it as it is" }).click();
+	await second.waitForURL(/login\?next=%2Fmembers%2F/);
+	await first.reload();
+	assert.equal(await first.title(), "Your account");
+
+	await world.fillIn(second);
+	await second.getByRole("button", { name: "Sign out there, continue here" }).click();
+	await second.waitForURL(MEMBERS);
+	assert.match(await readWhy(first), /signed in on Chrome on Windows/);
+};
+
+exports.refusedWhileLiveElsewhere = async (world) => {
+	const first = await world.open({ site: "refuse", agent: "firefox" });
+	const second = await world.open({ site: "refuse" });
+	await world.signIn(first);
+	await second.goto("/session/login?next=" + MEMBERS);
+	await world.fillIn(second);
+	await second.waitForFunction(() => document.title === "Sign in: live elsewhere");
+	assert.match(await told(second), /Firefox on Linux, since \d\d:\d\d\s+Please sign out there first/);
+	await first.getByRole("button", { name: "Sign out" }).click();
+	await first.waitForURL("/session/login");
+	await world.fillIn(second, { username: null });
+	await second.waitForURL(MEMBERS);
+};
+
+// ---- Passwords ------------------------------------------------------------------------------------------------------
+
+exports.changeOfPassword = async (world) => {
+	const mine = await world.open({ site: "many" });
+	const other = await world.open({ site: "many", agent: "firefox" });
+	await world.signIn(other);
+	await world.signIn(mine);
+
+	await changePassword(mine, "not the password", "another password");
+	await mine.getByText("This is not your current password.").waitFor();
+	const current = mine.getByLabel("Current password");
+	assert.equal(await current.evaluate((field) => field === document.activeElement), true);
+	assert.equal(await current.getAttribute("aria-invalid"), "true");
+	assert.equal(await current.getAttribute("aria-describedby"), "wrong");
+
+	// The browser itself keeps one from sending what is too short.
+	await changePassword(mine, world.password, "short");
+	assert.equal(await mine.getByLabel("New password").evaluate((field) => field.validity.tooShort), true);
+
+	await changePassword(mine, world.password, "another password");
+	await mine.getByRole("status").getByText("Your password has been changed").waitFor();
+	await mine.goto(MEMBERS);
+	assert.equal(await heading(mine), "The reading room");
+	assert.match(await readWhy(other), /password of your account was changed/);
+	await world.signIn(other, { password: "another password" });
+};
+
+// ---- Without JavaScript, and without a mouse ------------------------------------------------------------------------
+
+exports.withoutJavaScript = async (world) => {
+	const first = await world.open({ site: "ask", agent: "firefox", script: false });
+	const second = await world.open({ site: "ask", script: false });
+	await world.signIn(first, { next: MEMBERS });
+	await second.goto("/session/login?next=" + MEMBERS);
+	await world.fillIn(second);
+	await second.getByRole("button", { name: "continue here" }).click();
+	await second.waitForURL(MEMBERS);
+	assert.match(await readWhy(first), /signed in on Chrome on Windows at \d\d:\d\d UTC, so/);
+
+	await second.goto("/session/account");
+	await changePassword(second, world.password, "another password");
+	await second.getByText("Your password has been changed").waitFor();
+	await second.getByRole("button", { name: "Sign out" }).click();
+	await second.waitForURL("/session/login");
+	await second.goto(MEMBERS);
+	assert.equal(await second.title(), "Sign in");
+};
+
+exports.keyboardOnly = async (world) => {
+	const page = await world.open();
+	await page.goto("/session/login?next=" + MEMBERS);
+	const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.textContent.trim());
+	assert.equal(await focused(), "username");
+	await page.keyboard.type("alice");
+	await page.keyboard.press("Tab");
+	assert.equal(await focused(), "password");
+	await page.keyboard.type("wrong");
+	await page.keyboard.press("Enter");
+	await page.waitForFunction(() => document.title.includes("not right"));
+	// The name is there already.
+	assert.equal(await focused(), "password");
+	await page.keyboard.type(world.password);
+	await page.keyboard.press("Tab");
+	assert.equal(await focused(), "Sign in");
+	assert.notEqual(await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle), "none");
+	await page.keyboard.press("Enter");
+	await page.waitForURL(MEMBERS);
+};
+
+/* Times are the reader's; the machine's time is there for programs. */
+exports.readersTime = async (world) => {
+	const page = await world.open();
+	await world.signIn(page);
+	const since = page.locator("dd time").first();
+	const date = new Date(await since.getAttribute("datetime"));
+	const wanted = new Intl.DateTimeFormat("en-GB", { timeStyle: "short", timeZone: "Europe/Berlin" }).format(date);
+	assert.equal(await since.innerText(), wanted);
+	assert.match(await since.getAttribute("title"), /^\d\d:\d\d UTC$/);
+};

@@ -1,0 +1,164 @@
+"""The pages in Debian's Chromium, as people meet them: the stories are in tests/browser."""
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+import harness
+from conftest import remember_log
+from waiting import PATIENCE
+
+BROWSER = harness.ROOT / "tests/browser"
+MODULES = harness.ROOT / "build/npm/node_modules"
+
+# As the demo has it, which is stricter than a site needs to be.
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+# Each page has its own way to come about.
+SETTINGS = {
+    "plain": {},
+    "many": {"session.max_sessions": 3},
+    "ask": {"session.on_limit": "ask"},
+    "refuse": {"session.on_limit": "refuse"},
+    "cooldown": {"sharing.takeovers": 2, "sharing.action": "cooldown"},
+    "throttled": {"login.attempts_per_user": 2},
+    "idle": {"session.idle_timeout": "1h"},
+}
+EVERY_PAGE = [name for name in SETTINGS if name != "idle"]
+
+
+@pytest.fixture
+def new_members_site(request, cluster, closing):
+    """new_members_site(settings): a site with the demo's pages behind the guard."""
+    databases = []
+
+    def make(settings):
+        database = harness.new_database(cluster)
+        databases.append(database)
+        daemon = closing.add(harness.Daemon(database, settings))
+        remember_log(request.node, "onesessiond", daemon.log)
+        daemon.start()
+        files = daemon.folder / "site"
+        shutil.copytree(harness.ROOT / "conf/demo/site", files)
+        changes = {
+            "root /var/www/html;": f"root {files}; types {{ text/html html; text/css css; }} ssi on;",
+            'add_header Cache-Control "private, no-cache";': f'add_header Content-Security-Policy "{POLICY}" always;',
+        }
+        nginx = closing.add(harness.Nginx(daemon.address, sample="static.conf", changes=changes))
+        remember_log(request.node, "nginx", nginx.log)
+        return harness.Site(database, daemon, nginx.start())
+
+    yield make
+    closing.close()
+    for database in databases:
+        database.drop()
+
+
+@pytest.fixture
+def play(request, closing, new_members_site):
+    """play(file, story, names) goes through a story at the sites of those names."""
+
+    def do_for(sites, what, site, *words):
+        if what == "ctl":
+            return sites[site].ctl().run(*words)
+        assert what == "query"
+        return [[str(value) for value in row] for row in sites[site].database.query(*words)]
+
+    def make(file, story, names=("plain",), folder=None):
+        sites = {name: new_members_site(SETTINGS[name]) for name in names}
+        scratch = harness.scratch("browser")
+        log = scratch / "log"
+        remember_log(request.node, "the browser", log)
+        environment = {**harness.environment(), "NODE_PATH": str(MODULES), "TMPDIR": str(scratch), "HOME": str(scratch)}
+        with open(log, "wb") as errors:
+            process = subprocess.Popen(
+                ["node", BROWSER / "run.cjs", file, story],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env=environment,
+                preexec_fn=harness.end_with_parent(harness.signal.SIGTERM),
+            )
+        # A browser that has come to a stop does not stop the tests.
+        watch = threading.Timer(PATIENCE * 10, process.terminate)
+        watch.start()
+        try:
+            told = {
+                "sites": {name: site.url for name, site in sites.items()},
+                "password": next(iter(sites.values())).database.password,
+                "patience": PATIENCE,
+                "folder": str(folder or scratch),
+            }
+            process.stdin.write(json.dumps(told) + "\n")
+            process.stdin.flush()
+            for line in process.stdout:
+                asked = json.loads(line)
+                process.stdin.write(json.dumps(do_for(sites, asked["what"], *asked["words"])) + "\n")
+                process.stdin.flush()
+            status = process.wait(PATIENCE)
+        finally:
+            watch.cancel()
+            harness.end(process)
+            process.stdin.close()
+            process.stdout.close()
+            text = harness.tail(log)
+            harness.discard(scratch)
+        assert status == 0, f"{story}:\n{text}"
+
+    return make
+
+
+STORIES = {
+    "oldTabIsTold": "plain",
+    "siteTellsItInItsOwnWay": "plain",
+    "closedNoticeStaysClosed": "plain",
+    "scriptAsksNoMoreThanItShould": "plain",
+    "displaced": "plain",
+    "expired": "plain",
+    "idle": "idle",
+    "loggedOut": "plain",
+    "revokedByAnOperator": "plain",
+    "revokedFromElsewhere": "many",
+    "passwordChanged": "many",
+    "disabled": "plain",
+    "noticeOfEachReason": "plain",
+    "takeOverByClick": "ask",
+    "refusedWhileLiveElsewhere": "refuse",
+    "changeOfPassword": "many",
+    "withoutJavaScript": "ask",
+    "keyboardOnly": "plain",
+    "readersTime": "plain",
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_story(play, story):
+    """Each is told in tests/browser/stories.cjs."""
+    play("stories.cjs", story, [STORIES[story]])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("light", ["light", "dark"])
+def test_every_page_is_accessible_and_fits_the_narrowest_screen(play, light):
+    play("tour.cjs", light, EVERY_PAGE)
+
+
+PICTURES = os.environ.get("ONESESSION_SCREENSHOTS")
+
+if PICTURES:
+
+    @pytest.mark.parametrize("which", ["kept", "light-360", "light-1280", "dark-360", "dark-1280"])
+    def test_pictures(play, which):
+        """No test: see make screenshots. The others are for looking at all pages."""
+        folder = Path(PICTURES).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        play("screenshots.cjs", which, EVERY_PAGE, folder)

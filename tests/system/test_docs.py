@@ -1,0 +1,66 @@
+"""What the documentation points to is there: tests, files, sections."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import harness
+
+DOCUMENTS = ["README.md", *sorted(str(path.relative_to(harness.ROOT)) for path in harness.ROOT.glob("docs/*.md"))]
+
+
+def without_code(text):
+    return re.sub(r"(?ms)^```.*?^```$", "", text)
+
+
+def sections(text):
+    """The names that a reader's browser knows the headings by."""
+    headings = re.findall(r"(?m)^#+ +(.*)$", without_code(text))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_somewhere(document):
+    path = harness.ROOT / document
+    targets = re.findall(r"\]\(([^)\s]+)\)", without_code(path.read_text()))
+    for target in targets:
+        if re.match(r"https?://", target):
+            continue
+        name, _, section = target.partition("#")
+        found = path.parent / name if name else path
+        assert found.exists(), f"{document} links to {target}"
+        assert not section or section in sections(found.read_text()), f"{document} links to {target}"
+
+
+def test_every_test_that_is_named_exists():
+    text = (harness.ROOT / "docs/asvs.md").read_text()
+    named = set(re.findall(r"`(test_\w+\.(?:py|c))::(\w+)`", text))
+    assert len(named) == len(set(re.findall(r"`([^`]*::[^`]*)`", text))) > 40
+    for file, name in sorted(named):
+        folder, form = ("unit", r"static void {}\(") if Path(file).suffix == ".c" else ("system", r"def {}\(")
+        source = harness.ROOT / "tests" / folder / file
+        assert source.exists(), file
+        assert re.search(rf"(?m)^{form.format(name)}", source.read_text()), f"{file}::{name}"
+
+
+def test_every_requirement_is_answered_once():
+    text = (harness.ROOT / "docs/asvs.md").read_text()
+    asked = {"3.3": 5, "7.1": 3, "7.2": 4, "7.3": 2, "7.4": 5, "7.5": 3, "7.6": 2}
+    numbers = [f"{section}.{i}" for section, count in asked.items() for i in range(1, count + 1)]
+    rows = re.findall(r"(?m)^\| (\d\.\d\.\d) \| (\d) \| [^|]+ \| (yes|site|partly|no|-) \| [^|]+ \|([^|]*)\|$", text)
+    assert sorted(number for number, *_ in rows) == numbers
+    for number, _, answer, shown in rows:
+        assert ("`" in shown) == (answer != "-"), number
+
+
+def test_every_event_is_described():
+    sources = {path.name: path.read_text() for path in harness.ROOT.glob("daemon/**/*.c")}
+    written = set(re.findall(r'\[ONES_\w+\] = "(\w+)"', sources["signals.c"]))
+    for text in sources.values():
+        for where in (r"\.event = ", r"event_record record = \{\s*\.name = ", r"\b(?:events_)?record\w*\([^\",;]+, "):
+            written |= set(re.findall(where + r'"(\w+)"', text))
+    assert len(written) >= 12
+    rows = re.findall(r"(?m)^\| ((?:`\w+`(?:, )?)+) \|", (harness.ROOT / "docs/events.md").read_text())
+    described = {name for row in rows for name in re.findall(r"\w+", row)}
+    assert written <= described, written - described

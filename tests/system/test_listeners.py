@@ -1,0 +1,314 @@
+"""
+Programs that listen to what happens. The listeners of docs/listeners, run as they are, end the video on a device that
+is not signed in any more; and what NOTIFY onesession carries.
+"""
+
+import ast
+import json
+import os
+import re
+import signal
+
+import psycopg2.errors
+import pytest
+
+import harness
+from browser import CHROME
+from conftest import remember_log
+from streams import Player, Streams
+from test_application import ROBOT
+from waiting import wait_until
+
+LISTENERS = harness.ROOT / "docs/listeners"
+COMMANDS = {
+    "python": ["/usr/bin/python3", LISTENERS / "listener.py"],
+    "php": ["php", LISTENERS / "listener.php"],
+    "node": ["node", LISTENERS / "listener.cjs"],
+}
+MODULES = harness.ROOT / "build/npm/node_modules"
+# It may read events, as docs/events.md has it, and nothing else.
+ROLE = "ones_listener"
+
+
+class Listener:
+    """One of the listeners, as a service would run it: whatever it is told is in its environment."""
+
+    def __init__(self, language, database, streams):
+        self.command = COMMANDS[language]
+        self.database = database
+        self.folder = harness.scratch("listen")
+        self.log = self.folder / "log"
+        self.log.touch()
+        self.environment = {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "NODE_PATH": os.pathsep.join(filter(None, [str(MODULES), os.environ.get("NODE_PATH")])),
+            "PGHOST": str(database.cluster.sockets),
+            "PGDATABASE": database.name,
+            "PGUSER": ROLE,
+            "STREAMS": streams.url,
+        }
+        self.process = None
+
+    def start(self):
+        self.process = harness.spawn(self.command, self.log, env=self.environment)
+        return self.wait_until_it_listens()
+
+    def wait_until_it_listens(self):
+        wait_until(self._listens, f"the listener to listen:\n{harness.tail(self.log)}")
+        return self
+
+    def _listens(self):
+        """The server waits for it, after it has asked for what it may have missed."""
+        assert self.process.poll() is None, f"the listener ended:\n{harness.tail(self.log)}"
+        connection = self.database.connect(self.database.cluster.superuser)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = %s"
+                    " AND state = 'idle' AND query LIKE 'SELECT session_id FROM events%%'",
+                    (ROLE,),
+                )
+                return cursor.rowcount == 1
+        finally:
+            connection.close()
+
+    def lose_connection(self):
+        """It does not notice before it is let go on."""
+        self.process.send_signal(signal.SIGSTOP)
+        self.database.cluster.terminate_backends(self.database.name, ROLE)
+        wait_until(lambda: not self.database.cluster.backends(self.database.name, ROLE), "the connection to end")
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def close(self):
+        try:
+            if self.process is not None:
+                self.go_on()
+                harness.end(self.process)
+        finally:
+            harness.discard(self.folder)
+
+
+class Video:
+    """A site with nothing but video, behind the guard, with a listener."""
+
+    def __init__(self, site, streams, listener, browse, closing):
+        self.site, self.streams, self.listener = site, streams, listener
+        self.browse, self.closing = browse, closing
+
+    def play(self, user="alice"):
+        """Sign in on a new device and play: its session, and the player, to which video comes."""
+        browser, player = self.play_in(user)
+        return browser.me().json()["session"]["id"], player
+
+    def play_in(self, user):
+        """The same, with the device."""
+        browser = self.browse(self.site, user_agent=CHROME)
+        browser.sign_in(user)
+        player = self.closing.add(Player(browser))
+        wait_until(player.goes_on(), "the video to begin")
+        return browser, player
+
+
+@pytest.fixture(params=COMMANDS)
+def video(request, cluster, database, new_daemon, closing, browse):
+    try:
+        cluster.execute(f"CREATE ROLE {ROLE} LOGIN")
+    except psycopg2.errors.DuplicateObject:
+        pass
+    database.query(f"GRANT SELECT ON events TO {ROLE}")
+    streams = closing.add(Streams())
+    daemon = new_daemon().start()
+    changes = {"http://127.0.0.1:8000;": f"http://127.0.0.1:{streams.port};"}
+    nginx = closing.add(harness.Nginx(daemon.address, changes=changes))
+    remember_log(request.node, "nginx", nginx.log)
+    site = harness.Site(database, daemon, nginx.start())
+    listener = closing.add(Listener(request.param, database, streams))
+    remember_log(request.node, "the listener", listener.log)
+    return Video(site, streams, listener.start(), browse, closing)
+
+
+# ---- The listeners ---------------------------------------------------------------------------------------------------
+
+
+def test_video_ends_on_the_old_device_and_goes_on_on_the_new_one(video):
+    _, bystander = video.play("bob")
+    old_session, old = video.play()
+    new_session, new = video.play()
+    wait_until(lambda: old.has_ended, "the video on the old device to end")
+    wait_until(new.goes_on(), "the video on the new device to go on")
+    wait_until(bystander.goes_on(), "the video of somebody else to go on")
+    assert not video.streams.is_playing(old_session)
+    assert video.streams.is_playing(new_session)
+    assert set(video.streams.asked) == {old_session}
+
+
+def test_video_ends_with_a_session_that_an_operator_ends(video):
+    session_id, player = video.play()
+    _, bystander = video.play("bob")
+    video.site.ctl().run("session", "end", session_id)
+    wait_until(lambda: player.has_ended, "the video to end")
+    wait_until(bystander.goes_on(), "the video of somebody else to go on")
+
+
+@pytest.mark.parametrize("command", ["disable", "delete"])
+def test_video_ends_with_an_account_that_an_operator_closes(video, command):
+    _, player = video.play()
+    video.site.ctl().run("user", command, "alice")
+    wait_until(lambda: player.has_ended, "the video to end")
+
+
+def test_video_ends_with_a_session_that_its_browser_replaces(video):
+    """Or it would go on when another device displaces the browser's new session."""
+    browser, player = video.play_in("alice")
+    browser.sign_in()
+    wait_until(lambda: player.has_ended, "the video of the session before the second sign-in to end")
+    player = video.closing.add(Player(browser))
+    passwords = {"current_password": video.site.database.password, "new_password": "another one of mine"}
+    assert browser.post("/session/password", passwords).status_code == 200
+    wait_until(lambda: player.has_ended, "the video of the session before the change of the password to end")
+
+
+def test_listener_outlives_a_restart_of_the_database(video):
+    _, first = video.play()
+    cluster = video.site.database.cluster
+    cluster.stop()
+    cluster.start()
+    wait_until(lambda: video.site.daemon.ask(path="/session/ready").status == 200, "the daemon to be ready again")
+    video.listener.wait_until_it_listens()
+    wait_until(first.goes_on(), "the video to go on: nobody has ended it")
+    _, second = video.play()
+    wait_until(lambda: first.has_ended, "the video on the old device to end")
+    wait_until(second.goes_on(), "the video on the new device to go on")
+
+
+def test_listener_catches_up_with_what_happened_while_it_was_away(video):
+    _, first = video.play()
+    video.listener.lose_connection()
+    _, second = video.play()
+    video.listener.go_on()
+    wait_until(lambda: first.has_ended, "the video on the old device to end")
+    wait_until(second.goes_on(), "the video on the new device to go on")
+
+
+def test_listener_tries_again_when_the_streams_do_not_answer(video):
+    session_id, first = video.play()
+    video.streams.drops = 1
+    _, second = video.play()
+    wait_until(lambda: first.has_ended, "the video on the old device to end")
+    wait_until(second.goes_on(), "the video on the new device to go on")
+    assert set(video.streams.asked) == {session_id}
+
+
+# ---- What is sent ----------------------------------------------------------------------------------------------------
+
+
+class Ear:
+    """Listens as the tables' owner."""
+
+    def __init__(self, database):
+        self.connection = database.connect()
+        with self.connection.cursor() as cursor:
+            cursor.execute("LISTEN onesession")
+
+    def hear(self, last):
+        """The events that were sent, once there is one of the name `last`."""
+        wait_until(lambda: any(event["name"] == last for event in self.heard()), f"the event {last}")
+        return self.heard()
+
+    def heard(self):
+        self.connection.poll()
+        return [json.loads(notification.payload) for notification in self.connection.notifies]
+
+    def sizes(self):
+        return [len(notification.payload.encode()) for notification in self.connection.notifies]
+
+    def close(self):
+        self.connection.close()
+
+
+def test_what_is_sent_is_what_is_written(site, browse, closing):
+    ear = closing.add(Ear(site.database))
+    browse(site).sign_in()
+    other = browse(site, user_agent=CHROME)
+    other.sign_in()
+    other.login(password="wrong")
+    other.logout()
+    heard = ear.hear("user_logged_out")
+    columns = ["id", "name", "user_id", "username", "session_id", "ip", "user_agent", "detail"]
+    rows = site.database.query(
+        "SELECT id, name, user_id, username, session_id::text, host(ip), user_agent, detail,"
+        " to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM events WHERE id >= %s ORDER BY id",
+        heard[0]["id"],
+    )
+    assert heard == [dict(zip([*columns, "at"], row)) for row in rows]
+    # What one login does is told in no order that could be relied on.
+    assert sorted(event["name"] for event in heard) == sorted(
+        ["user_logged_in", "session_displaced", "user_logged_in", "user_login_failed", "user_logged_out"]
+    )
+
+
+def test_login_that_is_rolled_back_sends_nothing(application, browse, closing):
+    ear = closing.add(Ear(application.database))
+    browse(application).sign_in("bob")
+    robot = browse(application, user_agent=ROBOT, permits_5xx=True)
+    assert robot.login("bob").status_code == 500
+    assert robot.login("alice").status_code == 500
+    browse(application).sign_in("alice")
+    wait_until(lambda: ear.heard()[-1:] and ear.heard()[-1]["username"] == "alice", "the last login")
+    told = [(event["name"], event["username"]) for event in ear.heard()]
+    assert told == [("user_logged_in", "bob"), ("user_logged_in", "alice")]
+
+
+LONGEST = {
+    "four bytes a character": "\U0001f600",
+    "quotes": '"',
+    "backslashes": "\\",
+}
+
+
+@pytest.mark.parametrize("character", LONGEST.values(), ids=LONGEST)
+def test_longest_name_and_user_agent_fit_into_a_notification(site, browse, closing, character):
+    ear = closing.add(Ear(site.database))
+    name = character * 150
+    site.database.add_user(name)
+    first, second = browse(site), browse(site)
+    for browser in (first, second):
+        # A web server would not let all of these through; the daemon has to bear them all the same.
+        answer = site.daemon.ask(
+            method="POST",
+            path="/session/login",
+            headers={"Content-Type": "application/json", "User-Agent": character * 5000},
+            body=json.dumps({"username": name, "password": site.database.password}),
+        )
+        assert answer.status == 200
+    heard = ear.hear("session_displaced")
+    assert {event["username"] for event in heard} == {name}
+    assert all(len(event["user_agent"]) <= 300 for event in heard)
+    assert max(ear.sizes()) < 8000
+
+
+def test_longest_detail_fits_into_a_notification(database):
+    """The statement itself, with more than anything that the programs write today."""
+    header = (harness.ROOT / "daemon/session/events_sql.h").read_text()
+    macro = re.search(r"#define SQL_TELL_EVENTS.*?\n\n", header, re.S)[0]
+    statement = "".join(ast.literal_eval(text) for text in re.findall(r'"(?:[^"\\]|\\.)*"', macro))
+    # PostgreSQL's own limit: what is longer is an error.
+    with database.connect() as connection, connection.cursor() as cursor:
+        for size in (3980, 4100, 100000):
+            cursor.execute(
+                "WITH e AS (SELECT 1 AS id, now() AS at, 'a_name_as_long_as_any' AS name, 1 AS user_id,"
+                " repeat(E'\\x01', 150) AS username, gen_random_uuid() AS session_id, '2001:db8::1'::inet AS ip,"
+                f" repeat(E'\\x01', 2000) AS user_agent, jsonb_build_object('a', repeat('b', {size})) AS detail)"
+                f" {statement} e"
+            )
+
+
+# ---- The listeners in docs -------------------------------------------------------------------------------------------
+
+
+def test_listeners_that_the_documentation_shows_are_those_that_are_tested():
+    shown = (harness.ROOT / "docs/events.md").read_text()
+    for _, path in COMMANDS.values():
+        assert f"\n{path.read_text()}```\n" in shown, path.name
