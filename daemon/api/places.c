@@ -60,14 +60,14 @@ enum ones_result ones_end_session(struct ones_request *req, const char *id, bool
 
 enum ones_result ones_past_sessions(struct ones_request *req, size_t max, const struct ones_past **past, size_t *count)
 {
-	struct past_place *places = NULL;
+	struct past_place *places;
 	struct ones_past *all;
-	enum db_status status = DB_OK;
+	enum db_status status;
 
 	*count = 0;
-	if (req->verdict.live)
-		status =
-			places_past(req->app->rule.db, req, req->verdict.session.user.id, (int64_t)max, &places, count);
+	if (!req->verdict.live)
+		return ONES_OK;
+	status = places_past(req->app->rule.db, req, req->verdict.session.user.id, (int64_t)max, &places, count);
 	if (status != DB_OK)
 		return app_result(status);
 	all = talloc_array(req, struct ones_past, (unsigned)*count);

@@ -183,10 +183,12 @@ static enum ones_result describe(struct ones_request *req, enum rule_login_resul
 	}
 }
 
-/* Have the rule carry out `order` for this browser; its cookie and the request are the new session's then. */
-static enum ones_result begin_session(struct ones_request *req, struct rule_order *order, struct ones_login *login)
+/* Have the rule carry out what is ordered for this browser; its cookie and the request are the new session's then. */
+static enum ones_result begin_session(struct ones_request *req, const struct rule_order *ordered,
+                                      struct ones_login *login)
 {
 	const struct client client = app_client(req);
+	struct rule_order order = *ordered;
 	struct rule_login by_rule = {0};
 	char token[TOKEN_LENGTH + 1];
 	struct session_key key;
@@ -195,9 +197,9 @@ static enum ones_result begin_session(struct ones_request *req, struct rule_orde
 
 	token_generate(token);
 	key = token_key(token);
-	order->key = &key;
-	order->presented = req->has_key ? &req->key : NULL;
-	made = rule_login(&req->app->rule, req, order, &client, &by_rule);
+	order.key = &key;
+	order.presented = req->has_key ? &req->key : NULL;
+	made = rule_login(&req->app->rule, req, &order, &client, &by_rule);
 	result = describe(req, made, &by_rule, login);
 	if (result == ONES_OK) {
 		key_cookie_write(req, token);

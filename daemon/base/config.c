@@ -710,8 +710,7 @@ void config_sample(FILE *out)
 	            out);
 	for (size_t i = 0; i < options_count; i++) {
 		print_section(out, i);
-		(void)fprintf(out, "# %s%s.\n", options[i].help,
-		              options[i].reloadable ? "" : " (read at start only)");
+		(void)fprintf(out, "# %s%s.\n", options[i].help, options[i].reloadable ? "" : " (read at start only)");
 		if (options[i].type != OPTION_STRING) {
 			(void)fputs("# It is ", out);
 			print_expected(out, &options[i]);
