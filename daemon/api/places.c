@@ -44,20 +44,6 @@ enum ones_result ones_sessions(struct ones_request *req, struct ones_places *pla
 	return places_describe(req, &list, places) ? ONES_OK : ONES_FAILED;
 }
 
-enum ones_result ones_end_session(struct ones_request *req, const char *id, bool *found)
-{
-	const struct client client = app_client(req);
-
-	*found = false;
-	if (!req->verdict.live || !session_id_is_well_formed(id))
-		return ONES_OK;
-	if (strcasecmp(id, req->verdict.session.id) == 0) {
-		*found = true;
-		return ones_logout(req);
-	}
-	return app_result(rule_end_session(&req->app->rule, req, &req->key, id, &client, found));
-}
-
 enum ones_result ones_past_sessions(struct ones_request *req, size_t max, const struct ones_past **past, size_t *count)
 {
 	struct past_place *places;

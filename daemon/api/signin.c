@@ -269,6 +269,20 @@ enum ones_result ones_logout(struct ones_request *req)
 	return ONES_OK;
 }
 
+enum ones_result ones_end_session(struct ones_request *req, const char *id, bool *found)
+{
+	const struct client client = app_client(req);
+
+	*found = false;
+	if (!req->verdict.live || !session_id_is_well_formed(id))
+		return ONES_OK;
+	if (strcasecmp(id, req->verdict.session.id) == 0) {
+		*found = true;
+		return ones_logout(req);
+	}
+	return app_result(rule_end_session(&req->app->rule, req, &req->key, id, &client, found));
+}
+
 enum ones_result ones_change_password(struct ones_request *req, const char *current_password, const char *new_password,
                                       struct ones_login *changed)
 {

@@ -1,37 +1,12 @@
 #include "session/change.h"
 
+#include "session/reason.h"
 #include "session/rule_sql.h"
 
 #include <string.h>
 
 /* Bad luck with deadlocks or connections does not come more often than this in a row. */
 #define ATTEMPTS 5
-
-const char *ones_reason_code(enum ones_reason reason)
-{
-	static const char *const codes[] = {
-		[ONES_LIVE] = "",
-		[ONES_UNAUTHENTICATED] = "unauthenticated",
-		[ONES_DISPLACED] = "displaced",
-		[ONES_EXPIRED] = "expired",
-		[ONES_IDLE] = "idle",
-		[ONES_LOGGED_OUT] = "logged_out",
-		[ONES_REVOKED] = "revoked",
-		[ONES_PASSWORD_CHANGED] = "password_changed",
-		[ONES_DISABLED] = "disabled",
-	};
-
-	return codes[reason];
-}
-
-enum ones_reason reason_from_code(const char *code)
-{
-	for (enum ones_reason reason = ONES_DISPLACED; reason <= ONES_DISABLED; reason++) {
-		if (strcmp(code, ones_reason_code(reason)) == 0)
-			return reason;
-	}
-	return ONES_UNAUTHENTICATED;
-}
 
 enum db_status change_release_account(const struct change *change, int64_t user_id)
 {

@@ -30,9 +30,6 @@ struct change {
 	unsigned int count;
 };
 
-/* The reason of that code, as ended_sessions holds it; ONES_UNAUTHENTICATED for a code that is not known. */
-enum ones_reason reason_from_code(const char *code);
-
 /*
  * Run `body` in a transaction of its own, again when that was lost (DB_CONFLICT), and tell the receivers after
  * commit. Returns DB_OK, DB_UNAVAILABLE, DB_ERROR, or DB_UNKNOWN when it is not known whether it was committed.

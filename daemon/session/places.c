@@ -1,6 +1,6 @@
 #include "session/places.h"
 
-#include "session/change.h"
+#include "session/reason.h"
 #include "session/places_sql.h"
 #include "session/sql.h"
 

@@ -28,12 +28,15 @@
  * rule_logout  removes the presented row, and the stored key only where it is the same: what a displaced device does
  *              changes nothing.
  *
+ * A change of password is a login of a browser that is signed in, which leaves no other session.
+ *
  * So an older session can neither displace a newer one (it ENDS) nor outlive it. Rows that are missing are a
  * normal case everywhere. Storing and clearing the key and writing `events` are themselves receivers of the signals.
  */
 #include "session/rule.h"
 
 #include "session/events.h"
+#include "session/reason.h"
 #include "session/rule_sql.h"
 #include "session/tickets.h"
 
