@@ -222,7 +222,7 @@ def test_displaced_browser_is_told(web, browse):
     second.sign_in(name)
     problem(program.get("/page.html"), 401, "displaced")
     page, wanted = find_form(web, first, "/page.html")
-    assert "signed in elsewhere" in page.text
+    assert "You were signed out" in page.text and "Your account was signed in on" in page.text
     assert wanted == "/page.html"
     assert web.shows_page(second.get("/page.html"))
 
@@ -575,7 +575,8 @@ def test_cookie_is_secure_with_tls_and_the_guard_knows_it(request, cluster_of_wo
             browser.http.verify = str(certificate)
             answer = browser.login(name, next="/page.html")
             assert (answer.status_code, answer.headers["Location"]) == (303, "/page.html")
-            assert [(cookie.name, cookie.secure) for cookie in browser.http.cookies] == [("__Host-session", True)]
+            cookies = {(cookie.name, cookie.secure) for cookie in browser.http.cookies}
+            assert cookies == {("__Host-session", True), ("__Secure-session_device", True)}
             web.secrets.update(cookie.value for cookie in browser.http.cookies)
         assert other.me().headers["Remote-User"] == name
         if server_name != "haproxy":
