@@ -48,10 +48,11 @@ void account_show(struct ones_request *req, int status, const char *notice, int6
 		ones_reply_failure(req, result, NULL);
 		return;
 	}
-	page = json_pack("{s:s, s:o, s:o, s:s, s:s, s:o, s:b, s:o*}", "username", session->user.username, "since",
+	page = json_pack("{s:s, s:o, s:o, s:s, s:s, s:o, s:b, s:b, s:o*}", "username", session->user.username, "since",
 	                 ones_moment_json(session->created_at), "expires", ones_moment_json(session->expires_at),
 	                 "browser", here != NULL ? here->browser : "", "os", here != NULL ? here->os : "", "past", past,
-	                 "many", places.count > 1, "throttled", ones_wait_json(wait_s));
+	                 "has_past", json_array_size(past) > 0, "many", places.count > 1, "throttled",
+	                 ones_wait_json(wait_s));
 	if (page != NULL && notice != NULL && json_object_set_new(page, notice, json_true()) != 0) {
 		json_decref(page);
 		page = NULL;
