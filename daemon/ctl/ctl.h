@@ -25,7 +25,9 @@ struct ctl {
 	const char *user;    /* --user, or NULL */
 	const char *operand; /* NAME or ID, or NULL; for `session end` without --user, NULL is --all */
 	const char *value;   /* what stands behind the operand, or NULL */
-	int64_t last;        /* --last, -1 when it was not given */
+	const char *prefix;  /* --prefix, or NULL */
+	int64_t first;       /* --first, -1 when it was not given */
+	int64_t last;        /* --last, likewise */
 	bool follows;        /* --follow */
 };
 

@@ -34,7 +34,9 @@ enum option_bit {
 	TAKES_ALL = 16,
 	TAKES_FROM = 32,
 	TAKES_LAST = 64,
-	TAKES_FOLLOW = 128
+	TAKES_FOLLOW = 128,
+	TAKES_PREFIX = 256,
+	TAKES_FIRST = 512,
 };
 
 struct command {
@@ -65,7 +67,14 @@ static const struct command commands[] = {
          command_user_add,
          "user add NAME [--admin] [--limit N]",
          "add an account; its password is asked for, or a line of standard input"},
-	{{"user", "list"}, NULL, false, 0, false, command_user_list, "user list", "list the accounts"},
+	{{"user", "list"},
+         NULL,
+         false,
+         TAKES_PREFIX | TAKES_FIRST,
+         false,
+         command_user_list,
+         "user list [--prefix TEXT] [--first N]",
+         "list the accounts, by name"},
 	{{"user", "show"}, "NAME", false, 0, false, command_user_show, "user show NAME", "show an account"},
 	{{"user", "passwd"},
          "NAME",
@@ -118,10 +127,10 @@ static const struct command commands[] = {
 	{{"session", "list"},
          NULL,
          false,
-         TAKES_USER,
+         TAKES_USER | TAKES_LAST,
          false,
          command_session_list,
-         "session list [--user NAME]",
+         "session list [--user NAME] [--last N]",
          "list the live sessions, the newest login first"},
 	{{"session", "end"},
          "ID",
@@ -193,25 +202,74 @@ static int usage_error(const char *what, const char *which)
 	return EX_USAGE;
 }
 
-static void print_command_help(const struct command *command)
-{
-	(void)printf("Usage: onesessionctl [OPTION]... %s\n\n%c%s.\n\nOptions that every command takes: onesessionctl "
-	             "--help\n",
-	             command->synopsis, toupper((unsigned char)command->help[0]), command->help + 1);
-}
+/* What the options of commands are for. */
+static const struct {
+	enum option_bit bit;
+	const char *synopsis;
+	const char *help;
+} option_helps[] = {
+	{TAKES_GRANT, "--grant ROLE", "the role that the daemon connects as"},
+	{TAKES_ADMIN, "--admin", "an administrator's account, which is told to the application"},
+	{TAKES_LIMIT, "--limit N", "how many live sessions it may have; 0: any number (default: session.max_sessions)"},
+	{TAKES_USER, "--user NAME", "of this account only"},
+	{TAKES_ALL, "--all", "of everybody"},
+	{TAKES_FROM, "--from CONNINFO", "the other database: a connection string or URI of libpq"},
+	{TAKES_PREFIX, "--prefix TEXT", "only what begins with this"},
+	{TAKES_FIRST, "--first N", "no more than these"},
+	{TAKES_LAST, "--last N", "the latest or most of them, and no more than these"},
+	{TAKES_FOLLOW, "--follow", "go on until interrupted"},
+};
 
-static void print_help(void)
+static void print_common_options(void)
 {
-	(void)printf("Usage: onesessionctl [OPTION]... COMMAND\n\n");
-	for (size_t i = 0; i < command_count; i++)
-		(void)printf("  %-42s  %s\n", commands[i].synopsis, commands[i].help);
-	(void)printf("\n"
-	             "  -c, --config FILE        the configuration (default: " CONFIG_DEFAULT_PATH ")\n"
+	(void)printf("  -c, --config FILE        the configuration (default: " CONFIG_DEFAULT_PATH ")\n"
 	             "  -o SECTION.KEY=VALUE     override a key of it\n"
 	             "      --json               answer in JSON\n"
 	             "  -V, --version            print the version\n"
 	             "  -h, --help               print this\n\n"
 	             "Exit status: 0; 1 failure; 64 wrong usage; 78 wrong configuration.\n");
+}
+
+static void print_commands(const char *group)
+{
+	for (size_t i = 0; i < command_count; i++) {
+		if (group == NULL || strcmp(commands[i].words[0], group) == 0)
+			(void)printf("  %-42s  %s\n", commands[i].synopsis, commands[i].help);
+	}
+}
+
+static void print_help(void)
+{
+	(void)printf("Usage: onesessionctl [OPTION]... COMMAND\n\n");
+	print_commands(NULL);
+	(void)putchar('\n');
+	print_common_options();
+}
+
+static void print_command_help(const struct command *command)
+{
+	(void)printf("Usage: onesessionctl [OPTION]... %s\n\n%c%s.\n\n", command->synopsis,
+	             toupper((unsigned char)command->help[0]), command->help + 1);
+	for (size_t i = 0; i < sizeof option_helps / sizeof option_helps[0]; i++) {
+		if ((command->options & option_helps[i].bit) != 0)
+			(void)printf("      %-19s  %s\n", option_helps[i].synopsis, option_helps[i].help);
+	}
+	print_common_options();
+}
+
+/* `user --help`: of the commands that begin so. */
+static int print_group_help(const char *group)
+{
+	for (size_t i = 0; i < command_count; i++) {
+		if (strcmp(commands[i].words[0], group) != 0)
+			continue;
+		(void)printf("Usage: onesessionctl [OPTION]... %s COMMAND\n\n", group);
+		print_commands(group);
+		(void)putchar('\n');
+		print_common_options();
+		return EXIT_SUCCESS;
+	}
+	return usage_error("unknown command", group);
 }
 
 /* Options without a letter. */
@@ -225,6 +283,8 @@ enum {
 	OPTION_FROM,
 	OPTION_LAST,
 	OPTION_FOLLOW,
+	OPTION_PREFIX,
+	OPTION_FIRST,
 };
 
 /* What getopt_long(3) stumbled over, as it was written. */
@@ -270,6 +330,15 @@ static int take_option(struct ctl *ctl, struct arguments *arguments, int option,
 		if (units_parse_number(optarg, &ctl->last) == 0 && ctl->last <= LAST_MAX)
 			return EXIT_SUCCESS;
 		return usage_error("--last takes a number up to 100000, but not", optarg);
+	case OPTION_FIRST:
+		arguments->given |= TAKES_FIRST;
+		if (units_parse_number(optarg, &ctl->first) == 0 && ctl->first <= LAST_MAX)
+			return EXIT_SUCCESS;
+		return usage_error("--first takes a number up to 100000, but not", optarg);
+	case OPTION_PREFIX:
+		arguments->given |= TAKES_PREFIX;
+		ctl->prefix = optarg;
+		return EXIT_SUCCESS;
 	case OPTION_FOLLOW:
 		arguments->given |= TAKES_FOLLOW;
 		ctl->follows = true;
@@ -302,6 +371,8 @@ static int parse_arguments(struct ctl *ctl, int argc, char *argv[], struct argum
 		{"from", required_argument, NULL, OPTION_FROM},
 		{"last", required_argument, NULL, OPTION_LAST},
 		{"follow", no_argument, NULL, OPTION_FOLLOW},
+		{"prefix", required_argument, NULL, OPTION_PREFIX},
+		{"first", required_argument, NULL, OPTION_FIRST},
 		{NULL, 0, NULL, 0},
 	};
 	int result = EXIT_SUCCESS;
@@ -405,6 +476,8 @@ static int run(struct ctl *ctl, int argc, char *argv[])
 		return result;
 	if (arguments.help) {
 		command = arguments.word_count > 0 ? find_command(&arguments, &used) : NULL;
+		if (command == NULL && arguments.word_count > 0)
+			return print_group_help(arguments.words[0]);
 		if (command != NULL)
 			print_command_help(command);
 		else
@@ -428,7 +501,7 @@ static int run(struct ctl *ctl, int argc, char *argv[])
 
 int main(int argc, char *argv[])
 {
-	struct ctl ctl = {.ctx = talloc_new(NULL), .limit = -1, .last = -1};
+	struct ctl ctl = {.ctx = talloc_new(NULL), .limit = -1, .first = -1, .last = -1};
 	int result;
 
 	text_init();

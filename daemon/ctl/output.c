@@ -52,17 +52,44 @@ int fail_database(const struct ctl *ctl, enum db_status status)
 	}
 }
 
-int output_json(json_t *value)
+/* ASCII only: what is in a name then cannot reach a terminal raw. */
+static int dump(json_t *value, size_t flags)
 {
 	int result = EXIT_SUCCESS;
 
-	/* ASCII only: what is in a name then cannot reach a terminal raw. */
-	if (value == NULL || json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_ENCODE_ANY) != 0)
+	if (value == NULL || json_dumpf(value, stdout, flags | JSON_ENSURE_ASCII | JSON_ENCODE_ANY) != 0)
 		result = fail("cannot write JSON: out of memory, or standard output is closed");
-	else
-		(void)putchar('\n');
 	json_decref(value);
 	return result;
+}
+
+int output_json(json_t *value)
+{
+	int result = dump(value, JSON_INDENT(2));
+
+	if (result == EXIT_SUCCESS)
+		(void)putchar('\n');
+	return result;
+}
+
+int output_json_array(size_t count, json_t *(*item)(const void *rows, size_t at), const void *rows)
+{
+	(void)putchar('[');
+	for (size_t i = 0; i < count; i++) {
+		(void)fputs(i == 0 ? "\n  " : ",\n  ", stdout);
+		if (dump(item(rows, i), 0) != EXIT_SUCCESS)
+			return EXIT_FAILURE;
+	}
+	(void)fputs(count > 0 ? "\n]\n" : "]\n", stdout);
+	return EXIT_SUCCESS;
+}
+
+int output_json_line(json_t *value)
+{
+	if (dump(value, JSON_COMPACT) != EXIT_SUCCESS)
+		return EXIT_FAILURE;
+	(void)putchar('\n');
+	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 json_t *output_time(int64_t us)

@@ -7,6 +7,15 @@
 /* Print the value and drop the reference. NULL is "out of memory". Returns the exit code. */
 int output_json(json_t *value);
 
+/*
+ * Print an array of `count` values, a line each, that `item` makes of `rows` one at a time: there may be millions.
+ * Returns the exit code.
+ */
+int output_json_array(size_t count, json_t *(*item)(const void *rows, size_t at), const void *rows);
+
+/* Print the value on a line of its own, at once, and drop the reference. Returns the exit code. */
+int output_json_line(json_t *value);
+
 /* RFC 3339 in UTC, JSON null for 0 and infinity: a new reference, NULL when out of memory. */
 json_t *output_time(int64_t us);
 

@@ -11,8 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *session_json(const struct session_row *row)
+/* As many are shown to people without --last: a table is measured before it is printed, and nobody reads more. */
+#define LAST_SESSIONS 1000
+
+static json_t *session_json(const void *rows, size_t at)
 {
+	const struct session_row *row = (const struct session_row *)rows + at;
+
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:s}", "id", row->id, "username", row->username,
 	                 "created_at", output_time(row->created_at), "last_seen_at", output_time(row->last_seen_at),
 	                 "expires_at", output_time(row->expires_at), "ip", row->ip, "browser",
@@ -20,7 +25,7 @@ static json_t *session_json(const struct session_row *row)
 	                 row->user_agent);
 }
 
-static int list_for_people(const struct ctl *ctl, const struct session_row rows[], size_t count)
+static int list_for_people(const struct ctl *ctl, const struct session_row rows[], size_t count, bool is_all)
 {
 	/* What a narrow terminal cuts off stands last; an id that is cut would end no session. */
 	static const struct table_column columns[] = {
@@ -46,69 +51,75 @@ static int list_for_people(const struct ctl *ctl, const struct session_row rows[
 		table_cell(table, rows[i].ip);
 		table_cell(table, text_time(table, rows[i].created_at));
 	}
-	return table_print(table, stdout) == 0 ? EXIT_SUCCESS : fail("out of memory");
+	if (table_print(table, stdout) != 0)
+		return fail("out of memory");
+	if (!is_all)
+		return output_line("These are the newest %llu; --last N shows more or fewer.",
+		                   (unsigned long long)count);
+	return EXIT_SUCCESS;
 }
 
 int command_session_list(struct ctl *ctl)
 {
+	/* Programs are not to be given a part of what they believe to be all. */
+	int64_t max = ctl->last >= 0 || ctl->json ? ctl->last : LAST_SESSIONS;
 	const struct user *user = NULL;
 	struct session_row *rows;
 	enum db_status status;
 	size_t count;
-	json_t *list;
+	bool is_all;
 
 	if (ctl->user != NULL) {
 		user = ctl_find_user(ctl, ctl->user);
 		if (user == NULL)
 			return EXIT_FAILURE;
 	}
+	/* One more, which is not shown. */
 	status = sessions_list(ctl->db, ctl->ctx, user != NULL ? user->id : 0, ctl->settings.session.idle_timeout,
-	                       &rows, &count);
+	                       max >= 0 ? max + 1 : -1, &rows, &count);
 	if (status != DB_OK)
 		return fail_database(ctl, status);
-	if (!ctl->json)
-		return list_for_people(ctl, rows, count);
-	list = json_array();
-	for (size_t i = 0; i < count; i++) {
-		if (json_array_append_new(list, session_json(&rows[i])) != 0) {
-			json_decref(list);
-			return fail("out of memory");
-		}
-	}
-	return output_json(list);
+	is_all = max < 0 || count <= (size_t)max;
+	if (!is_all)
+		count = (size_t)max;
+	return ctl->json ? output_json_array(count, session_json, rows) : list_for_people(ctl, rows, count, is_all);
 }
 
-static enum db_status record_end(struct ctl *ctl, const struct user *user, const char *id, size_t ended)
+/* Who did it; each of the sessions has an event of its own. */
+static enum db_status record_end(struct db *db, int64_t user_id, const char *username, size_t ended, void *context)
 {
-	json_t *more = json_pack("{s:I, s:s*}", "ended", (json_int_t)ended, "session", id);
+	const struct ctl *ctl = context;
+	json_t *more = json_pack("{s:I, s:s*}", "ended", (json_int_t)ended, "session", ctl->operand);
+	TALLOC_CTX *scratch = talloc_new(NULL);
+	enum db_status status =
+		events_record_operator(db, "sessions_ended", user_id, username, ctl_operator_detail(scratch, more));
 
-	return events_record_operator(ctl->db, "sessions_ended", user != NULL ? user->id : 0,
-	                              user != NULL ? user->username : "", ctl_operator_detail(ctl->ctx, more));
+	talloc_free(scratch);
+	return status;
 }
 
 int command_session_end(struct ctl *ctl)
 {
-	const struct user *user = NULL;
-	const char *id = ctl->operand;
+	struct revocation revocation = {.id = ctl->operand, .record = record_end, .context = ctl};
 	enum db_status status;
 	size_t ended = 0;
 
 	if (ctl->user != NULL) {
-		user = ctl_find_user(ctl, ctl->user);
+		const struct user *user = ctl_find_user(ctl, ctl->user);
+
 		if (user == NULL)
 			return EXIT_FAILURE;
+		revocation.user_id = user->id;
 	}
-	if (id != NULL && !session_id_is_well_formed(id))
-		return fail("no such session: %s", id);
-	status = revoke_sessions(ctl->db, ctl->signals, ctl->ctx, user != NULL ? user->id : 0, id, &ended);
+	if (revocation.id != NULL && !session_id_is_well_formed(revocation.id))
+		return fail("no such session: %s", revocation.id);
+	status = revoke_sessions(ctl->db, ctl->signals, ctl->ctx, &revocation, &ended);
+	if (status != DB_OK && ended > 0)
+		(void)fail("%s ended before it failed", output_count(ctl->ctx, (int64_t)ended, "session"));
 	if (status != DB_OK)
 		return fail_database(ctl, status);
-	if (id != NULL && ended == 0)
-		return fail("no such session: %s", id);
-	/* Each session has its own event by then; this one says who. */
-	status = record_end(ctl, user, id, ended);
-	if (status != DB_OK)
-		return fail_database(ctl, status);
+	if (revocation.id != NULL && ended == 0)
+		return fail("no such session: %s", revocation.id);
 	if (ctl->json)
 		return output_json(json_pack("{s:I}", "ended_sessions", (json_int_t)ended));
 	return output_line("%s ended.", output_count(ctl->ctx, (int64_t)ended, "session"));

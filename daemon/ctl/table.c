@@ -16,6 +16,7 @@ struct table {
 	unsigned column_count;
 	unsigned cell_count; /* below 2^31: memory ends before */
 	char **cells;
+	size_t *widths; /* of the columns in the part that was printed, or NULL */
 	bool is_broken; /* out of memory */
 };
 
@@ -66,11 +67,21 @@ static size_t line_width(FILE *out)
 	return SIZE_MAX;
 }
 
-static size_t *measure_columns(const struct table *table, TALLOC_CTX *ctx)
+static size_t least_width(const struct table_column *column)
 {
-	size_t *widths = talloc_zero_array(ctx, size_t, table->column_count);
+	return column->least > 0 ? column->least : SHRUNK_MIN;
+}
 
-	for (size_t i = 0; widths != NULL && i < table->cell_count; i++) {
+static size_t *measure_columns(const struct table *table, TALLOC_CTX *ctx, bool is_bounded)
+{
+	size_t *widths = talloc_array(ctx, size_t, table->column_count);
+
+	for (unsigned i = 0; widths != NULL && i < table->column_count; i++)
+		widths[i] = table->widths != NULL ? table->widths[i] : table->columns[i].wanted;
+	/* What comes later lines up with the first part; what is wider is cut. */
+	if (table->widths != NULL && is_bounded)
+		return widths;
+	for (unsigned i = 0; widths != NULL && i < table->cell_count; i++) {
 		size_t *widest = &widths[i % table->column_count];
 		size_t width = text_width(table->cells[i]);
 
@@ -80,60 +91,81 @@ static size_t *measure_columns(const struct table *table, TALLOC_CTX *ctx)
 	return widths;
 }
 
-/* Take from the widest of the columns that may shrink until the line fits, or nothing is left to take. */
-static void shrink_columns(const struct table *table, size_t widths[], size_t line)
+/* Take from the widest of the first `count` columns that may shrink. True when the line fits then. */
+static bool shrink_columns(const struct table *table, size_t widths[], unsigned count, size_t line)
 {
-	size_t total = GAP * (table->column_count - 1);
+	size_t total = (size_t)GAP * (count - 1);
 
-	for (size_t i = 0; i < table->column_count; i++)
+	for (unsigned i = 0; i < count; i++)
 		total += widths[i];
 	for (; total > line; total--) {
 		size_t *widest = NULL;
 
-		for (size_t i = 0; i < table->column_count; i++) {
-			if (table->columns[i].shrinks && widths[i] > SHRUNK_MIN &&
+		for (unsigned i = 0; i < count; i++) {
+			if (table->columns[i].shrinks && widths[i] > least_width(&table->columns[i]) &&
 			    (widest == NULL || widths[i] > *widest))
 				widest = &widths[i];
 		}
 		if (widest == NULL)
-			return;
+			return false;
 		--*widest;
+	}
+	return true;
+}
+
+/* As wide as is wanted, or with as many of the columns as fit: returns how many. The first one is always there. */
+static unsigned fit_columns(const struct table *table, const size_t wanted[], size_t widths[], size_t line)
+{
+	unsigned count = table->column_count;
+
+	for (;; count--) {
+		memcpy(widths, wanted, count * sizeof widths[0]);
+		if (shrink_columns(table, widths, count, line) || count == 1)
+			return count;
 	}
 }
 
 /* Append one cell, padded or cut to its column; `is_last` needs no padding behind it. */
 static char *append_cell(char *line, const char *cell, size_t width, bool right, bool is_last)
 {
-	size_t needed = text_width(cell);
-	size_t padding = needed < width ? width - needed : 0;
+	size_t taken = text_width(cell);
+	size_t bytes = strlen(cell);
+	const char *mark = "";
+	int padding;
 
-	if (line != NULL && right)
-		line = talloc_asprintf_append_buffer(line, "%*s", (int)padding, "");
-	if (line != NULL && needed > width)
-		line = talloc_asprintf_append_buffer(line, "%.*s" ELLIPSIS, (int)text_fit(cell, width - 1), cell);
-	else if (line != NULL)
-		line = talloc_strdup_append_buffer(line, cell);
+	if (taken > width) {
+		/* A wide character may leave one column more. */
+		bytes = text_fit(cell, width - 1);
+		taken = text_fit_width(cell, width - 1) + 1;
+		mark = ELLIPSIS;
+	}
+	padding = (int)(width - taken);
+	if (line != NULL)
+		line = talloc_asprintf_append_buffer(line, "%*s%.*s%s", right ? padding : 0, "", (int)bytes, cell,
+		                                     mark);
 	if (line != NULL && !is_last)
-		line = talloc_asprintf_append_buffer(line, "%*s", (int)((right ? 0 : padding) + GAP), "");
+		line = talloc_asprintf_append_buffer(line, "%*s", (right ? 0 : padding) + GAP, "");
 	return line;
 }
 
-int table_print(const struct table *table, FILE *out)
+int table_print(struct table *table, FILE *out)
 {
 	TALLOC_CTX *scratch = talloc_new(NULL);
 	size_t limit = line_width(out);
-	size_t *widths = table->is_broken ? NULL : measure_columns(table, scratch);
+	size_t *wanted = table->is_broken ? NULL : measure_columns(table, table, limit != SIZE_MAX);
+	size_t *widths = talloc_array(scratch, size_t, table->column_count);
+	unsigned columns;
 	int result = -1;
 
-	if (widths == NULL)
+	if (wanted == NULL || widths == NULL)
 		goto out;
-	shrink_columns(table, widths, limit);
-	for (size_t row = 0; row < table->cell_count; row += table->column_count) {
+	columns = fit_columns(table, wanted, widths, limit);
+	for (unsigned row = 0; row < table->cell_count; row += table->column_count) {
 		char *line = talloc_strdup(scratch, "");
 
-		for (size_t i = 0; i < table->column_count; i++)
+		for (unsigned i = 0; i < columns; i++)
 			line = append_cell(line, table->cells[row + i], widths[i], table->columns[i].right,
-			                   i + 1 == table->column_count);
+			                   i + 1 == columns);
 		if (line == NULL)
 			goto out;
 		(void)fprintf(out, "%.*s\n", (int)text_fit(line, limit), line);
@@ -141,6 +173,17 @@ int table_print(const struct table *table, FILE *out)
 	}
 	result = 0;
 out:
+	if (table->widths == NULL)
+		table->widths = wanted;
+	else
+		talloc_free(wanted);
 	talloc_free(scratch);
 	return result;
+}
+
+void table_continue(struct table *table)
+{
+	talloc_free(table->cells);
+	table->cells = NULL;
+	table->cell_count = 0;
 }

@@ -9,8 +9,10 @@
 
 struct table_column {
 	const char *title;
-	bool right;   /* numbers line up at their ends */
-	bool shrinks; /* may be cut when the line would not fit */
+	bool right;    /* numbers line up at their ends */
+	bool shrinks;  /* may be cut when the line would not fit */
+	size_t least;  /* it does not shrink further; 0: 8 */
+	size_t wanted; /* as wide it is at least where there is room */
 };
 
 struct table;
@@ -24,7 +26,13 @@ struct table *table_new(TALLOC_CTX *ctx, const struct table_column columns[], un
  */
 void table_cell(struct table *table, const char *text);
 
-/* Returns 0, or -1 when memory had run out on the way. */
-int table_print(const struct table *table, FILE *out);
+/*
+ * Columns for which the terminal is too narrow are left out from the right: half a number would be another number.
+ * Returns 0, or -1 when memory had run out on the way.
+ */
+int table_print(struct table *table, FILE *out);
+
+/* After table_print(): cells that are added now are another part of the same table, below the one that was printed. */
+void table_continue(struct table *table);
 
 #endif

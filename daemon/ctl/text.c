@@ -85,6 +85,13 @@ size_t text_fit(const char *text, size_t columns)
 	return bytes;
 }
 
+size_t text_fit_width(const char *text, size_t columns)
+{
+	size_t bytes;
+
+	return measure(text, columns, &bytes);
+}
+
 /* Infinity is the end of the range, see db_time(). */
 static bool is_moment(int64_t us, time_t *seconds)
 {

@@ -15,8 +15,9 @@ char *text_clean(TALLOC_CTX *ctx, const char *text);
 /* The columns that clean text takes. */
 size_t text_width(const char *text);
 
-/* How many bytes of clean text fit into that many columns. */
+/* How many bytes of clean text fit into that many columns, and how many columns these take. */
 size_t text_fit(const char *text, size_t columns);
+size_t text_fit_width(const char *text, size_t columns);
 
 /* "2026-01-31 10:32" here, "never" for 0 and for infinity, on `ctx`; NULL when out of memory. */
 char *text_time(TALLOC_CTX *ctx, int64_t us);

@@ -9,14 +9,15 @@
 #include "session/revoke.h"
 #include "session/users.h"
 
-#include <pwd.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* A transaction that others were in the way of is run again; more often than this is not chance. */
 #define ATTEMPTS 5
+
+/* As many are shown to people without --first: a table is measured before it is printed, and nobody reads more. */
+#define FIRST_USERS 1000
 
 struct user *ctl_find_user(struct ctl *ctl, const char *name)
 {
@@ -28,22 +29,6 @@ struct user *ctl_find_user(struct ctl *ctl, const char *name)
 	else if (user == NULL)
 		(void)fail("no such account: %s", name);
 	return user;
-}
-
-const char *ctl_operator_detail(TALLOC_CTX *ctx, json_t *more)
-{
-	const struct passwd *operator= getpwuid(getuid());
-	json_t *detail = json_pack("{s:s*}", "operator", operator!= NULL ? operator->pw_name : NULL);
-	char *text = NULL;
-	const char *copy;
-
-	if (detail != NULL && (more == NULL || json_object_update(detail, more) == 0))
-		text = json_dumps(detail, 0);
-	copy = text != NULL ? talloc_strdup(ctx, text) : NULL;
-	free(text);
-	json_decref(more);
-	json_decref(detail);
-	return copy;
 }
 
 /* Write the operator's event; `more` is as in ctl_operator_detail(). */
@@ -120,8 +105,10 @@ static json_t *limit_json(int64_t limit)
 	return limit >= 0 ? json_integer(limit) : json_null();
 }
 
-static json_t *user_json(const struct user *user)
+static json_t *user_json(const void *rows, size_t at)
 {
+	const struct user *user = (const struct user *)rows + at;
+
 	return json_pack("{s:I, s:s, s:b, s:b, s:o, s:o, s:o, s:I}", "id", (json_int_t)user->id, "username",
 	                 user->username, "is_active", user->is_active, "is_admin", user->is_admin, "session_limit",
 	                 limit_json(user->session_limit), "created_at", output_time(user->created_at), "last_login_at",
@@ -140,7 +127,7 @@ static const char *limit_text(TALLOC_CTX *ctx, int64_t limit)
 	return limit == 0 ? "exempt" : talloc_asprintf(ctx, "%lld", (long long)limit);
 }
 
-static int list_for_people(const struct ctl *ctl, const struct user users[], size_t count)
+static int list_for_people(const struct ctl *ctl, const struct user users[], size_t count, bool is_all)
 {
 	static const struct table_column columns[] = {
 		{.title = "ID", .right = true},
@@ -169,31 +156,90 @@ static int list_for_people(const struct ctl *ctl, const struct user users[], siz
 		table_cell(table, text_time(table, users[i].last_login_at));
 		table_cell(table, text_time(table, users[i].created_at));
 	}
-	return table_print(table, stdout) == 0 ? EXIT_SUCCESS : fail("out of memory");
+	if (table_print(table, stdout) != 0)
+		return fail("out of memory");
+	if (!is_all)
+		return output_line("These are the first %llu; --first N shows more or fewer.",
+		                   (unsigned long long)count);
+	return EXIT_SUCCESS;
 }
 
 int command_user_list(struct ctl *ctl)
 {
+	/* Programs are not to be given a part of what they believe to be all. */
+	int64_t max = ctl->first >= 0 || ctl->json ? ctl->first : FIRST_USERS;
+	/* One more, which is not shown. */
+	const struct user_filter filter = {.prefix = ctl->prefix, .max = max >= 0 ? max + 1 : -1};
 	struct user *users;
 	size_t count;
-	enum db_status status = users_list(ctl->db, ctl->ctx, 0, ctl->settings.session.idle_timeout, &users, &count);
-	json_t *list;
+	bool is_all;
+	enum db_status status =
+		users_list(ctl->db, ctl->ctx, &filter, ctl->settings.session.idle_timeout, &users, &count);
 
 	if (status != DB_OK)
 		return fail_database(ctl, status);
-	if (!ctl->json)
-		return list_for_people(ctl, users, count);
-	list = json_array();
-	for (size_t i = 0; i < count; i++) {
-		if (json_array_append_new(list, user_json(&users[i])) != 0) {
-			json_decref(list);
-			return fail("out of memory");
-		}
-	}
-	return output_json(list);
+	is_all = max < 0 || count <= (size_t)max;
+	if (!is_all)
+		count = (size_t)max;
+	return ctl->json ? output_json_array(count, user_json, users) : list_for_people(ctl, users, count, is_all);
 }
 
-static int show_for_people(const struct ctl *ctl, const struct user *user)
+/* DB_OK with *user NULL when the account has gone. */
+static enum db_status read_user(struct ctl *ctl, int64_t id, struct user **user)
+{
+	const struct user_filter filter = {.id = id, .max = 1};
+	size_t count;
+	enum db_status status =
+		users_list(ctl->db, ctl->ctx, &filter, ctl->settings.session.idle_timeout, user, &count);
+
+	if (status == DB_OK && count == 0)
+		*user = NULL;
+	return status;
+}
+
+/* Until when nobody may try that the account does not know the browser of; 0: they may. */
+static int64_t throttled_until(const struct ctl *ctl, const struct user_watch *watch)
+{
+	int64_t tries = ctl->settings.login.attempts_per_user;
+
+	return tries > 0 && watch->failures >= tries ? watch->failures_until : 0;
+}
+
+static json_t *shown_json(const struct ctl *ctl, const struct user *user, const struct user_watch *watch)
+{
+	json_t *shown = user_json(user, 0);
+	json_t *more = json_pack("{s:I, s:o, s:o, s:o, s:I, s:o}", "takeovers_in_window", (json_int_t)watch->takeovers,
+	                         "last_takeover_at", output_time(watch->last_takeover_at), "shared_at",
+	                         output_time(watch->shared_at), "cooldown_until", output_time(watch->cooldown_until),
+	                         "failed_logins", (json_int_t)watch->failures, "throttled_until",
+	                         output_time(throttled_until(ctl, watch)));
+
+	if (shown == NULL || more == NULL || json_object_update(shown, more) != 0) {
+		json_decref(shown);
+		shown = NULL;
+	}
+	json_decref(more);
+	return shown;
+}
+
+static void watch_for_people(const struct ctl *ctl, const struct user_watch *watch)
+{
+	int64_t throttled = throttled_until(ctl, watch);
+
+	if (watch->last_takeover_at > 0)
+		(void)output_line("Takeovers:      %lld in sharing.window, the last at %s", (long long)watch->takeovers,
+		                  text_time(ctl->ctx, watch->last_takeover_at));
+	if (watch->shared_at > 0)
+		(void)output_line("Shared:         told at %s", text_time(ctl->ctx, watch->shared_at));
+	if (watch->cooldown_until > 0)
+		(void)output_line("Cooldown:       until %s", text_time(ctl->ctx, watch->cooldown_until));
+	if (watch->failures > 0)
+		(void)output_line("Failed logins:  %lld in login.attempts_window%s%s", (long long)watch->failures,
+		                  throttled > 0 ? ", throttled until " : "",
+		                  throttled > 0 ? text_time(ctl->ctx, throttled) : "");
+}
+
+static int show_for_people(const struct ctl *ctl, const struct user *user, const struct user_watch *watch)
 {
 	const char *created_at = text_time(ctl->ctx, user->created_at);
 	const char *last_login_at = text_time(ctl->ctx, user->last_login_at);
@@ -211,29 +257,34 @@ static int show_for_people(const struct ctl *ctl, const struct user *user)
 		(void)output_line("Session limit:  %s", limit);
 	(void)output_line("Live sessions:  %lld", (long long)user->live_sessions);
 	(void)output_line("Last login:     %s", last_login_at);
-	return output_line("Created:        %s", created_at);
+	(void)output_line("Created:        %s", created_at);
+	watch_for_people(ctl, watch);
+	return EXIT_SUCCESS;
 }
 
 int command_user_show(struct ctl *ctl)
 {
 	const struct user *found = ctl_find_user(ctl, ctl->operand);
 	struct user *user;
-	size_t count;
+	struct user_watch watch;
 	enum db_status status;
 
 	if (found == NULL)
 		return EXIT_FAILURE;
-	status = users_list(ctl->db, ctl->ctx, found->id, ctl->settings.session.idle_timeout, &user, &count);
+	status = read_user(ctl, found->id, &user);
+	if (status == DB_OK)
+		status = users_watch(ctl->db, found->id, ctl->settings.sharing.window,
+		                     ctl->settings.login.attempts_window, &watch);
 	if (status != DB_OK)
 		return fail_database(ctl, status);
-	if (count == 0)
+	if (user == NULL)
 		return fail("no such account: %s", ctl->operand);
-	return ctl->json ? output_json(user_json(user)) : show_for_people(ctl, user);
+	return ctl->json ? output_json(shown_json(ctl, user, &watch)) : show_for_people(ctl, user, &watch);
 }
 
 /* ---- Changing ----------------------------------------------------------------------------------------------- */
 
-enum account_action { SET_PASSWORD, SET_ACTIVE, SET_LIMIT, DELETE };
+enum account_action { SET_PASSWORD, SET_ACTIVE, DELETE };
 
 struct account_change {
 	const char *event;
@@ -241,21 +292,13 @@ struct account_change {
 	enum account_action action;
 	const char *password_hash;
 	bool is_active;
-	int64_t session_limit;
 	enum ones_reason reason; /* of the sessions that end, ONES_LIVE when they go on */
 };
 
-/* The account's row in `users`, also when it is deleted in the end: no login of the account gets in after that. */
-static enum db_status change_row(struct db *db, const struct account_change *change, const struct user *user)
-{
-	switch (change->action) {
-	case SET_PASSWORD: return users_set_password(db, user->id, change->password_hash);
-	case SET_LIMIT: return users_set_limit(db, user->id, change->session_limit);
-	default: return users_set_active(db, user->id, change->is_active);
-	}
-}
-
-/* One transaction. */
+/*
+ * One transaction. The account's row in `users` is updated first, also when it is deleted in the end: no login of the
+ * account gets in after that.
+ */
 static enum db_status change_once(struct ctl *ctl, const struct account_change *change, const struct user *user,
                                   size_t *ended)
 {
@@ -264,15 +307,12 @@ static enum db_status change_once(struct ctl *ctl, const struct account_change *
 
 	*ended = 0;
 	if (status == DB_OK)
-		status = change_row(db, change, user);
+		status = change->action == SET_PASSWORD ? users_set_password(db, user->id, change->password_hash)
+		                                        : users_set_active(db, user->id, change->is_active);
 	if (status == DB_OK && change->reason != ONES_LIVE)
 		status = revoke_all_of_account(ctl->db, ctl->signals, ctl->ctx, user, change->reason, ended);
 	if (status == DB_OK)
-		status = record(db, change->event, user->id, user->username,
-		                change->action == SET_LIMIT
-		                        ? json_pack("{s:o, s:o}", "limit", limit_json(change->session_limit), "before",
-		                                    limit_json(user->session_limit))
-		                        : NULL);
+		status = record(db, change->event, user->id, user->username, NULL);
 	if (status == DB_OK && change->action == DELETE)
 		status = users_delete(db, user->id);
 	if (status == DB_OK)
@@ -344,21 +384,78 @@ int command_user_delete(struct ctl *ctl)
 			     .event = "user_deleted", .done = "deleted", .action = DELETE, .reason = ONES_REVOKED});
 }
 
-/* What is too much already goes by the rule, at the next request of each. */
+/* ---- Limits ------------------------------------------------------------------------------------------------- */
+
+static enum db_status limit_once(struct ctl *ctl, const struct user *user, int64_t limit, int64_t *before)
+{
+	struct db *db = ctl->db;
+	enum db_status status = db_begin(db);
+
+	if (status == DB_OK)
+		status = users_set_limit(db, user->id, limit, before);
+	if (status == DB_OK)
+		status = record(db, "user_limit_changed", user->id, user->username,
+		                json_pack("{s:o, s:o}", "limit", limit_json(limit), "before", limit_json(*before)));
+	if (status == DB_OK)
+		status = db_commit(db);
+	if (status != DB_OK)
+		db_rollback(db);
+	return status;
+}
+
+/* "2 live sessions", "any number of live sessions (the default)", on the context; NULL when out of memory. */
+static const char *limit_words(const struct ctl *ctl, int64_t limit)
+{
+	int64_t number = limit >= 0 ? limit : ctl->settings.session.max_sessions;
+
+	return talloc_asprintf(ctl->ctx, "%s%s",
+	                       number > 0 ? output_count(ctl->ctx, number, "live session")
+	                                  : "any number of live sessions",
+	                       limit >= 0 ? "" : " (the default)");
+}
+
+static int tell_limit(const struct ctl *ctl, const struct user *user, int64_t before)
+{
+	int64_t limit = user->session_limit >= 0 ? user->session_limit : ctl->settings.session.max_sessions;
+	int64_t surplus = limit > 0 && user->live_sessions > limit ? user->live_sessions - limit : 0;
+	const char *now = limit_words(ctl, user->session_limit);
+	const char *then = limit_words(ctl, before);
+
+	if (now == NULL || then == NULL)
+		return fail("out of memory");
+	(void)output_line("Account %s may have %s; before: %s.", user->username, now, then);
+	/* That is what the rule does: nothing is to be done about it here. */
+	if (surplus > 0)
+		(void)output_line(
+			"It has %lld now: the oldest %s at its next request or login.", (long long)user->live_sessions,
+			surplus == 1 ? "one ends" : talloc_asprintf(ctl->ctx, "%lld end", (long long)surplus));
+	return EXIT_SUCCESS;
+}
+
 static int set_limit(struct ctl *ctl, int64_t limit)
 {
-	const struct account_change change = {
-		.event = "user_limit_changed",
-		.action = SET_LIMIT,
-		.session_limit = limit,
-		.done = limit > 0    ? talloc_asprintf(ctl->ctx, "may have %s",
-	                                               output_count(ctl->ctx, limit, "live session"))
-	                : limit == 0 ? "may have any number of live sessions"
-	                             : "has the limit of session.max_sessions",
-		.reason = ONES_LIVE,
-	};
+	enum db_status status = DB_CONFLICT;
+	struct user *user = NULL;
+	int64_t before = -1;
 
-	return change.done != NULL ? change_account(ctl, &change) : fail("out of memory");
+	for (int attempt = 0; attempt < ATTEMPTS && status == DB_CONFLICT; attempt++) {
+		user = ctl_find_user(ctl, ctl->operand);
+		if (user == NULL)
+			return EXIT_FAILURE;
+		status = limit_once(ctl, user, limit, &before);
+	}
+	if (status == DB_OK)
+		status = read_user(ctl, user->id, &user);
+	if (status != DB_OK)
+		return fail_database(ctl, status);
+	if (user == NULL)
+		return fail("the account has been deleted meanwhile: %s", ctl->operand);
+	user->session_limit = limit;
+	if (ctl->json)
+		return output_json(json_pack("{s:I, s:s, s:o, s:o, s:I}", "id", (json_int_t)user->id, "username",
+		                             user->username, "session_limit", limit_json(limit), "before",
+		                             limit_json(before), "live_sessions", (json_int_t)user->live_sessions));
+	return tell_limit(ctl, user, before);
 }
 
 int command_user_limit(struct ctl *ctl)

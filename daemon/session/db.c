@@ -59,6 +59,8 @@ struct db {
 	bool in_transaction;
 	enum db_status transaction_failure; /* DB_OK until one of its statements fails; cleared by its end */
 	bool schema_mismatch;
+	bool is_listening; /* this connection, as far as it can be */
+	bool is_notified;  /* and not told yet */
 	int found_schema;
 	size_t prepared_count;
 	const struct db_statement *prepared[PREPARED_MAX];
@@ -160,6 +162,8 @@ static void drop(struct db *db)
 	db->conn = NULL;
 	db->state = STATE_DOWN;
 	db->in_transaction = false;
+	db->is_listening = false;
+	db->is_notified = false;
 	db->prepared_count = 0;
 	if (was_up) {
 		db->failures = 0;
@@ -576,6 +580,20 @@ lost:
 	return connection_lost(db);
 }
 
+/*
+ * That something was told is all that counts. libpq keeps notifications until they are taken, also those of a channel
+ * that somebody else has sent LISTEN for on a connection which a pooler has handed on to us.
+ */
+static void take_notifications(struct db *db)
+{
+	PGnotify *notify;
+
+	while ((notify = PQnotifies(db->conn)) != NULL) {
+		db->is_notified = true;
+		PQfreemem(notify);
+	}
+}
+
 static enum exchange await_result(struct db *db, PGresult **pg)
 {
 	int64_t began = clock_monotonic_us();
@@ -583,7 +601,9 @@ static enum exchange await_result(struct db *db, PGresult **pg)
 
 	db->waited_us += clock_monotonic_us() - began;
 	counters_add(db->config.counters, COUNTER_DATABASE_ROUND_TRIPS);
-	if (exchange != ANSWERED)
+	if (exchange == ANSWERED)
+		take_notifications(db);
+	else
 		counters_add(db->config.counters, COUNTER_DATABASE_ERRORS);
 	return exchange;
 }
@@ -947,39 +967,39 @@ void db_rollback(struct db *db)
 
 /* ---- Notifications ------------------------------------------------------------------------------------------ */
 
-/* Throw away what has arrived: that it did is all that counts. */
-static bool take_notifications(struct db *db)
+enum db_status db_listen(struct db *db, const char *channel)
 {
-	bool found = false;
-	PGnotify *notify;
+	enum db_status status = DB_OK;
+	char sql[80];
 
-	while ((notify = PQnotifies(db->conn)) != NULL) {
-		found = true;
-		PQfreemem(notify);
-	}
-	return found;
+	if (db->is_listening)
+		return DB_OK;
+	(void)snprintf(sql, sizeof sql, "LISTEN %s", channel);
+	/* A pooler of transactions would have somebody else's connection listen. */
+	if (db->config.prepare)
+		status = db_script(db, sql);
+	db->is_listening = status == DB_OK;
+	return status;
 }
 
 enum db_status db_wait_notification(struct db *db, int64_t timeout_ms)
 {
 	int64_t until = clock_monotonic_ms() + timeout_ms;
-	int left;
 
-	if (db->state != STATE_UP)
-		return DB_UNAVAILABLE;
-	while (!take_notifications(db) && (left = (int)clock_until_ms(until)) > 0) {
+	while (db->is_listening && !db->is_notified) {
 		struct pollfd readable = {.fd = PQsocket(db->conn), .events = POLLIN};
+		int ready = poll(&readable, 1, clock_until_ms(until));
 
-		if (poll(&readable, 1, left) < 0 && errno != EINTR) {
-			set_problem(db, strerror(errno));
-			return DB_ERROR;
-		}
-		if (PQconsumeInput(db->conn) != 1 || PQstatus(db->conn) != CONNECTION_OK) {
+		if (ready == 0)
+			break;
+		if (ready > 0 && (PQconsumeInput(db->conn) != 1 || PQstatus(db->conn) != CONNECTION_OK)) {
 			(void)connection_lost(db);
 			return DB_UNAVAILABLE;
 		}
+		take_notifications(db);
 	}
-	return DB_OK;
+	db->is_notified = false;
+	return db->state == STATE_UP ? DB_OK : DB_UNAVAILABLE;
 }
 
 /* ---- Results ------------------------------------------------------------------------------------------------ */

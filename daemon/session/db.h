@@ -132,8 +132,14 @@ const char *db_text(const struct db_result *result, size_t row, int column);
 const uint8_t *db_bytes(const struct db_result *result, size_t row, int column, size_t *size);
 
 /*
- * Wait until the server tells of a NOTIFY on a channel that this connection has sent LISTEN for, or until the time is
- * over, or the connection is lost. DB_OK in the first two cases, else DB_UNAVAILABLE.
+ * Have the server tell of each NOTIFY on the channel; to be said again before each wait, for the connection may be
+ * another one by then. With database.prepare off nothing is told: behind a pooler it would be told to somebody else.
+ */
+enum db_status db_listen(struct db *db, const char *channel);
+
+/*
+ * Wait until something is told, the time is over, or the connection is lost: DB_UNAVAILABLE then, else DB_OK. Does not
+ * wait on a connection that db_listen() was not called for. What is told is a hint and may get lost: look for it.
  */
 enum db_status db_wait_notification(struct db *db, int64_t timeout_ms);
 

@@ -1,8 +1,9 @@
 #include "session/events.h"
 
+#include "base/clock.h"
 #include "session/sql.h"
 
-#include <stddef.h>
+#include <stdlib.h>
 
 static struct db_value text_or_null(const char *text)
 {
@@ -52,45 +53,212 @@ static struct event_row event_from_row(const struct db_result *rows, size_t row)
 	};
 }
 
-static enum db_status list(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement, int64_t user_id,
-                           int64_t id, int64_t max, struct event_list *list)
+static enum db_status list(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
+                           const struct db_value values[], size_t value_count, struct event_list *found)
 {
-	const struct db_value values[] = {DB_INT(user_id), DB_INT(id), DB_INT(max)};
 	struct db_result *rows;
-	enum db_status status = db_query(db, ctx, statement, values, 3, &rows);
+	enum db_status status = db_query(db, ctx, statement, values, value_count, &rows);
 
-	*list = (struct event_list){0};
+	*found = (struct event_list){0};
 	if (status != DB_OK)
 		return status;
-	list->rows = talloc_array(ctx, struct event_row, (unsigned)db_rows(rows));
-	if (list->rows == NULL) {
+	found->rows = talloc_array(ctx, struct event_row, (unsigned)db_rows(rows));
+	if (found->rows == NULL) {
 		db_set_problem(db, "out of memory");
 		return DB_ERROR;
 	}
-	for (; list->count < db_rows(rows); list->count++)
-		list->rows[list->count] = event_from_row(rows, list->count);
+	for (; found->count < db_rows(rows); found->count++)
+		found->rows[found->count] = event_from_row(rows, found->count);
 	return DB_OK;
 }
 
-enum db_status events_latest(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t last, int64_t max,
-                             struct event_list *found)
+enum db_status events_latest(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t max, struct event_list *found)
 {
-	return list(db, ctx, &sql_latest_events, user_id, last, max, found);
+	const struct db_value values[] = {DB_INT(user_id), DB_INT(max)};
+
+	return list(db, ctx, &sql_latest_events, values, 2, found);
 }
 
-enum db_status events_after(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t after, int64_t max,
-                            struct event_list *found)
+/* ---- The feed ----------------------------------------------------------------------------------------------- */
+
+/* As many events are read at once; how many there are is bounded by nothing. */
+#define PAGE 1000
+
+/* A transaction gets its number just after its first event's id: as long it may take for that, on any machine. */
+#define SETTLE_MS 5000
+
+/*
+ * Events are seen when their transactions commit, so one with a lower id may come after one with a higher id. What is
+ * above `settled` is therefore read again each time, and `had` tells what of it was told before.
+ */
+struct event_feed {
+	struct db *db;
+	int64_t user_id;
+	int64_t settled;
+	int64_t *had; /* in ascending order */
+	size_t had_count;
+	/* What will be settled once no transaction below `xmax` is under way. */
+	struct {
+		bool is_set;
+		unsigned int connection; /* of db_watch_id(): another server's transactions have other numbers */
+		int64_t id;
+		int64_t xmax;
+		int64_t since; /* of the monotonic clock, in ms */
+	} next;
+};
+
+static enum db_status out_of_memory(struct db *db)
 {
-	return list(db, ctx, &sql_events_after, user_id, after, max, found);
+	db_set_problem(db, "out of memory");
+	return DB_ERROR;
 }
 
-enum db_status events_settled(struct db *db, int64_t *id)
+static int compare(const void *one, const void *other)
 {
-	TALLOC_CTX *scratch = talloc_new(NULL);
+	int64_t a = *(const int64_t *)one, b = *(const int64_t *)other;
+
+	return (a > b) - (a < b);
+}
+
+static bool was_had(const struct event_feed *feed, int64_t id)
+{
+	return feed->had_count > 0 && bsearch(&id, feed->had, feed->had_count, sizeof id, compare) != NULL;
+}
+
+enum db_status event_feed_skip(struct event_feed *feed, const struct event_list *events)
+{
+	size_t count = feed->had_count;
+	int64_t *grown;
+
+	if (events->count == 0)
+		return DB_OK;
+	grown = talloc_realloc(feed, feed->had, int64_t, (unsigned)(count + events->count));
+	if (grown == NULL)
+		return out_of_memory(feed->db);
+	feed->had = grown;
+	for (size_t i = 0; i < events->count; i++) {
+		int64_t id = events->rows[i].id;
+
+		if (id > feed->settled && !was_had(feed, id))
+			grown[count++] = id;
+	}
+	feed->had_count = count;
+	qsort(grown, count, sizeof grown[0], compare);
+	return DB_OK;
+}
+
+/* Leave what was had out of the page. */
+static void keep_new(const struct event_feed *feed, struct event_list *page)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < page->count; i++) {
+		if (!was_had(feed, page->rows[i].id))
+			page->rows[kept++] = page->rows[i];
+	}
+	page->count = kept;
+}
+
+/* Read on from *after, a page of what is new. *more is false at the end. */
+static enum db_status read_page(struct event_feed *feed, TALLOC_CTX *ctx, int64_t *after, struct event_list *page,
+                                bool *more)
+{
+	const struct db_value values[] = {DB_INT(feed->user_id), DB_INT(*after), DB_INT(PAGE)};
+	enum db_status status = list(feed->db, ctx, &sql_events_after, values, 3, page);
+
+	*more = page->count == PAGE;
+	if (status != DB_OK || page->count == 0)
+		return status;
+	*after = page->rows[page->count - 1].id;
+	keep_new(feed, page);
+	return DB_OK;
+}
+
+static enum db_status read_all(struct event_feed *feed, bool (*tell)(const struct event_list *events, void *context),
+                               void *context)
+{
+	int64_t after = feed->settled;
+	bool more = true;
+	enum db_status status = DB_OK;
+
+	while (status == DB_OK && more) {
+		TALLOC_CTX *scratch = talloc_new(feed);
+		struct event_list page;
+
+		status = read_page(feed, scratch, &after, &page, &more);
+		if (status == DB_OK)
+			status = event_feed_skip(feed, &page);
+		if (status == DB_OK && tell != NULL && page.count > 0)
+			more = tell(&page, context) && more;
+		talloc_free(scratch);
+	}
+	return status;
+}
+
+struct event_feed *event_feed_new(TALLOC_CTX *ctx, struct db *db, int64_t user_id)
+{
+	struct event_feed *feed = talloc_zero(ctx, struct event_feed);
+
+	if (feed != NULL) {
+		feed->db = db;
+		feed->user_id = user_id;
+	}
+	return feed;
+}
+
+enum db_status event_feed_begin(struct event_feed *feed)
+{
+	TALLOC_CTX *scratch = talloc_new(feed);
 	struct db_result *row;
-	enum db_status status = db_query(db, scratch, &sql_settled_event, NULL, 0, &row);
+	enum db_status status = db_query(feed->db, scratch, &sql_events_start, NULL, 0, &row);
 
-	*id = status == DB_OK ? db_int(row, 0, 0) : 0;
+	if (status == DB_OK)
+		feed->settled = db_int(row, 0, 0);
+	talloc_free(scratch);
+	return status == DB_OK ? read_all(feed, NULL, NULL) : status;
+}
+
+static void settle(struct event_feed *feed, int64_t id)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < feed->had_count; i++) {
+		if (feed->had[i] > id)
+			feed->had[kept++] = feed->had[i];
+	}
+	feed->had_count = kept;
+	feed->settled = id;
+}
+
+enum db_status event_feed_read(struct event_feed *feed, bool (*tell)(const struct event_list *events, void *context),
+                               void *context)
+{
+	TALLOC_CTX *scratch = talloc_new(feed);
+	unsigned int connection = db_watch_id(feed->db);
+	int64_t now = clock_monotonic_ms();
+	struct db_result *row;
+	bool is_due = false;
+	enum db_status status = db_query(feed->db, scratch, &sql_events_horizon, NULL, 0, &row);
+
+	if (status == DB_OK) {
+		if (feed->next.connection != connection || db_watch_id(feed->db) != connection)
+			feed->next.is_set = false;
+		is_due = feed->next.is_set && db_int(row, 0, HORIZON_XMIN) >= feed->next.xmax &&
+		         now - feed->next.since >= SETTLE_MS;
+		status = read_all(feed, tell, context);
+	}
+	/* What was under way below `next` can be seen since before it was read just now. */
+	if (status == DB_OK && is_due) {
+		settle(feed, feed->next.id);
+		feed->next.is_set = false;
+	}
+	if (status == DB_OK && !feed->next.is_set) {
+		feed->next.is_set = true;
+		feed->next.connection = db_watch_id(feed->db);
+		feed->next.id = db_int(row, 0, HORIZON_ID);
+		feed->next.xmax = db_int(row, 0, HORIZON_XMAX);
+		feed->next.since = now;
+	}
 	talloc_free(scratch);
 	return status;
 }

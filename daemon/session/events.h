@@ -4,7 +4,10 @@
 
 #include "session/db.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <talloc.h>
 
 /* Any text may be NULL or "" for "none". */
 struct event_record {
@@ -45,19 +48,23 @@ struct event_list {
 	struct event_row *rows;
 };
 
-/* The latest `max` events up to the id `last`, the oldest of them first; of one account, or all for user_id 0. On
- * `ctx`. */
-enum db_status events_latest(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t last, int64_t max,
-                             struct event_list *list);
-
-/* Up to `max` events with ids above `after`, in their order. Otherwise as above. */
-enum db_status events_after(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t after, int64_t max,
-                            struct event_list *list);
+/* The latest `max` events, the oldest of them first; of one account, or all for user_id 0. On `ctx`. */
+enum db_status events_latest(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t max, struct event_list *list);
 
 /*
- * Ids are given when an event is written and seen when its transaction commits: *id is one up to which no more will
- * come to be seen. It is so old that no transaction of a request can still be under way.
+ * Events as they come to be seen, each once, whatever the order of their ids and commits and over lost connections; of
+ * one account, or all for user_id 0. On `ctx`, with no connection of its own. NULL when out of memory.
  */
-enum db_status events_settled(struct db *db, int64_t *id);
+struct event_feed *event_feed_new(TALLOC_CTX *ctx, struct db *db, int64_t user_id);
+
+/* What can be seen now is not told. */
+enum db_status event_feed_begin(struct event_feed *feed);
+
+/* Nor are these. */
+enum db_status event_feed_skip(struct event_feed *feed, const struct event_list *events);
+
+/* Tell of what has come to be seen since, page by page; false from `tell` ends it. */
+enum db_status event_feed_read(struct event_feed *feed, bool (*tell)(const struct event_list *events, void *context),
+                               void *context);
 
 #endif

@@ -22,39 +22,46 @@ enum db_status revoke_all_of_account(struct db *db, const struct signals *signal
 }
 
 struct target {
+	const struct revocation *revocation;
 	int64_t user_id;
 	const char *username;
-	const char *id;
 	size_t ended;
 };
 
 static enum db_status end_target(struct change *change, void *context)
 {
 	struct target *target = context;
+	const struct revocation *revocation = target->revocation;
+	enum db_status status;
 
 	target->ended = 0;
-	return end_locked(change, target->user_id, target->username, target->id, ONES_REVOKED, &target->ended);
+	status = end_locked(change, target->user_id, target->username, revocation->id, ONES_REVOKED, &target->ended);
+	if (status == DB_OK && target->ended > 0)
+		status = revocation->record(change->db, target->user_id, target->username, target->ended,
+		                            revocation->context);
+	return status;
 }
 
-enum db_status revoke_sessions(struct db *db, const struct signals *signals, TALLOC_CTX *ctx, int64_t user_id,
-                               const char *id, size_t *ended)
+enum db_status revoke_sessions(struct db *db, const struct signals *signals, TALLOC_CTX *ctx,
+                               const struct revocation *revocation, size_t *ended)
 {
-	int64_t after = user_id > 0 ? user_id - 1 : 0;
+	int64_t after = revocation->user_id > 0 ? revocation->user_id - 1 : 0;
 	struct db_result *accounts = NULL;
 	enum db_status status;
 
 	*ended = 0;
 	do {
-		const struct db_value values[] = {DB_INT(after), DB_TEXT(id)};
+		const struct db_value values[] = {DB_INT(after), DB_TEXT(revocation->id)};
 
 		status = db_query(db, ctx, &sql_accounts_with_sessions, values, 2, &accounts);
 		for (size_t i = 0; status == DB_OK && i < db_rows(accounts); i++) {
 			struct change change = {.ctx = ctx, .db = db, .signals = signals};
-			struct target target = {
-				.user_id = db_int(accounts, i, 0), .username = db_text(accounts, i, 1), .id = id};
+			struct target target = {.revocation = revocation,
+			                        .user_id = db_int(accounts, i, 0),
+			                        .username = db_text(accounts, i, 1)};
 
 			after = target.user_id;
-			if (user_id > 0 && after != user_id)
+			if (revocation->user_id > 0 && after != revocation->user_id)
 				return DB_OK;
 			status = change_run_idempotent(&change, end_target, &target);
 			*ended += target.ended;

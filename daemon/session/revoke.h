@@ -5,12 +5,21 @@
 #include "session/change.h"
 #include "session/users.h"
 
-/*
- * End sessions as revoked: of `user_id` (0: of everybody), only the one whose public id is `id` (a UUID) when that is
- * not NULL. Each account is done in a transaction of its own. *ended is how many.
- */
-enum db_status revoke_sessions(struct db *db, const struct signals *signals, TALLOC_CTX *ctx, int64_t user_id,
-                               const char *id, size_t *ended);
+/* What is done and told by revoke_sessions(). */
+struct revocation {
+	int64_t user_id; /* 0: of everybody */
+	const char *id;  /* only the session with this public id (a UUID), or NULL */
+	/*
+	 * Called in the transaction of each account of which sessions ended; what it returns is as that of a statement.
+	 * `context` is the caller's.
+	 */
+	enum db_status (*record)(struct db *db, int64_t user_id, const char *username, size_t ended, void *context);
+	void *context;
+};
+
+/* End sessions as revoked. Each account is done in a transaction of its own. *ended is how many. */
+enum db_status revoke_sessions(struct db *db, const struct signals *signals, TALLOC_CTX *ctx,
+                               const struct revocation *revocation, size_t *ended);
 
 /*
  * End all sessions of one account in the caller's transaction, which changes the account. The caller has updated

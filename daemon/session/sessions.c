@@ -11,12 +11,16 @@
 /* A batch that met someone else's transaction the wrong way round is done again. */
 #define PURGE_ATTEMPTS 5
 
-enum db_status sessions_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms,
+enum db_status sessions_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms, int64_t max,
                              struct session_row **rows, size_t *count)
 {
-	const struct db_value values[] = {DB_INT(user_id), DB_INT(idle_timeout_ms)};
+	const struct db_value values[] = {
+		DB_INT(user_id),
+		DB_INT(idle_timeout_ms),
+		max >= 0 ? DB_INT(max) : DB_NULL,
+	};
 	struct db_result *found;
-	enum db_status status = db_query(db, ctx, &sql_list_sessions, values, 2, &found);
+	enum db_status status = db_query(db, ctx, &sql_list_sessions, values, 3, &found);
 
 	*rows = NULL;
 	*count = 0;

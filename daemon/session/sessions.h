@@ -19,8 +19,11 @@ struct session_row {
 	const char *user_agent;
 };
 
-/* Sessions neither expired nor idle, newest login first; of one account, or of all for user_id 0. On `ctx`. */
-enum db_status sessions_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms,
+/*
+ * Sessions neither expired nor idle, newest login first, up to `max` (-1: all); of one account, or of all for user_id
+ * 0. On `ctx`.
+ */
+enum db_status sessions_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms, int64_t max,
                              struct session_row **rows, size_t *count);
 
 /* How many sessions are live, over all accounts. It reads an index of them all: not for every request. */

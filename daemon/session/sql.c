@@ -30,7 +30,8 @@ const struct db_statement sql_find_user = {
 };
 
 /*
- * $1 account or 0 for all, $2 idle_timeout. logged_in_user forgets at logout and ended_sessions after
+ * $1 account or 0 for all, $2 idle_timeout, $3 what names begin with or NULL, $4 how many or NULL for all; U+10FFFF
+ * is the highest character, and in no name. logged_in_user forgets at logout and ended_sessions after
  * session.history: the last login is the latest that any of them knows of.
  */
 const struct db_statement sql_list_users = {
@@ -41,7 +42,23 @@ const struct db_statement sql_list_users = {
 	"                (SELECT max(s.created_at) FROM sessions s WHERE s.user_id = u.id),"
 	"                (SELECT max(e.created_at) FROM ended_sessions e WHERE e.user_id = u.id)),"
 	"       (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND " SQL_LIVE("s", "$2::bigint") ")"
-	"  FROM users u WHERE $1::bigint = 0 OR u.id = $1::bigint ORDER BY u.username_key",
+	"  FROM users u WHERE ($1::bigint = 0 OR u.id = $1::bigint)"
+	"   AND ($3::text IS NULL OR (u.username_key >= " USERNAME_KEY("$3::text")
+	"                         AND u.username_key < " USERNAME_KEY("$3::text") " || U&'\\+10FFFF'))"
+	" ORDER BY u.username_key LIMIT $4::bigint",
+};
+
+/* $1 account, $2 sharing.window, $3 attempts_window. */
+const struct db_statement sql_watch_user = {
+	"watch_user",
+	"SELECT CASE WHEN t.began_at > now() - $2::bigint * interval '1 millisecond' THEN t.count ELSE 0 END,"
+	"       t.last_at, t.shared_at, CASE WHEN t.cooldown_until > now() THEN t.cooldown_until END,"
+	"       coalesce(f.count, 0), f.began_at + $3::bigint * interval '1 millisecond'"
+	"  FROM users u LEFT JOIN takeovers t ON t.user_id = u.id"
+	"       LEFT JOIN login_failures f ON f.kind = 'account'"
+	"                 AND f.subject = encode(sha256(convert_to(u.username_key, 'UTF8')), 'hex')"
+	"                 AND f.began_at > now() - $3::bigint * interval '1 millisecond'"
+	" WHERE u.id = $1::bigint",
 };
 
 /* $1 name, $2 password's hash, $3 is_admin, $4 session_limit or NULL. */
@@ -72,7 +89,9 @@ const struct db_statement sql_set_active = {
 /* $1 account, $2 session_limit or NULL. */
 const struct db_statement sql_set_limit = {
 	"set_limit",
-	"UPDATE users SET session_limit = $2::bigint WHERE id = $1::bigint",
+	"UPDATE users u SET session_limit = $2::bigint"
+	"  FROM (SELECT id, session_limit FROM users WHERE id = $1::bigint FOR UPDATE) AS o WHERE u.id = o.id"
+	" RETURNING coalesce(o.session_limit, -1)::bigint",
 };
 
 /* $1 account. */
@@ -83,14 +102,14 @@ const struct db_statement sql_delete_user = {
 
 /* ---- sessions, ended_sessions and events, as operators and the purge see them ------------------------------- */
 
-/* $1 account or 0 for all, $2 idle_timeout. */
+/* $1 account or 0 for all, $2 idle_timeout, $3 how many or NULL for all. */
 const struct db_statement sql_list_sessions = {
 	"list_sessions",
 	"SELECT s.id::text, s.user_id, u.username, s.created_at, s.last_seen_at, s.expires_at,"
 	"       coalesce(host(s.ip), ''), s.user_agent"
 	"  FROM sessions s JOIN users u ON u.id = s.user_id"
 	" WHERE ($1::bigint = 0 OR s.user_id = $1::bigint) AND " SQL_LIVE("s", "$2::bigint")
-	" ORDER BY s.login_order DESC",
+	" ORDER BY s.login_order DESC LIMIT $3::bigint",
 };
 
 /* $1 account, $2 idle_timeout. */
@@ -197,11 +216,11 @@ const struct db_statement sql_record_event = {
 	"e.id, e.at, e.name, e.user_id, e.username, coalesce(e.session_id::text, ''), coalesce(host(e.ip), ''),"          \
 	" e.user_agent, e.detail::text"
 
-/* $1 account or 0 for all, $2 the last id, $3 how many. */
+/* $1 account or 0 for all, $2 how many. */
 const struct db_statement sql_latest_events = {
 	"latest_events",
-	"SELECT " EVENT_COLUMNS " FROM (SELECT * FROM events WHERE ($1::bigint = 0 OR user_id = $1::bigint)"
-	"                AND id <= $2::bigint ORDER BY id DESC LIMIT $3::bigint) AS e ORDER BY e.id",
+	"SELECT " EVENT_COLUMNS " FROM (SELECT * FROM events WHERE $1::bigint = 0 OR user_id = $1::bigint"
+	"                ORDER BY id DESC LIMIT $2::bigint) AS e ORDER BY e.id",
 };
 
 /* $1 account or 0 for all, $2 an id, $3 how many. */
@@ -211,10 +230,25 @@ const struct db_statement sql_events_after = {
 	" ORDER BY e.id LIMIT $3::bigint",
 };
 
-/* `at` is when the transaction began; server.request_timeout is half a minute, and another one may have begun as late. */
-const struct db_statement sql_settled_event = {
-	"settled_event",
-	"SELECT coalesce((SELECT id FROM events WHERE at < now() - interval '2 minutes' ORDER BY at DESC, id DESC LIMIT 1), 0)",
+/*
+ * Ids are given before rows can be seen. What cannot be seen now, with an id up to the highest, is of transactions below
+ * this xmax: it will not be seen any more once a later xmin has reached that.
+ */
+const struct db_statement sql_events_horizon = {
+	"events_horizon",
+	"SELECT coalesce((SELECT max(id) FROM events), 0), pg_snapshot_xmin(s)::text::bigint,"
+	"       pg_snapshot_xmax(s)::text::bigint FROM pg_current_snapshot() AS s",
+};
+
+/*
+ * The last event before the latest thousand and those of ten minutes, for what is under way cannot be older. `id + 0`,
+ * or the primary key might be read from its beginning.
+ */
+const struct db_statement sql_events_start = {
+	"events_start",
+	"SELECT coalesce(max(id), 0) FROM events"
+	" WHERE id < least((SELECT min(id) FROM (SELECT id FROM events ORDER BY id DESC LIMIT 1000) AS latest),"
+	"                  (SELECT min(id + 0) FROM events WHERE at >= now() - interval '10 minutes'))",
 };
 
 /* ---- takeovers and login_tickets ---------------------------------------------------------------------------- */

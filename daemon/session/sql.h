@@ -22,11 +22,24 @@ enum user_column {
 extern const struct db_statement sql_find_user;
 extern const struct db_statement sql_list_users;
 extern const struct db_statement sql_add_user;
+
+extern const struct db_statement sql_watch_user;
+enum watch_column {
+	WATCH_TAKEOVERS,
+	WATCH_LAST_AT,
+	WATCH_SHARED_AT,
+	WATCH_COOLDOWN_UNTIL,
+	WATCH_FAILURES,
+	WATCH_FAILURES_UNTIL,
+};
+
 extern const struct db_statement sql_set_password;
 extern const struct db_statement sql_upgrade_password;
 extern const struct db_statement sql_set_active;
-extern const struct db_statement sql_set_limit;
 extern const struct db_statement sql_delete_user;
+
+/* A row: the limit before, -1 for the default. */
+extern const struct db_statement sql_set_limit;
 
 /* ---- sessions, ended_sessions and events, as operators and the purge see them ------------------------------- */
 
@@ -88,8 +101,16 @@ enum event_column {
 	EVENT_DETAIL,
 };
 
+/* One row: the highest id, and which transactions are under way (from xmin on) or to come (from xmax on). */
+extern const struct db_statement sql_events_horizon;
+enum horizon_column {
+	HORIZON_ID,
+	HORIZON_XMIN,
+	HORIZON_XMAX,
+};
+
 /* One row, one column: an id. */
-extern const struct db_statement sql_settled_event;
+extern const struct db_statement sql_events_start;
 
 /* ---- takeovers and login_tickets ---------------------------------------------------------------------------- */
 

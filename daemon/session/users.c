@@ -88,12 +88,17 @@ enum db_status users_find(struct db *db, TALLOC_CTX *ctx, const char *username, 
 	return users_name_problem(username) == NULL ? users_find_by(db, ctx, &sql_find_user, values, 1, user) : DB_OK;
 }
 
-enum db_status users_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms, struct user **users,
-                          size_t *count)
+enum db_status users_list(struct db *db, TALLOC_CTX *ctx, const struct user_filter *filter, int64_t idle_timeout_ms,
+                          struct user **users, size_t *count)
 {
-	const struct db_value values[] = {DB_INT(user_id), DB_INT(idle_timeout_ms)};
+	const struct db_value values[] = {
+		DB_INT(filter->id),
+		DB_INT(idle_timeout_ms),
+		DB_TEXT(filter->prefix),
+		filter->max >= 0 ? DB_INT(filter->max) : DB_NULL,
+	};
 	struct db_result *rows;
-	enum db_status status = db_query(db, ctx, &sql_list_users, values, 2, &rows);
+	enum db_status status = db_query(db, ctx, &sql_list_users, values, 4, &rows);
 
 	*users = NULL;
 	*count = 0;
@@ -112,6 +117,33 @@ enum db_status users_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64
 	}
 	*count = db_rows(rows);
 	return DB_OK;
+}
+
+static int64_t time_or_never(const struct db_result *rows, int column)
+{
+	return db_is_null(rows, 0, column) ? 0 : db_time(rows, 0, column);
+}
+
+enum db_status users_watch(struct db *db, int64_t id, int64_t sharing_window_ms, int64_t attempts_window_ms,
+                           struct user_watch *watch)
+{
+	const struct db_value values[] = {DB_INT(id), DB_INT(sharing_window_ms), DB_INT(attempts_window_ms)};
+	TALLOC_CTX *scratch = talloc_new(NULL);
+	struct db_result *row;
+	enum db_status status = db_query(db, scratch, &sql_watch_user, values, 3, &row);
+
+	*watch = (struct user_watch){0};
+	if (status == DB_OK && db_rows(row) > 0)
+		*watch = (struct user_watch){
+			.takeovers = db_int(row, 0, WATCH_TAKEOVERS),
+			.last_takeover_at = time_or_never(row, WATCH_LAST_AT),
+			.shared_at = time_or_never(row, WATCH_SHARED_AT),
+			.cooldown_until = time_or_never(row, WATCH_COOLDOWN_UNTIL),
+			.failures = db_int(row, 0, WATCH_FAILURES),
+			.failures_until = time_or_never(row, WATCH_FAILURES_UNTIL),
+		};
+	talloc_free(scratch);
+	return status;
 }
 
 enum db_status users_add(struct db *db, const char *username, const char *password_hash, bool is_admin,
@@ -160,11 +192,20 @@ enum db_status users_set_active(struct db *db, int64_t id, bool is_active)
 	return db_query(db, NULL, &sql_set_active, values, 2, NULL);
 }
 
-enum db_status users_set_limit(struct db *db, int64_t id, int64_t session_limit)
+enum db_status users_set_limit(struct db *db, int64_t id, int64_t session_limit, int64_t *before)
 {
 	const struct db_value values[] = {DB_INT(id), session_limit >= 0 ? DB_INT(session_limit) : DB_NULL};
+	TALLOC_CTX *scratch = talloc_new(NULL);
+	struct db_result *row;
+	enum db_status status = db_query(db, scratch, &sql_set_limit, values, 2, &row);
 
-	return db_query(db, NULL, &sql_set_limit, values, 2, NULL);
+	*before = -1;
+	if (status == DB_OK && db_rows(row) == 0)
+		status = DB_CONFLICT;
+	else if (status == DB_OK)
+		*before = db_int(row, 0, 0);
+	talloc_free(scratch);
+	return status;
 }
 
 enum db_status users_delete(struct db *db, int64_t id)

@@ -32,9 +32,28 @@ enum db_status users_find(struct db *db, TALLOC_CTX *ctx, const char *username, 
 enum db_status users_find_by(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
                              const struct db_value values[], size_t count, struct user **user);
 
-/* All accounts by name, or only that one for a user_id other than 0, on `ctx`. */
-enum db_status users_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms, struct user **users,
-                          size_t *count);
+struct user_filter {
+	int64_t id;         /* 0: of all */
+	const char *prefix; /* what the names begin with, whatever the case; NULL: anything */
+	int64_t max;        /* -1: all */
+};
+
+/* Accounts by name, on `ctx`. */
+enum db_status users_list(struct db *db, TALLOC_CTX *ctx, const struct user_filter *filter, int64_t idle_timeout_ms,
+                          struct user **users, size_t *count);
+
+/* What the account has to do with others' devices and guesses of late. Times are us since 1970, 0: never, not now. */
+struct user_watch {
+	int64_t takeovers; /* in the running window */
+	int64_t last_takeover_at;
+	int64_t shared_at;
+	int64_t cooldown_until;
+	int64_t failures; /* of logins, in the running window */
+	int64_t failures_until;
+};
+
+enum db_status users_watch(struct db *db, int64_t id, int64_t sharing_window_ms, int64_t attempts_window_ms,
+                           struct user_watch *watch);
 
 /* DB_DUPLICATE when the name is taken. session_limit as in struct user. */
 enum db_status users_add(struct db *db, const char *username, const char *password_hash, bool is_admin,
@@ -44,8 +63,8 @@ enum db_status users_add(struct db *db, const char *username, const char *passwo
 enum db_status users_set_password(struct db *db, int64_t id, const char *password_hash);
 enum db_status users_set_active(struct db *db, int64_t id, bool is_active);
 
-/* session_limit as in struct user. */
-enum db_status users_set_limit(struct db *db, int64_t id, int64_t session_limit);
+/* session_limit and *before, what it was, are as in struct user. DB_CONFLICT when the account has gone. */
+enum db_status users_set_limit(struct db *db, int64_t id, int64_t session_limit, int64_t *before);
 
 /* Replace the hash by another one of the same password. *replaced is false when it was no longer `former`. */
 enum db_status users_upgrade_password(struct db *db, TALLOC_CTX *ctx, int64_t id, const char *former,
