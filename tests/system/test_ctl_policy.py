@@ -250,7 +250,8 @@ def test_show_of_an_account_that_is_handed_around_and_guessed_at(new_site, brows
 def crowd(database):
     """1500 accounts of one session each, the newest login that of the last."""
     database.query(
-        "INSERT INTO users (username, password) SELECT 'u' || to_char(n, 'FM0000'), 'x' FROM generate_series(1, 1500) n;"
+        "INSERT INTO users (username, password)"
+        " SELECT 'u' || to_char(n, 'FM0000'), 'x' FROM generate_series(1, 1500) n;"
         "INSERT INTO sessions (session_key, user_id, expires_at)"
         " SELECT sha256(username::bytea), id, now() + interval '1 hour' FROM users WHERE username ~ '^u' ORDER BY id"
     )
