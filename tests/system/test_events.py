@@ -184,12 +184,14 @@ def test_follow_ends_quietly_when_nobody_reads(database, ctl):
 def test_follow_tells_what_a_long_transaction_did_in_the_end(database, follow):
     """An id that was given before thousands of others, and that is seen long after these were settled."""
     following = follow()
+    add_events(database, 1, "first")
+    following.wait_for("first1")
     slow = database.connect()
     try:
         slow.autocommit = False
         slow.cursor().execute("INSERT INTO events (name) VALUES ('slow')")
         add_events(database, 2500, "quick")
-        names = [f"quick{n}" for n in range(1, 2501)]
+        names = ["first1"] + [f"quick{n}" for n in range(1, 2501)]
         following.wait_for(*names)
         slow.cursor().execute("NOTIFY onesession")
         slow.commit()
