@@ -377,6 +377,7 @@ struct ones_route {
 	bool no_body;        /* a body is neither read nor waited for: sub-requests carry the client's CONTENT_LENGTH */
 	bool hashes;         /* POST checks a password: it waits for one of login.max_hashing places before it runs */
 	bool keeps_data;     /* what is kept with the session is read before the handler, and written after it */
+	bool quick; /* GET waits for nothing: sessions of requests that have come together are looked up at once */
 };
 
 /* In handlers/setup.c: calls every setup function. */

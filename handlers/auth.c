@@ -3,13 +3,16 @@
 #include "setup.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /*
- * A name that another program has put in may hold what no header field can (RFC 9110, 5.5). It is left out: whoever
- * goes by names finds nobody, and not somebody else.
+ * A name that another program has put in may hold what no header field can, or begin or end with a space, which whoever
+ * reads the field takes off (RFC 9110, 5.5). It is left out: whoever goes by names finds nobody, and not somebody else.
  */
 static const char *name_for_header(const char *name)
 {
+	if (name[0] == ' ' || (name[0] != '\0' && name[strlen(name) - 1] == ' '))
+		return "";
 	for (const char *at = name; *at != '\0'; at++) {
 		if ((unsigned char)*at < 0x20 || *at == 0x7f)
 			return "";
@@ -62,5 +65,5 @@ static void auth(struct ones_request *req)
 
 void auth_setup(struct ones_app *app)
 {
-	ones_route(app, &(struct ones_route){.path = "/auth", .get = auth, .no_body = true});
+	ones_route(app, &(struct ones_route){.path = "/auth", .get = auth, .no_body = true, .quick = true});
 }

@@ -17,5 +17,5 @@ static void me(struct ones_request *req)
 
 void me_setup(struct ones_app *app)
 {
-	ones_route(app, &(struct ones_route){.path = "/me", .get = me});
+	ones_route(app, &(struct ones_route){.path = "/me", .get = me, .quick = true});
 }

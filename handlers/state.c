@@ -15,5 +15,5 @@ static void state(struct ones_request *req)
 
 void state_setup(struct ones_app *app)
 {
-	ones_route(app, &(struct ones_route){.path = "/state", .get = state, .passive = true});
+	ones_route(app, &(struct ones_route){.path = "/state", .get = state, .passive = true, .quick = true});
 }

@@ -27,6 +27,10 @@ void ones_route(struct ones_app *app, const struct ones_route *route)
 		app->setup_problem = "a route without a path that begins with a slash, or without a handler";
 		return;
 	}
+	if (route->quick && (route->keeps_data || route->no_session || route->no_database)) {
+		app->setup_problem = "a quick route that has no session, or keeps data with it";
+		return;
+	}
 	if (route->keeps_data && (route->no_session || route->no_database)) {
 		app->setup_problem = "a route that keeps data with a session, but has no session or no database";
 		return;
@@ -159,6 +163,13 @@ static int64_t database_waited(const struct ones_request *req)
 	return req->app->rule.db != NULL ? db_waited_us(req->app->rule.db) : 0;
 }
 
+/* Its turn has come. */
+static void begin(struct ones_request *req)
+{
+	req->times.began = clock_monotonic_us();
+	req->times.database_from = database_waited(req);
+}
+
 /* Does a route with this pattern serve `path`? *part and *size are then what stands for its *. */
 static bool matches(const char *pattern, const char *path, const char **part, size_t *size)
 {
@@ -265,8 +276,8 @@ static bool wants_body(const struct ones_request *req)
 /* Instead of app_run(), for one that is answered without it. */
 static void skip_run(struct ones_request *req)
 {
-	req->times.began = req->times.sending = clock_monotonic_us();
-	req->times.database_from = database_waited(req);
+	begin(req);
+	req->times.sending = req->times.began;
 }
 
 struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, int64_t connected_us, int64_t queued_us)
@@ -333,13 +344,57 @@ enum ones_result app_result(enum db_status status)
 	return status == DB_ERROR ? ONES_FAILED : ONES_UNAVAILABLE;
 }
 
-enum db_status app_check_session(struct ones_request *req)
+bool app_is_quick(const struct ones_request *req)
+{
+	return !req->was_answered && req->route->quick && req->http->method == ONES_GET;
+}
+
+/* One alone owns what was read; several refer to it until the last of them is gone. */
+static bool refer_to(struct ones_request *req, struct rule_reading *reading)
+{
+	req->reading = reading;
+	return talloc_parent(reading) == req || talloc_reference(req, reading) != NULL;
+}
+
+static void read_sessions(struct ones_request *const reqs[], size_t count)
+{
+	struct session_key keys[RULE_KEYS_MAX];
+	TALLOC_CTX *ctx = count == 1 ? (TALLOC_CTX *)reqs[0] : talloc_new(NULL);
+	struct rule_reading *reading = NULL;
+	enum db_status status = DB_OK;
+	size_t key_count = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		reqs[i]->is_read = true;
+		reqs[i]->has_key = key_cookie_read(reqs[i], &reqs[i]->key);
+		if (!reqs[i]->has_key)
+			continue;
+		reqs[i]->reading_number = key_count;
+		keys[key_count++] = reqs[i]->key;
+	}
+	if (key_count > 0)
+		status = ctx != NULL ? rule_read(&reqs[0]->app->rule, ctx, keys, key_count, &reading) : DB_ERROR;
+	for (size_t i = 0; i < count; i++) {
+		reqs[i]->read_status = reqs[i]->has_key ? status : DB_OK;
+		if (reqs[i]->has_key && status == DB_OK && !refer_to(reqs[i], reading))
+			reqs[i]->read_status = DB_ERROR;
+	}
+	if (count > 1)
+		talloc_free(ctx);
+}
+
+bool app_is_settled(const struct ones_request *req)
+{
+	return req->reading == NULL || rule_is_settled(&req->app->rule, req->reading, req->reading_number);
+}
+
+static enum db_status check_session(struct ones_request *req)
 {
 	const struct client client = app_client(req);
-	enum db_status status = DB_OK;
+	enum db_status status = req->read_status;
 
-	if (req->has_key)
-		status = rule_check(&req->app->rule, req, &req->key, &client, &req->verdict);
+	if (status == DB_OK && req->has_key)
+		status = rule_check(&req->app->rule, req, req->reading, req->reading_number, &client, &req->verdict);
 	if (status != DB_OK)
 		return status;
 	req->ending = (struct ones_ending){
@@ -351,6 +406,19 @@ enum db_status app_check_session(struct ones_request *req)
 	return DB_OK;
 }
 
+enum db_status app_check_session(struct ones_request *req)
+{
+	read_sessions(&req, 1);
+	return check_session(req);
+}
+
+void app_read_sessions(struct ones_request *const reqs[], size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		begin(reqs[i]);
+	read_sessions(reqs, count);
+}
+
 /* The hook: who is it, and is this session still the account's live one? Returns false when it has answered. */
 static bool run_hook(struct ones_request *req)
 {
@@ -358,8 +426,9 @@ static bool run_hook(struct ones_request *req)
 
 	if (req->route->no_session || req->route->no_database)
 		return true;
-	req->has_key = key_cookie_read(req, &req->key);
-	status = app_check_session(req);
+	if (!req->is_read)
+		read_sessions(&req, 1);
+	status = check_session(req);
 	if (status != DB_OK)
 		ones_reply_failure(req, app_result(status), NULL);
 	return status == DB_OK;
@@ -370,8 +439,8 @@ void app_run(struct ones_request *req)
 	if (req->was_answered)
 		return;
 	log_set_request(req->http->id);
-	req->times.began = clock_monotonic_us();
-	req->times.database_from = database_waited(req);
+	if (!req->is_read)
+		begin(req);
 	if (run_hook(req) && data_open(req)) {
 		handler_of(req->route, req->http->method)(req);
 		data_close(req);
@@ -427,9 +496,16 @@ int app_close(struct ones_request *req)
 	status = req->response.status;
 	account_for(req, status);
 	if (depends_on_cookie && !req->route->passive && req->verdict.live && req->verdict.touch_due)
-		rule_touch(&req->app->rule, &req->key);
+		req->app->touches[req->app->touch_count++] = req->key;
 	log_set_request(NULL);
 	return status;
+}
+
+void app_touch(struct ones_app *app)
+{
+	if (app->touch_count > 0)
+		rule_touch(&app->rule, app->touches, app->touch_count);
+	app->touch_count = 0;
 }
 
 /* ---- Reading the request ------------------------------------------------------------------------------------ */

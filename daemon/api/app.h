@@ -1,6 +1,7 @@
 /*
  * Where HTTP and sessions meet: what is behind onesession.h. A request goes through app_open() (is it one, whose
- * route, cross-site check, body), app_run() (the hook, the handler) and app_close() (answer, touch).
+ * route, cross-site check, body), app_run() (the hook, the handler) and app_close() (answer). Before app_run(), those
+ * that have come together may have their sessions looked up by app_read_sessions(); app_touch() follows their answers.
  */
 #ifndef API_APP_H
 #define API_APP_H
@@ -35,6 +36,8 @@ struct ones_app {
 	char decoy_hash[PASSWORD_HASH_SIZE]; /* verified when there is no account, so that both take the same time */
 	uint32_t process_id_part;
 	uint32_t request_count;
+	size_t touch_count; /* sessions to be touched by app_touch() */
+	struct session_key touches[RULE_KEYS_MAX];
 };
 
 /* When a request came to each stage, clock_monotonic_us(), and how long some of them took. */
@@ -57,6 +60,10 @@ struct ones_request {
 	bool was_answered;              /* before its turn came: no handler is to see it */
 	bool has_key;                   /* a well-formed one was presented */
 	struct session_key key;
+	bool is_read; /* the three below are there, if it has a key */
+	enum db_status read_status;
+	const struct rule_reading *reading; /* with others' */
+	size_t reading_number;
 	struct rule_verdict verdict;
 	struct ones_ending ending;
 	struct kept_data *kept; /* see data.c; NULL on routes that keep none */
@@ -96,7 +103,7 @@ enum ones_result app_result(enum db_status status);
 /* Who is at the other end, for what is kept of them. */
 struct client app_client(const struct ones_request *req);
 
-/* Ask the rule about the presented key, for the hook and when it may have changed since: the verdict, the ending. */
+/* Ask the rule about the presented key anew, when the answer may have changed: the verdict, the ending. */
 enum db_status app_check_session(struct ones_request *req);
 
 /* The number of its route for the counters. */
@@ -108,9 +115,21 @@ bool app_needs_hashing_place(const struct ones_request *req);
 /* Answer instead of app_run(): no place for hashing came free. */
 void app_refuse_busy(struct ones_request *req);
 
+/* True when app_run() will wait for nothing but the look at its session, so that others may wait for both. */
+bool app_is_quick(const struct ones_request *req);
+
+/* Look up the sessions of 1 to RULE_KEYS_MAX requests in one round trip; app_run() does so for one that is not. */
+void app_read_sessions(struct ones_request *const reqs[], size_t count);
+
+/* After that: true when app_run() has nothing more to ask the database, and so nothing to wait for. */
+bool app_is_settled(const struct ones_request *req);
+
 void app_run(struct ones_request *req);
 
-/* Send the answer, log it, then do what may wait until after it. Returns its status. */
+/* Send the answer, and log it. Returns its status. */
 int app_close(struct ones_request *req);
+
+/* What may wait until the answers are out, of at most RULE_KEYS_MAX requests: store that their sessions were seen. */
+void app_touch(struct ones_app *app);
 
 #endif

@@ -36,15 +36,23 @@ static void begin_guess(struct ones_request *req, const char *username, const ch
 		guess->attempt.device = &guess->device;
 }
 
-/* The same work whether there is such an account or not, and whether anybody can sign in to it. */
+/*
+ * The same work whether there is such an account or not, and whether anybody can sign in to it. A hash of another form
+ * or of a lower cost, as imports bring, is verified sooner: without the second look a guess would tell who has one.
+ */
 static bool is_right(struct ones_request *req, const struct user *user, const char *password)
 {
+	const struct settings *settings = req->app->settings;
+	const struct password_cost cost = {.memory = settings->login.memory, .passes = settings->login.passes};
 	bool has_password = user != NULL && password_hash_problem(user->password) == NULL;
 	int64_t began = clock_monotonic_us();
-	bool right = password_verify(has_password ? user->password : req->app->decoy_hash, password);
+	bool right = password_verify(has_password ? user->password : req->app->decoy_hash, password) && has_password &&
+	             user->is_active;
 
+	if (!right && has_password && password_needs_rehash(user->password, &cost))
+		(void)password_verify(req->app->decoy_hash, password);
 	req->times.hashing_us += clock_monotonic_us() - began;
-	return right && has_password && user->is_active;
+	return right;
 }
 
 static int hash(struct ones_request *req, const char *password, char hash[PASSWORD_HASH_SIZE])

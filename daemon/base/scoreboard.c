@@ -8,6 +8,8 @@
 
 /* A request that is over sooner keeps nobody waiting for long. */
 #define BUSY_MS 100
+/* A turn that is over sooner is worth waiting for: a round trip to a database on this host, and the answers. */
+#define TURN_US 2000
 
 const char *scoreboard_state_name(enum worker_state state)
 {
@@ -77,6 +79,27 @@ void scoreboard_clear(struct scoreboard *board, size_t slot)
 	atomic_store(&place->state, (int)WORKER_NONE);
 	atomic_store(&place->request_began_ms, 0);
 	atomic_store(&place->requests, 0);
+}
+
+int64_t scoreboard_begin_turn(struct scoreboard *board)
+{
+	int64_t now = clock_monotonic_us();
+
+	atomic_store_explicit(&board->turn_since_us, now, memory_order_relaxed);
+	return now;
+}
+
+void scoreboard_end_turn(struct scoreboard *board, int64_t since_us)
+{
+	(void)atomic_compare_exchange_strong_explicit(&board->turn_since_us, &since_us, 0, memory_order_relaxed,
+	                                              memory_order_relaxed);
+}
+
+bool scoreboard_is_turn_under_way(const struct scoreboard *board)
+{
+	int64_t since_us = atomic_load_explicit(&board->turn_since_us, memory_order_relaxed);
+
+	return since_us != 0 && clock_monotonic_us() - since_us < TURN_US;
 }
 
 bool scoreboard_take_hashing_place(struct scoreboard *board, pid_t pid)

@@ -43,7 +43,8 @@ struct scoreboard {
 	pid_t master;
 	_Atomic bool is_closing; /* the daemon stops, and nobody follows it on its sockets */
 	size_t hashing_place_count;
-	int hashing_event; /* eventfd: becomes readable when a place comes free */
+	int hashing_event;             /* eventfd: becomes readable when a place comes free */
+	_Atomic int64_t turn_since_us; /* clock_monotonic_us(); 0: it is nobody's turn */
 	struct worker_slot slots[SCOREBOARD_SLOTS];
 	struct counters counters;
 	_Atomic int64_t live_sessions;            /* -1: not known */
@@ -62,6 +63,15 @@ bool scoreboard_are_all_busy(struct scoreboard *board);
 
 /* Whoever is at `slot` has ended; its place may be taken again. */
 void scoreboard_clear(struct scoreboard *board, size_t slot);
+
+/*
+ * It is a worker's turn while it takes connections and serves them together; others let what comes meanwhile wait for
+ * its next turn. Nobody waits for one that takes long, or for ever, so a turn needs no owner: two at once do no harm.
+ * scoreboard_begin_turn() returns what scoreboard_end_turn() wants.
+ */
+int64_t scoreboard_begin_turn(struct scoreboard *board);
+void scoreboard_end_turn(struct scoreboard *board, int64_t since_us);
+bool scoreboard_is_turn_under_way(const struct scoreboard *board);
 
 /* Take a place for hashing, of those on the host. False when all are taken. */
 bool scoreboard_take_hashing_place(struct scoreboard *board, pid_t pid);

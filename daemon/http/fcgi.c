@@ -22,11 +22,19 @@ enum { RESPONDER = 1, AUTHORIZER = 2 };
 #define LIBRARY_READ_SIZE 8192
 /* More than this of an unwanted body is not worth reading for the sake of a clean end. */
 #define DRAIN_MAX (16 * 1024 * 1024)
+/* What fits into the emptiest of buffers, those of a connection that nothing was written to: nothing waits for it. */
+#define SMALL_ANSWER_SIZE 4096
 
 /* What we set ourselves is marked private in fcgiapp.h. It has not moved from 2.4.0 to 2.4.7. */
 static_assert(sizeof(void *) != 8 || (sizeof(FCGX_Request) == 80 && offsetof(FCGX_Request, ipcFd) == 48 &&
                                       offsetof(FCGX_Request, keepConnection) == 56),
               "libfcgi's FCGX_Request is not laid out as this file needs it");
+
+/* A parameter as the library keeps it, "name=value". */
+struct param {
+	const char *text;
+	size_t name_length;
+};
 
 struct fcgi {
 	int fd;
@@ -42,6 +50,8 @@ struct fcgi {
 	bool are_params_padded; /* behind the record that ends them */
 	size_t params_size, body_size;
 	size_t drained;
+	struct param *params; /* of the accepted request */
+	size_t param_count;
 };
 
 static void set_timeout(int fd, int option, int64_t milliseconds)
@@ -70,7 +80,6 @@ struct fcgi *fcgi_open(TALLOC_CTX *ctx, int fd, int64_t io_timeout_ms)
 	fcgi->fd = fd;
 	fcgi->io_timeout_ms = io_timeout_ms;
 	talloc_set_destructor(fcgi, fcgi_destroy);
-	set_timeout(fd, SO_SNDTIMEO, io_timeout_ms);
 	return fcgi;
 }
 
@@ -239,7 +248,7 @@ static enum fcgi_progress broken(struct fcgi *fcgi, const char *defect)
 	return FCGI_BROKEN;
 }
 
-static bool is_whole(const struct fcgi *fcgi)
+bool fcgi_is_whole(const struct fcgi *fcgi)
 {
 	return fcgi->has_params && (fcgi->has_body || fcgi->role == FCGI_ROLE_AUTHORIZER);
 }
@@ -255,7 +264,7 @@ enum fcgi_progress fcgi_inspect(struct fcgi *fcgi)
 	if (received == 0)
 		return FCGI_CLOSED;
 	size = (size_t)received;
-	while (!is_whole(fcgi) && size - fcgi->offset >= HEADER_SIZE) {
+	while (!fcgi_is_whole(fcgi) && size - fcgi->offset >= HEADER_SIZE) {
 		struct record record = read_header(look.data + fcgi->offset);
 		size_t left = size - fcgi->offset - HEADER_SIZE;
 		const char *defect = header_defect(fcgi, &record);
@@ -275,7 +284,7 @@ enum fcgi_progress fcgi_inspect(struct fcgi *fcgi)
 		if (defect != NULL)
 			return broken(fcgi, defect);
 	}
-	if (is_whole(fcgi) || (fcgi->has_params && size - fcgi->offset + fcgi->body_size >= BODY_AHEAD))
+	if (fcgi_is_whole(fcgi) || (fcgi->has_params && size - fcgi->offset + fcgi->body_size >= BODY_AHEAD))
 		return FCGI_READY;
 	return size == sizeof look.data ? broken(fcgi, "too many small records") : FCGI_WAIT;
 }
@@ -321,9 +330,28 @@ bool fcgi_peek_path(struct fcgi *fcgi, char *path, size_t size)
 
 /* ---- The library -------------------------------------------------------------------------------------------- */
 
+/* A request's parameters are asked for many times. False when out of memory. */
+static bool list_params(struct fcgi *fcgi)
+{
+	unsigned int count = 0;
+
+	while (fcgi->request.envp[count] != NULL)
+		count++;
+	fcgi->params = talloc_array(fcgi, struct param, count);
+	if (fcgi->params == NULL)
+		return false;
+	for (unsigned int i = 0; i < count; i++) {
+		const char *text = fcgi->request.envp[i];
+
+		fcgi->params[i] = (struct param){.text = text, .name_length = strcspn(text, "=")};
+	}
+	fcgi->param_count = count;
+	return true;
+}
+
 int fcgi_accept(struct fcgi *fcgi)
 {
-	if (!is_whole(fcgi))
+	if (!fcgi_is_whole(fcgi))
 		set_timeout(fcgi->fd, SO_RCVTIMEO, fcgi->io_timeout_ms);
 	/* With no listening socket the library can only parse; it must not accept on its own. */
 	if (FCGX_InitRequest(&fcgi->request, -1, 0) != 0)
@@ -336,7 +364,7 @@ int fcgi_accept(struct fcgi *fcgi)
 		return -1;
 	}
 	fcgi->is_accepted = true;
-	return FCGX_GetError(fcgi->request.in) == 0 ? 0 : -1;
+	return FCGX_GetError(fcgi->request.in) == 0 && list_params(fcgi) ? 0 : -1;
 }
 
 const char *fcgi_param(const struct fcgi *fcgi, const char *name)
@@ -344,9 +372,12 @@ const char *fcgi_param(const struct fcgi *fcgi, const char *name)
 	const char *value = NULL;
 	size_t length = strlen(name);
 
-	for (char **param = fcgi->request.envp; *param != NULL; param++) {
-		if (strncmp(*param, name, length) == 0 && (*param)[length] == '=')
-			value = *param + length + 1;
+	for (size_t i = 0; i < fcgi->param_count; i++) {
+		const struct param *param = &fcgi->params[i];
+
+		if (param->name_length == length && param->text[length] == '=' &&
+		    memcmp(param->text, name, length) == 0)
+			value = param->text + length + 1;
 	}
 	return value;
 }
@@ -364,7 +395,12 @@ size_t fcgi_read(struct fcgi *fcgi, void *buffer, size_t size)
 
 int fcgi_answer(struct fcgi *fcgi, const void *answer, size_t size)
 {
-	int sent = FCGX_PutStr(answer, (int)size, fcgi->request.out);
+	int sent;
+
+	/* The first that is written to a connection always fits. */
+	if (size > SMALL_ANSWER_SIZE)
+		set_timeout(fcgi->fd, SO_SNDTIMEO, fcgi->io_timeout_ms);
+	sent = FCGX_PutStr(answer, (int)size, fcgi->request.out);
 
 	/* We close, see fcgi_drained(): the library would wait for the peer to do so. */
 	fcgi->request.keepConnection = 1;
@@ -382,7 +418,7 @@ bool fcgi_drained(struct fcgi *fcgi)
 	char data[16 * 1024];
 	ssize_t received;
 
-	if (fcgi->fd < 0 || (is_whole(fcgi) && fcgi->offset <= LIBRARY_READ_SIZE))
+	if (fcgi->fd < 0 || (fcgi_is_whole(fcgi) && fcgi->offset <= LIBRARY_READ_SIZE))
 		return true;
 	if (fcgi->drained == 0)
 		(void)shutdown(fcgi->fd, SHUT_WR);
@@ -392,7 +428,7 @@ bool fcgi_drained(struct fcgi *fcgi)
 			fcgi->drained += (size_t)received;
 	} while (fcgi->drained < DRAIN_MAX && (received > 0 || (received < 0 && errno == EINTR)));
 	if (received < 0 && errno == EAGAIN)
-		return is_whole(fcgi);
+		return fcgi_is_whole(fcgi);
 	return true;
 }
 

@@ -44,6 +44,9 @@ enum fcgi_progress {
 /* Look at what has arrived, without taking it and without blocking. */
 enum fcgi_progress fcgi_inspect(struct fcgi *fcgi);
 
+/* Of one that is ready: nothing that will be read of it is still to come. */
+bool fcgi_is_whole(const struct fcgi *fcgi);
+
 const char *fcgi_defect(const struct fcgi *fcgi);
 
 /*

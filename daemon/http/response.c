@@ -1,7 +1,11 @@
 #include "http/response.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+
+/* Room for the header of an ordinary answer. */
+#define HEAD_SIZE 256
 
 const char *response_reason_phrase(int status)
 {
@@ -33,22 +37,35 @@ static bool has_control_character(const char *text)
 	return false;
 }
 
+/* False when out of memory. */
+static bool append(TALLOC_CTX *ctx, struct http_text *text, const void *more, size_t size)
+{
+	if (size == 0)
+		return true;
+	if (size > text->room - text->size) {
+		size_t room = 2 * (text->size + size) + HEAD_SIZE;
+		char *data = talloc_realloc_size(ctx, text->data, room);
+
+		if (data == NULL)
+			return false;
+		text->data = data;
+		text->room = room;
+	}
+	memcpy(text->data + text->size, more, size);
+	text->size += size;
+	return true;
+}
+
+static bool append_field(TALLOC_CTX *ctx, struct http_text *text, const char *name, const char *value)
+{
+	return append(ctx, text, name, strlen(name)) && append(ctx, text, ": ", 2) &&
+	       append(ctx, text, value, strlen(value)) && append(ctx, text, "\r\n", 2);
+}
+
 void response_header(struct http_response *response, TALLOC_CTX *ctx, const char *name, const char *value)
 {
-	char *grown;
-
-	if (has_control_character(value)) {
+	if (has_control_character(value) || !append_field(ctx, &response->headers, name, value))
 		response->failed = true;
-		return;
-	}
-	if (response->headers == NULL)
-		grown = talloc_asprintf(ctx, "%s: %s\r\n", name, value);
-	else
-		grown = talloc_asprintf_append_buffer(response->headers, "%s: %s\r\n", name, value);
-	if (grown == NULL)
-		response->failed = true;
-	else
-		response->headers = grown;
 }
 
 void response_set_cookie(struct http_response *response, TALLOC_CTX *ctx, const char *name, const char *field)
@@ -79,43 +96,42 @@ void response_reset(struct http_response *response)
 	*response = fresh;
 }
 
+/* The answer's text; false when out of memory. */
+static bool build(const struct http_response *response, TALLOC_CTX *ctx, bool is_head, struct http_text *answer)
+{
+	bool has_body = response->content_type != NULL;
+	char status[16], length[24];
+	bool done;
+
+	(void)snprintf(status, sizeof status, "%d ", response->status);
+	(void)snprintf(length, sizeof length, "%zu", has_body ? response->body_size : 0);
+	/* Status comes first: lighttpd drops what stands before it. */
+	done = append(ctx, answer, "Status: ", 8) && append(ctx, answer, status, strlen(status)) &&
+	       append(ctx, answer, response_reason_phrase(response->status),
+	              strlen(response_reason_phrase(response->status))) &&
+	       append(ctx, answer, "\r\n", 2) && append(ctx, answer, response->headers.data, response->headers.size);
+	for (size_t i = 0; done && i < response->cookie_count; i++)
+		done = append_field(ctx, answer, "Set-Cookie", response->cookies[i].field);
+	if (done && has_body)
+		done = append_field(ctx, answer, "Content-Type", response->content_type);
+	/* RFC 9110, 8.6: a 204 has no Content-Length. */
+	if (done && response->status != 204)
+		done = append_field(ctx, answer, "Content-Length", length);
+	done = done && append(ctx, answer, "\r\n", 2);
+	return done && (!has_body || is_head || append(ctx, answer, response->body, response->body_size));
+}
+
 int response_send(struct http_response *response, TALLOC_CTX *ctx, struct fcgi *fcgi, bool is_head)
 {
 	static const char bare[] =
 		"Status: 500 Internal Server Error\r\nContent-Length: 0\r\nCache-Control: no-store\r\n\r\n";
-	const char *headers = response->headers != NULL ? response->headers : "";
-	bool has_body = response->content_type != NULL;
-	char *answer = NULL;
-	size_t head_size;
+	struct http_text answer = {0};
 
-	if (response->status == 0 || response->failed)
-		goto bare;
-	/* Status comes first: lighttpd drops what stands before it. */
-	answer = talloc_asprintf(ctx, "Status: %d %s\r\n%s", response->status, response_reason_phrase(response->status),
-	                         headers);
-	for (size_t i = 0; answer != NULL && i < response->cookie_count; i++)
-		answer = talloc_asprintf_append_buffer(answer, "Set-Cookie: %s\r\n", response->cookies[i].field);
-	if (answer != NULL && has_body)
-		answer = talloc_asprintf_append_buffer(answer, "Content-Type: %s\r\n", response->content_type);
-	/* RFC 9110, 8.6: a 204 has no Content-Length. */
-	if (answer != NULL && response->status != 204)
-		answer = talloc_asprintf_append_buffer(answer, "Content-Length: %zu\r\n",
-		                                       has_body ? response->body_size : 0);
-	if (answer != NULL)
-		answer = talloc_strdup_append_buffer(answer, "\r\n");
-	if (answer == NULL)
-		goto bare;
-	head_size = strlen(answer);
-	if (!has_body || is_head)
-		return fcgi_answer(fcgi, answer, head_size);
-	answer = talloc_realloc_size(ctx, answer, head_size + response->body_size);
-	if (answer == NULL)
-		goto bare;
-	memcpy(answer + head_size, response->body, response->body_size);
-	return fcgi_answer(fcgi, answer, head_size + response->body_size);
-bare:
-	response->status = 500;
-	return fcgi_answer(fcgi, bare, sizeof bare - 1);
+	if (response->status == 0 || response->failed || !build(response, ctx, is_head, &answer)) {
+		response->status = 500;
+		return fcgi_answer(fcgi, bare, sizeof bare - 1);
+	}
+	return fcgi_answer(fcgi, answer.data, answer.size);
 }
 
 char *response_escape_url(TALLOC_CTX *ctx, const char *location)

@@ -16,9 +16,16 @@ struct http_cookie {
 	const char *field; /* the value of its Set-Cookie */
 };
 
+/* Text that grows; not ended by a NUL. */
+struct http_text {
+	char *data; /* NULL: none yet */
+	size_t size;
+	size_t room;
+};
+
 struct http_response {
 	int status;               /* 0: not answered yet */
-	char *headers;            /* "Name: value\r\n"... or NULL */
+	struct http_text headers; /* "Name: value\r\n"... */
 	const char *content_type; /* NULL: no body */
 	const char *body;
 	size_t body_size;

@@ -75,23 +75,18 @@ static bool is_user_allowed(const struct peer_rules *rules, int fd)
 	return false;
 }
 
-bool peer_is_allowed(const struct peer_rules *rules, int fd)
+bool peer_is_allowed(const struct peer_rules *rules, int fd, const struct sockaddr_storage *address)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-		struct sockaddr_storage room;
-	} peer = {0};
-	socklen_t size = sizeof peer;
-	struct in6_addr address;
+	struct sockaddr_in6 v6;
+	struct sockaddr_in v4;
 
-	if (getpeername(fd, &peer.any, &size) != 0)
-		return false;
-	switch (peer.any.sa_family) {
+	switch (address->ss_family) {
 	case AF_UNIX: return is_user_allowed(rules, fd);
-	case AF_INET: address = networks_map_v4(&peer.v4.sin_addr); return networks_have(rules->clients, &address);
-	case AF_INET6: return networks_have(rules->clients, &peer.v6.sin6_addr);
+	case AF_INET:
+		memcpy(&v4, address, sizeof v4);
+		v6.sin6_addr = networks_map_v4(&v4.sin_addr);
+		return networks_have(rules->clients, &v6.sin6_addr);
+	case AF_INET6: memcpy(&v6, address, sizeof v6); return networks_have(rules->clients, &v6.sin6_addr);
 	default: return false;
 	}
 }

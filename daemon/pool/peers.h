@@ -3,6 +3,7 @@
 #define POOL_PEERS_H
 
 #include <stdbool.h>
+#include <sys/socket.h>
 #include <talloc.h>
 
 struct peer_rules;
@@ -14,7 +15,7 @@ struct peer_rules;
  */
 struct peer_rules *peer_rules_new(TALLOC_CTX *ctx, const char *clients, const char *users, const char **problem);
 
-/* True when the other end of `fd` may talk to us. */
-bool peer_is_allowed(const struct peer_rules *rules, int fd);
+/* True when the other end of `fd`, whose address accept(2) gave, may talk to us. */
+bool peer_is_allowed(const struct peer_rules *rules, int fd, const struct sockaddr_storage *address);
 
 #endif

@@ -21,6 +21,9 @@
 #define HASHING_WAIT_MS 5000
 /* A login that waits looks for a place this often, should the wake-up have gone to a worker that died. */
 #define HASHING_LOOK_MS 200
+/* While it is another's turn: look again after so long, then after twice as long and so on, up to this. */
+#define STAND_BACK_MS     2
+#define STAND_BACK_MAX_MS 16
 /* When there are no more descriptors or memory, accepting rests this long. */
 #define ACCEPT_REST_MS 100
 /* Room for all peers and the few others: one look tells of everybody who is ready. */
@@ -31,8 +34,8 @@
 /* An attendant that cannot hand on a connection tries again this often. */
 #define HANDOFF_REST_MS 10
 
-/* LEAVING: to be handed on by the attendant. */
-enum peer_state { PEER_ARRIVING, PEER_WAITING, PEER_DRAINING, PEER_LEAVING };
+/* TOGETHER: to be served with others. LEAVING: to be handed on by the attendant. */
+enum peer_state { PEER_ARRIVING, PEER_TOGETHER, PEER_WAITING, PEER_DRAINING, PEER_LEAVING };
 
 struct peer {
 	struct peer *next;
@@ -45,7 +48,7 @@ struct peer {
 	int64_t busy_then; /* the worker's busy_us when it came to us */
 	bool is_watched;
 	struct fcgi *fcgi;
-	struct ones_request *req; /* when waiting or draining; owns fcgi then */
+	struct ones_request *req; /* once it has been read; owns fcgi then */
 };
 
 struct worker {
@@ -60,6 +63,11 @@ struct worker {
 	unsigned int peer_count;
 	unsigned int waiting_count;
 	unsigned int leaving_count;
+	struct peer *together[RULE_KEYS_MAX]; /* in the order in which they came */
+	size_t together_count;
+	int64_t turn_us;   /* what scoreboard_end_turn() wants; 0: it is not our turn */
+	int stand_back_ms; /* 0: we do not */
+	int64_t look_again_at;
 	int64_t needed_until; /* the attendant goes then */
 	bool is_listening;
 	bool is_hashing_watched;
@@ -110,9 +118,30 @@ static bool is_needed(struct worker *worker)
 	return are_all_busy;
 }
 
+/*
+ * A worker that finds its colleague at a turn lets the connection wait for the next one, which takes all that are
+ * there: together they cost the database little more than one. Not the attendant: it comes when no turn does.
+ */
+static bool stands_back(struct worker *worker)
+{
+	if (worker->setup->is_attendant || !scoreboard_is_turn_under_way(worker->setup->board)) {
+		worker->stand_back_ms = 0;
+		return false;
+	}
+	if (worker->stand_back_ms == 0)
+		worker->stand_back_ms = STAND_BACK_MS;
+	else if (worker->stand_back_ms < STAND_BACK_MAX_MS)
+		worker->stand_back_ms *= 2;
+	worker->look_again_at = clock_monotonic_ms() + worker->stand_back_ms;
+	return true;
+}
+
 static void update_listening(struct worker *worker)
 {
 	bool is_wanted = !worker->stopping && worker->peer_count < PEERS_MAX;
+
+	if (worker->stand_back_ms > 0 && (clock_until_ms(worker->look_again_at) > 0 || stands_back(worker)))
+		is_wanted = false;
 
 	if (worker->accept_again_at != 0 && clock_until_ms(worker->accept_again_at) == 0)
 		worker->accept_again_at = 0;
@@ -146,18 +175,19 @@ static void set_state(struct worker *worker, enum worker_state state, int64_t re
 	atomic_store_explicit(&worker->slot->request_began_ms, request_began_ms, memory_order_relaxed);
 }
 
-static void set_busy(struct worker *worker)
-{
-	worker->busy_since_us = clock_monotonic_us();
-	set_state(worker, WORKER_BUSY, worker->busy_since_us / 1000);
-}
-
 static void set_at_rest(struct worker *worker)
 {
 	if (worker->busy_since_us != 0)
 		worker->busy_us += clock_monotonic_us() - worker->busy_since_us;
 	worker->busy_since_us = 0;
 	set_state(worker, worker->stopping ? WORKER_STOPPING : WORKER_IDLE, 0);
+}
+
+static void set_busy(struct worker *worker)
+{
+	set_at_rest(worker);
+	worker->busy_since_us = clock_monotonic_us();
+	set_state(worker, WORKER_BUSY, worker->busy_since_us / 1000);
 }
 
 /* The request is answered: close the connection, or keep it until the peer has said what nobody listens to. */
@@ -176,20 +206,86 @@ static void finish(struct worker *worker, struct peer *peer)
 	watch(worker, peer->is_watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fcgi_fd(peer->fcgi), EPOLLIN, peer);
 }
 
-static void run(struct worker *worker, struct peer *peer)
+static void end_turn(struct worker *worker)
 {
-	atomic_store_explicit(&worker->slot->route, (uint32_t)app_route_number(peer->req), memory_order_relaxed);
-	atomic_store_explicit(&worker->slot->method, (int)peer->req->http->method, memory_order_relaxed);
+	if (worker->turn_us != 0)
+		scoreboard_end_turn(worker->setup->board, worker->turn_us);
+	worker->turn_us = 0;
+}
+
+static void set_busy_with(struct worker *worker, const struct ones_request *req)
+{
+	atomic_store_explicit(&worker->slot->route, (uint32_t)app_route_number(req), memory_order_relaxed);
+	atomic_store_explicit(&worker->slot->method, (int)req->http->method, memory_order_relaxed);
 	set_busy(worker);
+}
+
+static void answer(struct worker *worker, struct peer *peer)
+{
+	set_busy_with(worker, peer->req);
 	app_run(peer->req);
 	scoreboard_free_hashing_places(worker->setup->board, worker->pid);
 	finish(worker, peer);
+}
+
+static void run(struct worker *worker, struct peer *peer)
+{
+	answer(worker, peer);
+	app_touch(worker->app);
 	set_at_rest(worker);
 }
 
-/* Its bytes are there. A login waits for a place to hash; whatever else comes meanwhile is served before it. */
+/*
+ * Those that have come by now and are quick: one round trip for all their sessions, and one for what is stored after
+ * their answers. Whoever may have to wait for the lock of an account comes last.
+ */
+static void serve_together(struct worker *worker)
+{
+	struct ones_request *reqs[RULE_KEYS_MAX];
+	struct peer *unsettled[RULE_KEYS_MAX];
+	size_t count = worker->together_count, unsettled_count = 0;
+
+	if (count == 0) {
+		end_turn(worker);
+		return;
+	}
+	/* More than we can take may be waiting. */
+	if (count == RULE_KEYS_MAX)
+		end_turn(worker);
+	for (size_t i = 0; i < count; i++)
+		reqs[i] = worker->together[i]->req;
+	worker->together_count = 0;
+	set_busy_with(worker, reqs[0]);
+	app_read_sessions(reqs, count);
+	for (size_t i = 0; i < count; i++) {
+		if (app_is_settled(reqs[i]))
+			answer(worker, worker->together[i]);
+		else
+			unsettled[unsettled_count++] = worker->together[i];
+	}
+	end_turn(worker);
+	for (size_t i = 0; i < unsettled_count; i++)
+		answer(worker, unsettled[i]);
+	app_touch(worker->app);
+	set_at_rest(worker);
+}
+
+static void let_join(struct worker *worker, struct peer *peer)
+{
+	peer->state = PEER_TOGETHER;
+	worker->together[worker->together_count++] = peer;
+	if (worker->together_count == RULE_KEYS_MAX)
+		serve_together(worker);
+}
+
+/*
+ * Its bytes are there. What is quick waits for others that are; nothing that may take its time is put before it. A
+ * login waits for a place to hash; whatever else comes meanwhile is served before it.
+ */
 static void serve(struct worker *worker, struct peer *peer)
 {
+	if (!fcgi_is_whole(peer->fcgi))
+		serve_together(worker);
 	atomic_store_explicit(&worker->slot->route, SCOREBOARD_READING, memory_order_relaxed);
 	set_busy(worker);
 	if (fcgi_accept(peer->fcgi) == 0)
@@ -204,9 +300,12 @@ static void serve(struct worker *worker, struct peer *peer)
 		peer->state = PEER_WAITING;
 		peer->deadline = clock_monotonic_ms() + HASHING_WAIT_MS;
 		worker->waiting_count++;
-		return;
+	} else if (app_is_quick(peer->req)) {
+		let_join(worker, peer);
+	} else {
+		serve_together(worker);
+		run(worker, peer);
 	}
-	run(worker, peer);
 }
 
 /* ---- Handing on --------------------------------------------------------------------------------------------- */
@@ -285,11 +384,6 @@ static void take_connection(struct worker *worker, int fd, int64_t connected_us,
 	struct peer *peer;
 	struct fcgi *fcgi;
 
-	if (!peer_is_allowed(worker->setup->generation->peer_rules, fd)) {
-		log_warning("peer_refused", LOG_STR("hint", "see server.allowed_clients and server.allowed_users"));
-		close(fd);
-		return;
-	}
 	fcgi = fcgi_open(NULL, fd, io_timeout);
 	if (fcgi == NULL) {
 		close(fd);
@@ -315,8 +409,15 @@ static void take_connection(struct worker *worker, int fd, int64_t connected_us,
 /* Returns false when nobody is waiting to be accepted. */
 static bool accept_from(struct worker *worker, int listening)
 {
-	int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+	struct sockaddr_storage address;
+	socklen_t size = sizeof address;
+	int fd = accept4(listening, (struct sockaddr *)&address, &size, SOCK_CLOEXEC);
 
+	if (fd >= 0 && !peer_is_allowed(worker->setup->generation->peer_rules, fd, &address)) {
+		log_warning("peer_refused", LOG_STR("hint", "see server.allowed_clients and server.allowed_users"));
+		close(fd);
+		return true;
+	}
 	if (fd >= 0) {
 		take_connection(worker, fd, clock_monotonic_us(), 0);
 		return true;
@@ -340,12 +441,25 @@ static bool accept_handed_on(struct worker *worker)
 	return true;
 }
 
-static void accept_one_each(struct worker *worker)
+/* One connection, and as long as they are quick requests, more: they are served together. */
+static void accept_some(struct worker *worker, int listening)
+{
+	size_t before;
+
+	do {
+		before = worker->together_count;
+		if (worker->peer_count == PEERS_MAX || !accept_from(worker, listening))
+			return;
+	} while (worker->together_count > before);
+}
+
+static void take_turn(struct worker *worker)
 {
 	const struct listeners *listeners = worker->setup->listeners;
 
-	for (size_t i = 0; i < listeners->count && worker->peer_count < PEERS_MAX; i++)
-		(void)accept_from(worker, listeners->all[i].fd);
+	worker->turn_us = scoreboard_begin_turn(worker->setup->board);
+	for (size_t i = 0; i < listeners->count; i++)
+		accept_some(worker, listeners->all[i].fd);
 }
 
 /* ---- Those that wait ---------------------------------------------------------------------------------------- */
@@ -440,6 +554,8 @@ static int wait_ms(const struct worker *worker)
 		wait = sooner(wait, HASHING_LOOK_MS);
 	if (worker->accept_again_at != 0)
 		wait = sooner(wait, clock_until_ms(worker->accept_again_at));
+	if (worker->stand_back_ms > 0)
+		wait = sooner(wait, clock_until_ms(worker->look_again_at));
 	return wait;
 }
 
@@ -513,6 +629,7 @@ static void gather(struct worker *worker, bool only_own)
 		if (peer->state == PEER_ARRIVING && !peer->is_watched)
 			inspect(worker, peer, false);
 	}
+	serve_together(worker);
 }
 
 /* When others go on listening, what waits is theirs. When the daemon ends, it is served. */
@@ -586,8 +703,9 @@ static int serve_until_told(struct worker *worker)
 		}
 		if (is_handoff_ready && worker->is_listening)
 			(void)accept_handed_on(worker);
-		if (is_listener_ready && worker->is_listening)
-			accept_one_each(worker);
+		if (is_listener_ready && worker->is_listening && !stands_back(worker))
+			take_turn(worker);
+		serve_together(worker);
 		/* After what has come with them: nobody else may have been told of that connection. */
 		if (is_signalled)
 			heed_signals(worker);

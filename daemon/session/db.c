@@ -677,14 +677,48 @@ static enum verdict judge(struct db *db, const PGresult *pg, const char *what, e
 	return VERDICT_STATUS;
 }
 
+/* What comes before the members of an array: dimensions, whether there are NULLs, type; length, first number. */
+#define ARRAY_HEADER_SIZE 20
+
 struct wire_params {
 	const char *values[DB_PARAMS_MAX];
 	int lengths[DB_PARAMS_MAX];
 	int formats[DB_PARAMS_MAX];
 	uint64_t integers[DB_PARAMS_MAX];
 	char booleans[DB_PARAMS_MAX];
+	uint8_t list[ARRAY_HEADER_SIZE + DB_LIST_SIZE];
 	int count;
 };
+
+static size_t put_word(uint8_t *to, size_t value)
+{
+	const uint32_t word = htobe32((uint32_t)value);
+
+	memcpy(to, &word, sizeof word);
+	return sizeof word;
+}
+
+/* As array_recv() of PostgreSQL reads it. Returns its size. */
+static size_t encode_list(uint8_t list[], const struct db_value *value)
+{
+	size_t count = (size_t)value->number;
+	const uint8_t *member = value->data;
+	size_t used = 0;
+
+	if (count * (value->length + sizeof(uint32_t)) > DB_LIST_SIZE)
+		abort();
+	used += put_word(list + used, 1);
+	used += put_word(list + used, 0);
+	used += put_word(list + used, OID_BYTEA);
+	used += put_word(list + used, count);
+	used += put_word(list + used, 1);
+	for (size_t i = 0; i < count; i++) {
+		used += put_word(list + used, value->length);
+		memcpy(list + used, member + i * value->length, value->length);
+		used += value->length;
+	}
+	return used;
+}
 
 static void encode(struct wire_params *wire, const struct db_value values[], size_t count)
 {
@@ -711,6 +745,10 @@ static void encode(struct wire_params *wire, const struct db_value values[], siz
 			break;
 		case DB_VALUE_TEXT: wire->formats[i] = 0; break;
 		case DB_VALUE_BYTES: break;
+		case DB_VALUE_BYTES_LIST:
+			wire->lengths[i] = (int)encode_list(wire->list, value);
+			wire->values[i] = (const char *)wire->list;
+			break;
 		}
 	}
 }

@@ -45,12 +45,15 @@ struct db_statement {
 	const char *sql;
 };
 
-enum db_value_type { DB_VALUE_NULL, DB_VALUE_INT, DB_VALUE_BOOL, DB_VALUE_TEXT, DB_VALUE_BYTES };
+enum db_value_type { DB_VALUE_NULL, DB_VALUE_INT, DB_VALUE_BOOL, DB_VALUE_TEXT, DB_VALUE_BYTES, DB_VALUE_BYTES_LIST };
 
-/* A parameter. In the SQL an integer is $n::bigint, a text has the cast it needs, bytes are $n::bytea. */
+/*
+ * A parameter. In the SQL an integer is $n::bigint, a text has the cast it needs, bytes are $n::bytea, and a list of
+ * them $n::bytea[].
+ */
 struct db_value {
 	enum db_value_type type;
-	int64_t number;
+	int64_t number; /* of a list: its members */
 	const void *data;
 	size_t length;
 };
@@ -59,6 +62,14 @@ struct db_value {
 #define DB_INT(value)           ((struct db_value){.type = DB_VALUE_INT, .number = (value)})
 #define DB_BOOL(value)          ((struct db_value){.type = DB_VALUE_BOOL, .number = (value) ? 1 : 0})
 #define DB_BYTES(pointer, size) ((struct db_value){.type = DB_VALUE_BYTES, .data = (pointer), .length = (size)})
+/*
+ * `count` values of `size` bytes each, one behind the other, with (size + 4) * count no more than DB_LIST_SIZE. A
+ * statement has room for one list.
+ */
+#define DB_BYTES_LIST(pointer, size, count)                                                                            \
+	((struct db_value){                                                                                            \
+		.type = DB_VALUE_BYTES_LIST, .number = (int64_t)(count), .data = (pointer), .length = (size)})
+#define DB_LIST_SIZE 2048
 /* NULL becomes SQL NULL. */
 #define DB_TEXT(string) db_text_value(string)
 

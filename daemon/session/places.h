@@ -31,7 +31,10 @@ bool places_add(TALLOC_CTX *ctx, struct place_list *list, const struct session_p
 /* The rows that a statement with SQL_PLACE's columns gave, as a list on `ctx`; the strings are the rows'. */
 enum db_status places_from_rows(TALLOC_CTX *ctx, const struct db_result *rows, struct place_list *list);
 
-/* The account's live sessions, the newest login first. Everything on `ctx`. */
+/* An account without a limit may have any number of sessions, a page of them has not. */
+#define PLACES_LIVE_MAX 1000
+
+/* The account's live sessions, the newest login first, at most PLACES_LIVE_MAX. Everything on `ctx`. */
 enum db_status places_live(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms,
                            struct place_list *list);
 

@@ -14,8 +14,9 @@
  *              Before it displaces anybody it asks the policy (session.on_limit, sharing.action), which may refuse;
  *              a browser whose own live session it takes the place of displaces nobody and is not asked.
  *
- * rule_check   is the hook, before every request. It reads the session, its account and the stored key in one round
- *              trip and, in judge(), tells one of four things:
+ * rule_read,   the hook, before every request. The first reads the session, its account and the stored key in one
+ * rule_check   round trip, for as many requests as are there at that moment. The second, in judge(), tells one of four
+ *              things of each:
  *                GONE    there is no such row, or it has run out: not signed in; ended_sessions tells why;
  *                LIVE    the usual case: nothing is written;
  *                ENDS    as many live sessions as the limit allows are newer, or the account is disabled: it is not
@@ -124,10 +125,19 @@ int rule_connect_receivers(struct signals *signals)
 
 enum standing { GONE, LIVE, ENDS, AHEAD };
 
+struct rule_reading {
+	struct db_result *rows;
+	struct session_key keys[RULE_KEYS_MAX];
+	size_t row_of[RULE_KEYS_MAX];
+};
+
 /* Fill in *verdict from sql_check's row and tell where the session stands. */
-static enum standing judge(const struct rule *rule, const struct db_result *row, struct rule_verdict *verdict)
+static enum standing judge(const struct rule *rule, const struct rule_reading *reading, size_t which,
+                           struct rule_verdict *verdict)
 {
-	int64_t now = db_time(row, 0, CHECK_NOW);
+	const struct db_result *rows = reading->rows;
+	size_t row = reading->row_of[which];
+	int64_t now = db_time(rows, row, CHECK_NOW);
 	int64_t idle_us = rule->policy.idle_timeout * 1000;
 	struct ones_session *session = &verdict->session;
 	int64_t limit, newer;
@@ -135,21 +145,21 @@ static enum standing judge(const struct rule *rule, const struct db_result *row,
 	bool is_stored;
 
 	*verdict = (struct rule_verdict){.reason = ONES_UNAUTHENTICATED, .by_user_agent = ""};
-	if (db_is_null(row, 0, CHECK_USER_ID)) {
-		if (!db_is_null(row, 0, CHECK_ENDED_REASON)) {
-			verdict->reason = reason_from_code(db_text(row, 0, CHECK_ENDED_REASON));
-			verdict->ended_at = db_time(row, 0, CHECK_ENDED_AT);
-			verdict->by_user_agent = db_text(row, 0, CHECK_BY_USER_AGENT);
+	if (db_is_null(rows, row, CHECK_USER_ID)) {
+		if (!db_is_null(rows, row, CHECK_ENDED_REASON)) {
+			verdict->reason = reason_from_code(db_text(rows, row, CHECK_ENDED_REASON));
+			verdict->ended_at = db_time(rows, row, CHECK_ENDED_AT);
+			verdict->by_user_agent = db_text(rows, row, CHECK_BY_USER_AGENT);
 		}
 		return GONE;
 	}
-	session->id = db_text(row, 0, CHECK_ID);
-	session->user.id = db_int(row, 0, CHECK_USER_ID);
-	session->user.username = db_text(row, 0, CHECK_USERNAME);
-	session->user.is_admin = db_bool(row, 0, CHECK_IS_ADMIN);
-	session->created_at = db_time(row, 0, CHECK_CREATED_AT);
-	session->last_seen_at = db_time(row, 0, CHECK_LAST_SEEN_AT);
-	session->expires_at = db_time(row, 0, CHECK_EXPIRES_AT);
+	session->id = db_text(rows, row, CHECK_ID);
+	session->user.id = db_int(rows, row, CHECK_USER_ID);
+	session->user.username = db_text(rows, row, CHECK_USERNAME);
+	session->user.is_admin = db_bool(rows, row, CHECK_IS_ADMIN);
+	session->created_at = db_time(rows, row, CHECK_CREATED_AT);
+	session->last_seen_at = db_time(rows, row, CHECK_LAST_SEEN_AT);
+	session->expires_at = db_time(rows, row, CHECK_EXPIRES_AT);
 	if (session->expires_at <= now) {
 		verdict->reason = ONES_EXPIRED;
 		verdict->ended_at = session->expires_at;
@@ -160,16 +170,16 @@ static enum standing judge(const struct rule *rule, const struct db_result *row,
 		verdict->ended_at = session->last_seen_at + idle_us;
 		return GONE;
 	}
-	if (!db_bool(row, 0, CHECK_IS_ACTIVE)) {
+	if (!db_bool(rows, row, CHECK_IS_ACTIVE)) {
 		verdict->reason = ONES_DISABLED;
 		verdict->ended_at = now;
 		return ENDS;
 	}
-	limit = db_int(row, 0, CHECK_LIMIT);
-	newer = db_int(row, 0, CHECK_NEWER);
-	order = db_int(row, 0, CHECK_LOGIN_ORDER);
-	stored_order = db_is_null(row, 0, CHECK_STORED_ORDER) ? 0 : db_int(row, 0, CHECK_STORED_ORDER);
-	is_stored = db_bool(row, 0, CHECK_IS_STORED);
+	limit = db_int(rows, row, CHECK_LIMIT);
+	newer = db_int(rows, row, CHECK_NEWER);
+	order = db_int(rows, row, CHECK_LOGIN_ORDER);
+	stored_order = db_is_null(rows, row, CHECK_STORED_ORDER) ? 0 : db_int(rows, row, CHECK_STORED_ORDER);
+	is_stored = db_bool(rows, row, CHECK_IS_STORED);
 	/* The newest login counts also when its row has gone: with a limit of one it leaves no place. */
 	if (!is_stored && stored_order > order && newer == 0)
 		newer = 1;
@@ -184,16 +194,30 @@ static enum standing judge(const struct rule *rule, const struct db_result *row,
 	return is_stored || stored_order > order ? LIVE : AHEAD;
 }
 
-static enum db_status read_check(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
-                                 struct db_result **row)
+enum db_status rule_read(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key keys[], size_t count,
+                         struct rule_reading **reading)
 {
 	const struct db_value values[] = {
-		DB_BYTES(key->bytes, sizeof key->bytes),
+		DB_BYTES_LIST(keys, sizeof keys[0], count),
 		DB_INT(rule->policy.max_sessions),
 		DB_INT(rule->policy.idle_timeout),
 	};
+	struct rule_reading *made = talloc(ctx, struct rule_reading);
+	enum db_status status = DB_ERROR;
 
-	return db_query(rule->db, ctx, &sql_check, values, sizeof values / sizeof values[0], row);
+	if (made != NULL)
+		status = db_query(rule->db, made, &sql_check, values, sizeof values / sizeof values[0], &made->rows);
+	if (status != DB_OK) {
+		talloc_free(made);
+		return status;
+	}
+	if (db_rows(made->rows) != count)
+		abort();
+	memcpy(made->keys, keys, count * sizeof keys[0]);
+	for (size_t row = 0; row < count; row++)
+		made->row_of[db_int(made->rows, row, CHECK_NUMBER) - 1] = row;
+	*reading = made;
+	return DB_OK;
 }
 
 struct settling {
@@ -212,18 +236,19 @@ static enum db_status settle(struct change *change, void *context)
 	struct rule_verdict *verdict = settling->verdict;
 	enum standing standing = GONE;
 	struct place_list displaced = {0};
-	struct db_result *row;
+	struct rule_reading *reading;
 	enum db_status status = change_lock_account(change, user_id);
 
 	if (status == DB_OK)
-		status = read_check(rule, change->ctx, settling->key, &row);
+		status = rule_read(rule, change->ctx, settling->key, 1, &reading);
 	if (status == DB_OK)
-		standing = judge(rule, row, verdict);
+		standing = judge(rule, reading, 0, verdict);
 	if (status == DB_OK && standing == AHEAD)
 		status = query_key(rule->db, &sql_store_key, user_id, settling->key);
 	if (status == DB_OK && (standing == AHEAD || (standing == ENDS && verdict->reason == ONES_DISPLACED)))
 		status = change_end_beyond_limit(change, user_id, verdict->session.user.username,
-		                                 db_int(row, 0, CHECK_LIMIT), rule->policy.idle_timeout, &displaced);
+		                                 db_int(reading->rows, 0, CHECK_LIMIT), rule->policy.idle_timeout,
+		                                 &displaced);
 	if (status == DB_OK && standing == AHEAD && displaced.count > 0)
 		status = sharing_count(change, &rule->policy.sharing, user_id, verdict->session.user.username,
 		                       verdict->session.id);
@@ -232,34 +257,40 @@ static enum db_status settle(struct change *change, void *context)
 		status = change_end_by_key(change, user_id, verdict->session.user.username, settling->key,
 		                           verdict->reason);
 		if (status == DB_OK)
-			status = read_check(rule, change->ctx, settling->key, &row);
+			status = rule_read(rule, change->ctx, settling->key, 1, &reading);
 		if (status == DB_OK)
-			(void)judge(rule, row, verdict);
+			(void)judge(rule, reading, 0, verdict);
 	}
 	return status == DB_OK ? change_release_account(change, user_id) : status;
 }
 
-enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
+static bool is_settled(enum standing standing)
+{
+	return standing == GONE || standing == LIVE;
+}
+
+bool rule_is_settled(const struct rule *rule, const struct rule_reading *reading, size_t which)
+{
+	struct rule_verdict verdict;
+
+	return is_settled(judge(rule, reading, which, &verdict));
+}
+
+enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct rule_reading *reading, size_t which,
                           const struct client *client, struct rule_verdict *verdict)
 {
 	struct change change = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
-	struct settling settling = {.rule = rule, .key = key, .verdict = verdict};
-	struct db_result *row;
-	enum db_status status = read_check(rule, ctx, key, &row);
-	enum standing standing;
+	struct settling settling = {.rule = rule, .key = &reading->keys[which], .verdict = verdict};
 
-	if (status != DB_OK)
-		return status;
-	standing = judge(rule, row, verdict);
-	if (standing == GONE || standing == LIVE)
+	if (is_settled(judge(rule, reading, which, verdict)))
 		return DB_OK;
 	settling.user_id = verdict->session.user.id;
 	return change_run_idempotent(&change, settle, &settling);
 }
 
-void rule_touch(const struct rule *rule, const struct session_key *key)
+void rule_touch(const struct rule *rule, const struct session_key keys[], size_t count)
 {
-	const struct db_value values[] = {DB_BYTES(key->bytes, sizeof key->bytes), DB_INT(touch_ms(rule))};
+	const struct db_value values[] = {DB_BYTES_LIST(keys, sizeof keys[0], count), DB_INT(touch_ms(rule))};
 
 	(void)db_query(rule->db, NULL, &sql_touch, values, 2, NULL);
 }

@@ -34,7 +34,7 @@ struct rule {
 struct rule_verdict {
 	bool live;
 	bool touch_due; /* last_seen_at is older than touch_interval: call rule_touch() when the answer is out */
-	struct ones_session session; /* when live; strings on the ctx given */
+	struct ones_session session; /* when live; strings on the ctx or the reading */
 	enum ones_reason reason;     /* when not */
 	int64_t ended_at;            /* us since 1970; 0 when not known */
 	const char *by_user_agent;   /* of the login that displaced it; "" when not known */
@@ -46,15 +46,32 @@ struct rule_verdict {
  */
 int rule_connect_receivers(struct signals *signals);
 
+/* As many keys are looked up together. */
+#define RULE_KEYS_MAX 32
+
+/* What the database knew of some keys at one moment. */
+struct rule_reading;
+
 /*
- * The hook: is the presented key the one live session of its account (one of `limit`)? One round trip, and nothing
- * is written unless the stored key has to give way. DB_OK with *verdict filled in, DB_UNAVAILABLE or DB_ERROR.
+ * The hook's first half: look up the `count` keys, 1 to RULE_KEYS_MAX, of requests that have come together, in one
+ * round trip. DB_OK with *reading on `ctx`, DB_UNAVAILABLE or DB_ERROR.
  */
-enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
+enum db_status rule_read(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key keys[], size_t count,
+                         struct rule_reading **reading);
+
+/* True when rule_check() will neither read nor write, and so wait for nobody who holds the account. */
+bool rule_is_settled(const struct rule *rule, const struct rule_reading *reading, size_t which);
+
+/*
+ * The hook's second half: is the key that was number `which`, from 0 on, the one live session of its account (one of
+ * `limit`)? Nothing is read or written unless the stored key has to give way. DB_OK with *verdict filled in,
+ * DB_UNAVAILABLE or DB_ERROR.
+ */
+enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct rule_reading *reading, size_t which,
                           const struct client *client, struct rule_verdict *verdict);
 
-/* Store that the session was seen. What fails is of no consequence. */
-void rule_touch(const struct rule *rule, const struct session_key *key);
+/* Store that the sessions were seen, 1 to RULE_KEYS_MAX of them. What fails is of no consequence. */
+void rule_touch(const struct rule *rule, const struct session_key keys[], size_t count);
 
 /* Who is to be signed in, and how. The strings and keys are the caller's. */
 struct rule_order {

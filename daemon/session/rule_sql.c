@@ -7,24 +7,29 @@
 /* clang-format off */
 
 /*
- * $1 key, $2 session.max_sessions, $3 idle_timeout. Always one row. Each table is reached by its primary key and
+ * $1 keys, $2 session.max_sessions, $3 idle_timeout. One row for each key. Each table is reached by its primary key and
  * `newer` by an index that ends at the presented session and no further than the limit (0, no limit: not at all), so
- * the cost does not grow with the number of sessions.
+ * the cost does not grow with the number of sessions. OFFSET 0 keeps it so: whatever the planner thinks of the number of
+ * keys, it is not to join whole tables. The SELECT around $1 keeps that number from it: it would plan anew each time, in
+ * the hope of a better plan for few.
  */
 const struct db_statement sql_check = {
 	"check",
+	"SELECT k.number, c.* FROM unnest((SELECT $1::bytea[])) WITH ORDINALITY AS k(key, number)"
+	" CROSS JOIN LATERAL ("
 	"SELECT now(), s.user_id, s.id::text, s.login_order, s.created_at, s.last_seen_at, s.expires_at,"
 	"       u.username, u.is_admin, u.is_active, coalesce(u.session_limit, $2::bigint) AS session_limit,"
 	"       (SELECT count(*) FROM (SELECT FROM sessions n WHERE n.user_id = s.user_id"
 	"               AND n.login_order > s.login_order AND " SQL_LIVE("n", "$3::bigint")
 	"               LIMIT coalesce(u.session_limit, $2::bigint)) AS newer),"
 	"       l.login_order, coalesce(l.session_key = s.session_key, false), e.reason, e.ended_at, e.by_user_agent"
-	"  FROM (SELECT $1::bytea AS key) AS k"
-	"  LEFT JOIN sessions s ON s.session_key = k.key"
+	"  FROM (SELECT k.key) AS presented(key)"
+	"  LEFT JOIN sessions s ON s.session_key = presented.key"
 	"  LEFT JOIN users u ON u.id = s.user_id"
 	"  LEFT JOIN logged_in_user l ON l.user_id = s.user_id AND l.session_key IS NOT NULL"
 	"  LEFT JOIN LATERAL (SELECT reason, ended_at, by_user_agent FROM ended_sessions"
-	"                     WHERE session_key = k.key AND s.session_key IS NULL) AS e ON true",
+	"                     WHERE session_key = presented.key AND s.session_key IS NULL) AS e ON true"
+	" OFFSET 0) AS c",
 };
 
 /*
@@ -122,11 +127,17 @@ const struct db_statement sql_session_exists = {
 	"    OR EXISTS (SELECT FROM ended_sessions WHERE session_key = $1::bytea)",
 };
 
-/* $1 key, $2 touch_interval in milliseconds. */
+/*
+ * $1 keys, $2 touch_interval in milliseconds. A row that somebody holds is being touched or ended by them; to wait for
+ * several could be a deadlock.
+ */
 const struct db_statement sql_touch = {
 	"touch",
-	"UPDATE sessions SET last_seen_at = now() WHERE session_key = $1::bytea"
-	"   AND last_seen_at <= now() - $2::bigint * interval '1 millisecond'",
+	"UPDATE sessions SET last_seen_at = now() WHERE session_key IN"
+	" (SELECT s.session_key FROM unnest((SELECT $1::bytea[])) AS k(key) CROSS JOIN LATERAL"
+	"         (SELECT session_key FROM sessions WHERE session_key = k.key"
+	"             AND last_seen_at <= now() - $2::bigint * interval '1 millisecond'"
+	"             FOR NO KEY UPDATE SKIP LOCKED) AS s)",
 };
 
 /* $1 the account after which to go on, $2 public id or NULL for all. */

@@ -6,6 +6,7 @@
 
 extern const struct db_statement sql_check;
 enum check_column {
+	CHECK_NUMBER, /* of the key in the list, from 1 on */
 	CHECK_NOW,
 	CHECK_USER_ID, /* NULL, as are the next columns, when there is no such session */
 	CHECK_ID,

@@ -112,11 +112,11 @@ const struct db_statement sql_list_sessions = {
 	" ORDER BY s.login_order DESC LIMIT $3::bigint",
 };
 
-/* $1 account, $2 idle_timeout. */
+/* $1 account, $2 idle_timeout, $3 how many. */
 const struct db_statement sql_places_live = {
 	"places_live",
 	"SELECT " SQL_PLACE("s") " FROM sessions s WHERE s.user_id = $1::bigint AND " SQL_LIVE("s", "$2::bigint")
-	" ORDER BY s.login_order DESC",
+	" ORDER BY s.login_order DESC LIMIT $3::bigint",
 };
 
 /* $1 account, $2 how many. */

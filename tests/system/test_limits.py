@@ -346,3 +346,18 @@ def test_programs_are_told_when_and_by_what_it_ended(site, browse):
     assert TIME.fullmatch(body["ended_at"])
     assert body["by"] == {"browser": "Chrome", "os": "Windows"}
     assert body["ended_at"] == first.state()["ended_at"]
+
+
+def test_account_with_very_many_sessions_can_still_look_at_them(site, browse):
+    user_id = site.database.add_user("robot", limit=0)
+    site.database.query(
+        "INSERT INTO sessions (session_key, user_id, expires_at)"
+        " SELECT sha256(i::text::bytea), %s, now() + '1 day' FROM generate_series(1, 12000) AS i",
+        user_id,
+    )
+    person, program = browse(site, program=False), browse(site)
+    person.sign_in("robot")
+    assert person.get("/session/sessions").status_code == 200
+    session = program.sign_in("robot")["session"]
+    newest = program.get("/session/sessions").json()["sessions"][0]
+    assert newest["id"] == session["id"]

@@ -204,7 +204,7 @@ static void header_with_a_control_character_makes_it_a_500(void **state)
 
 		response_header(&response, ctx, "X", values[i]);
 		assert_true(response.failed);
-		assert_null(response.headers);
+		assert_int_equal(response.headers.size, 0);
 	}
 }
 

@@ -230,6 +230,36 @@ static void each_state_has_a_name(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
+static void turn_lasts_until_it_is_ended(void **state)
+{
+	int64_t turn;
+
+	(void)state;
+	assert_false(scoreboard_is_turn_under_way(board));
+	turn = scoreboard_begin_turn(board);
+	assert_int_equal(board->turn_since_us, turn);
+	/* As though it had begun just now, however slow this machine is. */
+	board->turn_since_us = INT64_MAX;
+	assert_true(scoreboard_is_turn_under_way(board));
+	scoreboard_end_turn(board, INT64_MAX);
+	assert_false(scoreboard_is_turn_under_way(board));
+}
+
+static void turn_that_takes_long_is_not_waited_for(void **state)
+{
+	(void)state;
+	board->turn_since_us = clock_monotonic_us() - 1000 * 1000;
+	assert_false(scoreboard_is_turn_under_way(board));
+}
+
+static void turn_is_not_ended_by_who_had_the_one_before(void **state)
+{
+	(void)state;
+	board->turn_since_us = INT64_MAX;
+	scoreboard_end_turn(board, INT64_MAX - 1);
+	assert_true(scoreboard_is_turn_under_way(board));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +276,9 @@ int main(void)
 		TEST(nobody_at_all_takes_no_connections_either),
 		TEST(place_of_who_has_ended_is_as_it_was_at_first),
 		TEST(each_state_has_a_name),
+		TEST(turn_lasts_until_it_is_ended),
+		TEST(turn_that_takes_long_is_not_waited_for),
+		TEST(turn_is_not_ended_by_who_had_the_one_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
