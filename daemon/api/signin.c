@@ -234,6 +234,16 @@ static void remember_browser(struct ones_request *req, int64_t user_id)
 	sodium_memzero(token, sizeof token);
 }
 
+/* Whoever has a ticket keeps it, for no longer than it lasts: a new one is for a password. */
+static void offer_ticket(struct ones_request *req, const struct ones_credentials *credentials, const struct user *user,
+                         struct ones_login *login)
+{
+	if (credentials->ticket != NULL)
+		login->ticket = credentials->ticket;
+	else
+		issue_ticket(req, user, login);
+}
+
 enum ones_result ones_login(struct ones_request *req, const struct ones_credentials *credentials,
                             struct ones_login *login)
 {
@@ -257,7 +267,7 @@ enum ones_result ones_login(struct ones_request *req, const struct ones_credenti
 	if (result == ONES_OK)
 		remember_browser(req, user->id);
 	else if (result == ONES_LIMIT && req->app->settings->session.on_limit == ON_LIMIT_ASK)
-		issue_ticket(req, user, login);
+		offer_ticket(req, credentials, user, login);
 	return result;
 }
 

@@ -28,7 +28,7 @@ const struct db_statement sql_check = {
 	"  LEFT JOIN users u ON u.id = s.user_id"
 	"  LEFT JOIN logged_in_user l ON l.user_id = s.user_id AND l.session_key IS NOT NULL"
 	"  LEFT JOIN LATERAL (SELECT reason, ended_at, by_user_agent FROM ended_sessions"
-	"                     WHERE session_key = presented.key AND s.session_key IS NULL) AS e ON true"
+	"                     WHERE session_key = CASE WHEN s.session_key IS NULL THEN presented.key END) AS e ON true"
 	" OFFSET 0) AS c",
 };
 

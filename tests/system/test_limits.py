@@ -95,6 +95,19 @@ def test_ticket_works_once_and_not_for_long(new_site, browse):
     assert person.is_live() and other.key is None
 
 
+def test_ticket_cannot_be_made_to_last_longer(new_site, browse):
+    site = new_site(ASK)
+    person = browse(site, program=False)
+    browse(site).sign_in()
+    fields = form_of(person.login().text, "/session/login")
+    until = site.database.value("SELECT expires_at FROM login_tickets")
+    del fields["take_over"]
+    again = person.post("/session/login", fields)
+    assert again.status_code == 409
+    assert form_of(again.text, "/session/login")["ticket"] == fields["ticket"]
+    assert site.database.value("SELECT expires_at FROM login_tickets") == until
+
+
 def test_ticket_is_void_with_another_password_and_for_a_disabled_account(new_site, browse):
     site = new_site(ASK)
     person = browse(site, program=False)
