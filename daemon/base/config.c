@@ -209,12 +209,13 @@ static FILE *complain(struct reader *reader)
 /* The same about a key, which a -o has named already. */
 static FILE *complain_key(struct reader *reader, const char *section, const char *key)
 {
-	char shown[SHOWN_SIZE];
+	char shown_section[SHOWN_SIZE], shown[SHOWN_SIZE];
 	FILE *out = complain(reader);
 
 	if (reader->line > 0) {
+		utf8_clean(section, shown_section, sizeof shown_section);
 		utf8_clean(key, shown, sizeof shown);
-		(void)fprintf(out, "%s.%s: ", section, shown);
+		(void)fprintf(out, "%s.%s: ", shown_section, shown);
 	}
 	return out;
 }

@@ -9,7 +9,7 @@
 /* A request that is over sooner keeps nobody waiting for long. */
 #define BUSY_MS 100
 /* A turn that is over sooner is worth waiting for: a round trip to a database on this host, and the answers. */
-#define TURN_US 5000
+#define TURN_US 2000
 
 const char *scoreboard_state_name(enum worker_state state)
 {

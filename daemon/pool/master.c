@@ -90,7 +90,7 @@ int master_block_signals(void)
 
 /* ---- The purge ---------------------------------------------------------------------------------------------- */
 
-static int purge(const struct settings *settings, struct counters *counters)
+static int purge_by(struct db *db, const struct settings *settings)
 {
 	const struct purge_policy policy = {
 		.idle_timeout_ms = settings->session.idle_timeout,
@@ -98,10 +98,9 @@ static int purge(const struct settings *settings, struct counters *counters)
 		.attempts_window_ms = settings->login.attempts_window,
 	};
 	struct purge_counts counts = {0};
-	struct db *db = app_new_database(NULL, settings, counters, "onesessiond purge");
 	bool busy = false;
 
-	if (db == NULL || db_connect(db) != DB_OK)
+	if (db_connect(db) != DB_OK)
 		return 0; /* the next one will do; the workers tell of the database */
 	if (sandbox_restrict() != 0 || sessions_purge(db, &policy, &counts, &busy, NULL, NULL) != DB_OK)
 		return 1;
@@ -114,8 +113,16 @@ static int purge(const struct settings *settings, struct counters *counters)
 		         LOG_INT("login_failures", counts.login_failures),
 		         LOG_INT("known_browsers", counts.known_browsers),
 		         LOG_INT("anonymous_sessions", counts.anonymous_sessions));
-	talloc_free(db);
 	return 0;
+}
+
+static int purge(const struct settings *settings, struct counters *counters)
+{
+	struct db *db = app_new_database(NULL, settings, counters, "onesessiond purge");
+	int status = db != NULL ? purge_by(db, settings) : 0;
+
+	talloc_free(db);
+	return status;
 }
 
 /* A process of its own, so that neither the master nor a worker is held up by it. */

@@ -23,7 +23,7 @@
 #define HASHING_LOOK_MS 200
 /* While it is another's turn: look again after so long, then after twice as long and so on, up to this. */
 #define STAND_BACK_MS     2
-#define STAND_BACK_MAX_MS 16
+#define STAND_BACK_MAX_MS 8
 /* When there are no more descriptors or memory, accepting rests this long. */
 #define ACCEPT_REST_MS 100
 /* Room for all peers and the few others: one look tells of everybody who is ready. */

@@ -1,0 +1,372 @@
+"""
+make bench: onesession and others that do the same job, side by side on one PostgreSQL behind one nginx, and what the
+project promises about speed, each promise measured. Writes docs/benchmarks.md.
+
+  bench.py [--parts PART...] [--seconds N] [--rounds N] ...
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import psycopg2
+
+import parts
+import report
+from contestants import Apache, Django, Express, Floor, OneSession, Php, Refusals, Static, Web, token
+from load import measure, measure_pgbench, prepare_pgbench
+from machine import BUILD, HERE, Failure, Home, Server, become_reaper, descendants, describe_host
+
+# In the order in which they are measured. The floor stands next to what is compared with it.
+SIDES = ("nginx", "floor", "auth", "me", "refused", "page", "php", "apache", "proxied", "express", "django", "pgbench")
+OTHERS = ("memory", "size", "purge", "flood", "logins")
+
+
+class Side:
+    """One row of the comparison."""
+
+    def __init__(self, name, service, path, load, direct=False, refused=False):
+        self.name, self.service, self.path, self.load = name, service, path, load
+        self.direct, self.refused = direct, refused
+
+
+class Plan:
+    """The steps of the run, and how long each is thought to take: says what is next and how much is left."""
+
+    def __init__(self):
+        self.steps = []
+        self.done = 0
+        self.began = time.monotonic()
+
+    def add(self, what, seconds, call):
+        self.steps.append((what, seconds, call))
+
+    def run(self):
+        expected = sum(seconds for _, seconds, _ in self.steps)
+        print(f"{len(self.steps)} steps, about {round(expected / 60 + 0.5)} minutes", flush=True)
+        spent = 0
+        for number, (what, seconds, call) in enumerate(self.steps, 1):
+            began = time.monotonic()
+            said = call()
+            took = time.monotonic() - began
+            spent += seconds
+            # As much slower or faster as it has been so far.
+            pace = (time.monotonic() - self.began) / spent if spent > 30 else 1
+            left = sum(step[1] for step in self.steps[number:]) * pace
+            following = f"next: {self.steps[number][0]}, {left / 60:.0f} min left" if left else "the report is next"
+            print(f"[{number}/{len(self.steps)}] {what}: {said or f'{took:.0f} s'}; {following}", flush=True)
+
+
+class Bench:
+    """The whole run. Everything that is started is entered into `stack`, which ends it in the opposite order."""
+
+    def __init__(self, options):
+        self.options = options
+        self.home = self.server = self.web = self.main = None
+        self.services = {}
+        self.sides = []
+        self.results = {"options": vars(options), "began": time.strftime("%Y-%m-%d %H:%M %Z"), "failed": {}, "sides": {}}
+        self.plan = Plan()
+        self.stack = contextlib.ExitStack()
+        self.pgbench = None
+
+    def wants(self, *names):
+        return any(name in self.options.parts for name in names)
+
+    # ---- What everybody needs ----
+
+    def token_cookie(self, number):
+        return f"session={token(number)}"
+
+    def cookies(self, name, lines=None):
+        """The cookies of a load; with `lines` they are stored."""
+        path = self.home.path / f"cookies.{name}"
+        if lines is not None:
+            self.home.file(path, "".join(f"{line}\n" for line in lines))
+        return path.read_text().split("\n")[:-1]
+
+    def cookie_load(self, name):
+        return ["cookies", self.home.path / f"cookies.{name}"]
+
+    def onesession(self, name, database=None, **settings):
+        return OneSession(self, name, database, **settings)
+
+    def ask_directly(self, service, path, cookie):
+        """Without nginx."""
+        import fastcgi  # pylint: disable=import-outside-toplevel,import-error
+
+        return fastcgi.send(str(service.socket), path=path, headers={"Cookie": cookie})
+
+    def attempt(self, name, call):
+        """What fails here is told in the report, and the run goes on without it."""
+        try:
+            return call()
+        except (Failure, AssertionError, OSError, psycopg2.Error, subprocess.SubprocessError) as error:
+            reason = " ".join(str(error).split())[:400]
+            self.results["failed"].setdefault(name, reason)
+            return f"FAILED: {reason}"
+
+    def has_failed(self, name):
+        return name in self.results["failed"]
+
+    # ---- Setting up ----
+
+    def set_up(self):
+        self.home = Home()
+        self.stack.callback(self.home.clean)
+        self.server = Server(self.home)
+        self.web = Web(self)
+        self.results["host"] = describe_host(self.home)
+        self.main = self.onesession("onesession")
+        make = {
+            "nginx": lambda: Static(self, "nginx"),
+            "floor": lambda: Floor(self, "floor"),
+            "refused": lambda: Refusals(self, "refused", self.main),
+            "php": lambda: Php(self, "php"),
+            "apache": lambda: Apache(self, "apache"),
+            "express": lambda: Express(self, "express"),
+            "django": lambda: Django(self, "django"),
+        }
+        wanted = set(self.options.parts) | {"nginx"}
+        if "proxied" in wanted:
+            wanted.add("apache")
+        self.services = {"onesession": self.main}
+        self.services.update((name, make[name]()) for name in make if name in wanted)
+        sessions = ["sessions", str(self.options.sessions)]
+        services, own = self.services, lambda name: self.cookie_load(name)
+        for name in SIDES:
+            if name not in self.options.parts:
+                continue
+            side = {
+                "nginx": lambda: Side("nginx", services["nginx"], "/", ["nothing"]),
+                "floor": lambda: Side("floor", services["floor"], "/session/auth", sessions),
+                "auth": lambda: Side("auth", self.main, "/session/auth", sessions),
+                "me": lambda: Side("me", self.main, "/session/me", sessions),
+                "refused": lambda: Side("refused", services["refused"], "/session/auth", ["nothing"], refused=True),
+                "page": lambda: Side("page", self.main, "/page", sessions),
+                "php": lambda: Side("php", services["php"], "/auth", sessions),
+                "apache": lambda: Side("apache", services["apache"], "/auth", own("apache"), direct=True),
+                "proxied": lambda: Side("proxied", services["apache"], "/auth", own("apache")),
+                "express": lambda: Side("express", services["express"], "/auth", own("express")),
+                "django": lambda: Side("django", services["django"], "/auth", own("django")),
+                "pgbench": lambda: Side("pgbench", None, None, None),
+            }[name]()
+            self.sides.append(side)
+        parts.prepare(self)
+
+    def install_modules(self):
+        """What the Express application takes from npm, once."""
+        folder = BUILD / "bench/npm"
+        folder.mkdir(parents=True, exist_ok=True)
+        mark = folder / "installed"
+        lock = HERE / "express/package-lock.json"
+        if mark.exists() and mark.read_bytes() == lock.read_bytes():
+            return "there already"
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(HERE / "express" / name, folder)
+        done = subprocess.run(
+            ["npm", "ci", "--no-audit", "--no-fund", "--no-progress", "--loglevel=error"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise Failure(f"npm: {done.stderr[-300:]}")
+        shutil.copy(lock, mark)
+        return None
+
+    def start_database(self):
+        self.server.create()
+        self.stack.callback(self.server.stop)
+        self.server.start()
+        self.main.migrate()
+        # Those with sessions, those for the logins, and one for seeing that sessions are displaced.
+        self.main.fill(self.options.sessions, self.options.sessions, more_accounts=self.options.sessions + 1)
+
+    def start_service(self, name):
+        service = self.services[name]
+        self.stack.callback(service.stop)
+        service.start()
+
+    def start_web(self):
+        self.stack.callback(self.web.stop)
+        self.web.start([*self.services.values(), *parts.services(self)])
+
+    def verify(self, name):
+        self.services[name].verify()
+        return "does its job"
+
+    # ---- Measuring ----
+
+    def measure_side(self, side):
+        options = self.options
+        if side.name == "pgbench":
+            return measure_pgbench(self, self.pgbench, options.workers, options.seconds)
+        service = side.service
+        port = service.port if side.direct else None
+        trees = {"own": service.roots, "postgresql": [self.server.process.pid]}
+        if not side.direct:
+            trees["nginx"] = self.web.roots
+        result = measure(
+            self,
+            service.name,
+            side.path,
+            side.load,
+            options.connections,
+            options.seconds,
+            port=port,
+            refused=side.refused,
+            trees=trees,
+        )
+        if side.refused:
+            service.require_no_odd()
+        return result
+
+    def round(self, number, side):
+        failed = side.service is not None and self.has_failed(side.service.name)
+        if self.has_failed(side.name) or failed:
+            return "left out, for it has failed"
+
+        def call():
+            result = self.measure_side(side)
+            result["round"] = number
+            self.results["sides"].setdefault(side.name, []).append(result)
+            tail_time = f", p99 {result['p99']:.1f} ms" if "p99" in result else ""
+            return f"{result['rate']:.0f}/s{tail_time}"
+
+        return self.attempt(side.name, call)
+
+    def make_plan(self):
+        options, add = self.options, self.plan.add
+        once = options.warm_up + options.seconds + 0.5
+        names = [name for name in self.services]
+        if "express" in names:
+            add("what Express needs from npm", 10, lambda: self.attempt("express", self.install_modules))
+        add("PostgreSQL and the accounts", 8, self.start_database)
+        for name in names:
+            if name == "nginx":
+                continue
+            add(f"starting {name}", 4 if name == "django" else 1, lambda name=name: self._start(name))
+        add("starting nginx", 1, self.start_web)
+        for name in names:
+            seconds = 5 if name in ("express", "apache", "django") else 1
+            add(f"checking {name}", seconds, lambda name=name: self.attempt(name, lambda: self.verify_started(name)))
+        if self.wants("pgbench"):
+            add("the hook's statement", 1, lambda: self.attempt("pgbench", self.capture))
+        if self.wants("memory"):
+            add("memory of fresh workers", 1, lambda: parts.memory(self, "fresh"))
+        for number in range(1, options.rounds + 1):
+            # There and back again, so that what drifts meets all alike.
+            sides = self.sides if number % 2 else self.sides[::-1]
+            for side in sides:
+                what = f"round {number} of {options.rounds}, {side.name}"
+                add(what, once, lambda number=number, side=side: self.round(number, side))
+        if self.wants("memory"):
+            add("memory of the workers after that", 1, lambda: parts.memory(self, "after"))
+        parts.plan(self, add)
+
+    def _start(self, name):
+        return self.attempt(name, lambda: self.start_service(name))
+
+    def capture(self):
+        self.pgbench = prepare_pgbench(self)
+
+    def verify_started(self, name):
+        if self.has_failed(name):
+            return "left out, for it has failed"
+        return self.verify(name)
+
+    def run(self):
+        with self.stack:
+            self.stack.callback(end_all)
+            self.set_up()
+            self.make_plan()
+            self.stack.callback(heed_nothing)
+            self.plan.run()
+            self.results["versions"] = report.versions(self)
+            self.results["settings"] = {"postgresql": self.server.settings}
+        self.results["took_minutes"] = round((time.monotonic() - self.plan.began) / 60, 1)
+        self.results["options"].update(
+            parts=list(self.options.parts),
+            all_parts=[*SIDES, *OTHERS],
+            few_connections=parts.FEW_CONNECTIONS,
+            flood_connections=parts.FLOOD_CONNECTIONS,
+            login_connections=parts.LOGIN_CONNECTIONS,
+        )
+        path = BUILD / "bench/results.json"
+        path.write_text(json.dumps(self.results, indent=1), encoding="utf-8")
+
+
+def read_options():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], prog="make bench")
+    number = lambda text: max(int(text), 1)  # noqa: E731
+    parser.add_argument("--parts", default="", help=f"of: {' '.join(SIDES + OTHERS)}; report: only write it anew")
+    parser.add_argument("--seconds", type=number, default=8, help="each measurement")
+    parser.add_argument("--warm-up", type=int, default=2, help="seconds before each")
+    parser.add_argument("--rounds", type=number, default=5)
+    parser.add_argument("--connections", type=number, default=64)
+    parser.add_argument("--threads", type=number, default=1, help="wrk's")
+    parser.add_argument("--workers", type=number, default=8, help="of each that has a fixed number of them")
+    parser.add_argument("--sessions", type=number, default=1000, help="live ones, each of an account of its own")
+    parser.add_argument("--large", type=number, default=1_000_000, help="sessions of the large database")
+    parser.add_argument("--expired", type=number, default=1_000_000, help="expired sessions to purge")
+    options = parser.parse_args()
+    everything = [*SIDES, *OTHERS]
+    chosen = options.parts.split() or everything
+    unknown = [name for name in chosen if name not in (*everything, "report")]
+    if unknown:
+        parser.error(f"no such part: {' '.join(unknown)}; there are: {' '.join(everything)} report")
+    options.parts = [name for name in everything if name in chosen]
+    options.whole = options.parts == everything
+    return options
+
+
+def heed_nothing():
+    """At the beginning of the end: another Ctrl-C would keep something from being ended."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def end_all():
+    """Whatever is still there of what was started, and what its own parent has left."""
+    me = os.getpid()
+    for pid in descendants([me]):
+        if pid != me:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def main():
+    options = read_options()
+    os.umask(0o022)
+    become_reaper()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
+    try:
+        if options.parts:
+            Bench(options).run()
+        return report.write()
+    except KeyboardInterrupt:
+        print("\nStopped; there is no report.", file=sys.stderr)
+        return 130
+    except (Failure, AssertionError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,539 @@
+"""Who is measured: how each is started, which accounts and sessions it has, and how one sees that it does its job."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+from pathlib import Path
+
+from load import ask, sign_in
+from machine import BUILD, HERE, Failure, end, free_port, log_of, program, run, shipped, start, tail, wait_until
+from harness import write_conf
+
+PASSWORD = "correct-horse-battery"
+
+
+def token(number):
+    """The token of a session, 43 characters: load.lua makes the same ones. Session keys are their SHA-256."""
+    return "A" * 35 + f"{number:08d}"
+
+
+TOKEN_SQL = "repeat('A', 35) || lpad(i::text, 8, '0')"
+
+
+class Service:
+    """A server behind nginx. `nginx` is what its server { } holds."""
+
+    def __init__(self, bench, name):
+        self.bench, self.name = bench, name
+        self.socket = bench.home.sockets / name
+        self.process = None
+        self.failure = None
+
+    @property
+    def roots(self):
+        return [self.process.pid] if self.process is not None else []
+
+    def ask(self, path, cookie=None):
+        return ask(self.bench.web.port, self.name, path, cookie=cookie)
+
+    def launch(self, command, **kwargs):
+        self.process = start(self.bench.home, self.name, command, **kwargs)
+        try:
+            wait_until(self._is_listening, f"{self.name} to listen")
+        except AssertionError as error:
+            raise Failure(f"{error}: {log_of(self.bench.home, self.name)}") from error
+
+    def _is_listening(self):
+        if self.process.poll() is not None:
+            raise Failure(f"it ended with {self.process.returncode}: {log_of(self.bench.home, self.name)[-300:]}")
+        return self._can_connect()
+
+    def _can_connect(self):
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(self.socket))
+                return True
+            except OSError:
+                return False
+
+    def stop(self):
+        if self.process is not None:
+            end(self.process)
+            self.process = None
+
+    def require(self, path, cookie, user):
+        """The answer is 200 and for that user; with None, that it is not 200."""
+        status, headers, _ = self.ask(path, cookie)
+        if user is None:
+            if 200 <= status < 300 or status >= 500:
+                raise Failure(f"{path} gave {status} to somebody who is not signed in")
+        elif status != 200 or headers.get("remote-user", user) != user:
+            raise Failure(f"{path} gave {status} for {headers.get('remote-user')}, and not 200 for {user}")
+        return headers
+
+
+class Static(Service):
+    """nginx by itself."""
+
+    nginx = "location / { return 200; }"
+
+    def start(self):
+        pass
+
+    def verify(self):
+        self.require("/", None, "")
+
+
+def guard(bench, name, socket_path):
+    """The project's own configuration of nginx, with another socket."""
+    path = f"guard-{name}.conf"
+    bench.home.file(
+        path, shipped("nginx/onesession.conf", {"unix:/run/onesession/onesession.sock;": f"unix:{socket_path};"})
+    )
+    return f"include {bench.home.path / path};"
+
+
+class Floor(Service):
+    @property
+    def nginx(self):
+        return guard(self.bench, self.name, self.socket)
+
+    def start(self):
+        self.launch([self.bench.home.bin / "floor", self.socket, self.bench.options.workers])
+
+    def verify(self):
+        self.require("/session/auth", None, "")
+
+
+class OneSession(Service):
+    """A daemon on `database`. Its configuration is the default one but for `settings`."""
+
+    def __init__(self, bench, name, database=None, **settings):
+        super().__init__(bench, name)
+        self.database = database or name
+        self.settings = settings
+
+    @property
+    def nginx(self):
+        site = f"location /page {{ alias {self.bench.home.app}/page.html; default_type text/html; }}"
+        return guard(self.bench, self.name, self.socket) + "\n" + site
+
+    def conninfo(self, role=None):
+        return self.bench.server.conninfo(self.database, role or self.bench.server.DAEMON)
+
+    def ctl(self, *words, stdin="", role=None):
+        return run(
+            self.bench.home,
+            [self.bench.home.bin / "onesessionctl", "-o", f"database.conninfo={self.conninfo(role)}", *words],
+            f"onesessionctl {words[0]}",
+            stdin=stdin,
+        )
+
+    def migrate(self):
+        self.bench.server.make(self.database, self.bench.server.OWNER)
+        self.ctl("migrate", "--grant", self.bench.server.DAEMON, role=self.bench.server.OWNER)
+
+    def fill(self, accounts, sessions, limit=None, more_accounts=0):
+        """
+        Accounts u1 to uN with as many sessions each as there are for them, as if they had signed in one after the
+        other and round again; and more accounts that are not signed in. All have the same password.
+        """
+        self.ctl("user", "add", "template", stdin=PASSWORD + "\n")
+        query = lambda sql, *values: self.bench.server.query(self.database, sql, values)  # noqa: E731
+        query(
+            "INSERT INTO users (id, username, password, session_limit)"
+            " SELECT 1000000 + i, 'u' || i, t.password, %s FROM users t, generate_series(1, %s) i"
+            " WHERE t.username = 'template'",
+            limit,
+            accounts + more_accounts,
+        )
+        query("SELECT setval(pg_get_serial_sequence('users', 'id'), max(id)) FROM users")
+        query(
+            "INSERT INTO sessions (session_key, user_id, expires_at)"
+            f" SELECT sha256(convert_to({TOKEN_SQL}, 'UTF8')), 1000001 + (i - 1) %% %s, now() + interval '14 days'"
+            " FROM generate_series(1, %s) i ORDER BY i",
+            accounts,
+            sessions,
+        )
+        query(
+            "INSERT INTO logged_in_user (user_id, session_key, login_order)"
+            " SELECT DISTINCT ON (user_id) user_id, session_key, login_order FROM sessions"
+            " ORDER BY user_id, login_order DESC"
+        )
+        self.bench.server.settle(self.database)
+
+    def hash(self):
+        return self.bench.server.query(self.database, "SELECT password FROM users WHERE username = 'template'")[0][0]
+
+    def start(self):
+        settings = {
+            "server.listen": f"unix:{self.socket}",
+            "database.conninfo": self.conninfo(),
+            "log.level": "warning",
+            **self.settings,
+        }
+        conf = write_conf(self.bench.home.path / f"{self.name}.conf", settings)
+        self.launch([self.bench.home.bin / "onesessiond", "-c", conf])
+
+    @property
+    def workers(self):
+        """The processes that serve."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(pid) for pid in children]
+
+    def log_in(self, user):
+        return sign_in(
+            self.bench.web.port, self.name, "/session/login", as_json=True, username=user, password=PASSWORD
+        )
+
+    def verify(self, one_session=True):
+        for path in ("/session/auth", "/session/me", "/page"):
+            self.require(path, f"session={token(1)}", "u1")
+            self.require(path, None, None)
+            self.require(path, "session=" + "B" * 43, None)
+        if one_session:
+            # The last one is in no load.
+            old, new = self.log_in(self.last_account), self.log_in(self.last_account)
+            if self.require("/session/auth", old, None).get("session-reason") != "displaced":
+                raise Failure("a displaced session is not told so")
+            self.require("/session/auth", new, self.last_account)
+
+    @property
+    def last_account(self):
+        return self.bench.server.query(self.database, "SELECT username FROM users ORDER BY id DESC LIMIT 1")[0][0]
+
+
+class Refusals(Service):
+    """The daemon `of`, with a log of all answers that are not 401."""
+
+    def __init__(self, bench, name, of):
+        super().__init__(bench, name)
+        self.of = of
+        self.odd = bench.home.log / f"{name}.odd"
+
+    @property
+    def nginx(self):
+        return f"access_log {self.odd} combined if=$is_odd;\n" + guard(self.bench, self.name, self.of.socket)
+
+    @property
+    def roots(self):
+        return self.of.roots
+
+    def start(self):
+        if self.of.failure:
+            raise Failure(self.of.failure)
+
+    def verify(self):
+        if self.ask("/session/auth")[0] != 401:
+            raise Failure("somebody without a cookie is not answered 401")
+        self.require_no_odd()
+
+    def require_no_odd(self):
+        if self.odd.exists() and self.odd.stat().st_size:
+            raise Failure(f"not all answers were 401: {tail(self.odd, lines=1)}")
+
+    def stop(self):
+        pass
+
+
+class Django(Service):
+    @property
+    def nginx(self):
+        return f"location / {{ proxy_pass http://unix:{self.socket}:; proxy_set_header Host $host; }}"
+
+    def start(self):
+        bench, folder = self.bench, self.bench.home.app / "django"
+        bench.server.make(self.name)
+        env = bench.home.environment(
+            BENCH_DATABASE=self.name, BENCH_ROLE=bench.server.DAEMON, BENCH_DATABASE_HOST=bench.home.sockets
+        )
+        cookies = run(
+            bench.home, ["/usr/bin/python3", "fill.py", bench.options.sessions, PASSWORD], "fill.py", env=env, cwd=folder
+        )
+        bench.cookies(self.name, cookies.split())
+        bench.server.settle(self.name)
+        self.launch(
+            ["/usr/bin/python3", "-m", "gunicorn", f"--workers={bench.options.workers}", "--worker-class=sync"]
+            + [f"--bind=unix:{self.socket}", "--log-level=warning", "wsgi"],
+            env=env,
+            cwd=folder,
+        )
+
+    def verify(self):
+        verify_own_cookies(self, self.bench.cookies(self.name), "sessionid")
+        port = self.bench.web.port
+        old = sign_in(port, self.name, name="sessionid", username="u1", password=PASSWORD)
+        self.require("/auth", old, "u1")
+        new = sign_in(port, self.name, name="sessionid", username="u1", password=PASSWORD)
+        # The middleware acts at the first request of the new session, and no sooner.
+        self.require("/auth", new, "u1")
+        self.require("/auth", old, None)
+        self.require("/auth", new, "u1")
+        # As it was for the load, which has a session of that account in its list.
+        self.bench.cookies(self.name, [new, *self.bench.cookies(self.name)[1:]])
+
+
+def verify_own_cookies(service, cookies, name, path="/auth"):
+    for number in (1, len(cookies)):
+        service.require(path, cookies[number - 1], f"u{number}")
+    service.require(path, None, None)
+    service.require(path, f"{name}=" + "b" * 32, None)
+
+
+class Php(Service):
+    """The same tables and cookies as the daemon's."""
+
+    @property
+    def nginx(self):
+        parameters = {
+            "REQUEST_METHOD": "$request_method",
+            "SCRIPT_NAME": "/auth.php",
+            "SCRIPT_FILENAME": self.bench.home.app / "php/auth.php",
+            "QUERY_STRING": "$query_string",
+            "CONTENT_TYPE": "$content_type",
+            "CONTENT_LENGTH": "$content_length",
+            "REMOTE_ADDR": "$remote_addr",
+            "REQUEST_ID": "$request_id",
+        }
+        lines = "".join(f"fastcgi_param {name} {value}; " for name, value in parameters.items())
+        return f"location = /auth {{ fastcgi_pass unix:{self.socket}; {lines}}}"
+
+    def start(self):
+        bench = self.bench
+        text = (HERE / "php/php-fpm.conf.in").read_text()
+        for name, value in {
+            "LOG": bench.home.log / "php.log",
+            "SOCKET": self.socket,
+            "WORKERS": bench.options.workers,
+            "DSN": f"pgsql:host={bench.home.sockets};dbname={bench.main.database};user={bench.server.DAEMON}",
+        }.items():
+            text = text.replace(f"@{name}@", str(value))
+        self.launch([program("php-fpm*"), "--nodaemonize", "--fpm-config", bench.home.file("php-fpm.conf", text)])
+
+    def verify(self):
+        for number in (1, self.bench.options.sessions):
+            self.require("/auth", f"session={token(number)}", f"u{number}")
+        self.require("/auth", None, None)
+        main = self.bench.main
+        old, new = main.log_in(main.last_account), main.log_in(main.last_account)
+        self.require("/auth", old, None)
+        self.require("/auth", new, main.last_account)
+
+
+class Express(Service):
+    @property
+    def nginx(self):
+        return proxied(self.name)
+
+    @property
+    def upstream(self):
+        return f"unix:{self.socket}"
+
+    def start(self):
+        bench, folder = self.bench, self.bench.home.app / "express"
+        modules = BUILD / "bench/npm/node_modules"
+        shutil.copytree(modules, folder / "node_modules", symlinks=True)
+        bench.server.make(self.name)
+        bench.server.query(
+            self.name,
+            f"SET ROLE {bench.server.DAEMON};" + (modules / "connect-pg-simple/table.sql").read_text(),
+        )
+        self.launch(
+            [program("node"), "server.js"],
+            cwd=folder,
+            env=bench.home.environment(
+                NODE_ENV="production",
+                BENCH_SOCKET=self.socket,
+                BENCH_DATABASE=self.name,
+                BENCH_ROLE=bench.server.DAEMON,
+                BENCH_DATABASE_HOST=bench.home.sockets,
+                # As many connections as the others have, for all processes together.
+                BENCH_POOL=max(bench.options.workers // os.cpu_count(), 1),
+                BENCH_PASSWORD=PASSWORD,
+            ),
+        )
+
+    def _log_in(self, number):
+        return sign_in(
+            self.bench.web.port, self.name, name="connect.sid", username=f"u{number}", password=PASSWORD
+        )
+
+    def verify(self):
+        cookies = [self._log_in(number + 1) for number in range(self.bench.options.sessions)]
+        verify_own_cookies(self, cookies, "connect.sid")
+        old, cookies[0] = cookies[0], self._log_in(1)
+        self.require("/auth", old, None)
+        self.require("/auth", cookies[0], "u1")
+        self.bench.cookies(self.name, cookies)
+        self.bench.server.settle(self.name)
+
+
+class Apache(Service):
+    """It does not keep accounts to one session: it does less than the others, which is in its favour."""
+
+    MODULES = (
+        "mpm_event authn_core authz_core authz_user auth_form authn_dbd dbd request session session_dbd headers"
+    )
+
+    def __init__(self, bench, name):
+        super().__init__(bench, name)
+        self.port = free_port()
+
+    @property
+    def nginx(self):
+        return proxied(self.name)
+
+    @property
+    def upstream(self):
+        return f"127.0.0.1:{self.port}"
+
+    def start(self):
+        bench = self.bench
+        home = bench.home.folder("apache")
+        (home / "site").mkdir()
+        (home / "site/auth").write_text("")
+        bench.server.make(self.name)
+        bench.server.query(
+            self.name,
+            f"SET ROLE {bench.server.DAEMON};"
+            "CREATE TABLE session (key text PRIMARY KEY, value text NOT NULL, expiry bigint NOT NULL);"
+            "CREATE TABLE account (username text PRIMARY KEY, password text NOT NULL);"
+            # SHA-1 without salt, so that it is Apache that is measured and no hash.
+            "INSERT INTO account SELECT 'u' || i, '{SHA}' || encode(%s::bytea, 'base64') FROM generate_series(1, %s) i",
+            (sha1(PASSWORD), bench.options.sessions),
+        )
+        modules = Path("/usr/lib/apache2/modules")
+        processes = os.cpu_count()
+        threads = max(2 * bench.options.connections // processes, 8)
+        text = (HERE / "apache/httpd.conf.in").read_text()
+        for name, value in {
+            "HOME": home,
+            "PORT": self.port,
+            "LOG": bench.home.log / "apache.log",
+            "MODULES": "\n".join(f"LoadModule {word}_module {modules}/mod_{word}.so" for word in self.MODULES.split()),
+            "PROCESSES": processes,
+            "THREADS": threads,
+            "ALL_THREADS": threads * processes,
+            "CONNINFO": f"host={bench.home.sockets} dbname={self.name} user={bench.server.DAEMON}",
+            "CONNECTIONS": max(bench.options.workers // processes, 1),
+        }.items():
+            text = text.replace(f"@{name}@", str(value))
+        self.launch([program("apache2"), "-D", "FOREGROUND", "-f", bench.home.file("apache/httpd.conf", text)])
+
+    def _can_connect(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+            return True
+        except OSError:
+            return False
+
+    def _log_in(self, number):
+        return sign_in(
+            self.bench.web.port, self.name, httpd_username=f"u{number}", httpd_password=PASSWORD, ok=(302, 303, 307)
+        )
+
+    def verify(self):
+        cookies = [self._log_in(number + 1) for number in range(self.bench.options.sessions)]
+        verify_own_cookies(self, cookies, "session")
+        # It has no displacing; what it has is that a session which is gone lets nobody in.
+        gone = self._log_in(1)
+        self.require("/auth", gone, "u1")
+        self.bench.server.query(self.name, "DELETE FROM session WHERE key = %s", (gone.partition("=")[2],))
+        self.require("/auth", gone, None)
+        self.bench.cookies(self.name, cookies)
+        self.bench.server.settle(self.name)
+
+
+def sha1(text):
+    import hashlib  # pylint: disable=import-outside-toplevel
+
+    return hashlib.sha1(text.encode()).digest()
+
+
+def proxied(upstream):
+    return (
+        f"location / {{ proxy_pass http://{upstream}; proxy_http_version 1.1; proxy_set_header Connection '';"
+        " proxy_set_header Host $host; }"
+    )
+
+
+# ---- nginx -----------------------------------------------------------------------------------------------------------
+
+NGINX_CONF = """
+daemon off;
+worker_processes 1;
+pid %(home)s/nginx.pid;
+error_log %(log)s warn;
+events { worker_connections 4096; }
+http {
+	access_log off;
+	# Where every answer has to be a refusal. wrk goes in the end without waiting for the last ones.
+	map $status $is_odd { 401 0; 499 0; default 1; }
+	keepalive_requests 1000000000;
+	keepalive_timeout 600s;
+	client_body_temp_path %(tmp)s/body;
+	fastcgi_temp_path %(tmp)s/fastcgi;
+	proxy_temp_path %(tmp)s/proxy;
+	scgi_temp_path %(tmp)s/scgi;
+	uwsgi_temp_path %(tmp)s/uwsgi;
+%(servers)s
+}
+"""
+
+
+class Web:
+    """The one nginx, with a server { } for each service, told apart by name."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.log = bench.home.log / "nginx.log"
+        self.process = None
+        self.port = None
+
+    def _configuration(self, services):
+        parts = []
+        for service in services:
+            if hasattr(service, "upstream"):
+                parts.append(f"upstream {service.name} {{ server {service.upstream}; keepalive 128; }}")
+            parts.append(
+                f"server {{\n\tlisten 127.0.0.1:{self.port};\n\tserver_name {service.name};\n\t{service.nginx}\n}}"
+            )
+        home = self.bench.home
+        return NGINX_CONF % {
+            "home": home.path,
+            "log": self.log,
+            "tmp": home.tmp,
+            "servers": "\n".join(parts),
+        }
+
+    def start(self, services):
+        for _ in range(10):
+            self.port = free_port()
+            conf = self.bench.home.file("nginx.conf", self._configuration(services))
+            self.process = start(
+                self.bench.home, "nginx", [program("nginx"), "-p", self.bench.home.path, "-c", conf, "-e", self.log]
+            )
+            if wait_until(lambda: self._answers() or self.process.poll() is not None, "nginx to start"):
+                if self.process.poll() is None:
+                    return
+            if "Address already in use" not in self.log.read_text():
+                break
+        raise Failure(f"nginx ended: {tail(self.log)[-600:]}")
+
+    def _answers(self):
+        try:
+            return self.process.poll() is None and ask(self.port, "nginx", "/")[0] == 200
+        except Failure:
+            return False
+
+    @property
+    def roots(self):
+        return [self.process.pid] if self.process is not None else []
+
+    def stop(self):
+        if self.process is not None:
+            end(self.process)
+            self.process = None

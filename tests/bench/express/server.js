@@ -1,0 +1,60 @@
+// The Express application of the benchmark: express-session with its sessions in PostgreSQL, a process for each core.
+"use strict";
+
+const cluster = require("node:cluster");
+const fs = require("node:fs");
+const os = require("node:os");
+
+const listen = process.env.BENCH_SOCKET;
+
+if (cluster.isPrimary) {
+	fs.rmSync(listen, { force: true });
+	for (let i = 0; i < os.availableParallelism(); i++)
+		cluster.fork();
+	// None is replaced: a measurement in which one has ended is none.
+	cluster.on("exit", () => process.exit(1));
+	process.on("SIGTERM", () => process.exit(0));
+} else {
+	const express = require("express");
+	const session = require("express-session");
+	const Store = require("connect-pg-simple")(session);
+	const { Pool } = require("pg");
+
+	const pool = new Pool({
+		host: process.env.BENCH_DATABASE_HOST,
+		database: process.env.BENCH_DATABASE,
+		user: process.env.BENCH_ROLE,
+		max: Number(process.env.BENCH_POOL),
+	});
+	const app = express();
+
+	app.disable("x-powered-by");
+	app.use(session({
+		store: new Store({ pool }),
+		secret: "for the benchmark only",
+		resave: false,
+		saveUninitialized: false,
+		cookie: { maxAge: 14 * 24 * 3600 * 1000 },
+	}));
+
+	// Nothing in express-session keeps an account to one session: signing in ends the others, as sites do it by hand.
+	app.post("/login", express.urlencoded({ extended: false }), async (req, res) => {
+		if (req.body.password !== process.env.BENCH_PASSWORD)
+			return res.sendStatus(401);
+		await pool.query("DELETE FROM session WHERE sess->>'user' = $1", [req.body.username]);
+		req.session.regenerate((error) => {
+			if (error)
+				return res.sendStatus(500);
+			req.session.user = req.body.username;
+			res.sendStatus(204);
+		});
+	});
+
+	app.get("/auth", (req, res) => {
+		if (!req.session.user)
+			return res.status(401).end();
+		res.set("Remote-User", req.session.user).status(200).end();
+	});
+
+	app.listen(listen);
+}

@@ -1,0 +1,182 @@
+"""The load: wrk through nginx with load.lua, and pgbench. Each gives one measurement as a dictionary."""
+
+import http.client
+import json
+import re
+import signal
+import subprocess
+
+from machine import Failure, cpu_seconds, end, program, run, start, wait_until
+
+# Longer than anything that is measured takes to answer; what does not answer by then is an error.
+ANSWER_TIMEOUT = 30
+
+
+def ask(port, host, path, method="GET", body=None, cookie=None, **headers):
+    """One request. Returns status, header fields by lower case name, and the cookies that were set."""
+    fields = {"Host": host, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    if cookie is not None:
+        fields["Cookie"] = cookie
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_TIMEOUT)
+    try:
+        connection.request(method, path, body, fields)
+        response = connection.getresponse()
+        response.read()
+        cookies = [line.partition(";")[0] for line in response.msg.get_all("Set-Cookie") or []]
+        return response.status, {name.lower(): value for name, value in response.getheaders()}, cookies
+    except (OSError, http.client.HTTPException) as error:
+        raise Failure(f"{host}{path}: {type(error).__name__}: {error}") from error
+    finally:
+        connection.close()
+
+
+def sign_in(port, host, path="/login", name="session", ok=(200, 204, 303), as_json=False, **account):
+    """Returns the cookie called `name`."""
+    if as_json:
+        body, kind = json.dumps(account), "application/json"
+    else:
+        body, kind = "&".join(f"{key}={value}" for key, value in account.items()), "application/x-www-form-urlencoded"
+    status, _, cookies = ask(port, host, path, "POST", body, Content_Type=kind)
+    cookies = [cookie for cookie in cookies if cookie.startswith(f"{name}=")]
+    if status not in ok or not cookies:
+        raise Failure(f"signing in to {host} gave {status} and {'no' if not cookies else 'a'} cookie")
+    return cookies[-1]
+
+
+class Wrk:
+    """One run of wrk, in the background."""
+
+    count = 0
+
+    def __init__(self, bench, host, path, lua, connections, seconds, port=None):
+        Wrk.count += 1
+        self.bench = bench
+        self.name = f"wrk-{Wrk.count}"
+        threads = min(bench.options.threads, connections)
+        self.process = start(
+            bench.home,
+            self.name,
+            [program("wrk"), f"--threads={threads}", f"--connections={connections}", f"--duration={seconds}s"]
+            + [f"--timeout={ANSWER_TIMEOUT}s", "--script", bench.home.app / "load.lua"]
+            + ["--header", f"Host: {host}", f"http://127.0.0.1:{port or bench.web.port}{path}", "--", *lua],
+            death_signal=signal.SIGKILL,
+        )
+        self.seconds = seconds
+
+    def result(self):
+        try:
+            status = self.process.wait(self.seconds + 2 * ANSWER_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            status = end(self.process, (signal.SIGKILL,))
+        text = (self.bench.home.log / f"{self.name}.log").read_text()
+        found = re.search(r"^\{.*\}$", text, re.M)
+        if status != 0 or not found:
+            raise Failure(f"wrk: exit status {status}: {text[-300:]}")
+        result = json.loads(found[0])
+        result["rate"] = result["requests"] / result["seconds"]
+        return result
+
+    def stop(self):
+        end(self.process, (signal.SIGINT, signal.SIGKILL))
+
+
+def measure(bench, host, path, lua, connections, seconds, port=None, warm_up=None, refused=False, trees=None):
+    """
+    Warm up, then measure. `refused`: every answer has to be an error, else none. `trees`: for each name process ids
+    whose CPU time, with that of all that they started, is told for each request.
+    """
+    warm_up = bench.options.warm_up if warm_up is None else warm_up
+    if warm_up > 0:
+        Wrk(bench, host, path, lua, connections, warm_up, port).result()
+    before = {name: cpu_seconds(roots) for name, roots in (trees or {}).items()}
+    result = Wrk(bench, host, path, lua, connections, seconds, port).result()
+    result["cpu_us"] = {
+        name: (cpu_seconds(roots) - before[name]) * 1e6 / max(result["requests"], 1)
+        for name, roots in (trees or {}).items()
+    }
+    if result["requests"] == 0:
+        raise Failure(f"{host}{path} answered nothing in {seconds} s")
+    if result["socket_errors"] > 0:
+        raise Failure(f"{host}{path}: {result['socket_errors']} of {result['requests']} requests were not answered")
+    wanted = result["requests"] if refused else 0
+    if result["bad_status"] != wanted:
+        raise Failure(
+            f"{host}{path}: {result['bad_status']} of {result['requests']} answers were errors, not {wanted}"
+        )
+    return result
+
+
+# ---- pgbench ---------------------------------------------------------------------------------------------------------
+
+
+def statement_of_hook(bench):
+    """
+    What the daemon asks the database before a request, and with which values: read from PostgreSQL's log while it
+    does. Only the first statement that looks at a session and at the stored key counts.
+    """
+    database = bench.main.database
+    # It counts for connections that begin from now on: for no worker that is there already.
+    bench.server.execute(f"ALTER DATABASE {database} SET log_statement = 'all'")
+    service = bench.onesession("captured", database=database, **{"server.workers": 1})
+    service.start()
+    try:
+        offset = bench.server.log.stat().st_size
+        bench.ask_directly(service, "/session/auth", bench.token_cookie(1))
+        pattern = re.compile(
+            r"LOG:  execute [^:\n]*: (SELECT (?:(?!LOG:|DETAIL:).)*logged_in_user(?:(?!LOG:|DETAIL:).)*)\n"
+            r"[^\n]*DETAIL:  parameters: ([^\n]*)",
+            re.S,
+        )
+
+        def look():
+            with open(bench.server.log, encoding="utf-8") as log:
+                log.seek(offset)
+                return pattern.search(log.read())
+
+        found = wait_until(look, "the hook's statement in PostgreSQL's log", timeout=10)
+    except AssertionError as error:
+        raise Failure(str(error)) from error
+    finally:
+        service.stop()
+        bench.server.execute(f"ALTER DATABASE {database} RESET log_statement")
+    values = re.findall(r"\$(\d+) = (?:'((?:[^']|'')*)'|(NULL))", found[2])
+    if not values or any(null for _, _, null in values):
+        raise Failure(f"the values of the hook's statement cannot be read: {found[2][:200]}")
+    return found[1], {int(number): text.replace("''", "'") for number, text, _ in values}
+
+
+def prepare_pgbench(bench):
+    sql, values = statement_of_hook(bench)
+    script = re.sub(r"\$(\d+)", r":p\1", " ".join(sql.split()))
+    bench.home.file("hook.sql", script + ";\n")
+    return [word for number, text in values.items() for word in ("-D", f"p{number}={text}")]
+
+
+def measure_pgbench(bench, definitions, clients, seconds):
+    """Of the clients' own CPU time nothing is said: pgbench stands for the network's other end."""
+
+    def once(duration):
+        return run(
+            bench.home,
+            [bench.server.program("pgbench"), "--no-vacuum", "--protocol=prepared", f"--client={clients}"]
+            + ["--jobs=1", f"--time={duration}", f"--file={bench.home.path / 'hook.sql'}", *definitions]
+            + [f"--host={bench.home.sockets}", f"--username={bench.server.DAEMON}", bench.main.database],
+            "pgbench",
+        )
+
+    if bench.options.warm_up > 0:
+        once(bench.options.warm_up)
+    roots = [bench.server.process.pid]
+    before = cpu_seconds(roots)
+    text = once(seconds)
+    used = cpu_seconds(roots) - before
+    count = int(re.search(r"transactions actually processed: (\d+)", text)[1])
+    failed = int(re.search(r"failed transactions: (\d+)", text)[1])
+    if failed:
+        raise Failure(f"pgbench: {failed} statements failed")
+    return {
+        "requests": count,
+        "rate": float(re.search(r"tps = ([\d.]+)", text)[1]),
+        "mean": float(re.search(r"latency average = ([\d.]+) ms", text)[1]),
+        "cpu_us": {"postgresql": used * 1e6 / count},
+    }

@@ -1,0 +1,478 @@
+"""The report: docs/benchmarks.md and its chart, from the results of the last run."""
+
+import json
+import os
+import re
+import shutil
+import statistics
+import string
+import subprocess
+import sys
+from pathlib import Path
+
+from machine import BUILD, HERE, ROOT, Failure, first_line, program
+
+RESULTS = BUILD / "bench/results.json"
+
+# Of each side: what the tables and the chart call it, and what it is.
+NAMES = {
+    "nginx": ("nginx alone", "`return 200`: no program behind nginx."),
+    "floor": (
+        "the floor",
+        "a program on libfcgi that does nothing but answer 200 (`floor.c`), behind the same nginx configuration, "
+        "with as many processes: what no FastCGI program on libfcgi can go below.",
+    ),
+    "auth": (
+        "onesession /auth",
+        "the question that nginx asks before each request to a guarded site, for a live session. The configuration is "
+        "the default one but for `log.level = warning`; the check is strict, the database is asked every time.",
+    ),
+    "me": ("onesession /me", "the same, and who is signed in as JSON."),
+    "refused": ("onesession /auth, no cookie", "nobody is signed in: 401, and the database is not asked."),
+    "page": (
+        "a page guarded by onesession",
+        "a small file that nginx serves after it has asked /auth (`auth_request`): what a visitor gets.",
+    ),
+    "php": (
+        "PHP-FPM, PDO",
+        "a page that makes the same check in one SELECT on onesession's own tables (`php/auth.php`): a static pool, "
+        "OPcache, connections that are kept (`PDO::ATTR_PERSISTENT`).",
+    ),
+    "apache": (
+        "Apache, without nginx",
+        "mod_session_dbd with mod_auth_form and mod_authn_dbd, event MPM, asked by wrk directly, as it is the web server "
+        "itself. It checks that the session is there and the password is still right, and knows nothing of one "
+        "session an account, so it does less than the others. Passwords are hashed by one SHA-1, which is in its favour.",
+    ),
+    "proxied": ("Apache, behind nginx", "the same Apache through `proxy_pass`, with connections that are kept."),
+    "express": (
+        "Express, connect-pg-simple",
+        "express-session with its sessions in PostgreSQL, a process for each core (`cluster`), `NODE_ENV=production`; "
+        "signing in deletes the account's other sessions. express-session writes the new expiry at every request.",
+    ),
+    "django": (
+        "Django, one session per user",
+        "gunicorn with sync workers and the middleware of the tutorial that onesession is modelled on: `LoggedInUser`, "
+        "receivers of the login signals, and `OneSessionPerUserMiddleware`, which writes at every request. "
+        "Connections are kept (`CONN_MAX_AGE`).",
+    ),
+    "pgbench": (
+        "pgbench, the hook's SELECT",
+        "no web at all: the statement that onesession's hook asks, read from PostgreSQL's log while it did, prepared, by "
+        "as many clients as there are workers.",
+    ),
+}
+
+
+# ---- Figures ---------------------------------------------------------------------------------------------------------
+
+
+def spread(values, form):
+    """The median, and the lowest and the highest in parentheses."""
+    values = list(values)
+    text = form(statistics.median(values))
+    return f"{text} ({form(min(values))}–{form(max(values))})" if len(values) > 1 else text
+
+
+def count(value):
+    return f"{value:,.0f}"
+
+
+def milliseconds(value):
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
+
+
+def ratio(value):
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+def table(heads, rows):
+    """The first column is text, the others are figures."""
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+class Results:
+    """What a run has found."""
+
+    def __init__(self, data):
+        self.data = data
+        self.options = data["options"]
+        self.sides = data["sides"]
+        self.failed = data["failed"]
+
+    def column(self, name, key):
+        return [one[key] for one in self.sides.get(name, []) if key in one]
+
+    def paired(self, name, other, key="rate"):
+        """Of each round in which both were measured."""
+        others = {one["round"]: one for one in self.sides.get(other, [])}
+        return [one[key] / others[one["round"]][key] for one in self.sides.get(name, []) if one["round"] in others]
+
+    def by_turns(self, part, one, other, key):
+        """Of a part of its own: the first of the one with the first of the other and so on."""
+        found = self.data.get(part, {})
+        return [a[key] / b[key] for a, b in zip(found.get(one, []), found.get(other, []))]
+
+    def purge(self):
+        """p99 meanwhile, each, and that of the quiet times around it."""
+        found = self.data.get("purge", {})
+        around = [one["p99"] for when in ("before", "after") for one in found.get(when, [])]
+        during = [one["p99"] for one in found.get("during", [])]
+        return during, around
+
+
+# ---- The bars --------------------------------------------------------------------------------------------------------
+
+
+def bars(results):
+    """Each: what is promised, how far it has to go, what was found (one of each round), whether that is enough."""
+
+    def at_least(values, wanted):
+        return bool(values) and statistics.median(values) >= wanted
+
+    def at_most(values, wanted):
+        return bool(values) and statistics.median(values) <= wanted
+
+    floor = results.paired("auth", "floor")
+    slower = results.paired("auth", "floor", "p99")
+    django, php = results.paired("auth", "django"), results.paired("auth", "php")
+    apache, proxied = results.paired("auth", "apache"), results.paired("auth", "proxied")
+    size = results.by_turns("size", "large", "small", "rate")
+    during, around = results.purge()
+    purge = [one / statistics.median(around) for one in during] if around else []
+    flood = results.by_turns("flood", "noisy", "quiet", "p99")
+    logins = results.by_turns("logins", "onesession", "hashing", "rate")
+    memory = [one["Pss"] / 1024 for one in results.data.get("memory", {}).get("after", [])]
+    large, expired = results.options["large"], results.options["expired"]
+    return [
+        ("/auth of a live session, to the floor", "at least 0.85", floor, at_least(floor, 0.85)),
+        ("the same, to Django", "at least 20", django, at_least(django, 20)),
+        ("the same, to PHP-FPM", "at least 3", php, at_least(php, 3)),
+        ("the same, to Apache without nginx", "above 1", apache, bool(apache) and statistics.median(apache) > 1),
+        ("the same, to Apache behind nginx", "above 1", proxied, bool(proxied) and statistics.median(proxied) > 1),
+        ("p99 of /auth, to the floor's", "at most 2", slower, at_most(slower, 2)),
+        (
+            f"/auth with {large:,} sessions of {large // 2:,} accounts, to 1,000 of 500",
+            "at least 0.95",
+            size,
+            at_least(size, 0.95),
+        ),
+        (
+            f"p99 of /auth while {expired:,} expired sessions are purged, to the quiet times around it",
+            "at most 3",
+            purge,
+            at_most(purge, 3),
+        ),
+        ("p99 of /auth in a flood of wrong passwords, to the quiet times between", "at most 3", flood, at_most(flood, 3)),
+        ("memory of an idle worker (PSS), MiB", "at most 3", memory, bool(memory) and max(memory) <= 3),
+        ("logins a second, to bare hashing", "at least 0.9", logins, at_least(logins, 0.9)),
+    ]
+
+
+def bars_table(results):
+    rows = [
+        [what, wanted, spread(values, ratio) if values else "not measured", ("met" if met else "**not met**") if values else "–"]
+        for what, wanted, values, met in bars(results)
+    ]
+    return table(["promise", "bar", "figure", ""], rows)
+
+
+# ---- Tables ----------------------------------------------------------------------------------------------------------
+
+
+def cpu(results, name, group):
+    values = [one["cpu_us"][group] for one in results.sides[name] if group in one["cpu_us"]]
+    return f"{statistics.median(values):.0f}" if values else "–"
+
+
+def sides_table(results):
+    rows = []
+    for name, (title, _) in NAMES.items():
+        if not results.sides.get(name):
+            continue
+        ratios = results.paired(name, "floor")
+        p50, p99 = results.column(name, "p50"), results.column(name, "p99")
+        rows.append(
+            [
+                title,
+                spread(results.column(name, "rate"), count),
+                spread(ratios, ratio) if ratios else "–",
+                spread(p50, milliseconds) if p50 else "–",
+                spread(p99, milliseconds) if p99 else "–",
+                *[cpu(results, name, group) for group in ("own", "postgresql", "nginx")],
+            ]
+        )
+    heads = ["", "requests/s", "to the floor", "p50, ms", "p99, ms"]
+    return table([*heads, "CPU, µs a request: its own", "PostgreSQL's", "nginx's"], rows)
+
+
+def contestants(results):
+    return "\n".join(f"- **{NAMES[name][0]}**: {NAMES[name][1]}" for name in NAMES if results.sides.get(name))
+
+
+def measured_rows(found, titles):
+    return [
+        [
+            title,
+            spread([one["rate"] for one in found[name]], count),
+            spread([one["p50"] for one in found[name]], milliseconds),
+            spread([one["p99"] for one in found[name]], milliseconds),
+            f"{statistics.median(one['cpu_us']['own'] for one in found[name]):.0f}",
+            f"{statistics.median(one['cpu_us']['postgresql'] for one in found[name]):.0f}",
+        ]
+        for name, title in titles.items()
+        if found.get(name)
+    ]
+
+
+MEASURED = ["", "/auth, requests/s", "p50, ms", "p99, ms", "CPU, µs a request: the daemon's", "PostgreSQL's"]
+
+
+def size_part(results):
+    large = results.options["large"]
+    titles = {
+        "small": "1,000 sessions of 500 accounts",
+        "large": f"{large:,} sessions of {large // 2:,} accounts",
+        "touched": f"{large:,}, and each request is the first to its session in a minute",
+    }
+    return f"""
+## A million sessions
+
+Two databases side by side, each with a daemon of its own; in both, accounts may have two sessions, and any of all the
+sessions is asked for at random. When a session was last seen is written once in `session.touch_interval`, a minute by
+default. With so few users it is written next to never and with so many at nearly every request, which is no matter of size;
+it is switched off for the first two, and the third line shows what it costs.
+
+{table(MEASURED, measured_rows(results.data["size"], titles))}
+"""
+
+
+def purge_part(results):
+    found = results.data["purge"]
+    counts = found.get("counts", {})
+    worst = max((one["p99"] for one in found.get("during", [])), default=0)
+    titles = {"before": "quiet, before", "during": "during the purge", "after": "quiet, after"}
+    return f"""
+## A purge
+
+`onesessionctl purge` removes {counts.get("sessions", 0):,} expired sessions from the large database and notes for each how it
+ended, in {found.get("took", 0):.0f} s, while /auth is asked by {results.options["few_connections"]} connections. The worst
+p99 of a measurement meanwhile was {milliseconds(worst)} ms.
+
+{table(MEASURED, measured_rows(found, titles))}
+"""
+
+
+def flood_part(results):
+    found = results.data["flood"]
+    noisy = found.get("noisy", [])
+    wrong = [one["attempts"]["statuses"].get("401", 0) / one["attempts"]["seconds"] for one in noisy]
+    others = {}
+    for one in noisy:
+        for status, times in one["attempts"]["statuses"].items():
+            if status != "401":
+                others[status] = others.get(status, 0) + times
+    told = "".join(f", and {times:,} times {status}" for status, times in sorted(others.items()))
+    titles = {"quiet": "quiet", "noisy": "in the flood"}
+    return f"""
+## A flood of wrong passwords
+
+{results.options["flood_connections"]} connections try wrong passwords of {results.options["sessions"]:,} accounts as fast as they are answered, with the throttle off,
+so that every one of them costs an Argon2id hash at the default parameters (64 MiB, 3 passes), two at the same time
+(`login.max_hashing`). They were answered 401, {spread(wrong, lambda value: f"{value:.1f}")} a second{told}. Meanwhile /auth is
+asked by {results.options["few_connections"]} connections. Without an end of CPU time to share, the hashing and everything else take it from each other.
+
+{table(MEASURED, measured_rows(found, titles))}
+"""
+
+
+def logins_part(results):
+    found = results.data["logins"]
+    rows = [
+        [title, spread([one["rate"] for one in found[name]], lambda value: f"{value:.1f}")]
+        for name, title in (("onesession", "logins"), ("hashing", "`crypto_pwhash_str_verify()` and nothing else"))
+        if found.get(name)
+    ]
+    return f"""
+## Logins
+
+{results.options["login_connections"]} connections sign in with the right password, to one account after the other, each of which displaces the session that was
+there before. Beside it, two processes (`hashing.c`) do nothing but verify the same password at the same parameters.
+
+{table(["", "a second"], rows)}
+"""
+
+
+def memory_part(results):
+    found = results.data["memory"]
+    rows = []
+    for when, title in (("fresh", "before the first load"), ("after", "at rest after all of the comparison")):
+        if found.get(when):
+            rows.append([title, *[spread([one[key] for one in found[when]], count) for key in ("Pss", "Private_Dirty", "Rss")]])
+    return f"""
+## Memory
+
+Of each of the daemon's workers, from `/proc/PID/smaps_rollup`. PSS is what it has for itself and its share of what it
+has in common with others.
+
+{table(["", "PSS, KiB", "private and written to, KiB", "RSS, KiB"], rows)}
+"""
+
+
+PARTS = {"memory": memory_part, "size": size_part, "purge": purge_part, "flood": flood_part, "logins": logins_part}
+
+
+# ---- What was run on what --------------------------------------------------------------------------------------------
+
+
+def node_version(name):
+    path = BUILD / "bench/npm/node_modules" / name / "package.json"
+    return json.loads(path.read_text())["version"] if path.exists() else "?"
+
+
+def python_version(module):
+    return first_line(["/usr/bin/python3", "-c", f"import {module}; print({module}.__version__)"])
+
+
+def package_version(name):
+    return first_line(["dpkg-query", "--show", "--showformat=${Version}", name])
+
+
+def versions(bench):
+    """Of everything that takes part."""
+    number = r"(\d[\w.]*)"
+    found = {
+        "onesession": first_line([BUILD / "onesessiond", "-V"], number),
+        "libfcgi": package_version("libfcgi-dev"),
+        "libsodium": package_version("libsodium-dev"),
+        "PostgreSQL": first_line([bench.server.program("postgres"), "--version"], number),
+        "nginx": first_line([program("nginx"), "-v"], number),
+        "wrk": package_version("wrk"),
+    }
+    others = {
+        "php": lambda: {"PHP": first_line([program("php-fpm*"), "--version"], number)},
+        "apache": lambda: {"Apache": first_line([program("apache2"), "-v"], r"Apache/" + number)},
+        "express": lambda: {
+            "Node.js": first_line([program("node"), "--version"], number),
+            **{name: node_version(name) for name in ("express", "express-session", "connect-pg-simple", "pg")},
+        },
+        "django": lambda: {
+            "Python": first_line(["/usr/bin/python3", "--version"], number),
+            "Django": python_version("django"),
+            "gunicorn": python_version("gunicorn"),
+        },
+    }
+    for name, look in others.items():
+        if name in bench.services:
+            found.update(look())
+    return found
+
+
+def host_table(results):
+    host = results.data["host"]
+    rows = [
+        ["CPU", f"{host['cores']} cores, {host['cpu']}"],
+        ["memory", f"{host['memory_gib']} GiB"],
+        ["system", f"{host['system']}, Linux {host['kernel']}"],
+        ["file system of the database", host["file_system"]],
+        ["load average before the run", f"{host['load_before']:.2f}"],
+        ["versions", ", ".join(f"{name} {version}" for name, version in results.data["versions"].items())],
+    ]
+    return "\n".join(["| | |", "|---|---|", *[f"| {name} | {text} |" for name, text in rows]])
+
+
+def failures(results):
+    if not results.failed:
+        return ""
+    lines = "\n".join(f"- {name}: {reason}" for name, reason in results.failed.items())
+    return f"\n**What failed, and was left out from then on:**\n\n{lines}\n"
+
+
+# ---- The chart -------------------------------------------------------------------------------------------------------
+
+# Neither can be chosen instead of the others, and nginx alone would leave no room for them.
+NOT_DRAWN = ("nginx", "pgbench")
+COLOURS = {"floor": "0x9aa0a6", "auth": "0x1a66c2", "me": "0x1a66c2", "refused": "0x1a66c2", "page": "0x1a66c2"}
+OTHERS_COLOUR = "0xd9822b"
+
+
+def draw(results, path):
+    names = [name for name in NAMES if results.sides.get(name) and name not in NOT_DRAWN]
+    if not names:
+        return False
+    names.sort(key=lambda name: statistics.median(results.column(name, "rate")))
+    rows, most = [], 0
+    for row, name in enumerate(names):
+        rates = results.column(name, "rate")
+        most = max(most, *rates)
+        middle = statistics.median(rates)
+        colour = COLOURS.get(name, OTHERS_COLOUR)
+        rows.append(f'"{NAMES[name][0]}" {row} {middle:.1f} {min(rates):.1f} {max(rates):.1f} {colour} "{count(middle)}"')
+    data = "\n".join(rows)
+    script = f"""
+set terminal svg size 880,{90 + 36 * len(names)} background rgb "white" font "DejaVu Sans,Helvetica,Arial,sans-serif,13" noenhanced
+set output "{path}"
+$data << END
+{data}
+END
+set title "Requests a second, the median of {results.options["rounds"]} rounds; the line goes from the lowest to the highest"
+set xrange [0:{most * 1.12:.0f}]
+set yrange [-0.6:{len(names) - 0.4}]
+set format x "%.0f"
+set border 1 lc rgb "#666666"
+set tics nomirror scale 0.5 textcolor rgb "#222222"
+set grid xtics lc rgb "#dddddd" lt 1
+set style fill solid noborder
+unset key
+plot $data using 3:2:(0):3:($2-0.36):($2+0.36):6:ytic(1) with boxxyerror lc rgb variable, \\
+     $data using 3:2:4:5 with xerrorbars pt 0 lw 1.5 lc rgb "#222222", \\
+     $data using 5:2:7 with labels left offset 0.8,0 textcolor rgb "#222222"
+"""
+    done = subprocess.run(
+        [program("gnuplot*")], input=script, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C.UTF-8"}
+    )
+    if done.returncode != 0 or done.stderr.strip():
+        raise Failure(f"gnuplot: {done.stderr.strip()[-400:]}")
+    return True
+
+
+# ---- All of it -------------------------------------------------------------------------------------------------------
+
+
+def write():
+    """Of a whole run into docs/, else into build/bench/report. Returns an exit status: 1 when something has failed."""
+    try:
+        data = json.loads(RESULTS.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise Failure("there are no results yet: make bench") from error
+    results = Results(data)
+    options = results.options
+    folder = ROOT / "docs" if options["whole"] else BUILD / "bench/report"
+    folder.mkdir(parents=True, exist_ok=True)
+    notes = re.sub(r"<!--.*?-->", "", (HERE / "notes.md").read_text(encoding="utf-8"), flags=re.S).strip()
+    text = string.Template((HERE / "report.md.in").read_text(encoding="utf-8")).substitute(
+        began=data["began"],
+        minutes=data["took_minutes"],
+        bars=bars_table(results),
+        failures=failures(results),
+        sides=sides_table(results),
+        contestants=contestants(results),
+        parts="".join(PARTS[name](results) for name in PARTS if data.get(name)),
+        host=host_table(results),
+        postgresql=", ".join(f"`{name} = {value}`" for name, value in data["settings"]["postgresql"].items()),
+        cores=f"{data['host']['cores']} cores",
+        thread_word="thread" if options["threads"] == 1 else "threads",
+        all_parts=", ".join(options["all_parts"]),
+        notes=f"\n{notes}\n" if notes else "",
+        **{name: options[name] for name in ("rounds", "workers", "sessions", "connections", "threads", "seconds", "warm_up")},
+    )
+    if not draw(results, folder / "benchmarks.svg"):
+        text = text.replace("![Requests a second](benchmarks.svg)\n\n", "")
+    (folder / "benchmarks.md").write_text(text, encoding="utf-8")
+    shown = [f"  {'met    ' if met else 'NOT MET'}  {what}: {spread(values, ratio)}, {wanted}" for what, wanted, values, met in bars(results) if values]
+    print("\n".join(shown))
+    for name, reason in results.failed.items():
+        print(f"  FAILED   {name}: {reason}", file=sys.stderr)
+    print(f"The report is {os.path.relpath(folder / 'benchmarks.md')}")
+    return 1 if results.failed else 0
