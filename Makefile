@@ -13,14 +13,24 @@ SANITIZE ?=
 # The tests that run beside each other.
 JOBS   ?= 4
 
-ifneq ($(SANITIZE),)
-override BUILD := $(BUILD)/sanitized
+ifeq ($(FUZZER),1)
+# The fuzzer is clang's, and so are its sanitizers.
+CC := clang
+override BUILD := $(BUILD)/fuzz
+SANITIZE_FLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifneq ($(SANITIZE),)
+override BUILD := $(BUILD)/$(if $(filter 1,$(COVERAGE)),coverage,sanitized)
 SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 # Memory that was freed is kept back for a while to see whether it is used; tests measure how much there is.
 export ASAN_OPTIONS ?= detect_leaks=1:quarantine_size_mb=1
 else
 HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
 HARDENING_LINK := -pie -Wl,-z,relro,-z,now
+endif
+# COVERAGE=1 counts what is run, see conf/coverage.
+ifeq ($(COVERAGE),1)
+# Only as GNU C does gcc keep the counts of a process when it runs another program.
+SANITIZE_FLAGS += --coverage -std=gnu17
 endif
 
 PACKAGES      := libpq jansson libsodium libcrypto libcrypt talloc libsystemd libseccomp
@@ -52,11 +62,19 @@ DAEMON_SETUP        := $(BUILD)/objects/tests/application/daemon_setup.o
 APPLICATION_OBJECTS := $(filter-out %/handlers/setup.o,$(DAEMON_OBJECTS)) $(DAEMON_SETUP) \
                        $(call object,$(sort $(wildcard tests/application/*.c)))
 
+# What fuzzing calls with one input after another. With replay.c they are tests, of the inputs that are kept.
+FUZZ_TARGETS  := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_PROGRAMS := $(addprefix $(BUILD)/tests/fuzz/,$(FUZZ_TARGETS))
+FUZZ_OBJECTS  := $(call object,tests/fuzz/fuzz.c tests/fuzz/wire.c)
+FUZZ_DRIVER   := $(if $(filter 1,$(FUZZER)),-fsanitize=fuzzer,$(call object,tests/fuzz/replay.c))
+SECONDS       ?= 60
+RUNS          ?=
+
 # What the tests of the pages take from npm, in one place for every build.
 NPM := build/npm/node_modules/.package-lock.json
 
-.PHONY: all deps run check test unit unit-programs system sanitized lint format clean help sample screenshots \
-        man install uninstall deb force
+.PHONY: all deps run check test unit unit-programs system sanitized fuzz fuzz-programs coverage bench soak faults lint format clean \
+        help sample screenshots man install uninstall deb force
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/onesessiond $(BUILD)/onesessionctl ## build both programs (the default)
@@ -77,6 +95,11 @@ $(BUILD)/objects/%.o: %.c
 $(BUILD)/tests/%: tests/unit/%.c $(TESTED_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(TESTED_OBJECTS) $(PACKAGE_LIBS) -lcmocka
+
+$(FUZZ_PROGRAMS): $(BUILD)/tests/fuzz/%: $(BUILD)/objects/tests/fuzz/fuzz_%.o $(FUZZ_OBJECTS) \
+                  $(filter %.o,$(FUZZ_DRIVER)) $(TESTED_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(filter -%,$(FUZZ_DRIVER)) $(PACKAGE_LIBS)
 
 $(APPLICATION): $(APPLICATION_OBJECTS)
 	@mkdir -p $(@D)
@@ -101,10 +124,63 @@ run: ## install what is missing and show the demo site (PORT=8080)
 	@$(MAKE) --no-print-directory all
 	@exec env PORT=$(PORT) BUILD=$(BUILD) conf/demo/run
 
-unit-programs: $(UNIT_PROGRAMS) $(APPLICATION)
+unit-programs: $(UNIT_PROGRAMS) $(APPLICATION) $(FUZZ_PROGRAMS)
 
-unit: $(UNIT_PROGRAMS)
-	@status=0; for program in $(UNIT_PROGRAMS); do $$program || status=1; done; exit $$status
+unit: $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS)
+	@status=0; for program in $(UNIT_PROGRAMS); do $$program || status=1; done; \
+	for target in $(FUZZ_TARGETS); do $(BUILD)/tests/fuzz/$$target tests/fuzz/seeds/$$target || status=1; done; \
+	exit $$status
+
+coverage: ## run every test of a sanitized build, and see that they run 90 % of the lines of daemon and handlers
+	@conf/install-packages build test coverage
+	@$(MAKE) --no-print-directory SANITIZE=address,undefined COVERAGE=1 all unit-programs
+	@conf/coverage begin $(BUILD)/coverage
+	@GCOV_ERROR_FILE=$(abspath $(BUILD)/coverage/errors) \
+		$(MAKE) --no-print-directory SANITIZE=address,undefined COVERAGE=1 test
+	@conf/coverage end $(BUILD)/coverage 90
+
+fuzz-programs: $(FUZZ_PROGRAMS)
+
+ifeq ($(FUZZER),1)
+# It looks for the nearest of all names: what the fuzzer learns there is nothing, and takes most of the time.
+$(BUILD)/objects/daemon/base/config.o: SANITIZE_FLAGS += -fno-sanitize-coverage=trace-cmp
+endif
+
+fuzz: ## feed the parsers with inputs that nobody would think of (SECONDS=60 for each target, or RUNS=)
+	@conf/install-packages build fuzz
+	@$(MAKE) --no-print-directory -j$$(nproc) FUZZER=1 fuzz-programs
+	@$(PYTHON) tests/fuzz/run.py --build $(BUILD)/fuzz --seconds $(SECONDS) $(if $(RUNS),--runs $(RUNS)) \
+		$(or $(TARGETS),$(FUZZ_TARGETS))
+
+BENCH_PROGRAMS := $(BUILD)/bench/floor $(BUILD)/bench/hashing
+# Those that were given; bench.py has defaults of its own.
+GIVEN = $(foreach knob,SECONDS WARM_UP ROUNDS CONNECTIONS THREADS WORKERS SESSIONS LARGE EXPIRED,\
+        $(if $(filter command% environment%,$(origin $(knob))),\
+             --$(subst _,-,$(shell echo $(knob) | tr A-Z a-z)) $($(knob))))
+
+bench: ## measure onesession beside others that do the same job, and write docs/benchmarks.md (PARTS=, SECONDS=)
+	@conf/install-packages build bench
+	@$(MAKE) --no-print-directory all $(BENCH_PROGRAMS)
+	@ONESESSION_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py --parts "$(PARTS)" $(GIVEN)
+
+MINUTES ?= 30
+
+soak: ## half an hour of everything, with reloads: does anything grow? Writes docs/soak.md (MINUTES=30)
+	@conf/install-packages build run test bench
+	@$(MAKE) --no-print-directory all
+	@ONESESSION_BUILD=$(abspath $(BUILD)) PYTHONPATH=tests/system $(PYTHON) tests/bench/soak.py --minutes $(MINUTES)
+
+faults: ## break everything around it, one thing after the other, and write what clients saw to docs/faults.md
+	@conf/install-packages build run test
+	@$(MAKE) --no-print-directory all
+	@sed '/^| ---/q' tests/system/faults.md.in > docs/faults.md
+	@ONESESSION_BUILD=$(abspath $(BUILD)) ONESESSION_FAULT_TABLE=docs/faults.md \
+		$(PYTHON) -m pytest -q -p no:cacheprovider tests/system/test_faults.py
+	@sed '1,/^| ---/d' tests/system/faults.md.in >> docs/faults.md
+
+$(BUILD)/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(PACKAGE_LIBS)
 
 $(NPM): tests/package-lock.json tests/package.json
 	@echo 'Installing what the tests take from npm'

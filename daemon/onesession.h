@@ -103,6 +103,7 @@ enum ones_result {
 	ONES_TICKET_GONE,  /* the ticket was used, has run out, or the password is another one now */
 	ONES_ENDED,        /* the session that this was to be done for has ended: ones_ending() tells how */
 	ONES_UNACCEPTABLE, /* the new password is too short or too long */
+	ONES_BUSY,         /* there is no memory to look at the password with; nothing was counted */
 	ONES_UNAVAILABLE,  /* the database is away, or the outcome could not be learnt in time */
 	ONES_FAILED,       /* a receiver in the transaction refused: nothing was changed */
 };

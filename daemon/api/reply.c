@@ -175,6 +175,10 @@ void ones_reply_failure(struct ones_request *req, enum ones_result result, const
 		ones_reply_problem(req, 401, "invalid_credentials", "That took too long. Please sign in again.");
 		break;
 	case ONES_ENDED: ones_reply_unauthenticated(req); break;
+	case ONES_BUSY:
+		ones_reply_problem(req, 503, "busy",
+		                   "Your password cannot be checked at this moment. Please try again.");
+		break;
 	case ONES_UNACCEPTABLE:
 		ones_reply_problem(req, 400, "bad_request",
 		                   "The new password must have at least 8 characters and at most 1024 bytes.");

@@ -40,19 +40,20 @@ static void begin_guess(struct ones_request *req, const char *username, const ch
  * The same work whether there is such an account or not, and whether anybody can sign in to it. A hash of another form
  * or of a lower cost, as imports bring, is verified sooner: without the second look a guess would tell who has one.
  */
-static bool is_right(struct ones_request *req, const struct user *user, const char *password)
+static enum password_match match(struct ones_request *req, const struct user *user, const char *password)
 {
 	const struct settings *settings = req->app->settings;
 	const struct password_cost cost = {.memory = settings->login.memory, .passes = settings->login.passes};
 	bool has_password = user != NULL && password_hash_problem(user->password) == NULL;
 	int64_t began = clock_monotonic_us();
-	bool right = password_verify(has_password ? user->password : req->app->decoy_hash, password) && has_password &&
-	             user->is_active;
+	enum password_match found = password_verify(has_password ? user->password : req->app->decoy_hash, password);
 
-	if (!right && has_password && password_needs_rehash(user->password, &cost))
+	if (found == PASSWORD_RIGHT && (!has_password || !user->is_active))
+		found = PASSWORD_WRONG;
+	if (found == PASSWORD_WRONG && has_password && password_needs_rehash(user->password, &cost))
 		(void)password_verify(req->app->decoy_hash, password);
 	req->times.hashing_us += clock_monotonic_us() - began;
-	return right;
+	return found;
 }
 
 static int hash(struct ones_request *req, const char *password, char hash[PASSWORD_HASH_SIZE])
@@ -81,7 +82,7 @@ static enum ones_result check_password(struct ones_request *req, struct guess *g
 	const struct client client = app_client(req);
 	enum db_status status;
 	int64_t wait_s;
-	bool right;
+	enum password_match found;
 
 	guess->attempt.user_id = user != NULL ? user->id : 0;
 	status = attempts_look(db, &guess->policy, &guess->attempt, &wait_s);
@@ -89,8 +90,12 @@ static enum ones_result check_password(struct ones_request *req, struct guess *g
 		return app_result(status);
 	if (wait_s > 0)
 		return throttled(req, wait_s, login);
-	right = is_right(req, user, guess->password);
-	if (right) {
+	found = match(req, user, guess->password);
+	if (found == PASSWORD_NOT_LOOKED_AT) {
+		log_error("password_not_looked_at", LOG_STR("problem", "out of memory"));
+		return ONES_BUSY;
+	}
+	if (found == PASSWORD_RIGHT) {
 		status = attempts_look(db, &guess->policy, &guess->attempt, &wait_s);
 	} else {
 		status = attempts_failed(db, &guess->policy, &guess->attempt, &wait_s);
@@ -101,7 +106,7 @@ static enum ones_result check_password(struct ones_request *req, struct guess *g
 		return app_result(status);
 	if (wait_s > 0)
 		return throttled(req, wait_s, login);
-	return right ? ONES_OK : ONES_INVALID;
+	return found == PASSWORD_RIGHT ? ONES_OK : ONES_INVALID;
 }
 
 /*
@@ -133,7 +138,7 @@ static enum ones_result upgrade_hash(struct ones_request *req, const char *passw
 	status = users_find(req->app->rule.db, req, (*user)->username, user);
 	if (status != DB_OK)
 		return app_result(status);
-	return is_right(req, *user, password) ? ONES_OK : ONES_INVALID;
+	return match(req, *user, password) == PASSWORD_RIGHT ? ONES_OK : ONES_INVALID;
 }
 
 /* Who is to be signed in, by name and password or by a ticket. */

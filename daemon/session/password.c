@@ -3,10 +3,12 @@
 #include "base/utf8.h"
 #include "session/password_forms.h"
 
+#include <errno.h>
 #include <assert.h>
 #include <sodium.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static_assert(PASSWORD_HASH_SIZE == crypto_pwhash_STRBYTES, "a hash of libsodium's fits");
 
@@ -110,16 +112,28 @@ static const char *argon2_problem(const char *hash)
 	return argon2.memory_kib < 8 * argon2.lanes ? PASSWORD_IS_MALFORMED : NULL;
 }
 
+/* libsodium calls it a mismatch when it gets no memory. */
+static bool is_short_of(size_t memory)
+{
+	void *room = mmap(NULL, memory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return room == MAP_FAILED || munmap(room, memory) != 0;
+}
+
 static bool argon2_verify(const char *hash, const char *password)
 {
 	/* libsodium is promised a buffer of this size, not just a string. */
 	char padded[PASSWORD_HASH_SIZE] = {0};
 	size_t length = strlen(hash);
+	struct argon2 argon2;
 
 	if (length >= sizeof padded)
 		return false;
 	memcpy(padded, hash, length);
-	return crypto_pwhash_str_verify(padded, password, strlen(password)) == 0;
+	if (crypto_pwhash_str_verify(padded, password, strlen(password)) == 0)
+		return true;
+	errno = parse_argon2(hash, &argon2) && is_short_of((size_t)argon2.memory_kib * 1024) ? ENOMEM : EINVAL;
+	return false;
 }
 
 /* Django writes "argon2$argon2id$v=19...": what is behind its own word is the PHC string but for its first character.
@@ -232,11 +246,17 @@ const char *password_hash_problem(const char *hash)
 	return "is of no known form, if it is not a password in plain text";
 }
 
-bool password_verify(const char *hash, const char *password)
+enum password_match password_verify(const char *hash, const char *password)
 {
 	const struct form *form = find_form(hash);
 
-	return form != NULL && password_hash_problem(hash) == NULL && form->verify(hash, password);
+	if (form == NULL || password_hash_problem(hash) != NULL)
+		return PASSWORD_WRONG;
+	/* What the libraries return does not tell a wrong password from one that they had no memory for. */
+	errno = 0;
+	if (form->verify(hash, password))
+		return PASSWORD_RIGHT;
+	return errno == ENOMEM ? PASSWORD_NOT_LOOKED_AT : PASSWORD_WRONG;
 }
 
 /* ---- New passwords ------------------------------------------------------------------------------------------ */

@@ -22,8 +22,14 @@ struct password_cost {
 /* Hash `password` into `hash`, with a NUL. Returns 0, or -1 when there is not enough memory. */
 int password_hash(const char *password, const struct password_cost *cost, char hash[PASSWORD_HASH_SIZE]);
 
-/* True when `password` is the one that `hash` was made of. A hash of a form not known is never right. */
-bool password_verify(const char *hash, const char *password);
+enum password_match {
+	PASSWORD_WRONG,
+	PASSWORD_RIGHT,
+	PASSWORD_NOT_LOOKED_AT, /* there was not enough memory */
+};
+
+/* Is `password` the one that `hash` was made of? A hash of a form not known is never right. */
+enum password_match password_verify(const char *hash, const char *password);
 
 /* True when `hash` is not what password_hash() would make at this cost: of another form, or with other parameters. */
 bool password_needs_rehash(const char *hash, const struct password_cost *cost);

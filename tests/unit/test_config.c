@@ -397,6 +397,10 @@ static void names_that_are_not_known_are_refused(void **state)
 	                  ":2: server.level: there is no such key; did you mean log.level?\n");
 	assert_complaints("[server]\nfavourite_colour = blue\n",
 	                  ":2: server.favourite_colour: there is no such key; --dump shows all that there are\n");
+	/* What is not known is shown, but a terminal is not to obey it. */
+	assert_complaints("[s\x1b[2J]\nk\x1b[2J = 1\n",
+	                  ":1: there is no section [s?[2J]; --dump shows all that there are\n"
+	                  ":2: s?[2J.k?[2J: there is no such key; --dump shows all that there are\n");
 	assert_complaints("[server]\nxy = 1\n",
 	                  ":2: server.xy: there is no such key; --dump shows all that there are\n");
 	assert_complaints("[sever]\nworkers = 2\n",

@@ -1,0 +1,45 @@
+/* Lines: Accept, Sec-Fetch-Site, Origin, Host. Their words mean the same in capitals. */
+#include "fuzz.h"
+
+#include "http/accept.h"
+
+#include <string.h>
+#include <strings.h>
+
+static char *in_capitals(TALLOC_CTX *ctx, const char *text)
+{
+	char *copy = talloc_strdup(ctx, text);
+
+	MUST(copy != NULL);
+	for (char *at = copy; *at != '\0'; at++) {
+		if (*at >= 'a' && *at <= 'z')
+			*at = (char)(*at - 'a' + 'A');
+	}
+	return copy;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	TALLOC_CTX *ctx = talloc_new(NULL);
+	const char *accept = fuzz_line(ctx, &data, &size);
+	const char *site = fuzz_line(ctx, &data, &size);
+	const char *origin = fuzz_line(ctx, &data, &size);
+	const char *host = fuzz_line(ctx, &data, &size);
+
+	MUST(accept_prefers_json(accept) == accept_prefers_json(in_capitals(ctx, accept)));
+	if (strcasestr(accept, "json") == NULL && strcasestr(accept, "application/*") == NULL &&
+	    strstr(accept, "*/*") == NULL)
+		MUST(!accept_prefers_json(accept));
+	if (is_cross_site(site, origin, host)) {
+		MUST(*site != '\0' || *origin != '\0');
+	} else if (*site == '\0' && *origin != '\0') {
+		const char *name = strstr(origin, "://");
+
+		MUST(name != NULL && strcasecmp(name + 3, host) == 0);
+	} else if (*site != '\0') {
+		MUST(strcmp(site, "cross-site") != 0);
+	}
+	MUST(is_cross_site(NULL, origin, NULL) == (*origin != '\0'));
+	talloc_free(ctx);
+	return 0;
+}

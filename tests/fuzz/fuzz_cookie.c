@@ -1,0 +1,40 @@
+/* A Cookie header: what is found in it is what stands in it, and fits. */
+#include "fuzz.h"
+
+#include "http/cookie.h"
+#include "session/token.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void find(const char *header, bool (*is_wanted)(const char *value), size_t size)
+{
+	static const char name[] = "session";
+	char *out = malloc(size);
+	char pair[sizeof name + TOKEN_LENGTH + 2];
+
+	MUST(out != NULL);
+	if (cookie_find(header, name, is_wanted, out, size)) {
+		size_t length = strlen(out);
+
+		MUST(length < size);
+		MUST(strcspn(out, ";") == length);
+		MUST(is_wanted == NULL || is_wanted(out));
+		memcpy(pair, name, sizeof name - 1);
+		pair[sizeof name - 1] = '=';
+		memcpy(pair + sizeof name, out, length + 1);
+		MUST(strstr(header, pair) != NULL);
+	}
+	free(out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *header = fuzz_text(NULL, data, size);
+
+	find(header, token_is_well_formed, TOKEN_LENGTH + 1);
+	find(header, NULL, TOKEN_LENGTH + 1);
+	find(header, NULL, 1);
+	talloc_free(header);
+	return 0;
+}

@@ -1,0 +1,449 @@
+"""
+Faults, each while people sign in and ask: what did they see, was anything lost, was anybody live twice, did anything
+hang, and how soon was all well again? `make faults` writes the answers to docs/faults.md. More of them, each by itself,
+are in test_database.py, test_hosts.py, test_process.py and test_fastcgi.py.
+"""
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+
+import psycopg2
+import pytest
+
+import fastcgi
+import harness
+from browser import Browser
+from faulty import Load, Proxy, tell
+from harness import Background, children_of, is_alive
+from waiting import wait_until
+
+pytestmark = pytest.mark.slow
+
+SETTINGS = {"server.workers": 4, "database.statement_timeout": "1s", "log.level": "info"}
+IS_SANITIZED = harness.BUILD.name in ("sanitized", "coverage")
+
+
+@pytest.fixture
+def own_cluster():
+    """A PostgreSQL of the test's own, which loses nothing that it has confirmed when it is killed."""
+    made = harness.Cluster()
+    try:
+        made.create()
+        made.set({"synchronous_commit": "on"})
+        made.start()
+        harness.database_with_template(made)
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.fixture
+def own_site(own_cluster, new_site_on):
+    return new_site_on(own_cluster, SETTINGS)
+
+
+@pytest.fixture
+def new_site_on(request, closing):
+    from conftest import build_site  # pylint: disable=import-outside-toplevel
+
+    return lambda cluster, settings: build_site(cluster, request.node, closing, settings)
+
+
+def pause():
+    """For as long as the fault lasts: people notice it, and go on noticing."""
+    with contextlib.suppress(AssertionError):
+        wait_until(lambda: False, "nothing", timeout=1.5)
+
+
+def signal_all(cluster, number):
+    for pid in [cluster.process.pid, *children_of(cluster.process.pid)]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def some_backend(cluster, site):
+    """None while the server is away."""
+    with contextlib.suppress(psycopg2.Error):
+        return next(iter(cluster.backends(site.database.name)), None)
+    return None
+
+
+# ---- PostgreSQL ------------------------------------------------------------------------------------------------------
+
+
+def test_server_that_is_killed(own_cluster, own_site):
+    with Load(own_site) as load:
+        pids = [own_cluster.process.pid, *children_of(own_cluster.process.pid)]
+        own_cluster.process.kill()
+        own_cluster.process.wait()
+        wait_until(lambda: not any(is_alive(pid) for pid in pids), "the end of all of PostgreSQL")
+        pause()
+        own_cluster.start()
+        load.fault_ended()
+    load.check()
+    tell("PostgreSQL killed (`SIGKILL` of the postmaster), started again", load.saw(), load)
+
+
+def test_backend_that_is_killed(own_cluster, own_site):
+    """The server then ends all others, and recovers."""
+    with Load(own_site) as load:
+        for _ in range(3):
+            backend = wait_until(lambda: some_backend(own_cluster, own_site), "a backend of the daemon's")
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(backend, signal.SIGKILL)
+            load.await_more()
+        load.fault_ended()
+    load.check()
+    tell("a backend killed (`SIGKILL`), three times: PostgreSQL ends all of them and recovers", load.saw(), load)
+
+
+def test_server_that_is_stopped(own_cluster, own_site):
+    with Load(own_site) as load:
+        signal_all(own_cluster, signal.SIGSTOP)
+        try:
+            pause()
+            pause()
+        finally:
+            signal_all(own_cluster, signal.SIGCONT)
+        load.fault_ended()
+    load.check()
+    tell("PostgreSQL stopped for 3 s (`SIGSTOP`), statement_timeout = 1s", load.saw(), load)
+
+
+def test_server_that_takes_no_more_connections(own_cluster, own_site):
+    database = own_site.database
+    with Load(own_site) as load:
+        taken = []
+        try:
+            with contextlib.suppress(psycopg2.OperationalError):
+                while True:
+                    taken.append(database.connect())
+            # Whoever loses a connection now gets no other.
+            for pid in own_cluster.backends(database.name):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+            with contextlib.suppress(psycopg2.OperationalError):
+                while True:
+                    taken.append(database.connect())
+            pause()
+        finally:
+            for connection in taken:
+                connection.close()
+        load.fault_ended()
+    load.check()
+    tell("all of max_connections taken by others, ours ended", load.saw(), load)
+
+
+def test_server_that_is_restarted(own_cluster, own_site):
+    with Load(own_site) as load:
+        for _ in range(3):
+            own_cluster.stop()
+            own_cluster.start()
+            load.await_more()
+        load.fault_ended()
+    load.check()
+    tell("PostgreSQL restarted three times", load.saw(), load)
+
+
+@pytest.fixture
+def small_disk(closing):
+    """A cluster whose data are on a disk of 160 MB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
+    made = harness.Cluster()
+    made.data.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m,mode=0755", "none", made.data], check=True)
+    try:
+        harness.shutil.chown(made.data, "postgres", "postgres")
+        made.create()
+        made.set({"synchronous_commit": "on", "min_wal_size": "32MB", "max_wal_size": "48MB"})
+        made.start()
+        harness.database_with_template(made)
+        yield made
+    finally:
+        closing.close()
+        made.stop()
+        subprocess.run(["umount", made.data], check=True)
+        made.remove()
+
+
+def test_disk_that_is_full(small_disk, new_site_on):
+    site = new_site_on(small_disk, SETTINGS)
+    ballast = small_disk.data / "ballast"
+    with Load(site) as load:
+        with open(ballast, "wb") as file, contextlib.suppress(OSError):
+            while True:
+                os.write(file.fileno(), b"\0" * 65536)
+        # Rows that find no room any more.
+        with contextlib.suppress(psycopg2.Error):
+            site.database.query(
+                "INSERT INTO events (name, username) SELECT 'user_login_failed', repeat('x', 100)"
+                " FROM generate_series(1, 500000)"
+            )
+        pause()
+        ballast.unlink()
+        if not small_disk.is_running:
+            small_disk.start()
+        load.fault_ended()
+    load.check()
+    tell("disk full (a tmpfs of 160 MB, filled), room made again", load.saw(), load)
+
+
+# ---- A COMMIT whose answer does not come -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def proxied(own_cluster, request, closing):
+    """A site whose daemon reaches the database through a proxy."""
+    from conftest import remember_log  # pylint: disable=import-outside-toplevel
+
+    database = harness.new_database(own_cluster)
+    proxy = closing.add(Proxy(own_cluster))
+    daemon = closing.add(
+        harness.Daemon(database, {**SETTINGS, "server.workers": 1, "database.conninfo": proxy.conninfo(database)})
+    )
+    remember_log(request.node, "onesessiond", daemon.log)
+    daemon.start()
+    nginx = closing.add(harness.Nginx(daemon.address))
+    nginx.start()
+    return harness.Site(database, daemon, nginx), proxy
+
+
+@pytest.mark.parametrize("what", ["lose", "cut"], ids=["before the server has it", "after the server has done it"])
+def test_login_whose_commit_is_cut_is_told_the_truth(proxied, browse, what):
+    site, proxy = proxied
+    first, second = browse(site), browse(site)
+    first.sign_in()
+    proxy.once(what)
+    answer = second.login()
+    assert answer.status_code == 200
+    assert second.is_live()
+    assert first.auth() == "displaced"
+    assert site.database.sessions() == [answer.json()["session"]["id"]]
+    logins = site.database.value("SELECT count(*) FROM events WHERE name = 'user_logged_in'")
+    assert logins == 2
+    tell(
+        f"connection cut {'before' if what == 'lose' else 'after'} the COMMIT of a login reached PostgreSQL (a proxy)",
+        "200 after reading back; one session, one event; the other device out",
+    )
+
+
+@pytest.mark.parametrize("what", ["lose", "cut"])
+def test_logout_whose_commit_is_cut_is_told_the_truth(proxied, browse, what):
+    site, proxy = proxied
+    browser = browse(site)
+    browser.sign_in()
+    key = browser.key
+    proxy.once(what)
+    assert browser.logout().status_code == 204
+    browser.key = key
+    assert browser.auth() == "logged_out"
+    assert site.database.sessions() == []
+
+
+@pytest.mark.parametrize("what", ["hold", "hold answer"], ids=["before COMMIT", "after COMMIT"])
+def test_worker_that_is_killed_around_its_commit(proxied, browse, what):
+    site, proxy = proxied
+    first = browse(site)
+    session = first.sign_in()["session"]["id"]
+    second = Browser(site, permits_5xx=True)
+    proxy.once(what)
+    login = Background(second.login)
+    wait_until(proxy.is_held.is_set, "the COMMIT")
+    (worker,) = site.daemon.workers
+    os.kill(worker, signal.SIGKILL)
+    assert login.result().status_code == 503
+    proxy.let_go.set()
+    proxy.on_commit = lambda: None
+    wait_until(lambda: site.daemon.workers not in ([], [worker]), "another worker")
+    rows = site.database.sessions()
+    assert len(rows) == 1
+    if what == "hold":
+        wait_until(first.is_live, "the first device, which is live as before")
+        assert rows == [session]
+    else:
+        assert first.auth() == "displaced"
+        assert rows != [session]
+    # Whoever got no answer signs in again.
+    assert second.login().status_code == 200
+    assert first.auth() == "displaced"
+    assert len(site.database.sessions()) == 1
+    second.close()
+    tell(
+        f"worker killed {'before' if what == 'hold' else 'after'} the COMMIT of a login, before its answer",
+        "503 from nginx; the old session "
+        + ("live as before" if what == "hold" else "displaced, the new one without an owner")
+        + "; the next login 200",
+    )
+
+
+# ---- Workers ---------------------------------------------------------------------------------------------------------
+
+
+def test_workers_that_are_killed_wherever_they_are(own_site):
+    with Load(own_site) as load:
+        for number in range(12):
+            workers = own_site.daemon.workers
+            if workers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(workers[number % len(workers)], signal.SIGKILL)
+            load.await_more(40)
+        load.fault_ended()
+    load.check()
+    tell("a worker killed (`SIGKILL`), twelve times, wherever it was", load.saw(), load)
+
+
+def test_worker_that_is_killed_while_it_waits_for_the_look_at_a_session(own_cluster, own_site, browse):
+    browser = browse(own_site)
+    browser.sign_in()
+    backends = own_cluster.backends(own_site.database.name)
+    for pid in backends:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        asked = Background(own_site.daemon.ask, headers={"Cookie": f"session={browser.key}"})
+        wait_until(lambda: '"busy"' in own_site.daemon.ask(path="/session/status", REMOTE_ADDR="127.0.0.1").body.decode()
+                   or asked.is_done, "a worker that waits")
+        for pid in own_site.daemon.workers:
+            os.kill(pid, signal.SIGKILL)
+        answer = asked.result()
+        assert not answer.ended or answer.status == 503
+    finally:
+        for pid in backends:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: own_site.daemon.ask(path="/session/ready").status == 200, "new workers")
+    assert browser.is_live()
+    tell("all workers killed while they wait for the look at a session", "503 from nginx for those; then 200, still live")
+
+
+def limit(pids, what, value):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(pid, what, (value, resource.prlimit(pid, what)[1]))
+
+
+def test_no_more_descriptors(own_site):
+    with Load(own_site) as load:
+        open_now = max(len(os.listdir(f"/proc/{pid}/fd")) for pid in own_site.daemon.workers)
+        limit(own_site.daemon.workers, resource.RLIMIT_NOFILE, open_now + 1)
+        crowd = []
+        try:
+            for _ in range(100):
+                crowd.append(own_site.daemon.connection())
+                crowd[-1].send(fastcgi.begin()[:5])
+            pause()
+        finally:
+            for connection in crowd:
+                connection.close()
+            limit(own_site.daemon.workers, resource.RLIMIT_NOFILE, 1024)
+        load.fault_ended()
+    load.check()
+    tell("a worker's descriptors used up by 100 peers that say nothing", load.saw(), load)
+
+
+@pytest.mark.skipif(IS_SANITIZED, reason="the sanitizer needs more memory than any limit that would show something")
+def test_no_more_memory(own_site):
+    def size(pid):
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[0]) * resource.getpagesize()
+
+    with Load(own_site) as load:
+        for pid in own_site.daemon.workers:
+            limit([pid], resource.RLIMIT_AS, size(pid))
+        pause()
+        limit(own_site.daemon.workers, resource.RLIMIT_AS, resource.RLIM_INFINITY)
+        load.fault_ended()
+    load.check()
+    tell("workers that get no more memory (`RLIMIT_AS`)", load.saw(), load)
+
+
+def test_crowd_of_slow_peers(own_site):
+    """They connect and say nothing, or a byte of a request now and then."""
+    with Load(own_site) as load:
+        crowd = [own_site.daemon.connection() for _ in range(300)]
+        data = fastcgi.request_bytes(fastcgi.environ())
+        try:
+            for at in range(20):
+                for connection in crowd[::2]:
+                    connection.try_send(data[at : at + 1])
+                load.await_more(20)
+        finally:
+            for connection in crowd:
+                connection.close()
+        load.fault_ended()
+    load.check()
+    tell("300 peers that are silent or drip a request byte by byte", load.saw(), load)
+
+
+# ---- Clocks ----------------------------------------------------------------------------------------------------------
+
+FAKETIME = "/usr/lib/*/faketime/libfaketime.so.1"
+
+
+def faketime(offset_file):
+    (library,) = [str(path) for path in harness.Path("/").glob(FAKETIME[1:])]
+    return {
+        "LD_PRELOAD": library,
+        "FAKETIME_TIMESTAMP_FILE": str(offset_file),
+        "FAKETIME_CACHE_DURATION": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+def test_clock_of_the_database_that_is_set_forward_and_back(own_cluster, own_site, monkeypatch):
+    """No session ends before its time or is live twice; who is newer is not a matter of time."""
+    offset = own_cluster.folder / "offset"
+    offset.write_text("+0")
+    own_cluster.stop()
+    for name, value in faketime(offset).items():
+        monkeypatch.setenv(name, value)
+    try:
+        own_cluster.start()
+    finally:
+        monkeypatch.undo()
+    wait_until(lambda: own_site.daemon.ask(path="/session/ready").status == 200, "the database")
+    with Load(own_site) as load:
+        for shift in ("+3h", "-2h", "+1d", "-1d"):
+            before = own_site.database.value("SELECT now()")
+            offset.write_text(shift)
+            wait_until(
+                lambda before=before: abs((own_site.database.value("SELECT now()") - before).total_seconds()) > 3600,
+                "the clock to be set",
+            )
+            load.await_more()
+        load.fault_ended()
+    load.check()
+    tell("PostgreSQL's clock set 3 h forward, 5 h back, 26 h forward, 48 h back", load.saw(), load)
+
+
+@pytest.mark.skipif(IS_SANITIZED, reason="the sanitizer's library has to be the first, and so has the one that sets the clock")
+def test_clock_of_the_daemon_is_no_matter(own_cluster, closing, browse):
+    database = harness.new_database(own_cluster)
+    sites = []
+    for offset in ("+400d", "-400d"):
+        file = own_cluster.folder / f"offset{offset}"
+        file.write_text(offset)
+        daemon = closing.add(harness.Daemon(database, SETTINGS))
+        # Before `environment()` looks, and for this daemon only.
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in faketime(file).items():
+                patch.setenv(name, value)
+            daemon.start()
+        nginx = closing.add(harness.Nginx(daemon.address))
+        nginx.start()
+        sites.append(harness.Site(database, daemon, nginx))
+    ahead, behind = browse(sites[0]), browse(sites[1])
+    for newer, older in ((ahead, behind), (behind, ahead), (ahead, behind)):
+        newer.sign_in()
+        assert newer.is_live()
+        if older.key is not None:
+            assert older.auth() == "displaced"
+    # Which host is asked does not matter either.
+    elsewhere = browse(sites[1])
+    elsewhere.key = ahead.key
+    assert elsewhere.is_live()
+    tell("two hosts whose clocks are 800 days apart", "nothing: who is newer, and until when, is the database's to say")
