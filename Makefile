@@ -73,8 +73,8 @@ RUNS          ?=
 # What the tests of the pages take from npm, in one place for every build.
 NPM := build/npm/node_modules/.package-lock.json
 
-.PHONY: all deps run check test unit unit-programs system sanitized fuzz fuzz-programs coverage bench soak faults lint format clean \
-        help sample screenshots man install uninstall deb force
+.PHONY: all deps run check test unit unit-programs system sanitized fuzz fuzz-programs coverage bench race soak model faults \
+        lint format clean help sample screenshots man install uninstall deb force
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/onesessiond $(BUILD)/onesessionctl ## build both programs (the default)
@@ -170,6 +170,10 @@ soak: ## half an hour of everything, with reloads: does anything grow? Writes do
 	@$(MAKE) --no-print-directory all
 	@ONESESSION_BUILD=$(abspath $(BUILD)) PYTHONPATH=tests/system $(PYTHON) tests/bench/soak.py --minutes $(MINUTES)
 
+model: ## have spin search the model of the rule, and show what it says
+	@conf/install-packages build test
+	@$(PYTHON) -m pytest -q -s -p no:cacheprovider tests/system/test_model.py
+
 faults: ## break everything around it, one thing after the other, and write what clients saw to docs/faults.md
 	@conf/install-packages build run test
 	@$(MAKE) --no-print-directory all
@@ -181,6 +185,12 @@ faults: ## break everything around it, one thing after the other, and write what
 $(BUILD)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(PACKAGE_LIBS)
+
+race: ## devices, kills and lost connections at two daemons, judged by the rule (SECONDS=60, SEED= of a run before)
+	@conf/install-packages build test
+	@$(MAKE) --no-print-directory all
+	@ONESESSION_BUILD=$(abspath $(BUILD)) ONESESSION_RACE_SECONDS=$(SECONDS) ONESESSION_RACE_SEED=$(SEED) \
+		$(PYTHON) -m pytest -q -s -p no:cacheprovider tests/system/test_race_random.py
 
 $(NPM): tests/package-lock.json tests/package.json
 	@echo 'Installing what the tests take from npm'

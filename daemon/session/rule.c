@@ -647,20 +647,60 @@ enum db_status rule_login_failed(const struct rule *rule, TALLOC_CTX *ctx, struc
 
 /* ---- Logout ------------------------------------------------------------------------------------------------- */
 
-static enum db_status log_out(struct change *change, void *context)
+/* What somebody asks for who presents a key. */
+struct ending {
+	const struct rule *rule;
+	struct session_key presented;
+	const char *id; /* of the session that is to end; NULL: its own */
+	size_t ended;
+};
+
+/*
+ * Under the lock: is the presented session live? If so, whatever is beyond the limit beside it ends first. A row that
+ * another program had made when a login could not see it yet would come to life when the newer ones are gone.
+ */
+static enum db_status end_stragglers(const struct ending *ending, struct change *change, int64_t user_id,
+                                     const char *username, bool *live)
 {
-	const struct session_key *key = context;
-	const struct db_value values[] = {DB_BYTES(key->bytes, sizeof key->bytes)};
+	const struct rule *rule = ending->rule;
+	struct place_list displaced = {0};
+	struct rule_reading *reading;
+	struct rule_verdict verdict;
+	enum db_status status = rule_read(rule, change->ctx, &ending->presented, 1, &reading);
+
+	if (status != DB_OK)
+		return status;
+	(void)judge(rule, reading, 0, &verdict);
+	*live = verdict.live;
+	if (!verdict.live)
+		return DB_OK;
+	return change_end_beyond_limit(change, user_id, username, db_int(reading->rows, 0, CHECK_LIMIT),
+	                               rule->policy.idle_timeout, &displaced);
+}
+
+static enum db_status end_on_the_word_of(struct change *change, void *context)
+{
+	struct ending *ending = context;
+	const struct db_value values[] = {DB_BYTES(ending->presented.bytes, sizeof ending->presented.bytes)};
 	struct db_result *owner;
+	const char *username;
 	int64_t user_id;
+	bool live = false;
 	enum db_status status = db_query(change->db, change->ctx, &sql_session_owner, values, 1, &owner);
 
 	if (status != DB_OK || db_rows(owner) == 0)
 		return status;
 	user_id = db_int(owner, 0, 0);
+	username = db_text(owner, 0, 1);
 	status = change_lock_account(change, user_id);
 	if (status == DB_OK)
-		status = change_end_by_key(change, user_id, db_text(owner, 0, 1), key, ONES_LOGGED_OUT);
+		status = end_stragglers(ending, change, user_id, username, &live);
+	if (status == DB_OK && ending->id == NULL)
+		status = change_end_by_key(change, user_id, username, &ending->presented, ONES_LOGGED_OUT);
+	/* What a displaced device does changes nothing. */
+	else if (status == DB_OK && live)
+		status = change_end_by_id(change, user_id, username, ending->id, &ending->presented, ONES_REVOKED,
+		                          &ending->ended);
 	return status == DB_OK ? change_release_account(change, user_id) : status;
 }
 
@@ -668,48 +708,17 @@ enum db_status rule_logout(const struct rule *rule, TALLOC_CTX *ctx, const struc
                            const struct client *client)
 {
 	struct change change = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
-	struct session_key presented = *key;
+	struct ending ending = {.rule = rule, .presented = *key};
 
-	return change_run_idempotent(&change, log_out, &presented);
-}
-
-/* ---- Ending one of one's own sessions ------------------------------------------------------------------------ */
-
-struct own_ending {
-	const struct rule *rule;
-	struct session_key presented;
-	const char *id;
-	size_t ended;
-};
-
-static enum db_status end_own(struct change *change, void *context)
-{
-	struct own_ending *ending = context;
-	const struct db_value values[] = {DB_BYTES(ending->presented.bytes, sizeof ending->presented.bytes)};
-	struct db_result *owner;
-	int64_t user_id;
-	bool live;
-	enum db_status status = db_query(change->db, change->ctx, &sql_session_owner, values, 1, &owner);
-
-	if (status != DB_OK || db_rows(owner) == 0)
-		return status;
-	user_id = db_int(owner, 0, 0);
-	status = change_lock_account(change, user_id);
-	if (status == DB_OK)
-		status = is_live(ending->rule, change, user_id, &ending->presented, &live);
-	/* What a displaced device does changes nothing. */
-	if (status == DB_OK && live)
-		status = change_end_by_id(change, user_id, db_text(owner, 0, 1), ending->id, &ending->presented,
-		                          ONES_REVOKED, &ending->ended);
-	return status == DB_OK ? change_release_account(change, user_id) : status;
+	return change_run_idempotent(&change, end_on_the_word_of, &ending);
 }
 
 enum db_status rule_end_session(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *presented,
                                 const char *id, const struct client *client, bool *ended)
 {
 	struct change change = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
-	struct own_ending ending = {.rule = rule, .presented = *presented, .id = id};
-	enum db_status status = change_run_idempotent(&change, end_own, &ending);
+	struct ending ending = {.rule = rule, .presented = *presented, .id = id};
+	enum db_status status = change_run_idempotent(&change, end_on_the_word_of, &ending);
 
 	*ended = ending.ended > 0;
 	return status;

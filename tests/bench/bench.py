@@ -97,11 +97,11 @@ class Bench:
     def onesession(self, name, database=None, **settings):
         return OneSession(self, name, database, **settings)
 
-    def ask_directly(self, service, path, cookie):
+    def ask_directly(self, service, path, cookie="", **parameters):
         """Without nginx."""
         import fastcgi  # pylint: disable=import-outside-toplevel,import-error
 
-        return fastcgi.send(str(service.socket), path=path, headers={"Cookie": cookie})
+        return fastcgi.send(str(service.socket), path=path, headers={"Cookie": cookie}, **parameters)
 
     def attempt(self, name, call):
         """What fails here is told in the report, and the run goes on without it."""

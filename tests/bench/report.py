@@ -298,7 +298,8 @@ def logins_part(results):
 ## Logins
 
 {results.options["login_connections"]} connections sign in with the right password, to one account after the other, each of which displaces the session that was
-there before. Beside it, two processes (`hashing.c`) do nothing but verify the same password at the same parameters.
+there before; without warming up, from a daemon at rest. After it, for as long, two processes (`hashing.c`) do nothing but
+verify the same password at the same parameters.
 
 {table(["", "a second"], rows)}
 """

@@ -40,11 +40,16 @@ SETTINGS = {
 ACCOUNTS, PEOPLE = 40, 6
 SAMPLE_S, SAY_S = 10, 30
 RELOAD_S, REOPEN_S, UPGRADE_S = 30, 45, 180
-# What may be more at the end than in the middle: noise of the measurement, by the name of what is measured.
-MAY_GROW = {"pss_kib": 512, "master_kib": 256, "descriptors": 2, "connections": 1, "table_kib": 4096}
+# Parts of the whole: until then binaries are replaced, and until then the configuration is re-read. A process that is
+# replaced all the time has no time to grow: first the master stays, then the workers stay, too.
+SAME_MASTER, SAME_WORKERS = 1 / 6, 1 / 2
+# Where growth is looked for, as parts of the whole; the rest in the last two thirds.
+SPANS = {"worker_kib": (SAME_WORKERS + 0.05, 1), "master_kib": (SAME_MASTER + 0.05, 1)}
+# What may be more in the later half than in the earlier one: noise of the measurement, by the name of what is measured.
+MAY_GROW = {"worker_kib": 256, "master_kib": 128, "descriptors": 2, "connections": 1, "table_kib": 4096}
 TITLES = {
-    "pss_kib": "memory of a worker (PSS, the largest), KiB",
-    "master_kib": "memory of the master (PSS), KiB",
+    "worker_kib": "memory of a worker (anonymous, the most), KiB",
+    "master_kib": "memory of the master (anonymous), KiB",
     "descriptors": "descriptors of a process (the most)",
     "connections": "connections to the database",
     "sessions": "rows in sessions",
@@ -60,6 +65,7 @@ class Load:
         self.is_over = threading.Event()
         self.lock = threading.Lock()
         self.counts = Counter()
+        self.people = []
 
     def count(self, what, status):
         with self.lock:
@@ -103,8 +109,14 @@ class Load:
             self.site.secrets.clear()
 
     def start(self):
-        for number in range(PEOPLE):
-            threading.Thread(target=self.live, args=(number,), daemon=True).start()
+        self.people = [threading.Thread(target=self.live, args=(number,), daemon=True) for number in range(PEOPLE)]
+        for person in self.people:
+            person.start()
+
+    def stop(self):
+        self.is_over.set()
+        for person in self.people:
+            person.join(harness.PATIENCE)
 
     def total(self):
         with self.lock:
@@ -115,9 +127,10 @@ class Load:
             return sum(times for (_, status), times in self.counts.items() if status == 0 or status >= 500)
 
 
-def pss_kib(pid):
+def anonymous_kib(pid):
+    """What was allocated, whoever else maps the same libraries: PSS changes when strangers come and go."""
     with contextlib.suppress(OSError):
-        found = re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)
+        found = re.search(r"^Anonymous:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)
         return int(found[1]) if found else 0
     return 0
 
@@ -136,6 +149,7 @@ class Soak:
         self.stack = contextlib.ExitStack()
         self.cluster = self.database = self.daemon = self.site = self.load = None
         self.samples = []
+        self.problems = []
         self.done = Counter()
 
     def set_up(self):
@@ -189,8 +203,18 @@ class Soak:
         self.disturb("logs opened anew", signal.SIGUSR1)
 
     def upgrade(self):
+        old = self.masters()
         self.disturb("binary replaced", signal.SIGUSR2)
-        harness.wait_until(lambda: len(self.masters()) == 1, "the new master alone")
+        try:
+            harness.wait_until(lambda: len(self.masters()) == 1 and self.masters() != old, "the new master alone")
+        except AssertionError as error:
+            self.problems.append(str(error))
+
+    def let_workers_stay(self):
+        """From now on none is replaced."""
+        self.daemon.settings["server.max_requests"] = 0
+        harness.write_conf(self.daemon.conf, self.daemon.settings)
+        self.reload()
 
     # ---- What is measured ----
 
@@ -200,8 +224,8 @@ class Soak:
         seen = {
             "at": at,
             "answers": self.load.total(),
-            "pss_kib": max(map(pss_kib, workers), default=0),
-            "master_kib": max(map(pss_kib, masters), default=0),
+            "worker_kib": max(map(anonymous_kib, workers), default=0),
+            "master_kib": max(map(anonymous_kib, masters), default=0),
             "descriptors": max(map(descriptors, [*masters, *workers]), default=0),
         }
         try:
@@ -219,27 +243,32 @@ class Soak:
         began = time.monotonic()
         until = began + 60 * self.minutes
         self.load.start()
-        # Each: when next, every so many seconds, what.
+        same_master, same_workers = (began + 60 * self.minutes * part for part in (SAME_MASTER, SAME_WORKERS))
+        # Each: when next, every so many seconds, what, and from when on no more.
         calls = [
-            [began + SAMPLE_S, SAMPLE_S, lambda: self.sample(time.monotonic() - began)],
-            [began + SAY_S, SAY_S, lambda: self.say(time.monotonic() - began)],
-            [began + RELOAD_S + 5, RELOAD_S, self.reload],
-            [began + REOPEN_S + 7, REOPEN_S, self.reopen],
-            [began + min(UPGRADE_S, 20 * self.minutes) + 15, UPGRADE_S, self.upgrade],
+            [began + SAMPLE_S, SAMPLE_S, lambda: self.sample(time.monotonic() - began), until],
+            [began + SAY_S, SAY_S, lambda: self.say(time.monotonic() - began), until],
+            [began + min(RELOAD_S, 5 * self.minutes), RELOAD_S, self.reload, same_workers],
+            [began + REOPEN_S + 7, REOPEN_S, self.reopen, until],
+            [began + min(UPGRADE_S, 7 * self.minutes), UPGRADE_S, self.upgrade, same_master],
+            [same_workers, until, self.let_workers_stay, until],
         ]
-        while time.monotonic() < until:
+        while calls:
             due = min(calls, key=lambda call: call[0])
-            time.sleep(max(min(due[0], until) - time.monotonic(), 0))
-            if time.monotonic() >= due[0]:
-                due[2]()
-                due[0] += due[1]
-        self.load.is_over.set()
+            if due[0] >= due[3]:
+                calls.remove(due)
+                continue
+            time.sleep(max(due[0] - time.monotonic(), 0))
+            due[2]()
+            due[0] += due[1]
+        time.sleep(max(until - time.monotonic(), 0))
+        self.load.stop()
 
     def say(self, at):
         last = self.samples[-1]
         print(
             f"{at / 60:4.1f} of {self.minutes} min: {last['answers']:,} answers, {self.load.failures()} failed,"
-            f" worker {last['pss_kib']} KiB, {last['descriptors']} descriptors, {last['connections']} connections,"
+            f" worker {last['worker_kib']} KiB, master {last['master_kib']} KiB, {last['descriptors']} descriptors, {last['connections']} connections,"
             f" {last['sessions']} sessions, tables {last['table_kib']} KiB",
             flush=True,
         )
@@ -247,25 +276,27 @@ class Soak:
     # ---- The judgement ----
 
     def growth(self, name):
-        """How much the last third has more than the one before it, of the medians: reloads come and go."""
-        values = [one[name] for one in self.samples]
-        third = len(values) // 3
-        middle, last = values[third : 2 * third], values[2 * third :]
-        return statistics.median(middle), statistics.median(last)
+        """The medians of the earlier and the later half of the span in which growth of that would show."""
+        begin, end = (60 * self.minutes * part for part in SPANS.get(name, (1 / 3, 1)))
+        earlier = [one[name] for one in self.samples if begin <= one["at"] < (begin + end) / 2]
+        later = [one[name] for one in self.samples if (begin + end) / 2 <= one["at"]]
+        if not earlier or not later:
+            raise Failure("there were too few samples to tell: more MINUTES, please")
+        return statistics.median(earlier), statistics.median(later)
 
     def judge(self):
-        rows, problems = [], []
+        rows, problems = [], list(self.problems)
         for name, title in TITLES.items():
             middle, last = self.growth(name)
             may = MAY_GROW.get(name)
-            flat = may is None or last - middle <= may
-            if not flat:
+            verdict = "" if may is None else "flat" if last - middle <= may else "**grows**"
+            if verdict == "**grows**":
                 problems.append(f"{title}: {middle:,.0f}, then {last:,.0f}")
             values = [one[name] for one in self.samples]
             allowed = f"{may:,}" if may is not None else "–"
             rows.append(
                 f"| {title} | {min(values):,} – {max(values):,} | {middle:,.0f} | {last:,.0f} | {allowed} |"
-                f" {'flat' if flat else '**grows**'} |"
+                f" {verdict} |"
             )
         if self.load.failures():
             problems.append(f"{self.load.failures()} requests failed")
@@ -285,11 +316,15 @@ class Soak:
             "pages, give wrong passwords and sign out, through nginx, as fast as they can, with sessions of 4 minutes that",
             f"are purged every 20 s and workers that retire after 5,000 requests. Meanwhile: {done}.",
             "",
+            f"What is replaced all the time has no time to grow. Binaries are replaced in the first {self.minutes * SAME_MASTER:.0f} minutes",
+            f"only, and in the last {self.minutes * (1 - SAME_WORKERS):.0f} the configuration is not re-read and no worker retires: growth of the master",
+            "and of the workers is looked for there.",
+            "",
             f"{self.load.total():,} answers: {told}.",
             "",
             "![Memory, descriptors, connections and tables over time](soak.svg)",
             "",
-            "|  | lowest – highest | median of the second third | of the last third | may grow by |  |",
+            "|  | lowest – highest | median, earlier | later | may grow by |  |",
             "| --- | ---: | ---: | ---: | ---: | --- |",
             *rows,
             "",
@@ -328,6 +363,10 @@ unset multiplot
             raise Failure(f"gnuplot: {done.stderr.strip()[-400:]}")
 
 
+def be_stopped(*_):
+    raise KeyboardInterrupt
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.strip().split("\n\n", maxsplit=1)[0], prog="make soak")
     parser.add_argument("--minutes", type=int, default=30)
@@ -335,6 +374,9 @@ def main():
     folder = ROOT / "docs" if options.minutes >= 30 else harness.BUILD / "bench/report"
     folder.mkdir(parents=True, exist_ok=True)
     become_reaper()
+    # However it is stopped, nothing stays.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, be_stopped)
     soak = Soak(options.minutes)
     try:
         with soak.stack:

@@ -570,3 +570,25 @@ def test_displaced_on_every_host(new_daemon, site, browse):
         answer = elsewhere.ask(headers=cookie)
         assert (answer.status, answer.get("Session-Reason")) == (401, "displaced")
         assert elsewhere.ask(headers={"Cookie": f"session={second.key}"}).status == 200
+
+
+def test_row_that_was_committed_late_does_not_outlive_a_newer_login(site, browse):
+    """Another program's transaction was open while somebody signed in, who could not see its row."""
+    key = "L" * 43
+    other = site.database.connect()
+    with other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute(
+            "INSERT INTO sessions (session_key, user_id, expires_at) VALUES (%s, %s, now() + '1 hour')",
+            (hashlib.sha256(key.encode()).digest(), site.database.user_id("alice")),
+        )
+        newer = browse(site)
+        newer.sign_in()
+        cursor.execute("COMMIT")
+    other.close()
+    assert newer.is_live()
+    newer.logout()
+    late = browse(site)
+    late.key = key
+    assert late.auth() == "displaced"
+    assert site.database.sessions() == []

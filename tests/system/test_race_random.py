@@ -81,6 +81,10 @@ class Key:
         self.passed = self.refused = None
         self.lock = threading.Lock()
 
+    def is_held_at(self, moment):
+        """Its holder had not begun to give it up."""
+        return self.end_began is None or self.end_began > moment
+
     def story(self, since):
         """For people: when things happened to it, in seconds after that moment."""
         times = {"began": self.began, "answered": self.answered, "end began": self.end_began}
@@ -201,6 +205,9 @@ class Race:
                 answer, status, began, answered = self.receive(call)
                 if status == 200:
                     key.note_pass(began, answered)
+                    # Those of earlier rounds are judged only here.
+                    if key.refused is not None and key.refused[0] < began:
+                        self.complain("live again after it was refused", key.account.name, key.order, key.refused[1])
                     if (answer.get("Remote-User"), answer.get("Session-Id")) != (key.account.name, key.id):
                         self.complain("somebody else's answer", key.account.name, answer.fields)
                 elif status == 401:
@@ -402,8 +409,9 @@ class Race:
             orders = {bytes(key): order for order, key, user_id in seen if user_id == account.user_id}
             self.check_account(account, orders)
         gone = self.database.value(
-            "SELECT count(*) FROM logins_seen l WHERE NOT EXISTS (SELECT FROM sessions WHERE session_key = l.session_key)"
-            " AND NOT EXISTS (SELECT FROM ended_sessions WHERE session_key = l.session_key)"
+            "SELECT count(*) FROM logins_seen l"
+            " WHERE NOT EXISTS (SELECT FROM sessions s WHERE s.session_key = l.session_key)"
+            " AND NOT EXISTS (SELECT FROM ended_sessions e WHERE e.session_key = l.session_key)"
         )
         if gone:
             self.complain("sessions went without a trace", gone)
@@ -471,21 +479,10 @@ class Race:
         if key.passed is not None:
             began, answered = key.passed
             if key.refused is not None and key.refused[0] < began:
-                self.complain("live again after it was refused", account.name, key.order, key.refused[1])
+                self.complain("let in last after it was refused", account.name, key.order, key.refused[1])
             if key.end_answered is not None and key.end_answered < began:
                 self.complain("live after its logout", account.name, key.order)
-            moments = [other.answered for other in newer] + [until for _, _, until in account.limits]
-            lives = [(other.answered, other.end_began) for other in newer if other.answered < began]
-            for moment in sorted(moment for moment in moments if moment < began):
-                number = sum(since <= moment and (end is None or end > moment) for since, end in lives)
-                if number >= max(account.limits_between(moment, answered)):
-                    self.complain(
-                        "let in, though newer ones were there",
-                        account.name,
-                        key.story(began),
-                        *[other.story(began) for other in newer if began - 1 < other.answered < began],
-                    )
-                    break
+            self.check_displaced(account, key, newer)
         if key.refused is not None:
             answered, reason = key.refused
             number = len(strangers) + sum(other.began < answered for other in newer)
@@ -495,6 +492,23 @@ class Race:
             }
             if not causes.get(reason, False):
                 self.complain("refused without a cause", account.name, key.order, reason, number)
+
+    def check_displaced(self, account, key, newer):
+        """
+        A limit that was lowered displaces nobody by itself: it has to be in force when a newer session begins. And a
+        row that another program was putting in while somebody signed in may be seen only when that is over.
+        """
+        began, answered = key.passed
+        seen_since = key.answered if key.origin == "outside" else 0.0
+        lives = [other for other in newer if seen_since < other.began and other.answered < began]
+        for last in lives:
+            moment = last.answered
+            there = [other for other in lives if other.answered <= moment and other.is_held_at(moment)]
+            limits = account.limits_between(min(other.began for other in there), answered) if there else []
+            if there and len(there) >= max(limits):
+                told = [other.story(began) for other in there]
+                self.complain("let in, though newer ones were there", account.name, key.story(began), *told)
+                return
 
     # ---- Figures ----
 
@@ -511,7 +525,8 @@ class Race:
         away = sum(counts[what] for what in asked if what[1] == 503)
         return (
             f"{counts['login', 200]} logins, {counts['auth', 200]} let in, {counts['auth', 401]} refused, "
-            f"{counts['logout', 204]} logouts, {counts['outside']} rows from outside, {counts['limit']} limits changed; "
+            f"{counts['logout', 204]} logouts, {counts['outside']} rows from outside, "
+            f"{counts['limit']} limits changed; "
             f"{counts['workers killed']} workers and {counts['backends killed']} backends killed, "
             f"{counts['connections ended']} connections ended: {unanswered} not answered, {away} times 503; "
             f"{counts['sessions judged']} sessions judged, {len(self.wrong)} wrong"
@@ -529,7 +544,8 @@ def test_whatever_happens_at_two_daemons_nobody_is_live_twice(database, new_daem
         "log.level": "warning",
     }
     race = Race(database, [new_daemon(settings).start() for _ in range(2)])
-    print(f"seed {SEED}, {len(ACCOUNTS)} accounts, {len(ACCOUNTS) * DEVICES} devices, 2 x {WORKERS} workers", flush=True)
+    devices = len(ACCOUNTS) * DEVICES
+    print(f"seed {SEED}: {len(ACCOUNTS)} accounts, {devices} devices, 2 x {WORKERS} workers", flush=True)
     began = time.monotonic()
     number = 0
     while not race.wrong:

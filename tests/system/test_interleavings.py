@@ -1,0 +1,665 @@
+"""
+Every order of the real statements: two or three things happen at once to an account, each at a daemon of its own, and
+all that the daemons ask of PostgreSQL is let through one by one, in every order that can make a difference
+(stepping.py). However it went: never more live than the limit, the newest are the ones, whoever is out is told why,
+nobody waits for ever, and no answer is a 5xx.
+
+ONESESSION_INTERLEAVINGS=all runs the long stories, too.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import threading
+import time
+from dataclasses import dataclass, field
+
+import psycopg2
+import pytest
+
+import fastcgi
+import harness
+from conftest import Closing
+from stepping import Actor, Gate, Order, Steps, Tables
+
+pytestmark = pytest.mark.slow
+
+LONG = os.environ.get("ONESESSION_INTERLEAVINGS") == "all"
+JSON = {"Content-Type": "application/json", "Accept": "application/json"}
+NEW_PASSWORD = "an entirely different battery"
+
+# Only a machine that is very slow takes longer than these, and they only stand in the way of somebody who steps.
+PATIENT = {
+    "server.workers": 1,
+    "server.request_timeout": "5m",
+    "database.statement_timeout": "60s",
+    "session.purge_interval": "1d",
+    "log.level": "warning",
+}
+
+# The order of logins as the database has seen it, whoever made them and whoever has heard of it.
+REMEMBER_LOGINS = """
+CREATE TABLE logins_seen (login_order bigint PRIMARY KEY, session_key bytea NOT NULL);
+CREATE FUNCTION remember_login() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO logins_seen VALUES (new.login_order, new.session_key);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER remember_login AFTER INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION remember_login();
+CREATE TABLE users_kept AS SELECT * FROM users;
+"""
+
+CLEAN = """
+DELETE FROM sessions; DELETE FROM logged_in_user; DELETE FROM ended_sessions; DELETE FROM events; DELETE FROM takeovers;
+DELETE FROM login_tickets; DELETE FROM login_failures; DELETE FROM known_browsers; DELETE FROM anonymous_sessions;
+DELETE FROM logins_seen;
+UPDATE users u SET password = k.password, is_active = k.is_active, session_limit = k.session_limit
+  FROM users_kept k WHERE k.id = u.id AND (u.password, u.is_active) IS DISTINCT FROM (k.password, k.is_active);
+"""
+
+
+@dataclass(eq=False)
+class Key:
+    """A cookie, and whose it is."""
+
+    token: str
+    username: str
+    name: str
+
+    @property
+    def digest(self):
+        return hashlib.sha256(self.token.encode()).digest()
+
+    def __repr__(self):
+        return self.name
+
+
+@dataclass
+class Told:
+    """What somebody was told: the status, why not, the key that was issued, the rest."""
+
+    status: int
+    reason: str = None
+    key: Key = None
+    body: dict = None
+
+
+class Act(Actor):
+    """Somebody who does something. `permits`: the statuses that are right."""
+
+    def __init__(self, gate, call, what, permits, asks_with=None, ends=None):
+        super().__init__(gate, call)
+        self.what, self.permits, self.asks_with = what, permits, asks_with
+        self.ends = ends or (lambda key: None)
+
+
+class Stage:
+    """A database, and daemons with one worker each, every one behind a gate."""
+
+    def __init__(self, database, settings, count, things):
+        self.database, self.changed = database, threading.Condition()
+        self.gates, self.daemons = [], []
+        self.limit = settings.get("session.max_sessions", 1)
+        for _ in range(count):
+            gate = things.add(Gate(database.cluster, self.changed))
+            own = {**PATIENT, "database.conninfo": gate.conninfo(database), **settings}
+            self.gates.append(gate)
+            self.daemons.append(things.add(harness.Daemon(database, own)))
+        for daemon in self.daemons:
+            daemon.start()
+
+    def ask(self, number, method, path, token=None, fields=None):
+        headers = {**JSON, **({"Cookie": f"session={token}"} if token else {})}
+        body = json.dumps(fields).encode() if fields is not None else b""
+        return fastcgi.send(
+            self.daemons[number].address, method=method, path="/session" + path, headers=headers, body=body, timeout=120
+        )
+
+
+class Story:
+    """One run: what was there before, who does what, and what is right in the end."""
+
+    def __init__(self, stage):
+        self.stage, self.database, self.keys, self.acts = stage, stage.database, [], []
+        self.has_rows_from_outside = False
+        self.database.query(CLEAN)
+
+    def _key(self, token, username, name):
+        self.keys.append(Key(token, username, name))
+        return self.keys[-1]
+
+    def _told(self, answer, username, name):
+        token = answer.cookie()
+        body = json.loads(answer.body) if answer.body.startswith(b"{") else {}
+        return Told(answer.status, body.get("code"), self._key(token, username, name) if token else None, body)
+
+    def _act(self, call, *args, **kwargs):
+        self.acts.append(Act(self.stage.gates[len(self.acts)], call, *args, **kwargs))
+        return self.acts[-1]
+
+    # ---- Before ----
+
+    def sign_in(self, name, username="alice", number=0):
+        fields = {"username": username, "password": self.database.password}
+        told = self._told(self.stage.ask(number, "POST", "/login", fields=fields), username, name)
+        assert told.status == 200
+        return told.key
+
+    def row_from_outside(self, name, username="alice"):
+        key = self._key(secrets.token_urlsafe(32), username, name)
+        self.has_rows_from_outside = True
+        self.database.query(*self._insert(key))
+        return key
+
+    def ticket(self, username="alice"):
+        """What somebody gets who is asked whether to take the account over."""
+        answer = fastcgi.send(
+            self.stage.daemons[0].address,
+            method="POST",
+            path="/session/login",
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+            body=f"username={username}&password={self.database.password.replace(' ', '+')}",
+        )
+        assert answer.status == 409
+        return answer.body.decode().partition('name="ticket" value="')[2].partition('"')[0]
+
+    def _insert(self, key):
+        return (
+            "INSERT INTO sessions (session_key, user_id, expires_at)"
+            " SELECT %s, id, now() + interval '1 hour' FROM users WHERE username = %s",
+            key.digest,
+            key.username,
+        )
+
+    # ---- Who does what ----
+
+    def login(self, username="alice", having=None, permits=(200,), **fields):
+        number = len(self.acts)
+        name = f"login {number}"
+        if "ticket" not in fields:
+            fields = {"username": username, "password": self.database.password, **fields}
+
+        def call():
+            answer = self.stage.ask(number, "POST", "/login", having and having.token, fields)
+            return self._told(answer, username, name)
+
+        return self._act(call, "login", permits, ends=lambda key: "logged_out" if key is having else None)
+
+    def hook(self, key):
+        number = len(self.acts)
+
+        def call():
+            answer = self.stage.ask(number, "GET", "/auth", key.token)
+            return Told(answer.status, answer.get("Session-Reason"))
+
+        return self._act(call, "hook", (200, 401), asks_with=key)
+
+    def logout(self, key):
+        number = len(self.acts)
+        return self._act(
+            lambda: Told(self.stage.ask(number, "POST", "/logout", key.token).status),
+            "logout",
+            (204,),
+            ends=lambda other: "logged_out" if other is key else None,
+        )
+
+    def change_password(self, key):
+        number = len(self.acts)
+        fields = {"current_password": self.database.password, "new_password": NEW_PASSWORD}
+
+        def call():
+            return self._told(
+                self.stage.ask(number, "POST", "/password", key.token, fields), key.username, f"password {number}"
+            )
+
+        return self._act(call, "password", (200, 401), ends=lambda other: "password_changed")
+
+    def end_other(self, key, other):
+        number = len(self.acts)
+        public = self.database.value("SELECT id::text FROM sessions WHERE session_key = %s", other.digest)
+        return self._act(
+            lambda: Told(self.stage.ask(number, "POST", f"/sessions/{public}/end", key.token).status),
+            "end",
+            (200, 204, 401, 404),
+            ends=lambda ended: "revoked" if ended is other else None,
+        )
+
+    def insert(self, key_name="outside", username="alice", in_transaction=False):
+        """Another program makes a session."""
+        gate = self.stage.gates[len(self.acts)]
+        key = self._key(secrets.token_urlsafe(32), username, key_name)
+
+        def call():
+            connection = psycopg2.connect(gate.conninfo(self.database, self.database.cluster.OWNER))
+            try:
+                connection.autocommit = not in_transaction
+                with connection.cursor() as cursor:
+                    sql, *values = self._insert(key)
+                    cursor.execute(sql, values)
+                connection.commit()
+            finally:
+                connection.close()
+            return Told(200)
+
+        return self._act(call, "insert", (200,))
+
+    def operator(self, *words, reason):
+        gate = self.stage.gates[len(self.acts)]
+        ctl = harness.Ctl(gate.conninfo(self.database))
+
+        def call():
+            done = ctl.call(*words)
+            assert done.returncode in (0, 1) and "unavailable" not in done.stderr, done.stderr
+            return Told(200 if done.returncode == 0 else 404)
+
+        return self._act(call, "operator", (200, 404), ends=lambda key: reason)
+
+    # ---- Afterwards ----
+
+    def _ask_all(self, number, keys):
+        found = {}
+        for key in keys:
+            answer = self.stage.ask(number, "GET", "/auth", key.token)
+            assert answer.status in (200, 401), (key, answer.status)
+            found[key] = answer.get("Session-Reason")
+            assert (answer.status == 200) == (found[key] == ""), key
+        return found
+
+    def judge(self, oldest_first):
+        for act in self.acts:
+            assert act.outcome.status in act.permits, (act.what, act.outcome)
+        by_digest = {key.digest: key for key in self.keys}
+        rows = self.database.query("SELECT session_key FROM logins_seen ORDER BY login_order")
+        logins = [by_digest[bytes(row[0])] for row in rows]
+        assert set(logins) == set(self.keys), "a key that was issued is that of a login, and none goes unheard"
+        self._judge_rows(logins)
+        found = self._ask_all(0, logins if oldest_first else reversed(logins))
+        for number in range(1, len(self.stage.daemons)):
+            assert self._ask_all(number, reversed(logins)) == found
+        for username in {key.username for key in logins}:
+            self._judge_account(username, [key for key in logins if key.username == username], found)
+        return found
+
+    def _judge_rows(self, logins):
+        """Who signs in leaves no rows behind that a request would have to find. Other programs may."""
+        if any(act.what == "insert" for act in self.acts) or self.has_rows_from_outside:
+            return
+        for username in {key.username for key in logins}:
+            assert len(self.database.sessions(username)) <= self.stage.limit, "a login left rows to be found by requests"
+
+    def _newer(self, logins, key):
+        return logins[logins.index(key) + 1 :]
+
+    def _judge_account(self, username, logins, found):
+        limit = self.stage.limit
+        live = [key for key in logins if found[key] == ""]
+        assert len(live) <= limit, f"live at once: {live}"
+        rows = self.database.query(
+            "SELECT e.session_key, e.reason FROM ended_sessions e JOIN users u ON u.id = e.user_id WHERE username = %s",
+            username,
+        )
+        ended = {bytes(row[0]): row[1] for row in rows}
+        for key in logins:
+            newer, reason = self._newer(logins, key), found[key]
+            if reason == "":
+                assert key.digest not in ended
+            else:
+                assert ended.get(key.digest) == reason, (key, reason, ended)
+                caused = [act for act in self.acts if act.ends(key) == reason]
+                assert len(newer) >= limit if reason == "displaced" else caused, f"{key}: {reason}, for what cause?"
+        for act in self.acts:
+            if act.asks_with is not None and act.asks_with.username == username:
+                self._judge_hook(act, logins)
+        rows = self.database.query(
+            "SELECT s.session_key FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.username = %s", username
+        )
+        assert {bytes(row[0]) for row in rows} == {key.digest for key in live}
+        stored = self.database.query(
+            "SELECT l.session_key FROM logged_in_user l JOIN users u ON u.id = l.user_id WHERE u.username = %s", username
+        )
+        assert [bytes(row[0]) if row[0] else None for row in stored] == [key.digest for key in live[-1:]]
+
+    def _judge_hook(self, act, logins):
+        """What a request was told that ran at the same time."""
+        newer = self._newer(logins, act.asks_with)
+        told = act.outcome
+        made = {other.outcome.key: other for other in self.acts if other.outcome.key is not None}
+        before = [key for key in newer if key not in made or made[key].last_step <= act.first_step]
+        inserts = [other for other in self.acts if other.what == "insert" and other.last_step > act.first_step]
+        if len(before) - len(inserts) >= self.stage.limit:
+            assert told.status == 401, f"let in although {before} were newer"
+        if told.reason == "displaced":
+            assert len(newer) >= self.stage.limit
+        elif told.reason:
+            assert any(other.ends(act.asks_with) == told.reason for other in self.acts), told
+
+
+# ---- The stories -----------------------------------------------------------------------------------------------------
+
+
+def nobody_is_in(story):
+    story.login()
+    story.login()
+
+
+def two_displace_the_same(story):
+    story.sign_in("first")
+    story.login()
+    story.login()
+
+
+def login_and_request_of_the_old_device(story):
+    old = story.sign_in("first")
+    story.login()
+    story.hook(old)
+
+
+def login_and_logout_of_the_old_device(story):
+    old = story.sign_in("first")
+    story.login()
+    story.logout(old)
+
+
+def logout_and_request(story):
+    mine = story.sign_in("first")
+    story.logout(mine)
+    story.hook(mine)
+
+
+def logout_twice(story):
+    mine = story.sign_in("first")
+    story.logout(mine)
+    story.logout(mine)
+
+
+def row_from_outside_and_login(story):
+    story.insert()
+    story.login()
+
+
+def row_from_outside_in_a_transaction_and_login(story):
+    story.sign_in("first")
+    story.insert(in_transaction=True)
+    story.login()
+
+
+def row_from_outside_and_request(story):
+    mine = story.sign_in("first")
+    story.insert()
+    story.hook(mine)
+
+
+def old_and_new_ask_after_a_row_from_outside(story):
+    old = story.sign_in("first")
+    new = story.row_from_outside("second")
+    story.hook(old)
+    story.hook(new)
+
+
+def two_rows_from_outside_ask(story):
+    older = story.row_from_outside("first")
+    newer = story.row_from_outside("second")
+    story.hook(newer)
+    story.hook(older)
+
+
+def displaced_device_signs_out_while_the_new_one_asks(story):
+    old = story.sign_in("first")
+    new = story.row_from_outside("second")
+    story.logout(old)
+    story.hook(new)
+
+
+def lost_key_is_put_back_while_somebody_signs_in(story):
+    mine = story.sign_in("first")
+    story.database.query("DELETE FROM logged_in_user")
+    story.hook(mine)
+    story.login()
+
+
+def password_changes_while_somebody_signs_in(story):
+    mine = story.sign_in("first")
+    change = story.change_password(mine)
+    login = story.login(permits=(200, 401))
+
+    def check(found):
+        # Whoever came with the old password came before, and then the device of the change was out already.
+        assert [change.outcome.status, login.outcome.status].count(200) == 1, (change.outcome, login.outcome)
+        assert list(found.values()).count("") == 1
+
+    return check
+
+
+def password_changes_while_the_device_signs_out(story):
+    mine = story.sign_in("first")
+    story.change_password(mine)
+    story.logout(mine)
+
+
+def operator_ends_while_somebody_signs_in(story):
+    story.sign_in("first")
+    story.operator("session", "end", "--user", "alice", reason="revoked")
+    story.login()
+
+
+def operator_disables_while_somebody_signs_in(story):
+    story.sign_in("first")
+    story.operator("user", "disable", "alice", reason="disabled")
+    story.login(permits=(200, 401))
+
+    def check(found):
+        assert "" not in found.values(), found
+
+    return check
+
+
+def signing_in_again_while_another_signs_in(story):
+    mine = story.sign_in("first")
+    story.login(having=mine)
+    story.login()
+
+
+def two_browsers_swap_accounts(story):
+    alice, bob = story.sign_in("first"), story.sign_in("other", "bob")
+    story.login("bob", having=alice)
+    story.login("alice", having=bob)
+
+
+def one_ticket_used_twice(story):
+    story.sign_in("first")
+    ticket = story.ticket()
+    both = [story.login(ticket=ticket, take_over=True, permits=(200, 401, 409)) for _ in range(2)]
+
+    def check(_):
+        assert sorted(act.outcome.status for act in both)[0] == 200
+        assert [act.outcome.status for act in both].count(200) == 1, "a ticket was used twice"
+
+    return check
+
+
+def ticket_is_used_while_the_live_one_signs_out(story):
+    mine = story.sign_in("first")
+    story.login(ticket=story.ticket(), take_over=True)
+    story.logout(mine)
+
+
+def two_of_whom_one_is_refused(story):
+    both = [story.login(permits=(200, 409)) for _ in range(2)]
+
+    def check(_):
+        assert sorted(act.outcome.status for act in both) == [200, 409]
+
+    return check
+
+
+def refused_while_the_live_one_signs_out(story):
+    mine = story.sign_in("first")
+    story.login(permits=(200, 409))
+    story.logout(mine)
+
+
+def two_sign_in_where_two_are_live(story):
+    story.sign_in("first")
+    story.sign_in("second")
+    story.login()
+    story.login()
+
+
+def oldest_of_two_asks_while_somebody_signs_in(story):
+    old = story.sign_in("first")
+    story.sign_in("second")
+    story.hook(old)
+    story.login()
+
+
+def newest_of_two_signs_out_while_somebody_signs_in(story):
+    story.sign_in("first")
+    new = story.sign_in("second")
+    story.logout(new)
+    story.login()
+
+
+def two_end_each_other(story):
+    first, second = story.sign_in("first"), story.sign_in("second")
+    story.end_other(first, second)
+    story.end_other(second, first)
+
+
+def login_request_and_row_from_outside(story):
+    old = story.sign_in("first")
+    story.login()
+    story.hook(old)
+    story.insert()
+
+
+def login_request_and_logout(story):
+    old = story.sign_in("first")
+    story.login()
+    story.hook(old)
+    story.logout(old)
+
+
+def three_sign_in(story):
+    for _ in range(3):
+        story.login()
+
+
+ASK, REFUSE, PAIR = {"session.on_limit": "ask"}, {"session.on_limit": "refuse"}, {"session.max_sessions": 2}
+STORIES = [
+    (nobody_is_in, {}),
+    (two_displace_the_same, {}),
+    (login_and_request_of_the_old_device, {}),
+    (login_and_logout_of_the_old_device, {}),
+    (logout_and_request, {}),
+    (logout_twice, {}),
+    (row_from_outside_and_login, {}),
+    (row_from_outside_in_a_transaction_and_login, {}),
+    (row_from_outside_and_request, {}),
+    (old_and_new_ask_after_a_row_from_outside, {}),
+    (two_rows_from_outside_ask, {}),
+    (displaced_device_signs_out_while_the_new_one_asks, {}),
+    (lost_key_is_put_back_while_somebody_signs_in, {}),
+    (password_changes_while_somebody_signs_in, {}),
+    (password_changes_while_the_device_signs_out, {}),
+    (operator_disables_while_somebody_signs_in, {}),
+    (signing_in_again_while_another_signs_in, {}),
+    (two_browsers_swap_accounts, {}),
+    (one_ticket_used_twice, ASK),
+    (ticket_is_used_while_the_live_one_signs_out, ASK),
+    (two_of_whom_one_is_refused, REFUSE),
+    (refused_while_the_live_one_signs_out, REFUSE),
+    (two_sign_in_where_two_are_live, PAIR),
+    (oldest_of_two_asks_while_somebody_signs_in, PAIR),
+    (newest_of_two_signs_out_while_somebody_signs_in, PAIR),
+    (two_end_each_other, PAIR),
+]
+LONG_STORIES = [
+    (operator_ends_while_somebody_signs_in, {}),
+    (login_request_and_row_from_outside, {}),
+    (login_request_and_logout, {}),
+    (three_sign_in, {}),
+]
+
+
+@pytest.fixture(name="stage_with", scope="module")
+def _stage_with(cluster_of_worker):
+    """stage_with(settings, count): the same is used by all stories that need such a one."""
+    if not cluster_of_worker.is_running:
+        cluster_of_worker.start()
+    database = harness.new_database(cluster_of_worker)
+    database.query(REMEMBER_LOGINS)
+    things, made = Closing(), {}
+
+    def get(settings, count=2):
+        name = (json.dumps(settings), count)
+        if name not in made:
+            made[name] = Stage(database, settings, count, things)
+        return made[name]
+
+    try:
+        yield get
+    finally:
+        things.close()
+        database.drop()
+
+
+@dataclass
+class Orders:
+    """What came of all orders of a story."""
+
+    run: int = 0
+    left: int = 0  # because they turned out to be the same as one that had been run
+    ends: set = field(default_factory=set)
+    began: float = field(default_factory=time.monotonic)
+
+    def tell(self, name):
+        took = time.monotonic() - self.began
+        print(f"{name}: {self.run} orders, {len(self.ends)} ways to end, {took:.1f} s ({self.left} left on the way)")
+
+
+def run_all(tell, stage, reduces=True):
+    """Every order of a story, each judged."""
+    order, tables, orders = Order(reduces), Tables(stage.database), Orders()
+    is_over = False
+    while not is_over:
+        story = Story(stage)
+        check = tell(story)
+        steps = Steps(story.acts, tables, stage.database, stage.changed)
+        try:
+            is_new = order.run(steps)
+        finally:
+            steps.finish()
+        if is_new:
+            orders.run += 1
+            try:
+                found = story.judge(orders.run % 2 == 0)
+                if check is not None:
+                    check(found)
+            except AssertionError as error:
+                raise AssertionError(f"{error}\nin this order:\n{steps}") from error
+            told = tuple((act.what, act.outcome.status, act.outcome.reason) for act in story.acts)
+            orders.ends.add((told, tuple(sorted((key.name, reason) for key, reason in found.items()))))
+        else:
+            orders.left += 1
+        is_over = not order.advance()
+    orders.tell(tell.__name__)
+    assert orders.run > 1, "there is nothing to be ordered"
+    return orders
+
+
+@pytest.mark.parametrize("tell, settings", STORIES, ids=[tell.__name__ for tell, _ in STORIES])
+def test_whatever_the_order(stage_with, tell, settings):
+    run_all(tell, stage_with(settings))
+
+
+@pytest.mark.skipif(not LONG, reason="ONESESSION_INTERLEAVINGS=all runs it")
+@pytest.mark.parametrize("tell, settings", LONG_STORIES, ids=[tell.__name__ for tell, _ in LONG_STORIES])
+def test_whatever_the_order_of_more(stage_with, tell, settings):
+    run_all(tell, stage_with(settings, 3))
+
+
+@pytest.mark.skipif(not LONG, reason="ONESESSION_INTERLEAVINGS=all runs it")
+@pytest.mark.parametrize("tell", [logout_and_request, old_and_new_ask_after_a_row_from_outside, logout_twice])
+def test_orders_that_are_left_out_end_like_those_that_are_not(stage_with, tell):
+    assert run_all(tell, stage_with({}), reduces=False).ends == run_all(tell, stage_with({})).ends
