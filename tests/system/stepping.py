@@ -1,8 +1,8 @@
 """
 Stepping through what our programs say to PostgreSQL. A Gate is a proxy that keeps every statement until it is let go.
-Steps runs what several actors do, each behind a gate of its own, statement by statement in an order that it chooses, and
-so sees when one waits for a lock that another holds. every_order() runs the same again and again, until every order
-has been seen that can make a difference.
+Steps runs what several actors do, each behind a gate of its own, statement by statement, and sees when one waits for a
+lock that another holds. Order chooses whose statement comes next, so that run after run every order has been seen that
+can make a difference.
 
 Two statements next to each other can make one when there is a table that one of them changes and the other looks at;
 what a transaction changes is seen at its COMMIT, and before that only felt by who changes or locks rows of the table,
@@ -331,7 +331,9 @@ class Steps:
         before = self._events()
         self.changed.release()
         try:
-            rows = self.watch.query("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND pid = ANY(%s)", pids)
+            rows = self.watch.query(
+                "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND pid = ANY(%s)", pids
+            )
         finally:
             self.changed.acquire()
         return rows[0][0] == len(pids) and self._events() == before
@@ -407,8 +409,9 @@ class Steps:
 
 class Order:
     """
-    The orders of one story: which has been run, and which comes next. At each point the choice that was taken last, those
-    that were taken before, and those that need not be taken (asleep) because an order that was run before is the same.
+    The orders of one story: which one is run, and which comes next. For each point on the way: the choice, those that
+    were taken there before, those that need not be taken because it would be an order that has been run (asleep), and
+    all that there are.
     """
 
     def __init__(self, reduces=True):
