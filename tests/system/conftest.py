@@ -1,9 +1,14 @@
 """What tests ask for by name: see harness.py for what it is."""
 
+import signal
+
 import pytest
 
 import harness
 from browser import Browser
+
+# A shell has what it runs in the background ignore it, and so would all that the tests start. Ctrl-C still ends them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LOGS = pytest.StashKey[list]()
 
