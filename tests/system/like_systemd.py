@@ -116,7 +116,9 @@ def enter_mounts(unit, shown, writable):
         mount(folder, folder, flags=MS_BIND)
     may_be_written = ["/proc", "/dev", *writable]
     for folder in dict.fromkeys(mount_points()):
-        if folder not in ("/tmp", "/var/tmp") and not is_below(folder, may_be_written):
+        # What is mounted below a folder that is covered by now, as another test's file system, cannot be reached.
+        is_reached = os.path.exists(folder)
+        if is_reached and folder not in ("/tmp", "/var/tmp") and not is_below(folder, may_be_written):
             mount(None, folder, flags=MS_REMOUNT | MS_BIND | MS_RDONLY)
 
 
