@@ -7,8 +7,8 @@
 #include "session/schema.h"
 #include "session/useragent.h"
 
+#include <endian.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <string.h>
 
 /* Room for what an ordinary request allocates, so that it costs one malloc. */
@@ -103,7 +103,8 @@ struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings, const
 	app->board = board;
 	app->operators = networks_parse(app, settings->server.operators, &wrong);
 	app->signals = signals_new(app);
-	if (app->operators == NULL || app->signals == NULL || rule_connect_receivers(app->signals) != 0 ||
+	app->secure_key_cookie = talloc_asprintf(app, "__Host-%s", settings->session.cookie_name);
+	if (app->secure_key_cookie == NULL || app->operators == NULL || app->signals == NULL || rule_connect_receivers(app->signals) != 0 ||
 	    password_hash("", &cost, app->decoy_hash) != 0) {
 		talloc_free(app);
 		return NULL;
@@ -284,7 +285,8 @@ struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, int64_t c
 {
 	struct ones_request *req = talloc_pooled_object(NULL, struct ones_request, 16, REQUEST_POOL_SIZE);
 	struct http_problem problem;
-	char id[20];
+	uint32_t id_parts[2];
+	char id[2 * sizeof id_parts + 1];
 
 	if (req == NULL)
 		return NULL;
@@ -300,7 +302,9 @@ struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, int64_t c
 	(void)talloc_steal(req, fcgi);
 	if (app->request_count == 0)
 		app->process_id_part = randombytes_random();
-	(void)snprintf(id, sizeof id, "%08x%08x", app->process_id_part, app->request_count++);
+	id_parts[0] = htobe32(app->process_id_part);
+	id_parts[1] = htobe32(app->request_count++);
+	(void)sodium_bin2hex(id, sizeof id, (const uint8_t *)id_parts, sizeof id_parts);
 	problem = request_read(req->http, fcgi, id);
 	log_set_request(req->http->id);
 	if (problem.status == 0)

@@ -22,11 +22,9 @@ static bool is_secure(const struct ones_request *req)
 	}
 }
 
-/* With the prefix, a browser takes the cookie only over HTTPS and only from this very host: nobody can plant one. */
-static void key_cookie_name(const struct ones_request *req, char name[NAME_SIZE])
+static const char *key_cookie_name(const struct ones_request *req)
 {
-	(void)snprintf(name, NAME_SIZE, "%s%s", is_secure(req) ? "__Host-" : "",
-	               req->app->settings->session.cookie_name);
+	return is_secure(req) ? req->app->secure_key_cookie : req->app->settings->session.cookie_name;
 }
 
 /* The other prefix would want Path=/. That a sibling host can plant this one is of no use to it: see browsers.h. */
@@ -71,18 +69,12 @@ static void write_cookie(struct ones_request *req, const char *name, const char 
 
 bool key_cookie_read(const struct ones_request *req, struct session_key *key)
 {
-	char name[NAME_SIZE];
-
-	key_cookie_name(req, name);
-	return read_cookie(req, name, key);
+	return read_cookie(req, key_cookie_name(req), key);
 }
 
 void key_cookie_write(struct ones_request *req, const char *token)
 {
-	char name[NAME_SIZE];
-
-	key_cookie_name(req, name);
-	write_cookie(req, name, token != NULL ? token : "", "/", token != NULL ? "" : "Max-Age=0; ");
+	write_cookie(req, key_cookie_name(req), token != NULL ? token : "", "/", token != NULL ? "" : "Max-Age=0; ");
 }
 
 bool device_cookie_read(const struct ones_request *req, struct session_key *key)

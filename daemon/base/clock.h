@@ -16,4 +16,7 @@ int64_t clock_wall_us(void);
 /* `ms` from now until `deadline` (of clock_monotonic_ms) as poll(2) and epoll_wait(2) want it: 0 when past. */
 int clock_until_ms(int64_t deadline);
 
+/* Sleep that many microseconds, or until a signal has been handled. */
+void clock_sleep_us(int64_t microseconds);
+
 #endif

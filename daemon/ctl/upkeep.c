@@ -31,14 +31,12 @@ int command_migrate(struct ctl *ctl)
 	return EXIT_SUCCESS;
 }
 
-static bool show_progress(const struct purge_counts *counts, void *context)
+static void show_progress(const struct purge_counts *counts)
 {
-	(void)context;
 	(void)fprintf(stderr, "\rexpired sessions %lld, ended sessions %lld, events %lld, others %lld",
 	              (long long)counts->sessions, (long long)counts->ended_sessions, (long long)counts->events,
 	              (long long)(counts->login_tickets + counts->login_failures + counts->known_browsers +
 	                          counts->anonymous_sessions));
-	return true;
 }
 
 int command_purge(struct ctl *ctl)
@@ -53,7 +51,7 @@ int command_purge(struct ctl *ctl)
 	bool busy;
 	enum db_status status;
 
-	status = sessions_purge(ctl->db, &policy, &counts, &busy, is_watched ? show_progress : NULL, NULL);
+	status = sessions_purge(ctl->db, &policy, &counts, &busy, is_watched ? show_progress : NULL);
 	if (is_watched)
 		(void)fputc('\n', stderr);
 	if (status != DB_OK)

@@ -1,7 +1,6 @@
 #include "http/response.h"
 
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 /* Room for the header of an ordinary answer. */
@@ -62,6 +61,18 @@ static bool append_field(TALLOC_CTX *ctx, struct http_text *text, const char *na
 	       append(ctx, text, value, strlen(value)) && append(ctx, text, "\r\n", 2);
 }
 
+static bool append_number(TALLOC_CTX *ctx, struct http_text *text, size_t number)
+{
+	char digits[24];
+	size_t at = sizeof digits;
+
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	return append(ctx, text, digits + at, sizeof digits - at);
+}
+
 void response_header(struct http_response *response, TALLOC_CTX *ctx, const char *name, const char *value)
 {
 	if (has_control_character(value) || !append_field(ctx, &response->headers, name, value))
@@ -100,15 +111,12 @@ void response_reset(struct http_response *response)
 static bool build(const struct http_response *response, TALLOC_CTX *ctx, bool is_head, struct http_text *answer)
 {
 	bool has_body = response->content_type != NULL;
-	char status[16], length[24];
+	const char *reason_phrase = response_reason_phrase(response->status);
 	bool done;
 
-	(void)snprintf(status, sizeof status, "%d ", response->status);
-	(void)snprintf(length, sizeof length, "%zu", has_body ? response->body_size : 0);
 	/* Status comes first: lighttpd drops what stands before it. */
-	done = append(ctx, answer, "Status: ", 8) && append(ctx, answer, status, strlen(status)) &&
-	       append(ctx, answer, response_reason_phrase(response->status),
-	              strlen(response_reason_phrase(response->status))) &&
+	done = append(ctx, answer, "Status: ", 8) && append_number(ctx, answer, (size_t)response->status) &&
+	       append(ctx, answer, " ", 1) && append(ctx, answer, reason_phrase, strlen(reason_phrase)) &&
 	       append(ctx, answer, "\r\n", 2) && append(ctx, answer, response->headers.data, response->headers.size);
 	for (size_t i = 0; done && i < response->cookie_count; i++)
 		done = append_field(ctx, answer, "Set-Cookie", response->cookies[i].field);
@@ -116,7 +124,8 @@ static bool build(const struct http_response *response, TALLOC_CTX *ctx, bool is
 		done = append_field(ctx, answer, "Content-Type", response->content_type);
 	/* RFC 9110, 8.6: a 204 has no Content-Length. */
 	if (done && response->status != 204)
-		done = append_field(ctx, answer, "Content-Length", length);
+		done = append(ctx, answer, "Content-Length: ", 16) &&
+		       append_number(ctx, answer, has_body ? response->body_size : 0) && append(ctx, answer, "\r\n", 2);
 	done = done && append(ctx, answer, "\r\n", 2);
 	return done && (!has_body || is_head || append(ctx, answer, response->body, response->body_size));
 }

@@ -102,7 +102,7 @@ static int purge_by(struct db *db, const struct settings *settings)
 
 	if (db_connect(db) != DB_OK)
 		return 0; /* the next one will do; the workers tell of the database */
-	if (sandbox_restrict() != 0 || sessions_purge(db, &policy, &counts, &busy, NULL, NULL) != DB_OK)
+	if (sandbox_restrict() != 0 || sessions_purge(db, &policy, &counts, &busy, NULL) != DB_OK)
 		return 1;
 	if (counts.sessions + counts.ended_sessions + counts.events + counts.login_tickets + counts.login_failures +
 	            counts.known_browsers + counts.anonymous_sessions >

@@ -1,9 +1,17 @@
 #include "session/sessions.h"
 
+#include "base/clock.h"
 #include "session/sql.h"
 
 /* Few enough that nobody waits for a batch, many enough that its commit is not what it costs. */
 #define PURGE_BATCH 1000
+
+/*
+ * After a batch the purge rests for as many times as long as the batch has taken, up to a second: requests need the
+ * processor and the disk more than it does, and the slower these are, the longer it leaves them alone.
+ */
+#define PURGE_REST_TIMES  1
+#define PURGE_REST_MAX_US (1000 * 1000)
 
 /* How long a browser is known without a login: a little less than it keeps its cookie. */
 #define KNOWN_BROWSER_MS (INT64_C(365) * 24 * 3600 * 1000)
@@ -109,8 +117,15 @@ static enum db_status purge_batch_at_last(const struct purge *purge, const struc
 	return status;
 }
 
+static void rest_after(int64_t batch_us)
+{
+	int64_t rest_us = batch_us * PURGE_REST_TIMES;
+
+	clock_sleep_us(rest_us < PURGE_REST_MAX_US ? rest_us : PURGE_REST_MAX_US);
+}
+
 enum db_status sessions_purge(struct db *db, const struct purge_policy *policy, struct purge_counts *counts, bool *busy,
-                              bool (*progress)(const struct purge_counts *counts, void *context), void *context)
+                              void (*progress)(const struct purge_counts *counts))
 {
 	const struct purge purge = {.db = db, .busy = busy};
 	const struct {
@@ -130,18 +145,20 @@ enum db_status sessions_purge(struct db *db, const struct purge_policy *policy, 
 	*counts = (struct purge_counts){0};
 	*busy = false;
 	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-		int64_t taken;
-
-		do {
+		for (;;) {
+			int64_t began_us = clock_monotonic_us(), taken;
 			enum db_status status =
 				purge_batch_at_last(&purge, steps[i].statement, steps[i].milliseconds, &taken);
 
 			if (status != DB_OK || *busy)
 				return status;
 			*steps[i].count += taken;
-			if (progress != NULL && !progress(counts, context))
-				return DB_OK;
-		} while (taken == PURGE_BATCH);
+			if (progress != NULL)
+				progress(counts);
+			if (taken < PURGE_BATCH)
+				break;
+			rest_after(clock_monotonic_us() - began_us);
+		}
 	}
 	return DB_OK;
 }

@@ -47,10 +47,10 @@ struct purge_counts {
 
 /*
  * Remove what has expired, in batches that each hold few rows for a moment and pass over rows that someone else
- * holds. One process at a time over all hosts: *busy is set when another one is at it. `progress` (may be NULL) is
- * called after each batch with the counts so far; returning false stops.
+ * holds, with rests between them. One process at a time over all hosts: *busy is set when another one is at it.
+ * `progress` (may be NULL) is called after each batch with the counts so far.
  */
 enum db_status sessions_purge(struct db *db, const struct purge_policy *policy, struct purge_counts *counts, bool *busy,
-                              bool (*progress)(const struct purge_counts *counts, void *context), void *context);
+                              void (*progress)(const struct purge_counts *counts));
 
 #endif

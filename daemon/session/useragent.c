@@ -81,7 +81,7 @@ static const struct token systems[] = {
 
 static const char *find(const struct token tokens[], size_t count, const char *user_agent)
 {
-	if (user_agent == NULL)
+	if (user_agent == NULL || user_agent[0] == '\0')
 		return "";
 	for (size_t i = 0; i < count; i++) {
 		if (strstr(user_agent, tokens[i].text) != NULL)

@@ -23,6 +23,12 @@ def token(number):
 TOKEN_SQL = "repeat('A', 35) || lpad(i::text, 8, '0')"
 
 
+def environment_of_unit():
+    """What the daemon's unit for systemd sets."""
+    unit = (HERE.parents[1] / "systemd/onesession.service").read_text(encoding="utf-8")
+    return dict(re.findall(r"^Environment=(\w+)=(.*)$", unit, re.M))
+
+
 class Service:
     """A server behind nginx. `nginx` is what its server { } holds."""
 
@@ -102,7 +108,8 @@ class Floor(Service):
         return guard(self.bench, self.name, self.socket)
 
     def start(self):
-        self.launch([self.bench.home.bin / "floor", self.socket, self.bench.options.workers])
+        env = self.bench.home.environment(**environment_of_unit())
+        self.launch([self.bench.home.bin / "floor", self.socket, self.bench.options.workers], env=env)
 
     def verify(self):
         self.require("/session/auth", None, "")
@@ -176,7 +183,8 @@ class OneSession(Service):
             **self.settings,
         }
         conf = write_conf(self.bench.home.path / f"{self.name}.conf", settings)
-        self.launch([self.bench.home.bin / "onesessiond", "-c", conf])
+        env = self.bench.home.environment(**environment_of_unit())
+        self.launch([self.bench.home.bin / "onesessiond", "-c", conf], env=env)
 
     @property
     def workers(self):

@@ -20,12 +20,13 @@ NAMES = {
     "floor": (
         "the floor",
         "a program on libfcgi that does nothing but answer 200 (`floor.c`), behind the same nginx configuration, "
-        "with as many processes: what no FastCGI program on libfcgi can go below.",
+        "with as many processes and the same settings of the C library: what no FastCGI program on libfcgi can go below.",
     ),
     "auth": (
         "onesession /auth",
         "the question that nginx asks before each request to a guarded site, for a live session. The configuration is "
-        "the default one but for `log.level = warning`; the check is strict, the database is asked every time.",
+        "the default one but for `log.level = warning`, the environment that of `systemd/onesession.service`; the check "
+        "is strict, the database is asked every time.",
     ),
     "me": ("onesession /me", "the same, and who is signed in as JSON."),
     "refused": ("onesession /auth, no cookie", "nobody is signed in: 401, and the database is not asked."),

@@ -31,7 +31,7 @@ def remember_log(node, name, path):
 @pytest.fixture(scope="session")
 def cluster_of_worker():
     """One PostgreSQL for each process that runs tests."""
-    cluster = harness.Cluster()
+    cluster = harness.Cluster(harness.memory_folder())
     try:
         cluster.create()
         cluster.start()

@@ -29,6 +29,8 @@ from waiting import PATIENCE, wait_until
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = (ROOT / os.environ.get("ONESESSION_BUILD", "build")).resolve()
 KEEP = bool(os.environ.get("ONESESSION_KEEP"))
+# Bytes: what the servers of all processes that run tests may come to, and as much again.
+MEMORY_WANTED = 8 << 30
 
 SANITIZER_REPORT = re.compile(r"ERROR: \w*Sanitizer|runtime error:|LeakSanitizer|WARNING: \w*Sanitizer")
 
@@ -75,11 +77,18 @@ def end(process, signals=(signal.SIGTERM,), patience=PATIENCE):
     return process.wait()
 
 
-def scratch(name):
+def scratch(name, folder=None):
     """A folder with a path so short that sockets fit below it."""
-    path = Path(tempfile.mkdtemp(prefix=f"ones-{name}-"))
+    path = Path(tempfile.mkdtemp(prefix=f"ones-{name}-", dir=folder))
     path.chmod(0o755)
     return path
+
+
+def memory_folder():
+    """Where files are in memory, if this machine has room for them. Databases are made and dropped much faster there."""
+    path = Path("/dev/shm")
+    has_room = path.is_dir() and os.access(path, os.W_OK) and shutil.disk_usage(path).free >= MEMORY_WANTED
+    return path if has_room else None
 
 
 def discard(path):
@@ -160,9 +169,10 @@ class Cluster:
 
     OWNER, DAEMON = "ones_owner", "ones_daemon"
 
-    def __init__(self):
-        self.folder = scratch("pg")
-        self.sockets = self.folder
+    def __init__(self, folder=None):
+        """Its files are below `folder`, its sockets where temporary files are."""
+        self.folder = scratch("pg", folder)
+        self.sockets = self.folder if folder is None else scratch("pg")
         self.data = self.folder / "data"
         self.log = self.folder / "log"
         self.log.touch()
@@ -172,7 +182,8 @@ class Cluster:
         self.user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
         if self.user:
             account = pwd.getpwnam("postgres")
-            os.chown(self.folder, account.pw_uid, account.pw_gid)
+            for path in {self.folder, self.sockets}:
+                os.chown(path, account.pw_uid, account.pw_gid)
         self.superuser = "postgres"
 
     @staticmethod
@@ -202,6 +213,7 @@ class Cluster:
             "wal_level": "minimal",
             "max_wal_senders": "0",
             "checkpoint_timeout": "1h",
+            "max_wal_size": "128MB",
             "log_line_prefix": "'%m %d %u %p '",
             "timezone": "UTC",
         }
@@ -241,6 +253,7 @@ class Cluster:
     def remove(self):
         self.stop()
         discard(self.folder)
+        discard(self.sockets)
 
     def conninfo(self, database, role):
         return f"host={self.sockets} dbname={database} user={role}"
