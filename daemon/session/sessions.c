@@ -7,10 +7,10 @@
 #define PURGE_BATCH 1000
 
 /*
- * After a batch the purge rests for as many times as long as the batch has taken, up to a second: requests need the
+ * After a batch the purge rests for this many times as long as the batch has taken, up to a second: requests need the
  * processor and the disk more than it does, and the slower these are, the longer it leaves them alone.
  */
-#define PURGE_REST_TIMES  1
+#define PURGE_REST_TIMES  2
 #define PURGE_REST_MAX_US (1000 * 1000)
 
 /* How long a browser is known without a login: a little less than it keeps its cookie. */
