@@ -104,8 +104,8 @@ struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings, const
 	app->operators = networks_parse(app, settings->server.operators, &wrong);
 	app->signals = signals_new(app);
 	app->secure_key_cookie = talloc_asprintf(app, "__Host-%s", settings->session.cookie_name);
-	if (app->secure_key_cookie == NULL || app->operators == NULL || app->signals == NULL || rule_connect_receivers(app->signals) != 0 ||
-	    password_hash("", &cost, app->decoy_hash) != 0) {
+	if (app->secure_key_cookie == NULL || app->operators == NULL || app->signals == NULL ||
+	    rule_connect_receivers(app->signals) != 0 || password_hash("", &cost, app->decoy_hash) != 0) {
 		talloc_free(app);
 		return NULL;
 	}

@@ -31,8 +31,8 @@ struct ones_app {
 	struct signals *signals;
 	struct ones_route routes[COUNTERS_ROUTES_MAX];
 	size_t route_count;
-	const char *setup_problem;           /* what was wrong with a call during setup; NULL: nothing */
-	struct rule rule;                    /* its db is this process's own; NULL in one that has none */
+	const char *setup_problem; /* what was wrong with a call during setup; NULL: nothing */
+	struct rule rule;          /* its db is this process's own; NULL in one that has none */
 	/* With this prefix a browser takes the cookie only over HTTPS and from this very host: nobody can plant one. */
 	const char *secure_key_cookie;
 	char decoy_hash[PASSWORD_HASH_SIZE]; /* verified when there is no account, so that both take the same time */

@@ -302,7 +302,7 @@ static void send_greeting(struct db *db)
 	/*
 	 * A pooler that hands the server's connection on after each transaction would hand on what was SET, too.
 	 * Prepared statements keep the plan that was best when they were first run: for a table that was empty then,
-	 * to read all of it. Every table has an index for what is asked. What is planned so is short, too short for JIT.
+	 * to read all of it. Every table has an index for what is asked, and nothing runs so long that JIT is worth it.
 	 */
 	if (db->config.prepare)
 		(void)snprintf(settings, sizeof settings,
