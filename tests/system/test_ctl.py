@@ -371,11 +371,31 @@ def test_purge_by_two_at_once_does_not_fail(ctl, database):
     assert sum(call.result()["sessions"] for call in calls) == 3000
 
 
+def test_purge_leaves_the_rest_to_another_process(ctl, database):
+    database.query(FILL % {"expired": 10})
+    other = database.connect()
+    with other.cursor() as cursor:
+        cursor.execute("BEGIN; SELECT pg_advisory_xact_lock(1869505907, 2)")
+    assert ctl.json("purge")["busy"] is True
+    assert "Another process is purging" in ctl.run("purge")
+    other.close()
+    assert ctl.json("purge").items() >= {"busy": False, "sessions": 10}.items()
+
+
 def test_history_of_the_configuration(database):
     database.query("DELETE FROM events")
     database.query(FILL % {"expired": 0})
     counts = Ctl(database.conninfo, **{"session.history": "1d"}).json("purge")
     assert {"ended_sessions": 25, "events": 35}.items() <= counts.items()
+
+
+# ---- When there is nothing -------------------------------------------------------------------------------------------
+
+
+def test_nothing_to_list_is_said(ctl, database):
+    database.query("DELETE FROM users")
+    assert ctl.run("user", "list") == "No accounts.\n"
+    assert ctl.run("session", "list") == "No sessions.\n"
 
 
 # ---- When it cannot --------------------------------------------------------------------------------------------------
