@@ -12,6 +12,7 @@
 
 #include <sodium.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Somebody at the password. */
 struct guess {
@@ -267,6 +268,8 @@ enum ones_result ones_login(struct ones_request *req, const struct ones_credenti
 	result = authenticate(req, credentials, order.ticket, &user, login);
 	if (result != ONES_OK)
 		return result;
+	/* The rest is the database's, and others wait to hash. After a wrong password the place is kept to the end. */
+	scoreboard_free_hashing_places(req->app->board, getpid());
 	order.user = user;
 	result = begin_session(req, &order, login);
 	if (result == ONES_OK)
