@@ -10,8 +10,8 @@
  * $1 keys, $2 session.max_sessions, $3 idle_timeout. One row for each key. Each table is reached by its primary key and
  * `newer` by an index that ends at the presented session and no further than the limit (0, no limit: not at all), so
  * the cost does not grow with the number of sessions. OFFSET 0 keeps it so: whatever the planner thinks of the number of
- * keys, it is not to join whole tables. The SELECT around $1 keeps that number from it: it would plan anew each time, in
- * the hope of a better plan for few.
+ * keys, or of a table that was empty when it planned, it is not to join whole tables. The SELECT around $1 keeps the
+ * number of keys from it: it would plan anew each time, in the hope of a better plan for few.
  */
 const struct db_statement sql_check = {
 	"check",
@@ -24,11 +24,13 @@ const struct db_statement sql_check = {
 	"               LIMIT coalesce(u.session_limit, $2::bigint)) AS newer),"
 	"       l.login_order, coalesce(l.session_key = s.session_key, false), e.reason, e.ended_at, e.by_user_agent"
 	"  FROM (SELECT k.key) AS presented(key)"
-	"  LEFT JOIN sessions s ON s.session_key = presented.key"
-	"  LEFT JOIN users u ON u.id = s.user_id"
-	"  LEFT JOIN logged_in_user l ON l.user_id = s.user_id AND l.session_key IS NOT NULL"
-	"  LEFT JOIN LATERAL (SELECT reason, ended_at, by_user_agent FROM ended_sessions"
-	"                     WHERE session_key = CASE WHEN s.session_key IS NULL THEN presented.key END) AS e ON true"
+	"  LEFT JOIN LATERAL (SELECT * FROM sessions WHERE session_key = presented.key OFFSET 0) AS s ON true"
+	"  LEFT JOIN LATERAL (SELECT * FROM users WHERE id = s.user_id OFFSET 0) AS u ON true"
+	"  LEFT JOIN LATERAL (SELECT * FROM logged_in_user WHERE user_id = s.user_id AND session_key IS NOT NULL"
+	"                     OFFSET 0) AS l ON true"
+	"  LEFT JOIN LATERAL (SELECT * FROM ended_sessions"
+	"                     WHERE session_key = CASE WHEN s.session_key IS NULL THEN presented.key END"
+	"                     OFFSET 0) AS e ON true"
 	" OFFSET 0) AS c",
 };
 
@@ -133,11 +135,11 @@ const struct db_statement sql_session_exists = {
  */
 const struct db_statement sql_touch = {
 	"touch",
-	"UPDATE sessions SET last_seen_at = now() WHERE session_key IN"
+	"UPDATE sessions SET last_seen_at = now() WHERE session_key = ANY (ARRAY"
 	" (SELECT s.session_key FROM unnest((SELECT $1::bytea[])) AS k(key) CROSS JOIN LATERAL"
 	"         (SELECT session_key FROM sessions WHERE session_key = k.key"
 	"             AND last_seen_at <= now() - $2::bigint * interval '1 millisecond'"
-	"             FOR NO KEY UPDATE SKIP LOCKED) AS s)",
+	"             FOR NO KEY UPDATE SKIP LOCKED) AS s))",
 };
 
 /* $1 the account after which to go on, $2 public id or NULL for all. */
