@@ -1,6 +1,6 @@
 /*
  * The floor: as little as a FastCGI responder on libfcgi can do. It reads no parameter, asks nobody and says nothing
- * but 200. What a request costs here is nginx, the kernel and libfcgi, and no program built on them is faster.
+ * but 200. What a request costs here is nginx, the kernel and libfcgi.
  *
  *   floor SOCKET PROCESSES
  */
