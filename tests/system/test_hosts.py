@@ -464,10 +464,19 @@ def test_hosts_and_operators_start_while_the_first_server_hangs(pair, pair_datab
     assert device.reason(host) == "revoked"
 
 
+def has_database(server, name):
+    try:
+        server.connect(name).close()
+        return True
+    except psycopg2.OperationalError:
+        return False
+
+
 def test_standby_is_not_served(pair, pair_database, new_daemon):
     """It may not know yet of what has just happened: so nobody is let in by it."""
     device = Device().sign_in(new_daemon(on=pair_database).start())
     conninfo = pair.standby.conninfo(pair_database.name, pair.DAEMON)
+    wait_until(lambda: has_database(pair.standby, pair_database.name), "the standby to know the database")
     host = new_daemon({"database.conninfo": conninfo}, on=pair_database).start(wait="/session/health")
     assert device.ask(host)[0] == 503
     assert Device().login(host) == 503
