@@ -1,0 +1,73 @@
+#include "session/password_job.h"
+
+#include "base/clock.h"
+
+#include <string.h>
+
+/* As login.memory and login.passes may be set. */
+#define COST_MEMORY_MAX (INT64_C(4) << 30)
+#define COST_PASSES_MAX 64
+
+static void copy(char *to, const char *from, size_t size)
+{
+	size_t length = strlen(from);
+
+	if (length >= size)
+		length = 0;
+	memcpy(to, from, length);
+	to[length] = '\0';
+}
+
+void password_job_begin(struct password_job *job, const struct password_cost *cost, const char *hash,
+                        const char *password, const char *new_password)
+{
+	bool is_possible = hash != NULL && strlen(password) <= PASSWORD_MAX && password_hash_problem(hash) == NULL;
+
+	memset(job, 0, sizeof *job);
+	job->cost = *cost;
+	copy(job->hash, is_possible ? hash : "", sizeof job->hash);
+	copy(job->password, password, sizeof job->password);
+	copy(job->new_password, new_password != NULL ? new_password : "", sizeof job->new_password);
+}
+
+static bool ends(const char *text, size_t size)
+{
+	return memchr(text, '\0', size) != NULL;
+}
+
+bool password_job_is_sound(const struct password_job *job)
+{
+	return ends(job->hash, sizeof job->hash) && ends(job->password, sizeof job->password) &&
+	       ends(job->new_password, sizeof job->new_password) && job->cost.memory > 0 &&
+	       job->cost.memory <= COST_MEMORY_MAX && job->cost.passes > 0 && job->cost.passes <= COST_PASSES_MAX;
+}
+
+static void make_hash(const struct password_job *job, char hash[PASSWORD_HASH_SIZE])
+{
+	const char *password = job->new_password;
+
+	if (*password == '\0' && password_needs_rehash(job->hash, &job->cost))
+		password = job->password;
+	if (*password != '\0' && password_hash(password, &job->cost, hash) != 0)
+		hash[0] = '\0';
+}
+
+void password_job_run(const struct password_job *job, const char *decoy, struct password_answer *answer)
+{
+	bool is_nobodys = job->hash[0] == '\0';
+	int64_t began = clock_monotonic_us();
+
+	memset(answer, 0, sizeof *answer);
+	answer->match = password_verify(is_nobodys ? decoy : job->hash, job->password);
+	if (is_nobodys && answer->match == PASSWORD_RIGHT)
+		answer->match = PASSWORD_WRONG;
+	if (answer->match == PASSWORD_RIGHT && !job->is_refused)
+		make_hash(job, answer->new_hash);
+	answer->hashing_us = clock_monotonic_us() - began;
+}
+
+int64_t password_failure_us(int64_t work_us, int64_t elapsed_us, int64_t slowest_us)
+{
+	/* A machine that is busy with other work makes all of them slower alike. */
+	return work_us > 0 && work_us < slowest_us ? elapsed_us * slowest_us / work_us : elapsed_us;
+}

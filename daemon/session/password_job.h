@@ -1,0 +1,48 @@
+/* What is to be found out about a password: asked by a worker, done by a process that does nothing else. */
+#ifndef SESSION_PASSWORD_JOB_H
+#define SESSION_PASSWORD_JOB_H
+
+#include "session/password.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The longest hash of any form that is verified, with its NUL. */
+#define PASSWORD_JOB_HASH_SIZE 512
+
+struct password_job {
+	struct password_cost cost;            /* of hashes that are made */
+	bool is_refused;                      /* whatever the password is: a right one is to take as long as a wrong one */
+	char hash[PASSWORD_JOB_HASH_SIZE];    /* "": nobody's */
+	char password[PASSWORD_MAX + 1];
+	char new_password[PASSWORD_MAX + 1];  /* is hashed when the password is right; "": none */
+};
+
+struct password_answer {
+	enum password_match match;
+	char new_hash[PASSWORD_HASH_SIZE]; /* of new_password; else of the password, when its hash is of another form or
+	                                      cost than ours are now; "" for neither, or out of memory */
+	int64_t hashing_us;                /* how long it took */
+};
+
+/*
+ * A job for the password of an account with that hash (NULL: there is no such account, or nobody can sign in to it).
+ * What is too long to be a password is nobody's. `new_password` may be NULL.
+ */
+void password_job_begin(struct password_job *job, const struct password_cost *cost, const char *hash,
+                        const char *password, const char *new_password);
+
+/* True when every text of a job ends within it and its cost is one that can be configured: it may come from anywhere. */
+bool password_job_is_sound(const struct password_job *job);
+
+/* Do it. `decoy` is a hash of the job's cost, verified for nobody's. */
+void password_job_run(const struct password_job *job, const char *decoy, struct password_answer *answer);
+
+/*
+ * How long a failure is to take whose own work took `work_us` of the processor and `elapsed_us` by the clock, when the
+ * slowest that is known took `slowest_us` of the processor: so that the time tells neither whether there is such an
+ * account nor the form of its hash. By the clock, in microseconds.
+ */
+int64_t password_failure_us(int64_t work_us, int64_t elapsed_us, int64_t slowest_us);
+
+#endif

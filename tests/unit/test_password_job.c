@@ -1,0 +1,138 @@
+#include "session/password_job.h"
+
+/* cmocka wants these first. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <sodium.h>
+#include <string.h>
+
+static const struct password_cost cost = {.memory = 8192, .passes = 1};
+static char own[PASSWORD_HASH_SIZE], decoy[PASSWORD_HASH_SIZE];
+static struct password_job job;
+static struct password_answer answer;
+
+static int set_up_all(void **state)
+{
+	(void)state;
+	return sodium_init() < 0 || password_hash("correct horse", &cost, own) != 0 ||
+	                       password_hash("", &cost, decoy) != 0
+	               ? -1
+	               : 0;
+}
+
+static void run(const char *hash, const char *password, const char *new_password)
+{
+	password_job_begin(&job, &cost, hash, password, new_password);
+	assert_true(password_job_is_sound(&job));
+	password_job_run(&job, decoy, &answer);
+}
+
+static void right_and_wrong_are_told_apart(void **state)
+{
+	(void)state;
+	run(own, "correct horse", NULL);
+	assert_int_equal(answer.match, PASSWORD_RIGHT);
+	assert_string_equal(answer.new_hash, "");
+	run(own, "wrong", NULL);
+	assert_int_equal(answer.match, PASSWORD_WRONG);
+}
+
+/* The decoy's own password, which is empty, is nobody's either. */
+static void nobodys_password_is_never_right(void **state)
+{
+	static const char *const hashes[] = {NULL, "", "!", "plain text", "md5$x$y"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof hashes / sizeof hashes[0]; i++) {
+		run(hashes[i], "", NULL);
+		assert_string_equal(job.hash, "");
+		assert_int_equal(answer.match, PASSWORD_WRONG);
+		assert_string_equal(answer.new_hash, "");
+	}
+}
+
+/* One whose first 1024 bytes are right is another one. */
+static void what_is_too_long_is_nobodys(void **state)
+{
+	char password[PASSWORD_MAX + 2], hash[PASSWORD_HASH_SIZE];
+
+	(void)state;
+	memset(password, 'a', sizeof password);
+	password[PASSWORD_MAX] = '\0';
+	assert_int_equal(password_hash(password, &cost, hash), 0);
+	run(hash, password, NULL);
+	assert_int_equal(answer.match, PASSWORD_RIGHT);
+	password[PASSWORD_MAX] = 'a';
+	password[PASSWORD_MAX + 1] = '\0';
+	run(hash, password, NULL);
+	assert_int_equal(answer.match, PASSWORD_WRONG);
+	assert_string_equal(job.hash, "");
+}
+
+static void new_hash_is_made_of_a_right_password_only(void **state)
+{
+	const struct password_cost other = {.memory = 16384, .passes = 1};
+
+	(void)state;
+	run(own, "correct horse", "battery staple");
+	assert_int_equal(password_verify(answer.new_hash, "battery staple"), PASSWORD_RIGHT);
+	run(own, "wrong", "battery staple");
+	assert_string_equal(answer.new_hash, "");
+	/* Of another cost. */
+	password_job_begin(&job, &other, own, "correct horse", NULL);
+	password_job_run(&job, decoy, &answer);
+	assert_int_equal(answer.match, PASSWORD_RIGHT);
+	assert_int_equal(password_verify(answer.new_hash, "correct horse"), PASSWORD_RIGHT);
+	assert_false(password_needs_rehash(answer.new_hash, &other));
+	/* Whoever is refused anyhow shall not take longer for it. */
+	job.is_refused = true;
+	password_job_run(&job, decoy, &answer);
+	assert_int_equal(answer.match, PASSWORD_RIGHT);
+	assert_string_equal(answer.new_hash, "");
+}
+
+static void job_from_anywhere_is_looked_through(void **state)
+{
+	(void)state;
+	password_job_begin(&job, &cost, own, "password", "new");
+	memset(job.password, 'a', sizeof job.password);
+	assert_false(password_job_is_sound(&job));
+	password_job_begin(&job, &cost, own, "password", "new");
+	memset(job.new_password, 'a', sizeof job.new_password);
+	assert_false(password_job_is_sound(&job));
+	password_job_begin(&job, &cost, own, "password", "new");
+	memset(job.hash, 'a', sizeof job.hash);
+	assert_false(password_job_is_sound(&job));
+	password_job_begin(&job, &(const struct password_cost){.memory = INT64_MAX, .passes = 1}, own, "", NULL);
+	assert_false(password_job_is_sound(&job));
+	password_job_begin(&job, &(const struct password_cost){.memory = 8192, .passes = -1}, own, "", NULL);
+	assert_false(password_job_is_sound(&job));
+}
+
+static void failures_take_as_long_as_the_slowest(void **state)
+{
+	(void)state;
+	/* 100 ms of the processor, 500 being the slowest: five times what the clock says. */
+	assert_int_equal(password_failure_us(100000, 100000, 500000), 500000);
+	assert_int_equal(password_failure_us(100000, 200000, 500000), 1000000);
+	assert_int_equal(password_failure_us(500000, 500000, 500000), 500000);
+	assert_int_equal(password_failure_us(600000, 700000, 500000), 700000);
+	assert_int_equal(password_failure_us(0, 700000, 500000), 700000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(right_and_wrong_are_told_apart),
+		cmocka_unit_test(nobodys_password_is_never_right),
+		cmocka_unit_test(what_is_too_long_is_nobodys),
+		cmocka_unit_test(new_hash_is_made_of_a_right_password_only),
+		cmocka_unit_test(job_from_anywhere_is_looked_through),
+		cmocka_unit_test(failures_take_as_long_as_the_slowest),
+	};
+
+	return cmocka_run_group_tests(tests, set_up_all, NULL);
+}
