@@ -1,6 +1,5 @@
 #include "api/key_cookie.h"
 
-#include "api/app.h"
 #include "http/cookie.h"
 
 #include <sodium.h>
@@ -15,13 +14,34 @@
 
 #define TAKEN_AWAY "Max-Age=0; "
 
-static bool is_secure(const struct ones_request *req)
+static bool is_secure(const struct settings *settings, bool came_by_https)
 {
-	switch (req->app->settings->session.cookie_secure) {
+	switch (settings->session.cookie_secure) {
 	case COOKIE_SECURE_ALWAYS: return true;
 	case COOKIE_SECURE_NEVER: return false;
-	default: return req->http->is_secure;
+	default: return came_by_https;
 	}
+}
+
+/* Whose cookies: what a request says of itself. */
+struct jar {
+	const struct settings *settings;
+	bool is_secure;
+	const char *header;
+	size_t size;
+};
+
+static struct jar jar_of(const struct ones_request *req)
+{
+	const struct settings *settings = req->app->settings;
+	const char *header = ones_param(req, "HTTP_COOKIE");
+
+	return (struct jar){
+		.settings = settings,
+		.is_secure = is_secure(settings, req->http->is_secure),
+		.header = header,
+		.size = header != NULL ? strlen(header) : 0,
+	};
 }
 
 enum cookie { KEY_COOKIE, DEVICE_COOKIE, KEY_COOKIE_FORMER, DEVICE_COOKIE_FORMER };
@@ -30,33 +50,33 @@ enum cookie { KEY_COOKIE, DEVICE_COOKIE, KEY_COOKIE_FORMER, DEVICE_COOKIE_FORMER
  * With __Host- a browser takes the session's cookie only over HTTPS and from this very host: nobody can plant one. For
  * the device cookie this prefix would want Path=/; that a sibling host can plant it is of no use to it: see browsers.h.
  */
-static void cookie_name(const struct ones_request *req, enum cookie cookie, char name[NAME_SIZE])
+static void cookie_name(const struct jar *jar, enum cookie cookie, char name[NAME_SIZE])
 {
 	bool is_device = cookie == DEVICE_COOKIE || cookie == DEVICE_COOKIE_FORMER;
 	bool is_former = cookie == KEY_COOKIE_FORMER || cookie == DEVICE_COOKIE_FORMER;
 
 	(void)snprintf(name, NAME_SIZE, "%s%s%s",
-	               !is_secure(req) ? ""
+	               !jar->is_secure ? ""
 	               : is_device     ? "__Secure-"
 	                               : "__Host-",
-	               is_former ? COOKIE_NAME_FORMER : req->app->settings->session.cookie_name,
+	               is_former ? COOKIE_NAME_FORMER : jar->settings->session.cookie_name,
 	               is_device ? "_device" : "");
 }
 
 /* Cookies of the former names are read, until 1.0, so that an upgrade signs nobody out. */
-static bool reads_former(const struct ones_request *req)
+static bool reads_former(const struct jar *jar)
 {
-	return strcmp(req->app->settings->session.cookie_name, COOKIE_NAME_DEFAULT) == 0;
+	return strcmp(jar->settings->session.cookie_name, COOKIE_NAME_DEFAULT) == 0;
 }
 
 /* The keys, each once, of the well-formed ones among the cookies of that name; at most `room`. */
-static size_t read_cookies(const struct ones_request *req, enum cookie cookie, struct session_key keys[], size_t room)
+static size_t read_cookies(const struct jar *jar, enum cookie cookie, struct session_key keys[], size_t room)
 {
-	struct cookie_search search = {.at = ones_param(req, "HTTP_COOKIE")};
+	struct cookie_search search = {.at = jar->header, .left = jar->size};
 	char name[NAME_SIZE], token[TOKEN_LENGTH + 1];
 	size_t count = 0;
 
-	cookie_name(req, cookie, name);
+	cookie_name(jar, cookie, name);
 	while (count < room && cookie_find(&search, name, token_is_well_formed, token, sizeof token)) {
 		size_t at = 0;
 
@@ -70,11 +90,11 @@ static size_t read_cookies(const struct ones_request *req, enum cookie cookie, s
 }
 
 /* What is called `session` may be another application's: one with a key in it is ours. */
-static bool has_former(const struct ones_request *req, enum cookie former)
+static bool has_former(const struct jar *jar, enum cookie former)
 {
 	struct session_key key;
 
-	return reads_former(req) && read_cookies(req, former, &key, 1) > 0;
+	return reads_former(jar) && read_cookies(jar, former, &key, 1) > 0;
 }
 
 /* `lasts` is an attribute, with the separator that follows it, or "". */
@@ -88,7 +108,7 @@ static void write_cookie(struct ones_request *req, const char *name, const char 
 	};
 	char *field = talloc_asprintf(req, "%s=%s; Path=%s; %sHttpOnly; SameSite=%s%s", name, token, path, lasts,
 	                              samesite[req->app->settings->session.cookie_samesite],
-	                              is_secure(req) ? "; Secure" : "");
+	                              jar_of(req).is_secure ? "; Secure" : "");
 
 	if (field == NULL) {
 		req->response.failed = true;
@@ -99,52 +119,64 @@ static void write_cookie(struct ones_request *req, const char *name, const char 
 	talloc_free(field);
 }
 
-size_t key_cookie_read_all(const struct ones_request *req, struct session_key keys[KEY_COOKIES_MAX])
+/* Of a request that has not been taken in yet: as request_read() tells it. */
+static bool comes_by_https(const struct fcgi *fcgi)
 {
-	size_t count = read_cookies(req, KEY_COOKIE, keys, KEY_COOKIES_MAX);
+	struct fcgi_text https = {0}, scheme = {0};
 
-	if (reads_former(req))
-		count += read_cookies(req, KEY_COOKIE_FORMER, keys + count, KEY_COOKIES_MAX - count);
-	return count;
+	(void)fcgi_peek_param(fcgi, "HTTPS", &https);
+	(void)fcgi_peek_param(fcgi, "REQUEST_SCHEME", &scheme);
+	return request_is_by_https(https, scheme);
 }
 
-bool key_cookie_read(const struct ones_request *req, struct session_key *key)
+size_t key_cookie_peek(const struct ones_app *app, const struct fcgi *fcgi, struct session_key keys[APP_KEYS_MAX])
 {
-	struct session_key keys[KEY_COOKIES_MAX];
+	struct fcgi_text header = {0};
+	struct jar jar = {.settings = app->settings};
+	size_t count;
 
-	if (key_cookie_read_all(req, keys) == 0)
-		return false;
-	*key = keys[0];
-	return true;
+	if (!fcgi_peek_param(fcgi, "HTTP_COOKIE", &header) || header.length <= TOKEN_LENGTH)
+		return 0;
+	jar.is_secure = is_secure(app->settings, comes_by_https(fcgi));
+	jar.header = header.at;
+	jar.size = header.length;
+	count = read_cookies(&jar, KEY_COOKIE, keys, APP_KEYS_MAX);
+	if (reads_former(&jar))
+		count += read_cookies(&jar, KEY_COOKIE_FORMER, keys + count, APP_KEYS_MAX - count);
+	return count;
 }
 
 void key_cookie_write(struct ones_request *req, const char *token)
 {
+	const struct jar jar = jar_of(req);
 	char name[NAME_SIZE];
 
-	cookie_name(req, KEY_COOKIE, name);
+	cookie_name(&jar, KEY_COOKIE, name);
 	write_cookie(req, name, token != NULL ? token : "", "/", token != NULL ? "" : TAKEN_AWAY);
-	if (has_former(req, KEY_COOKIE_FORMER)) {
-		cookie_name(req, KEY_COOKIE_FORMER, name);
+	if (has_former(&jar, KEY_COOKIE_FORMER)) {
+		cookie_name(&jar, KEY_COOKIE_FORMER, name);
 		write_cookie(req, name, "", "/", TAKEN_AWAY);
 	}
 }
 
 bool device_cookie_read(const struct ones_request *req, struct session_key *key)
 {
-	return read_cookies(req, DEVICE_COOKIE, key, 1) > 0 ||
-	       (reads_former(req) && read_cookies(req, DEVICE_COOKIE_FORMER, key, 1) > 0);
+	const struct jar jar = jar_of(req);
+
+	return read_cookies(&jar, DEVICE_COOKIE, key, 1) > 0 ||
+	       (reads_former(&jar) && read_cookies(&jar, DEVICE_COOKIE_FORMER, key, 1) > 0);
 }
 
 void device_cookie_write(struct ones_request *req, const char *token)
 {
 	const char *path = req->app->settings->server.prefix[0] != '\0' ? req->app->settings->server.prefix : "/";
+	const struct jar jar = jar_of(req);
 	char name[NAME_SIZE];
 
-	cookie_name(req, DEVICE_COOKIE, name);
+	cookie_name(&jar, DEVICE_COOKIE, name);
 	write_cookie(req, name, token, path, DEVICE_COOKIE_LASTS);
-	if (has_former(req, DEVICE_COOKIE_FORMER)) {
-		cookie_name(req, DEVICE_COOKIE_FORMER, name);
+	if (has_former(&jar, DEVICE_COOKIE_FORMER)) {
+		cookie_name(&jar, DEVICE_COOKIE_FORMER, name);
 		write_cookie(req, name, "", path, TAKEN_AWAY);
 	}
 }

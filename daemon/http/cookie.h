@@ -8,9 +8,10 @@
 /* As many cookies as are looked at; browsers send far fewer. */
 #define COOKIE_PAIRS_MAX 300
 
-/* A way through a Cookie header: begin with {.at = header}, which may be NULL. */
+/* A way through a Cookie header: begin with its text, which need not end with a NUL. */
 struct cookie_search {
 	const char *at;
+	size_t left;
 	int pairs; /* that have been looked at */
 };
 

@@ -3,10 +3,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcgiapp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* Section 8 of the specification. The library's own header with these is not installed everywhere. */
@@ -14,10 +16,10 @@ enum { VERSION_1 = 1, HEADER_SIZE = 8, BEGIN_BODY_SIZE = 8 };
 enum { BEGIN_REQUEST = 1, PARAMS = 4, STDIN = 5 };
 enum { RESPONDER = 1, AUTHORIZER = 2 };
 
-/* How much of a body is waited for before the request is taken in: what every socket's buffer holds with ease. */
-#define BODY_AHEAD (32 * 1024)
-/* Records are looked for only in this much; what is sent in ever so small pieces does not fit and is refused. */
-#define LOOK_SIZE (FCGI_PARAMS_SIZE_MAX + BODY_AHEAD + 16 * 1024)
+/* The parameters are looked for only in this much; those in ever so small records do not fit and are refused. */
+#define LOOK_SIZE (FCGI_PARAMS_SIZE_MAX + 16 * 1024)
+/* A collected body's buffer begins with this much and doubles. */
+#define BODY_SIZE_MIN 4096
 /* The library reads this much at a time, so a request no larger has left nothing in the socket. */
 #define LIBRARY_READ_SIZE 8192
 /* More than this of an unwanted body is not worth reading for the sake of a clean end. */
@@ -36,9 +38,21 @@ struct param {
 	size_t name_length;
 };
 
+/* A body that did not arrive together with the parameters: taken out of the socket, piece by piece. */
+struct collected {
+	uint8_t *head; /* the records before it, for the library */
+	size_t head_size;
+	uint8_t header[HEADER_SIZE]; /* of the record under way */
+	size_t header_size;
+	size_t content_left, padding_left;
+	uint8_t *body;
+	size_t room;
+};
+
 struct fcgi {
 	int fd;
 	int64_t io_timeout_ms;
+	size_t max_body;
 	FCGX_Request request;
 	bool is_accepted;
 	enum fcgi_role_kind role;
@@ -48,7 +62,10 @@ struct fcgi {
 	unsigned int request_id;
 	bool has_begun, has_params, has_body;
 	bool are_params_padded; /* behind the record that ends them */
+	bool is_too_large;      /* the body, which is not read then */
+	bool is_head_enough;    /* the body is not waited for */
 	size_t params_size, body_size;
+	struct collected *collected; /* NULL: all of the request is still in the socket */
 	size_t drained;
 	struct param *params; /* of the accepted request */
 	size_t param_count;
@@ -71,7 +88,7 @@ static int fcgi_destroy(struct fcgi *fcgi)
 	return 0;
 }
 
-struct fcgi *fcgi_open(TALLOC_CTX *ctx, int fd, int64_t io_timeout_ms)
+struct fcgi *fcgi_open(TALLOC_CTX *ctx, int fd, int64_t io_timeout_ms, size_t max_body)
 {
 	struct fcgi *fcgi = talloc_zero(ctx, struct fcgi);
 
@@ -79,6 +96,7 @@ struct fcgi *fcgi_open(TALLOC_CTX *ctx, int fd, int64_t io_timeout_ms)
 		return NULL;
 	fcgi->fd = fd;
 	fcgi->io_timeout_ms = io_timeout_ms;
+	fcgi->max_body = max_body;
 	talloc_set_destructor(fcgi, fcgi_destroy);
 	return fcgi;
 }
@@ -184,6 +202,7 @@ static const char *record_defect(struct fcgi *fcgi, const struct record *record)
 	if (record->type == STDIN && fcgi->has_params && !fcgi->has_body) {
 		fcgi->body_size += record->content_size;
 		fcgi->has_body = record->content_size == 0;
+		fcgi->is_too_large = fcgi->is_too_large || fcgi->body_size > fcgi->max_body;
 		return NULL;
 	}
 	return "a record that has no place there";
@@ -211,33 +230,34 @@ static const char *header_defect(const struct fcgi *fcgi, const struct record *r
 static struct {
 	uint8_t data[LOOK_SIZE];
 	uint8_t params[FCGI_PARAMS_SIZE_MAX];
+	size_t params_size;
+	const struct fcgi *whose; /* the parameters are */
 } look;
 
-/* Gather the parameters of a head that is whole in look.data. Returns their size. */
-static size_t gather_params(void)
+/* Gather the parameters of a head that is whole at `data`. */
+static void gather_params(const struct fcgi *fcgi, const uint8_t *data)
 {
-	const uint8_t *data = look.data;
-	size_t size = 0;
-
+	look.params_size = 0;
+	look.whose = fcgi;
 	for (;;) {
 		struct record record = read_header(data);
 
 		if (record.type == PARAMS) {
 			if (record.content_size == 0)
-				return size;
-			memcpy(look.params + size, record.content, record.content_size);
-			size += record.content_size;
+				return;
+			memcpy(look.params + look.params_size, record.content, record.content_size);
+			look.params_size += record.content_size;
 		}
 		data += HEADER_SIZE + record.content_size + record.padding_size;
 	}
 }
 
-static ssize_t peek(const struct fcgi *fcgi)
+static ssize_t receive(const struct fcgi *fcgi, void *data, size_t size, int flags)
 {
 	ssize_t received;
 
 	do {
-		received = recv(fcgi->fd, look.data, sizeof look.data, MSG_PEEK | MSG_DONTWAIT);
+		received = recv(fcgi->fd, data, size, flags | MSG_DONTWAIT);
 	} while (received < 0 && errno == EINTR);
 	return received;
 }
@@ -248,84 +268,256 @@ static enum fcgi_progress broken(struct fcgi *fcgi, const char *defect)
 	return FCGI_BROKEN;
 }
 
-bool fcgi_is_whole(const struct fcgi *fcgi)
+/* What receive() returned when it was not data. */
+static enum fcgi_progress progress_without_data(ssize_t received)
+{
+	return received < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? FCGI_WAIT : FCGI_CLOSED;
+}
+
+/* The end of it is here; an authorizer may be sent none. */
+static bool has_ended(const struct fcgi *fcgi)
 {
 	return fcgi->has_params && (fcgi->has_body || fcgi->role == FCGI_ROLE_AUTHORIZER);
 }
 
-enum fcgi_progress fcgi_inspect(struct fcgi *fcgi)
+/* Nothing that will be read of it is still to come. */
+static bool is_whole(const struct fcgi *fcgi)
 {
-	bool had_params = fcgi->has_params;
-	ssize_t received = peek(fcgi);
-	size_t size;
-
-	if (received < 0)
-		return errno == EAGAIN || errno == EWOULDBLOCK ? FCGI_WAIT : FCGI_CLOSED;
-	if (received == 0)
-		return FCGI_CLOSED;
-	size = (size_t)received;
-	while (!fcgi_is_whole(fcgi) && size - fcgi->offset >= HEADER_SIZE) {
-		struct record record = read_header(look.data + fcgi->offset);
-		size_t left = size - fcgi->offset - HEADER_SIZE;
-		const char *defect = header_defect(fcgi, &record);
-
-		if (defect == NULL && left >= record.content_size + record.padding_size) {
-			defect = record_defect(fcgi, &record);
-			fcgi->offset += HEADER_SIZE + record.content_size + record.padding_size;
-		} else if (defect == NULL) {
-			break;
-		}
-		if (defect != NULL)
-			return broken(fcgi, defect);
-	}
-	if (fcgi->has_params && !had_params) {
-		const char *defect = params_defect(look.params, gather_params());
-
-		if (defect != NULL)
-			return broken(fcgi, defect);
-	}
-	if (fcgi_is_whole(fcgi) || (fcgi->has_params && size - fcgi->offset + fcgi->body_size >= BODY_AHEAD))
-		return FCGI_READY;
-	return size == sizeof look.data ? broken(fcgi, "too many small records") : FCGI_WAIT;
+	return has_ended(fcgi) || (fcgi->has_params && (fcgi->is_too_large || fcgi->is_head_enough));
 }
 
-/* The last pair of that name, as fcgi_param() finds it, appended to path[size]. False when it does not fit. */
-static bool append_param(size_t params_size, const char *name, char *path, size_t size)
+void fcgi_wait_for_head_only(struct fcgi *fcgi)
 {
-	const uint8_t *value = NULL;
-	size_t at = 0, length = 0, used = strlen(path);
+	fcgi->is_head_enough = true;
+}
 
-	while (at < params_size) {
+bool fcgi_peek_param(const struct fcgi *fcgi, const char *name, struct fcgi_text *value)
+{
+	size_t at = 0, wanted = strlen(name);
+	bool found = false;
+
+	assert(look.whose == fcgi);
+	while (at < look.params_size) {
 		size_t name_length = 0, value_length = 0;
 
-		at += read_length(look.params + at, params_size - at, &name_length);
-		at += read_length(look.params + at, params_size - at, &value_length);
-		if (name_length == strlen(name) && memcmp(look.params + at, name, name_length) == 0) {
-			value = look.params + at + name_length;
-			length = value_length;
+		at += read_length(look.params + at, look.params_size - at, &name_length);
+		at += read_length(look.params + at, look.params_size - at, &value_length);
+		if (name_length == wanted && memcmp(look.params + at, name, wanted) == 0) {
+			*value = (struct fcgi_text){.at = (const char *)look.params + at + name_length,
+			                            .length = value_length};
+			found = true;
 		}
 		at += name_length + value_length;
 	}
-	if (value == NULL)
-		return true;
-	if (length >= size - used)
+	return found;
+}
+
+/* A body that is said to be too large is not waited for. */
+static bool declares_too_much(const struct fcgi *fcgi)
+{
+	struct fcgi_text length;
+	size_t declared = 0;
+
+	if (!fcgi_peek_param(fcgi, "CONTENT_LENGTH", &length) || length.length == 0)
 		return false;
-	memcpy(path + used, value, length);
-	path[used + length] = '\0';
+	for (size_t i = 0; i < length.length; i++) {
+		if (length.at[i] < '0' || length.at[i] > '9')
+			return false;
+		if (declared <= fcgi->max_body)
+			declared = 10 * declared + (size_t)(length.at[i] - '0');
+	}
+	return declared > fcgi->max_body;
+}
+
+/* Take records into account that are whole in data[size]; returns what is wrong with one. */
+static const char *take_records(struct fcgi *fcgi, const uint8_t *data, size_t size)
+{
+	while (!has_ended(fcgi) && size - fcgi->offset >= HEADER_SIZE) {
+		struct record record = read_header(data + fcgi->offset);
+		size_t left = size - fcgi->offset - HEADER_SIZE;
+		bool had_params = fcgi->has_params;
+		const char *defect = header_defect(fcgi, &record);
+
+		if (defect == NULL && left < record.content_size + record.padding_size)
+			return NULL;
+		if (defect == NULL)
+			defect = record_defect(fcgi, &record);
+		if (defect != NULL)
+			return defect;
+		fcgi->offset += HEADER_SIZE + record.content_size + record.padding_size;
+		if (fcgi->has_params && !had_params) {
+			gather_params(fcgi, data);
+			defect = params_defect(look.params, look.params_size);
+			if (defect != NULL)
+				return defect;
+		}
+	}
+	return NULL;
+}
+
+/* ---- A body that comes later -------------------------------------------------------------------------------- */
+
+/* Where the records end that come before the body. */
+static size_t head_size_of(const uint8_t *data)
+{
+	size_t size = 0;
+
+	for (;;) {
+		struct record record = read_header(data + size);
+
+		size += HEADER_SIZE + record.content_size + record.padding_size;
+		if (record.type == PARAMS && record.content_size == 0)
+			return size;
+	}
+}
+
+/* The head is whole in look.data, and some of the body may be: all that is still in the socket. */
+static bool begin_to_collect(struct fcgi *fcgi)
+{
+	struct collected *collected = talloc_zero(fcgi, struct collected);
+	size_t taken = 0;
+
+	if (collected == NULL)
+		return false;
+	collected->head_size = head_size_of(look.data);
+	collected->head = talloc_size(collected, collected->head_size);
+	while (collected->head != NULL && taken < collected->head_size) {
+		ssize_t received = receive(fcgi, collected->head + taken, collected->head_size - taken, 0);
+
+		if (received <= 0)
+			TALLOC_FREE(collected->head);
+		else
+			taken += (size_t)received;
+	}
+	if (collected->head == NULL) {
+		talloc_free(collected);
+		return false;
+	}
+	fcgi->collected = collected;
+	fcgi->body_size = 0;
 	return true;
 }
 
-bool fcgi_peek_path(struct fcgi *fcgi, char *path, size_t size)
+static bool has_room(struct collected *collected, size_t size)
 {
-	size_t params_size;
+	size_t room = collected->room > 0 ? collected->room : BODY_SIZE_MIN;
+	uint8_t *grown;
 
-	path[0] = '\0';
-	/* What has been looked at is still there: nobody else reads from the connection. */
-	if (peek(fcgi) < (ssize_t)(HEADER_SIZE + BEGIN_BODY_SIZE))
+	if (size <= collected->room)
+		return true;
+	while (room < size)
+		room *= 2;
+	grown = talloc_realloc_size(collected, collected->body, room);
+	if (grown == NULL)
 		return false;
-	params_size = gather_params();
-	return append_param(params_size, "SCRIPT_NAME", path, size) &&
-	       append_param(params_size, "PATH_INFO", path, size);
+	collected->body = grown;
+	collected->room = room;
+	return true;
+}
+
+/* The header of a record of the body is whole; returns what is wrong with it. */
+static const char *begin_record(struct fcgi *fcgi)
+{
+	struct collected *collected = fcgi->collected;
+	struct record record = read_header(collected->header);
+	const char *defect = header_defect(fcgi, &record);
+
+	if (defect == NULL && record.type != STDIN)
+		defect = "a record that has no place there";
+	if (defect != NULL)
+		return defect;
+	collected->header_size = 0;
+	collected->content_left = record.content_size;
+	collected->padding_left = record.padding_size;
+	fcgi->has_body = record.content_size == 0;
+	fcgi->is_too_large = fcgi->body_size + record.content_size > fcgi->max_body;
+	return fcgi->is_too_large || has_room(collected, fcgi->body_size + record.content_size)
+	               ? NULL
+	               : "out of memory for its body";
+}
+
+/* Take in some of data[size]; *used is how much. Returns what is wrong with it. */
+static const char *collect_some(struct fcgi *fcgi, const uint8_t *data, size_t size, size_t *used)
+{
+	struct collected *collected = fcgi->collected;
+
+	if (collected->content_left > 0) {
+		*used = size < collected->content_left ? size : collected->content_left;
+		memcpy(collected->body + fcgi->body_size, data, *used);
+		fcgi->body_size += *used;
+		collected->content_left -= *used;
+	} else if (collected->padding_left > 0) {
+		*used = size < collected->padding_left ? size : collected->padding_left;
+		collected->padding_left -= *used;
+	} else {
+		*used = HEADER_SIZE - collected->header_size;
+		if (*used > size)
+			*used = size;
+		memcpy(collected->header + collected->header_size, data, *used);
+		collected->header_size += *used;
+		if (collected->header_size == HEADER_SIZE)
+			return begin_record(fcgi);
+	}
+	return NULL;
+}
+
+static enum fcgi_progress collect(struct fcgi *fcgi)
+{
+	while (!is_whole(fcgi)) {
+		ssize_t received = receive(fcgi, look.data, sizeof look.data, 0);
+		size_t size = received > 0 ? (size_t)received : 0;
+		size_t used;
+
+		if (received <= 0)
+			return progress_without_data(received);
+		for (size_t at = 0; at < size && !is_whole(fcgi); at += used) {
+			const char *defect = collect_some(fcgi, look.data + at, size - at, &used);
+
+			if (defect != NULL)
+				return broken(fcgi, defect);
+		}
+	}
+	gather_params(fcgi, fcgi->collected->head);
+	return FCGI_READY;
+}
+
+size_t fcgi_held(const struct fcgi *fcgi)
+{
+	return fcgi->collected != NULL ? fcgi->collected->head_size + fcgi->collected->room : 0;
+}
+
+enum fcgi_progress fcgi_inspect(struct fcgi *fcgi)
+{
+	const char *defect;
+	ssize_t received;
+
+	if (fcgi->collected != NULL)
+		return collect(fcgi);
+	look.whose = NULL;
+	received = receive(fcgi, look.data, sizeof look.data, MSG_PEEK);
+	if (received <= 0)
+		return progress_without_data(received);
+	defect = take_records(fcgi, look.data, (size_t)received);
+	if (defect != NULL)
+		return broken(fcgi, defect);
+	if (!fcgi->has_params)
+		return (size_t)received == sizeof look.data ? broken(fcgi, "too many small records") : FCGI_WAIT;
+	if (look.whose != fcgi)
+		gather_params(fcgi, look.data);
+	fcgi->is_too_large = fcgi->is_too_large || (!fcgi->has_body && declares_too_much(fcgi));
+	if (is_whole(fcgi))
+		return FCGI_READY;
+	/* Some web servers send the end of no body by itself: what is whole by then need not be copied. */
+	if (fcgi->body_size == 0 && (size_t)received - fcgi->offset < HEADER_SIZE)
+		return FCGI_WAIT;
+	return begin_to_collect(fcgi) ? collect(fcgi) : broken(fcgi, "out of memory for its body");
+}
+
+bool fcgi_has_hung_up(const struct fcgi *fcgi)
+{
+	struct pollfd pollfd = {.fd = fcgi->fd, .events = POLLRDHUP};
+
+	return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 /* ---- The library -------------------------------------------------------------------------------------------- */
@@ -349,19 +541,49 @@ static bool list_params(struct fcgi *fcgi)
 	return true;
 }
 
+/* What was taken out of the socket goes to the library by another one, whose end is returned; -1: there is none. */
+static int feed_library(const struct collected *collected, unsigned int request_id)
+{
+	const uint8_t no_body[HEADER_SIZE] = {VERSION_1, STDIN, (uint8_t)(request_id >> 8), (uint8_t)request_id};
+	const struct iovec all[] = {
+		{.iov_base = collected->head, .iov_len = collected->head_size},
+		{.iov_base = (void *)(uintptr_t)no_body, .iov_len = sizeof no_body},
+	};
+	int pair[2];
+	ssize_t sent;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+		return -1;
+	sent = sendmsg(pair[1], &(const struct msghdr){.msg_iov = (struct iovec *)(uintptr_t)all, .msg_iovlen = 2},
+	               MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(pair[1]);
+	if (sent == (ssize_t)(collected->head_size + sizeof no_body))
+		return pair[0];
+	close(pair[0]);
+	return -1;
+}
+
 int fcgi_accept(struct fcgi *fcgi)
 {
-	if (!fcgi_is_whole(fcgi))
-		set_timeout(fcgi->fd, SO_RCVTIMEO, fcgi->io_timeout_ms);
+	int from;
+
 	/* With no listening socket the library can only parse; it must not accept on its own. */
 	if (FCGX_InitRequest(&fcgi->request, -1, 0) != 0)
 		return -1;
-	fcgi->request.ipcFd = fcgi->fd;
+	from = fcgi->collected != NULL ? feed_library(fcgi->collected, fcgi->request_id) : fcgi->fd;
+	if (from < 0)
+		return -1;
+	fcgi->request.ipcFd = from;
 	fcgi->request.keepConnection = 1;
 	if (FCGX_Accept_r(&fcgi->request) != 0) {
 		/* It has closed the descriptor: let the destructor close one of its own. */
-		fcgi->fd = -1;
+		if (from == fcgi->fd)
+			fcgi->fd = -1;
 		return -1;
+	}
+	if (from != fcgi->fd) {
+		close(from);
+		fcgi->request.ipcFd = fcgi->fd;
 	}
 	fcgi->is_accepted = true;
 	return FCGX_GetError(fcgi->request.in) == 0 && list_params(fcgi) ? 0 : -1;
@@ -382,15 +604,23 @@ const char *fcgi_param(const struct fcgi *fcgi, const char *name)
 	return value;
 }
 
-size_t fcgi_read(struct fcgi *fcgi, void *buffer, size_t size)
+bool fcgi_body_is_too_large(const struct fcgi *fcgi)
 {
-	int got;
+	return fcgi->is_too_large;
+}
+
+const void *fcgi_body(struct fcgi *fcgi, size_t *size)
+{
+	uint8_t *body;
 
 	/* Also lest the library comes to what header_defect() has let stand because there is no body. */
-	if (fcgi->has_body && fcgi->body_size == 0)
-		return 0;
-	got = FCGX_GetStr(buffer, (int)size, fcgi->request.in);
-	return got > 0 ? (size_t)got : 0;
+	*size = fcgi->is_too_large || fcgi->role == FCGI_ROLE_AUTHORIZER ? 0 : fcgi->body_size;
+	if (*size == 0)
+		return "";
+	if (fcgi->collected != NULL)
+		return fcgi->collected->body;
+	body = talloc_size(fcgi, *size);
+	return body != NULL && FCGX_GetStr((char *)body, (int)*size, fcgi->request.in) == (int)*size ? body : NULL;
 }
 
 int fcgi_answer(struct fcgi *fcgi, const void *answer, size_t size)
@@ -418,7 +648,9 @@ bool fcgi_drained(struct fcgi *fcgi)
 	char data[16 * 1024];
 	ssize_t received;
 
-	if (fcgi->fd < 0 || (fcgi_is_whole(fcgi) && fcgi->offset <= LIBRARY_READ_SIZE))
+	bool has_read_all = has_ended(fcgi) && !fcgi->is_too_large;
+
+	if (fcgi->fd < 0 || (has_read_all && (fcgi->collected != NULL || fcgi->offset <= LIBRARY_READ_SIZE)))
 		return true;
 	if (fcgi->drained == 0)
 		(void)shutdown(fcgi->fd, SHUT_WR);
@@ -428,7 +660,7 @@ bool fcgi_drained(struct fcgi *fcgi)
 			fcgi->drained += (size_t)received;
 	} while (fcgi->drained < DRAIN_MAX && (received > 0 || (received < 0 && errno == EINTR)));
 	if (received < 0 && errno == EAGAIN)
-		return fcgi_is_whole(fcgi);
+		return has_read_all;
 	return true;
 }
 
@@ -463,7 +695,7 @@ const char *fcgi_init(void)
 		return "libfcgi cannot be initialised";
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return strerror(errno);
-	fcgi = fcgi_open(NULL, pair[0], 1000);
+	fcgi = fcgi_open(NULL, pair[0], 1000, 0);
 	if (fcgi == NULL) {
 		close(pair[0]);
 		problem = "out of memory";

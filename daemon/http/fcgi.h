@@ -1,7 +1,9 @@
 /*
  * FastCGI, and the only file that knows libfcgi. libfcgi trusts its peer: it blocks on a stalled one, takes truncated
  * parameters for whole ones and mishandles management records. So it is never shown a byte before the request has
- * been looked through in the socket's buffer: fcgi_inspect() says when it is whole and well-formed.
+ * been looked through: fcgi_inspect() says when it is whole and well-formed. It stays in the socket's buffer until then;
+ * only a body that arrives later than the parameters is collected in memory. Nothing here blocks but for an answer that
+ * the peer does not take.
  * FastCGI Specification 1.0, sections 3 to 6.
  */
 #ifndef HTTP_FCGI_H
@@ -26,34 +28,50 @@ struct fcgi;
 const char *fcgi_init(void);
 
 /*
- * A connection that was accepted, blocking, on `ctx`; freeing it closes `fd`. Answers that the peer does not take
- * for io_timeout_ms are given up. NULL when out of memory (`fd` is then still the caller's).
+ * A connection that was accepted, on `ctx`; freeing it closes `fd`. A body of more than `max_body` bytes is not read.
+ * Answers that the peer does not take for io_timeout_ms are given up. NULL when out of memory (`fd` is then still the
+ * caller's).
  */
-struct fcgi *fcgi_open(TALLOC_CTX *ctx, int fd, int64_t io_timeout_ms);
+struct fcgi *fcgi_open(TALLOC_CTX *ctx, int fd, int64_t io_timeout_ms, size_t max_body);
+
+/*
+ * For one that may be handed on to another process: nothing is taken out of the socket before fcgi_accept(), and the
+ * body is not waited for.
+ */
+void fcgi_wait_for_head_only(struct fcgi *fcgi);
 
 int fcgi_fd(const struct fcgi *fcgi);
 
 enum fcgi_progress {
 	FCGI_WAIT,   /* more is to come: call again when the descriptor has become readable anew (edge) */
-	FCGI_READY,  /* the parameters are there, and the body is too, or is larger than it is worth waiting for */
+	FCGI_READY,  /* all of it is there, or the body is too large to be read */
 	FCGI_CLOSED, /* the peer went away and has left nothing; one that leaves half a request shows in its descriptor
 	                only */
 	FCGI_BROKEN, /* not a request that we take; fcgi_defect() says why. Close it. */
 };
 
-/* Look at what has arrived, without taking it and without blocking. */
+/* Look at what has arrived, without blocking. */
 enum fcgi_progress fcgi_inspect(struct fcgi *fcgi);
-
-/* Of one that is ready: nothing that will be read of it is still to come. */
-bool fcgi_is_whole(const struct fcgi *fcgi);
 
 const char *fcgi_defect(const struct fcgi *fcgi);
 
+/* The bytes of memory that a request holds which is not whole yet. */
+size_t fcgi_held(const struct fcgi *fcgi);
+
+/* Text without a NUL at its end. */
+struct fcgi_text {
+	const char *at;
+	size_t length;
+};
+
 /*
- * The request's path (SCRIPT_NAME + PATH_INFO) without taking the request in, after FCGI_READY only. Returns false when
- * it does not fit in path[size].
+ * A parameter, as fcgi_param() finds it, without taking the request in: after FCGI_READY, and before another connection
+ * is looked at, where *value then points to. False when it is not there.
  */
-bool fcgi_peek_path(struct fcgi *fcgi, char *path, size_t size);
+bool fcgi_peek_param(const struct fcgi *fcgi, const char *name, struct fcgi_text *value);
+
+/* True when the peer has closed the connection, or its half of it: nobody waits for an answer. */
+bool fcgi_has_hung_up(const struct fcgi *fcgi);
 
 /* Take the request in. After FCGI_READY only. Returns 0, or -1: close it. */
 int fcgi_accept(struct fcgi *fcgi);
@@ -66,8 +84,14 @@ enum fcgi_role_kind fcgi_role(const struct fcgi *fcgi);
  */
 const char *fcgi_param(const struct fcgi *fcgi, const char *name);
 
-/* Up to `size` bytes of the body; fewer when it ends or stalls for io_timeout. Not for an authorizer: it has none. */
-size_t fcgi_read(struct fcgi *fcgi, void *buffer, size_t size);
+/* True when there is a body of more than max_body bytes; it cannot be read. */
+bool fcgi_body_is_too_large(const struct fcgi *fcgi);
+
+/*
+ * The whole body, *size bytes that belong to `fcgi`; none for an authorizer or when it is too large. NULL when out of
+ * memory.
+ */
+const void *fcgi_body(struct fcgi *fcgi, size_t *size);
 
 /* Send the whole answer, CGI header and body (RFC 3875, 6), and end the request. Returns 0, or -1: nobody took it. */
 int fcgi_answer(struct fcgi *fcgi, const void *answer, size_t size);

@@ -21,18 +21,18 @@ static struct http_problem bad_request(const char *detail)
 
 static const struct http_problem out_of_memory = {500, "internal", "Out of memory."};
 
-static enum ones_method method_of(const char *name, bool *is_head)
+enum ones_method request_method(struct fcgi_text name, bool *is_head)
 {
 	static const char *const names[ONES_METHOD_COUNT] = {
 		[ONES_GET] = "GET",     [ONES_POST] = "POST",     [ONES_PUT] = "PUT",
 		[ONES_PATCH] = "PATCH", [ONES_DELETE] = "DELETE", [ONES_OPTIONS] = "OPTIONS",
 	};
 
-	*is_head = strcmp(name, "HEAD") == 0;
+	*is_head = name.length == 4 && memcmp(name.at, "HEAD", 4) == 0;
 	if (*is_head)
 		return ONES_GET;
 	for (enum ones_method method = 0; method < ONES_METHOD_COUNT; method++) {
-		if (strcmp(name, names[method]) == 0)
+		if (name.length == strlen(names[method]) && memcmp(name.at, names[method], name.length) == 0)
 			return method;
 	}
 	return ONES_METHOD_COUNT;
@@ -78,11 +78,22 @@ static enum body_kind body_kind_of(const char *content_type)
 	return BODY_OTHER;
 }
 
+static bool is_text(struct fcgi_text text, const char *wanted)
+{
+	return text.length == strlen(wanted) && strncasecmp(text.at, wanted, text.length) == 0;
+}
+
+bool request_is_by_https(struct fcgi_text https, struct fcgi_text scheme)
+{
+	return is_text(https, "on") || is_text(https, "1") || is_text(scheme, "https");
+}
+
 struct http_problem request_read(struct http_request *request, struct fcgi *fcgi, const char *id)
 {
 	const char *length = param_or_empty(fcgi, "CONTENT_LENGTH");
 	const char *content_type = param_or_empty(fcgi, "CONTENT_TYPE");
 	const char *https = param_or_empty(fcgi, "HTTPS");
+	const char *scheme = param_or_empty(fcgi, "REQUEST_SCHEME");
 	const char *web_server_id = param_or_empty(fcgi, "REQUEST_ID");
 	const char *query = param_or_empty(fcgi, "QUERY_STRING");
 	const char *address = param_or_empty(fcgi, "REMOTE_ADDR");
@@ -91,15 +102,16 @@ struct http_problem request_read(struct http_request *request, struct fcgi *fcgi
 	request->is_authorizer = fcgi_role(fcgi) == FCGI_ROLE_AUTHORIZER;
 	utf8_clean(is_request_id(web_server_id) ? web_server_id : id, request->id, sizeof request->id);
 	utf8_clean(param_or_empty(fcgi, "REQUEST_METHOD"), request->method_name, sizeof request->method_name);
-	request->method = method_of(request->method_name, &request->is_head);
-	request->is_secure = strcasecmp(https, "on") == 0 || strcmp(https, "1") == 0 ||
-	                     strcasecmp(param_or_empty(fcgi, "REQUEST_SCHEME"), "https") == 0;
+	request->method = request_method((struct fcgi_text){request->method_name, strlen(request->method_name)},
+	                                 &request->is_head);
+	request->is_secure = request_is_by_https((struct fcgi_text){https, strlen(https)},
+	                                         (struct fcgi_text){scheme, strlen(scheme)});
 	if (is_address(address))
 		utf8_clean(address, request->remote_addr, sizeof request->remote_addr);
 	utf8_clean(param_or_empty(fcgi, "HTTP_USER_AGENT"), request->user_agent, sizeof request->user_agent);
 	if (*length != '\0' && units_parse_number(length, &request->content_length) != 0)
 		request->content_length = -1;
-	if (request->content_length != 0)
+	if (request->content_length != 0 || *param_or_empty(fcgi, "HTTP_TRANSFER_ENCODING") != '\0')
 		request->body_kind = body_kind_of(content_type);
 	/* Also where the web server keeps the body back, as when it asks about a request that is not for us. */
 	request->is_program =
@@ -166,27 +178,30 @@ static struct http_problem parse_form(struct http_request *request, const char *
 	return detail != NULL ? bad_request(detail) : out_of_memory;
 }
 
-struct http_problem request_read_body(struct http_request *request, int64_t max_body)
+struct http_problem request_read_body(struct http_request *request)
 {
+	bool is_chunked = *param_or_empty(request->fcgi, "HTTP_TRANSFER_ENCODING") != '\0';
+	const char *body;
 	size_t size;
-	char *body;
 
-	if (request->content_length == 0)
+	/* Web servers that pass a chunked body on as it comes cannot tell its length (RFC 9112, 6.3). */
+	if (request->content_length == 0 && !is_chunked)
 		return no_problem;
 	if (request->content_length < 0)
 		return bad_request("Content-Length is not a number.");
-	if (request->content_length > max_body)
+	if (fcgi_body_is_too_large(request->fcgi))
 		return (struct http_problem){413, "too_large", "The body is larger than this server takes."};
 	if (request->body_kind == BODY_OTHER)
 		return (struct http_problem){
 			415, "unsupported_media_type",
 			"Send a form (application/x-www-form-urlencoded) or JSON (application/json)."};
-	size = (size_t)request->content_length;
-	body = talloc_size(request, size);
+	body = fcgi_body(request->fcgi, &size);
 	if (body == NULL)
 		return out_of_memory;
-	if (fcgi_read(request->fcgi, body, size) != size)
+	if (request->content_length > 0 && size < (size_t)request->content_length)
 		return bad_request("The body is shorter than Content-Length says.");
+	if (request->content_length > 0)
+		size = (size_t)request->content_length;
 	if (request->body_kind == BODY_JSON)
 		return parse_json(request, body, size);
 	return parse_form(request, body, size);

@@ -46,14 +46,20 @@ struct http_problem {
 	const char *detail;
 };
 
+/* The method of that name: HEAD is GET, with *is_head. ONES_METHOD_COUNT when no route can have it. */
+enum ones_method request_method(struct fcgi_text name, bool *is_head);
+
+/* Did it come by HTTPS, by the parameters HTTPS and REQUEST_SCHEME? Web servers set one or the other. */
+bool request_is_by_https(struct fcgi_text https, struct fcgi_text scheme);
+
 /*
  * Read the parameters of a request that fcgi_accept() has taken in. `request`, a talloc context, owns what is
  * allocated. `id` names the request when the web server (REQUEST_ID) does not.
  */
 struct http_problem request_read(struct http_request *request, struct fcgi *fcgi, const char *id);
 
-/* Read and decode the body: a form or a JSON object of at most `max_body` bytes. */
-struct http_problem request_read_body(struct http_request *request, int64_t max_body);
+/* Decode the body: a form or a JSON object. */
+struct http_problem request_read_body(struct http_request *request);
 
 /* True when another site made the browser send a request that may change something. */
 bool request_is_forged(const struct http_request *request);

@@ -10,7 +10,7 @@
 static void find(const char *header, bool (*is_wanted)(const char *value), size_t size)
 {
 	static const char name[] = "onesession";
-	struct cookie_search search = {.at = header};
+	struct cookie_search search = {.at = header, .left = strlen(header)};
 	char *out = malloc(size);
 	char pair[sizeof name + TOKEN_LENGTH + 2];
 

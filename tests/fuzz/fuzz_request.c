@@ -22,7 +22,7 @@ static struct ones_app *new_app(void)
 	const struct config_source source = {
 		.path = "/dev/null", .overrides = overrides, .override_count = sizeof overrides / sizeof overrides[0]};
 	static struct settings settings;
-	struct scoreboard *board = scoreboard_new(1);
+	struct scoreboard *board = scoreboard_new();
 	const struct pages *pages;
 	struct ones_app *app;
 
@@ -63,15 +63,23 @@ static void put_lines(const uint8_t *data, size_t size)
 /* What needs the database is answered as when logins wait too long: that, too, is an answer to this request. */
 static void serve(struct ones_app *app, struct fcgi *fcgi)
 {
-	int64_t now = clock_monotonic_us();
-	struct ones_request *req = app_open(app, fcgi, now, 0);
+	const struct app_times times = {.connected = clock_monotonic_us()};
+	const struct app_look_up look_up = {.status = DB_UNAVAILABLE};
+	struct app_preview preview;
+	struct ones_request *req;
 	int status;
 
-	MUST(req != NULL);
+	app_preview(app, fcgi, &preview);
+	MUST(preview.key_count <= APP_KEYS_MAX);
+	req = app_open(app, fcgi, &preview, &look_up, &times);
+	if (req == NULL)
+		return;
 	MUST(req->was_answered || req->route != NULL);
+	MUST(req->was_answered || req->route->no_database == preview.needs_no_database);
 	if (!req->was_answered && !req->route->no_database)
 		app_refuse_busy(req);
-	app_run(req);
+	else
+		app_run(req);
 	status = app_close(req);
 	MUST(status >= 200 && status < 600 && status != 500);
 	talloc_free(req);
@@ -80,7 +88,6 @@ static void serve(struct ones_app *app, struct fcgi *fcgi)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct ones_app *app;
-	char path[REQUEST_PATH_MAX + 1];
 	enum fcgi_progress progress;
 	struct fcgi *fcgi;
 	bool is_cut;
@@ -100,14 +107,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	is_cut = data[0] == 'R';
 	MUST((progress == FCGI_BROKEN) == (fcgi_defect(fcgi) != NULL));
 	if (progress == FCGI_READY) {
-		if (fcgi_peek_path(fcgi, path, sizeof path))
-			(void)app_needs_no_database(app, path);
-		if (fcgi_accept(fcgi) == 0) {
-			serve(app, fcgi);
-			fcgi = NULL;
-			MUST(wire_hang_up(peer) > 0);
-			peer = -1;
-		}
+		serve(app, fcgi);
+		fcgi = NULL;
+		MUST(wire_hang_up(peer) > 0);
+		peer = -1;
 	} else {
 		MUST(is_cut || progress == FCGI_BROKEN);
 	}

@@ -97,7 +97,7 @@ struct fcgi *wire_connect(const struct wire *wire, int *peer)
 	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
 	MUST(send(pair[1], wire->data, wire->size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)wire->size);
 	MUST(shutdown(pair[1], SHUT_WR) == 0);
-	fcgi = fcgi_open(NULL, pair[0], 0);
+	fcgi = fcgi_open(NULL, pair[0], 0, 64 * 1024);
 	MUST(fcgi != NULL);
 	*peer = pair[1];
 	return fcgi;

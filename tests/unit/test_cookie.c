@@ -12,7 +12,7 @@
 /* The first. */
 static bool find(const char *header, const char *name, bool (*is_wanted)(const char *value), char *out, size_t size)
 {
-	struct cookie_search search = {.at = header};
+	struct cookie_search search = {.at = header, .left = header != NULL ? strlen(header) : 0};
 
 	return cookie_find(&search, name, is_wanted, out, size);
 }
@@ -96,7 +96,8 @@ static void value_that_does_not_fit_is_passed_over(void **state)
 static void those_of_one_name_are_found_one_after_the_other(void **state)
 {
 	static const char *const expected[] = {"1", "", "3", "4"};
-	struct cookie_search search = {.at = "s=1; t=2; s=; s=3;s=4;"};
+	static const char header[] = "s=1; t=2; s=; s=3;s=4;";
+	struct cookie_search search = {.at = header, .left = sizeof header - 1};
 	char value[4];
 
 	(void)state;
@@ -108,6 +109,26 @@ static void those_of_one_name_are_found_one_after_the_other(void **state)
 	assert_false(cookie_find(&search, "t", NULL, value, sizeof value));
 	search = (struct cookie_search){.at = NULL};
 	assert_false(cookie_find(&search, "s", NULL, value, sizeof value));
+}
+
+/* It need not end with a NUL. */
+static void nothing_behind_its_end_is_looked_at(void **state)
+{
+	static const char header[] = "a=1; s=22; s=3";
+	char value[4];
+
+	(void)state;
+	for (size_t left = 0; left < sizeof header; left++) {
+		char copy[sizeof header];
+		struct cookie_search search = {.at = copy, .left = left};
+
+		memset(copy, '4', sizeof copy);
+		memcpy(copy, header, left);
+		if (!cookie_find(&search, "s", NULL, value, sizeof value))
+			assert_true(left < 7);
+		else
+			assert_string_equal(value, left == 7 ? "" : left == 8 ? "2" : "22");
+	}
 }
 
 static void only_so_many_are_looked_at(void **state)
@@ -125,7 +146,7 @@ static void only_so_many_are_looked_at(void **state)
 	(void)snprintf(header + used, sizeof header - used, "a=1; s=2");
 	assert_false(find(header, "s", NULL, value, sizeof value));
 	/* Over all of one search, however many were found. */
-	search.at = header;
+	search = (struct cookie_search){.at = header, .left = strlen(header)};
 	for (int i = 0; i < COOKIE_PAIRS_MAX; i++)
 		assert_true(cookie_find(&search, "a", NULL, value, sizeof value));
 	assert_false(cookie_find(&search, "s", NULL, value, sizeof value));
@@ -138,6 +159,7 @@ int main(void)
 		cmocka_unit_test(cookies_that_are_not_wanted_are_passed_over),
 		cmocka_unit_test(value_that_does_not_fit_is_passed_over),
 		cmocka_unit_test(those_of_one_name_are_found_one_after_the_other),
+		cmocka_unit_test(nothing_behind_its_end_is_looked_at),
 		cmocka_unit_test(only_so_many_are_looked_at),
 	};
 

@@ -24,6 +24,8 @@ enum { RESPONDER = 1, AUTHORIZER, FILTER };
 
 #define REQUEST_ID 0x0102
 
+#define MAX_BODY (512 * 1024)
+
 static TALLOC_CTX *ctx;
 static struct fcgi *fcgi;
 static int peer = -1;
@@ -133,7 +135,7 @@ static void reconnect(void)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	(void)setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 	peer = pair[1];
-	fcgi = fcgi_open(ctx, pair[0], IO_TIMEOUT);
+	fcgi = fcgi_open(ctx, pair[0], IO_TIMEOUT, MAX_BODY);
 	assert_non_null(fcgi);
 }
 
@@ -222,6 +224,16 @@ static void accept_wire(void)
 	assert_int_equal(fcgi_accept(fcgi), 0);
 }
 
+static void assert_body(const void *expected, size_t expected_size)
+{
+	size_t size;
+	const void *body = fcgi_body(fcgi, &size);
+
+	assert_non_null(body);
+	assert_int_equal(size, expected_size);
+	assert_memory_equal(body, expected, size);
+}
+
 static void fill(char *text, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
@@ -274,7 +286,7 @@ static int tear_down(void **state)
 
 static void whole_request_is_read(void **state)
 {
-	char long_value[301], long_name[201], body[16];
+	char long_value[301], long_name[201];
 
 	(void)state;
 	fill(long_value, 300);
@@ -298,11 +310,7 @@ static void whole_request_is_read(void **state)
 	assert_null(fcgi_param(fcgi, "HTTP_COOKIES"));
 	assert_null(fcgi_param(fcgi, "request_method"));
 	assert_null(fcgi_param(fcgi, ""));
-	assert_int_equal(fcgi_read(fcgi, body, 4), 4);
-	assert_memory_equal(body, "a=1&", 4);
-	assert_int_equal(fcgi_read(fcgi, body, sizeof body), 3);
-	assert_memory_equal(body, "b=2", 3);
-	assert_int_equal(fcgi_read(fcgi, body, sizeof body), 0);
+	assert_body("a=1&b=2", 7);
 }
 
 static void request_in_pieces_is_waited_for(void **state)
@@ -319,12 +327,15 @@ static void request_in_pieces_is_waited_for(void **state)
 	assert_progress(FCGI_READY);
 	assert_int_equal(fcgi_accept(fcgi), 0);
 	assert_param("REQUEST_METHOD", "GET");
+	assert_body("body", 4);
+	assert_int_equal(fcgi_answer(fcgi, "\r\n", 2), 0);
+	assert_true(fcgi_drained(fcgi));
+	assert_false(receive_answer(MSG_DONTWAIT));
+	assert_true(answer.has_ended);
 }
 
 static void records_may_be_split_and_padded_anywhere(void **state)
 {
-	char body[16];
-
 	(void)state;
 	for (size_t record_size = 1; record_size < 20; record_size++) {
 		reconnect();
@@ -345,8 +356,7 @@ static void records_may_be_split_and_padded_anywhere(void **state)
 		accept_wire();
 		assert_param("A", "one");
 		assert_param("HTTP_HOST", "example.org");
-		assert_int_equal(fcgi_read(fcgi, body, sizeof body), 7);
-		assert_memory_equal(body, "abcdefg", 7);
+		assert_body("abcdefg", 7);
 	}
 }
 
@@ -589,7 +599,6 @@ static void padding_where_no_body_follows_is_passed_over(void **state)
 {
 	static const uint8_t hidden[16] = {1,   STDIN, REQUEST_ID >> 8, REQUEST_ID & 0xff, 0, 5, 3, 0, 'e', 'v', 'i',
 	                                   'l', '!'};
-	char body[16];
 
 	(void)state;
 	begin(RESPONDER);
@@ -599,7 +608,7 @@ static void padding_where_no_body_follows_is_passed_over(void **state)
 	put_record(STDIN, NULL, 0);
 	accept_wire();
 	assert_param("A", "b");
-	assert_int_equal(fcgi_read(fcgi, body, sizeof body), 0);
+	assert_body("", 0);
 	assert_int_equal(fcgi_answer(fcgi, "\r\n", 2), 0);
 	assert_true(fcgi_drained(fcgi));
 	assert_false(receive_answer(MSG_DONTWAIT));
@@ -722,7 +731,7 @@ static void assert_ends_well(pid_t pid)
 
 static void large_body_is_read_whole(void **state)
 {
-	static char body[400 * 1024], received[sizeof body + 1];
+	static char body[400 * 1024];
 	enum fcgi_progress progress;
 	pid_t pid;
 
@@ -741,30 +750,212 @@ static void large_body_is_read_whole(void **state)
 	assert_int_equal(progress, FCGI_READY);
 	assert_int_equal(fcgi_accept(fcgi), 0);
 	assert_param("REQUEST_METHOD", "POST");
-	assert_int_equal(fcgi_read(fcgi, received, sizeof received), sizeof body);
-	assert_memory_equal(received, body, sizeof body);
+	assert_body(body, sizeof body);
 	assert_ends_well(pid);
 	assert_int_equal(fcgi_answer(fcgi, "\r\n", 2), 0);
 }
 
-/* Of a body that is sent slowly so much is waited for, and the rest for as long as io_timeout. */
-static void body_that_stalls_comes_back_short(void **state)
+/* Whatever the pieces are, and where they fall in the records. */
+static void body_in_pieces_is_collected(void **state)
 {
-	static char body[64 * 1024], received[sizeof body];
+	static char body[3000];
+
+	(void)state;
+	fill(body, sizeof body);
+	for (size_t piece = 1; piece < 40; piece += 3) {
+		reconnect();
+		begin(RESPONDER);
+		add_pair("REQUEST_METHOD", "POST");
+		put_pairs();
+		put_padded(STDIN, REQUEST_ID, body, 1000, 5);
+		put_padded(STDIN, REQUEST_ID, body + 1000, 1, 255);
+		put_stream(STDIN, body + 1001, sizeof body - 1001, 777);
+		for (size_t at = 0; at < wire.size; at += piece) {
+			assert_progress(FCGI_WAIT);
+			send_part(at, wire.size - at < piece ? wire.size : at + piece);
+		}
+		assert_progress(FCGI_READY);
+		assert_true(fcgi_held(fcgi) > sizeof body);
+		assert_int_equal(fcgi_accept(fcgi), 0);
+		assert_param("REQUEST_METHOD", "POST");
+		assert_body(body, sizeof body);
+		assert_int_equal(fcgi_answer(fcgi, "\r\n", 2), 0);
+		assert_true(fcgi_drained(fcgi));
+		assert_false(receive_answer(MSG_DONTWAIT));
+		assert_true(answer.has_ended);
+	}
+}
+
+static void body_that_stalls_is_waited_for_without_blocking(void **state)
+{
+	static char body[64 * 1024];
 
 	(void)state;
 	fill(body, sizeof body);
 	begin(RESPONDER);
 	put_pairs();
 	put_stream(STDIN, body, sizeof body, 60000);
-	send_part(0, 20000);
+	assert_int_equal(fcgi_held(fcgi), 0);
+	send_part(0, 50000);
 	assert_progress(FCGI_WAIT);
-	send_part(20000, 50000);
+	assert_progress(FCGI_WAIT);
+	/* No more than is said to be on its way, rounded up. */
+	assert_in_range(fcgi_held(fcgi), 50000, 140000);
+	assert_int_equal(shutdown(peer, SHUT_WR), 0);
+	assert_progress(FCGI_CLOSED);
+}
+
+static void body_that_is_cut_short_is_closed(void **state)
+{
+	(void)state;
+	begin(RESPONDER);
+	put_pairs();
+	put_stream(STDIN, "body", 4, 4);
+	send_part(0, wire.size - 3);
+	assert_progress(FCGI_WAIT);
+	close(peer);
+	peer = -1;
+	assert_progress(FCGI_CLOSED);
+}
+
+static void what_is_no_body_is_refused_also_when_it_comes_later(void **state)
+{
+	(void)state;
+	begin(RESPONDER);
+	put_pairs();
+	put_record(STDIN, "body", 4);
+	send_wire();
+	assert_progress(FCGI_WAIT);
+	wire.size = 0;
+	put_record(DATA, "body", 4);
+	send_wire();
+	assert_broken("a record that has no place there");
+}
+
+/* By its own word, or in fact: then only as much is taken in. */
+static void body_that_is_too_large_is_not_waited_for(void **state)
+{
+	static char body[60000];
+
+	(void)state;
+	begin(RESPONDER);
+	add_pair("CONTENT_LENGTH", "524289");
+	put_pairs();
+	put_record(STDIN, body, 100);
+	accept_wire();
+	assert_true(fcgi_body_is_too_large(fcgi));
+	assert_body("", 0);
+
+	reconnect();
+	begin(RESPONDER);
+	put_pairs();
+	send_wire();
+	assert_progress(FCGI_WAIT);
+	for (size_t sent = 0; sent + sizeof body <= MAX_BODY; sent += sizeof body) {
+		wire.size = 0;
+		put_record(STDIN, body, sizeof body);
+		send_wire();
+		assert_progress(FCGI_WAIT);
+		assert_false(fcgi_body_is_too_large(fcgi));
+	}
+	wire.size = 0;
+	put_record(STDIN, body, sizeof body);
+	send_wire();
 	assert_progress(FCGI_READY);
+	assert_true(fcgi_body_is_too_large(fcgi));
+	assert_in_range(fcgi_held(fcgi), 0, 2 * MAX_BODY);
 	assert_int_equal(fcgi_accept(fcgi), 0);
-	/* Besides the body: three headers and the beginning's eight bytes. */
-	assert_int_equal(fcgi_read(fcgi, received, sizeof received), 50000 - 32);
-	assert_memory_equal(received, body, 50000 - 32);
+	assert_body("", 0);
+}
+
+/* A length that is none, or fits, does not keep the body from being read. */
+static void lengths_that_fit_are_waited_for(void **state)
+{
+	static const char *const lengths[] = {"", "524288", "4", "-1", "999999x", " 999999"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+		reconnect();
+		begin(RESPONDER);
+		add_pair("CONTENT_LENGTH", lengths[i]);
+		put_pairs();
+		send_wire();
+		assert_progress(FCGI_WAIT);
+		wire.size = 0;
+		put_stream(STDIN, "body", 4, 4);
+		send_wire();
+		assert_progress(FCGI_READY);
+		assert_int_equal(fcgi_accept(fcgi), 0);
+		assert_body("body", 4);
+	}
+}
+
+/* One that may go to another process: what was sent is still in the socket. */
+static void head_alone_can_be_waited_for(void **state)
+{
+	uint8_t first;
+
+	(void)state;
+	begin(RESPONDER);
+	add_pair("SCRIPT_NAME", "/session/status");
+	put_pairs();
+	put_record(STDIN, "body", 4);
+	fcgi_wait_for_head_only(fcgi);
+	send_wire();
+	assert_progress(FCGI_READY);
+	assert_int_equal(fcgi_held(fcgi), 0);
+	assert_int_equal(recv(fcgi_fd(fcgi), &first, 1, MSG_PEEK | MSG_DONTWAIT), 1);
+	assert_int_equal(first, 1);
+	assert_int_equal(fcgi_accept(fcgi), 0);
+	assert_param("SCRIPT_NAME", "/session/status");
+}
+
+static void parameters_are_seen_before_the_request_is_taken_in(void **state)
+{
+	struct fcgi_text text;
+
+	(void)state;
+	for (int later = 0; later < 2; later++) {
+		reconnect();
+		begin(RESPONDER);
+		add_pair("A", "first");
+		add_pair("A", "last");
+		add_pair("EMPTY", "");
+		put_pairs();
+		send_wire();
+		assert_progress(FCGI_WAIT);
+		wire.size = 0;
+		put_record(STDIN, "body", 4);
+		if (later) {
+			send_wire();
+			assert_progress(FCGI_WAIT);
+			wire.size = 0;
+		}
+		put_record(STDIN, NULL, 0);
+		send_wire();
+		assert_progress(FCGI_READY);
+		assert_true(fcgi_peek_param(fcgi, "A", &text));
+		assert_int_equal(text.length, 4);
+		assert_memory_equal(text.at, "last", 4);
+		assert_true(fcgi_peek_param(fcgi, "EMPTY", &text));
+		assert_int_equal(text.length, 0);
+		assert_false(fcgi_peek_param(fcgi, "EMPT", &text));
+		assert_false(fcgi_peek_param(fcgi, "B", &text));
+	}
+}
+
+static void peer_that_hangs_up_is_noticed(void **state)
+{
+	(void)state;
+	begin(RESPONDER);
+	put_pairs();
+	put_record(STDIN, NULL, 0);
+	send_wire();
+	assert_false(fcgi_has_hung_up(fcgi));
+	close(peer);
+	peer = -1;
+	assert_true(fcgi_has_hung_up(fcgi));
+	assert_progress(FCGI_READY);
 }
 
 /* ---- Answers ------------------------------------------------------------------------------------------------ */
@@ -866,10 +1057,12 @@ static void body_that_is_still_being_sent_is_drained(void **state)
 	(void)state;
 	fill(body, sizeof body);
 	begin(RESPONDER);
+	add_pair("CONTENT_LENGTH", "1000000");
 	put_pairs();
 	put_stream(STDIN, body, sizeof body, 50000);
 	send_part(0, 60000);
 	assert_progress(FCGI_READY);
+	assert_true(fcgi_body_is_too_large(fcgi));
 	assert_int_equal(fcgi_accept(fcgi), 0);
 	assert_int_equal(fcgi_answer(fcgi, "Status: 413\r\n\r\n", 15), 0);
 	assert_false(fcgi_drained(fcgi));
@@ -895,6 +1088,7 @@ static void peer_that_sends_for_ever_is_not_drained_for_ever(void **state)
 
 	(void)state;
 	begin(RESPONDER);
+	add_pair("CONTENT_LENGTH", "1000000000");
 	put_pairs();
 	put_record(STDIN, noise, 60000);
 	accept_wire();
@@ -932,7 +1126,15 @@ int main(void)
 		TEST(more_than_64_kib_of_parameters_are_refused),
 		TEST(parameters_in_endless_pieces_are_refused),
 		TEST(large_body_is_read_whole),
-		TEST(body_that_stalls_comes_back_short),
+		TEST(body_in_pieces_is_collected),
+		TEST(body_that_stalls_is_waited_for_without_blocking),
+		TEST(body_that_is_cut_short_is_closed),
+		TEST(what_is_no_body_is_refused_also_when_it_comes_later),
+		TEST(body_that_is_too_large_is_not_waited_for),
+		TEST(lengths_that_fit_are_waited_for),
+		TEST(head_alone_can_be_waited_for),
+		TEST(parameters_are_seen_before_the_request_is_taken_in),
+		TEST(peer_that_hangs_up_is_noticed),
 		TEST(answer_arrives_whole_and_ends_the_request),
 		TEST(large_answer_arrives_whole),
 		TEST(answer_that_nobody_takes_is_an_error),

@@ -78,7 +78,7 @@ static int set_up(void **state)
 	if (ctx == NULL || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return -1;
 	peer = pair[1];
-	fcgi = fcgi_open(ctx, pair[0], 1000);
+	fcgi = fcgi_open(ctx, pair[0], 1000, 0);
 	return fcgi != NULL ? 0 : -1;
 }
 
