@@ -8,6 +8,7 @@
 #include "pool/privileges.h"
 #include "pool/sandbox.h"
 #include "pool/upgrade.h"
+#include "session/schema.h"
 #include "base/version.h"
 
 #include <errno.h>
@@ -99,6 +100,27 @@ static void print_doubt(const char *doubt)
 	(void)printf("warning: %s\n", doubt);
 }
 
+/* Besides the workers' own: the purge, and the count of live sessions. */
+#define HELPER_CONNECTIONS 2
+
+/* Each worker has one, and a reload has twice as many workers for a moment. */
+static enum db_status test_connections(struct db *db, const struct settings *settings)
+{
+	int64_t wanted = 2 * settings->server.workers + HELPER_CONNECTIONS;
+	int64_t limit;
+	enum db_status status = schema_connection_limit(db, &limit);
+
+	if (status != DB_OK)
+		return status;
+	(void)printf("connections: at most %lld to the database, while server.workers = %lld are replaced\n",
+	             (long long)wanted, (long long)settings->server.workers);
+	if (limit < wanted)
+		(void)printf("warning: the database lets in only %lld (max_connections, or CONNECTION LIMIT of its "
+		             "role or database): a worker without one serves nobody\n",
+		             (long long)limit);
+	return DB_OK;
+}
+
 static int test(TALLOC_CTX *ctx, const struct settings *settings)
 {
 	struct db *db = app_new_database(ctx, settings, NULL, PROGRAM " test");
@@ -108,6 +130,10 @@ static int test(TALLOC_CTX *ctx, const struct settings *settings)
 	(void)fflush(stdout);
 	if (db == NULL || db_connect(db) != DB_OK) {
 		(void)fprintf(stderr, PROGRAM ": database: %s\n", db != NULL ? db_problem(db) : strerror(ENOMEM));
+		return EXIT_FAILURE;
+	}
+	if (test_connections(db, settings) != DB_OK) {
+		(void)fprintf(stderr, PROGRAM ": database: %s\n", db_problem(db));
 		return EXIT_FAILURE;
 	}
 	return puts("database: right") >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -149,7 +175,7 @@ static const char *prepare(struct master_setup *setup, char *problem, size_t siz
 	defect = fcgi_init();
 	if (defect != NULL)
 		return defect;
-	setup->board = scoreboard_new((size_t)settings->login.max_hashing);
+	setup->board = scoreboard_new();
 	if (setup->board == NULL)
 		return strerror(errno);
 	return generation_prepare(setup->generation, setup->board);

@@ -103,9 +103,10 @@ enum ones_result {
 	ONES_TICKET_GONE,  /* the ticket was used, has run out, or the password is another one now */
 	ONES_ENDED,        /* the session that this was to be done for has ended: ones_ending() tells how */
 	ONES_UNACCEPTABLE, /* the new password is too short or too long */
-	ONES_BUSY,         /* there is no memory to look at the password with; nothing was counted */
+	ONES_BUSY,         /* nobody can look at the password now, so many others wait; nothing was counted */
 	ONES_UNAVAILABLE,  /* the database is away, or the outcome could not be learnt in time */
 	ONES_FAILED,       /* a receiver in the transaction refused: nothing was changed */
+	ONES_PENDING,      /* the password is being looked at: return, the handler is run again for the result */
 };
 
 /* Where an account is live, or was. */
@@ -144,7 +145,9 @@ struct ones_login {
  * Check the password and, when it is right, make this request's browser the account's newest session: see "The
  * rule" in daemon/session/rule.c. On ONES_OK the answer carries the new cookie, *login is filled in, and
  * ones_session() is the new session. On anything else nothing has changed and no cookie is set.
- * The route must have .hashes = true.
+ * The route must have .hashes = true: the password is looked at by another process while this one serves others. The
+ * handler is run twice for that: the first time ONES_PENDING is what it gets, and whatever it answers then is dropped;
+ * the second time, from its beginning, the call gives the result.
  */
 enum ones_result ones_login(struct ones_request *req, const struct ones_credentials *credentials,
                             struct ones_login *login);
@@ -157,7 +160,7 @@ enum ones_result ones_logout(struct ones_request *req);
 
 /*
  * Give the account of ones_session() another password, of 8 characters to 1024 bytes. Every other session of it ends;
- * this one gets a new key. *changed is as after a login. The route must have .hashes = true.
+ * this one gets a new key. *changed is as after a login, and so is what .hashes = true means.
  */
 enum ones_result ones_change_password(struct ones_request *req, const char *current_password, const char *new_password,
                                       struct ones_login *changed);
@@ -376,9 +379,9 @@ struct ones_route {
 	bool no_database;    /* needs no database and no session: answered even while every worker is busy */
 	bool operators_only; /* is not there for others than those at the addresses in server.operators */
 	bool no_body;        /* a body is neither read nor waited for: sub-requests carry the client's CONTENT_LENGTH */
-	bool hashes;         /* POST checks a password: it waits for one of login.max_hashing places before it runs */
+	bool hashes;         /* its handler checks a password, and may be run twice: see ones_login() */
 	bool keeps_data;     /* what is kept with the session is read before the handler, and written after it */
-	bool quick; /* GET waits for nothing: sessions of requests that have come together are looked up at once */
+	bool quick;          /* GET waits for nothing, not even the database: it is answered before those that may */
 };
 
 /* In handlers/setup.c: calls every setup function. */

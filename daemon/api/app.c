@@ -92,7 +92,6 @@ struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings, const
 	const struct ones_receiver log = {.name = "log_event", .phase = ONES_AFTER_COMMIT, .call = log_event};
 	const struct ones_receiver count = {
 		.name = "count_event", .phase = ONES_AFTER_COMMIT, .call = count_event, .context = &board->counters};
-	const struct password_cost cost = {.memory = settings->login.memory, .passes = settings->login.passes};
 	struct ones_app *app = talloc_zero(ctx, struct ones_app);
 	const char *wrong;
 
@@ -103,9 +102,8 @@ struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings, const
 	app->board = board;
 	app->operators = networks_parse(app, settings->server.operators, &wrong);
 	app->signals = signals_new(app);
-	app->secure_key_cookie = talloc_asprintf(app, "__Host-%s", settings->session.cookie_name);
-	if (app->secure_key_cookie == NULL || app->operators == NULL || app->signals == NULL ||
-	    rule_connect_receivers(app->signals) != 0 || password_hash("", &cost, app->decoy_hash) != 0) {
+	if (app->operators == NULL || app->signals == NULL ||
+	    rule_connect_receivers(app->signals) != 0) {
 		talloc_free(app);
 		return NULL;
 	}
@@ -164,13 +162,6 @@ static int64_t database_waited(const struct ones_request *req)
 	return req->app->rule.db != NULL ? db_waited_us(req->app->rule.db) : 0;
 }
 
-/* Its turn has come. */
-static void begin(struct ones_request *req)
-{
-	req->times.began = clock_monotonic_us();
-	req->times.database_from = database_waited(req);
-}
-
 /* Does a route with this pattern serve `path`? *part and *size are then what stands for its *. */
 static bool matches(const char *pattern, const char *path, const char **part, size_t *size)
 {
@@ -205,17 +196,56 @@ static const char *below_prefix(const struct ones_app *app, const char *path)
 	return strncmp(path, prefix, length) == 0 ? path + length : NULL;
 }
 
-bool app_needs_no_database(const struct ones_app *app, const char *path)
+/* SCRIPT_NAME and PATH_INFO (RFC 3875, 4.1). False when it does not fit. */
+static bool peek_path(const struct fcgi *fcgi, char path[REQUEST_PATH_MAX + 1])
 {
-	const char *below = below_prefix(app, path);
-	const char *part;
-	size_t size;
-	const struct ones_route *route = below != NULL ? find_route(app, below, &part, &size) : NULL;
+	static const char *const names[] = {"SCRIPT_NAME", "PATH_INFO"};
+	size_t used = 0;
 
-	return route != NULL && route->no_database;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		struct fcgi_text part;
+
+		if (!fcgi_peek_param(fcgi, names[i], &part))
+			continue;
+		if (part.length > REQUEST_PATH_MAX - used)
+			return false;
+		memcpy(path + used, part.at, part.length);
+		used += part.length;
+	}
+	path[used] = '\0';
+	return true;
 }
 
-size_t app_route_number(const struct ones_request *req)
+void app_preview(const struct ones_app *app, const struct fcgi *fcgi, struct app_preview *preview)
+{
+	const struct ones_route *route = NULL;
+	bool is_authorizer = fcgi_role(fcgi) == FCGI_ROLE_AUTHORIZER;
+	char path[REQUEST_PATH_MAX + 1];
+	struct fcgi_text method;
+	const char *below, *part;
+	bool is_head;
+	size_t size;
+
+	*preview = (struct app_preview){.is_quick = true, .route = COUNTERS_NO_ROUTE, .method = ONES_METHOD_COUNT};
+	if (is_authorizer)
+		preview->method = ONES_GET;
+	else if (fcgi_peek_param(fcgi, "REQUEST_METHOD", &method))
+		preview->method = (int)request_method(method, &is_head);
+	if (!is_authorizer && !peek_path(fcgi, path))
+		return;
+	below = is_authorizer ? "/auth" : below_prefix(app, path);
+	if (below != NULL)
+		route = find_route(app, below, &part, &size);
+	if (route == NULL)
+		return;
+	preview->route = (uint32_t)(route - app->routes);
+	preview->needs_no_database = route->no_database;
+	preview->is_quick = route->no_database || (route->quick && preview->method == ONES_GET);
+	if (!route->no_session && !route->no_database)
+		preview->key_count = key_cookie_peek(app, fcgi, preview->keys);
+}
+
+static size_t route_number(const struct ones_request *req)
 {
 	return req->route != NULL ? (size_t)(req->route - req->app->routes) : COUNTERS_NO_ROUTE;
 }
@@ -274,32 +304,29 @@ static bool wants_body(const struct ones_request *req)
 	return !req->was_answered && req->route != NULL && !req->route->no_body && req->http->method != ONES_GET;
 }
 
-/* Instead of app_run(), for one that is answered without it. */
-static void skip_run(struct ones_request *req)
-{
-	begin(req);
-	req->times.sending = req->times.began;
-}
-
-struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, int64_t connected_us, int64_t queued_us)
+struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, const struct app_preview *preview,
+                              const struct app_look_up *look_up, const struct app_times *times)
 {
 	struct ones_request *req = talloc_pooled_object(NULL, struct ones_request, 16, REQUEST_POOL_SIZE);
 	struct http_problem problem;
 	uint32_t id_parts[2];
 	char id[2 * sizeof id_parts + 1];
 
-	if (req == NULL)
+	if (req == NULL || fcgi_accept(fcgi) != 0) {
+		talloc_free(req);
+		talloc_free(fcgi);
 		return NULL;
-	*req = (struct ones_request){.app = app, .path_part = ""};
-	req->times.connected = connected_us;
-	req->times.queued_us = queued_us;
+	}
+	*req = (struct ones_request){.app = app, .path_part = "", .preview = *preview, .times = *times};
+	(void)talloc_steal(req, fcgi);
 	req->verdict = (struct rule_verdict){.reason = ONES_UNAUTHENTICATED, .by_user_agent = ""};
+	if (look_up != NULL)
+		req->look_up = *look_up;
 	req->http = talloc_zero(req, struct http_request);
 	if (req->http == NULL) {
 		talloc_free(req);
 		return NULL;
 	}
-	(void)talloc_steal(req, fcgi);
 	if (app->request_count == 0)
 		app->process_id_part = randombytes_random();
 	id_parts[0] = htobe32(app->process_id_part);
@@ -309,31 +336,25 @@ struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, int64_t c
 	log_set_request(req->http->id);
 	if (problem.status == 0)
 		route_request(req);
-	/* Before a login waits for a place to hash: whoever is slow with the body is to hold up nobody else's. */
 	if (problem.status == 0 && wants_body(req))
-		problem = request_read_body(req->http, app->settings->server.max_body);
+		problem = request_read_body(req->http);
 	if (problem.status != 0) {
 		req->was_answered = true;
 		reply_problem(req, &problem);
 	}
-	req->times.received = clock_monotonic_us();
-	if (req->was_answered)
-		skip_run(req);
+	req->times.sending = req->times.began;
 	log_set_request(NULL);
 	return req;
-}
-
-bool app_needs_hashing_place(const struct ones_request *req)
-{
-	return !req->was_answered && req->route->hashes && req->http->method == ONES_POST;
 }
 
 void app_refuse_busy(struct ones_request *req)
 {
 	counters_add(&req->app->board->counters, COUNTER_THROTTLED);
-	req->was_answered = true;
-	skip_run(req);
+	response_reset(&req->response);
+	log_set_request(req->http->id);
 	ones_reply_problem(req, 503, "busy", "Too many people are signing in at this moment. Please try again.");
+	log_set_request(NULL);
+	req->times.sending = clock_monotonic_us();
 }
 
 struct client app_client(const struct ones_request *req)
@@ -348,57 +369,26 @@ enum ones_result app_result(enum db_status status)
 	return status == DB_ERROR ? ONES_FAILED : ONES_UNAVAILABLE;
 }
 
-bool app_is_quick(const struct ones_request *req)
-{
-	return !req->was_answered && req->route->quick && req->http->method == ONES_GET;
-}
-
-/* One alone owns what was read; several refer to it until the last of them is gone. */
-static bool refer_to(struct ones_request *req, struct rule_reading *reading)
-{
-	req->reading = reading;
-	return talloc_parent(reading) == req || talloc_reference(req, reading) != NULL;
-}
-
-static void read_sessions(struct ones_request *const reqs[], size_t count)
-{
-	struct session_key keys[RULE_KEYS_MAX];
-	TALLOC_CTX *ctx = count == 1 ? (TALLOC_CTX *)reqs[0] : talloc_new(NULL);
-	struct rule_reading *reading = NULL;
-	enum db_status status = DB_OK;
-	size_t key_count = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		reqs[i]->is_read = true;
-		reqs[i]->has_key = key_cookie_read(reqs[i], &reqs[i]->key);
-		if (!reqs[i]->has_key)
-			continue;
-		reqs[i]->reading_number = key_count;
-		keys[key_count++] = reqs[i]->key;
-	}
-	if (key_count > 0)
-		status = ctx != NULL ? rule_read(&reqs[0]->app->rule, ctx, keys, key_count, &reading) : DB_ERROR;
-	for (size_t i = 0; i < count; i++) {
-		reqs[i]->read_status = reqs[i]->has_key ? status : DB_OK;
-		if (reqs[i]->has_key && status == DB_OK && !refer_to(reqs[i], reading))
-			reqs[i]->read_status = DB_ERROR;
-	}
-	if (count > 1)
-		talloc_free(ctx);
-}
-
-bool app_is_settled(const struct ones_request *req)
-{
-	return req->reading == NULL || rule_is_settled(&req->app->rule, req->reading, req->reading_number);
-}
-
+/* Of the keys that were presented it is the first that is live, else the first. */
 static enum db_status check_session(struct ones_request *req)
 {
 	const struct client client = app_client(req);
-	enum db_status status = req->read_status;
+	const struct app_preview *preview = &req->preview;
+	const struct app_look_up *look_up = &req->look_up;
+	size_t which = 0;
+	enum db_status status;
 
-	if (status == DB_OK && req->has_key)
-		status = rule_check(&req->app->rule, req, req->reading, req->reading_number, &client, &req->verdict);
+	req->has_key = preview->key_count > 0;
+	if (!req->has_key)
+		return DB_OK;
+	if (look_up->status != DB_OK)
+		return look_up->status;
+	for (size_t i = preview->key_count; i-- > 0;) {
+		if (rule_may_be_live(&req->app->rule, look_up->reading, look_up->first + i))
+			which = i;
+	}
+	req->key = preview->keys[which];
+	status = rule_check(&req->app->rule, req, look_up->reading, look_up->first + which, &client, &req->verdict);
 	if (status != DB_OK)
 		return status;
 	req->ending = (struct ones_ending){
@@ -412,15 +402,14 @@ static enum db_status check_session(struct ones_request *req)
 
 enum db_status app_check_session(struct ones_request *req)
 {
-	read_sessions(&req, 1);
-	return check_session(req);
-}
+	struct rule_reading *reading = NULL;
 
-void app_read_sessions(struct ones_request *const reqs[], size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		begin(reqs[i]);
-	read_sessions(reqs, count);
+	if (req->preview.key_count > 0)
+		req->look_up.status = rule_read(&req->app->rule, req, req->preview.keys, req->preview.key_count,
+		                                &reading);
+	req->look_up.reading = reading;
+	req->look_up.first = 0;
+	return check_session(req);
 }
 
 /* The hook: who is it, and is this session still the account's live one? Returns false when it has answered. */
@@ -428,10 +417,9 @@ static bool run_hook(struct ones_request *req)
 {
 	enum db_status status;
 
-	if (req->route->no_session || req->route->no_database)
+	if (req->is_checked || req->route->no_session || req->route->no_database)
 		return true;
-	if (!req->is_read)
-		read_sessions(&req, 1);
+	req->is_checked = true;
 	status = check_session(req);
 	if (status != DB_OK)
 		ones_reply_failure(req, app_result(status), NULL);
@@ -440,15 +428,20 @@ static bool run_hook(struct ones_request *req)
 
 void app_run(struct ones_request *req)
 {
+	int64_t waited = database_waited(req);
+
 	if (req->was_answered)
 		return;
 	log_set_request(req->http->id);
-	if (!req->is_read)
-		begin(req);
 	if (run_hook(req) && data_open(req)) {
 		handler_of(req->route, req->http->method)(req);
-		data_close(req);
+		/* What it has answered meanwhile counts for nothing: it is run again. */
+		if (app_job(req, NULL) != NULL)
+			response_reset(&req->response);
+		else
+			data_close(req);
 	}
+	req->times.database_us += database_waited(req) - waited;
 	req->times.sending = clock_monotonic_us();
 	log_set_request(NULL);
 }
@@ -457,14 +450,16 @@ void app_run(struct ones_request *req)
 static void log_slow(const struct ones_request *req, int64_t done, int status)
 {
 	const struct app_times *times = &req->times;
-	int64_t database = database_waited(req) - times->database_from;
+	int64_t database = times->look_up_us + times->database_us;
 
 	log_warning("slow_request", LOG_STR("method", req->http->method_name), LOG_STR("path", req->http->path),
 	            LOG_INT("status", status), LOG_INT("ms", (done - times->connected) / 1000),
 	            LOG_INT("receive_ms", (times->received - times->connected - times->queued_us) / 1000),
-	            LOG_INT("wait_ms", (times->began - times->received + times->queued_us) / 1000),
+	            LOG_INT("wait_ms", (times->began - times->received + times->queued_us + times->parked_us -
+	                                times->hashing_us) /
+	                                       1000),
 	            LOG_INT("database_ms", database / 1000), LOG_INT("hash_ms", times->hashing_us / 1000),
-	            LOG_INT("work_ms", (times->sending - times->began - database - times->hashing_us) / 1000),
+	            LOG_INT("work_ms", (times->sending - times->began - database - times->parked_us) / 1000),
 	            LOG_INT("send_ms", (done - times->sending) / 1000), LOG_STR("ip", req->http->remote_addr));
 }
 
@@ -474,7 +469,7 @@ static void account_for(const struct ones_request *req, int status)
 	int64_t slow = req->app->settings->log.slow_request;
 	int64_t done = clock_monotonic_us();
 
-	counters_add_request(&req->app->board->counters, app_route_number(req), status, done - req->times.connected);
+	counters_add_request(&req->app->board->counters, route_number(req), status, done - req->times.connected);
 	log_debug("request", LOG_STR("method", req->http->method_name), LOG_STR("path", req->http->path),
 	          LOG_INT("status", status), LOG_INT("ms", (done - req->times.connected) / 1000),
 	          LOG_STR("ip", req->http->remote_addr));
@@ -499,16 +494,17 @@ int app_close(struct ones_request *req)
 		log_debug("answer_not_taken", LOG_STR("path", http->path));
 	status = req->response.status;
 	account_for(req, status);
-	if (depends_on_cookie && !req->route->passive && req->verdict.live && req->verdict.touch_due)
+	/* When there is no room the next request of the same session will do. */
+	if (depends_on_cookie && !req->route->passive && req->verdict.live && req->verdict.touch_due &&
+	    req->app->touch_count < RULE_KEYS_MAX)
 		req->app->touches[req->app->touch_count++] = req->key;
 	log_set_request(NULL);
 	return status;
 }
 
-void app_touch(struct ones_app *app)
+void app_start_touch(struct ones_app *app)
 {
-	if (app->touch_count > 0)
-		rule_touch(&app->rule, app->touches, app->touch_count);
+	rule_start_touch(&app->rule, app->touches, app->touch_count);
 	app->touch_count = 0;
 }
 

@@ -1,7 +1,9 @@
 /*
- * Where HTTP and sessions meet: what is behind onesession.h. A request goes through app_open() (is it one, whose
- * route, cross-site check, body), app_run() (the hook, the handler) and app_close() (answer). Before app_run(), those
- * that have come together may have their sessions looked up by app_read_sessions(); app_touch() follows their answers.
+ * Where HTTP and sessions meet: what is behind onesession.h. A request's way: app_preview() tells, before it is taken
+ * in, whether its session is to be looked up; the caller does so for as many as are there at that moment. app_open()
+ * takes it in (is it a request, whose route, cross-site check, body), app_run() runs the hook and the handler, and
+ * app_close() answers. A handler that needs a password looked at leaves app_job(); with its answer app_run() runs it
+ * again.
  */
 #ifndef API_APP_H
 #define API_APP_H
@@ -14,7 +16,7 @@
 #include "http/request.h"
 #include "http/response.h"
 #include "onesession.h"
-#include "session/password.h"
+#include "session/password_job.h"
 #include "session/rule.h"
 
 #include <stdbool.h>
@@ -33,12 +35,9 @@ struct ones_app {
 	size_t route_count;
 	const char *setup_problem; /* what was wrong with a call during setup; NULL: nothing */
 	struct rule rule;          /* its db is this process's own; NULL in one that has none */
-	/* With this prefix a browser takes the cookie only over HTTPS and from this very host: nobody can plant one. */
-	const char *secure_key_cookie;
-	char decoy_hash[PASSWORD_HASH_SIZE]; /* verified when there is no account, so that both take the same time */
 	uint32_t process_id_part;
 	uint32_t request_count;
-	size_t touch_count; /* sessions to be touched by app_touch() */
+	size_t touch_count; /* sessions that were seen, for app_start_touch() */
 	struct session_key touches[RULE_KEYS_MAX];
 };
 
@@ -47,10 +46,33 @@ struct app_times {
 	int64_t connected;     /* the web server connected */
 	int64_t queued_us;     /* after that it waited for a worker to be free, for so long */
 	int64_t received;      /* the request was there */
-	int64_t began;         /* its turn came: logins wait for a place to hash */
+	int64_t began;         /* its session was being looked up, or its handler was about to run */
 	int64_t sending;       /* the answer was made */
-	int64_t database_from; /* db_waited_us() before it */
-	int64_t hashing_us;
+	int64_t look_up_us;    /* how long the look-up took */
+	int64_t database_us;   /* how long the handler waited for the database */
+	int64_t ordered;       /* a password was to be looked at */
+	int64_t parked_us;     /* after that, until the answer was there */
+	int64_t hashing_us;    /* of that, the hashing */
+};
+
+/* How many sessions a request may present: other applications' cookies can have the same name. */
+#define APP_KEYS_MAX 4
+
+/* What is known of a request before it is taken in. */
+struct app_preview {
+	bool is_quick; /* its handler waits for nothing but the look-up */
+	bool needs_no_database;
+	uint32_t route; /* its number for the counters */
+	int method;     /* an enum ones_method; ONES_METHOD_COUNT: another one */
+	size_t key_count; /* those to be looked up; 0: none */
+	struct session_key keys[APP_KEYS_MAX];
+};
+
+/* What the look-up of a request's keys found, together with others'. */
+struct app_look_up {
+	enum db_status status;
+	const struct rule_reading *reading; /* with DB_OK */
+	size_t first;                       /* the request's first key is that number of the reading's */
 };
 
 struct ones_request {
@@ -59,16 +81,16 @@ struct ones_request {
 	struct http_response response;
 	const struct ones_route *route; /* NULL: there is none at its path */
 	const char *path_part;          /* what stands for the * in the route's path, "" without one */
-	bool was_answered;              /* before its turn came: no handler is to see it */
+	bool was_answered;              /* before its handler ran: that is not to see it */
+	bool is_checked;                /* the hook has been run */
 	bool has_key;                   /* a well-formed one was presented */
 	struct session_key key;
-	bool is_read; /* the three below are there, if it has a key */
-	enum db_status read_status;
-	const struct rule_reading *reading; /* with others' */
-	size_t reading_number;
+	struct app_preview preview;
+	struct app_look_up look_up; /* when the preview has keys */
 	struct rule_verdict verdict;
 	struct ones_ending ending;
-	struct kept_data *kept; /* see data.c; NULL on routes that keep none */
+	struct kept_data *kept;       /* see data.c; NULL on routes that keep none */
+	struct sign_in *sign_in;      /* see signin.c; NULL: no password was to be looked at */
 	struct app_times times;
 };
 
@@ -90,14 +112,16 @@ int app_open_database(struct ones_app *app, const char *application_name);
 struct db *app_new_database(TALLOC_CTX *ctx, const struct settings *settings, struct counters *counters,
                             const char *application_name);
 
-/* True when what is at `path` can be answered without a database. */
-bool app_needs_no_database(const struct ones_app *app, const char *path);
+/* Look at a request that is ready, before another one is (see fcgi_peek_param()). */
+void app_preview(const struct ones_app *app, const struct fcgi *fcgi, struct app_preview *preview);
 
 /*
- * The request that `fcgi` has accepted; it owns `fcgi` from now on. `connected_us` is when its peer connected, by
- * clock_monotonic_us(), and `queued_us` how long no worker was free for it. NULL when out of memory.
+ * The request that is ready in `fcgi`; it owns `fcgi` from now on, also when it is NULL: it could not be taken in.
+ * `look_up` (NULL: there were no keys) is copied; its reading has to last until app_close(). Of `times` the first four
+ * are set, and the time of the look-up.
  */
-struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, int64_t connected_us, int64_t queued_us);
+struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, const struct app_preview *preview,
+                              const struct app_look_up *look_up, const struct app_times *times);
 
 /* What a handler is told of what the database answered. */
 enum ones_result app_result(enum db_status status);
@@ -108,30 +132,25 @@ struct client app_client(const struct ones_request *req);
 /* Ask the rule about the presented key anew, when the answer may have changed: the verdict, the ending. */
 enum db_status app_check_session(struct ones_request *req);
 
-/* The number of its route for the counters. */
-size_t app_route_number(const struct ones_request *req);
-
-/* True when it needs one of the places for hashing before app_run(). */
-bool app_needs_hashing_place(const struct ones_request *req);
-
-/* Answer instead of app_run(): no place for hashing came free. */
-void app_refuse_busy(struct ones_request *req);
-
-/* True when app_run() will wait for nothing but the look at its session, so that others may wait for both. */
-bool app_is_quick(const struct ones_request *req);
-
-/* Look up the sessions of 1 to RULE_KEYS_MAX requests in one round trip; app_run() does so for one that is not. */
-void app_read_sessions(struct ones_request *const reqs[], size_t count);
-
-/* After that: true when app_run() has nothing more to ask the database, and so nothing to wait for. */
-bool app_is_settled(const struct ones_request *req);
-
+/* Run the hook, and the handler; after app_answer_job() only the handler, from its beginning. */
 void app_run(struct ones_request *req);
+
+/*
+ * After app_run(): the password that has to be looked at before it is run again, and the rank of the login
+ * (login_rank.h). NULL: there is none, and app_close() is next.
+ */
+const struct password_job *app_job(const struct ones_request *req, uint32_t *rank);
+
+/* The job is done. */
+void app_answer_job(struct ones_request *req, const struct password_answer *answer);
+
+/* Answer instead: nobody can look at the password now. */
+void app_refuse_busy(struct ones_request *req);
 
 /* Send the answer, and log it. Returns its status. */
 int app_close(struct ones_request *req);
 
-/* What may wait until the answers are out, of at most RULE_KEYS_MAX requests: store that their sessions were seen. */
-void app_touch(struct ones_app *app);
+/* Store in the background (db_start()) that the sessions in app->touches were seen: 1 to RULE_KEYS_MAX of them. */
+void app_start_touch(struct ones_app *app);
 
 #endif

@@ -2,15 +2,11 @@
 #include "api/app.h"
 #include "base/clock.h"
 #include "base/version.h"
-#include "session/sessions.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
-
-/* Counting the live sessions reads an index of them all, so it is not done for each who asks. */
-#define LIVE_SESSIONS_AGE_MS 10000
 
 /* ---- /status ------------------------------------------------------------------------------------------------ */
 
@@ -29,16 +25,21 @@ static const char *route_name(const struct ones_app *app, size_t route)
 	return route < app->route_count ? app->routes[route].path : "other";
 }
 
+static const char *method_name(const struct worker_slot *slot)
+{
+	unsigned int method = (unsigned int)atomic_load(&slot->method);
+
+	return method_names[method < ONES_METHOD_COUNT ? method : ONES_METHOD_COUNT];
+}
+
 static json_t *request_json(const struct ones_app *app, const struct worker_slot *slot)
 {
 	size_t route = atomic_load(&slot->route);
 
-	if (route == SCOREBOARD_READING)
-		return json_string("(being read)");
 	if (route < app->route_count)
-		return json_sprintf("%s %s%s", method_names[atomic_load(&slot->method)], app->settings->server.prefix,
+		return json_sprintf("%s %s%s", method_name(slot), app->settings->server.prefix,
 		                    app->routes[route].path);
-	return json_sprintf("%s (other)", method_names[atomic_load(&slot->method)]);
+	return json_sprintf("%s (other)", method_name(slot));
 }
 
 static json_t *worker_json(const struct ones_app *app, size_t number)
@@ -49,20 +50,12 @@ static json_t *worker_json(const struct ones_app *app, size_t number)
 
 	return json_pack(
 		"{s:I, s:I, s:s, s:s, s:o, s:o, s:I, s:I}", "worker", (json_int_t)number, "pid",
-		(json_int_t)atomic_load(&slot->pid), "role", atomic_load(&slot->is_attendant) ? "attendant" : "worker",
-		"state", scoreboard_state_name((enum worker_state)atomic_load(&slot->state)), "request",
+		(json_int_t)atomic_load(&slot->pid), "role",
+		atomic_load(&slot->role) == ROLE_ATTENDANT ? "attendant" : "worker",
+		"state", scoreboard_state_name((enum worker_state)(unsigned int)atomic_load(&slot->state)), "request",
 		began != 0 ? request_json(app, slot) : json_null(), "request_age_ms",
 		began != 0 ? json_integer(now - began) : json_null(), "requests",
 		(json_int_t)atomic_load(&slot->requests), "age_ms", (json_int_t)(now - atomic_load(&slot->started_ms)));
-}
-
-static size_t hashing_in_use(const struct scoreboard *board)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < board->hashing_place_count; i++)
-		count += atomic_load(&board->hashing_holders[i]) != 0;
-	return count;
 }
 
 static json_int_t counted(const struct ones_app *app, enum counter counter)
@@ -77,6 +70,7 @@ json_t *ones_status_json(struct ones_request *req)
 
 	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++) {
 		if (atomic_load(&app->board->slots[i].pid) != 0 &&
+		    atomic_load(&app->board->slots[i].role) != ROLE_HASHER &&
 		    json_array_append_new(workers, worker_json(app, i)) != 0) {
 			json_decref(workers);
 			return NULL;
@@ -86,7 +80,8 @@ json_t *ones_status_json(struct ones_request *req)
 	                 ONESESSION_VERSION, "pid", (json_int_t)app->board->master, "started_at",
 	                 ones_time_json(app->board->started_us), "uptime_ms",
 	                 (json_int_t)(clock_monotonic_ms() - app->board->started_ms), "hashing", "in_use",
-	                 (json_int_t)hashing_in_use(app->board), "places", (json_int_t)app->board->hashing_place_count,
+	                 (json_int_t)atomic_load(&app->board->hashing_in_use), "places",
+	                 (json_int_t)app->settings->login.max_hashing,
 	                 "counts", "worker_starts", counted(app, COUNTER_WORKER_STARTS), "worker_deaths",
 	                 counted(app, COUNTER_WORKER_DEATHS), "worker_timeouts", counted(app, COUNTER_WORKER_TIMEOUTS),
 	                 "reloads", counted(app, COUNTER_RELOADS), "reloads_refused",
@@ -240,29 +235,16 @@ static void put_workers(struct metrics *metrics)
 
 	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++) {
 		const struct worker_slot *slot = &metrics->app->board->slots[i];
+		unsigned int state = (unsigned int)atomic_load(&slot->state);
 
-		if (atomic_load(&slot->pid) != 0 && !atomic_load(&slot->is_attendant))
-			by_state[atomic_load(&slot->state)]++;
+		if (atomic_load(&slot->pid) != 0 && atomic_load(&slot->role) == ROLE_WORKER &&
+		    state < WORKER_STATE_COUNT)
+			by_state[state]++;
 	}
 	put_family(metrics, "workers", "", "gauge", "Workers by what they do at this moment.");
 	for (int state = WORKER_STARTING; state < WORKER_STATE_COUNT; state++)
 		put(metrics, "onesession_workers{state=\"%s\"} %zu\n", scoreboard_state_name((enum worker_state)state),
 		    by_state[state]);
-}
-
-/* -1 when it was never learnt. One process counts anew when the number has grown old, for all that ask. */
-static int64_t live_sessions(const struct ones_request *req)
-{
-	struct scoreboard *board = req->app->board;
-	int64_t counted_ms = atomic_load(&board->live_sessions_counted_ms);
-	int64_t now = clock_monotonic_ms();
-	int64_t count;
-
-	if (req->app->rule.db != NULL && (counted_ms == 0 || now - counted_ms >= LIVE_SESSIONS_AGE_MS) &&
-	    atomic_compare_exchange_strong(&board->live_sessions_counted_ms, &counted_ms, now) &&
-	    sessions_count_live(req->app->rule.db, req->app->settings->session.idle_timeout, &count) == DB_OK)
-		atomic_store(&board->live_sessions, count);
-	return atomic_load(&board->live_sessions);
 }
 
 void ones_reply_metrics(struct ones_request *req)
@@ -272,17 +254,22 @@ void ones_reply_metrics(struct ones_request *req)
 		.text = talloc_strdup(req, ""),
 		.format = format_for(ones_param(req, "HTTP_ACCEPT")),
 	};
-	int64_t live = live_sessions(req);
+	int64_t live = atomic_load(&req->app->board->live_sessions);
+
+	/* Counting is not done here but by a process of its own: whoever asks next is told. */
+	atomic_store(&req->app->board->live_sessions_wanted, true);
 
 	put_requests(&metrics);
 	put_durations(&metrics);
 	put_counters(&metrics);
 	if (live >= 0)
 		put_gauge(&metrics, "live_sessions", live, "Sessions that are live, over all hosts.");
-	put_gauge(&metrics, "hashing_places", (int64_t)req->app->board->hashing_place_count,
+	put_gauge(&metrics, "hashing_places", req->app->settings->login.max_hashing,
 	          "Passwords that may be hashed at the same time.");
-	put_gauge(&metrics, "hashing_in_use", (int64_t)hashing_in_use(req->app->board),
+	put_gauge(&metrics, "hashing_in_use", (int64_t)atomic_load(&req->app->board->hashing_in_use),
 	          "Passwords that are being hashed.");
+	put_gauge(&metrics, "hashing_waiting", (int64_t)atomic_load(&req->app->board->hashing_waiting),
+	          "Logins that wait for their password to be hashed.");
 	put_workers(&metrics);
 	put_gauge(&metrics, "start_time_seconds", req->app->board->started_us / 1000000,
 	          "When the daemon was started, in seconds since 1970.");

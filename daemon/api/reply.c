@@ -183,6 +183,7 @@ void ones_reply_failure(struct ones_request *req, enum ones_result result, const
 		ones_reply_problem(req, 400, "bad_request",
 		                   "The new password must have at least 8 characters and at most 1024 bytes.");
 		break;
+	case ONES_PENDING: break;
 	case ONES_UNAVAILABLE:
 		ones_reply_problem(req, 503, "unavailable", "The database is away for the moment. Please try again.");
 		break;

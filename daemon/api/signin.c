@@ -2,6 +2,7 @@
 #include "api/app.h"
 #include "api/data.h"
 #include "api/key_cookie.h"
+#include "api/login_rank.h"
 #include "api/places.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -12,60 +13,42 @@
 
 #include <sodium.h>
 #include <string.h>
-#include <unistd.h>
+
+/* How often a look at a password may have to begin anew, because the hash was replaced meanwhile. */
+#define LOOKS_MAX 3
 
 /* Somebody at the password. */
 struct guess {
 	struct attempt attempt;
 	struct attempts_policy policy;
 	struct session_key device;
-	const char *password;
 };
 
-static void begin_guess(struct ones_request *req, const char *username, const char *password, struct guess *guess)
+/* What is kept of a request from one run of its handler to the next, while its password is looked at elsewhere. */
+struct sign_in {
+	int looks;
+	uint32_t rank;
+	struct guess guess;
+	struct user *user; /* NULL: nobody has the name */
+	bool is_answered;
+	struct password_job job;
+	struct password_answer answer;
+};
+
+static void begin_guess(struct ones_request *req, const char *username, const struct user *user, struct guess *guess)
 {
 	const struct settings *settings = req->app->settings;
 
 	*guess = (struct guess){
-		.attempt = {.username = username, .ip = req->http->remote_addr},
+		.attempt = {.username = username,
+	                    .user_id = user != NULL ? user->id : 0,
+	                    .ip = req->http->remote_addr},
 		.policy = {.per_user = settings->login.attempts_per_user,
 	                   .per_address = settings->login.attempts_per_address,
 	                   .window_ms = settings->login.attempts_window},
-		.password = password,
 	};
 	if (device_cookie_read(req, &guess->device))
 		guess->attempt.device = &guess->device;
-}
-
-/*
- * The same work whether there is such an account or not, and whether anybody can sign in to it. A hash of another form
- * or of a lower cost, as imports bring, is verified sooner: without the second look a guess would tell who has one.
- */
-static enum password_match match(struct ones_request *req, const struct user *user, const char *password)
-{
-	const struct settings *settings = req->app->settings;
-	const struct password_cost cost = {.memory = settings->login.memory, .passes = settings->login.passes};
-	bool has_password = user != NULL && password_hash_problem(user->password) == NULL;
-	int64_t began = clock_monotonic_us();
-	enum password_match found = password_verify(has_password ? user->password : req->app->decoy_hash, password);
-
-	if (found == PASSWORD_RIGHT && (!has_password || !user->is_active))
-		found = PASSWORD_WRONG;
-	if (found == PASSWORD_WRONG && has_password && password_needs_rehash(user->password, &cost))
-		(void)password_verify(req->app->decoy_hash, password);
-	req->times.hashing_us += clock_monotonic_us() - began;
-	return found;
-}
-
-static int hash(struct ones_request *req, const char *password, char hash[PASSWORD_HASH_SIZE])
-{
-	const struct settings *settings = req->app->settings;
-	const struct password_cost cost = {.memory = settings->login.memory, .passes = settings->login.passes};
-	int64_t began = clock_monotonic_us();
-	int result = password_hash(password, &cost, hash);
-
-	req->times.hashing_us += clock_monotonic_us() - began;
-	return result;
 }
 
 static enum ones_result throttled(struct ones_request *req, int64_t wait_s, struct ones_login *login)
@@ -75,71 +58,153 @@ static enum ones_result throttled(struct ones_request *req, int64_t wait_s, stru
 	return ONES_THROTTLED;
 }
 
-/* ONES_OK when the password is that of *user, who may be NULL: nobody. */
-static enum ones_result check_password(struct ones_request *req, struct guess *guess, struct user *user,
-                                       struct ones_login *login)
+static enum ones_result busy(struct ones_request *req)
 {
+	counters_add(&req->app->board->counters, COUNTER_THROTTLED);
+	return ONES_BUSY;
+}
+
+/*
+ * May there be a look at the password? Whoever is throttled is told so before there is a wait for it. ONES_PENDING when
+ * the look is ordered.
+ */
+static enum ones_result order_look(struct ones_request *req, const char *username, const char *password,
+                                   const char *new_password, struct ones_login *login)
+{
+	const struct settings *settings = req->app->settings;
+	const struct password_cost cost = {.memory = settings->login.memory, .passes = settings->login.passes};
+	struct sign_in *sign_in = req->sign_in;
 	struct db *db = req->app->rule.db;
-	const struct client client = app_client(req);
 	enum db_status status;
 	int64_t wait_s;
-	enum password_match found;
 
-	guess->attempt.user_id = user != NULL ? user->id : 0;
-	status = attempts_look(db, &guess->policy, &guess->attempt, &wait_s);
+	status = users_find(db, sign_in, username, &sign_in->user);
+	if (status != DB_OK)
+		return app_result(status);
+	begin_guess(req, username, sign_in->user, &sign_in->guess);
+	status = attempts_look(db, &sign_in->guess.policy, &sign_in->guess.attempt, &wait_s);
 	if (status != DB_OK)
 		return app_result(status);
 	if (wait_s > 0)
 		return throttled(req, wait_s, login);
-	found = match(req, user, guess->password);
-	if (found == PASSWORD_NOT_LOOKED_AT) {
+	password_job_begin(&sign_in->job, &cost, sign_in->user != NULL ? sign_in->user->password : NULL, password,
+	                   new_password);
+	sign_in->job.is_refused = sign_in->user != NULL && !sign_in->user->is_active;
+	sign_in->is_answered = false;
+	sign_in->looks++;
+	req->times.ordered = clock_monotonic_us();
+	return ONES_PENDING;
+}
+
+/* ONES_OK when the password was that of sign_in->user. */
+static enum ones_result judge_answer(struct ones_request *req, struct ones_login *login)
+{
+	struct sign_in *sign_in = req->sign_in;
+	const struct guess *guess = &sign_in->guess;
+	const struct client client = app_client(req);
+	bool is_right = sign_in->answer.match == PASSWORD_RIGHT && !sign_in->job.is_refused;
+	struct db *db = req->app->rule.db;
+	enum db_status status;
+	int64_t wait_s;
+
+	if (sign_in->answer.match == PASSWORD_NOT_LOOKED_AT) {
 		log_error("password_not_looked_at", LOG_STR("problem", "out of memory"));
-		return ONES_BUSY;
+		return busy(req);
 	}
-	if (found == PASSWORD_RIGHT) {
+	if (is_right) {
 		status = attempts_look(db, &guess->policy, &guess->attempt, &wait_s);
 	} else {
 		status = attempts_failed(db, &guess->policy, &guess->attempt, &wait_s);
 		if (status == DB_OK)
-			status = rule_login_failed(&req->app->rule, req, user, &client);
+			status = rule_login_failed(&req->app->rule, req, sign_in->user, &client);
 	}
 	if (status != DB_OK)
 		return app_result(status);
 	if (wait_s > 0)
 		return throttled(req, wait_s, login);
-	return found == PASSWORD_RIGHT ? ONES_OK : ONES_INVALID;
+	return is_right ? ONES_OK : ONES_INVALID;
+}
+
+/*
+ * ONES_OK when the password is that of the account with that name, which is *user then; ONES_PENDING when the handler
+ * is to be run again for that.
+ */
+static enum ones_result check_password(struct ones_request *req, const char *username, const char *password,
+                                       const char *new_password, struct user **user, struct ones_login *login)
+{
+	enum ones_result result;
+
+	if (!req->route->hashes) {
+		log_error("password_not_looked_at", LOG_STR("route", req->route->path),
+		          LOG_STR("hint", "it needs .hashes = true"));
+		return ONES_FAILED;
+	}
+	if (req->sign_in == NULL) {
+		uint32_t rank = login_rank(&req->app->board->login_rates, req->http->remote_addr, username,
+		                           clock_monotonic_ms());
+
+		/* Told before it costs anything: nobody who has tried as much of late finds a place to wait. */
+		if (rank >= atomic_load(&req->app->board->hashing_rank) || fcgi_has_hung_up(req->http->fcgi))
+			return busy(req);
+		req->sign_in = talloc_zero(req, struct sign_in);
+		if (req->sign_in == NULL)
+			return ONES_FAILED;
+		req->sign_in->rank = rank;
+		return order_look(req, username, password, new_password, login);
+	}
+	result = judge_answer(req, login);
+	*user = req->sign_in->user;
+	return result;
+}
+
+const struct password_job *app_job(const struct ones_request *req, uint32_t *rank)
+{
+	const struct sign_in *sign_in = req->sign_in;
+
+	if (sign_in == NULL || sign_in->looks == 0 || sign_in->is_answered)
+		return NULL;
+	if (rank != NULL)
+		*rank = sign_in->rank;
+	return &sign_in->job;
+}
+
+void app_answer_job(struct ones_request *req, const struct password_answer *answer)
+{
+	struct sign_in *sign_in = req->sign_in;
+
+	sign_in->answer = *answer;
+	sign_in->answer.new_hash[sizeof answer->new_hash - 1] = '\0';
+	sign_in->is_answered = true;
+	sodium_memzero(sign_in->job.password, sizeof sign_in->job.password);
+	sodium_memzero(sign_in->job.new_password, sizeof sign_in->job.new_password);
+	req->times.parked_us += clock_monotonic_us() - req->times.ordered;
+	req->times.hashing_us += answer->hashing_us;
 }
 
 /*
  * The password is right, and its hash of another form or cost than ours are now: make it one of ours. When somebody
- * else has done so at this moment, theirs is taken.
+ * else has done so at this moment, theirs is looked at.
  */
-static enum ones_result upgrade_hash(struct ones_request *req, const char *password, struct user **user)
+static enum ones_result upgrade_hash(struct ones_request *req, const struct ones_credentials *credentials,
+                                     struct user *user, struct ones_login *login)
 {
-	const struct settings *settings = req->app->settings;
-	const struct password_cost cost = {.memory = settings->login.memory, .passes = settings->login.passes};
-	char *upgraded;
+	struct sign_in *sign_in = req->sign_in;
 	bool replaced;
 	enum db_status status;
 
-	if (!password_needs_rehash((*user)->password, &cost))
+	if (sign_in->answer.new_hash[0] == '\0')
 		return ONES_OK;
-	upgraded = talloc_zero_size(req, PASSWORD_HASH_SIZE);
-	if (upgraded == NULL || hash(req, password, upgraded) != 0) {
-		log_warning("hash_not_upgraded", LOG_INT("user_id", (*user)->id), LOG_STR("problem", "out of memory"));
-		return ONES_OK;
-	}
-	status = users_upgrade_password(req->app->rule.db, req, (*user)->id, (*user)->password, upgraded, &replaced);
+	status = users_upgrade_password(req->app->rule.db, req, user->id, user->password, sign_in->answer.new_hash,
+	                                &replaced);
 	if (status != DB_OK)
 		return app_result(status);
 	if (replaced) {
-		(*user)->password = upgraded;
+		user->password = sign_in->answer.new_hash;
 		return ONES_OK;
 	}
-	status = users_find(req->app->rule.db, req, (*user)->username, user);
-	if (status != DB_OK)
-		return app_result(status);
-	return match(req, *user, password) == PASSWORD_RIGHT ? ONES_OK : ONES_INVALID;
+	if (sign_in->looks == LOOKS_MAX)
+		return busy(req);
+	return order_look(req, credentials->username, credentials->password, NULL, login);
 }
 
 /* Who is to be signed in, by name and password or by a ticket. */
@@ -147,19 +212,14 @@ static enum ones_result authenticate(struct ones_request *req, const struct ones
                                      const struct session_key *ticket, struct user **user, struct ones_login *login)
 {
 	enum ones_result result;
-	struct guess guess;
 	enum db_status status;
 
 	if (ticket != NULL) {
 		status = tickets_find(req->app->rule.db, req, ticket, user);
 		return status == DB_OK && *user == NULL ? ONES_TICKET_GONE : app_result(status);
 	}
-	status = users_find(req->app->rule.db, req, credentials->username, user);
-	if (status != DB_OK)
-		return app_result(status);
-	begin_guess(req, credentials->username, credentials->password, &guess);
-	result = check_password(req, &guess, *user, login);
-	return result == ONES_OK ? upgrade_hash(req, credentials->password, user) : result;
+	result = check_password(req, credentials->username, credentials->password, NULL, user, login);
+	return result == ONES_OK ? upgrade_hash(req, credentials, *user, login) : result;
 }
 
 /* The person may answer the question whether to take over without giving the password again. */
@@ -268,8 +328,6 @@ enum ones_result ones_login(struct ones_request *req, const struct ones_credenti
 	result = authenticate(req, credentials, order.ticket, &user, login);
 	if (result != ONES_OK)
 		return result;
-	/* The rest is the database's, and others wait to hash. After a wrong password the place is kept to the end. */
-	scoreboard_free_hashing_places(req->app->board, getpid());
 	order.user = user;
 	result = begin_session(req, &order, login);
 	if (result == ONES_OK)
@@ -312,11 +370,8 @@ enum ones_result ones_end_session(struct ones_request *req, const char *id, bool
 enum ones_result ones_change_password(struct ones_request *req, const char *current_password, const char *new_password,
                                       struct ones_login *changed)
 {
-	const char *username = req->verdict.session.user.username;
-	char new_hash[PASSWORD_HASH_SIZE];
-	struct rule_order order = {.new_password_hash = new_hash};
-	struct user *user;
-	struct guess guess;
+	struct rule_order order = {0};
+	struct user *user = NULL;
 	enum ones_result result;
 	enum db_status status;
 
@@ -325,19 +380,16 @@ enum ones_result ones_change_password(struct ones_request *req, const char *curr
 		return ONES_ENDED;
 	if (password_problem(new_password) != NULL)
 		return ONES_UNACCEPTABLE;
-	status = users_find(req->app->rule.db, req, username, &user);
-	if (status != DB_OK)
-		return app_result(status);
-	begin_guess(req, username, current_password, &guess);
-	result = check_password(req, &guess, user, changed);
+	result = check_password(req, req->verdict.session.user.username, current_password, new_password, &user, changed);
 	if (result != ONES_OK)
 		return result;
-	if (hash(req, new_password, new_hash) != 0)
+	if (req->sign_in->answer.new_hash[0] == '\0')
 		return ONES_FAILED;
+	order.new_password_hash = req->sign_in->answer.new_hash;
 	order.user = user;
 	result = begin_session(req, &order, changed);
 	if (result == ONES_OK)
-		(void)browsers_forget(req->app->rule.db, user->id, guess.attempt.device);
+		(void)browsers_forget(req->app->rule.db, user->id, req->sign_in->guess.attempt.device);
 	if (result == ONES_ENDED) {
 		status = app_check_session(req);
 		return status == DB_OK ? ONES_ENDED : app_result(status);

@@ -752,6 +752,4 @@ void config_each_doubt(const struct settings *settings, void (*tell)(const char 
 	if (settings->session.on_limit == ON_LIMIT_REFUSE && settings->session.idle_timeout == 0)
 		tell("session.on_limit = refuse without session.idle_timeout: whoever loses a browser cannot sign in "
 		     "for as long as session.lifetime");
-	if (settings->login.max_hashing >= settings->server.workers)
-		tell("login.max_hashing is not below server.workers: logins can keep everybody from being served");
 }

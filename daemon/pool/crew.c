@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "pool/handoff.h"
+#include "pool/hasher.h"
 #include "pool/worker.h"
 
 #include <errno.h>
@@ -19,8 +20,10 @@
 #define OLD_ENOUGH_MS  5000
 
 struct place {
-	const struct generation *generation; /* NULL: nobody is to be here */
-	bool is_attendant;
+	bool is_wanted; /* somebody is to be here */
+	enum process_role role;
+	const struct generation *generation; /* NULL for the hasher */
+	int64_t request_timeout;
 	pid_t pid; /* 0: nobody is here */
 	int64_t started_at;
 	int64_t start_again_at;
@@ -31,10 +34,17 @@ struct place {
 	bool has_failed;   /* somebody here has ended other than by being told to */
 };
 
+/* Nobody's place. */
+#define NOWHERE SCOREBOARD_SLOTS
+
 struct crew {
 	struct scoreboard *board;
 	const struct listeners *listeners;
 	int handoff[2]; /* where the attendant puts connections (1), and workers take them from (0) */
+	int hashing[2]; /* where workers tell the hasher (0) of themselves (1) */
+	struct hasher_setup hasher;
+	size_t relieved, successor; /* places; NOWHERE: nobody is being relieved */
+	size_t deaths, timeouts;
 	struct place places[SCOREBOARD_SLOTS];
 };
 
@@ -43,8 +53,10 @@ const size_t crew_signal_count = sizeof crew_signals / sizeof crew_signals[0];
 
 static int crew_destroy(struct crew *crew)
 {
-	close(crew->handoff[0]);
-	close(crew->handoff[1]);
+	for (size_t end = 0; end < 2; end++) {
+		close(crew->handoff[end]);
+		close(crew->hashing[end]);
+	}
 	return 0;
 }
 
@@ -58,7 +70,14 @@ struct crew *crew_new(TALLOC_CTX *ctx, struct scoreboard *board, const struct li
 	}
 	crew->board = board;
 	crew->listeners = listeners;
+	crew->relieved = crew->successor = NOWHERE;
 	if (handoff_open(crew->handoff) != 0) {
+		talloc_free(crew);
+		return NULL;
+	}
+	if (handoff_open(crew->hashing) != 0) {
+		close(crew->handoff[0]);
+		close(crew->handoff[1]);
 		talloc_free(crew);
 		return NULL;
 	}
@@ -100,7 +119,27 @@ pid_t crew_fork_helper(void)
 
 static bool is_free(const struct place *place)
 {
-	return place->generation == NULL && place->pid == 0;
+	return !place->is_wanted && place->pid == 0;
+}
+
+/* NOWHERE when there is none. */
+static size_t find_free(const struct crew *crew)
+{
+	size_t at = 0;
+
+	while (at < SCOREBOARD_SLOTS && !is_free(&crew->places[at]))
+		at++;
+	return at;
+}
+
+static struct place place_for(const struct generation *generation, enum process_role role)
+{
+	return (struct place){
+		.is_wanted = true,
+		.role = role,
+		.generation = generation,
+		.request_timeout = generation->settings.server.request_timeout,
+	};
 }
 
 bool crew_has_room(const struct crew *crew)
@@ -120,59 +159,82 @@ void crew_hire(struct crew *crew, const struct generation *generation)
 		if (!is_free(&crew->places[i]))
 			continue;
 		wanted--;
-		crew->places[i] = (struct place){.generation = generation};
+		crew->places[i] = place_for(generation, ROLE_WORKER);
 	}
+}
+
+void crew_hire_hasher(struct crew *crew, const struct settings *settings)
+{
+	size_t at = find_free(crew);
+
+	if (at == NOWHERE)
+		return;
+	crew->hasher = (struct hasher_setup){
+		.board = crew->board,
+		.slot = at,
+		.registration = crew->hashing[0],
+		.cost = {.memory = settings->login.memory, .passes = settings->login.passes},
+		.thread_count = (size_t)settings->login.max_hashing,
+	};
+	crew->places[at] = (struct place){
+		.is_wanted = true, .role = ROLE_HASHER, .request_timeout = settings->server.request_timeout};
+}
+
+/* In the process of its own that a place has got. */
+static int run(const struct crew *crew, size_t at)
+{
+	const struct place *place = &crew->places[at];
+	bool is_attendant = place->role == ROLE_ATTENDANT;
+	const struct worker_setup setup = {
+		.generation = place->generation,
+		.listeners = crew->listeners,
+		.board = crew->board,
+		.slot = at,
+		.is_attendant = is_attendant,
+		.handoff = crew->handoff[is_attendant ? 1 : 0],
+		.hashing = crew->hashing[1],
+	};
+
+	return place->role == ROLE_HASHER ? hasher_run(&crew->hasher) : worker_run(&setup);
 }
 
 static void start(struct crew *crew, size_t at)
 {
 	struct place *place = &crew->places[at];
 	struct worker_slot *slot = &crew->board->slots[at];
-	const struct worker_setup setup = {
-		.generation = place->generation,
-		.listeners = crew->listeners,
-		.board = crew->board,
-		.slot = at,
-		.is_attendant = place->is_attendant,
-		.handoff = crew->handoff[place->is_attendant ? 1 : 0],
-	};
 	pid_t pid;
 
 	place->started_at = clock_monotonic_ms();
 	place->is_killed = false;
 	scoreboard_clear(crew->board, at);
 	atomic_store(&slot->started_ms, place->started_at);
-	atomic_store(&slot->is_attendant, place->is_attendant);
+	atomic_store(&slot->role, (int)place->role);
 	atomic_store(&slot->state, (int)WORKER_STARTING);
 	pid = fork_child();
 	if (pid == 0) {
 		/* As the master does below: whoever is first, it is on the board before it serves. */
 		atomic_store(&slot->pid, getpid());
-		exit(worker_run(&setup));
+		exit(run(crew, at));
 	}
 	if (pid < 0) {
 		place->has_failed = true;
 		place->start_again_at = place->started_at + BACKOFF_MAX_MS;
-		if (place->is_attendant)
-			place->generation = NULL;
+		place->is_wanted = place->role != ROLE_ATTENDANT;
 		return;
 	}
-	counters_add(&crew->board->counters, COUNTER_WORKER_STARTS);
+	if (place->role != ROLE_HASHER)
+		counters_add(&crew->board->counters, COUNTER_WORKER_STARTS);
 	place->pid = pid;
 	atomic_store(&slot->pid, pid);
 }
 
 void crew_call_attendant(struct crew *crew, const struct generation *generation)
 {
-	size_t at = 0;
+	size_t at = find_free(crew);
 
-	if (!scoreboard_are_all_busy(crew->board) || crew_count(crew, NULL, CREW_ATTENDANTS) > 0)
+	if (at == NOWHERE || !scoreboard_are_all_busy(crew->board) || crew_count(crew, NULL, CREW_ATTENDANTS) > 0)
 		return;
-	while (at < SCOREBOARD_SLOTS && !is_free(&crew->places[at]))
-		at++;
-	if (at == SCOREBOARD_SLOTS)
-		return;
-	crew->places[at] = (struct place){.generation = generation, .is_attendant = true};
+	crew->places[at] = place_for(generation, ROLE_ATTENDANT);
 	start(crew, at);
 }
 
@@ -181,7 +243,7 @@ void crew_start_missing(struct crew *crew)
 	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++) {
 		const struct place *place = &crew->places[i];
 
-		if (place->generation != NULL && !place->is_attendant && !place->is_dismissed && place->pid == 0 &&
+		if (place->is_wanted && place->role != ROLE_ATTENDANT && !place->is_dismissed && place->pid == 0 &&
 		    clock_until_ms(place->start_again_at) == 0)
 			start(crew, i);
 	}
@@ -191,12 +253,14 @@ void crew_start_missing(struct crew *crew)
 
 static void log_death(const struct place *place, size_t number, int status)
 {
+	bool is_hasher = place->role == ROLE_HASHER;
+
 	if (WIFSIGNALED(status))
-		log_error("worker_killed", LOG_INT("worker", (int64_t)number), LOG_INT("worker_pid", place->pid),
+		log_error(is_hasher ? "hasher_killed" : "worker_killed", LOG_INT("worker", (int64_t)number), LOG_INT("worker_pid", place->pid),
 		          LOG_STR("signal", strsignal(WTERMSIG(status))), LOG_INT("restart_in_ms", place->backoff));
 	else
-		log_error("worker_failed", LOG_INT("worker", (int64_t)number), LOG_INT("worker_pid", place->pid),
-		          LOG_INT("status", WEXITSTATUS(status)), LOG_INT("restart_in_ms", place->backoff));
+		log_error(is_hasher ? "hasher_failed" : "worker_failed", LOG_INT("worker", (int64_t)number),
+		          LOG_INT("worker_pid", place->pid), LOG_INT("status", WEXITSTATUS(status)), LOG_INT("restart_in_ms", place->backoff));
 }
 
 static void take_leave(struct crew *crew, size_t at, int status)
@@ -205,8 +269,9 @@ static void take_leave(struct crew *crew, size_t at, int status)
 	int64_t now = clock_monotonic_ms();
 	bool is_well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
-	scoreboard_free_hashing_places(crew->board, place->pid);
 	scoreboard_clear(crew->board, at);
+	if (place->role == ROLE_HASHER)
+		scoreboard_forget_hashing(crew->board);
 	if (is_well || now - place->started_at >= OLD_ENOUGH_MS)
 		place->backoff = 0;
 	else
@@ -216,13 +281,14 @@ static void take_leave(struct crew *crew, size_t at, int status)
 	place->start_again_at = now + place->backoff;
 	if (!is_well) {
 		place->has_failed = true;
+		crew->deaths++;
 		counters_add(&crew->board->counters, COUNTER_WORKER_DEATHS);
 		if (!(place->is_dismissed && place->is_killed))
 			log_death(place, at, status);
 	}
 	place->pid = 0;
-	if (place->is_dismissed || place->is_attendant)
-		place->generation = NULL;
+	if (place->is_dismissed || place->role == ROLE_ATTENDANT)
+		place->is_wanted = false;
 }
 
 bool crew_take_leave(struct crew *crew, pid_t pid, int status)
@@ -252,13 +318,12 @@ void crew_kill_overdue(struct crew *crew)
 
 		if (place->pid == 0 || place->is_killed)
 			continue;
-		if (began != 0 && now - began > place->generation->settings.server.request_timeout) {
+		/* What it cannot have begun then it has not written. */
+		if (began >= place->started_at && now - began > place->request_timeout) {
+			crew->timeouts++;
 			counters_add(&crew->board->counters, COUNTER_WORKER_TIMEOUTS);
-			kill_place(place);
 			log_error("request_overdue", LOG_INT("worker", (int64_t)i), LOG_INT("worker_pid", place->pid),
-			          LOG_INT("ms", now - began),
-			          LOG_INT("killed_so_far",
-			                  (int64_t)atomic_load(&crew->board->counters.all[COUNTER_WORKER_TIMEOUTS])));
+			          LOG_INT("ms", now - began), LOG_INT("killed_so_far", (int64_t)crew->timeouts));
 			kill_place(place);
 		} else if (place->is_dismissed && now >= place->go_until) {
 			log_error("stop_forced", LOG_INT("worker", (int64_t)i), LOG_INT("worker_pid", place->pid),
@@ -270,8 +335,19 @@ void crew_kill_overdue(struct crew *crew)
 
 static bool is_meant(const struct place *place, const struct generation *generation, enum crew_who who)
 {
-	return place->generation != NULL && (generation == NULL || place->generation == generation) &&
-	       (who == CREW_ALL || place->is_attendant);
+	return (place->is_wanted || place->pid != 0) && (generation == NULL || place->generation == generation) &&
+	       (who == CREW_ALL || (who == CREW_SERVING && place->role != ROLE_HASHER) ||
+	        place->role == ROLE_ATTENDANT);
+}
+
+static void dismiss(struct place *place, int64_t deadline)
+{
+	place->is_dismissed = true;
+	place->go_until = deadline;
+	if (place->pid == 0)
+		place->is_wanted = false;
+	else
+		(void)kill(place->pid, SIGTERM);
 }
 
 void crew_dismiss(struct crew *crew, const struct generation *generation, enum crew_who who, int64_t deadline)
@@ -279,14 +355,72 @@ void crew_dismiss(struct crew *crew, const struct generation *generation, enum c
 	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++) {
 		struct place *place = &crew->places[i];
 
-		if (!is_meant(place, generation, who) || place->is_dismissed)
-			continue;
-		place->is_dismissed = true;
-		place->go_until = deadline;
-		if (place->pid == 0)
-			place->generation = NULL;
-		else
-			(void)kill(place->pid, SIGTERM);
+		if (is_meant(place, generation, who) && !place->is_dismissed)
+			dismiss(place, deadline);
+	}
+}
+
+/* Whether it has come as far as it can: it is connected, or has tried. */
+static bool has_come_up(const struct crew *crew, size_t at)
+{
+	int state = atomic_load(&crew->board->slots[at].state);
+
+	return crew->places[at].pid != 0 && state != WORKER_NONE && state != WORKER_STARTING;
+}
+
+static bool is_there(const struct crew *crew, size_t at)
+{
+	return at != NOWHERE && crew->places[at].pid != 0 && !crew->places[at].is_dismissed;
+}
+
+static void begin_relief(struct crew *crew)
+{
+	size_t successor = find_free(crew);
+	size_t at = 0;
+
+	while (at < SCOREBOARD_SLOTS && !(is_there(crew, at) && crew->places[at].role == ROLE_WORKER &&
+	                                  atomic_load(&crew->board->slots[at].wants_relief)))
+		at++;
+	if (at == SCOREBOARD_SLOTS || successor == NOWHERE)
+		return;
+	crew->relieved = at;
+	crew->successor = successor;
+	crew->places[successor] = place_for(crew->places[at].generation, ROLE_WORKER);
+}
+
+void crew_relieve(struct crew *crew)
+{
+	const struct place *place;
+
+	if (crew->relieved == NOWHERE)
+		begin_relief(crew);
+	if (crew->relieved == NOWHERE)
+		return;
+	place = &crew->places[crew->relieved];
+	/* Its generation has been dismissed meanwhile, or it has died: then whoever comes in its place is enough. */
+	if (!is_there(crew, crew->relieved)) {
+		if (!place->is_dismissed && crew->places[crew->successor].is_wanted)
+			dismiss(&crew->places[crew->successor], clock_monotonic_ms() + place->request_timeout);
+		crew->relieved = crew->successor = NOWHERE;
+	} else if (has_come_up(crew, crew->successor)) {
+		dismiss(&crew->places[crew->relieved],
+		        clock_monotonic_ms() + place->generation->settings.server.shutdown_timeout);
+		crew->relieved = crew->successor = NOWHERE;
+	}
+}
+
+void crew_mend_board(struct crew *crew)
+{
+	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++) {
+		const struct place *place = &crew->places[i];
+		struct worker_slot *slot = &crew->board->slots[i];
+
+		if (place->pid == 0 && atomic_load(&slot->pid) != 0)
+			scoreboard_clear(crew->board, i);
+		if (atomic_load(&slot->pid) != place->pid)
+			atomic_store(&slot->pid, place->pid);
+		if (place->pid != 0 && atomic_load(&slot->role) != (int)place->role)
+			atomic_store(&slot->role, (int)place->role);
 	}
 }
 
@@ -297,7 +431,7 @@ void crew_kill(struct crew *crew)
 
 		place->is_dismissed = true;
 		if (place->pid == 0)
-			place->generation = NULL;
+			place->is_wanted = false;
 		else
 			kill_place(place);
 	}
@@ -322,21 +456,40 @@ size_t crew_count(const struct crew *crew, const struct generation *generation, 
 	return count;
 }
 
+size_t crew_deaths(const struct crew *crew)
+{
+	return crew->deaths;
+}
+
+size_t crew_timeouts(const struct crew *crew)
+{
+	return crew->timeouts;
+}
+
 bool crew_is_up(const struct crew *crew, const struct generation *generation)
 {
-	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++) {
-		int state = atomic_load(&crew->board->slots[i].state);
+	size_t own = 0, others = 0;
 
-		if (crew->places[i].generation == generation && (state == WORKER_NONE || state == WORKER_STARTING))
+	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++) {
+		bool is_connected = atomic_load(&crew->board->slots[i].is_connected);
+
+		if (!is_meant(&crew->places[i], NULL, CREW_SERVING))
+			continue;
+		if (crew->places[i].generation != generation) {
+			others += is_connected;
+			continue;
+		}
+		if (!has_come_up(crew, i))
 			return false;
+		own += is_connected;
 	}
-	return true;
+	return own > 0 || others == 0;
 }
 
 bool crew_has_failed(const struct crew *crew, const struct generation *generation)
 {
 	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++) {
-		if (crew->places[i].generation == generation && crew->places[i].has_failed)
+		if (is_meant(&crew->places[i], generation, CREW_SERVING) && crew->places[i].has_failed)
 			return true;
 	}
 	return false;

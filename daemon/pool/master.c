@@ -48,10 +48,14 @@ struct master {
 	bool is_announced; /* our workers have come up, and that was told */
 	pid_t purger;      /* 0: none */
 	int64_t purge_at;
+	pid_t live_counter; /* 0: none */
+	int64_t count_began_at;
+	int64_t count_again_at;
 	int64_t status_at;
 	int64_t alive_at;
 	bool stopping;
-	bool is_crew_told; /* that it is to go, after the attendants have gone */
+	bool is_crew_told;   /* that it is to go, after the attendants have gone */
+	bool is_hasher_told; /* likewise, after everybody else has gone */
 	int64_t stop_until;
 	bool keeps_paths; /* our sockets' paths are still an old binary's, or a new one's already */
 };
@@ -139,6 +143,49 @@ static void purge_when_due(struct master *master)
 		exit(purge(settings_of(master), &master->setup->board->counters));
 	if (pid > 0)
 		master->purger = pid;
+}
+
+/* ---- The number of live sessions ---------------------------------------------------------------------------- */
+
+/* It reads an index of all of them, so it is made for who asks only, and rests so many times as long as it took. */
+#define COUNT_REST_TIMES 50
+#define COUNT_REST_MS    10000
+
+static int count_live(const struct settings *settings, struct scoreboard *board)
+{
+	struct db *db = app_new_database(NULL, settings, &board->counters, "onesessiond count");
+	int64_t count;
+
+	if (db != NULL && db_connect(db) == DB_OK && sandbox_restrict() == 0 &&
+	    sessions_count_live(db, settings->session.idle_timeout, &count) == DB_OK)
+		atomic_store(&board->live_sessions, count);
+	talloc_free(db);
+	return 0;
+}
+
+static void count_when_wanted(struct master *master)
+{
+	struct scoreboard *board = master->setup->board;
+	pid_t pid;
+
+	if (master->live_counter != 0 || clock_until_ms(master->count_again_at) > 0 ||
+	    !atomic_exchange(&board->live_sessions_wanted, false))
+		return;
+	master->count_began_at = clock_monotonic_ms();
+	pid = crew_fork_helper();
+	if (pid == 0)
+		exit(count_live(settings_of(master), board));
+	if (pid > 0)
+		master->live_counter = pid;
+}
+
+static void live_counter_ended(struct master *master)
+{
+	int64_t now = clock_monotonic_ms();
+	int64_t rest = COUNT_REST_TIMES * (now - master->count_began_at);
+
+	master->live_counter = 0;
+	master->count_again_at = now + (rest > COUNT_REST_MS ? rest : COUNT_REST_MS);
 }
 
 /* ---- A look at the database --------------------------------------------------------------------------------- */
@@ -418,6 +465,8 @@ static void stop_helpers(const struct master *master, int signal)
 {
 	if (master->purger != 0)
 		(void)kill(master->purger, signal);
+	if (master->live_counter != 0)
+		(void)kill(master->live_counter, signal);
 	if (master->reload.look != 0)
 		(void)kill(master->reload.look, signal);
 	if (master->upgrade.pid != 0)
@@ -447,16 +496,20 @@ static void begin_to_stop(struct master *master, const char *why)
 
 static void go_on_with_stop(struct master *master)
 {
-	if (master->is_crew_told || crew_count(master->crew, NULL, CREW_ATTENDANTS) > 0)
-		return;
-	master->is_crew_told = true;
-	crew_dismiss(master->crew, NULL, CREW_ALL, master->stop_until);
+	if (!master->is_crew_told && crew_count(master->crew, NULL, CREW_ATTENDANTS) == 0) {
+		master->is_crew_told = true;
+		crew_dismiss(master->crew, NULL, CREW_SERVING, master->stop_until);
+	}
+	if (master->is_crew_told && !master->is_hasher_told && crew_count(master->crew, NULL, CREW_SERVING) == 0) {
+		master->is_hasher_told = true;
+		crew_dismiss(master->crew, NULL, CREW_ALL, master->stop_until);
+	}
 }
 
 static void stop_at_once(struct master *master, const char *why)
 {
 	log_info("stopping", LOG_STR("why", why), LOG_STR("how", "at once"));
-	master->stopping = master->is_crew_told = true;
+	master->stopping = master->is_crew_told = master->is_hasher_told = true;
 	leave_sockets(master);
 	crew_kill(master->crew);
 	stop_helpers(master, SIGKILL);
@@ -477,6 +530,8 @@ static void reap(struct master *master)
 			master->purger = 0;
 			if (!master->stopping && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
 				log_warning("purge_failed", LOG_INT("status", status));
+		} else if (pid == master->live_counter) {
+			live_counter_ended(master);
 		} else if (pid == master->reload.look) {
 			take_look(master, status);
 		} else if (pid == master->upgrade.pid) {
@@ -542,7 +597,7 @@ static void tell_status(struct master *master)
 	               (long long)settings_of(master)->server.workers, busy,
 	               (unsigned long long)atomic_load(&board->counters.all[COUNTER_LOGINS]),
 	               (unsigned long long)atomic_load(&board->counters.all[COUNTER_DISPLACEMENTS]),
-	               (unsigned long long)atomic_load(&board->counters.all[COUNTER_WORKER_DEATHS]));
+	               (unsigned long long)crew_deaths(master->crew));
 }
 
 static void look_after(struct master *master)
@@ -554,8 +609,11 @@ static void look_after(struct master *master)
 	}
 	go_on_with_reload(master);
 	go_on_with_upgrade(master);
+	crew_mend_board(master->crew);
+	crew_relieve(master->crew);
 	crew_start_missing(master->crew);
 	purge_when_due(master);
+	count_when_wanted(master);
 	announce(master);
 	if (master->is_announced)
 		crew_call_attendant(master->crew, master->current);
@@ -565,8 +623,8 @@ static void look_after(struct master *master)
 
 static bool is_anyone_left(const struct master *master)
 {
-	return crew_count(master->crew, NULL, CREW_ALL) > 0 || master->purger != 0 || master->upgrade.pid != 0 ||
-	       master->reload.look != 0;
+	return crew_count(master->crew, NULL, CREW_ALL) > 0 || master->purger != 0 || master->live_counter != 0 ||
+	       master->upgrade.pid != 0 || master->reload.look != 0;
 }
 
 int master_run(const struct master_setup *setup)
@@ -590,6 +648,7 @@ int master_run(const struct master_setup *setup)
 		return 1;
 	}
 	master.purge_at = clock_monotonic_ms() + settings_of(&master)->session.purge_interval;
+	crew_hire_hasher(master.crew, settings_of(&master));
 	crew_hire(master.crew, master.current);
 	crew_start_missing(master.crew);
 	for (size_t i = 0; i < setup->listeners->count; i++)
@@ -606,9 +665,7 @@ int master_run(const struct master_setup *setup)
 		if (master.is_announced && !master.keeps_paths)
 			service_alive(&master.alive_at);
 	} while (!master.stopping || is_anyone_left(&master));
-	log_info("stopped",
-	         LOG_INT("workers_lost", (int64_t)atomic_load(&setup->board->counters.all[COUNTER_WORKER_DEATHS])),
-	         LOG_INT("requests_overdue",
-	                 (int64_t)atomic_load(&setup->board->counters.all[COUNTER_WORKER_TIMEOUTS])));
+	log_info("stopped", LOG_INT("workers_lost", (int64_t)crew_deaths(master.crew)),
+	         LOG_INT("requests_overdue", (int64_t)crew_timeouts(master.crew)));
 	return 0;
 }

@@ -2,54 +2,39 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "pool/conn.h"
 #include "pool/handoff.h"
+#include "pool/hash_channel.h"
+#include "pool/look_ups.h"
 #include "pool/sandbox.h"
+#include "pool/signals_fd.h"
 #include "session/db.h"
 
 #include <errno.h>
 #include <sodium.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Connections that a worker holds at once: arriving, waiting for a place to hash, or being drained. */
-#define PEERS_MAX 256
-/* How long a login waits for a place to hash before it is told to come again. */
-#define HASHING_WAIT_MS 5000
-/* A login that waits looks for a place this often, should the wake-up have gone to a worker that died. */
-#define HASHING_LOOK_MS 200
-/* While it is another's turn: look again after so long, then after twice as long and so on, up to this. */
-#define STAND_BACK_MS     2
-#define STAND_BACK_MAX_MS 8
+/* Connections that a worker holds at once. When there are as many, the oldest that waits for its peer is closed. */
+#define CONNS_MAX 256
+/* Memory for all bodies that are on their way, at least; the largest that is taken has room several times. */
+#define BODIES_MAX      ((size_t)16 * 1024 * 1024)
+#define BODIES_MAX_OVER 4
+/* Logins whose passwords are being looked at: more than the hasher lets wait, so that it is the one to choose. */
+#define HASHING_MAX 192
+/* The hasher itself ends the wait for a place; this is for when it does not answer at all. */
+#define HASHING_GRACE_MS 5000
 /* When there are no more descriptors or memory, accepting rests this long. */
 #define ACCEPT_REST_MS 100
-/* Room for all peers and the few others: one look tells of everybody who is ready. */
-#define EVENTS_MAX (PEERS_MAX + 32)
+/* Room for all connections and the few others: one look tells of everybody who is ready. */
+#define EVENTS_MAX (CONNS_MAX + 32)
 /* How often the attendant looks whether it is needed, and after how long of not being needed it goes. */
 #define ATTENDANCE_MS      100
 #define ATTENDANCE_IDLE_MS 2000
 /* An attendant that cannot hand on a connection tries again this often. */
 #define HANDOFF_REST_MS 10
-
-/* TOGETHER: to be served with others. LEAVING: to be handed on by the attendant. */
-enum peer_state { PEER_ARRIVING, PEER_TOGETHER, PEER_WAITING, PEER_DRAINING, PEER_LEAVING };
-
-struct peer {
-	struct peer *next;
-	enum peer_state state;
-	int64_t deadline;
-	bool is_late; /* the deadline has been seen to be past */
-	int64_t connected_us;
-	int64_t left_us;   /* when leaving: since when, clock_monotonic_us() */
-	int64_t queued_us; /* how long it was between the attendant and us */
-	int64_t busy_then; /* the worker's busy_us when it came to us */
-	bool is_watched;
-	struct fcgi *fcgi;
-	struct ones_request *req; /* once it has been read; owns fcgi then */
-};
 
 struct worker {
 	const struct worker_setup *setup;
@@ -57,28 +42,23 @@ struct worker {
 	const struct settings *settings;
 	struct db *db; /* NULL: the attendant has none */
 	struct worker_slot *slot;
-	pid_t pid;
 	int epoll;
-	struct peer *peers;
-	unsigned int peer_count;
-	unsigned int waiting_count;
-	unsigned int leaving_count;
-	struct peer *together[RULE_KEYS_MAX]; /* in the order in which they came */
-	size_t together_count;
-	int64_t turn_us;   /* what scoreboard_end_turn() wants; 0: it is not our turn */
-	int stand_back_ms; /* 0: we do not */
-	int64_t look_again_at;
+	struct conns conns;
+	struct look_ups look_ups;
+	struct line runnable;
+	unsigned int hashing_count, forwarding_count;
+	int hash_channel; /* -1: none */
+	uint64_t last_hash_id;
 	int64_t needed_until; /* the attendant goes then */
 	bool is_listening;
-	bool is_hashing_watched;
 	int64_t accept_again_at; /* 0: not resting */
 	unsigned int db_watch_id;
 	int64_t busy_since_us; /* 0: it is not */
 	int64_t busy_us;       /* in all the times before */
-	int64_t requests_left; /* -1: any number */
-	int signals;           /* signalfd(2): a handler would not run while there is always something to do */
+	int64_t requests_left; /* until it wants to be relieved; -1: any number */
+	int signals;           /* signals_fd.h */
 	bool is_told;          /* to stop, by the master */
-	bool is_gathering;     /* connections are taken, and served when all of them have been */
+	bool is_gathering;     /* connections are taken, and looked at when all of them have been */
 	bool stopping;
 };
 
@@ -90,9 +70,15 @@ static void watch(const struct worker *worker, int operation, int fd, uint32_t e
 		log_error("epoll_failed", LOG_STR("problem", strerror(errno)));
 }
 
+static void watch_conn(const struct worker *worker, struct conn *conn, uint32_t events)
+{
+	watch(worker, conn->is_watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fcgi_fd(conn->fcgi), events, conn);
+	conn->is_watched = true;
+}
+
 /* ---- Listening ---------------------------------------------------------------------------------------------- */
 
-/* EPOLLEXCLUSIVE: a connection wakes one idle worker and not all of them. */
+/* EPOLLEXCLUSIVE: a connection wakes one worker that waits and not all of them. */
 static void set_listening(struct worker *worker, bool on)
 {
 	const struct listeners *listeners = worker->setup->listeners;
@@ -118,53 +104,44 @@ static bool is_needed(struct worker *worker)
 	return are_all_busy;
 }
 
-/*
- * A worker that finds its colleague at a turn lets the connection wait for the next one, which takes all that are
- * there: together they cost the database little more than one. Not the attendant: it comes when no turn does.
- */
-static bool stands_back(struct worker *worker)
+/* A worker without a database could only say so: it leaves connections to those that have one. */
+static bool can_serve(struct worker *worker)
 {
-	if (worker->setup->is_attendant || !scoreboard_is_turn_under_way(worker->setup->board)) {
-		worker->stand_back_ms = 0;
-		return false;
-	}
-	if (worker->stand_back_ms == 0)
-		worker->stand_back_ms = STAND_BACK_MS;
-	else if (worker->stand_back_ms < STAND_BACK_MAX_MS)
-		worker->stand_back_ms *= 2;
-	worker->look_again_at = clock_monotonic_ms() + worker->stand_back_ms;
-	return true;
+	bool is_connected;
+
+	if (worker->setup->is_attendant)
+		return is_needed(worker);
+	is_connected = db_is_connected(worker->db);
+	if (is_connected != atomic_load_explicit(&worker->slot->is_connected, memory_order_relaxed))
+		atomic_store(&worker->slot->is_connected, is_connected);
+	return is_connected || !scoreboard_is_another_connected(worker->setup->board, worker->setup->slot);
 }
 
+static bool has_room(const struct worker *worker)
+{
+	return worker->runnable.count == 0 && worker->look_ups.waiting.count < RULE_KEYS_MAX;
+}
+
+/*
+ * Before a handler that may wait is run, others take what comes. While a look-up is under way there is nothing to wait
+ * for: what comes joins the next.
+ */
 static void update_listening(struct worker *worker)
 {
-	bool is_wanted = !worker->stopping && worker->peer_count < PEERS_MAX;
-
-	if (worker->stand_back_ms > 0 && (clock_until_ms(worker->look_again_at) > 0 || stands_back(worker)))
-		is_wanted = false;
+	bool is_wanted = can_serve(worker) && !worker->stopping && has_room(worker);
 
 	if (worker->accept_again_at != 0 && clock_until_ms(worker->accept_again_at) == 0)
 		worker->accept_again_at = 0;
-	if (worker->setup->is_attendant)
-		is_wanted = is_wanted && is_needed(worker);
 	set_listening(worker, is_wanted && worker->accept_again_at == 0);
 }
 
-static void forget_peer(struct worker *worker, struct peer *peer)
+static void forget(struct worker *worker, struct conn *conn)
 {
-	struct peer **link = &worker->peers;
-
-	while (*link != peer)
-		link = &(*link)->next;
-	*link = peer->next;
-	worker->peer_count--;
-	if (peer->state == PEER_WAITING)
-		worker->waiting_count--;
-	if (peer->state == PEER_LEAVING)
-		worker->leaving_count--;
-	/* Closing the descriptor takes it out of the epoll set, too. */
-	talloc_free(peer->req != NULL ? (void *)peer->req : (void *)peer->fcgi);
-	talloc_free(peer);
+	if (conn->state == CONN_HASHING)
+		worker->hashing_count--;
+	if (conn->state == CONN_FORWARDING)
+		worker->forwarding_count--;
+	conns_remove(&worker->conns, conn);
 }
 
 /* ---- One request -------------------------------------------------------------------------------------------- */
@@ -180,230 +157,286 @@ static void set_at_rest(struct worker *worker)
 	if (worker->busy_since_us != 0)
 		worker->busy_us += clock_monotonic_us() - worker->busy_since_us;
 	worker->busy_since_us = 0;
-	set_state(worker, worker->stopping ? WORKER_STOPPING : WORKER_IDLE, 0);
+	/* A look-up that takes longer than a request may is as much a reason to start anew as a handler that does. */
+	if (look_ups_are_under_way(&worker->look_ups))
+		set_state(worker, worker->stopping ? WORKER_STOPPING : WORKER_WAITING, worker->look_ups.sent_us / 1000);
+	else
+		set_state(worker, worker->stopping ? WORKER_STOPPING : WORKER_IDLE, 0);
 }
 
-static void set_busy(struct worker *worker)
+static void set_route(struct worker *worker, uint32_t route, int method)
 {
-	set_at_rest(worker);
-	worker->busy_since_us = clock_monotonic_us();
+	atomic_store_explicit(&worker->slot->route, route, memory_order_relaxed);
+	atomic_store_explicit(&worker->slot->method, method, memory_order_relaxed);
+}
+
+static void set_busy(struct worker *worker, uint32_t route, int method)
+{
+	set_route(worker, route, method);
+	if (worker->busy_since_us == 0)
+		worker->busy_since_us = clock_monotonic_us();
 	set_state(worker, WORKER_BUSY, worker->busy_since_us / 1000);
 }
 
 /* The request is answered: close the connection, or keep it until the peer has said what nobody listens to. */
-static void finish(struct worker *worker, struct peer *peer)
+static void finish(struct worker *worker, struct conn *conn)
 {
-	(void)app_close(peer->req);
-	if (worker->requests_left > 0)
-		worker->requests_left--;
+	(void)app_close(conn->req);
 	atomic_fetch_add_explicit(&worker->slot->requests, 1, memory_order_relaxed);
-	if (fcgi_drained(peer->fcgi)) {
-		forget_peer(worker, peer);
+	if (worker->requests_left > 0 && --worker->requests_left == 0)
+		atomic_store(&worker->slot->wants_relief, true);
+	if (fcgi_drained(conn->fcgi)) {
+		forget(worker, conn);
 		return;
 	}
-	peer->state = PEER_DRAINING;
-	peer->deadline = clock_monotonic_ms() + worker->settings->server.io_timeout;
-	watch(worker, peer->is_watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fcgi_fd(peer->fcgi), EPOLLIN, peer);
+	conn->state = CONN_DRAINING;
+	conn->deadline = clock_monotonic_ms() + worker->settings->server.io_timeout;
+	watch_conn(worker, conn, EPOLLIN);
 }
 
-static void end_turn(struct worker *worker)
+static void refuse_busy(struct worker *worker, struct conn *conn)
 {
-	if (worker->turn_us != 0)
-		scoreboard_end_turn(worker->setup->board, worker->turn_us);
-	worker->turn_us = 0;
+	app_refuse_busy(conn->req);
+	finish(worker, conn);
 }
 
-static void set_busy_with(struct worker *worker, const struct ones_request *req)
+static void order_hash(struct worker *worker, struct conn *conn, const struct password_job *job, uint32_t rank)
 {
-	atomic_store_explicit(&worker->slot->route, (uint32_t)app_route_number(req), memory_order_relaxed);
-	atomic_store_explicit(&worker->slot->method, (int)req->http->method, memory_order_relaxed);
-	set_busy(worker);
+	struct hash_order order = {.kind = HASH_ORDER_JOB, .rank = rank, .id = ++worker->last_hash_id, .job = *job};
+	bool is_ordered = worker->hashing_count < HASHING_MAX && hash_channel_order(worker->hash_channel, &order);
+
+	sodium_memzero(&order, sizeof order);
+	if (!is_ordered) {
+		refuse_busy(worker, conn);
+		return;
+	}
+	conn->id = worker->last_hash_id;
+	conn->state = CONN_HASHING;
+	conn->deadline = clock_monotonic_ms() + worker->settings->server.request_timeout + HASHING_GRACE_MS;
+	worker->hashing_count++;
+	/* Who hangs up meanwhile is dropped. */
+	watch_conn(worker, conn, EPOLLRDHUP);
 }
 
-static void answer(struct worker *worker, struct peer *peer)
+/* Run its handler, and answer unless that has to be run again. */
+static void serve(struct worker *worker, struct conn *conn)
 {
-	set_busy_with(worker, peer->req);
-	app_run(peer->req);
-	scoreboard_free_hashing_places(worker->setup->board, worker->pid);
-	finish(worker, peer);
-}
+	const struct password_job *job;
+	uint32_t rank;
 
-static void run(struct worker *worker, struct peer *peer)
-{
-	answer(worker, peer);
-	app_touch(worker->app);
+	if (conn->req == NULL) {
+		set_busy(worker, conn->preview.route, conn->preview.method);
+		conn->req = app_open(worker->app, conn->fcgi, &conn->preview,
+		                     conn->preview.key_count > 0 ? &conn->look_up : NULL, &conn->times);
+		if (conn->req == NULL)
+			conn->fcgi = NULL;
+	}
+	if (conn->req == NULL) {
+		set_at_rest(worker);
+		forget(worker, conn);
+		return;
+	}
+	set_busy(worker, conn->preview.route, conn->preview.method);
+	app_run(conn->req);
+	job = app_job(conn->req, &rank);
+	if (job != NULL)
+		order_hash(worker, conn, job, rank);
+	else
+		finish(worker, conn);
 	set_at_rest(worker);
 }
 
-/*
- * Those that have come by now and are quick: one round trip for all their sessions, and one for what is stored after
- * their answers. Whoever may have to wait for the lock of an account comes last.
- */
-static void serve_together(struct worker *worker)
+static void make_runnable(struct worker *worker, struct conn *conn)
 {
-	struct ones_request *reqs[RULE_KEYS_MAX];
-	struct peer *unsettled[RULE_KEYS_MAX];
-	size_t count = worker->together_count, unsettled_count = 0;
+	conn->state = CONN_RUNNABLE;
+	conn->deadline = INT64_MAX;
+	conn->runnable_us = clock_monotonic_us();
+	line_add(&worker->runnable, conn);
+}
 
-	if (count == 0) {
-		end_turn(worker);
+/* One handler that may wait, when nobody waits for a look-up: who comes meanwhile goes to the other workers. */
+static void run_next(struct worker *worker)
+{
+	struct app_times *times;
+	struct conn *conn;
+
+	if (!look_ups_are_idle(&worker->look_ups))
 		return;
-	}
-	/* More than we can take may be waiting. */
-	if (count == RULE_KEYS_MAX)
-		end_turn(worker);
-	for (size_t i = 0; i < count; i++)
-		reqs[i] = worker->together[i]->req;
-	worker->together_count = 0;
-	set_busy_with(worker, reqs[0]);
-	app_read_sessions(reqs, count);
-	for (size_t i = 0; i < count; i++) {
-		if (app_is_settled(reqs[i]))
-			answer(worker, worker->together[i]);
+	conn = line_take(&worker->runnable);
+	if (conn == NULL)
+		return;
+	times = conn->req != NULL ? &conn->req->times : &conn->times;
+	if (times->began == 0)
+		times->began = clock_monotonic_us();
+	else
+		times->parked_us += clock_monotonic_us() - conn->runnable_us;
+	serve(worker, conn);
+}
+
+/* What the look-up found is needed for longer than the others of its batch are. False when out of memory. */
+static bool keep_look_up(struct conn *conn)
+{
+	return conn->look_up.reading == NULL || talloc_reference(conn, conn->look_up.reading) != NULL;
+}
+
+/* Those that are quick, and wait for nobody who holds the account, are answered at once. */
+static void answer_batch(struct worker *worker, const struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		struct conn *conn = batch->conns[i];
+		const struct app_look_up *look_up = &conn->look_up;
+		bool is_settled = true;
+
+		for (size_t key = 0; look_up->status == DB_OK && key < conn->preview.key_count; key++)
+			is_settled = is_settled &&
+			             rule_is_settled(&worker->app->rule, look_up->reading, look_up->first + key);
+		if (conn->preview.is_quick && is_settled)
+			serve(worker, conn);
+		else if (keep_look_up(conn))
+			make_runnable(worker, conn);
 		else
-			unsettled[unsettled_count++] = worker->together[i];
+			forget(worker, conn);
 	}
-	end_turn(worker);
-	for (size_t i = 0; i < unsettled_count; i++)
-		answer(worker, unsettled[i]);
-	app_touch(worker->app);
-	set_at_rest(worker);
 }
 
-static void let_join(struct worker *worker, struct peer *peer)
+static void proceed_with_look_ups(struct worker *worker)
 {
-	peer->state = PEER_TOGETHER;
-	worker->together[worker->together_count++] = peer;
-	if (worker->together_count == RULE_KEYS_MAX)
-		serve_together(worker);
-}
+	struct batch done;
 
-/*
- * Its bytes are there. What is quick waits for others that are; nothing that may take its time is put before it. A
- * login waits for a place to hash; whatever else comes meanwhile is served before it.
- */
-static void serve(struct worker *worker, struct peer *peer)
-{
-	if (!fcgi_is_whole(peer->fcgi))
-		serve_together(worker);
-	atomic_store_explicit(&worker->slot->route, SCOREBOARD_READING, memory_order_relaxed);
-	set_busy(worker);
-	if (fcgi_accept(peer->fcgi) == 0)
-		peer->req = app_open(worker->app, peer->fcgi, peer->connected_us,
-		                     peer->queued_us + worker->busy_us - peer->busy_then);
-	set_at_rest(worker);
-	if (peer->req == NULL) {
-		forget_peer(worker, peer);
+	if (worker->db == NULL || !look_ups_can_proceed(&worker->look_ups))
 		return;
+	if (look_ups_proceed(&worker->look_ups, &done)) {
+		answer_batch(worker, &done);
+		talloc_free(done.ctx);
 	}
-	if (app_needs_hashing_place(peer->req) && !scoreboard_take_hashing_place(worker->setup->board, worker->pid)) {
-		peer->state = PEER_WAITING;
-		peer->deadline = clock_monotonic_ms() + HASHING_WAIT_MS;
-		worker->waiting_count++;
-	} else if (app_is_quick(peer->req)) {
-		let_join(worker, peer);
-	} else {
-		serve_together(worker);
-		run(worker, peer);
+	if (look_ups_are_under_way(&worker->look_ups)) {
+		const struct conn *conn = worker->look_ups.under_way.conns[0];
+
+		set_route(worker, conn->preview.route, conn->preview.method);
 	}
+	set_at_rest(worker);
 }
 
 /* ---- Handing on --------------------------------------------------------------------------------------------- */
 
-static void hand_on_leaving(struct worker *worker)
+static void forward_pending(struct worker *worker)
 {
-	struct peer *next;
+	struct conn *next;
 
-	for (struct peer *peer = worker->peers; peer != NULL; peer = next) {
-		const struct handoff handoff = {
-			.fd = fcgi_fd(peer->fcgi), .connected_us = peer->connected_us, .left_us = peer->left_us};
+	for (struct conn *conn = worker->conns.first; conn != NULL; conn = next) {
+		const struct handoff handoff = {.fd = fcgi_fd(conn->fcgi),
+		                                .connected_us = conn->times.connected,
+		                                .left_us = conn->left_us};
 
-		next = peer->next;
-		if (peer->state == PEER_LEAVING && handoff_put(worker->setup->handoff, &handoff))
-			forget_peer(worker, peer);
+		next = conn->next;
+		if (conn->state == CONN_FORWARDING && handoff_put(worker->setup->handoff, &handoff))
+			forget(worker, conn);
 	}
 }
 
-static void let_leave(struct worker *worker, struct peer *peer)
+static void forward(struct worker *worker, struct conn *conn)
 {
-	if (peer->is_watched)
-		watch(worker, EPOLL_CTL_DEL, fcgi_fd(peer->fcgi), 0, peer);
-	peer->is_watched = false;
-	peer->state = PEER_LEAVING;
-	peer->left_us = clock_monotonic_us();
-	peer->deadline = INT64_MAX;
-	worker->leaving_count++;
+	if (conn->is_watched)
+		watch(worker, EPOLL_CTL_DEL, fcgi_fd(conn->fcgi), 0, conn);
+	conn->is_watched = false;
+	conn->state = CONN_FORWARDING;
+	conn->left_us = clock_monotonic_us();
+	conn->deadline = INT64_MAX;
+	worker->forwarding_count++;
 }
 
-/* Its bytes are there: is it for us? */
-static void attend_to(struct worker *worker, struct peer *peer)
-{
-	char path[REQUEST_PATH_MAX + 1];
+/* ---- Reading ------------------------------------------------------------------------------------------------ */
 
-	/* An authorizer asks for a session, whatever the path is that it asks about. */
-	if (fcgi_role(peer->fcgi) == FCGI_ROLE_RESPONDER && fcgi_peek_path(peer->fcgi, path, sizeof path) &&
-	    app_needs_no_database(worker->app, path))
-		serve(worker, peer);
-	else
-		let_leave(worker, peer);
+/* The request is whole. */
+static void dispatch(struct worker *worker, struct conn *conn)
+{
+	app_preview(worker->app, conn->fcgi, &conn->preview);
+	conn->times.received = clock_monotonic_us();
+	conn->times.queued_us += worker->busy_us - conn->busy_then;
+	conn->deadline = INT64_MAX;
+	if (worker->setup->is_attendant && !conn->preview.needs_no_database) {
+		forward(worker, conn);
+	} else if (conn->preview.key_count > 0) {
+		look_ups_add(&worker->look_ups, conn);
+	} else if (conn->preview.is_quick) {
+		conn->times.began = conn->times.received;
+		serve(worker, conn);
+	} else {
+		make_runnable(worker, conn);
+	}
 }
 
-/* ---- Arriving ----------------------------------------------------------------------------------------------- */
+static size_t bodies_max(const struct worker *worker)
+{
+	size_t several = BODIES_MAX_OVER * (size_t)worker->settings->server.max_body;
+
+	return several > BODIES_MAX ? several : BODIES_MAX;
+}
+
+static void close_oldest(struct worker *worker, const struct conn *but, bool holds_memory)
+{
+	struct conn *oldest = conns_oldest_waiting(&worker->conns, but, holds_memory);
+
+	if (oldest == NULL)
+		return;
+	if (oldest->state == CONN_READING)
+		log_warning("request_refused", LOG_STR("problem", "it was slow, and there is no room for more of them"));
+	forget(worker, oldest);
+}
+
+/* More of it is to come. */
+static void await_more(struct worker *worker, struct conn *conn)
+{
+	/* What was looked at stays in the socket, so only news is of interest: edges. */
+	if (!conn->is_watched)
+		watch_conn(worker, conn, EPOLLIN | EPOLLRDHUP | EPOLLET);
+	conns_note_held(&worker->conns, conn);
+	/* It is the client that is slow from now on, not the web server. */
+	if (conn->held > 0 && !conn->has_head) {
+		conn->has_head = true;
+		conn->deadline = conn->times.connected / 1000 + worker->settings->server.request_timeout;
+	}
+	while (worker->conns.held > bodies_max(worker) &&
+	       conns_oldest_waiting(&worker->conns, conn, true) != NULL)
+		close_oldest(worker, conn, true);
+}
 
 /* `has_ended`: the peer will send no more than what is there. */
-static void inspect(struct worker *worker, struct peer *peer, bool has_ended)
+static void inspect(struct worker *worker, struct conn *conn, bool has_ended)
 {
-	enum fcgi_progress progress = fcgi_inspect(peer->fcgi);
+	enum fcgi_progress progress = fcgi_inspect(conn->fcgi);
 
 	if (progress == FCGI_WAIT && has_ended)
 		progress = FCGI_CLOSED;
 	switch (progress) {
-	case FCGI_READY:
-		if (worker->setup->is_attendant)
-			attend_to(worker, peer);
-		else
-			serve(worker, peer);
-		break;
-	case FCGI_WAIT:
-		/* What was looked at stays in the socket, so only news is of interest: edges. */
-		if (!peer->is_watched)
-			watch(worker, EPOLL_CTL_ADD, fcgi_fd(peer->fcgi), EPOLLIN | EPOLLRDHUP | EPOLLET, peer);
-		peer->is_watched = true;
-		break;
+	case FCGI_READY: dispatch(worker, conn); break;
+	case FCGI_WAIT: await_more(worker, conn); break;
 	case FCGI_BROKEN:
-		log_warning("request_refused", LOG_STR("problem", fcgi_defect(peer->fcgi)));
-		forget_peer(worker, peer);
+		log_warning("request_refused", LOG_STR("problem", fcgi_defect(conn->fcgi)));
+		forget(worker, conn);
 		break;
-	default: forget_peer(worker, peer); break;
+	default: forget(worker, conn); break;
 	}
 }
 
 static void take_connection(struct worker *worker, int fd, int64_t connected_us, int64_t queued_us)
 {
-	int64_t io_timeout = worker->settings->server.io_timeout;
-	struct peer *peer;
-	struct fcgi *fcgi;
+	const struct settings *settings = worker->settings;
+	struct conn *conn;
 
-	fcgi = fcgi_open(NULL, fd, io_timeout);
-	if (fcgi == NULL) {
-		close(fd);
+	if (worker->conns.count >= CONNS_MAX)
+		close_oldest(worker, NULL, false);
+	conn = conns_add(&worker->conns, fd, settings->server.io_timeout, (size_t)settings->server.max_body);
+	if (conn == NULL)
 		return;
-	}
-	peer = talloc_zero(NULL, struct peer);
-	if (peer == NULL) {
-		talloc_free(fcgi);
-		return;
-	}
-	peer->fcgi = fcgi;
-	peer->deadline = clock_monotonic_ms() + io_timeout;
-	peer->connected_us = connected_us;
-	peer->queued_us = queued_us;
-	peer->busy_then = worker->busy_us;
-	peer->next = worker->peers;
-	worker->peers = peer;
-	worker->peer_count++;
+	if (worker->setup->is_attendant)
+		fcgi_wait_for_head_only(conn->fcgi);
+	conn->deadline = clock_monotonic_ms() + settings->server.io_timeout;
+	conn->times.connected = connected_us;
+	conn->times.queued_us = queued_us;
+	conn->busy_then = worker->busy_us;
 	if (!worker->is_gathering)
-		inspect(worker, peer, false);
+		inspect(worker, conn, false);
 }
 
 /* Returns false when nobody is waiting to be accepted. */
@@ -441,83 +474,104 @@ static bool accept_handed_on(struct worker *worker)
 	return true;
 }
 
-/* One connection, and as long as they are quick requests, more: they are served together. */
+/* One connection, and as long as they are quick requests, more: their sessions are looked up together. */
 static void accept_some(struct worker *worker, int listening)
 {
-	size_t before;
+	unsigned int taken = 0;
 
-	do {
-		before = worker->together_count;
-		if (worker->peer_count == PEERS_MAX || !accept_from(worker, listening))
-			return;
-	} while (worker->together_count > before);
+	while (accept_from(worker, listening) && has_room(worker) && ++taken < RULE_KEYS_MAX)
+		;
 }
 
-static void take_turn(struct worker *worker)
-{
-	const struct listeners *listeners = worker->setup->listeners;
+/* ---- Hashing ------------------------------------------------------------------------------------------------ */
 
-	worker->turn_us = scoreboard_begin_turn(worker->setup->board);
-	for (size_t i = 0; i < listeners->count; i++)
-		accept_some(worker, listeners->all[i].fd);
+static void open_hash_channel(struct worker *worker)
+{
+	worker->hash_channel = hash_channel_open(worker->setup->hashing);
+	if (worker->hash_channel >= 0)
+		watch(worker, EPOLL_CTL_ADD, worker->hash_channel, EPOLLIN, &worker->hash_channel);
+	else
+		log_error("hasher_not_reached", LOG_STR("problem", strerror(errno)));
+}
+
+static struct conn *find_hashing(const struct worker *worker, uint64_t id)
+{
+	struct conn *conn = worker->conns.first;
+
+	while (conn != NULL && (conn->state != CONN_HASHING || conn->id != id))
+		conn = conn->next;
+	return conn;
+}
+
+static void end_hashing(struct worker *worker, struct conn *conn, const struct hash_result *result)
+{
+	worker->hashing_count--;
+	if (result->outcome == HASH_DONE) {
+		app_answer_job(conn->req, &result->answer);
+		make_runnable(worker, conn);
+	} else {
+		conn->state = CONN_RUNNABLE;
+		refuse_busy(worker, conn);
+	}
+}
+
+/* Another one takes its place. Those whose passwords it had are told to come again. */
+static void leave_hasher(struct worker *worker)
+{
+	const struct hash_result result = {.outcome = HASH_NO_PLACE};
+	struct conn *next;
+
+	close(worker->hash_channel);
+	for (struct conn *conn = worker->conns.first; conn != NULL; conn = next) {
+		next = conn->next;
+		if (conn->state == CONN_HASHING)
+			end_hashing(worker, conn, &result);
+	}
+	open_hash_channel(worker);
+}
+
+static void take_hash_results(struct worker *worker)
+{
+	enum hash_channel_news news;
+	struct hash_result result;
+
+	while ((news = hash_channel_result(worker->hash_channel, &result)) == HASH_CHANNEL_RESULT) {
+		struct conn *conn = find_hashing(worker, result.id);
+
+		if (conn != NULL)
+			end_hashing(worker, conn, &result);
+	}
+	sodium_memzero(&result, sizeof result);
+	if (news == HASH_CHANNEL_CLOSED)
+		leave_hasher(worker);
+}
+
+static void drop_hashing(struct worker *worker, struct conn *conn)
+{
+	(void)hash_channel_cancel(worker->hash_channel, conn->id);
+	forget(worker, conn);
 }
 
 /* ---- Those that wait ---------------------------------------------------------------------------------------- */
 
-static struct peer *longest_waiting(const struct worker *worker)
-{
-	struct peer *found = NULL;
-
-	for (struct peer *peer = worker->peers; peer != NULL; peer = peer->next) {
-		if (peer->state == PEER_WAITING && (found == NULL || peer->deadline <= found->deadline))
-			found = peer;
-	}
-	return found;
-}
-
-/* One login, so that others get their turn before the next. */
-static void serve_waiting(struct worker *worker)
-{
-	struct peer *peer = longest_waiting(worker);
-
-	if (peer == NULL || !scoreboard_take_hashing_place(worker->setup->board, worker->pid))
-		return;
-	worker->waiting_count--;
-	peer->state = PEER_ARRIVING;
-	run(worker, peer);
-}
-
 static void end_overdue(struct worker *worker)
 {
-	struct peer *next;
+	struct conn *next;
 
-	for (struct peer *peer = worker->peers; peer != NULL; peer = next) {
-		next = peer->next;
-		if (clock_until_ms(peer->deadline) > 0)
+	for (struct conn *conn = worker->conns.first; conn != NULL; conn = next) {
+		next = conn->next;
+		if (conn->deadline == INT64_MAX || clock_until_ms(conn->deadline) > 0)
 			continue;
-		if (!peer->is_late) {
+		if (!conn->is_late) {
 			/* What it sent while we were at another's request has still to be looked at. */
-			peer->is_late = true;
-		} else if (peer->state == PEER_WAITING) {
-			worker->waiting_count--;
-			peer->state = PEER_ARRIVING;
-			app_refuse_busy(peer->req);
-			finish(worker, peer);
+			conn->is_late = true;
+		} else if (conn->state == CONN_HASHING) {
+			(void)hash_channel_cancel(worker->hash_channel, conn->id);
+			end_hashing(worker, conn, &(const struct hash_result){.outcome = HASH_WAITED_TOO_LONG});
 		} else {
-			forget_peer(worker, peer);
+			forget(worker, conn);
 		}
 	}
-}
-
-static void watch_hashing(struct worker *worker)
-{
-	bool wanted = worker->waiting_count > 0;
-
-	if (wanted == worker->is_hashing_watched)
-		return;
-	watch(worker, wanted ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, worker->setup->board->hashing_event,
-	      EPOLLIN | EPOLLEXCLUSIVE, worker->setup->board);
-	worker->is_hashing_watched = wanted;
 }
 
 static void watch_database(struct worker *worker)
@@ -546,56 +600,42 @@ static int wait_ms(const struct worker *worker)
 {
 	int wait = worker->db != NULL ? db_wait_ms(worker->db) : ATTENDANCE_MS;
 
-	if (worker->leaving_count > 0)
+	if ((worker->runnable.count > 0 && look_ups_are_idle(&worker->look_ups)) ||
+	    (worker->db != NULL && look_ups_can_proceed(&worker->look_ups)))
+		return 0;
+	if (worker->forwarding_count > 0)
 		wait = sooner(wait, HANDOFF_REST_MS);
-	for (const struct peer *peer = worker->peers; peer != NULL; peer = peer->next)
-		wait = sooner(wait, clock_until_ms(peer->deadline));
-	if (worker->waiting_count > 0)
-		wait = sooner(wait, HASHING_LOOK_MS);
+	for (const struct conn *conn = worker->conns.first; conn != NULL; conn = conn->next) {
+		if (conn->deadline != INT64_MAX)
+			wait = sooner(wait, clock_until_ms(conn->deadline));
+	}
 	if (worker->accept_again_at != 0)
 		wait = sooner(wait, clock_until_ms(worker->accept_again_at));
-	if (worker->stand_back_ms > 0)
-		wait = sooner(wait, clock_until_ms(worker->look_again_at));
 	return wait;
 }
 
 /* ---- The loop ----------------------------------------------------------------------------------------------- */
 
-static void drained_or_wait(struct worker *worker, struct peer *peer)
+static void handle_conn(struct worker *worker, struct conn *conn, uint32_t events)
 {
-	if (fcgi_drained(peer->fcgi))
-		forget_peer(worker, peer);
-}
+	bool has_ended = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
 
-/* True when `peer`, as an event names it, is still one of ours: serving one may end another. */
-static bool is_peer(const struct worker *worker, const struct peer *peer)
-{
-	for (const struct peer *at = worker->peers; at != NULL; at = at->next) {
-		if (at == peer)
-			return true;
-	}
-	return false;
+	if (conn->state == CONN_READING)
+		inspect(worker, conn, has_ended);
+	else if (conn->state == CONN_DRAINING && fcgi_drained(conn->fcgi))
+		forget(worker, conn);
+	else if (conn->state == CONN_HASHING && has_ended)
+		drop_hashing(worker, conn);
 }
 
 static void handle_event(struct worker *worker, void *what, uint32_t events)
 {
-	struct db *db = worker->db;
-	uint64_t count;
-
-	if (db != NULL && what == db) {
-		db_service(db);
-	} else if (what == worker->setup->board) {
-		/* Whether this worker or another one takes the count, serve_waiting() looks for itself. */
-		if (read(worker->setup->board->hashing_event, &count, sizeof count) < 0)
-			return;
-	} else if (what != worker && is_peer(worker, what)) {
-		struct peer *peer = what;
-
-		if (peer->state == PEER_ARRIVING)
-			inspect(worker, peer, (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
-		else if (peer->state == PEER_DRAINING)
-			drained_or_wait(worker, peer);
-	}
+	if (worker->db != NULL && what == worker->db)
+		db_service(worker->db);
+	else if (what == &worker->hash_channel)
+		take_hash_results(worker);
+	else if (what != worker && conns_have(&worker->conns, what))
+		handle_conn(worker, what, events);
 }
 
 /* Take no more than what is here. */
@@ -606,30 +646,29 @@ static void retire(struct worker *worker)
 }
 
 /*
- * Take what the kernel has let in, and serve it then: serving in between would give others the time to come. With
+ * Take what the kernel has let in, and look at it then: serving in between would give others the time to come. With
  * `only_own` from our own unix sockets alone, which nobody finds any more.
  */
-static void gather(struct worker *worker, bool only_own)
+static void drain_backlog(struct worker *worker, bool only_own)
 {
 	const struct listeners *listeners = worker->setup->listeners;
-	struct peer *next;
+	struct conn *next;
 
 	worker->is_gathering = true;
-	while (worker->peer_count < PEERS_MAX && accept_handed_on(worker))
+	while (worker->conns.count < CONNS_MAX && accept_handed_on(worker))
 		;
 	for (size_t i = 0; i < listeners->count; i++) {
 		if (only_own && listeners->all[i].own_path == NULL)
 			continue;
-		while (worker->peer_count < PEERS_MAX && accept_from(worker, listeners->all[i].fd))
+		while (worker->conns.count < CONNS_MAX && accept_from(worker, listeners->all[i].fd))
 			;
 	}
 	worker->is_gathering = false;
-	for (struct peer *peer = worker->peers; peer != NULL; peer = next) {
-		next = peer->next;
-		if (peer->state == PEER_ARRIVING && !peer->is_watched)
-			inspect(worker, peer, false);
+	for (struct conn *conn = worker->conns.first; conn != NULL; conn = next) {
+		next = conn->next;
+		if (conn->state == CONN_READING && !conn->is_watched)
+			inspect(worker, conn, false);
 	}
-	serve_together(worker);
 }
 
 /* When others go on listening, what waits is theirs. When the daemon ends, it is served. */
@@ -637,57 +676,48 @@ static void begin_to_stop(struct worker *worker)
 {
 	retire(worker);
 	if (worker->setup->is_attendant) {
-		for (struct peer *peer = worker->peers; peer != NULL; peer = peer->next) {
-			if (peer->state == PEER_ARRIVING)
-				let_leave(worker, peer);
+		for (struct conn *conn = worker->conns.first; conn != NULL; conn = conn->next) {
+			if (conn->state == CONN_READING)
+				forward(worker, conn);
 		}
 	} else if (atomic_load(&worker->setup->board->is_closing)) {
-		gather(worker, false);
+		drain_backlog(worker, false);
 	}
 }
 
-static void heed_signals(struct worker *worker)
+static void read_signals(struct worker *worker)
 {
-	struct signalfd_siginfo info;
-
-	while (read(worker->signals, &info, sizeof info) == (ssize_t)sizeof info) {
-		if (info.ssi_signo == SIGUSR1) {
-			if (log_reopen() != 0)
-				log_error("log_not_reopened", LOG_STR("problem", strerror(errno)));
-		} else if (!worker->is_told) {
-			worker->is_told = true;
-			begin_to_stop(worker);
-		}
+	if (signals_fd_read(worker->signals) && !worker->is_told) {
+		worker->is_told = true;
+		begin_to_stop(worker);
 	}
 }
 
 /* True when there is nothing left to do for one that is to stop. */
 static bool has_finished(struct worker *worker)
 {
-	if (!worker->stopping || worker->peer_count > 0)
+	if (!worker->stopping || worker->conns.count > 0)
 		return false;
 	/* More than one can hold may have been waiting. */
 	if (worker->is_told && !worker->setup->is_attendant && atomic_load(&worker->setup->board->is_closing))
-		gather(worker, true);
-	return worker->peer_count == 0;
+		drain_backlog(worker, true);
+	return worker->conns.count == 0 && (worker->db == NULL || !look_ups_can_proceed(&worker->look_ups));
 }
 
 static int serve_until_told(struct worker *worker)
 {
+	const struct listeners *listeners = worker->setup->listeners;
 	struct epoll_event events[EVENTS_MAX];
 	bool is_listener_ready, is_handoff_ready, is_signalled;
 
 	for (;;) {
 		int count;
 
-		if (worker->requests_left == 0)
-			retire(worker);
 		update_listening(worker);
-		if (worker->setup->is_attendant && worker->peer_count == 0 && clock_until_ms(worker->needed_until) == 0)
+		if (worker->setup->is_attendant && worker->conns.count == 0 && clock_until_ms(worker->needed_until) == 0)
 			retire(worker);
 		if (has_finished(worker))
 			return 0;
-		watch_hashing(worker);
 		watch_database(worker);
 		count = epoll_wait(worker->epoll, events, EVENTS_MAX, wait_ms(worker));
 		if (count < 0 && errno != EINTR) {
@@ -703,23 +733,23 @@ static int serve_until_told(struct worker *worker)
 		}
 		if (is_handoff_ready && worker->is_listening)
 			(void)accept_handed_on(worker);
-		if (is_listener_ready && worker->is_listening && !stands_back(worker))
-			take_turn(worker);
-		serve_together(worker);
-		/* After what has come with them: nobody else may have been told of that connection. */
+		/* Nobody else may have been told of that connection, so at least one is taken, whatever else is to do.
+		 */
+		for (size_t i = 0; is_listener_ready && worker->is_listening && i < listeners->count; i++)
+			accept_some(worker, listeners->all[i].fd);
+		proceed_with_look_ups(worker);
 		if (is_signalled)
-			heed_signals(worker);
+			read_signals(worker);
+		run_next(worker);
 		end_overdue(worker);
-		if (worker->waiting_count > 0)
-			serve_waiting(worker);
-		if (worker->leaving_count > 0)
-			hand_on_leaving(worker);
+		if (worker->forwarding_count > 0)
+			forward_pending(worker);
 		if (worker->db != NULL && db_wait_ms(worker->db) == 0)
 			db_service(worker->db);
 	}
 }
 
-/* Not all workers are to end after the same number of requests, that is, at the same time. */
+/* Not all workers are to be relieved after the same number of requests, that is, at the same time. */
 static int64_t requests_with_jitter(int64_t max_requests)
 {
 	uint32_t tenth = (uint32_t)(max_requests / 10) + 1;
@@ -727,19 +757,21 @@ static int64_t requests_with_jitter(int64_t max_requests)
 	return max_requests == 0 ? -1 : max_requests + (int64_t)randombytes_uniform(tenth);
 }
 
-/* They are blocked, as in the master. */
-static int open_signals(struct worker *worker)
+static int open_all(struct worker *worker)
 {
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGQUIT);
-	sigaddset(&set, SIGUSR1);
-	worker->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (worker->signals < 0)
+	worker->epoll = epoll_create1(EPOLL_CLOEXEC);
+	worker->signals = signals_fd_open();
+	if (worker->epoll < 0 || worker->signals < 0)
 		return -1;
 	watch(worker, EPOLL_CTL_ADD, worker->signals, EPOLLIN, &worker->signals);
+	if (worker->setup->is_attendant)
+		return 0;
+	open_hash_channel(worker);
+	if (app_open_database(worker->app, "onesessiond") != 0)
+		return -1;
+	worker->db = worker->app->rule.db;
+	/* The first connection also loads what the libraries load late, which is forbidden from then on. */
+	(void)db_connect(worker->db);
 	return 0;
 }
 
@@ -750,30 +782,24 @@ int worker_run(const struct worker_setup *setup)
 		.app = setup->generation->app,
 		.settings = &setup->generation->settings,
 		.slot = &setup->board->slots[setup->slot],
-		.pid = getpid(),
+		.look_ups = {.app = setup->generation->app},
+		.hash_channel = -1,
 		.requests_left = requests_with_jitter(setup->generation->settings.server.max_requests),
 	};
 	int status;
 
-	worker.epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (worker.epoll < 0 || open_signals(&worker) != 0)
-		goto fail;
-	if (!setup->is_attendant) {
-		if (app_open_database(worker.app, "onesessiond") != 0)
-			goto fail;
-		worker.db = worker.app->rule.db;
-		/* The first connection also loads what the libraries load late, which is forbidden from then on. */
-		(void)db_connect(worker.db);
+	if (open_all(&worker) != 0 || sandbox_restrict() != 0) {
+		log_error("worker_failed", LOG_STR("problem", strerror(errno)));
+		return 1;
 	}
-	if (sandbox_restrict() != 0)
-		goto fail;
+	if (worker.db != NULL)
+		atomic_store(&worker.slot->is_connected, db_is_connected(worker.db));
 	set_state(&worker, WORKER_IDLE, 0);
 	status = serve_until_told(&worker);
 	close(worker.signals);
 	close(worker.epoll);
+	if (worker.hash_channel >= 0)
+		close(worker.hash_channel);
 	talloc_free(worker.app);
 	return status;
-fail:
-	log_error("worker_failed", LOG_STR("problem", strerror(errno)));
-	return 1;
 }

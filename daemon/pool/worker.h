@@ -1,4 +1,7 @@
-/* A worker: takes connections, serves one request at a time, and lets no slow peer hold it up. */
+/*
+ * A worker: one loop over its connections, the database and the hasher, in which nothing blocks but the handlers that
+ * themselves wait for the database; no slow peer holds it up.
+ */
 #ifndef POOL_WORKER_H
 #define POOL_WORKER_H
 
@@ -12,11 +15,13 @@ struct worker_setup {
 	size_t slot;
 	bool is_attendant;
 	int handoff; /* workers take connections from it, the attendant puts them there */
+	int hashing; /* where the hasher learns of workers */
 };
 
 /*
- * Serve until told to stop by SIGTERM or SIGQUIT, or until max_requests; what has been taken is finished first.
- * Called in a process of its own, with all signals blocked. Returns its exit status.
+ * Serve until told to stop by SIGTERM or SIGQUIT; what has been taken is finished first. After max_requests it says on
+ * the scoreboard that it wants to be relieved, and serves on until it is told. Called in a process of its own, with all
+ * signals blocked. Returns its exit status.
  *
  * The attendant is one that has no database. It takes connections only while every worker has been busy for a while,
  * answers what needs no database, /status above all, and hands all others on, untouched, to the worker that is free

@@ -43,6 +43,32 @@ struct hosts {
 	int count;
 };
 
+/* What comes before the members of an array: dimensions, whether there are NULLs, type; length, first number. */
+#define ARRAY_HEADER_SIZE 20
+
+struct wire_params {
+	const char *values[DB_PARAMS_MAX];
+	int lengths[DB_PARAMS_MAX];
+	int formats[DB_PARAMS_MAX];
+	uint64_t integers[DB_PARAMS_MAX];
+	char booleans[DB_PARAMS_MAX];
+	uint8_t list[ARRAY_HEADER_SIZE + DB_LIST_SIZE];
+	int count;
+};
+
+/* A statement that nobody waits for in here. */
+struct background {
+	const struct db_statement *statement; /* NULL: none is under way, and no answer waits to be taken */
+	struct wire_params wire;
+	bool is_sent;      /* on this connection */
+	bool is_preparing; /* and it is being prepared first */
+	bool is_done;
+	int attempts;
+	int64_t deadline; /* of the exchange */
+	enum db_status status;
+	PGresult *pg;
+};
+
 struct db {
 	struct db_config config;
 	PGconn *conn;
@@ -65,6 +91,7 @@ struct db {
 	size_t prepared_count;
 	const struct db_statement *prepared[PREPARED_MAX];
 	int64_t waited_us;
+	struct background background;
 	char problem[512];
 };
 
@@ -74,6 +101,7 @@ struct db_result {
 
 static int db_destroy(struct db *db)
 {
+	PQclear(db->background.pg);
 	PQfinish(db->conn);
 	return 0;
 }
@@ -158,6 +186,11 @@ static void drop(struct db *db)
 {
 	bool was_up = db->state == STATE_UP;
 
+	if (!db->background.is_done) {
+		db->background.is_sent = false;
+		PQclear(db->background.pg);
+		db->background.pg = NULL;
+	}
 	PQfinish(db->conn);
 	db->conn = NULL;
 	db->state = STATE_DOWN;
@@ -215,6 +248,19 @@ static void turn_hosts(struct db *db)
 	db->hosts = hosts;
 }
 
+static void finish_background(struct db *db, enum db_status status, PGresult *pg)
+{
+	db->background.is_sent = false;
+	db->background.is_done = true;
+	db->background.status = status;
+	db->background.pg = pg;
+}
+
+static bool is_background_pending(const struct db *db)
+{
+	return db->background.statement != NULL && !db->background.is_done;
+}
+
 static void attempt_failed(struct db *db)
 {
 	int64_t wait = RETRY_MAX_MS;
@@ -230,6 +276,8 @@ static void attempt_failed(struct db *db)
 	db->failures++;
 	drop(db);
 	db->retry_at = clock_monotonic_ms() + wait;
+	if (is_background_pending(db))
+		finish_background(db, DB_UNAVAILABLE, NULL);
 }
 
 /* What the server says beside its answers can hold values, and would go to standard error past the log. */
@@ -331,6 +379,8 @@ static bool is_read_only(const struct db *db)
 	return setting != NULL && strcmp(setting, "on") == 0;
 }
 
+static void send_background(struct db *db);
+
 static void greeting_done(struct db *db)
 {
 	if (db->is_standby) {
@@ -354,6 +404,8 @@ static void greeting_done(struct db *db)
 	db->was_read_only = is_read_only(db);
 	db->failures = 0;
 	db->problem[0] = '\0';
+	if (is_background_pending(db))
+		send_background(db);
 }
 
 static bool has_sqlstate(const PGresult *pg, const char *sqlstate)
@@ -415,13 +467,15 @@ bool db_wants_write(const struct db *db)
 	return db->state == STATE_CONNECTING && db->waits_for == PGRES_POLLING_WRITING;
 }
 
+static void read_background(struct db *db);
+
 int db_wait_ms(const struct db *db)
 {
 	switch (db->state) {
 	case STATE_DOWN: return clock_until_ms(db->retry_at);
 	case STATE_CONNECTING:
 	case STATE_GREETING: return clock_until_ms(db->deadline);
-	default: return -1;
+	default: return db->background.is_sent ? clock_until_ms(db->background.deadline) : -1;
 	}
 }
 
@@ -461,7 +515,9 @@ void db_service(struct db *db)
 		break;
 	case STATE_GREETING: read_greeting(db); break;
 	case STATE_UP:
-		if (PQconsumeInput(db->conn) != 1 || PQstatus(db->conn) == CONNECTION_BAD) {
+		if (db->background.is_sent) {
+			read_background(db);
+		} else if (PQconsumeInput(db->conn) != 1 || PQstatus(db->conn) == CONNECTION_BAD) {
 			set_problem(db, PQerrorMessage(db->conn));
 			drop(db);
 			start_attempt(db);
@@ -535,6 +591,16 @@ static enum exchange connection_lost(struct db *db)
 	return LOST;
 }
 
+static void leave_stuck(struct db *db)
+{
+	set_problem(db, "the server did not answer within database.statement_timeout");
+	log_error("database_stuck", LOG_STR("problem", db->problem));
+	turn_hosts(db);
+	drop(db);
+	/* Not to be tried again at once: the next request would wait as long as this one. */
+	attempt_failed(db);
+}
+
 /* Bring everything that was queued to the server and wait for its last result, which is stored in *pg. */
 static enum exchange wait_for_result(struct db *db, PGresult **pg)
 {
@@ -568,12 +634,7 @@ static enum exchange wait_for_result(struct db *db, PGresult **pg)
 		if (ready == 0) {
 			PQclear(*pg);
 			*pg = NULL;
-			set_problem(db, "the server did not answer within database.statement_timeout");
-			log_error("database_stuck", LOG_STR("problem", db->problem));
-			turn_hosts(db);
-			drop(db);
-			/* Not to be tried again at once: the next request would wait as long as this one. */
-			attempt_failed(db);
+			leave_stuck(db);
 			return OVERDUE;
 		}
 		if (ready > 0 && PQconsumeInput(db->conn) != 1)
@@ -682,19 +743,6 @@ static enum verdict judge(struct db *db, const PGresult *pg, const char *what, e
 	return VERDICT_STATUS;
 }
 
-/* What comes before the members of an array: dimensions, whether there are NULLs, type; length, first number. */
-#define ARRAY_HEADER_SIZE 20
-
-struct wire_params {
-	const char *values[DB_PARAMS_MAX];
-	int lengths[DB_PARAMS_MAX];
-	int formats[DB_PARAMS_MAX];
-	uint64_t integers[DB_PARAMS_MAX];
-	char booleans[DB_PARAMS_MAX];
-	uint8_t list[ARRAY_HEADER_SIZE + DB_LIST_SIZE];
-	int count;
-};
-
 static size_t put_word(uint8_t *to, size_t value)
 {
 	const uint32_t word = htobe32((uint32_t)value);
@@ -767,6 +815,13 @@ static bool is_prepared(const struct db *db, const struct db_statement *statemen
 	return false;
 }
 
+static void note_prepared(struct db *db, const struct db_statement *statement)
+{
+	if (db->prepared_count == PREPARED_MAX)
+		abort();
+	db->prepared[db->prepared_count++] = statement;
+}
+
 static enum exchange prepare(struct db *db, const struct db_statement *statement, PGresult **pg)
 {
 	enum exchange exchange;
@@ -775,11 +830,8 @@ static enum exchange prepare(struct db *db, const struct db_statement *statement
 	if (PQsendPrepare(db->conn, statement->name, statement->sql, 0, NULL) != 1)
 		return connection_lost(db);
 	exchange = await_result(db, pg);
-	if (exchange == ANSWERED && PQresultStatus(*pg) == PGRES_COMMAND_OK) {
-		if (db->prepared_count == PREPARED_MAX)
-			abort();
-		db->prepared[db->prepared_count++] = statement;
-	}
+	if (exchange == ANSWERED && PQresultStatus(*pg) == PGRES_COMMAND_OK)
+		note_prepared(db, statement);
 	return exchange;
 }
 
@@ -834,6 +886,20 @@ static enum db_status note_failure(struct db *db, bool in_transaction, enum db_s
 	return status;
 }
 
+/* As judge(), of a statement outside a transaction when `is_alone`. */
+static enum verdict conclude(struct db *db, const PGresult *pg, const char *what, bool is_alone, enum db_status *status)
+{
+	enum verdict verdict = judge(db, pg, what, status);
+
+	if (verdict == VERDICT_OK && is_alone && is_read_only(db) && !db->was_read_only) {
+		/* There may be another primary by now, and what we were told may be outdated. */
+		set_problem(db, "the server has become read-only");
+		drop(db);
+		return VERDICT_AGAIN;
+	}
+	return verdict;
+}
+
 /* Run a statement, or for NULL the script `sql`, again on a new connection when that can be right. */
 static enum db_status run_again(struct db *db, const struct db_statement *statement, const char *sql,
                                 const struct wire_params *wire, PGresult **pg)
@@ -856,13 +922,8 @@ static enum db_status run_again(struct db *db, const struct db_statement *statem
 		/* A transaction whose connection is lost is rolled back: nothing of it remains. */
 		status = in_transaction ? DB_CONFLICT : DB_UNAVAILABLE;
 		if (exchange == ANSWERED) {
-			verdict = judge(db, *pg, statement != NULL ? statement->name : "script", &status);
-			if (verdict == VERDICT_OK && !in_transaction && is_read_only(db) && !db->was_read_only) {
-				/* There may be another primary by now, and what we were told may be outdated. */
-				set_problem(db, "the server has become read-only");
-				drop(db);
-				verdict = VERDICT_AGAIN;
-			}
+			verdict = conclude(db, *pg, statement != NULL ? statement->name : "script", !in_transaction,
+			                   &status);
 			if (verdict == VERDICT_OK)
 				return DB_OK;
 			PQclear(*pg);
@@ -874,6 +935,21 @@ static enum db_status run_again(struct db *db, const struct db_statement *statem
 	return DB_UNAVAILABLE;
 }
 
+/* The connection is needed for something that is waited for. */
+static void await_background(struct db *db)
+{
+	int64_t began;
+
+	if (!is_background_pending(db))
+		return;
+	began = clock_monotonic_us();
+	while (is_background_pending(db)) {
+		(void)socket_ready(db, db_wait_ms(db));
+		db_service(db);
+	}
+	db->waited_us += clock_monotonic_us() - began;
+}
+
 static enum db_status run(struct db *db, const struct db_statement *statement, const char *sql,
                           const struct wire_params *wire, PGresult **pg)
 {
@@ -882,7 +958,26 @@ static enum db_status run(struct db *db, const struct db_statement *statement, c
 	*pg = NULL;
 	if (db->transaction_failure != DB_OK)
 		return db->transaction_failure;
+	await_background(db);
 	return note_failure(db, in_transaction, run_again(db, statement, sql, wire, pg));
+}
+
+/* Takes over `pg`; without `result` its rows are dropped. */
+static enum db_status wrap_result(struct db *db, TALLOC_CTX *ctx, PGresult *pg, struct db_result **result)
+{
+	if (result == NULL) {
+		PQclear(pg);
+		return DB_OK;
+	}
+	*result = talloc(ctx, struct db_result);
+	if (*result == NULL) {
+		PQclear(pg);
+		set_problem(db, "out of memory");
+		return DB_ERROR;
+	}
+	(*result)->pg = pg;
+	talloc_set_destructor(*result, result_destroy);
+	return DB_OK;
 }
 
 enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
@@ -894,22 +989,9 @@ enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statemen
 
 	encode(&wire, values, count);
 	status = run(db, statement, NULL, &wire, &pg);
-	if (result == NULL) {
-		PQclear(pg);
-		return status;
-	}
-	*result = NULL;
-	if (status != DB_OK)
-		return status;
-	*result = talloc(ctx, struct db_result);
-	if (*result == NULL) {
-		PQclear(pg);
-		set_problem(db, "out of memory");
-		return DB_ERROR;
-	}
-	(*result)->pg = pg;
-	talloc_set_destructor(*result, result_destroy);
-	return DB_OK;
+	if (result != NULL)
+		*result = NULL;
+	return status == DB_OK ? wrap_result(db, ctx, pg, result) : status;
 }
 
 enum db_status db_execute_text(struct db *db, const char *sql, size_t count, const char *const values[])
@@ -1006,6 +1088,138 @@ void db_rollback(struct db *db)
 		drop(db);
 	PQclear(pg);
 	db->in_transaction = false;
+}
+
+/* ---- A statement in the background -------------------------------------------------------------------------- */
+
+/* The connection was lost, or is to be another one: send it again there, at once when that can be. */
+static void send_background_again(struct db *db)
+{
+	if (++db->background.attempts >= ATTEMPTS || db->failures > 0)
+		finish_background(db, DB_UNAVAILABLE, NULL);
+	else if (db->state == STATE_DOWN)
+		start_attempt(db);
+}
+
+static void lose_background(struct db *db)
+{
+	counters_add(db->config.counters, COUNTER_DATABASE_ERRORS);
+	(void)connection_lost(db);
+	send_background_again(db);
+}
+
+static void send_background(struct db *db)
+{
+	struct background *background = &db->background;
+	const struct db_statement *statement = background->statement;
+	const struct wire_params *wire = &background->wire;
+	int sent;
+
+	background->is_preparing = db->config.prepare && !is_prepared(db, statement);
+	background->deadline = clock_monotonic_ms() + db->config.statement_timeout_ms + STATEMENT_GRACE_MS;
+	if (background->is_preparing)
+		sent = PQsendPrepare(db->conn, statement->name, statement->sql, 0, NULL);
+	else if (db->config.prepare)
+		sent = PQsendQueryPrepared(db->conn, statement->name, wire->count, wire->values, wire->lengths,
+		                           wire->formats, 1);
+	else
+		sent = PQsendQueryParams(db->conn, statement->sql, wire->count, NULL, wire->values, wire->lengths,
+		                         wire->formats, 1);
+	/* So little that an idle connection takes it at once. */
+	if (sent == 1 && PQflush(db->conn) == 0)
+		background->is_sent = true;
+	else
+		lose_background(db);
+}
+
+/* All that the server had to say is here. */
+static void conclude_background(struct db *db, PGresult *pg)
+{
+	struct background *background = &db->background;
+	enum db_status status;
+	enum verdict verdict = conclude(db, pg, background->statement->name, true, &status);
+
+	counters_add(db->config.counters, COUNTER_DATABASE_ROUND_TRIPS);
+	if (verdict == VERDICT_OK && !background->is_preparing) {
+		finish_background(db, DB_OK, pg);
+		return;
+	}
+	PQclear(pg);
+	if (verdict == VERDICT_OK) {
+		note_prepared(db, background->statement);
+		send_background(db);
+	} else if (verdict == VERDICT_AGAIN) {
+		send_background_again(db);
+	} else {
+		finish_background(db, status, NULL);
+	}
+}
+
+static void read_background(struct db *db)
+{
+	PGresult *pg = NULL;
+
+	if (PQconsumeInput(db->conn) != 1) {
+		lose_background(db);
+		return;
+	}
+	while (!PQisBusy(db->conn)) {
+		PGresult *next = PQgetResult(db->conn);
+
+		if (next == NULL && db->background.pg == NULL) {
+			lose_background(db);
+			return;
+		}
+		if (next == NULL) {
+			pg = db->background.pg;
+			db->background.pg = NULL;
+			take_notifications(db);
+			conclude_background(db, pg);
+			return;
+		}
+		PQclear(db->background.pg);
+		db->background.pg = next;
+	}
+	if (clock_until_ms(db->background.deadline) == 0)
+		leave_stuck(db);
+}
+
+void db_start(struct db *db, const struct db_statement *statement, const struct db_value values[], size_t count)
+{
+	struct background *background = &db->background;
+
+	if (background->statement != NULL || db->in_transaction)
+		abort();
+	*background = (struct background){.statement = statement};
+	encode(&background->wire, values, count);
+	/* While attempts fail nobody is made to wait for the next. */
+	if (db->state == STATE_UP)
+		send_background(db);
+	else if (db->failures > 0)
+		finish_background(db, DB_UNAVAILABLE, NULL);
+	else if (db->state == STATE_DOWN)
+		start_attempt(db);
+}
+
+bool db_is_started(const struct db *db)
+{
+	return db->background.statement != NULL;
+}
+
+bool db_is_done(const struct db *db)
+{
+	return db->background.is_done;
+}
+
+enum db_status db_finish(struct db *db, TALLOC_CTX *ctx, struct db_result **result)
+{
+	PGresult *pg = db->background.pg;
+	enum db_status status = db->background.status;
+
+	db->background.statement = NULL;
+	db->background.is_done = false;
+	db->background.pg = NULL;
+	return status == DB_OK ? wrap_result(db, ctx, pg, result) : status;
 }
 
 /* ---- Notifications ------------------------------------------------------------------------------------------ */

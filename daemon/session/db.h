@@ -1,8 +1,8 @@
 /*
  * One connection to PostgreSQL that keeps its deadlines, and the only file that knows libpq's connection handling.
  *
- * While connected, a call blocks until the server has answered, but never past database.statement_timeout and a
- * grace: a server that is stuck is left, and the call says DB_UNAVAILABLE. After a connection is lost the next
+ * While connected, a call blocks until the server has answered (but for db_start()), and never past
+ * database.statement_timeout and a grace: a server that is stuck is left, and the call says DB_UNAVAILABLE. After a connection is lost the next
  * call connects anew at once; when that fails the connection is down: calls then fail at once, and db_service(),
  * called from the process's loop, brings it back in the background.
  */
@@ -117,6 +117,18 @@ enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statemen
  */
 enum db_status db_execute_text(struct db *db, const char *sql, size_t count, const char *const values[]);
 
+/*
+ * The same in the background, outside a transaction: db_start() sends a statement and does not wait, db_service() brings
+ * its answer, and once db_is_done() says so db_finish() takes it, with a status as db_query() gives. Its values are
+ * integers and lists of bytes. One at a time: db_is_started() is true from db_start() to db_finish(). While the
+ * connection is made anew the statement waits for that; while attempts fail it is DB_UNAVAILABLE at once. Any other
+ * call that needs the connection waits for the answer first.
+ */
+void db_start(struct db *db, const struct db_statement *statement, const struct db_value values[], size_t count);
+bool db_is_started(const struct db *db);
+bool db_is_done(const struct db *db);
+enum db_status db_finish(struct db *db, TALLOC_CTX *ctx, struct db_result **result);
+
 /* Run a script of several statements without values, as schema migrations are. */
 enum db_status db_script(struct db *db, const char *sql);
 
@@ -168,7 +180,10 @@ bool db_wants_write(const struct db *db);
 /* Milliseconds until db_service() wants to be called whatever the socket does; -1: not at all. */
 int db_wait_ms(const struct db *db);
 
-/* Go on with connecting, or notice that the server has gone. Never blocks but for the resolution of a host name. */
+/*
+ * Go on with connecting or with db_start()'s statement, or notice that the server has gone. Never blocks but for the
+ * resolution of a host name.
+ */
 void db_service(struct db *db);
 
 bool db_is_connected(const struct db *db);

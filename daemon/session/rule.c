@@ -194,30 +194,57 @@ static enum standing judge(const struct rule *rule, const struct rule_reading *r
 	return is_stored || stored_order > order ? LIVE : AHEAD;
 }
 
+#define CHECK_VALUES(rule, keys, count)                                                                                \
+	{                                                                                                              \
+		DB_BYTES_LIST(keys, sizeof(keys)[0], count), DB_INT((rule)->policy.max_sessions),                      \
+			DB_INT((rule)->policy.idle_timeout),                                                           \
+	}
+#define CHECK_VALUE_COUNT 3
+
+/* Takes over `rows`. */
+static enum db_status begin_reading(TALLOC_CTX *ctx, struct db_result *rows, const struct session_key keys[],
+                                    size_t count, struct rule_reading **reading)
+{
+	struct rule_reading *made = talloc(ctx, struct rule_reading);
+
+	if (made == NULL) {
+		talloc_free(rows);
+		return DB_ERROR;
+	}
+	if (db_rows(rows) != count)
+		abort();
+	made->rows = talloc_steal(made, rows);
+	memcpy(made->keys, keys, count * sizeof keys[0]);
+	for (size_t row = 0; row < count; row++)
+		made->row_of[db_int(rows, row, CHECK_NUMBER) - 1] = row;
+	*reading = made;
+	return DB_OK;
+}
+
 enum db_status rule_read(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key keys[], size_t count,
                          struct rule_reading **reading)
 {
-	const struct db_value values[] = {
-		DB_BYTES_LIST(keys, sizeof keys[0], count),
-		DB_INT(rule->policy.max_sessions),
-		DB_INT(rule->policy.idle_timeout),
-	};
-	struct rule_reading *made = talloc(ctx, struct rule_reading);
-	enum db_status status = DB_ERROR;
+	const struct db_value values[] = CHECK_VALUES(rule, keys, count);
+	struct db_result *rows;
+	enum db_status status = db_query(rule->db, ctx, &sql_check, values, CHECK_VALUE_COUNT, &rows);
 
-	if (made != NULL)
-		status = db_query(rule->db, made, &sql_check, values, sizeof values / sizeof values[0], &made->rows);
-	if (status != DB_OK) {
-		talloc_free(made);
-		return status;
-	}
-	if (db_rows(made->rows) != count)
-		abort();
-	memcpy(made->keys, keys, count * sizeof keys[0]);
-	for (size_t row = 0; row < count; row++)
-		made->row_of[db_int(made->rows, row, CHECK_NUMBER) - 1] = row;
-	*reading = made;
-	return DB_OK;
+	return status == DB_OK ? begin_reading(ctx, rows, keys, count, reading) : status;
+}
+
+void rule_start_reading(const struct rule *rule, const struct session_key keys[], size_t count)
+{
+	const struct db_value values[] = CHECK_VALUES(rule, keys, count);
+
+	db_start(rule->db, &sql_check, values, CHECK_VALUE_COUNT);
+}
+
+enum db_status rule_finish_reading(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key keys[],
+                                   size_t count, struct rule_reading **reading)
+{
+	struct db_result *rows;
+	enum db_status status = db_finish(rule->db, ctx, &rows);
+
+	return status == DB_OK ? begin_reading(ctx, rows, keys, count, reading) : status;
 }
 
 struct settling {
@@ -276,6 +303,14 @@ bool rule_is_settled(const struct rule *rule, const struct rule_reading *reading
 	return is_settled(judge(rule, reading, which, &verdict));
 }
 
+bool rule_may_be_live(const struct rule *rule, const struct rule_reading *reading, size_t which)
+{
+	struct rule_verdict verdict;
+	enum standing standing = judge(rule, reading, which, &verdict);
+
+	return standing == LIVE || standing == AHEAD;
+}
+
 enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct rule_reading *reading, size_t which,
                           const struct client *client, struct rule_verdict *verdict)
 {
@@ -288,11 +323,11 @@ enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct
 	return change_run_idempotent(&change, settle, &settling);
 }
 
-void rule_touch(const struct rule *rule, const struct session_key keys[], size_t count)
+void rule_start_touch(const struct rule *rule, const struct session_key keys[], size_t count)
 {
 	const struct db_value values[] = {DB_BYTES_LIST(keys, sizeof keys[0], count), DB_INT(touch_ms(rule))};
 
-	(void)db_query(rule->db, NULL, &sql_touch, values, 2, NULL);
+	db_start(rule->db, &sql_touch, values, 2);
 }
 
 /* ---- Login -------------------------------------------------------------------------------------------------- */

@@ -33,7 +33,7 @@ struct rule {
 
 struct rule_verdict {
 	bool live;
-	bool touch_due; /* last_seen_at is older than touch_interval: call rule_touch() when the answer is out */
+	bool touch_due; /* last_seen_at is older than touch_interval: call rule_start_touch() when the answer is out */
 	struct ones_session session; /* when live; strings on the ctx or the reading */
 	enum ones_reason reason;     /* when not */
 	int64_t ended_at;            /* us since 1970; 0 when not known */
@@ -59,6 +59,17 @@ struct rule_reading;
 enum db_status rule_read(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key keys[], size_t count,
                          struct rule_reading **reading);
 
+/*
+ * The same in the background (see db_start()): once db_is_done() says so rule_finish_reading() gives what rule_read()
+ * would, for the same keys.
+ */
+void rule_start_reading(const struct rule *rule, const struct session_key keys[], size_t count);
+enum db_status rule_finish_reading(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key keys[],
+                                   size_t count, struct rule_reading **reading);
+
+/* True when rule_check() finds, or may find, the key that was number `which` to be live. */
+bool rule_may_be_live(const struct rule *rule, const struct rule_reading *reading, size_t which);
+
 /* True when rule_check() will neither read nor write, and so wait for nobody who holds the account. */
 bool rule_is_settled(const struct rule *rule, const struct rule_reading *reading, size_t which);
 
@@ -70,8 +81,11 @@ bool rule_is_settled(const struct rule *rule, const struct rule_reading *reading
 enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct rule_reading *reading, size_t which,
                           const struct client *client, struct rule_verdict *verdict);
 
-/* Store that the sessions were seen, 1 to RULE_KEYS_MAX of them. What fails is of no consequence. */
-void rule_touch(const struct rule *rule, const struct session_key keys[], size_t count);
+/*
+ * Store that the sessions were seen, 1 to RULE_KEYS_MAX of them, in the background (see db_start()). What fails is of no
+ * consequence.
+ */
+void rule_start_touch(const struct rule *rule, const struct session_key keys[], size_t count);
 
 /* Who is to be signed in, and how. The strings and keys are the caller's. */
 struct rule_order {

@@ -131,11 +131,12 @@ const struct db_statement sql_session_exists = {
 
 /*
  * $1 keys, $2 touch_interval in milliseconds. A row that somebody holds is being touched or ended by them; to wait for
- * several could be a deadlock.
+ * several could be a deadlock. That a crash of the server forgets the last of it is no loss, so nobody waits for its disk.
  */
 const struct db_statement sql_touch = {
 	"touch",
-	"UPDATE sessions SET last_seen_at = now() WHERE session_key = ANY (ARRAY"
+	"UPDATE sessions SET last_seen_at = now()"
+	" WHERE (SELECT set_config('synchronous_commit', 'off', true)) = 'off' AND session_key = ANY (ARRAY"
 	" (SELECT s.session_key FROM unnest((SELECT $1::bytea[])) AS k(key) CROSS JOIN LATERAL"
 	"         (SELECT session_key FROM sessions WHERE session_key = k.key"
 	"             AND last_seen_at <= now() - $2::bigint * interval '1 millisecond'"

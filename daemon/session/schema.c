@@ -98,6 +98,18 @@ enum db_status schema_migrate(struct db *db, void (*applied)(const struct schema
 	return status;
 }
 
+enum db_status schema_connection_limit(struct db *db, int64_t *limit)
+{
+	TALLOC_CTX *scratch = talloc_new(NULL);
+	struct db_result *rows;
+	enum db_status status = db_query(db, scratch, &sql_connection_limit, NULL, 0, &rows);
+
+	if (status == DB_OK)
+		*limit = db_int(rows, 0, 0);
+	talloc_free(scratch);
+	return status;
+}
+
 enum db_status schema_grant(struct db *db, const char *role)
 {
 	const struct db_value values[] = {DB_TEXT(role)};

@@ -21,6 +21,9 @@ int schema_version(void);
  */
 enum db_status schema_migrate(struct db *db, void (*applied)(const struct schema_migration *migration));
 
+/* How many connections this role can have to this database, those of others included. */
+enum db_status schema_connection_limit(struct db *db, int64_t *limit);
+
 /* Give `role` the rights that the daemon needs, to read and write rows and no more. */
 enum db_status schema_grant(struct db *db, const char *role);
 

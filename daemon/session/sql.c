@@ -469,6 +469,15 @@ const struct db_statement sql_schema_version = {
 	"SELECT coalesce(max(version), 0) FROM schema_migrations",
 };
 
+/* The least of what the server, the database and the role let in; the last two have -1 for any number. */
+const struct db_statement sql_connection_limit = {
+	"connection_limit",
+	"SELECT least(current_setting('max_connections')::bigint"
+	"             - current_setting('superuser_reserved_connections')::bigint,"
+	"             nullif(r.rolconnlimit, -1), nullif(d.datconnlimit, -1))"
+	"  FROM pg_roles r, pg_database d WHERE r.rolname = current_user AND d.datname = current_database()",
+};
+
 /* $1 version, $2 name. */
 const struct db_statement sql_record_migration = {
 	"record_migration",

@@ -176,6 +176,9 @@ extern const struct db_statement sql_inspect_database;
 /* One row, one column: the version, 0 when nothing was applied. */
 extern const struct db_statement sql_schema_version;
 
+/* One row, one column. */
+extern const struct db_statement sql_connection_limit;
+
 extern const struct db_statement sql_record_migration;
 
 /* One row, one column: the GRANTs as a script, NULL when there is no such role. */

@@ -120,6 +120,18 @@ def is_alive(pid):
     return fields is not None and fields[0] not in "ZX"
 
 
+# The name of the process that hashes passwords.
+HASHER = "onesession-hash"
+
+
+def name_of(pid):
+    """As ps shows it; None when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").rstrip("\n")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
 def children_of(pid):
     found = []
     for entry in os.listdir("/proc"):
@@ -531,7 +543,13 @@ class Daemon:
 
     @property
     def workers(self):
-        return children_of(self.process.pid)
+        """All but the hasher: workers, an attendant, helpers."""
+        return [pid for pid in children_of(self.process.pid) if name_of(pid) != HASHER]
+
+    @property
+    def hasher(self):
+        """None while it is being replaced."""
+        return next((pid for pid in children_of(self.process.pid) if name_of(pid) == HASHER), None)
 
     def log_text(self):
         return self.log.read_text(errors="replace")

@@ -13,7 +13,7 @@ DEFAULTS = {
     "server.listen_mode": "0660",
     "server.prefix": "/session",
     "server.workers": "8",
-    "server.max_requests": "10000",
+    "server.max_requests": "0",
     "server.request_timeout": "30s",
     "server.io_timeout": "5s",
     "server.shutdown_timeout": "30s",

@@ -185,7 +185,7 @@ static void defaults_are_those_of_the_manual(void **state)
 	assert_string_equal(settings->server.group, "");
 	assert_string_equal(settings->server.prefix, "/session");
 	assert_int_equal(settings->server.workers, 8);
-	assert_int_equal(settings->server.max_requests, 10000);
+	assert_int_equal(settings->server.max_requests, 0);
 	assert_int_equal(settings->server.request_timeout, 30000);
 	assert_int_equal(settings->server.io_timeout, 5000);
 	assert_int_equal(settings->server.shutdown_timeout, 30000);
@@ -770,7 +770,7 @@ static void what_is_hardly_meant_is_told(void **state)
 	assert_doubts("[session]\non_limit = ask\n", "");
 	assert_doubts("[session]\non_limit = refuse\nidle_timeout = 1h\n", "");
 	assert_doubts("[session]\non_limit = refuse\n", "session.on_limit. ");
-	assert_doubts("[server]\nworkers = 2\n", "login.max_hashin. ");
+	assert_doubts("[server]\nworkers = 2\n", "");
 }
 
 int main(void)

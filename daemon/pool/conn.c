@@ -1,0 +1,92 @@
+#include "pool/conn.h"
+
+#include <talloc.h>
+#include <unistd.h>
+
+struct conn *conns_add(struct conns *conns, int fd, int64_t io_timeout_ms, size_t max_body)
+{
+	struct conn *conn = talloc_zero(NULL, struct conn);
+
+	if (conn != NULL)
+		conn->fcgi = fcgi_open(NULL, fd, io_timeout_ms, max_body);
+	if (conn == NULL || conn->fcgi == NULL) {
+		talloc_free(conn);
+		close(fd);
+		return NULL;
+	}
+	conn->previous = conns->last;
+	if (conns->last != NULL)
+		conns->last->next = conn;
+	else
+		conns->first = conn;
+	conns->last = conn;
+	conns->count++;
+	return conn;
+}
+
+void conns_remove(struct conns *conns, struct conn *conn)
+{
+	if (conn->previous != NULL)
+		conn->previous->next = conn->next;
+	else
+		conns->first = conn->next;
+	if (conn->next != NULL)
+		conn->next->previous = conn->previous;
+	else
+		conns->last = conn->previous;
+	conns->count--;
+	conns->held -= conn->held;
+	/* Closing the descriptor takes it out of the epoll set, too. */
+	talloc_free(conn->req != NULL ? (void *)conn->req : (void *)conn->fcgi);
+	talloc_free(conn);
+}
+
+bool conns_have(const struct conns *conns, const void *what)
+{
+	for (const struct conn *conn = conns->first; conn != NULL; conn = conn->next) {
+		if (conn == what)
+			return true;
+	}
+	return false;
+}
+
+void conns_note_held(struct conns *conns, struct conn *conn)
+{
+	size_t held = fcgi_held(conn->fcgi);
+
+	conns->held += held - conn->held;
+	conn->held = held;
+}
+
+struct conn *conns_oldest_waiting(const struct conns *conns, const struct conn *but, bool holds_memory)
+{
+	for (struct conn *conn = conns->first; conn != NULL; conn = conn->next) {
+		bool waits = conn->state == CONN_READING || conn->state == CONN_DRAINING;
+
+		if (waits && conn != but && (!holds_memory || conn->held > 0))
+			return conn;
+	}
+	return NULL;
+}
+
+void line_add(struct line *line, struct conn *conn)
+{
+	conn->next_in_line = NULL;
+	if (line->first == NULL)
+		line->first = conn;
+	else
+		line->last->next_in_line = conn;
+	line->last = conn;
+	line->count++;
+}
+
+struct conn *line_take(struct line *line)
+{
+	struct conn *conn = line->first;
+
+	if (conn == NULL)
+		return NULL;
+	line->first = conn->next_in_line;
+	line->count--;
+	return conn;
+}

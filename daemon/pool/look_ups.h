@@ -1,0 +1,45 @@
+/*
+ * The look-ups of a worker's sessions, in the background: one statement is under way at a time, and whatever comes
+ * meanwhile joins the next one, as transactions join a group commit. So batches form by themselves, of as many as have
+ * come, and nobody waits for anything but the database.
+ */
+#ifndef POOL_LOOK_UPS_H
+#define POOL_LOOK_UPS_H
+
+#include "pool/conn.h"
+
+/* The connections of one statement. */
+struct batch {
+	size_t count, key_count;
+	struct conn *conns[RULE_KEYS_MAX];
+	struct session_key keys[RULE_KEYS_MAX];
+	TALLOC_CTX *ctx; /* what was found is on it */
+};
+
+struct look_ups {
+	struct ones_app *app;
+	struct line waiting;
+	struct batch under_way;
+	bool is_touch; /* what is under way is no look-up */
+	int64_t sent_us;
+};
+
+/* Have the keys of conn->preview looked up with the next statement. */
+void look_ups_add(struct look_ups *look_ups, struct conn *conn);
+
+/* True when no look-up is under way, and none waits. */
+bool look_ups_are_idle(const struct look_ups *look_ups);
+
+/* True when one is under way, since sent_us. */
+bool look_ups_are_under_way(const struct look_ups *look_ups);
+
+/* True when there is something that look_ups_proceed() does at once. */
+bool look_ups_can_proceed(const struct look_ups *look_ups);
+
+/*
+ * Send what waits, if nothing is under way. When an answer has come, each connection of it has its look_up set and is in
+ * *done, whose ctx is the caller's to free. Returns whether it has.
+ */
+bool look_ups_proceed(struct look_ups *look_ups, struct batch *done);
+
+#endif
