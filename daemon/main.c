@@ -8,6 +8,7 @@
 #include "pool/privileges.h"
 #include "pool/sandbox.h"
 #include "pool/upgrade.h"
+#include "session/schema.h"
 #include "base/version.h"
 
 #include <errno.h>
@@ -102,6 +103,7 @@ static void print_doubt(const char *doubt)
 static int test(TALLOC_CTX *ctx, const struct settings *settings)
 {
 	struct db *db = app_new_database(ctx, settings, NULL, PROGRAM " test");
+	struct sequence_list behind;
 
 	config_each_doubt(settings, print_doubt);
 	(void)puts("configuration: right");
@@ -110,6 +112,14 @@ static int test(TALLOC_CTX *ctx, const struct settings *settings)
 		(void)fprintf(stderr, PROGRAM ": database: %s\n", db != NULL ? db_problem(db) : strerror(ENOMEM));
 		return EXIT_FAILURE;
 	}
+	if (schema_sequences_behind(db, ctx, &behind) != DB_OK) {
+		(void)fprintf(stderr, PROGRAM ": database: %s\n", db_problem(db));
+		return EXIT_FAILURE;
+	}
+	for (size_t i = 0; i < behind.count; i++)
+		(void)fprintf(stderr, PROGRAM ": database: %s\n", schema_sequence_problem(ctx, &behind.all[i]));
+	if (behind.count > 0)
+		return EXIT_FAILURE;
 	return puts("database: right") >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -1,8 +1,9 @@
 /*
  * The rule: one account, one live session. (Or as many as the account's limit says; one is the default.)
  *
- * Who is newer. Every row of `sessions` gets a number from the sequence login_order when it is inserted. A higher
- * number is a newer login, whatever any clock says.
+ * Who is newer. Every row of `sessions` gets a number from the sequence login_order when it is inserted, by a trigger
+ * that takes none which is not above all numbers of the account (schema/0003_sequences.sql): the sequence may be behind
+ * the rows. A higher number is a newer login, whatever any clock says.
  *
  * Who decides. A row of `logged_in_user` belongs to each account and holds the key of its newest login. Whoever ends
  * or begins a session does it in a transaction that holds this row (change.c), so for one account these
@@ -12,7 +13,9 @@
  * rule_login   makes a row in `sessions`, removes the account's other rows beyond the limit, stores the key, commits.
  *              From then on the hook finds no row for an old key: the old device is out at its very next request.
  *              Before it displaces anybody it asks the policy (session.on_limit, sharing.action), which may refuse;
- *              a browser whose own live session it takes the place of displaces nobody and is not asked.
+ *              a browser whose own live session it takes the place of displaces nobody and is not asked. Should its
+ *              own row ever be among those beyond the limit, the login fails: nobody is told that he is signed in
+ *              who is not.
  *
  * rule_read,   the hook, before every request. The first reads the session, its account and the stored key in one
  * rule_check   round trip, for as many requests as are there at that moment. The second, in judge(), tells one of four
@@ -36,6 +39,7 @@
  */
 #include "session/rule.h"
 
+#include "base/log.h"
 #include "session/events.h"
 #include "session/reason.h"
 #include "session/rule_sql.h"
@@ -145,7 +149,8 @@ static enum standing judge(const struct rule *rule, const struct rule_reading *r
 	bool is_stored;
 
 	*verdict = (struct rule_verdict){.reason = ONES_UNAUTHENTICATED, .by_user_agent = ""};
-	if (db_is_null(rows, row, CHECK_USER_ID)) {
+	/* Or there is a row, but not its account, as after replication of the one table alone. */
+	if (db_is_null(rows, row, CHECK_USER_ID) || db_is_null(rows, row, CHECK_USERNAME)) {
 		if (!db_is_null(rows, row, CHECK_ENDED_REASON)) {
 			verdict->reason = reason_from_code(db_text(rows, row, CHECK_ENDED_REASON));
 			verdict->ended_at = db_time(rows, row, CHECK_ENDED_AT);
@@ -497,6 +502,20 @@ static enum db_status recheck_account(struct login_attempt *attempt, const struc
 	return DB_OK;
 }
 
+/* Should the numbers be wrong after all, as when somebody has disabled the trigger that gives them. */
+static enum db_status check_own(const struct rule_login *login)
+{
+	for (unsigned int i = 0; i < login->displaced.count; i++) {
+		if (strcmp(login->displaced.all[i].id, login->session.id) == 0) {
+			log_error("login_displaced_itself", LOG_STR("session", login->session.id),
+			          LOG_STR("hint", "its login_order is not the highest of the account: look at the "
+			                          "trigger number_login of the table sessions"));
+			return DB_ERROR;
+		}
+	}
+	return DB_OK;
+}
+
 /* The others end: for a new password all of them, else those beyond the limit. */
 static enum db_status end_others(struct login_attempt *attempt, struct change *change, int64_t limit, bool is_rotation)
 {
@@ -510,6 +529,8 @@ static enum db_status end_others(struct login_attempt *attempt, struct change *c
 		                        ONES_PASSWORD_CHANGED, &ended);
 	status = change_end_beyond_limit(change, user->id, user->username, limit, attempt->rule->policy.idle_timeout,
 	                                 &login->displaced);
+	if (status == DB_OK)
+		status = check_own(login);
 	if (status == DB_OK && login->displaced.count > 0 && !is_rotation)
 		status = sharing_count(change, &attempt->rule->policy.sharing, user->id, user->username,
 		                       login->session.id);
