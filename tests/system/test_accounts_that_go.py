@@ -178,3 +178,66 @@ def test_held_table_is_let_go_in_time(new_daemon, database):
         held.let_go()
         assert answer.result().status == 200
     assert hashlib.sha256(key.encode()).digest() == database.stored_key()
+
+
+# ---- Sessions whose account is missing ------------------------------------------------------------------------------
+
+
+def leave_orphan(database, username="alice"):
+    """As replication of the one table alone would: the rows of the account stay."""
+    with database.connect(role="postgres") as connection, connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("DELETE FROM users WHERE username = %s", (username,))
+
+
+def test_session_whose_account_is_missing_signs_nobody_in(site, browse):
+    program, person = browse(site), browse(site, program=False)
+    program.sign_in()
+    key = program.key
+    leave_orphan(site.database)
+    workers = site.daemon.workers
+    for browser in (program, person):
+        browser.key = key
+        assert browser.auth() == "unauthenticated"
+        assert browser.me().status_code == 401
+        assert browser.state()["live"] is False
+        assert browser.guarded().status_code == (401 if browser.program else 303)
+        for path in ("/session/account", "/session/sessions"):
+            assert browser.get(path).status_code in (303, 401)
+        browser.key = key
+        assert browser.post("/session/sessions/00000000-0000-4000-8000-000000000000/end").status_code in (303, 401)
+    headers = {**JSON, "Cookie": f"session={key}"}
+    body = json.dumps({"username": "bob", "password": site.database.password})
+    answer = site.daemon.ask(method="POST", path="/session/login", headers=headers, body=body)
+    assert answer.status == 200
+    assert auth(site.daemon, answer.cookie()).status == 200
+    program.key = key
+    assert program.logout().status_code == 204
+    assert site.daemon.workers == workers
+
+
+def test_operators_meet_no_account_that_is_missing(site, browse):
+    first = browse(site)
+    session = first.sign_in()["session"]["id"]
+    browse(site).sign_in()
+    remaining = site.database.sessions()[0]
+    browse(site).sign_in("bob")
+    leave_orphan(site.database)
+    ctl = site.ctl()
+    assert [row["username"] for row in ctl.json("session", "list")] == ["bob"]
+    for gone in (session, remaining):
+        assert "no such session" in ctl.refused("session", "end", gone)
+    assert [row["username"] for row in ctl.json("user", "list")] == ["bob", "dora"]
+    assert ctl.json("sharing") == []
+    assert len(ctl.json("events")) > 0
+    assert ctl.json("session", "end", "--all") == {"ended_sessions": 1}
+
+
+def test_purge_takes_sessions_away_whose_account_is_missing(database, ctl):
+    insert_from_outside(database)
+    insert_from_outside(database, "bob")
+    leave_orphan(database)
+    database.query("UPDATE sessions SET expires_at = now() - interval '1 second'")
+    assert ctl.json("purge")["sessions"] == 2
+    assert database.value("SELECT count(*) FROM sessions") == 0
+    assert database.query("SELECT u.username FROM ended_sessions e JOIN users u ON u.id = e.user_id") == [("bob",)]
