@@ -116,7 +116,10 @@ int command_status(struct ctl *ctl)
 		return output_json(status);
 	}
 	result = show(ctl, status);
-	json_array_foreach(warnings, at, warning)(void) output_line("database: %s", json_string_value(warning));
+	json_array_foreach(warnings, at, warning)
+	{
+		(void)output_line("database: %s", json_string_value(warning));
+	}
 	json_decref(warnings);
 	json_decref(status);
 	return result;

@@ -13,9 +13,9 @@
  * rule_login   makes a row in `sessions`, removes the account's other rows beyond the limit, stores the key, commits.
  *              From then on the hook finds no row for an old key: the old device is out at its very next request.
  *              Before it displaces anybody it asks the policy (session.on_limit, sharing.action), which may refuse;
- *              a browser whose own live session it takes the place of displaces nobody and is not asked. Should its
- *              own row ever be among those beyond the limit, the login fails: nobody is told that he is signed in
- *              who is not.
+ *              a browser whose own live session it takes the place of displaces nobody and is not asked. Were its row
+ *              not the newest, the login would fail: nobody is told to be signed in who is not. What another program
+ *              inserts after that is a later login, and none of this one's business.
  *
  * rule_read,   the hook, before every request. The first reads the session, its account and the stored key in one
  * rule_check   round trip, for as many requests as are there at that moment. The second, in judge(), tells one of four
@@ -252,7 +252,7 @@ static enum db_status settle(struct change *change, void *context)
 		status = query_key(rule->db, &sql_store_key, user_id, settling->key);
 	if (status == DB_OK && (standing == AHEAD || (standing == ENDS && verdict->reason == ONES_DISPLACED)))
 		status = change_end_beyond_limit(change, user_id, verdict->session.user.username,
-		                                 db_int(reading->rows, 0, CHECK_LIMIT), rule->policy.idle_timeout,
+		                                 db_int(reading->rows, 0, CHECK_LIMIT), rule->policy.idle_timeout, NULL,
 		                                 &displaced);
 	if (status == DB_OK && standing == AHEAD && displaced.count > 0)
 		status = sharing_count(change, &rule->policy.sharing, user_id, verdict->session.user.username,
@@ -468,6 +468,12 @@ static enum db_status insert_session(const struct login_attempt *attempt, const 
 
 	if (status != DB_OK)
 		return status;
+	if (!db_bool(row, 0, 4)) {
+		log_error("login_not_the_newest", LOG_INT("user_id", user->id),
+		          LOG_STR("hint", "sessions.login_order is below that of an older session: look at the trigger "
+		                          "number_login"));
+		return DB_ERROR;
+	}
 	*session = (struct ones_session){
 		.id = db_text(row, 0, 0),
 		.user = {.id = user->id, .username = user->username, .is_admin = user->is_admin},
@@ -502,20 +508,6 @@ static enum db_status recheck_account(struct login_attempt *attempt, const struc
 	return DB_OK;
 }
 
-/* Should the numbers be wrong after all, as when somebody has disabled the trigger that gives them. */
-static enum db_status check_own(const struct rule_login *login)
-{
-	for (unsigned int i = 0; i < login->displaced.count; i++) {
-		if (strcmp(login->displaced.all[i].id, login->session.id) == 0) {
-			log_error("login_displaced_itself", LOG_STR("session", login->session.id),
-			          LOG_STR("hint", "its login_order is not the highest of the account: look at the "
-			                          "trigger number_login of the table sessions"));
-			return DB_ERROR;
-		}
-	}
-	return DB_OK;
-}
-
 /* The others end: for a new password all of them, else those beyond the limit. */
 static enum db_status end_others(struct login_attempt *attempt, struct change *change, int64_t limit, bool is_rotation)
 {
@@ -528,9 +520,7 @@ static enum db_status end_others(struct login_attempt *attempt, struct change *c
 		return change_end_by_id(change, user->id, user->username, NULL, attempt->order->key,
 		                        ONES_PASSWORD_CHANGED, &ended);
 	status = change_end_beyond_limit(change, user->id, user->username, limit, attempt->rule->policy.idle_timeout,
-	                                 &login->displaced);
-	if (status == DB_OK)
-		status = check_own(login);
+	                                 attempt->order->key, &login->displaced);
 	if (status == DB_OK && login->displaced.count > 0 && !is_rotation)
 		status = sharing_count(change, &attempt->rule->policy.sharing, user->id, user->username,
 		                       login->session.id);
@@ -641,7 +631,7 @@ enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, cons
 		return RULE_LOGIN_OK;
 	if (attempt.refusal != RULE_LOGIN_OK)
 		return attempt.refusal;
-	return status == DB_ERROR || status == DB_DUPLICATE ? RULE_LOGIN_FAILED : RULE_LOGIN_UNAVAILABLE;
+	return status == DB_ERROR ? RULE_LOGIN_FAILED : RULE_LOGIN_UNAVAILABLE;
 }
 
 static enum db_status tell_failure(struct change *change, void *context)
@@ -696,7 +686,7 @@ static enum db_status end_stragglers(const struct ending *ending, struct change 
 	if (!verdict.live)
 		return DB_OK;
 	return change_end_beyond_limit(change, user_id, username, db_int(reading->rows, 0, CHECK_LIMIT),
-	                               rule->policy.idle_timeout, &displaced);
+	                               rule->policy.idle_timeout, NULL, &displaced);
 }
 
 static enum db_status end_on_the_word_of(struct change *change, void *context)

@@ -106,7 +106,8 @@ const struct db_statement sql_in_the_way = {
 /*
  * $1 key, $2 account, $3 lifetime in milliseconds, $4 address or NULL, $5 User-Agent, $6 the key that the browser had,
  * or NULL: what it kept goes along, unless it was kept with another account or with a session that has run out; $7
- * idle_timeout. The trigger number_login gives the row its login_order (schema/0003_sequences.sql).
+ * idle_timeout. The trigger number_login gives the row its login_order (schema/0003_sequences.sql); the last column
+ * tells whether it is above those that could be seen before.
  */
 const struct db_statement sql_insert_session = {
 	"insert_session",
@@ -116,7 +117,8 @@ const struct db_statement sql_insert_session = {
 	"         coalesce((SELECT s.data FROM sessions s WHERE s.session_key = $6::bytea AND s.user_id = $2::bigint"
 	"                      AND " SQL_LIVE("s", "$7::bigint") "),"
 	"                  (SELECT data FROM kept WHERE expires_at > statement_timestamp()), '{}'))"
-	" RETURNING id::text, created_at, last_seen_at, expires_at",
+	" RETURNING id::text, created_at, last_seen_at, expires_at, NOT EXISTS (SELECT FROM sessions o"
+	"           WHERE o.user_id = sessions.user_id AND o.login_order >= sessions.login_order)",
 };
 
 /* $1 key. */
@@ -181,16 +183,22 @@ const struct db_statement sql_end_by_id = {
 };
 
 /*
- * $1 account, $2 limit, $3 idle_timeout: all but the newest live ones of the account, by the newest.
- * What had run out anyhow was not displaced by anybody.
+ * $1 account, $2 limit, $3 idle_timeout, $4 key or NULL: all but the newest live ones of the account, by the newest; for
+ * a key as if that were the newest, and whatever has come after it not there. What had run out anyhow was not displaced
+ * by anybody.
  */
+#define NOT_AFTER(row)                                                                                          \
+	row ".login_order <= coalesce((SELECT login_order FROM sessions WHERE session_key = $4::bytea),"            \
+	"                             9223372036854775807)"
+
 const struct db_statement sql_end_beyond_limit = {
 	"end_beyond_limit",
 	"WITH kept AS (SELECT s.session_key FROM sessions s WHERE s.user_id = $1::bigint AND " SQL_LIVE("s", "$3::bigint")
-	"               ORDER BY s.login_order DESC LIMIT $2::bigint),"
+	"                 AND " NOT_AFTER("s") " ORDER BY s.login_order DESC LIMIT $2::bigint),"
 	"     newest AS (SELECT s.id, s.ip, s.user_agent FROM sessions s WHERE s.user_id = $1::bigint"
-	"                   AND " SQL_LIVE("s", "$3::bigint") " ORDER BY s.login_order DESC LIMIT 1),"
-	"     gone AS (DELETE FROM sessions s WHERE s.user_id = $1::bigint"
+	"                   AND " SQL_LIVE("s", "$3::bigint")
+	"                   AND " NOT_AFTER("s") " ORDER BY s.login_order DESC LIMIT 1),"
+	"     gone AS (DELETE FROM sessions s WHERE s.user_id = $1::bigint AND " NOT_AFTER("s")
 	"                 AND s.session_key NOT IN (SELECT session_key FROM kept) RETURNING s.*),"
 	"     ending AS (SELECT g.*, CASE WHEN g.expires_at <= statement_timestamp() THEN 'expired'"
 	"                                 WHEN $3::bigint > 0 AND g.last_seen_at <= statement_timestamp() - $3::bigint * interval '1 millisecond'"

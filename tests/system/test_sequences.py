@@ -181,7 +181,7 @@ def test_login_that_would_end_itself_is_an_error(site, browse):
     assert answer.status_code == 500
     assert second.key is None
     assert live_among([first, second]) == [0]
-    assert "login_displaced_itself" in site.daemon.log_text()
+    assert "login_not_the_newest" in site.daemon.log_text()
     assert site.database.value("SELECT count(*) FROM events WHERE name = 'session_displaced'") == 0
 
 
