@@ -255,24 +255,20 @@ const struct db_statement sql_events_are_written = {
 };
 
 /*
- * The last event before the latest thousand and those of ten minutes, for what is under way cannot be older. `id + 0`,
- * or the primary key might be read from its beginning.
+ * What is missing, and what is above the last event. `start` is the last event before the latest thousand and those of
+ * ten minutes, for what is under way cannot be older. `id + 0`, or the primary key might be read from its beginning.
  */
-#define EVENTS_START                                                                                                  \
-	"SELECT coalesce(max(id), 0) FROM events"                                                                     \
-	" WHERE id < least((SELECT min(id) FROM (SELECT id FROM events ORDER BY id DESC LIMIT 1000) AS latest),"      \
-	"                  (SELECT min(id + 0) FROM events WHERE at >= now() - interval '10 minutes'))"
-
-/* What is missing since EVENTS_START, and what is above the last event. */
 const struct db_statement sql_events_gaps = {
 	"events_gaps",
-	"WITH seen AS (SELECT id, lag(id, 1, (" EVENTS_START ")) OVER (ORDER BY id) AS before FROM events"
-	"               WHERE id > (" EVENTS_START "))"
+	"WITH start AS (SELECT coalesce(max(id), 0) AS id FROM events WHERE id <"
+	"               least((SELECT min(id) FROM (SELECT id FROM events ORDER BY id DESC LIMIT 1000) AS latest),"
+	"                     (SELECT min(id + 0) FROM events WHERE at >= now() - interval '10 minutes'))),"
+	"     seen AS (SELECT e.id, lag(e.id, 1, start.id) OVER (ORDER BY e.id) AS before FROM events e, start"
+	"               WHERE e.id > (SELECT id FROM start))"
 	" SELECT before + 1, id - 1 FROM seen WHERE id > before + 1"
 	" UNION ALL SELECT coalesce(max(id), 0) + 1, NULL FROM events ORDER BY 1",
 };
 
-/* One row, one column. */
 const struct db_statement sql_events_last = {
 	"events_last",
 	"SELECT coalesce(max(id), 0) FROM events",

@@ -3,13 +3,12 @@
  * statements of a few devices can meet, with a crash possible at every step.
  *
  * What stands for what. One account. A session is its number in the sequence login_order, which is never behind: the
- * trigger number_login sees to that (tests/system/test_sequences.py). `row[i]`: there is such a
- * row in sessions, as everybody sees it who reads now (READ COMMITTED: what a transaction writes is seen by others when
- * it commits, all at once, and each statement sees what is committed when it begins). `stored`: whose key
- * logged_in_user holds. `lock`: the row of logged_in_user, which rule_login(), settle() and rule_logout() hold until
- * they commit. Another program's INSERT takes its number first and commits later, without that lock. A crash is that of
- * a worker or of its connection: before COMMIT the server rolls back, which gives the lock back; after it the client
- * never learns.
+ * trigger number_login sees to that (tests/system/test_sequences.py). `row[i]`: there is such a row in sessions, as
+ * everybody sees it who reads now (READ COMMITTED: what a transaction writes is seen by others when it commits, all at
+ * once, and each statement sees what is committed when it begins). `stored`: whose key logged_in_user holds. `lock`: the
+ * row of logged_in_user, which rule_login(), settle() and rule_logout() hold until they commit. Another program's INSERT
+ * takes its number first and commits later, without that lock. A crash is that of a worker or of its connection: before
+ * COMMIT the server rolls back, which gives the lock back; after it the client never learns.
  *
  * What has to hold:
  *   - never more live than the limit: after each commit, no more sessions than LIMIT would be let in (live_at_most_limit);
