@@ -25,7 +25,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION number_login() IS 'Gives a login its number: from the sequence login_order, and above every number of the account';
 
--- With the rights of the owner it looks for tables here and nowhere else.
+-- With the rights of the owner it looks for tables here and nowhere else, and nobody else makes a trigger of it.
+REVOKE EXECUTE ON FUNCTION number_login() FROM PUBLIC;
 DO $$
 BEGIN
     EXECUTE format('ALTER FUNCTION number_login() SET search_path = %I, pg_temp', current_schema());

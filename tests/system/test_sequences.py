@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 
+import psycopg2.errors
 import pytest
 
 from browser import CHROME, FIREFOX
@@ -116,7 +117,11 @@ class Through:
 def test_functions_of_others_are_not_run_with_the_rights_of_the_owner(database, cluster):
     """Who can make objects of the names that the trigger looks for changes nothing."""
     connection = cluster.connect(database.name)
+    stranger = cluster.connect(database.name, cluster.DAEMON)
     try:
+        with stranger.cursor() as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege, match="number_login"):
+            cursor.execute("CREATE TEMP TABLE mine (user_id bigint, login_order bigint)")
+            cursor.execute("CREATE TRIGGER t BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION number_login()")
         with connection.cursor() as cursor:
             cursor.execute(
                 "CREATE TEMP SEQUENCE login_order; CREATE TEMP TABLE logged_in_user (user_id bigint, login_order bigint)"
@@ -124,6 +129,7 @@ def test_functions_of_others_are_not_run_with_the_rights_of_the_owner(database, 
             cursor.execute("INSERT INTO logged_in_user SELECT id, 1000000 FROM users")
         insert_from_outside(Through(connection))
     finally:
+        stranger.close()
         connection.close()
     assert database.value("SELECT login_order FROM sessions") < 1000
 
