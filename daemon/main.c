@@ -124,6 +124,7 @@ static enum db_status test_connections(struct db *db, const struct settings *set
 static int test(TALLOC_CTX *ctx, const struct settings *settings)
 {
 	struct db *db = app_new_database(ctx, settings, NULL, PROGRAM " test");
+	struct sequence_list behind;
 
 	config_each_doubt(settings, print_doubt);
 	(void)puts("configuration: right");
@@ -136,6 +137,14 @@ static int test(TALLOC_CTX *ctx, const struct settings *settings)
 		(void)fprintf(stderr, PROGRAM ": database: %s\n", db_problem(db));
 		return EXIT_FAILURE;
 	}
+	if (schema_sequences_behind(db, ctx, &behind) != DB_OK) {
+		(void)fprintf(stderr, PROGRAM ": database: %s\n", db_problem(db));
+		return EXIT_FAILURE;
+	}
+	for (size_t i = 0; i < behind.count; i++)
+		(void)fprintf(stderr, PROGRAM ": database: %s\n", schema_sequence_problem(ctx, &behind.all[i]));
+	if (behind.count > 0)
+		return EXIT_FAILURE;
 	return puts("database: right") >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

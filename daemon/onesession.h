@@ -354,6 +354,9 @@ json_t *ones_wait_json(int64_t wait_s);
 /* True while the database answers; costs one round trip. */
 bool ones_database_ready(struct ones_request *req);
 
+/* What else is wrong with it, such as a sequence that is behind its table: a JSON array of sentences, as above. */
+json_t *ones_database_warnings(struct ones_request *req);
+
 /* ---- For operators ------------------------------------------------------------------------------------------ */
 
 /* The pool's state, worker by worker, as JSON: a new reference, NULL when out of memory. */

@@ -1,11 +1,15 @@
-/* GET /ready: 200 while requests can be served, 503 while the database is away. For machines. */
+/*
+ * GET /ready: 200 while requests can be served, 503 while the database is away. For machines. What is wrong with the
+ * database is a warning: whoever is signed in goes on, so no balancer is to leave this host out for it.
+ */
 #include "setup.h"
 
 static void ready(struct ones_request *req)
 {
 	ones_header(req, "Cache-Control", "no-store");
 	if (ones_database_ready(req))
-		ones_reply_json(req, 200, json_pack("{s:s}", "status", "ready"));
+		ones_reply_json(req, 200,
+		                json_pack("{s:s, s:o}", "status", "ready", "warnings", ones_database_warnings(req)));
 	else
 		ones_reply_failure(req, ONES_UNAVAILABLE, NULL);
 }

@@ -2,6 +2,7 @@
 #include "api/app.h"
 #include "base/clock.h"
 #include "base/version.h"
+#include "session/schema.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -86,6 +87,24 @@ json_t *ones_status_json(struct ones_request *req)
 	                 counted(app, COUNTER_WORKER_DEATHS), "worker_timeouts", counted(app, COUNTER_WORKER_TIMEOUTS),
 	                 "reloads", counted(app, COUNTER_RELOADS), "reloads_refused",
 	                 counted(app, COUNTER_RELOADS_REFUSED), "workers", workers);
+}
+
+/* ---- /ready ------------------------------------------------------------------------------------------------- */
+
+json_t *ones_database_warnings(struct ones_request *req)
+{
+	json_t *warnings = json_array();
+	struct sequence_list behind;
+
+	if (schema_sequences_behind(req->app->rule.db, req, &behind) != DB_OK)
+		return warnings;
+	for (size_t i = 0; i < behind.count; i++) {
+		if (json_array_append_new(warnings, json_string(schema_sequence_problem(req, &behind.all[i]))) != 0) {
+			json_decref(warnings);
+			return NULL;
+		}
+	}
+	return warnings;
 }
 
 /* ---- /metrics ----------------------------------------------------------------------------------------------- */

@@ -15,7 +15,7 @@
 struct ctl {
 	TALLOC_CTX *ctx;
 	struct settings settings;
-	struct db *db;           /* connected; NULL for a command that needs none */
+	struct db *db;           /* connected, but for `status` */
 	struct signals *signals; /* with the receivers that are part of the rule */
 	bool json;
 	bool is_admin;       /* --admin */

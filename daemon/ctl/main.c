@@ -460,7 +460,8 @@ static int set_up(struct ctl *ctl, const struct command *command)
 	ctl->db = db_new(ctl->ctx, &config);
 	if (ctl->db == NULL || ctl->signals == NULL || rule_connect_receivers(ctl->signals) != 0)
 		return fail("out of memory");
-	if (db_connect(ctl->db) != DB_OK)
+	/* The daemon itself is asked, also when its database is away. */
+	if (command->run != command_status && db_connect(ctl->db) != DB_OK)
 		return fail_database(ctl, DB_UNAVAILABLE);
 	return EXIT_SUCCESS;
 }
@@ -493,9 +494,7 @@ static int run(struct ctl *ctl, int argc, char *argv[])
 		return result;
 	if (config_load(ctl->ctx, &arguments.source, &ctl->settings, stderr) != 0)
 		return EX_CONFIG;
-	/* The daemon itself is asked, also when its database is away. */
-	if (command->run != command_status)
-		result = set_up(ctl, command);
+	result = set_up(ctl, command);
 	return result == EXIT_SUCCESS ? command->run(ctl) : result;
 }
 

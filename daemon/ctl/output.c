@@ -1,6 +1,7 @@
 #include "ctl/output.h"
 
 #include "ctl/text.h"
+#include "session/schema.h"
 #include "session/useragent.h"
 
 #include <stdarg.h>
@@ -42,8 +43,11 @@ int output_line(const char *format, ...)
 
 int fail_database(const struct ctl *ctl, enum db_status status)
 {
-	const char *problem = db_problem(ctl->db);
+	const char *problem;
 
+	if (status == DB_DUPLICATE)
+		schema_explain_duplicate(ctl->db);
+	problem = db_problem(ctl->db);
 	switch (status) {
 	case DB_UNKNOWN:
 		return fail("the connection to the database was lost at the last moment: look whether it was done");

@@ -2,6 +2,7 @@
 #include "ctl/output.h"
 #include "ctl/responder.h"
 #include "ctl/table.h"
+#include "session/schema.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -77,11 +78,29 @@ static int show(const struct ctl *ctl, const json_t *status)
 	return table_print(table, stdout) == 0 ? EXIT_SUCCESS : fail("out of memory");
 }
 
+/* What is wrong with the database, as far as it can be asked; on `ctl->ctx`. NULL when out of memory. */
+static json_t *database_warnings(const struct ctl *ctl)
+{
+	json_t *warnings = json_array();
+	struct sequence_list behind = {0};
+	enum db_status status = db_connect(ctl->db);
+
+	if (status == DB_OK)
+		status = schema_sequences_behind(ctl->db, ctl->ctx, &behind);
+	if (status != DB_OK)
+		(void)json_array_append_new(warnings, json_sprintf("cannot ask it: %s", db_problem(ctl->db)));
+	for (size_t i = 0; i < behind.count; i++)
+		(void)json_array_append_new(warnings, json_string(schema_sequence_problem(ctl->ctx, &behind.all[i])));
+	return warnings;
+}
+
 int command_status(struct ctl *ctl)
 {
 	char problem[256];
 	char *body = responder_get(ctl->ctx, &ctl->settings, "/status", problem, sizeof problem);
-	json_t *status;
+	json_t *status, *warnings;
+	const json_t *warning;
+	size_t at;
 	int result;
 
 	if (body == NULL)
@@ -91,9 +110,17 @@ int command_status(struct ctl *ctl)
 		json_decref(status);
 		return fail("what answers at server.listen is not onesessiond");
 	}
-	if (ctl->json)
+	warnings = database_warnings(ctl);
+	if (ctl->json) {
+		(void)json_object_set_new(status, "database_warnings", warnings);
 		return output_json(status);
+	}
 	result = show(ctl, status);
+	json_array_foreach(warnings, at, warning)
+	{
+		(void)output_line("database: %s", json_string_value(warning));
+	}
+	json_decref(warnings);
 	json_decref(status);
 	return result;
 }

@@ -12,19 +12,39 @@ static void tell_applied(const struct schema_migration *migration)
 	(void)output_line("Applied %s.", migration->name);
 }
 
+static json_t *names_json(const struct sequence_list *sequences)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < sequences->count; i++) {
+		if (json_array_append_new(names, json_string(sequences->all[i].name)) != 0) {
+			json_decref(names);
+			return NULL;
+		}
+	}
+	return names;
+}
+
 int command_migrate(struct ctl *ctl)
 {
+	struct sequence_list advanced = {0};
 	enum db_status status = schema_migrate(ctl->db, ctl->json ? NULL : tell_applied);
 
+	if (status == DB_OK)
+		status = schema_advance_sequences(ctl->db, ctl->ctx, &advanced);
 	if (status != DB_OK)
 		return fail_database(ctl, status);
+	for (size_t i = 0; i < advanced.count && !ctl->json; i++)
+		(void)output_line("Set the sequence %s forward, which was behind the rows of %s.", advanced.all[i].name,
+		                  advanced.all[i].table);
 	if (ctl->role != NULL) {
 		status = schema_grant(ctl->db, ctl->role);
 		if (status != DB_OK)
 			return fail("cannot give the role %s its rights: %s", ctl->role, db_problem(ctl->db));
 	}
 	if (ctl->json)
-		return output_json(json_pack("{s:i}", "version", schema_version()));
+		return output_json(json_pack("{s:i, s:o}", "version", schema_version(), "sequences_advanced",
+		                             names_json(&advanced)));
 	(void)output_line("The schema is at version %d.", schema_version());
 	if (ctl->role != NULL)
 		(void)output_line("The role %s may read and write its rows.", ctl->role);

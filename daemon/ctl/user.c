@@ -67,6 +67,7 @@ int command_user_add(struct ctl *ctl)
 	char hash[PASSWORD_HASH_SIZE];
 	struct user *user;
 	enum db_status status;
+	bool is_taken;
 	int64_t id = 0;
 
 	if (problem != NULL)
@@ -82,13 +83,14 @@ int command_user_add(struct ctl *ctl)
 	status = db_begin(ctl->db);
 	if (status == DB_OK)
 		status = users_add(ctl->db, name, hash, ctl->is_admin, ctl->limit, &id);
-	if (status == DB_OK)
+	is_taken = status == DB_OK && id == 0;
+	if (status == DB_OK && !is_taken)
 		status = record(ctl->db, "user_added", id, name, NULL);
-	if (status == DB_OK)
+	if (status == DB_OK && !is_taken)
 		status = db_commit(ctl->db);
-	if (status != DB_OK)
+	if (status != DB_OK || is_taken)
 		db_rollback(ctl->db);
-	if (status == DB_DUPLICATE)
+	if (is_taken)
 		return fail("account exists: %s", name);
 	if (status != DB_OK)
 		return fail_database(ctl, status);

@@ -1,7 +1,9 @@
 #include "session/change.h"
 
+#include "base/log.h"
 #include "session/reason.h"
 #include "session/rule_sql.h"
+#include "session/schema.h"
 
 #include <string.h>
 
@@ -61,6 +63,11 @@ static enum db_status run(struct change *change, enum db_status (*body)(struct c
 			change_committed(change);
 		else
 			db_rollback(change->db);
+	}
+	if (status == DB_DUPLICATE) {
+		schema_explain_duplicate(change->db);
+		log_error("database_duplicate", LOG_STR("problem", db_problem(change->db)));
+		return DB_ERROR;
 	}
 	return status == DB_CONFLICT ? DB_UNAVAILABLE : status;
 }
@@ -146,16 +153,21 @@ enum db_status change_end_by_key(struct change *change, int64_t user_id, const c
 }
 
 enum db_status change_end_beyond_limit(struct change *change, int64_t user_id, const char *username, int64_t limit,
-                                       int64_t idle_timeout_ms, struct place_list *displaced)
+                                       int64_t idle_timeout_ms, const struct session_key *newest,
+                                       struct place_list *displaced)
 {
 	const struct db_value values[] = {
 		DB_INT(user_id),
-		limit > 0 ? DB_INT(limit) : DB_NULL,
+		DB_INT(limit),
 		DB_INT(idle_timeout_ms),
+		newest != NULL ? DB_BYTES(newest->bytes, sizeof newest->bytes) : DB_NULL,
 	};
 	struct db_result *rows;
-	enum db_status status = db_query(change->db, change->ctx, &sql_end_beyond_limit, values, 3, &rows);
+	enum db_status status;
 
+	if (limit == 0)
+		return DB_OK;
+	status = db_query(change->db, change->ctx, &sql_end_beyond_limit, values, 4, &rows);
 	return status != DB_OK ? status : tell_ended(change, user_id, username, rows, displaced);
 }
 

@@ -77,10 +77,12 @@ enum db_status change_end_by_id(struct change *change, int64_t user_id, const ch
                                 const struct session_key *by, enum ones_reason reason, size_t *ended);
 
 /*
- * End what has run out, and all but the newest `limit` (0: any number) of the others, which the newest displaced.
- * Those are added to *displaced when that is not NULL.
+ * End what has run out, and all but the newest `limit` of the others, which the newest displaced. Those are added to
+ * *displaced when that is not NULL. With a key `newest` (else NULL) later sessions than that are left alone. With a
+ * limit of 0, any number, nothing is read or ended, for there may be very many: what has run out is left to the purge.
  */
 enum db_status change_end_beyond_limit(struct change *change, int64_t user_id, const char *username, int64_t limit,
-                                       int64_t idle_timeout_ms, struct place_list *displaced);
+                                       int64_t idle_timeout_ms, const struct session_key *newest,
+                                       struct place_list *displaced);
 
 #endif

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "session/sql.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 static struct db_value text_or_null(const char *text)
 {
@@ -84,25 +84,30 @@ enum db_status events_latest(struct db *db, TALLOC_CTX *ctx, int64_t user_id, in
 /* As many events are read at once; how many there are is bounded by nothing. */
 #define PAGE 1000
 
-/* A transaction gets its number just after its first event's id: as long it may take for that, on any machine. */
-#define SETTLE_MS 5000
+/* Who writes events is looked up no more often: it costs more than to look for events. */
+#define SETTLE_MS 1000
+
+/* Ids of which no event has been seen. */
+struct gap {
+	int64_t first, last;
+};
 
 /*
- * Events are seen when their transactions commit, so one with a lower id may come after one with a higher id. What is
- * above `settled` is therefore read again each time, and `had` tells what of it was told before.
+ * Ids are taken before rows can be seen, so one with a lower id may come after one with a higher id. What the feed
+ * remembers is where it has seen none: in gaps, the last of which is without an end. To read is to look there and
+ * nowhere else, so that it costs what is new and no more, however long other transactions go on. A gap whose id was
+ * taken by a transaction that was rolled back is dropped as soon as nobody who could have taken it is under way.
  */
 struct event_feed {
 	struct db *db;
 	int64_t user_id;
-	int64_t settled;
-	int64_t *had; /* in ascending order */
-	size_t had_count;
-	/* What will be settled once no transaction below `xmax` is under way. */
+	unsigned int connection; /* of db_watch_id() */
+	struct gap *gaps;        /* in ascending order */
+	size_t gap_count;
+	/* What will be dropped once none of the writers is under way. */
 	struct {
-		bool is_set;
-		unsigned int connection; /* of db_watch_id(): another server's transactions have other numbers */
-		int64_t id;
-		int64_t xmax;
+		char *writers; /* NULL: nothing yet */
+		int64_t id;    /* up to here */
 		int64_t since; /* of the monotonic clock, in ms */
 	} next;
 };
@@ -111,88 +116,6 @@ static enum db_status out_of_memory(struct db *db)
 {
 	db_set_problem(db, "out of memory");
 	return DB_ERROR;
-}
-
-static int compare(const void *one, const void *other)
-{
-	int64_t a = *(const int64_t *)one, b = *(const int64_t *)other;
-
-	return (a > b) - (a < b);
-}
-
-static bool was_had(const struct event_feed *feed, int64_t id)
-{
-	return feed->had_count > 0 && bsearch(&id, feed->had, feed->had_count, sizeof id, compare) != NULL;
-}
-
-enum db_status event_feed_skip(struct event_feed *feed, const struct event_list *events)
-{
-	size_t count = feed->had_count;
-	int64_t *grown;
-
-	if (events->count == 0)
-		return DB_OK;
-	grown = talloc_realloc(feed, feed->had, int64_t, (unsigned)(count + events->count));
-	if (grown == NULL)
-		return out_of_memory(feed->db);
-	feed->had = grown;
-	for (size_t i = 0; i < events->count; i++) {
-		int64_t id = events->rows[i].id;
-
-		if (id > feed->settled && !was_had(feed, id))
-			grown[count++] = id;
-	}
-	feed->had_count = count;
-	qsort(grown, count, sizeof grown[0], compare);
-	return DB_OK;
-}
-
-/* Leave what was had out of the page. */
-static void keep_new(const struct event_feed *feed, struct event_list *page)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < page->count; i++) {
-		if (!was_had(feed, page->rows[i].id))
-			page->rows[kept++] = page->rows[i];
-	}
-	page->count = kept;
-}
-
-/* Read on from *after, a page of what is new. *more is false at the end. */
-static enum db_status read_page(struct event_feed *feed, TALLOC_CTX *ctx, int64_t *after, struct event_list *page,
-                                bool *more)
-{
-	const struct db_value values[] = {DB_INT(feed->user_id), DB_INT(*after), DB_INT(PAGE)};
-	enum db_status status = list(feed->db, ctx, &sql_events_after, values, 3, page);
-
-	*more = page->count == PAGE;
-	if (status != DB_OK || page->count == 0)
-		return status;
-	*after = page->rows[page->count - 1].id;
-	keep_new(feed, page);
-	return DB_OK;
-}
-
-static enum db_status read_all(struct event_feed *feed, bool (*tell)(const struct event_list *events, void *context),
-                               void *context)
-{
-	int64_t after = feed->settled;
-	bool more = true;
-	enum db_status status = DB_OK;
-
-	while (status == DB_OK && more) {
-		TALLOC_CTX *scratch = talloc_new(feed);
-		struct event_list page;
-
-		status = read_page(feed, scratch, &after, &page, &more);
-		if (status == DB_OK)
-			status = event_feed_skip(feed, &page);
-		if (status == DB_OK && tell != NULL && page.count > 0)
-			more = tell(&page, context) && more;
-		talloc_free(scratch);
-	}
-	return status;
 }
 
 struct event_feed *event_feed_new(TALLOC_CTX *ctx, struct db *db, int64_t user_id)
@@ -208,57 +131,225 @@ struct event_feed *event_feed_new(TALLOC_CTX *ctx, struct db *db, int64_t user_i
 
 enum db_status event_feed_begin(struct event_feed *feed)
 {
-	TALLOC_CTX *scratch = talloc_new(feed);
-	struct db_result *row;
-	enum db_status status = db_query(feed->db, scratch, &sql_events_start, NULL, 0, &row);
+	struct db_result *rows;
+	enum db_status status;
 
-	if (status == DB_OK)
-		feed->settled = db_int(row, 0, 0);
-	talloc_free(scratch);
-	return status == DB_OK ? read_all(feed, NULL, NULL) : status;
+	feed->connection = db_watch_id(feed->db);
+	status = db_query(feed->db, feed, &sql_events_gaps, NULL, 0, &rows);
+	if (status != DB_OK)
+		return status;
+	feed->gap_count = db_rows(rows);
+	feed->gaps = talloc_array(feed, struct gap, (unsigned)feed->gap_count);
+	if (feed->gaps == NULL)
+		return out_of_memory(feed->db);
+	for (size_t i = 0; i < feed->gap_count; i++)
+		feed->gaps[i] = (struct gap){
+			.first = db_int(rows, i, 0),
+			.last = db_is_null(rows, i, 1) ? INT64_MAX : db_int(rows, i, 1),
+		};
+	talloc_free(rows);
+	return DB_OK;
 }
 
-static void settle(struct event_feed *feed, int64_t id)
+/* The gap that the id is in, or where it would stand. */
+static size_t find_gap(const struct event_feed *feed, int64_t id)
+{
+	size_t from = 0, to = feed->gap_count;
+
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+
+		if (feed->gaps[middle].last < id)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
+}
+
+/* The event has been seen: its id is in no gap any more. */
+static enum db_status see(struct event_feed *feed, int64_t id)
+{
+	size_t at = find_gap(feed, id);
+	struct gap *gap = &feed->gaps[at];
+	struct gap *grown;
+
+	if (at == feed->gap_count || id < gap->first)
+		return DB_OK;
+	if (id == gap->first && id == gap->last) {
+		feed->gap_count--;
+		memmove(gap, gap + 1, (feed->gap_count - at) * sizeof *gap);
+		return DB_OK;
+	}
+	if (id == gap->first) {
+		gap->first++;
+		return DB_OK;
+	}
+	if (id == gap->last) {
+		gap->last--;
+		return DB_OK;
+	}
+	grown = talloc_realloc(feed, feed->gaps, struct gap, (unsigned)feed->gap_count + 1);
+	if (grown == NULL)
+		return out_of_memory(feed->db);
+	feed->gaps = grown;
+	gap = &grown[at];
+	memmove(gap + 1, gap, (feed->gap_count - at) * sizeof *gap);
+	feed->gap_count++;
+	gap[0].last = id - 1;
+	gap[1].first = id + 1;
+	return DB_OK;
+}
+
+enum db_status event_feed_skip(struct event_feed *feed, const struct event_list *events)
+{
+	enum db_status status = DB_OK;
+
+	for (size_t i = 0; status == DB_OK && i < events->count; i++)
+		status = see(feed, events->rows[i].id);
+	return status;
+}
+
+/* As an array of PostgreSQL, on `ctx`. */
+static const char *gaps_text(TALLOC_CTX *ctx, const struct event_feed *feed, bool is_last)
+{
+	char *text = talloc_strdup(ctx, "{");
+
+	for (size_t i = 0; text != NULL && i < feed->gap_count; i++)
+		text = talloc_asprintf_append_buffer(text, "%s%lld", i > 0 ? "," : "",
+		                                     (long long)(is_last ? feed->gaps[i].last : feed->gaps[i].first));
+	return text != NULL ? talloc_strdup_append_buffer(text, "}") : NULL;
+}
+
+static enum db_status read_page(struct event_feed *feed, TALLOC_CTX *ctx, struct event_list *page)
+{
+	const struct db_value values[] = {
+		DB_TEXT(gaps_text(ctx, feed, false)),
+		DB_TEXT(gaps_text(ctx, feed, true)),
+		DB_INT(PAGE),
+	};
+
+	*page = (struct event_list){0};
+	if (values[0].data == NULL || values[1].data == NULL)
+		return out_of_memory(feed->db);
+	return list(feed->db, ctx, &sql_events_within, values, 3, page);
+}
+
+/* Leave out what is not of the feed's account. */
+static void keep_own(const struct event_feed *feed, struct event_list *page)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < feed->had_count; i++) {
-		if (feed->had[i] > id)
-			feed->had[kept++] = feed->had[i];
+	for (size_t i = 0; i < page->count; i++) {
+		if (feed->user_id == 0 || page->rows[i].user_id == feed->user_id)
+			page->rows[kept++] = page->rows[i];
 	}
-	feed->had_count = kept;
-	feed->settled = id;
+	page->count = kept;
+}
+
+static enum db_status read_all(struct event_feed *feed, bool (*tell)(const struct event_list *events, void *context),
+                               void *context)
+{
+	bool more = true;
+	enum db_status status = DB_OK;
+
+	while (status == DB_OK && more) {
+		TALLOC_CTX *scratch = talloc_new(feed);
+		struct event_list page;
+
+		status = read_page(feed, scratch, &page);
+		more = page.count == PAGE;
+		if (status == DB_OK)
+			status = event_feed_skip(feed, &page);
+		keep_own(feed, &page);
+		if (status == DB_OK && page.count > 0)
+			more = tell(&page, context) && more;
+		talloc_free(scratch);
+	}
+	return status;
+}
+
+/* A server that took over may not have the last events of the one before, and gives their ids once more. */
+static enum db_status meet_server(struct event_feed *feed)
+{
+	struct db_result *row;
+	enum db_status status;
+	int64_t last;
+
+	if (feed->connection == db_watch_id(feed->db))
+		return DB_OK;
+	feed->connection = db_watch_id(feed->db);
+	status = db_query(feed->db, feed, &sql_events_last, NULL, 0, &row);
+	if (status != DB_OK)
+		return status;
+	last = db_int(row, 0, 0);
+	talloc_free(row);
+	while (feed->gap_count > 1 && feed->gaps[feed->gap_count - 2].last > last)
+		feed->gap_count--;
+	if (feed->gaps[feed->gap_count - 1].first > last)
+		feed->gaps[feed->gap_count - 1].first = last + 1;
+	feed->gaps[feed->gap_count - 1].last = INT64_MAX;
+	return DB_OK;
+}
+
+/* Has everybody ended who could have taken an id of the gaps up to next.id? */
+static enum db_status ask_writers(struct event_feed *feed, bool *ended)
+{
+	const struct db_value values[] = {DB_TEXT(feed->next.writers)};
+	struct db_result *row;
+	enum db_status status;
+
+	*ended = false;
+	if (feed->next.writers == NULL || clock_monotonic_ms() - feed->next.since < SETTLE_MS)
+		return DB_OK;
+	status = db_query(feed->db, feed, &sql_events_are_written, values, 1, &row);
+	if (status != DB_OK)
+		return status;
+	*ended = !db_bool(row, 0, 0);
+	feed->next.since = clock_monotonic_ms();
+	talloc_free(row);
+	return DB_OK;
+}
+
+/* Whoever could have taken an id of a gap has ended, and what he wrote was looked for since. */
+static void drop_gaps(struct event_feed *feed)
+{
+	size_t first = find_gap(feed, feed->next.id + 1);
+
+	feed->gap_count -= first;
+	memmove(feed->gaps, &feed->gaps[first], feed->gap_count * sizeof feed->gaps[0]);
+	talloc_free(feed->next.writers);
+	feed->next.writers = NULL;
+}
+
+static enum db_status note_writers(struct event_feed *feed)
+{
+	struct db_result *row;
+	enum db_status status;
+
+	if (feed->next.writers != NULL || feed->gap_count == 1)
+		return DB_OK;
+	status = db_query(feed->db, feed, &sql_events_writers, NULL, 0, &row);
+	if (status != DB_OK)
+		return status;
+	feed->next.id = feed->gaps[feed->gap_count - 1].first - 1;
+	feed->next.since = clock_monotonic_ms();
+	feed->next.writers = talloc_strdup(feed, db_text(row, 0, 0));
+	talloc_free(row);
+	return feed->next.writers != NULL ? DB_OK : out_of_memory(feed->db);
 }
 
 enum db_status event_feed_read(struct event_feed *feed, bool (*tell)(const struct event_list *events, void *context),
                                void *context)
 {
-	TALLOC_CTX *scratch = talloc_new(feed);
-	unsigned int connection = db_watch_id(feed->db);
-	int64_t now = clock_monotonic_ms();
-	struct db_result *row;
-	bool is_due = false;
-	enum db_status status = db_query(feed->db, scratch, &sql_events_horizon, NULL, 0, &row);
+	bool ended = false;
+	enum db_status status = meet_server(feed);
 
-	if (status == DB_OK) {
-		if (feed->next.connection != connection || db_watch_id(feed->db) != connection)
-			feed->next.is_set = false;
-		is_due = feed->next.is_set && db_int(row, 0, HORIZON_XMIN) >= feed->next.xmax &&
-		         now - feed->next.since >= SETTLE_MS;
+	if (status == DB_OK)
+		status = ask_writers(feed, &ended);
+	if (status == DB_OK)
 		status = read_all(feed, tell, context);
-	}
-	/* What was under way below `next` can be seen since before it was read just now. */
-	if (status == DB_OK && is_due) {
-		settle(feed, feed->next.id);
-		feed->next.is_set = false;
-	}
-	if (status == DB_OK && !feed->next.is_set) {
-		feed->next.is_set = true;
-		feed->next.connection = db_watch_id(feed->db);
-		feed->next.id = db_int(row, 0, HORIZON_ID);
-		feed->next.xmax = db_int(row, 0, HORIZON_XMAX);
-		feed->next.since = now;
-	}
-	talloc_free(scratch);
-	return status;
+	if (status == DB_OK && ended)
+		drop_gaps(feed);
+	return status == DB_OK ? note_writers(feed) : status;
 }

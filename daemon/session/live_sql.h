@@ -4,7 +4,7 @@
 
 /* `row` is the alias of a row of sessions, `idle` session.idle_timeout in milliseconds, 0 when it is off. */
 #define SQL_LIVE(row, idle)                                                                                            \
-	row ".expires_at > now() AND (" idle " = 0 OR " row ".last_seen_at > now() - " idle                            \
-	    " * interval '1 millisecond')"
+	row ".expires_at > statement_timestamp() AND (" idle " = 0 OR " row                                            \
+	    ".last_seen_at > statement_timestamp() - " idle " * interval '1 millisecond')"
 
 #endif

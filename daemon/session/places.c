@@ -41,9 +41,10 @@ enum db_status places_from_rows(TALLOC_CTX *ctx, const struct db_result *rows, s
 enum db_status places_live(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms,
                            struct place_list *list)
 {
-	const struct db_value values[] = {DB_INT(user_id), DB_INT(idle_timeout_ms), DB_INT(PLACES_LIVE_MAX)};
+	const struct db_value values[] = {DB_INT(user_id), DB_INT(idle_timeout_ms), DB_INT(PLACES_LIVE_MAX),
+	                                  DB_INT(PLACES_LOOKED_AT_MAX)};
 	struct db_result *rows;
-	enum db_status status = db_query(db, ctx, &sql_places_live, values, 3, &rows);
+	enum db_status status = db_query(db, ctx, &sql_places_live, values, 4, &rows);
 
 	return status == DB_OK ? places_from_rows(ctx, rows, list) : status;
 }

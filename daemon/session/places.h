@@ -33,6 +33,8 @@ enum db_status places_from_rows(TALLOC_CTX *ctx, const struct db_result *rows, s
 
 /* An account without a limit may have any number of sessions, a page of them has not. */
 #define PLACES_LIVE_MAX 1000
+/* As many of its newest sessions are looked at for that, live or not. */
+#define PLACES_LOOKED_AT_MAX 10000
 
 /* The account's live sessions, the newest login first, at most PLACES_LIVE_MAX. Everything on `ctx`. */
 enum db_status places_live(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms,

@@ -1,8 +1,9 @@
 /*
  * The rule: one account, one live session. (Or as many as the account's limit says; one is the default.)
  *
- * Who is newer. Every row of `sessions` gets a number from the sequence login_order when it is inserted. A higher
- * number is a newer login, whatever any clock says.
+ * Who is newer. Every row of `sessions` gets a number from the sequence login_order when it is inserted, by a trigger
+ * that takes none which is not above all numbers of the account (schema/0003_sequences.sql): the sequence may be behind
+ * the rows. A higher number is a newer login, whatever any clock says.
  *
  * Who decides. A row of `logged_in_user` belongs to each account and holds the key of its newest login. Whoever ends
  * or begins a session does it in a transaction that holds this row (change.c), so for one account these
@@ -12,7 +13,9 @@
  * rule_login   makes a row in `sessions`, removes the account's other rows beyond the limit, stores the key, commits.
  *              From then on the hook finds no row for an old key: the old device is out at its very next request.
  *              Before it displaces anybody it asks the policy (session.on_limit, sharing.action), which may refuse;
- *              a browser whose own live session it takes the place of displaces nobody and is not asked.
+ *              a browser whose own live session it takes the place of displaces nobody and is not asked. Were its row
+ *              not the newest, the login would fail: nobody is told to be signed in who is not. What another program
+ *              inserts after that is a later login, and none of this one's business.
  *
  * rule_read,   the hook, before every request. The first reads the session, its account and the stored key in one
  * rule_check   round trip, for as many requests as are there at that moment. The second, in judge(), tells one of four
@@ -36,6 +39,7 @@
  */
 #include "session/rule.h"
 
+#include "base/log.h"
 #include "session/events.h"
 #include "session/reason.h"
 #include "session/rule_sql.h"
@@ -145,7 +149,8 @@ static enum standing judge(const struct rule *rule, const struct rule_reading *r
 	bool is_stored;
 
 	*verdict = (struct rule_verdict){.reason = ONES_UNAUTHENTICATED, .by_user_agent = ""};
-	if (db_is_null(rows, row, CHECK_USER_ID)) {
+	/* Or there is a row, but not its account, as after replication of the one table alone. */
+	if (db_is_null(rows, row, CHECK_USER_ID) || db_is_null(rows, row, CHECK_USERNAME)) {
 		if (!db_is_null(rows, row, CHECK_ENDED_REASON)) {
 			verdict->reason = reason_from_code(db_text(rows, row, CHECK_ENDED_REASON));
 			verdict->ended_at = db_time(rows, row, CHECK_ENDED_AT);
@@ -274,7 +279,7 @@ static enum db_status settle(struct change *change, void *context)
 		status = query_key(rule->db, &sql_store_key, user_id, settling->key);
 	if (status == DB_OK && (standing == AHEAD || (standing == ENDS && verdict->reason == ONES_DISPLACED)))
 		status = change_end_beyond_limit(change, user_id, verdict->session.user.username,
-		                                 db_int(reading->rows, 0, CHECK_LIMIT), rule->policy.idle_timeout,
+		                                 db_int(reading->rows, 0, CHECK_LIMIT), rule->policy.idle_timeout, NULL,
 		                                 &displaced);
 	if (status == DB_OK && standing == AHEAD && displaced.count > 0)
 		status = sharing_count(change, &rule->policy.sharing, user_id, verdict->session.user.username,
@@ -498,6 +503,12 @@ static enum db_status insert_session(const struct login_attempt *attempt, const 
 
 	if (status != DB_OK)
 		return status;
+	if (!db_bool(row, 0, 4)) {
+		log_error("login_not_the_newest", LOG_INT("user_id", user->id),
+		          LOG_STR("hint", "sessions.login_order is below that of an older session: look at the trigger "
+		                          "number_login"));
+		return DB_ERROR;
+	}
 	*session = (struct ones_session){
 		.id = db_text(row, 0, 0),
 		.user = {.id = user->id, .username = user->username, .is_admin = user->is_admin},
@@ -544,7 +555,7 @@ static enum db_status end_others(struct login_attempt *attempt, struct change *c
 		return change_end_by_id(change, user->id, user->username, NULL, attempt->order->key,
 		                        ONES_PASSWORD_CHANGED, &ended);
 	status = change_end_beyond_limit(change, user->id, user->username, limit, attempt->rule->policy.idle_timeout,
-	                                 &login->displaced);
+	                                 attempt->order->key, &login->displaced);
 	if (status == DB_OK && login->displaced.count > 0 && !is_rotation)
 		status = sharing_count(change, &attempt->rule->policy.sharing, user->id, user->username,
 		                       login->session.id);
@@ -655,7 +666,7 @@ enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, cons
 		return RULE_LOGIN_OK;
 	if (attempt.refusal != RULE_LOGIN_OK)
 		return attempt.refusal;
-	return status == DB_ERROR || status == DB_DUPLICATE ? RULE_LOGIN_FAILED : RULE_LOGIN_UNAVAILABLE;
+	return status == DB_ERROR ? RULE_LOGIN_FAILED : RULE_LOGIN_UNAVAILABLE;
 }
 
 static enum db_status tell_failure(struct change *change, void *context)
@@ -710,7 +721,7 @@ static enum db_status end_stragglers(const struct ending *ending, struct change 
 	if (!verdict.live)
 		return DB_OK;
 	return change_end_beyond_limit(change, user_id, username, db_int(reading->rows, 0, CHECK_LIMIT),
-	                               rule->policy.idle_timeout, &displaced);
+	                               rule->policy.idle_timeout, NULL, &displaced);
 }
 
 static enum db_status end_on_the_word_of(struct change *change, void *context)

@@ -3,7 +3,10 @@
 #include "session/live_sql.h"
 #include "session/places_sql.h"
 
-/* Statements are laid out as SQL. */
+/*
+ * Statements are laid out as SQL. The time is that at which a statement began and not now(), at which its transaction
+ * did: in between it may have waited for the account's lock.
+ */
 /* clang-format off */
 
 /*
@@ -17,7 +20,7 @@ const struct db_statement sql_check = {
 	"check",
 	"SELECT k.number, c.* FROM unnest((SELECT $1::bytea[])) WITH ORDINALITY AS k(key, number)"
 	" CROSS JOIN LATERAL ("
-	"SELECT now(), s.user_id, s.id::text, s.login_order, s.created_at, s.last_seen_at, s.expires_at,"
+	"SELECT statement_timestamp(), s.user_id, s.id::text, s.login_order, s.created_at, s.last_seen_at, s.expires_at,"
 	"       u.username, u.is_admin, u.is_active, coalesce(u.session_limit, $2::bigint) AS session_limit,"
 	"       (SELECT count(*) FROM (SELECT FROM sessions n WHERE n.user_id = s.user_id"
 	"               AND n.login_order > s.login_order AND " SQL_LIVE("n", "$3::bigint")
@@ -57,7 +60,7 @@ const struct db_statement sql_store_key = {
 	"INSERT INTO logged_in_user (user_id, session_key, login_order)"
 	" SELECT user_id, session_key, login_order FROM sessions WHERE user_id = $1::bigint AND session_key = $2::bytea"
 	" ON CONFLICT (user_id) DO UPDATE SET session_key = excluded.session_key, login_order = excluded.login_order,"
-	"                                     logged_in_at = now()",
+	"                                     logged_in_at = statement_timestamp()",
 };
 
 /* $1 account, $2 key. */
@@ -103,17 +106,19 @@ const struct db_statement sql_in_the_way = {
 /*
  * $1 key, $2 account, $3 lifetime in milliseconds, $4 address or NULL, $5 User-Agent, $6 the key that the browser had,
  * or NULL: what it kept goes along, unless it was kept with another account or with a session that has run out; $7
- * idle_timeout.
+ * idle_timeout. The trigger number_login gives the row its login_order (schema/0003_sequences.sql); the last column
+ * tells whether it is above those that could be seen before.
  */
 const struct db_statement sql_insert_session = {
 	"insert_session",
 	"WITH kept AS (DELETE FROM anonymous_sessions WHERE session_key = $6::bytea RETURNING data, expires_at)"
 	" INSERT INTO sessions (session_key, user_id, expires_at, ip, user_agent, data)"
-	" VALUES ($1::bytea, $2::bigint, now() + $3::bigint * interval '1 millisecond', $4::text::inet, $5::text,"
+	" VALUES ($1::bytea, $2::bigint, statement_timestamp() + $3::bigint * interval '1 millisecond', $4::text::inet, $5::text,"
 	"         coalesce((SELECT s.data FROM sessions s WHERE s.session_key = $6::bytea AND s.user_id = $2::bigint"
 	"                      AND " SQL_LIVE("s", "$7::bigint") "),"
-	"                  (SELECT data FROM kept WHERE expires_at > now()), '{}'))"
-	" RETURNING id::text, created_at, last_seen_at, expires_at",
+	"                  (SELECT data FROM kept WHERE expires_at > statement_timestamp()), '{}'))"
+	" RETURNING id::text, created_at, last_seen_at, expires_at, NOT EXISTS (SELECT FROM sessions o"
+	"           WHERE o.user_id = sessions.user_id AND o.login_order >= sessions.login_order)",
 };
 
 /* $1 key. */
@@ -135,11 +140,11 @@ const struct db_statement sql_session_exists = {
  */
 const struct db_statement sql_touch = {
 	"touch",
-	"UPDATE sessions SET last_seen_at = now()"
+	"UPDATE sessions SET last_seen_at = statement_timestamp()"
 	" WHERE (SELECT set_config('synchronous_commit', 'off', true)) = 'off' AND session_key = ANY (ARRAY"
 	" (SELECT s.session_key FROM unnest((SELECT $1::bytea[])) AS k(key) CROSS JOIN LATERAL"
 	"         (SELECT session_key FROM sessions WHERE session_key = k.key"
-	"             AND last_seen_at <= now() - $2::bigint * interval '1 millisecond'"
+	"             AND last_seen_at <= statement_timestamp() - $2::bigint * interval '1 millisecond'"
 	"             FOR NO KEY UPDATE SKIP LOCKED) AS s))",
 };
 
@@ -154,7 +159,7 @@ const struct db_statement sql_accounts_with_sessions = {
 #define INTO_ENDED(reason, by)                                                                                  \
 	" INSERT INTO ended_sessions AS e (session_key, id, user_id, reason, ended_at, created_at, last_seen_at,"   \
 	"                                  ip, user_agent, by_id, by_ip, by_user_agent)"                            \
-	" SELECT g.session_key, g.id, g.user_id, " reason ", now(), g.created_at, g.last_seen_at, g.ip,"            \
+	" SELECT g.session_key, g.id, g.user_id, " reason ", statement_timestamp(), g.created_at, g.last_seen_at, g.ip,"            \
 	"        g.user_agent, " by                                                                                 \
 	" ON CONFLICT (session_key) DO UPDATE SET reason = excluded.reason, ended_at = excluded.ended_at,"          \
 	"        by_id = excluded.by_id, by_ip = excluded.by_ip, by_user_agent = excluded.by_user_agent"            \
@@ -179,19 +184,25 @@ const struct db_statement sql_end_by_id = {
 };
 
 /*
- * $1 account, $2 limit (NULL: none), $3 idle_timeout: all but the newest live ones of the account, by the newest.
- * What had run out anyhow was not displaced by anybody.
+ * $1 account, $2 limit, $3 idle_timeout, $4 key or NULL: all but the newest live ones of the account, by the newest; for
+ * a key as if that were the newest, and whatever has come after it not there. What had run out anyhow was not displaced
+ * by anybody.
  */
+#define NOT_AFTER(row)                                                                                          \
+	row ".login_order <= coalesce((SELECT login_order FROM sessions WHERE session_key = $4::bytea),"            \
+	"                             9223372036854775807)"
+
 const struct db_statement sql_end_beyond_limit = {
 	"end_beyond_limit",
 	"WITH kept AS (SELECT s.session_key FROM sessions s WHERE s.user_id = $1::bigint AND " SQL_LIVE("s", "$3::bigint")
-	"               ORDER BY s.login_order DESC LIMIT $2::bigint),"
+	"                 AND " NOT_AFTER("s") " ORDER BY s.login_order DESC LIMIT $2::bigint),"
 	"     newest AS (SELECT s.id, s.ip, s.user_agent FROM sessions s WHERE s.user_id = $1::bigint"
-	"                   AND " SQL_LIVE("s", "$3::bigint") " ORDER BY s.login_order DESC LIMIT 1),"
-	"     gone AS (DELETE FROM sessions s WHERE s.user_id = $1::bigint"
+	"                   AND " SQL_LIVE("s", "$3::bigint")
+	"                   AND " NOT_AFTER("s") " ORDER BY s.login_order DESC LIMIT 1),"
+	"     gone AS (DELETE FROM sessions s WHERE s.user_id = $1::bigint AND " NOT_AFTER("s")
 	"                 AND s.session_key NOT IN (SELECT session_key FROM kept) RETURNING s.*),"
-	"     ending AS (SELECT g.*, CASE WHEN g.expires_at <= now() THEN 'expired'"
-	"                                 WHEN $3::bigint > 0 AND g.last_seen_at <= now() - $3::bigint * interval '1 millisecond'"
+	"     ending AS (SELECT g.*, CASE WHEN g.expires_at <= statement_timestamp() THEN 'expired'"
+	"                                 WHEN $3::bigint > 0 AND g.last_seen_at <= statement_timestamp() - $3::bigint * interval '1 millisecond'"
 	"                                 THEN 'idle' ELSE 'displaced' END AS reason FROM gone g)"
 	INTO_ENDED("g.reason", "CASE WHEN g.reason = 'displaced' THEN n.id END,"
 	           " CASE WHEN g.reason = 'displaced' THEN n.ip END,"

@@ -110,6 +110,56 @@ enum db_status schema_connection_limit(struct db *db, int64_t *limit)
 	return status;
 }
 
+static enum db_status sequences(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
+                                struct sequence_list *list)
+{
+	struct db_result *rows;
+	enum db_status status = db_query(db, ctx, statement, NULL, 0, &rows);
+
+	*list = (struct sequence_list){0};
+	if (status != DB_OK)
+		return status;
+	for (; list->count < db_rows(rows) && list->count < SEQUENCES_MAX; list->count++)
+		list->all[list->count] = (struct sequence){
+			.name = db_text(rows, list->count, 0),
+			.table = db_text(rows, list->count, 1),
+		};
+	return DB_OK;
+}
+
+enum db_status schema_sequences_behind(struct db *db, TALLOC_CTX *ctx, struct sequence_list *behind)
+{
+	return sequences(db, ctx, &sql_sequences_behind, behind);
+}
+
+enum db_status schema_advance_sequences(struct db *db, TALLOC_CTX *ctx, struct sequence_list *advanced)
+{
+	return sequences(db, ctx, &sql_advance_sequences, advanced);
+}
+
+const char *schema_sequence_problem(TALLOC_CTX *ctx, const struct sequence *sequence)
+{
+	const char *text = talloc_asprintf(ctx,
+	                                   "the sequence %s is behind the rows of %s: run onesessionctl migrate, "
+	                                   "which sets it forward",
+	                                   sequence->name, sequence->table);
+
+	return text != NULL ? text : "a sequence is behind the rows of its table: run onesessionctl migrate";
+}
+
+void schema_explain_duplicate(struct db *db)
+{
+	TALLOC_CTX *scratch = talloc_new(NULL);
+	char *former = talloc_strdup(scratch, db_problem(db));
+	struct sequence_list behind;
+
+	if (schema_sequences_behind(db, scratch, &behind) == DB_OK && behind.count > 0)
+		db_set_problem(db, schema_sequence_problem(scratch, &behind.all[0]));
+	else if (former != NULL)
+		db_set_problem(db, former);
+	talloc_free(scratch);
+}
+
 enum db_status schema_grant(struct db *db, const char *role)
 {
 	const struct db_value values[] = {DB_TEXT(role)};

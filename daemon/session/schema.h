@@ -24,6 +24,34 @@ enum db_status schema_migrate(struct db *db, void (*applied)(const struct schema
 /* How many connections this role can have to this database, those of others included. */
 enum db_status schema_connection_limit(struct db *db, int64_t *limit);
 
+/* A sequence whose numbers are taken by rows of the table already, as after a restore of single tables. */
+struct sequence {
+	const char *name;
+	const char *table;
+};
+
+#define SEQUENCES_MAX 3
+
+struct sequence_list {
+	struct sequence all[SEQUENCES_MAX];
+	size_t count;
+};
+
+/* Strings on `ctx`. One round trip that reads the ends of a few indexes. */
+enum db_status schema_sequences_behind(struct db *db, TALLOC_CTX *ctx, struct sequence_list *behind);
+
+/* Set those forward that are behind, for which it takes the right to change them. */
+enum db_status schema_advance_sequences(struct db *db, TALLOC_CTX *ctx, struct sequence_list *advanced);
+
+/* That it is behind, and the cure, in a sentence on `ctx`. */
+const char *schema_sequence_problem(TALLOC_CTX *ctx, const struct sequence *sequence);
+
+/*
+ * After DB_DUPLICATE of a number that no caller chose, and outside a transaction: db_problem() tells of the sequence
+ * that is behind, if one is.
+ */
+void schema_explain_duplicate(struct db *db);
+
 /* Give `role` the rights that the daemon needs, to read and write rows and no more. */
 enum db_status schema_grant(struct db *db, const char *role);
 

@@ -65,7 +65,7 @@ const struct db_statement sql_watch_user = {
 const struct db_statement sql_add_user = {
 	"add_user",
 	"INSERT INTO users (username, password, is_admin, session_limit)"
-	" VALUES ($1::text, $2::text, $3::boolean, $4::bigint) RETURNING id",
+	" VALUES ($1::text, $2::text, $3::boolean, $4::bigint) ON CONFLICT (username_key) DO NOTHING RETURNING id",
 };
 
 /* $1 account, $2 password's hash. */
@@ -112,10 +112,11 @@ const struct db_statement sql_list_sessions = {
 	" ORDER BY s.login_order DESC LIMIT $3::bigint",
 };
 
-/* $1 account, $2 idle_timeout, $3 how many. */
+/* $1 account, $2 idle_timeout, $3 how many, $4 how many are looked at: most of very many may have gone idle. */
 const struct db_statement sql_places_live = {
 	"places_live",
-	"SELECT " SQL_PLACE("s") " FROM sessions s WHERE s.user_id = $1::bigint AND " SQL_LIVE("s", "$2::bigint")
+	"SELECT " SQL_PLACE("s") " FROM (SELECT * FROM sessions WHERE user_id = $1::bigint"
+	"                ORDER BY login_order DESC LIMIT $4::bigint) AS s WHERE " SQL_LIVE("s", "$2::bigint")
 	" ORDER BY s.login_order DESC LIMIT $3::bigint",
 };
 
@@ -139,7 +140,7 @@ const struct db_statement sql_lock_purge = {
 
 /*
  * $1 how many, $2 idle_timeout. A session that had gone idle before it expired ended then, and for that reason, as
- * people are told while its row is still there.
+ * people are told while its row is still there. One whose account is missing is told of to nobody.
  */
 const struct db_statement sql_purge_sessions = {
 	"purge_sessions",
@@ -153,7 +154,8 @@ const struct db_statement sql_purge_sessions = {
 	"                                          last_seen_at, ip, user_agent)"
 	"              SELECT session_key, id, user_id,"
 	"                     CASE WHEN idle_at < expires_at THEN 'idle' ELSE 'expired' END,"
-	"                     least(idle_at, expires_at), created_at, last_seen_at, ip, user_agent FROM ending"
+	"                     least(idle_at, expires_at), created_at, last_seen_at, ip, user_agent FROM ending e"
+	"               WHERE EXISTS (SELECT FROM users WHERE id = e.user_id)"
 	"              ON CONFLICT (session_key) DO UPDATE SET id = excluded.id, user_id = excluded.user_id,"
 	"                     reason = excluded.reason, ended_at = excluded.ended_at,"
 	"                     created_at = excluded.created_at, last_seen_at = excluded.last_seen_at,"
@@ -223,32 +225,53 @@ const struct db_statement sql_latest_events = {
 	"                ORDER BY id DESC LIMIT $2::bigint) AS e ORDER BY e.id",
 };
 
-/* $1 account or 0 for all, $2 an id, $3 how many. */
-const struct db_statement sql_events_after = {
-	"events_after",
-	"SELECT " EVENT_COLUMNS " FROM events e WHERE ($1::bigint = 0 OR e.user_id = $1::bigint) AND e.id > $2::bigint"
+/* $1 first and $2 last ids of the gaps, as arrays, $3 how many. */
+const struct db_statement sql_events_within = {
+	"events_within",
+	"SELECT " EVENT_COLUMNS " FROM unnest($1::text::bigint[], $2::text::bigint[]) AS g(first, last) CROSS JOIN LATERAL"
+	"       (SELECT * FROM events WHERE id BETWEEN g.first AND g.last ORDER BY id LIMIT $3::bigint) AS e"
 	" ORDER BY e.id LIMIT $3::bigint",
 };
 
 /*
- * Ids are given before rows can be seen. What cannot be seen now, with an id up to the highest, is of transactions below
- * this xmax: it will not be seen any more once a later xmin has reached that.
+ * Those who may have taken ids: an INSERT locks the table before it takes one, and its transaction until all can see
+ * the row. Other databases and tables have no part in it.
  */
-const struct db_statement sql_events_horizon = {
-	"events_horizon",
-	"SELECT coalesce((SELECT max(id) FROM events), 0), pg_snapshot_xmin(s)::text::bigint,"
-	"       pg_snapshot_xmax(s)::text::bigint FROM pg_current_snapshot() AS s",
+const struct db_statement sql_events_writers = {
+	"events_writers",
+	"SELECT coalesce(array_agg(DISTINCT virtualtransaction), '{}')::text FROM pg_locks"
+	" WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted"
+	"   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+	"   AND relation = 'events'::regclass",
+};
+
+/* $1 what sql_events_writers has told. A prepared transaction, which has no process, had another name before. */
+const struct db_statement sql_events_are_written = {
+	"events_are_written",
+	"SELECT EXISTS (SELECT FROM pg_locks WHERE (virtualtransaction = ANY ($1::text::text[]) OR pid IS NULL)"
+	"                  AND locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted"
+	"                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+	"                  AND relation = 'events'::regclass)",
 };
 
 /*
- * The last event before the latest thousand and those of ten minutes, for what is under way cannot be older. `id + 0`,
- * or the primary key might be read from its beginning.
+ * What is missing, and what is above the last event. `start` is the last event before the latest thousand and those of
+ * ten minutes, for what is under way cannot be older. `id + 0`, or the primary key might be read from its beginning.
  */
-const struct db_statement sql_events_start = {
-	"events_start",
-	"SELECT coalesce(max(id), 0) FROM events"
-	" WHERE id < least((SELECT min(id) FROM (SELECT id FROM events ORDER BY id DESC LIMIT 1000) AS latest),"
-	"                  (SELECT min(id + 0) FROM events WHERE at >= now() - interval '10 minutes'))",
+const struct db_statement sql_events_gaps = {
+	"events_gaps",
+	"WITH start AS (SELECT coalesce(max(id), 0) AS id FROM events WHERE id <"
+	"               least((SELECT min(id) FROM (SELECT id FROM events ORDER BY id DESC LIMIT 1000) AS latest),"
+	"                     (SELECT min(id + 0) FROM events WHERE at >= now() - interval '10 minutes'))),"
+	"     seen AS (SELECT e.id, lag(e.id, 1, start.id) OVER (ORDER BY e.id) AS before FROM events e, start"
+	"               WHERE e.id > (SELECT id FROM start))"
+	" SELECT before + 1, id - 1 FROM seen WHERE id > before + 1"
+	" UNION ALL SELECT coalesce(max(id), 0) + 1, NULL FROM events ORDER BY 1",
+};
+
+const struct db_statement sql_events_last = {
+	"events_last",
+	"SELECT coalesce(max(id), 0) FROM events",
 };
 
 /* ---- takeovers and login_tickets ---------------------------------------------------------------------------- */
@@ -256,22 +279,22 @@ const struct db_statement sql_events_start = {
 /* $1 account. */
 const struct db_statement sql_takeover_wait = {
 	"takeover_wait",
-	"SELECT ceil(extract(epoch FROM cooldown_until - now()))::bigint FROM takeovers"
-	" WHERE user_id = $1::bigint AND cooldown_until > now()",
+	"SELECT ceil(extract(epoch FROM cooldown_until - statement_timestamp()))::bigint FROM takeovers"
+	" WHERE user_id = $1::bigint AND cooldown_until > statement_timestamp()",
 };
 
 /* $1 account, $2 sharing.window, $3 sharing.takeovers, $4 sharing.cooldown or NULL for none. */
 const struct db_statement sql_count_takeover = {
 	"count_takeover",
 	"WITH before AS (SELECT count, began_at, shared_at FROM takeovers WHERE user_id = $1::bigint"
-	"                   AND began_at > now() - $2::bigint * interval '1 millisecond'),"
+	"                   AND began_at > statement_timestamp() - $2::bigint * interval '1 millisecond'),"
 	"     new AS (SELECT coalesce((SELECT count FROM before), 0) + 1 AS count,"
-	"                    coalesce((SELECT began_at FROM before), now()) AS began_at,"
+	"                    coalesce((SELECT began_at FROM before), statement_timestamp()) AS began_at,"
 	"                    (SELECT shared_at FROM before WHERE shared_at >= began_at) AS shared_at),"
 	"     kept AS (INSERT INTO takeovers AS t (user_id, count, began_at, last_at, shared_at, cooldown_until)"
-	"              SELECT $1::bigint, count, began_at, now(),"
-	"                     CASE WHEN count >= $3::bigint THEN coalesce(shared_at, now()) END,"
-	"                     CASE WHEN count >= $3::bigint THEN now() + $4::bigint * interval '1 millisecond' END FROM new"
+	"              SELECT $1::bigint, count, began_at, statement_timestamp(),"
+	"                     CASE WHEN count >= $3::bigint THEN coalesce(shared_at, statement_timestamp()) END,"
+	"                     CASE WHEN count >= $3::bigint THEN statement_timestamp() + $4::bigint * interval '1 millisecond' END FROM new"
 	"              ON CONFLICT (user_id) DO UPDATE SET count = excluded.count, began_at = excluded.began_at,"
 	"                     last_at = excluded.last_at, shared_at = coalesce(excluded.shared_at, t.shared_at),"
 	"                     cooldown_until = excluded.cooldown_until)"
@@ -485,8 +508,35 @@ const struct db_statement sql_record_migration = {
 };
 
 /*
- * $1 role. GRANT takes no parameters, so the server itself quotes the names. Identity columns need no right on their
- * sequences.
+ * What is numbered by a sequence, and its highest number. To compare the two takes the right to see the sequence; who
+ * does not have it finds none behind. One that was never used is at 0.
+ */
+#define SEQUENCES(highest_login)                                                                                      \
+	"(SELECT q.*, CASE WHEN has_sequence_privilege(q.name, 'USAGE, SELECT')"                                      \
+	"                  THEN coalesce(pg_sequence_last_value(q.name::regclass), 0) ELSE q.highest END AS reached"  \
+	"   FROM (VALUES (pg_get_serial_sequence('users', 'id'), 'users', (SELECT max(id) FROM users)),"              \
+	"                (pg_get_serial_sequence('events', 'id'), 'events', (SELECT max(id) FROM events)),"           \
+	"                (pg_get_serial_sequence('sessions', 'login_order'), 'sessions', " highest_login "))"         \
+	"        AS q (name, in_table, highest)) AS q"
+
+/* By indexes alone: it is asked often. A key stored beyond all sessions is the business of the trigger number_login. */
+const struct db_statement sql_sequences_behind = {
+	"sequences_behind",
+	"SELECT q.name::regclass::text, q.in_table FROM "
+	SEQUENCES("(SELECT max(login_order) FROM sessions)")
+	" WHERE q.reached < q.highest",
+};
+
+const struct db_statement sql_advance_sequences = {
+	"advance_sequences",
+	"SELECT q.name::regclass::text, q.in_table, setval(q.name::regclass, q.highest) FROM "
+	SEQUENCES("greatest((SELECT max(login_order) FROM sessions), (SELECT max(login_order) FROM logged_in_user))")
+	" WHERE q.reached < q.highest",
+};
+
+/*
+ * $1 role. GRANT takes no parameters, so the server itself quotes the names. Identity columns and the trigger
+ * number_login need no right on the sequences; to see whether they are behind takes one.
  */
 const struct db_statement sql_compose_grants = {
 	"compose_grants",
@@ -494,7 +544,8 @@ const struct db_statement sql_compose_grants = {
 	" GRANT SELECT, INSERT, UPDATE, DELETE ON %1$I.users, %1$I.logged_in_user, %1$I.sessions, %1$I.ended_sessions,"
 	" %1$I.events, %1$I.takeovers, %1$I.login_tickets, %1$I.login_failures, %1$I.known_browsers,"
 	" %1$I.anonymous_sessions TO %2$I; GRANT SELECT ON %1$I.schema_migrations TO %2$I;"
-	" GRANT USAGE ON SEQUENCE %1$I.login_order TO %2$I', current_schema(), rolname)"
+	" GRANT SELECT ON SEQUENCE %1$I.login_order, %1$I.users_id_seq, %1$I.events_id_seq TO %2$I',"
+	" current_schema(), rolname)"
 	" FROM pg_roles WHERE rolname = $1::text)",
 };
 

@@ -6,7 +6,7 @@
 
 /* ---- users -------------------------------------------------------------------------------------------------- */
 
-/* What both of these return; the last two only sql_list_users. */
+/* What the first two return; the last two columns only sql_list_users. */
 enum user_column {
 	USER_ID,
 	USER_USERNAME,
@@ -21,6 +21,8 @@ enum user_column {
 
 extern const struct db_statement sql_find_user;
 extern const struct db_statement sql_list_users;
+
+/* A row, the id; none when the name is taken. */
 extern const struct db_statement sql_add_user;
 
 extern const struct db_statement sql_watch_user;
@@ -88,7 +90,7 @@ extern const struct db_statement sql_purge_anonymous_sessions;
 extern const struct db_statement sql_record_event;
 
 extern const struct db_statement sql_latest_events;
-extern const struct db_statement sql_events_after;
+extern const struct db_statement sql_events_within;
 enum event_column {
 	EVENT_ID,
 	EVENT_AT,
@@ -101,16 +103,17 @@ enum event_column {
 	EVENT_DETAIL,
 };
 
-/* One row: the highest id, and which transactions are under way (from xmin on) or to come (from xmax on). */
-extern const struct db_statement sql_events_horizon;
-enum horizon_column {
-	HORIZON_ID,
-	HORIZON_XMIN,
-	HORIZON_XMAX,
-};
+/* One row, one column: a list of transactions. */
+extern const struct db_statement sql_events_writers;
+
+/* One row, one column: is one of those on the list still under way? */
+extern const struct db_statement sql_events_are_written;
+
+/* Rows of two ids, in ascending order: from which to which no event is to be seen; the last has no end. */
+extern const struct db_statement sql_events_gaps;
 
 /* One row, one column: an id. */
-extern const struct db_statement sql_events_start;
+extern const struct db_statement sql_events_last;
 
 /* ---- takeovers and login_tickets ---------------------------------------------------------------------------- */
 
@@ -180,6 +183,10 @@ extern const struct db_statement sql_schema_version;
 extern const struct db_statement sql_connection_limit;
 
 extern const struct db_statement sql_record_migration;
+
+/* A row for each sequence that is behind: its name and its table's; the second then sets it to the highest number. */
+extern const struct db_statement sql_sequences_behind;
+extern const struct db_statement sql_advance_sequences;
 
 /* One row, one column: the GRANTs as a script, NULL when there is no such role. */
 extern const struct db_statement sql_compose_grants;

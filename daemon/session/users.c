@@ -159,8 +159,7 @@ enum db_status users_add(struct db *db, const char *username, const char *passwo
 	struct db_result *row;
 	enum db_status status = db_query(db, scratch, &sql_add_user, values, 4, &row);
 
-	if (status == DB_OK)
-		*id = db_int(row, 0, 0);
+	*id = status == DB_OK && db_rows(row) > 0 ? db_int(row, 0, 0) : 0;
 	talloc_free(scratch);
 	return status;
 }

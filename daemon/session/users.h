@@ -55,7 +55,7 @@ struct user_watch {
 enum db_status users_watch(struct db *db, int64_t id, int64_t sharing_window_ms, int64_t attempts_window_ms,
                            struct user_watch *watch);
 
-/* DB_DUPLICATE when the name is taken. session_limit as in struct user. */
+/* *id is 0 when the name is taken. session_limit as in struct user. */
 enum db_status users_add(struct db *db, const char *username, const char *password_hash, bool is_admin,
                          int64_t session_limit, int64_t *id);
 

@@ -2,13 +2,13 @@
  * The rule of one live session (daemon/session/rule.c) as a model that spin searches through: every order in which the
  * statements of a few devices can meet, with a crash possible at every step.
  *
- * What stands for what. One account. A session is its number in the sequence login_order. `row[i]`: there is such a
- * row in sessions, as everybody sees it who reads now (READ COMMITTED: what a transaction writes is seen by others when
- * it commits, all at once, and each statement sees what is committed when it begins). `stored`: whose key
- * logged_in_user holds. `lock`: the row of logged_in_user, which rule_login(), settle() and rule_logout() hold until
- * they commit. Another program's INSERT takes its number first and commits later, without that lock. A crash is that of
- * a worker or of its connection: before COMMIT the server rolls back, which gives the lock back; after it the client
- * never learns.
+ * What stands for what. One account. A session is its number in the sequence login_order, which is never behind: the
+ * trigger number_login sees to that (tests/system/test_sequences.py). `row[i]`: there is such a row in sessions, as
+ * everybody sees it who reads now (READ COMMITTED: what a transaction writes is seen by others when it commits, all at
+ * once, and each statement sees what is committed when it begins). `stored`: whose key logged_in_user holds. `lock`: the
+ * row of logged_in_user, which rule_login(), settle() and rule_logout() hold until they commit. Another program's INSERT
+ * takes its number first and commits later, without that lock. A crash is that of a worker or of its connection: before
+ * COMMIT the server rolls back, which gives the lock back; after it the client never learns.
  *
  * What has to hold:
  *   - never more live than the limit: after each commit, no more sessions than LIMIT would be let in (live_at_most_limit);
@@ -32,6 +32,7 @@
 #endif
 
 #define N 3 /* sessions in all */
+#define ALL 255
 
 bool row[N + 1];
 byte order[N + 1]; /* what "newer" goes by: the number */
@@ -74,18 +75,21 @@ inline judge(i, standing)
 	fi
 }
 
-/* As sql_end_beyond_limit: which rows are not among the newest, with `mine` there already? */
-inline find_beyond_limit(mine)
+/*
+ * As sql_end_beyond_limit: which rows are not among the newest, with `mine` there already? Those that came after `last`
+ * are none of a login's business.
+ */
+inline find_beyond_limit(mine, last)
 {
 	for (j : 1 .. N) {
 		newer = 0;
 		for (k : 1 .. N) {
 			if
-			:: (row[k] || k == mine) && order[k] > order[j] -> newer++
+			:: (row[k] || k == mine) && order[k] > order[j] && order[k] <= last -> newer++
 			:: else
 			fi
 		}
-		ends[j] = (row[j] || j == mine) && newer >= LIMIT;
+		ends[j] = (row[j] || j == mine) && order[j] <= last && newer >= LIMIT;
 #ifdef MUTATE_LAST_REQUEST_WINS
 		ends[j] = false;
 #endif
@@ -175,7 +179,7 @@ inline login(me)
 	:: skip
 	fi;
 #endif
-	d_step { find_beyond_limit(me); skip }
+	d_step { find_beyond_limit(me, order[me]); skip }
 	if
 	:: d_step {
 		row[me] = !ends[me];
@@ -234,7 +238,7 @@ inline hook(i)
 				ends[j] = (j != i)
 			};
 #else
-			find_beyond_limit(0);
+			find_beyond_limit(0, ALL);
 #endif
 			skip
 		   }
@@ -293,7 +297,7 @@ inline logout(i)
 		judge(i, standing);
 		if
 #ifndef MUTATE_STRAGGLERS_STAY
-		:: standing == LIVE || standing == AHEAD -> find_beyond_limit(i)
+		:: standing == LIVE || standing == AHEAD -> find_beyond_limit(i, ALL)
 #endif
 		:: else ->
 			for (j : 1 .. N) {

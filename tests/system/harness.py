@@ -408,7 +408,7 @@ def database_with_template(cluster):
     ctl.run("user", "disable", "dora")
     template.query(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {cluster.DAEMON}")
     template.query(f"REVOKE INSERT, UPDATE, DELETE ON schema_migrations FROM {cluster.DAEMON}")
-    template.query(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {cluster.DAEMON}")
+    template.query(f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {cluster.DAEMON}")
     template.close()
 
 

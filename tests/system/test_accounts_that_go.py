@@ -4,6 +4,8 @@ import concurrent.futures
 import hashlib
 import json
 
+import pytest
+
 import fastcgi
 import harness
 from harness import Background
@@ -77,104 +79,132 @@ def test_server_whose_transactions_are_serializable(new_daemon, database, cluste
     assert len(database.sessions()) == 1
 
 
-def test_cost_of_an_account_without_limit_does_not_grow_with_its_sessions(database, new_daemon):
-    user = database.add_user("many", limit=0)
-    key = insert_from_outside(database, "many")
+def add_sessions(database, username, count, seen="0"):
     database.query(
-        "INSERT INTO sessions (session_key, user_id, expires_at) SELECT sha256(g::text::bytea), %s, now() + '1 day'"
-        " FROM generate_series(1, 5000) g",
-        user,
+        "INSERT INTO sessions (session_key, user_id, expires_at, last_seen_at) SELECT sha256(g::text::bytea), u.id,"
+        " now() + '1 day', now() - %s::interval FROM users u, generate_series(1, %s) AS g WHERE u.username = %s",
+        seen,
+        count,
+        username,
     )
     database.query("ANALYZE sessions")
-    daemon = new_daemon().start()
-    # The first request stores the key, and for that looks at all of them.
-    assert auth(daemon, key).status == 200
+
+
+def rows_read(database, daemon, ask, table="sessions"):
+    """How many rows of the table are read for what `ask` asks of the daemon."""
 
     def read_so_far():
         found = database.value(
-            "SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables"
-            " WHERE relname = 'sessions'"
+            "SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables WHERE relname = %s",
+            table,
         )
         database.close()
         return found
 
     # A server process hands in what it has counted when its connection ends, at the latest.
-    daemon.stop()
-    wait_until(lambda: read_so_far() >= 5000, "the counts so far")
-    wait_until(lambda: database.cluster.backends(database.name) == [], "their connections to be closed")
+    database.close()
+    wait_until(lambda: database.cluster.backends(database.name) == [], "connections to be closed")
     before = read_so_far()
     daemon.start()
-    for _ in range(10):
-        assert auth(daemon, key).status == 200
+    ask()
     daemon.stop()
-    wait_until(lambda: read_so_far() >= before + 10, "the daemon's counts")
-    assert read_so_far() < before + 1000
+    wait_until(lambda: database.cluster.backends(database.name) == [], "its connections to be closed")
+    wait_until(lambda: read_so_far() > before, "the daemon's counts")
+    return read_so_far() - before
 
 
-def test_session_that_never_expires_has_no_date_for_it(new_daemon, database):
-    daemon = new_daemon().start()
-    key = insert_from_outside(database)
-    database.query("UPDATE sessions SET expires_at = 'infinity'")
-    answer = daemon.ask(path="/session/me", headers={"Cookie": f"onesession={key}", "Accept": "application/json"})
-    assert json.loads(answer.body)["session"]["expires_at"] is None
+def test_cost_of_an_account_without_limit_does_not_grow_with_its_sessions(database, new_daemon):
+    database.add_user("many", limit=0)
+    add_sessions(database, "many", 5000)
+    key = insert_from_outside(database, "many")
 
-
-def test_login_whose_body_drips_holds_no_place_to_hash(new_daemon):
-    """Two of them, for two places; a third person signs in meanwhile."""
-    daemon = new_daemon({"server.workers": 4, "login.max_hashing": 2, "server.io_timeout": "20s"}).start()
-    params = fastcgi.pairs(fastcgi.environ("POST", "/session/login", headers=JSON, CONTENT_LENGTH="60000"))
-    head = fastcgi.begin() + fastcgi.stream(fastcgi.PARAMS, params) + fastcgi.record(fastcgi.STDIN, b" " * 40000)
-    slow = []
-
-    def are_busy(count):
-        status = json.loads(daemon.ask(path="/session/status", REMOTE_ADDR="127.0.0.1").body)
-        return sum(worker["request_age_ms"] is not None for worker in status["workers"]) >= count
-
-    try:
-        # One after the other: a worker that reads accepts nobody else, one at rest might take both.
-        for number in (1, 2):
-            slow.append(daemon.connection())
-            slow[-1].send(head)
-            wait_until(lambda: are_busy(number + 1), "it to be read from")  # pylint: disable=cell-var-from-loop
-        answer = daemon.ask(method="POST", path="/session/login", headers=JSON, body=CREDENTIALS)
+    def ask():
+        # The first of them stores the key.
+        for _ in range(10):
+            assert auth(daemon, key).status == 200
+        answer = login(daemon, "many")
         assert answer.status == 200
-    finally:
-        for connection in slow:
-            connection.close()
+        headers = {"Cookie": f"onesession={answer.cookie()}"}
+        assert daemon.ask(headers=headers).status == 200
+        assert daemon.ask(method="POST", path="/session/logout", headers=headers).status == 303
+        assert auth(daemon, key).status == 200
+
+    daemon = new_daemon()
+    assert rows_read(database, daemon, ask) < 100
+    assert database.value("SELECT count(*) FROM sessions") == 5001
 
 
-def test_what_the_server_says_beside_its_answers_stays_out_of_sight(new_daemon, database, tmp_path):
-    """A warning of the database's can hold values."""
-    database.query(
-        "CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN RAISE WARNING 'secret %', NEW.session_key; RETURN NEW; END $$",
-    )
-    database.query("CREATE TRIGGER warns BEFORE INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION warn()")
-    daemon = new_daemon({"log.to": str(tmp_path / "log"), "log.format": "json"}).start()
-    tmp_path.chmod(0o777)
-    assert login(daemon).status == 200
-    assert "secret" not in daemon.log_text()
-    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-    assert [line["sqlstate"] for line in lines if line["event"] == "database_notice"] == ["01000"]
-    assert "secret" not in (tmp_path / "log").read_text()
+@pytest.mark.parametrize("path", ["/session/account", "/session/sessions"])
+@pytest.mark.parametrize("idle_timeout", ["0", "1h"])
+def test_page_of_an_account_without_limit_reads_no_more_than_it_may_show(database, new_daemon, path, idle_timeout):
+    """Also where most of its sessions have gone idle."""
+    database.add_user("many", limit=0)
+    add_sessions(database, "many", 15000, "2 hours")
+    key = insert_from_outside(database, "many")
+    headers = {"Cookie": f"onesession={key}", "Accept": "text/html"}
+    daemon = new_daemon({"session.idle_timeout": idle_timeout})
+    bound = 1100 if idle_timeout == "0" else 10100
+    assert rows_read(database, daemon, lambda: daemon.ask(path=path, headers=headers)) < bound
 
 
-def test_connection_string_that_cannot_be_read_is_not_shown(new_daemon):
-    for conninfo in ("dbname=x password=my secret", "postgresql://ada:secret%zz@host/db", "postgresql://a:secret@[::1/x"):
-        daemon = new_daemon({"database.conninfo": conninfo}, on=None)
-        daemon.start(daemon.command("-t"), wait=None)
-        assert daemon.wait() == 1
-        assert "secret" not in daemon.log_text()
-        assert "conninfo" in daemon.log_text()
+# ---- Sessions whose account is missing ------------------------------------------------------------------------------
 
 
-def test_held_table_is_let_go_in_time(new_daemon, database):
-    """What waits for a row is answered properly once it comes free."""
-    daemon = new_daemon({"database.statement_timeout": "20s"}).start()
-    key = insert_from_outside(database)
-    with HeldTable(database) as held:
-        answer = Background(auth, daemon, key)
-        waits_in_database(database)
-        held.let_go()
-        assert answer.result().status == 200
-    assert hashlib.sha256(key.encode()).digest() == database.stored_key()
+def leave_orphan(database, username="alice"):
+    """As replication of the one table alone would: the rows of the account stay."""
+    with database.connect(role="postgres") as connection, connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("DELETE FROM users WHERE username = %s", (username,))
+
+
+def test_session_whose_account_is_missing_signs_nobody_in(site, browse):
+    program, person = browse(site), browse(site, program=False)
+    program.sign_in()
+    key = program.key
+    leave_orphan(site.database)
+    workers = site.daemon.workers
+    for browser in (program, person):
+        browser.key = key
+        assert browser.auth() == "unauthenticated"
+        assert browser.me().status_code == 401
+        assert browser.state()["live"] is False
+        assert browser.guarded().status_code == (401 if browser.program else 303)
+        for path in ("/session/account", "/session/sessions"):
+            assert browser.get(path).status_code in (303, 401)
+        browser.key = key
+        assert browser.post("/session/sessions/00000000-0000-4000-8000-000000000000/end").status_code in (303, 401)
+    headers = {**JSON, "Cookie": f"onesession={key}"}
+    body = json.dumps({"username": "bob", "password": site.database.password})
+    answer = site.daemon.ask(method="POST", path="/session/login", headers=headers, body=body)
+    assert answer.status == 200
+    assert auth(site.daemon, answer.cookie()).status == 200
+    program.key = key
+    assert program.logout().status_code == 204
+    assert site.daemon.workers == workers
+
+
+def test_operators_meet_no_account_that_is_missing(site, browse):
+    first = browse(site)
+    session = first.sign_in()["session"]["id"]
+    browse(site).sign_in()
+    remaining = site.database.sessions()[0]
+    browse(site).sign_in("bob")
+    leave_orphan(site.database)
+    ctl = site.ctl()
+    assert [row["username"] for row in ctl.json("session", "list")] == ["bob"]
+    for gone in (session, remaining):
+        assert "no such session" in ctl.refused("session", "end", gone)
+    assert [row["username"] for row in ctl.json("user", "list")] == ["bob", "dora"]
+    assert ctl.json("sharing") == []
+    assert len(ctl.json("events")) > 0
+    assert ctl.json("session", "end", "--all") == {"ended_sessions": 1}
+
+
+def test_purge_takes_sessions_away_whose_account_is_missing(database, ctl):
+    insert_from_outside(database)
+    insert_from_outside(database, "bob")
+    leave_orphan(database)
+    database.query("UPDATE sessions SET expires_at = now() - interval '1 second'")
+    assert ctl.json("purge")["sessions"] == 2
+    assert database.value("SELECT count(*) FROM sessions") == 0
+    assert database.query("SELECT u.username FROM ended_sessions e JOIN users u ON u.id = e.user_id") == [("bob",)]

@@ -350,3 +350,33 @@ def test_json_of_events_is_what_is_sent_with_notify(site, browse):
     sent = [json.loads(notify.payload) for notify in listener.notifies]
     listener.close()
     assert site.ctl().json("events") == sent
+
+
+@pytest.mark.parametrize("where", ["the same database", "another database"])
+def test_cost_of_following_is_what_is_new(cluster, database, ctl, tmp_path, where):
+    """Whoever else writes, for however long, and wherever."""
+    writer = database.connect() if where == "the same database" else cluster.connect("postgres")
+    writer.autocommit = False
+    writer.cursor().execute("SELECT pg_current_xact_id()")
+
+    def read_so_far():
+        return database.value("SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_user_tables WHERE relname = 'events'")
+
+    add_events(database, 3000, "old")
+    following = Following(ctl, tmp_path, "--last", "1")
+    try:
+        following.wait_for("old3000")
+        database.query("BEGIN; INSERT INTO events (name) VALUES ('never'); ROLLBACK")
+        names = ["old3000"]
+        for number in range(40):
+            add_events(database, 50, f"new{number}.")
+            database.query("NOTIFY onesession")
+            names += [f"new{number}.{n}" for n in range(1, 51)]
+            following.wait_for(*names)
+    finally:
+        following.close()
+        writer.close()
+    wait_until(lambda: cluster.backends(database.name) == [], "its connection to be closed")
+    # Once each, beside what it begins with: what is written in ten minutes.
+    wait_until(lambda: read_so_far() >= 2000, "the counts")
+    assert read_so_far() < 2000 + 4 * 3000
