@@ -6,7 +6,8 @@
 /* The page for people who are not signed in (yet). `more` adds what has just happened; takes over the reference. */
 static void show_page(struct ones_request *req, int status, const char *username, const char *next, json_t *more)
 {
-	json_t *page = json_pack("{s:s, s:s}", "username", username, "next", next != NULL ? next : "");
+	json_t *page = json_pack("{s:s, s:s, s:s}", "username", username, "next", next != NULL ? next : "", "form",
+	                         ones_form_token(req));
 
 	if (page != NULL && json_object_update(page, more) != 0) {
 		json_decref(page);
@@ -119,6 +120,7 @@ static void login(struct ones_request *req)
 		.username = ones_field(req, "username"),
 		.password = ones_field(req, "password"),
 		.ticket = ones_field(req, "ticket"),
+		.form = ones_field(req, "form"),
 		.take_over = ones_field_is_true(req, "take_over"),
 	};
 	struct ones_login made;

@@ -74,7 +74,14 @@ bool key_cookie_read(const struct ones_request *req, struct session_key *key)
 
 void key_cookie_write(struct ones_request *req, const char *token)
 {
-	write_cookie(req, key_cookie_name(req), token != NULL ? token : "", "/", token != NULL ? "" : "Max-Age=0; ");
+	const struct settings *settings = req->app->settings;
+	char lasts[40] = "";
+
+	if (token == NULL)
+		(void)snprintf(lasts, sizeof lasts, "Max-Age=0; ");
+	else if (settings->session.cookie_persistent)
+		(void)snprintf(lasts, sizeof lasts, "Max-Age=%lld; ", (long long)(settings->session.lifetime / 1000));
+	write_cookie(req, key_cookie_name(req), token != NULL ? token : "", "/", lasts);
 }
 
 bool device_cookie_read(const struct ones_request *req, struct session_key *key)

@@ -10,21 +10,12 @@
 /* The session's: the key of the cookie that the request presents. False when there is none that is well-formed. */
 bool key_cookie_read(const struct ones_request *req, struct session_key *key);
 
-/* Set the cookie to `token`, or take it away for NULL. */
+/* Set the cookie to `token`, for as long as a session lasts (session.cookie_persistent), or take it away for NULL. */
 void key_cookie_write(struct ones_request *req, const char *token);
 
 /*
- * The device cookie tells that this browser was signed in to an account before (see session/browsers.h). False when
- * there is none that is well-formed.
- */
-bool device_cookie_read(const struct ones_request *req, struct session_key *key);
-
-/* Set it to `token`. */
-void device_cookie_write(struct ones_request *req, const char *token);
-
-/*
- * The same for the cookie by which a browser is known where it was signed in before. It goes to our own routes only,
- * and stays at logout.
+ * The same for the cookie by which a browser is known where it was signed in before (see session/browsers.h). It goes
+ * to our own routes only, and stays at logout.
  */
 bool device_cookie_read(const struct ones_request *req, struct session_key *key);
 void device_cookie_write(struct ones_request *req, const char *token);
