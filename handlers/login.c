@@ -3,11 +3,21 @@
 
 #include <stdio.h>
 
+/* A form that was sent and is shown again is still the same one. */
+static const char *form_of(struct ones_request *req)
+{
+	const char *sent = ones_field(req, "form");
+
+	if (ones_field(req, "username") == NULL)
+		return ones_form_token(req);
+	return sent != NULL ? sent : "";
+}
+
 /* The page for people who are not signed in (yet). `more` adds what has just happened; takes over the reference. */
 static void show_page(struct ones_request *req, int status, const char *username, const char *next, json_t *more)
 {
 	json_t *page = json_pack("{s:s, s:s, s:s}", "username", username, "next", next != NULL ? next : "", "form",
-	                         ones_form_token(req));
+	                         form_of(req));
 
 	if (page != NULL && json_object_update(page, more) != 0) {
 		json_decref(page);

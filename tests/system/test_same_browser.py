@@ -381,10 +381,22 @@ def test_program_needs_no_form(new_site, browse):
 
 def test_each_page_has_a_form_of_its_own_and_is_not_kept(shared_site, browse):
     person = browse(shared_site, program=False)
-    answers = [person.get(LOGIN), person.get(LOGIN), person.login(password="not the password")]
+    answers = [person.get(LOGIN), person.get(LOGIN), person.post(LOGIN, {"ticket": "A" * 43})]
     tokens = {form_of(answer.text, LOGIN)["form"] for answer in answers}
     assert len(tokens) == 3 and all(re.fullmatch("[A-Za-z0-9_-]{43}", token) for token in tokens)
     assert all(answer.headers["Cache-Control"] == "no-store" for answer in answers)
+
+
+def test_form_that_was_filled_in_wrongly_is_still_the_same(new_site, browse, form):
+    site = new_site(REFUSE)
+    first = browse(site, program=False)
+    fields = form(first)
+    again = form_of(first.post(LOGIN, {**fields, "password": "not the password"}).text, LOGIN)
+    assert again["form"] == fields["form"]
+    second = twin_of(first, browse)
+    for browser in (first, second):
+        assert browser.post(LOGIN, {**again, "password": site.database.password}).status_code == 303
+    assert live_among([first, second]) == [1]
 
 
 def test_form_of_another_tab_is_another_form(new_site, browse, form):
