@@ -2,13 +2,14 @@
 #include "setup.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 /* A form that was sent and is shown again is still the same one. */
 static const char *form_of(struct ones_request *req)
 {
 	const char *sent = ones_field(req, "form");
 
-	if (ones_field(req, "username") == NULL)
+	if (ones_field(req, "password") == NULL)
 		return ones_form_token(req);
 	return sent != NULL ? sent : "";
 }
@@ -124,6 +125,18 @@ static void refuse(struct ones_request *req, enum ones_result result, const stru
 	refuse_person(req, result, login);
 }
 
+/*
+ * The page that asks is still there while the next one is on its way: its button was clicked again by whoever has got
+ * what it is for.
+ */
+static bool is_signed_in_already(const struct ones_request *req)
+{
+	const struct ones_session *session = ones_session(req);
+	const char *username = ones_field(req, "username");
+
+	return session != NULL && username != NULL && strcasecmp(username, session->user.username) == 0;
+}
+
 static void login(struct ones_request *req)
 {
 	const struct ones_credentials credentials = {
@@ -143,6 +156,8 @@ static void login(struct ones_request *req)
 	result = ones_login(req, &credentials, &made);
 	if (result == ONES_OK)
 		reply_signed_in(req, &made);
+	else if (result == ONES_TICKET_GONE && !ones_is_program(req) && is_signed_in_already(req))
+		ones_reply_redirect(req, ones_next(req, ones_field(req, "next")));
 	else
 		refuse(req, result, &made);
 }

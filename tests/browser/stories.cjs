@@ -314,6 +314,16 @@ exports.restartedBrowserThatLostItsSession = async (world) => {
 	await other.waitForFunction(() => document.title === "Sign in: live elsewhere");
 };
 
+/* The second click as soon as the first has been sent. */
+async function clickTwice(page, name) {
+	const { x, y, width, height } = await page.getByRole("button", { name }).boundingBox();
+	const middle = [x + width / 2, y + height / 2];
+	const first = page.waitForRequest((request) => request.method() === "POST");
+	await page.mouse.click(...middle);
+	await first;
+	await page.mouse.click(...middle);
+}
+
 /* The password takes its time: the second click comes while the first is under way. */
 exports.doubleClick = async (world) => {
 	const page = await world.open({ site: "slow" });
@@ -325,13 +335,7 @@ exports.doubleClick = async (world) => {
 	await page.goto("/session/login?next=" + MEMBERS);
 	await page.getByLabel("Username").fill("alice");
 	await page.getByLabel("Password").fill(world.password);
-	const button = page.getByRole("button", { name: "Sign in" });
-	const { x, y, width, height } = await button.boundingBox();
-	const middle = [x + width / 2, y + height / 2];
-	const first = page.waitForRequest((request) => request.method() === "POST");
-	await page.mouse.click(...middle);
-	await first;
-	await page.mouse.click(...middle);
+	await clickTwice(page, "Sign in");
 	await page.waitForURL(MEMBERS);
 	assert.equal(sent, 2);
 	assert.equal(await heading(page), "The reading room");
@@ -340,6 +344,20 @@ exports.doubleClick = async (world) => {
 	// Whichever was answered last.
 	assert.deepEqual(await world.query("slow", "SELECT count(*) FROM sessions"), [["1"]]);
 	assert.deepEqual(await world.query("slow", "SELECT count(*) FROM takeovers"), [["0"]]);
+};
+
+exports.doubleClickOnTakingOver = async (world) => {
+	await world.signIn(await world.open({ site: "ask", agent: "firefox" }));
+	const page = await world.open({ site: "ask" });
+	await page.goto("/session/login?next=" + MEMBERS);
+	await world.fillIn(page);
+	await page.waitForFunction(() => document.title === "Your account is live elsewhere");
+	await clickTwice(page, "Sign out there, continue here");
+	await page.waitForURL(MEMBERS);
+	await page.reload();
+	assert.equal(await heading(page), "The reading room");
+	assert.deepEqual(await world.query("ask", "SELECT count(*) FROM sessions"), [["1"]]);
+	assert.deepEqual(await world.query("ask", "SELECT sum(count) FROM takeovers"), [["1"]]);
 };
 
 /* Back to the page that one has signed in by, and once more. */

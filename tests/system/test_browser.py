@@ -138,6 +138,7 @@ STORIES = {
     "restartedBrowserIsStillSignedIn": "refuse",
     "restartedBrowserThatLostItsSession": "forgetful",
     "doubleClick": "slow",
+    "doubleClickOnTakingOver": "ask",
     "backToTheForm": "refuse",
     "changeOfPassword": "many",
     "withoutJavaScript": "ask",

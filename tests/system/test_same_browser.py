@@ -484,6 +484,33 @@ def test_second_click_on_the_page_that_asks(new_site, browse, had):
     assert takeovers(site) == 1
 
 
+def test_second_click_while_the_next_page_is_on_its_way(new_site, browse):
+    """The answer to the first has been taken: the browser is signed in."""
+    site = new_site(ASK)
+    browse(site, user_agent=CHROME).sign_in()
+    person = browse(site, program=False)
+    fields = form_of(person.login(next="/page").text, LOGIN)
+    for _ in range(2):
+        answer = person.post(LOGIN, fields)
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/page")
+        assert person.is_live()
+    assert takeovers(site) == 1
+
+
+def test_ticket_that_has_gone_does_not_lead_on_as_somebody_else(new_site, browse):
+    site = new_site(ASK)
+    browse(site, user_agent=CHROME).sign_in("alice")
+    person = browse(site, program=False)
+    fields = form_of(person.login("alice").text, LOGIN)
+    person.sign_in("bob")
+    site.database.query("DELETE FROM login_tickets")
+    answer = person.post(LOGIN, fields)
+    assert answer.status_code == 401
+    again = form_of(answer.text, LOGIN)
+    assert again["username"] == "alice" and len(again["form"]) == 43
+    assert person.is_live()
+
+
 def test_both_clicks_on_the_page_that_asks_at_once(new_site, browse):
     site = new_site({**ASK, "server.workers": 4})
     for number in range(1, 6):
