@@ -130,6 +130,7 @@ struct ones_credentials {
 	const char *username; /* with `password`; NULL with a ticket */
 	const char *password;
 	const char *ticket; /* of an earlier ones_login() that answered ONES_LIMIT; NULL: name and password */
+	const char *form;   /* the ones_form_token() that the form was given; NULL: none */
 	bool take_over;     /* the person has been asked, and wants it: for session.on_limit = ask */
 };
 
@@ -151,6 +152,13 @@ struct ones_login {
  */
 enum ones_result ones_login(struct ones_request *req, const struct ones_credentials *credentials,
                             struct ones_login *login);
+
+/*
+ * For a hidden field of a sign-in form, another one each time that it is shown. A form that people send twice, as by a
+ * double click, with the right password each time, is one login by it: the second answer is like the first. It lets
+ * nobody in. NULL when out of memory.
+ */
+const char *ones_form_token(struct ones_request *req);
 
 /*
  * End the presented session and take its cookie away. Nobody signed in is no error: it is the same as success.

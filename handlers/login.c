@@ -2,11 +2,23 @@
 #include "setup.h"
 
 #include <stdio.h>
+#include <strings.h>
+
+/* A form that was sent and is shown again is still the same one. */
+static const char *form_of(struct ones_request *req)
+{
+	const char *sent = ones_field(req, "form");
+
+	if (ones_field(req, "password") == NULL)
+		return ones_form_token(req);
+	return sent != NULL ? sent : "";
+}
 
 /* The page for people who are not signed in (yet). `more` adds what has just happened; takes over the reference. */
 static void show_page(struct ones_request *req, int status, const char *username, const char *next, json_t *more)
 {
-	json_t *page = json_pack("{s:s, s:s}", "username", username, "next", next != NULL ? next : "");
+	json_t *page = json_pack("{s:s, s:s, s:s}", "username", username, "next", next != NULL ? next : "", "form",
+	                         form_of(req));
 
 	if (page != NULL && json_object_update(page, more) != 0) {
 		json_decref(page);
@@ -113,12 +125,25 @@ static void refuse(struct ones_request *req, enum ones_result result, const stru
 	refuse_person(req, result, login);
 }
 
+/*
+ * The page that asks is still there while the next one is on its way: its button was clicked again by whoever has got
+ * what it is for.
+ */
+static bool is_signed_in_already(const struct ones_request *req)
+{
+	const struct ones_session *session = ones_session(req);
+	const char *username = ones_field(req, "username");
+
+	return session != NULL && username != NULL && strcasecmp(username, session->user.username) == 0;
+}
+
 static void login(struct ones_request *req)
 {
 	const struct ones_credentials credentials = {
 		.username = ones_field(req, "username"),
 		.password = ones_field(req, "password"),
 		.ticket = ones_field(req, "ticket"),
+		.form = ones_field(req, "form"),
 		.take_over = ones_field_is_true(req, "take_over"),
 	};
 	struct ones_login made;
@@ -131,6 +156,8 @@ static void login(struct ones_request *req)
 	result = ones_login(req, &credentials, &made);
 	if (result == ONES_OK)
 		reply_signed_in(req, &made);
+	else if (result == ONES_TICKET_GONE && !ones_is_program(req) && is_signed_in_already(req))
+		ones_reply_redirect(req, ones_next(req, ones_field(req, "next")));
 	else
 		refuse(req, result, &made);
 }

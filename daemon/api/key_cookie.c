@@ -149,10 +149,14 @@ size_t key_cookie_peek(const struct ones_app *app, const struct fcgi *fcgi, stru
 void key_cookie_write(struct ones_request *req, const char *token)
 {
 	const struct jar jar = jar_of(req);
-	char name[NAME_SIZE];
+	char name[NAME_SIZE], lasts[40] = "";
 
+	if (token == NULL)
+		(void)snprintf(lasts, sizeof lasts, TAKEN_AWAY);
+	else if (jar.settings->session.cookie_persistent)
+		(void)snprintf(lasts, sizeof lasts, "Max-Age=%lld; ", (long long)(jar.settings->session.lifetime / 1000));
 	cookie_name(&jar, KEY_COOKIE, name);
-	write_cookie(req, name, token != NULL ? token : "", "/", token != NULL ? "" : TAKEN_AWAY);
+	write_cookie(req, name, token != NULL ? token : "", "/", lasts);
 	if (has_former(&jar, KEY_COOKIE_FORMER)) {
 		cookie_name(&jar, KEY_COOKIE_FORMER, name);
 		write_cookie(req, name, "", "/", TAKEN_AWAY);

@@ -14,7 +14,10 @@
  */
 size_t key_cookie_peek(const struct ones_app *app, const struct fcgi *fcgi, struct session_key keys[APP_KEYS_MAX]);
 
-/* Set the cookie to `token`, or take it away for NULL; one of the former name goes in both cases. */
+/*
+ * Set the cookie to `token`, for as long as a session lasts (session.cookie_persistent), or take it away for NULL; one
+ * of the former name goes in both cases.
+ */
 void key_cookie_write(struct ones_request *req, const char *token);
 
 /*

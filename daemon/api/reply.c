@@ -77,7 +77,6 @@ void ones_reply_page(struct ones_request *req, int status, const char *page, jso
 		return;
 	}
 	ones_header(req, "Content-Security-Policy", has_script ? POLICY_WITH_SCRIPT : POLICY);
-	ones_header(req, "X-Content-Type-Options", "nosniff");
 	ones_header(req, "Referrer-Policy", "same-origin");
 	reply_body(req, status, "text/html; charset=utf-8", text, size);
 }
@@ -92,7 +91,6 @@ void ones_reply_file(struct ones_request *req, const char *name, const char *con
 		return;
 	}
 	ones_header(req, "Cache-Control", "public, max-age=3600");
-	ones_header(req, "X-Content-Type-Options", "nosniff");
 	reply_body(req, 200, content_type, text, size);
 }
 

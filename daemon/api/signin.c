@@ -17,6 +17,13 @@
 /* How often a look at a password may have to begin anew, because the hash was replaced meanwhile. */
 #define LOOKS_MAX 3
 
+/* The device cookie that a browser gets, and the one that it has. */
+struct device {
+	char token[TOKEN_LENGTH + 1];
+	struct session_key key;
+	struct session_key presented;
+};
+
 /* Somebody at the password. */
 struct guess {
 	struct attempt attempt;
@@ -209,17 +216,30 @@ static enum ones_result upgrade_hash(struct ones_request *req, const struct ones
 
 /* Who is to be signed in, by name and password or by a ticket. */
 static enum ones_result authenticate(struct ones_request *req, const struct ones_credentials *credentials,
-                                     const struct session_key *ticket, struct user **user, struct ones_login *login)
+                                     const struct rule_order *order, struct user **user, struct ones_login *login)
 {
 	enum ones_result result;
 	enum db_status status;
 
-	if (ticket != NULL) {
-		status = tickets_find(req->app->rule.db, req, ticket, user);
+	if (order->ticket != NULL) {
+		status = tickets_find(req->app->rule.db, req, order->ticket, order->form, user);
 		return status == DB_OK && *user == NULL ? ONES_TICKET_GONE : app_result(status);
 	}
 	result = check_password(req, credentials->username, credentials->password, NULL, user, login);
 	return result == ONES_OK ? upgrade_hash(req, credentials, *user, login) : result;
+}
+
+/* Where it is not known yet, the ticket's form could not be told from that of somebody who has seen the ticket. */
+static void name_browser(struct ones_request *req)
+{
+	char token[TOKEN_LENGTH + 1];
+	struct session_key key;
+
+	if (device_cookie_read(req, &key))
+		return;
+	token_generate(token);
+	device_cookie_write(req, token);
+	sodium_memzero(token, sizeof token);
 }
 
 /* The person may answer the question whether to take over without giving the password again. */
@@ -232,8 +252,10 @@ static void issue_ticket(struct ones_request *req, const struct user *user, stru
 		return;
 	token_generate(ticket);
 	key = token_key(ticket);
-	if (tickets_issue(req->app->rule.db, user->id, &key) == DB_OK)
-		login->ticket = ticket;
+	if (tickets_issue(req->app->rule.db, user->id, &key) != DB_OK)
+		return;
+	login->ticket = ticket;
+	name_browser(req);
 }
 
 /* What the rule made of it, in a handler's words. */
@@ -257,6 +279,42 @@ static enum ones_result describe(struct ones_request *req, enum rule_login_resul
 	}
 }
 
+/*
+ * By what the form is known when it is sent once more; false: by nothing. That of a ticket counts only together with
+ * the device cookie, for it brings no password.
+ */
+static bool form_key(const struct ones_request *req, const struct ones_credentials *credentials,
+                     struct session_key *key)
+{
+	struct session_key device;
+
+	if (credentials->ticket != NULL && device_cookie_read(req, &device))
+		*key = token_key_with(credentials->ticket, &device);
+	else if (credentials->ticket == NULL && credentials->form != NULL && token_is_well_formed(credentials->form))
+		*key = token_key(credentials->form);
+	else
+		return false;
+	return true;
+}
+
+/* A login gives the browser another device cookie, of which its session knows. */
+static void order_device(const struct ones_request *req, struct device *device, struct rule_order *order)
+{
+	token_generate(device->token);
+	device->key = token_key(device->token);
+	order->device = &device->key;
+	if (device_cookie_read(req, &device->presented))
+		order->presented_device = &device->presented;
+}
+
+/* From now on failures of others at the account do not keep this browser out. That it fails is of no consequence. */
+static void remember_browser(struct ones_request *req, const struct rule_order *order, const struct rule_login *made)
+{
+	const struct session_key *former = made->has_former_device ? &made->former_device : order->presented_device;
+
+	(void)browsers_remember(req->app->rule.db, order->user->id, former, order->device);
+}
+
 /* Have the rule carry out what is ordered for this browser; its cookie and the request are the new session's then. */
 static enum ones_result begin_session(struct ones_request *req, const struct rule_order *ordered,
                                       struct ones_login *login)
@@ -266,6 +324,7 @@ static enum ones_result begin_session(struct ones_request *req, const struct rul
 	struct rule_login by_rule = {0};
 	char token[TOKEN_LENGTH + 1];
 	struct session_key key;
+	struct device device = {0};
 	enum rule_login_result made;
 	enum ones_result result;
 
@@ -273,6 +332,8 @@ static enum ones_result begin_session(struct ones_request *req, const struct rul
 	key = token_key(token);
 	order.key = &key;
 	order.presented = req->has_key ? &req->key : NULL;
+	if (order.new_password_hash == NULL)
+		order_device(req, &device, &order);
 	made = rule_login(&req->app->rule, req, &order, &client, &by_rule);
 	result = describe(req, made, &by_rule, login);
 	if (result == ONES_OK) {
@@ -282,22 +343,13 @@ static enum ones_result begin_session(struct ones_request *req, const struct rul
 		req->verdict = (struct rule_verdict){.live = true, .session = by_rule.session, .by_user_agent = ""};
 		data_follow(req);
 	}
+	if (result == ONES_OK && order.device != NULL) {
+		device_cookie_write(req, device.token);
+		remember_browser(req, &order, &by_rule);
+	}
 	sodium_memzero(token, sizeof token);
+	sodium_memzero(&device, sizeof device);
 	return result;
-}
-
-/* From now on failures of others at the account do not keep this browser out. That it fails is of no consequence. */
-static void remember_browser(struct ones_request *req, int64_t user_id)
-{
-	char token[TOKEN_LENGTH + 1];
-	struct session_key former, key;
-	bool has_former = device_cookie_read(req, &former);
-
-	token_generate(token);
-	key = token_key(token);
-	if (browsers_remember(req->app->rule.db, user_id, has_former ? &former : NULL, &key) == DB_OK)
-		device_cookie_write(req, token);
-	sodium_memzero(token, sizeof token);
 }
 
 /* Whoever has a ticket keeps it, for no longer than it lasts: a new one is for a password. */
@@ -314,7 +366,7 @@ enum ones_result ones_login(struct ones_request *req, const struct ones_credenti
                             struct ones_login *login)
 {
 	struct rule_order order = {.take_over = credentials->take_over};
-	struct session_key ticket;
+	struct session_key ticket, form;
 	struct user *user = NULL;
 	enum ones_result result;
 
@@ -325,16 +377,25 @@ enum ones_result ones_login(struct ones_request *req, const struct ones_credenti
 		ticket = token_key(credentials->ticket);
 		order.ticket = &ticket;
 	}
-	result = authenticate(req, credentials, order.ticket, &user, login);
+	if (form_key(req, credentials, &form))
+		order.form = &form;
+	result = authenticate(req, credentials, &order, &user, login);
 	if (result != ONES_OK)
 		return result;
 	order.user = user;
 	result = begin_session(req, &order, login);
-	if (result == ONES_OK)
-		remember_browser(req, user->id);
-	else if (result == ONES_LIMIT && req->app->settings->session.on_limit == ON_LIMIT_ASK)
+	if (result == ONES_LIMIT && req->app->settings->session.on_limit == ON_LIMIT_ASK)
 		offer_ticket(req, credentials, user, login);
 	return result;
+}
+
+const char *ones_form_token(struct ones_request *req)
+{
+	char *token = talloc_size(req, TOKEN_LENGTH + 1);
+
+	if (token != NULL)
+		token_generate(token);
+	return token;
 }
 
 enum ones_result ones_logout(struct ones_request *req)

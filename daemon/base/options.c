@@ -216,6 +216,8 @@ const struct option options[] = {
 	CHOICE(session, cookie_secure, "auto", secure_choices, RELOADABLE,
 	       "Send the cookie by HTTPS only; auto: when the sign-in came by HTTPS"),
 	CHOICE(session, cookie_samesite, "lax", samesite_choices, RELOADABLE, "The cookie's SameSite attribute"),
+	RANGE(session, cookie_persistent, OPTION_SWITCH, "on", 0, 1, RELOADABLE,
+	      "The cookie lasts as long as the session (Max-Age); off: until the browser is closed"),
 	RANGE(session, max_sessions, OPTION_NUMBER, "1", 0, 10000, RELOADABLE, "How many sessions of an account may be live at once; 0: any number"),
 	CHOICE(session, on_limit, "displace", on_limit_choices, RELOADABLE,
 	       "A login past the limit ends the oldest session, asks first, or is refused until another one has ended"),

@@ -49,6 +49,7 @@ struct settings {
 		const char *cookie_name;
 		enum cookie_secure cookie_secure;
 		enum cookie_samesite cookie_samesite;
+		bool cookie_persistent;
 		int64_t max_sessions;
 		enum on_limit on_limit;
 		int64_t purge_interval;

@@ -90,15 +90,42 @@ bool accept_prefers_json(const char *accept)
 	return json.weight > html.weight || (json.weight > 0 && json.weight == html.weight && json.fit > html.fit);
 }
 
+/* How much of "host:port" counts: all of it but a port that goes without saying. */
+static size_t authority_length(const char *authority, const char *port)
+{
+	size_t length = strlen(authority), port_length = strlen(port);
+
+	if (length > port_length && strcmp(authority + length - port_length, port) == 0)
+		return length - port_length;
+	return length;
+}
+
+/* Is it the origin of the site that the request was sent to? Of that the scheme is not known for sure. */
+static bool is_own_origin(const char *origin, const char *host)
+{
+	const char *authority = strstr(origin, "://");
+	size_t length, host_length;
+
+	if (authority == NULL)
+		return false;
+	authority += 3;
+	if (strcasecmp(authority, host) == 0)
+		return *host != '\0';
+	length = authority_length(authority, strncasecmp(origin, "https:", 6) == 0 ? ":443" : ":80");
+	host_length = authority_length(host, ":443");
+	if (host_length == strlen(host))
+		host_length = authority_length(host, ":80");
+	return length > 0 && length == host_length && strncasecmp(authority, host, length) == 0;
+}
+
 bool is_cross_site(const char *sec_fetch_site, const char *origin, const char *host)
 {
-	const char *origin_host;
+	bool is_told = sec_fetch_site != NULL && *sec_fetch_site != '\0';
 
-	if (sec_fetch_site != NULL && *sec_fetch_site != '\0')
-		return strcmp(sec_fetch_site, "same-origin") != 0 && strcmp(sec_fetch_site, "same-site") != 0 &&
-		       strcmp(sec_fetch_site, "none") != 0;
+	/* A neighbour below the same domain may be anybody's. */
+	if (is_told && strcmp(sec_fetch_site, "same-site") != 0)
+		return strcmp(sec_fetch_site, "same-origin") != 0 && strcmp(sec_fetch_site, "none") != 0;
 	if (origin == NULL || *origin == '\0')
-		return false;
-	origin_host = strstr(origin, "://");
-	return origin_host == NULL || host == NULL || strcasecmp(origin_host + 3, host) != 0;
+		return is_told;
+	return host == NULL || !is_own_origin(origin, host);
 }

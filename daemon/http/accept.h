@@ -8,8 +8,9 @@
 bool accept_prefers_json(const char *accept);
 
 /*
- * True when another site made the browser send this: by Sec-Fetch-Site (W3C Fetch Metadata), else by comparing Origin
- * (RFC 6454, 7) with Host. Any may be NULL; a request with neither comes from no browser of today.
+ * True when another site made the browser send this: by Sec-Fetch-Site (W3C Fetch Metadata), or, where that says
+ * nothing or no more than that it was a neighbour, by comparing Origin (RFC 6454, 7) with Host, to which a default port
+ * makes no difference. Any may be NULL; a request with none of them comes from no browser of today.
  */
 bool is_cross_site(const char *sec_fetch_site, const char *origin, const char *host);
 

@@ -1,5 +1,6 @@
 #include "http/request.h"
 
+#include "base/log.h"
 #include "base/units.h"
 #include "base/utf8.h"
 #include "http/accept.h"
@@ -212,12 +213,19 @@ bool request_is_forged(const struct http_request *request)
 	const char *sec_fetch_site = fcgi_param(request->fcgi, "HTTP_SEC_FETCH_SITE");
 	const char *origin = fcgi_param(request->fcgi, "HTTP_ORIGIN");
 	const char *host = param_or_empty(request->fcgi, "HTTP_HOST");
+	const char *port = param_or_empty(request->fcgi, "SERVER_PORT");
 	char with_port[HOST_SIZE];
 
 	if (request->method == ONES_GET || request->method == ONES_OPTIONS ||
 	    !is_cross_site(sec_fetch_site, origin, host))
 		return false;
 	/* Debian's fastcgi_params for nginx passes the host without its port; Origin has it. */
-	(void)snprintf(with_port, sizeof with_port, "%s:%s", host, param_or_empty(request->fcgi, "SERVER_PORT"));
-	return is_cross_site(sec_fetch_site, origin, with_port);
+	(void)snprintf(with_port, sizeof with_port, "%s:%s", host, port);
+	if (!is_cross_site(sec_fetch_site, origin, with_port))
+		return false;
+	/* For whoever has set up the web server so that these do not agree. */
+	log_info("cross_site", LOG_STR("sec_fetch_site", sec_fetch_site), LOG_STR("origin", origin),
+	         LOG_STR("host", host), LOG_STR("port", port), LOG_STR("path", request->path),
+	         LOG_STR("ip", request->remote_addr));
+	return true;
 }

@@ -121,7 +121,8 @@ static bool build(const struct http_response *response, TALLOC_CTX *ctx, bool is
 	for (size_t i = 0; done && i < response->cookie_count; i++)
 		done = append_field(ctx, answer, "Set-Cookie", response->cookies[i].field);
 	if (done && has_body)
-		done = append_field(ctx, answer, "Content-Type", response->content_type);
+		done = append_field(ctx, answer, "Content-Type", response->content_type) &&
+		       append_field(ctx, answer, "X-Content-Type-Options", "nosniff");
 	/* RFC 9110, 8.6: a 204 has no Content-Length. */
 	if (done && response->status != 204)
 		done = append(ctx, answer, "Content-Length: ", 16) &&

@@ -10,8 +10,8 @@
 
 /*
  * The browser with that cookie has signed in to the account: remember it. It gets a new cookie at each login, so `old`
- * (NULL: it had none) becomes `new` for every account that knew it, and its failed logins go along: whoever planted or
- * stole the old one has nothing any more. An account keeps the latest ten.
+ * (NULL: it had none) becomes `new` for every account that knew it, and its failed logins go along, as do the sessions
+ * that are live in it: whoever planted or stole the old one has nothing any more. An account keeps the latest ten.
  */
 enum db_status browsers_remember(struct db *db, int64_t user_id, const struct session_key *old,
                                  const struct session_key *new);

@@ -1,4 +1,4 @@
-/* When a session counts as live: said once, for all statements. */
+/* When a session counts as live, and as that of a form: said once, for all statements. */
 #ifndef SESSION_LIVE_SQL_H
 #define SESSION_LIVE_SQL_H
 
@@ -6,5 +6,8 @@
 #define SQL_LIVE(row, idle)                                                                                            \
 	row ".expires_at > statement_timestamp() AND (" idle " = 0 OR " row                                            \
 	    ".last_seen_at > statement_timestamp() - " idle " * interval '1 millisecond')"
+
+/* It was made by the same form, of which `form` is the key: for as long as a ticket lasts (see tickets.h). */
+#define SQL_OF_FORM(row, form) row ".form_key = " form " AND " row ".created_at > now() - interval '5 minutes'"
 
 #endif

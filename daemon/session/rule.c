@@ -13,9 +13,11 @@
  * rule_login   makes a row in `sessions`, removes the account's other rows beyond the limit, stores the key, commits.
  *              From then on the hook finds no row for an old key: the old device is out at its very next request.
  *              Before it displaces anybody it asks the policy (session.on_limit, sharing.action), which may refuse;
- *              a browser whose own live session it takes the place of displaces nobody and is not asked. Were its row
- *              not the newest, the login would fail: nobody is told to be signed in who is not. What another program
- *              inserts after that is a later login, and none of this one's business.
+ *              a browser whose own live session it takes the place of displaces nobody and is not asked. Its own is
+ *              one whose key it presents, or the device cookie that was given together with that very key, or that
+ *              was made by the form which it has sent once more: browsers lose keys, and people click twice.
+ *              Were its row not the newest, the login would fail: nobody is told to be signed in who is not. What
+ *              another program inserts after that is a later login, and none of this one's business.
  *
  * rule_read,   the hook, before every request. The first reads the session, its account and the stored key in one
  * rule_check   round trip, for as many requests as are there at that moment. The second, in judge(), tells one of four
@@ -346,6 +348,7 @@ struct login_attempt {
 	const struct session_key *presented; /* NULL when the browser's key is nobody's session */
 	int64_t presented_user_id;
 	const char *presented_username;
+	const struct db_result *own; /* the account's live sessions in this browser, OWN_*: their place is taken */
 	struct rule_login *login;
 	enum rule_login_result refusal; /* why it was given up; RULE_LOGIN_OK: for another reason, or not */
 };
@@ -389,20 +392,60 @@ static enum db_status find_presented(struct login_attempt *attempt, TALLOC_CTX *
 	return DB_OK;
 }
 
-/* Is the key that of a live session of the account? */
-static enum db_status is_live(const struct rule *rule, const struct change *change, int64_t user_id,
-                              const struct session_key *key, bool *live)
+static struct db_value key_value(const struct session_key *key)
 {
-	const struct db_value values[] = {
-		DB_INT(user_id),
-		DB_BYTES(key->bytes, sizeof key->bytes),
-		DB_INT(rule->policy.idle_timeout),
-	};
-	struct db_result *row;
-	enum db_status status = db_query(rule->db, change->ctx, &sql_is_live, values, 3, &row);
+	return key != NULL ? DB_BYTES(key->bytes, sizeof key->bytes) : DB_NULL;
+}
 
-	*live = status == DB_OK && db_bool(row, 0, 0);
-	return status;
+/* False for NULL. */
+static bool read_key(const struct db_result *rows, size_t row, int column, struct session_key *key)
+{
+	size_t size;
+	const uint8_t *bytes = db_bytes(rows, row, column, &size);
+
+	if (size != sizeof key->bytes)
+		return false;
+	memcpy(key->bytes, bytes, sizeof key->bytes);
+	return true;
+}
+
+/* Which live sessions of the account are this browser's own? A new password is for the one that it presents. */
+static enum db_status find_own(struct login_attempt *attempt, const struct change *change)
+{
+	const struct rule_order *order = attempt->order;
+	const struct db_value values[] = {
+		DB_INT(order->user->id),
+		key_value(attempt->presented),
+		key_value(order->presented_device),
+		key_value(order->form),
+		DB_INT(attempt->rule->policy.idle_timeout),
+	};
+	struct rule_login *login = attempt->login;
+	struct db_result *rows = NULL;
+	enum db_status status = DB_OK;
+
+	if (attempt->presented != NULL || order->presented_device != NULL || order->form != NULL)
+		status = db_query(change->db, change->ctx, &sql_own_sessions, values, 5, &rows);
+	if (status != DB_OK || rows == NULL || db_rows(rows) == 0)
+		return status;
+	attempt->own = rows;
+	login->has_former_device = read_key(rows, 0, OWN_DEVICE, &login->former_device);
+	return DB_OK;
+}
+
+static bool is_rotation(const struct login_attempt *attempt)
+{
+	return attempt->own != NULL;
+}
+
+/* The form has made a session already, which is live: it is the same login. */
+static bool is_repetition(const struct login_attempt *attempt)
+{
+	for (size_t row = 0; attempt->own != NULL && row < db_rows(attempt->own); row++) {
+		if (db_bool(attempt->own, row, OWN_IS_OF_FORM))
+			return true;
+	}
+	return false;
 }
 
 /* A login from elsewhere: may it displace who is in the way? */
@@ -436,7 +479,7 @@ static enum db_status use_ticket(struct login_attempt *attempt, const struct cha
 	bool was_there;
 	enum db_status status;
 
-	if (attempt->order->ticket == NULL)
+	if (attempt->order->ticket == NULL || is_repetition(attempt))
 		return DB_OK;
 	status = tickets_use(change->db, change->ctx, attempt->order->ticket, &was_there);
 	return status == DB_OK && !was_there ? refuse(attempt, RULE_LOGIN_TICKET_GONE) : status;
@@ -462,24 +505,41 @@ static enum db_status record_replaced(const struct login_attempt *attempt, const
 	return record.detail != NULL ? events_record(change->db, &record) : DB_ERROR;
 }
 
-/* The browser gets a new key: its old session ends. */
-static enum db_status end_presented(const struct login_attempt *attempt, struct change *change)
+/* The browser gets a new key: its old session of the same account ends. */
+static enum db_status replace(const struct login_attempt *attempt, const struct change *change,
+                              const struct session_key *key)
 {
-	const struct session_key *presented = attempt->presented;
 	enum ones_reason reason = attempt->order->new_password_hash != NULL ? ONES_PASSWORD_CHANGED : ONES_LOGGED_OUT;
 	const struct db_value values[] = {
-		DB_INT(attempt->presented_user_id),
-		DB_BYTES(presented->bytes, sizeof presented->bytes),
+		DB_INT(attempt->order->user->id),
+		key_value(key),
 		DB_TEXT(ones_reason_code(reason)),
 	};
 	struct db_result *ended;
-	enum db_status status;
+	enum db_status status = db_query(change->db, change->ctx, &sql_end_by_key, values, 3, &ended);
 
-	if (attempt->presented_user_id != attempt->order->user->id)
-		return change_end_by_key(change, attempt->presented_user_id, attempt->presented_username, presented,
-		                         reason);
-	status = db_query(change->db, change->ctx, &sql_end_by_key, values, 3, &ended);
 	return status == DB_OK && db_rows(ended) > 0 ? record_replaced(attempt, change, ended) : status;
+}
+
+/* What the browser presents ends, also when it is another account's or has run out; so do its own that it has lost. */
+static enum db_status end_former(const struct login_attempt *attempt, struct change *change)
+{
+	const struct session_key *presented = attempt->presented;
+	enum db_status status = DB_OK;
+
+	if (presented != NULL && attempt->presented_user_id != attempt->order->user->id)
+		status = change_end_by_key(change, attempt->presented_user_id, attempt->presented_username, presented,
+		                           ONES_LOGGED_OUT);
+	else if (presented != NULL)
+		status = replace(attempt, change, presented);
+	for (size_t row = 0; attempt->own != NULL && status == DB_OK && row < db_rows(attempt->own); row++) {
+		struct session_key key;
+
+		if (db_bool(attempt->own, row, OWN_IS_PRESENTED))
+			continue;
+		status = read_key(attempt->own, row, OWN_KEY, &key) ? replace(attempt, change, &key) : DB_ERROR;
+	}
+	return status;
 }
 
 static enum db_status insert_session(const struct login_attempt *attempt, const struct change *change,
@@ -487,19 +547,21 @@ static enum db_status insert_session(const struct login_attempt *attempt, const 
 {
 	const struct client *client = &change->client;
 	const struct user *user = attempt->order->user;
-	const struct session_key *key = attempt->order->key;
-	const struct session_key *had = attempt->order->presented;
+	struct session_key former;
+	bool has_former = is_rotation(attempt) && read_key(attempt->own, 0, OWN_KEY, &former);
 	const struct db_value values[] = {
-		DB_BYTES(key->bytes, sizeof key->bytes),
+		key_value(attempt->order->key),
 		DB_INT(user->id),
 		DB_INT(attempt->rule->policy.lifetime),
 		client->ip != NULL && client->ip[0] != '\0' ? DB_TEXT(client->ip) : DB_NULL,
 		DB_TEXT(client->user_agent != NULL ? client->user_agent : ""),
-		had != NULL ? DB_BYTES(had->bytes, sizeof had->bytes) : DB_NULL,
-		DB_INT(attempt->rule->policy.idle_timeout),
+		key_value(attempt->order->presented),
+		key_value(has_former ? &former : NULL),
+		key_value(attempt->order->device),
+		key_value(attempt->order->form),
 	};
 	struct db_result *row;
-	enum db_status status = db_query(change->db, change->ctx, &sql_insert_session, values, 7, &row);
+	enum db_status status = db_query(change->db, change->ctx, &sql_insert_session, values, 9, &row);
 
 	if (status != DB_OK)
 		return status;
@@ -544,7 +606,7 @@ static enum db_status recheck_account(struct login_attempt *attempt, const struc
 }
 
 /* The others end: for a new password all of them, else those beyond the limit. */
-static enum db_status end_others(struct login_attempt *attempt, struct change *change, int64_t limit, bool is_rotation)
+static enum db_status end_others(struct login_attempt *attempt, struct change *change, int64_t limit)
 {
 	const struct user *user = attempt->order->user;
 	struct rule_login *login = attempt->login;
@@ -556,7 +618,7 @@ static enum db_status end_others(struct login_attempt *attempt, struct change *c
 		                        ONES_PASSWORD_CHANGED, &ended);
 	status = change_end_beyond_limit(change, user->id, user->username, limit, attempt->rule->policy.idle_timeout,
 	                                 attempt->order->key, &login->displaced);
-	if (status == DB_OK && login->displaced.count > 0 && !is_rotation)
+	if (status == DB_OK && login->displaced.count > 0 && !is_rotation(attempt))
 		status = sharing_count(change, &attempt->rule->policy.sharing, user->id, user->username,
 		                       login->session.id);
 	return status;
@@ -567,11 +629,12 @@ static enum db_status log_in(struct change *change, void *context)
 	struct login_attempt *attempt = context;
 	const struct user *user = attempt->order->user;
 	bool changes_password = attempt->order->new_password_hash != NULL;
-	bool is_other, is_rotation = false;
 	int64_t limit = 0;
+	bool is_other;
 	enum db_status status;
 
 	*attempt->login = (struct rule_login){0};
+	attempt->own = NULL;
 	attempt->refusal = RULE_LOGIN_OK;
 	status = recheck_account(attempt, change, &limit);
 	if (status == DB_OK)
@@ -579,18 +642,18 @@ static enum db_status log_in(struct change *change, void *context)
 	is_other = attempt->presented != NULL && attempt->presented_user_id != user->id;
 	if (status == DB_OK)
 		status = lock_both(change, user->id, is_other ? attempt->presented_user_id : user->id);
-	if (status == DB_OK && attempt->presented != NULL && !is_other)
-		status = is_live(attempt->rule, change, user->id, attempt->presented, &is_rotation);
-	if (status == DB_OK && changes_password && !is_rotation)
+	if (status == DB_OK)
+		status = find_own(attempt, change);
+	if (status == DB_OK && changes_password && !is_rotation(attempt))
 		status = refuse(attempt, RULE_LOGIN_ENDED);
-	if (status == DB_OK && !is_rotation)
+	if (status == DB_OK && !is_rotation(attempt))
 		status = ask_policy(attempt, change, limit);
 	if (status == DB_OK)
 		status = use_ticket(attempt, change);
 	if (status == DB_OK)
 		status = insert_session(attempt, change, &attempt->login->session);
-	if (status == DB_OK && attempt->presented != NULL)
-		status = end_presented(attempt, change);
+	if (status == DB_OK)
+		status = end_former(attempt, change);
 	if (status == DB_OK)
 		status = change_tell(change, attempt->order->key,
 		                     (struct ones_event){.signal = changes_password ? ONES_PASSWORD_CHANGED_SIGNAL
@@ -600,7 +663,7 @@ static enum db_status log_in(struct change *change, void *context)
 		                                         .session_id = attempt->login->session.id,
 		                                         .by_session_id = ""});
 	if (status == DB_OK)
-		status = end_others(attempt, change, limit, is_rotation);
+		status = end_others(attempt, change, limit);
 	return status == DB_OK && is_other ? change_release_account(change, attempt->presented_user_id) : status;
 }
 

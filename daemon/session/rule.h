@@ -92,13 +92,19 @@ struct rule_order {
 	const struct user *user;             /* as users_find() gave it; its password is verified already */
 	const struct session_key *key;       /* of the new session */
 	const struct session_key *presented; /* that the browser holds now, NULL: none. Its session ends */
-	const struct session_key *ticket;    /* to be used up (see tickets.h), or NULL */
-	bool take_over;                      /* session.on_limit = ask has been answered */
-	const char *new_password_hash;       /* a change of password; NULL: a login */
+	const struct session_key *device;    /* of the device cookie that it gets; NULL: it keeps the one it has */
+	const struct session_key *presented_device; /* of the one that it holds now, or NULL */
+	const struct session_key
+		*form; /* of the form that it has sent, or NULL; a few minutes long that may come twice */
+	const struct session_key *ticket; /* to be used up (see tickets.h), or NULL */
+	bool take_over;                   /* session.on_limit = ask has been answered */
+	const char *new_password_hash;    /* a change of password; NULL: a login */
 };
 
 struct rule_login {
-	struct ones_session session; /* the new one; strings on the ctx given */
+	struct ones_session session;      /* the new one; strings on the ctx given */
+	struct session_key former_device; /* of the device cookie of the session whose place it takes */
+	bool has_former_device;
 	struct place_list displaced;
 	struct place_list in_the_way; /* of a login that the policy refuses */
 	int64_t wait_s;               /* with RULE_LOGIN_COOLDOWN */
@@ -117,9 +123,10 @@ enum rule_login_result {
 
 /*
  * Make `order->key` the account's newest session, in one transaction. The presented session ends: that is a rotation
- * and no displacement when it is a live one of the same account, and then it meets no limit. A change of password is
- * such a rotation too, which ends every other session of the account as password_changed. On anything but
- * RULE_LOGIN_OK nothing has changed.
+ * and no displacement when it is a live one of the same account, and then it meets no limit. The same goes for a live
+ * one that the browser has lost the key of, as the device cookie given with it shows, or the form that made it. A
+ * change of password is a rotation of the presented session too, and ends every other session of the account as
+ * password_changed. On anything but RULE_LOGIN_OK nothing has changed.
  */
 enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, const struct rule_order *order,
                                   const struct client *client, struct rule_login *login);

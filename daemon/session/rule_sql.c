@@ -89,11 +89,20 @@ const struct db_statement sql_change_password = {
 	" RETURNING coalesce(session_limit, -1)::bigint",
 };
 
-/* $1 account, $2 key, $3 idle_timeout. */
-const struct db_statement sql_is_live = {
-	"is_live",
-	"SELECT EXISTS (SELECT FROM sessions s WHERE s.session_key = $2::bytea AND s.user_id = $1::bigint"
-	"               AND " SQL_LIVE("s", "$3::bigint") ")",
+/*
+ * $1 account, $2 the key that the browser holds, $3 that of its device cookie, $4 that of the form it sent (each or NULL),
+ * $5 idle_timeout: the account's live sessions in this browser, the presented one first. OFFSET 0 as above, however many
+ * sessions the account has.
+ */
+const struct db_statement sql_own_sessions = {
+	"own_sessions",
+	"SELECT s.session_key, s.device_key, coalesce(s.session_key = $2::bytea, false),"
+	"       coalesce(" SQL_OF_FORM("s", "$4::bytea") ", false)"
+	"  FROM (SELECT $2::bytea UNION SELECT d.session_key FROM sessions d WHERE d.device_key = $3::bytea"
+	"        UNION SELECT f.session_key FROM sessions f WHERE " SQL_OF_FORM("f", "$4::bytea") ") AS own(key)"
+	" CROSS JOIN LATERAL (SELECT * FROM sessions WHERE session_key = own.key OFFSET 0) AS s"
+	" WHERE s.user_id = $1::bigint AND " SQL_LIVE("s", "$5::bigint")
+	" ORDER BY 3 DESC, s.login_order DESC",
 };
 
 /* $1 account, $2 idle_timeout, $3 limit: the live sessions that a new one would leave no place for. */
@@ -105,18 +114,21 @@ const struct db_statement sql_in_the_way = {
 
 /*
  * $1 key, $2 account, $3 lifetime in milliseconds, $4 address or NULL, $5 User-Agent, $6 the key that the browser had,
- * or NULL: what it kept goes along, unless it was kept with another account or with a session that has run out; $7
- * idle_timeout. The trigger number_login gives the row its login_order (schema/0003_sequences.sql); the last column
- * tells whether it is above those that could be seen before.
+ * $7 the key of the session whose place it takes (each or NULL): what was kept with either goes along; $8 the key of the
+ * device cookie, NULL: the browser holds the one it had; $9 that of the form, or NULL. The trigger number_login gives the
+ * row its login_order (schema/0003_sequences.sql); the last column tells whether it is above those that could be seen
+ * before.
  */
 const struct db_statement sql_insert_session = {
 	"insert_session",
-	"WITH kept AS (DELETE FROM anonymous_sessions WHERE session_key = $6::bytea RETURNING data, expires_at)"
-	" INSERT INTO sessions (session_key, user_id, expires_at, ip, user_agent, data)"
+	"WITH kept AS (DELETE FROM anonymous_sessions WHERE session_key = $6::bytea RETURNING data, expires_at),"
+	"     unowned AS (SELECT data FROM kept WHERE expires_at > statement_timestamp()),"
+	"     former AS (SELECT data, device_key FROM sessions WHERE session_key = $7::bytea)"
+	" INSERT INTO sessions (session_key, user_id, expires_at, ip, user_agent, data, device_key, form_key)"
 	" VALUES ($1::bytea, $2::bigint, statement_timestamp() + $3::bigint * interval '1 millisecond', $4::text::inet, $5::text,"
-	"         coalesce((SELECT s.data FROM sessions s WHERE s.session_key = $6::bytea AND s.user_id = $2::bigint"
-	"                      AND " SQL_LIVE("s", "$7::bigint") "),"
-	"                  (SELECT data FROM kept WHERE expires_at > statement_timestamp()), '{}'))"
+	"         coalesce((SELECT f.data || u.data FROM former f, unowned u), (SELECT data FROM former),"
+	"                  (SELECT data FROM unowned), '{}'),"
+	"         coalesce($8::bytea, (SELECT device_key FROM former)), $9::bytea)"
 	" RETURNING id::text, created_at, last_seen_at, expires_at, NOT EXISTS (SELECT FROM sessions o"
 	"           WHERE o.user_id = sessions.user_id AND o.login_order >= sessions.login_order)",
 };

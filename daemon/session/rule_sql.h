@@ -33,7 +33,14 @@ extern const struct db_statement sql_clear_key;
 extern const struct db_statement sql_drop_lock_row;
 extern const struct db_statement sql_recheck_account;
 extern const struct db_statement sql_change_password;
-extern const struct db_statement sql_is_live;
+extern const struct db_statement sql_own_sessions;
+enum own_column {
+	OWN_KEY,
+	OWN_DEVICE,       /* NULL: none was given with it */
+	OWN_IS_PRESENTED, /* by its key */
+	OWN_IS_OF_FORM,
+};
+
 extern const struct db_statement sql_in_the_way; /* PLACE_*, see places.h */
 extern const struct db_statement sql_insert_session;
 extern const struct db_statement sql_session_owner;

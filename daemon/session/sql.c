@@ -323,11 +323,13 @@ const struct db_statement sql_issue_ticket = {
 	"        expires_at = excluded.expires_at",
 };
 
-/* $1 key of the ticket. */
+/* $1 key of the ticket, $2 that of the form which brings it, or NULL. */
 const struct db_statement sql_find_ticket = {
 	"find_ticket",
-	"SELECT " USER_COLUMNS " FROM login_tickets t JOIN users u ON u.id = t.user_id AND u.password = t.password"
-	" WHERE t.ticket_key = $1::bytea AND t.expires_at > now()",
+	"SELECT " USER_COLUMNS
+	"  FROM (SELECT t.user_id, t.password FROM login_tickets t WHERE t.ticket_key = $1::bytea AND t.expires_at > now()"
+	"        UNION ALL SELECT s.user_id, NULL FROM sessions s WHERE " SQL_OF_FORM("s", "$2::bytea") ") AS t"
+	"  JOIN users u ON u.id = t.user_id AND u.password = coalesce(t.password, u.password)",
 };
 
 /* $1 key of the ticket. */
@@ -408,8 +410,8 @@ const struct db_statement sql_throttle_count = {
 
 /*
  * $1 account, $2 the key that the browser had or NULL, $3 the key that it has now. Its failures move along, lest
- * somebody gets new tries at one account by signing in to another. An account keeps ten: without a row of the same
- * browser, the new one and nine of the others.
+ * somebody gets new tries at one account by signing in to another; so do sessions of others that are live in it. An
+ * account keeps ten: without a row of the same browser, the new one and nine of the others.
  */
 const struct db_statement sql_remember_browser = {
 	"remember_browser",
@@ -420,6 +422,7 @@ const struct db_statement sql_remember_browser = {
 	"     failures AS (UPDATE login_failures f SET subject = " BROWSER_SUBJECT("m.user_id", "$3::bytea")
 	"                    FROM moved m WHERE f.kind = 'browser'"
 	"                     AND f.subject = " BROWSER_SUBJECT("m.user_id", "$2::bytea") "),"
+	"     live AS (UPDATE sessions SET device_key = $3::bytea WHERE device_key = $2::bytea),"
 	"     made AS (INSERT INTO known_browsers (user_id, browser_key)"
 	"              SELECT id, $3::bytea FROM users WHERE id = $1::bigint"
 	"                 AND NOT EXISTS (SELECT FROM moved WHERE user_id = $1::bigint)"

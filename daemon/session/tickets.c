@@ -10,11 +10,13 @@ enum db_status tickets_issue(struct db *db, int64_t user_id, const struct sessio
 	return db_query(db, NULL, &sql_issue_ticket, values, 3, NULL);
 }
 
-enum db_status tickets_find(struct db *db, TALLOC_CTX *ctx, const struct session_key *key, struct user **user)
+enum db_status tickets_find(struct db *db, TALLOC_CTX *ctx, const struct session_key *key,
+                            const struct session_key *form, struct user **user)
 {
-	const struct db_value values[] = {DB_BYTES(key->bytes, sizeof key->bytes)};
+	const struct db_value values[] = {DB_BYTES(key->bytes, sizeof key->bytes),
+	                                  form != NULL ? DB_BYTES(form->bytes, sizeof form->bytes) : DB_NULL};
 
-	return users_find_by(db, ctx, &sql_find_ticket, values, 1, user);
+	return users_find_by(db, ctx, &sql_find_ticket, values, 2, user);
 }
 
 enum db_status tickets_use(struct db *db, TALLOC_CTX *ctx, const struct session_key *key, bool *was_there)

@@ -17,9 +17,12 @@
 /* `key` is the SHA-256 of the ticket. An account has one: the latest. */
 enum db_status tickets_issue(struct db *db, int64_t user_id, const struct session_key *key);
 
-/* DB_OK with the account on `ctx`, or with *user NULL when there is no such ticket, or the password has changed since.
+/*
+ * DB_OK with the account on `ctx`, or with *user NULL when there is no such ticket, or the password has changed since.
+ * Also when the ticket has been used, by the same `form` (NULL: none, see rule.h): then the rule decides.
  */
-enum db_status tickets_find(struct db *db, TALLOC_CTX *ctx, const struct session_key *key, struct user **user);
+enum db_status tickets_find(struct db *db, TALLOC_CTX *ctx, const struct session_key *key,
+                            const struct session_key *form, struct user **user);
 
 /* In a transaction: use it up. *was_there is false when somebody else has. */
 enum db_status tickets_use(struct db *db, TALLOC_CTX *ctx, const struct session_key *key, bool *was_there);

@@ -44,6 +44,18 @@ struct session_key token_key(const char token[TOKEN_LENGTH + 1])
 	return key;
 }
 
+struct session_key token_key_with(const char token[TOKEN_LENGTH + 1], const struct session_key *other)
+{
+	crypto_hash_sha256_state state;
+	struct session_key key;
+
+	(void)crypto_hash_sha256_init(&state);
+	(void)crypto_hash_sha256_update(&state, (const unsigned char *)token, TOKEN_LENGTH);
+	(void)crypto_hash_sha256_update(&state, other->bytes, sizeof other->bytes);
+	(void)crypto_hash_sha256_final(&state, key.bytes);
+	return key;
+}
+
 bool session_id_is_well_formed(const char *text)
 {
 	static const char pattern[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";

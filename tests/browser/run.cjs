@@ -28,7 +28,7 @@ class World {
 	}
 
 	/* A page in a browser of its own, signed in nowhere. What it complains of fails the story at the end. */
-	async open({ site = "plain", agent = "chrome", dark = false, width = 1280, height = 800, script = true, zoom = 1 } = {}) {
+	async open({ site = "plain", agent = "chrome", dark = false, width = 1280, height = 800, script = true, zoom = 1, cookies = [] } = {}) {
 		const context = await this.browser.newContext({
 			baseURL: this.sites[site],
 			userAgent: AGENTS[agent],
@@ -40,6 +40,7 @@ class World {
 			timezoneId: "Europe/Berlin",
 		});
 		context.setDefaultTimeout(this.patience);
+		await context.addCookies(cookies);
 		const page = await context.newPage();
 		page.on("pageerror", (error) => this.complaints.push(`${page.url()}: ${error}`));
 		page.on("console", (message) => {
@@ -53,6 +54,13 @@ class World {
 				this.complaints.push(`${answer.url()}: ${answer.status()}`);
 		});
 		return page;
+	}
+
+	/* A browser that is closed and opened again, with what it keeps beyond that. */
+	async reopen(page, options = {}) {
+		const cookies = (await page.context().cookies()).filter((cookie) => cookie.expires !== -1);
+		await page.context().close();
+		return this.open({ ...options, cookies });
 	}
 
 	async ask(what, ...words) {

@@ -286,6 +286,94 @@ exports.refusedWhileLiveElsewhere = async (world) => {
 	await second.waitForURL(MEMBERS);
 };
 
+// ---- The same browser -----------------------------------------------------------------------------------------------
+
+exports.restartedBrowserIsStillSignedIn = async (world) => {
+	const page = await world.open({ site: "refuse" });
+	await world.signIn(page);
+	const again = await world.reopen(page, { site: "refuse" });
+	await again.goto(MEMBERS);
+	assert.equal(await heading(again), "The reading room");
+};
+
+exports.restartedBrowserThatLostItsSession = async (world) => {
+	let page = await world.open({ site: "forgetful" });
+	await world.signIn(page);
+	for (let restart = 0; restart < 3; restart++) {
+		page = await world.reopen(page, { site: "forgetful" });
+		await page.goto(MEMBERS);
+		assert.equal(await page.title(), "Sign in");
+		await world.fillIn(page);
+		await page.waitForURL(MEMBERS);
+	}
+	assert.deepEqual(await world.query("forgetful", "SELECT count(*) FROM sessions"), [["1"]]);
+	assert.deepEqual(await world.query("forgetful", "SELECT count(*) FROM takeovers"), [["0"]]);
+	const other = await world.open({ site: "forgetful", agent: "firefox" });
+	await other.goto("/session/login");
+	await world.fillIn(other);
+	await other.waitForFunction(() => document.title === "Sign in: live elsewhere");
+};
+
+/* The second click as soon as the first has been sent. */
+async function clickTwice(page, name) {
+	const { x, y, width, height } = await page.getByRole("button", { name }).boundingBox();
+	const middle = [x + width / 2, y + height / 2];
+	const first = page.waitForRequest((request) => request.method() === "POST");
+	await page.mouse.click(...middle);
+	await first;
+	await page.mouse.click(...middle);
+}
+
+/* The password takes its time: the second click comes while the first is under way. */
+exports.doubleClick = async (world) => {
+	const page = await world.open({ site: "slow" });
+	let sent = 0;
+	page.on("request", (request) => {
+		if (request.method() === "POST")
+			sent++;
+	});
+	await page.goto("/session/login?next=" + MEMBERS);
+	await page.getByLabel("Username").fill("alice");
+	await page.getByLabel("Password").fill(world.password);
+	await clickTwice(page, "Sign in");
+	await page.waitForURL(MEMBERS);
+	assert.equal(sent, 2);
+	assert.equal(await heading(page), "The reading room");
+	await page.reload();
+	assert.equal(await heading(page), "The reading room");
+	// Whichever was answered last.
+	assert.deepEqual(await world.query("slow", "SELECT count(*) FROM sessions"), [["1"]]);
+	assert.deepEqual(await world.query("slow", "SELECT count(*) FROM takeovers"), [["0"]]);
+};
+
+exports.doubleClickOnTakingOver = async (world) => {
+	await world.signIn(await world.open({ site: "ask", agent: "firefox" }));
+	const page = await world.open({ site: "ask" });
+	await page.goto("/session/login?next=" + MEMBERS);
+	await world.fillIn(page);
+	await page.waitForFunction(() => document.title === "Your account is live elsewhere");
+	await clickTwice(page, "Sign out there, continue here");
+	await page.waitForURL(MEMBERS);
+	await page.reload();
+	assert.equal(await heading(page), "The reading room");
+	assert.deepEqual(await world.query("ask", "SELECT count(*) FROM sessions"), [["1"]]);
+	assert.deepEqual(await world.query("ask", "SELECT sum(count) FROM takeovers"), [["1"]]);
+};
+
+/* Back to the page that one has signed in by, and once more. */
+exports.backToTheForm = async (world) => {
+	const page = await world.open({ site: "refuse" });
+	await page.goto("/session/login?next=" + MEMBERS);
+	await world.fillIn(page);
+	await page.waitForURL(MEMBERS);
+	await page.goBack();
+	if ((await page.title()) === "Sign in")
+		await world.fillIn(page);
+	await page.goto(MEMBERS);
+	assert.equal(await heading(page), "The reading room");
+	assert.deepEqual(await world.query("refuse", "SELECT count(*) FROM takeovers"), [["0"]]);
+};
+
 // ---- Passwords ------------------------------------------------------------------------------------------------------
 
 exports.changeOfPassword = async (world) => {

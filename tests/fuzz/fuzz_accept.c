@@ -18,6 +18,15 @@ static char *in_capitals(TALLOC_CTX *ctx, const char *text)
 	return copy;
 }
 
+/* The length of a host's name, when its port is one that goes without saying. */
+static size_t without_port(const char *host)
+{
+	const char *port = strrchr(host, ':');
+
+	return port != NULL && (strcmp(port, ":443") == 0 || strcmp(port, ":80") == 0) ? (size_t)(port - host)
+	                                                                               : strlen(host);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	TALLOC_CTX *ctx = talloc_new(NULL);
@@ -32,10 +41,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		MUST(!accept_prefers_json(accept));
 	if (is_cross_site(site, origin, host)) {
 		MUST(*site != '\0' || *origin != '\0');
-	} else if (*site == '\0' && *origin != '\0') {
+	} else if ((*site == '\0' || strcmp(site, "same-site") == 0) && *origin != '\0') {
 		const char *name = strstr(origin, "://");
 
-		MUST(name != NULL && strcasecmp(name + 3, host) == 0);
+		MUST(name != NULL && *host != '\0');
+		MUST(without_port(name + 3) == without_port(host) || strcasecmp(name + 3, host) == 0);
+		MUST(strncasecmp(name + 3, host, without_port(host)) == 0);
 	} else if (*site != '\0') {
 		MUST(strcmp(site, "cross-site") != 0);
 	}

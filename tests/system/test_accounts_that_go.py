@@ -208,3 +208,51 @@ def test_purge_takes_sessions_away_whose_account_is_missing(database, ctl):
     assert ctl.json("purge")["sessions"] == 2
     assert database.value("SELECT count(*) FROM sessions") == 0
     assert database.query("SELECT u.username FROM ended_sessions e JOIN users u ON u.id = e.user_id") == [("bob",)]
+
+
+# ---- What else a database may do ----------------------------------------------------------------------------------------
+
+
+def test_session_that_never_expires_has_no_date_for_it(new_daemon, database):
+    daemon = new_daemon().start()
+    key = insert_from_outside(database)
+    database.query("UPDATE sessions SET expires_at = 'infinity'")
+    answer = daemon.ask(path="/session/me", headers={"Cookie": f"onesession={key}", "Accept": "application/json"})
+    assert json.loads(answer.body)["session"]["expires_at"] is None
+
+
+def test_what_the_server_says_beside_its_answers_stays_out_of_sight(new_daemon, database, tmp_path):
+    """A warning of the database's can hold values."""
+    database.query(
+        "CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE WARNING 'secret %', NEW.session_key; RETURN NEW; END $$",
+    )
+    database.query("CREATE TRIGGER warns BEFORE INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION warn()")
+    daemon = new_daemon({"log.to": str(tmp_path / "log"), "log.format": "json"}).start()
+    tmp_path.chmod(0o777)
+    assert login(daemon).status == 200
+    assert "secret" not in daemon.log_text()
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [line["sqlstate"] for line in lines if line["event"] == "database_notice"] == ["01000"]
+    assert "secret" not in (tmp_path / "log").read_text()
+
+
+def test_connection_string_that_cannot_be_read_is_not_shown(new_daemon):
+    for conninfo in ("dbname=x password=my secret", "postgresql://ada:secret%zz@host/db", "postgresql://a:secret@[::1/x"):
+        daemon = new_daemon({"database.conninfo": conninfo}, on=None)
+        daemon.start(daemon.command("-t"), wait=None)
+        assert daemon.wait() == 1
+        assert "secret" not in daemon.log_text()
+        assert "conninfo" in daemon.log_text()
+
+
+def test_held_table_is_let_go_in_time(new_daemon, database):
+    """What waits for a row is answered properly once it comes free."""
+    daemon = new_daemon({"database.statement_timeout": "20s"}).start()
+    key = insert_from_outside(database)
+    with HeldTable(database) as held:
+        answer = Background(auth, daemon, key)
+        waits_in_database(database)
+        held.let_go()
+        assert answer.result().status == 200
+    assert hashlib.sha256(key.encode()).digest() == database.stored_key()

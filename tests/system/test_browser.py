@@ -31,8 +31,10 @@ SETTINGS = {
     "cooldown": {"sharing.takeovers": 2, "sharing.action": "cooldown"},
     "throttled": {"login.attempts_per_user": 2},
     "idle": {"session.idle_timeout": "1h"},
+    "forgetful": {"session.on_limit": "refuse", "session.cookie_persistent": "off"},
+    "slow": {"session.on_limit": "refuse", "server.workers": 4, "login.memory": "64MiB", "login.passes": 10},
 }
-EVERY_PAGE = [name for name in SETTINGS if name != "idle"]
+EVERY_PAGE = [name for name in SETTINGS if name not in ("idle", "forgetful", "slow")]
 
 
 @pytest.fixture
@@ -133,6 +135,11 @@ STORIES = {
     "noticeOfEachReason": "plain",
     "takeOverByClick": "ask",
     "refusedWhileLiveElsewhere": "refuse",
+    "restartedBrowserIsStillSignedIn": "refuse",
+    "restartedBrowserThatLostItsSession": "forgetful",
+    "doubleClick": "slow",
+    "doubleClickOnTakingOver": "ask",
+    "backToTheForm": "refuse",
     "changeOfPassword": "many",
     "withoutJavaScript": "ask",
     "keyboardOnly": "plain",

@@ -28,6 +28,7 @@ DEFAULTS = {
     "session.cookie_name": "onesession",
     "session.cookie_secure": "auto",
     "session.cookie_samesite": "lax",
+    "session.cookie_persistent": "on",
     "session.max_sessions": "1",
     "session.on_limit": "displace",
     "session.purge_interval": "5m",

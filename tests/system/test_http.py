@@ -340,7 +340,17 @@ def test_pages_run_no_foreign_script_and_stay_out_of_frames(shared_site, browse)
     policy = page.headers["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy and "*" not in policy
-    assert page.headers["X-Content-Type-Options"] == "nosniff"
+
+
+BODIES = ["/login", "/state", "/me", "/account", "/style.css", "/notice.js", "/health", "/ready", "/metrics", "/status", "/x"]
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+@pytest.mark.parametrize("path", BODIES)
+def test_what_a_body_is_no_browser_guesses(shared_site, path, accept):
+    answer = shared_site.daemon.ask(path="/session" + path, headers={"Accept": accept}, REMOTE_ADDR="127.0.0.1")
+    assert answer.all("X-Content-Type-Options") == (["nosniff"] if answer.get("Content-Type") else [])
+    assert answer.get("Content-Type") or (path, accept) == ("/account", "text/html")
 
 
 # ---- Other sites -----------------------------------------------------------------------------------------------------
@@ -355,6 +365,9 @@ CROSS_SITE = [
     {"Origin": "http://evil.example/{host}"},
     {"Origin": "http://evil.example@{host}"},
     {"Origin": "{host}"},
+    {"Sec-Fetch-Site": "same-site", "Origin": "http://shop.{host}"},
+    {"Sec-Fetch-Site": "same-site", "Origin": "null"},
+    {"Sec-Fetch-Site": "same-site"},
 ]
 SAME_SITE = [
     {},
@@ -362,6 +375,7 @@ SAME_SITE = [
     {"Sec-Fetch-Site": "none"},
     {"Sec-Fetch-Site": "same-origin", "Origin": "http://evil.example"},
     {"Origin": "http://{host}"},
+    {"Sec-Fetch-Site": "same-site", "Origin": "http://{host}"},
 ]
 
 
@@ -389,6 +403,32 @@ def test_login_and_logout_from_this_site_are_not_refused(site, browse, headers):
     program = browse(site)
     assert program.post("/session/login", CREDENTIALS, headers=headers).status_code == 200
     assert program.request("POST", "/session/logout", headers=headers).status_code == 204
+
+
+PORTS = [
+    ("https://example.org", "example.org:443", "443", 204),
+    ("https://example.org", "example.org", "443", 204),
+    ("http://example.org", "example.org:80", "80", 204),
+    ("https://example.org:443", "example.org", "80", 204),
+    ("https://example.org:8443", "example.org", "8443", 204),
+    ("https://example.org:8443", "example.org:443", "443", 403),
+    ("https://example.org", "example.org:8443", "8443", 403),
+]
+
+
+@pytest.mark.parametrize("origin, host, port, status", PORTS)
+def test_default_port_makes_no_difference(shared_site, origin, host, port, status):
+    headers = {"Origin": origin, "Host": host, "Accept": "application/json"}
+    answer = shared_site.daemon.ask(method="POST", path="/session/logout", headers=headers, SERVER_PORT=port)
+    assert answer.status == status
+
+
+def test_refused_origin_is_logged_with_what_did_not_agree(site, browse):
+    headers = {"Sec-Fetch-Site": "same-site", "Origin": "https://shop.example.org", "Host": "example.org"}
+    problem(browse(site).post("/session/login", CREDENTIALS, headers=headers), 403, "cross_site")
+    (line,) = [line for line in site.daemon.log_text().splitlines() if " cross_site " in line]
+    for part in ("sec_fetch_site=same-site", "origin=https://shop.example.org", "host=example.org", "path=/session/login"):
+        assert part in line.split()
 
 
 def test_reading_is_allowed_from_everywhere(shared_site, browse):

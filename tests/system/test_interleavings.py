@@ -67,6 +67,7 @@ class Key:
     token: str
     username: str
     name: str
+    form: str = None
 
     @property
     def digest(self):
@@ -183,9 +184,16 @@ class Story:
 
         def call():
             answer = self.stage.ask(number, "POST", "/login", having and having.token, fields)
-            return self._told(answer, username, name)
+            told = self._told(answer, username, name)
+            if told.key is not None:
+                told.key.form = fields.get("form")
+            return told
 
-        return self._act(call, "login", permits, ends=lambda key: "logged_out" if key is having else None)
+        def ends(key):
+            is_repeated = key.form is not None and key.form == fields.get("form")
+            return "logged_out" if key is having or is_repeated else None
+
+        return self._act(call, "login", permits, ends=ends)
 
     def hook(self, key):
         number = len(self.acts)
@@ -500,6 +508,21 @@ def two_of_whom_one_is_refused(story):
     return check
 
 
+def one_form_sent_twice(story):
+    for _ in range(2):
+        story.login(form="F" * 43)
+
+    def check(found):
+        assert sorted(found.values()) == ["", "logged_out"]
+
+    return check
+
+
+def one_form_sent_twice_where_somebody_is_live(story):
+    story.sign_in("first")
+    one_form_sent_twice(story)
+
+
 def refused_while_the_live_one_signs_out(story):
     mine = story.sign_in("first")
     story.login(permits=(200, 409))
@@ -576,6 +599,8 @@ STORIES = [
     (one_ticket_used_twice, ASK),
     (ticket_is_used_while_the_live_one_signs_out, ASK),
     (two_of_whom_one_is_refused, REFUSE),
+    (one_form_sent_twice, REFUSE),
+    (one_form_sent_twice_where_somebody_is_live, {}),
     (refused_while_the_live_one_signs_out, REFUSE),
     (two_sign_in_where_two_are_live, PAIR),
     (oldest_of_two_asks_while_somebody_signs_in, PAIR),

@@ -99,6 +99,7 @@ def test_install_puts_everything_below_prefix_and_uninstall_takes_it_away(folder
         "lib/tmpfiles.d/onesession.conf",
         "share/onesession/schema/0001_accounts_and_sessions.sql",
         "share/onesession/schema/0002_policy.sql",
+        "share/onesession/schema/0004_same_browser.sql",
         "share/bash-completion/completions/onesessionctl",
         "share/doc/onesession/events.md",
         "share/doc/onesession/listeners/listener.py",

@@ -252,7 +252,7 @@ def test_login_in_another_tab_in_the_middle_of_a_request_keeps_its_cookie(applic
 def test_browser_that_nobody_is_signed_in_at_keeps_data_too(application, browse):
     browser = browse(application)
     answer = keep(browser, kept=[1])
-    assert attributes(answer) == "onesession=KEY; Path=/; HttpOnly; SameSite=Lax"
+    assert attributes(answer) == "onesession=KEY; Path=/; Max-Age=1209600; HttpOnly; SameSite=Lax"
     assert attributes(browse(application).login("bob")) == attributes(answer)
     key = browser.key
     assert "Set-Cookie" not in keep(browser, kept=[1, 2]).headers
@@ -456,7 +456,7 @@ def test_handler_that_logs_out_and_keeps_something(application, browse):
     key = browser.key
     answer = browser.post("/session/leave", {"before": {"more": 1}, "after": {"kept": "goodbye"}})
     assert answer.json() == {"between": None, "end": "goodbye"}
-    assert attributes(answer) == "onesession=KEY; Path=/; HttpOnly; SameSite=Lax"
+    assert attributes(answer) == "onesession=KEY; Path=/; Max-Age=1209600; HttpOnly; SameSite=Lax"
     assert browser.key not in (None, key)
     assert kept(browser) == "goodbye"
     assert of_nobody(application) == [{"kept": "goodbye"}]

@@ -110,7 +110,6 @@ static void other_sites_are_told_apart(void **state)
 		{"", "", "example.org", false},
 		/* The browser says it. */
 		{"same-origin", NULL, "example.org", false},
-		{"same-site", NULL, "example.org", false},
 		{"none", NULL, "example.org", false},
 		{"cross-site", NULL, "example.org", true},
 		{"Same-Origin", NULL, "example.org", true},
@@ -119,12 +118,35 @@ static void other_sites_are_told_apart(void **state)
 		/* And then Origin does not matter. */
 		{"same-origin", "https://evil.example", "example.org", false},
 		{"cross-site", "https://example.org", "example.org", true},
+		/* But a neighbour is a site of its own. */
+		{"same-site", "https://shop.example.org", "example.org", true},
+		{"same-site", "https://example.org", "www.example.org", true},
+		{"same-site", "https://example.org:8443", "example.org", true},
+		{"same-site", "https://example.org", "example.org", false},
+		{"same-site", "null", "example.org", true},
+		{"same-site", NULL, "example.org", true},
+		{"same-site", "", "example.org", true},
 		/* An older browser, or one without HTTPS: Origin. */
 		{NULL, "https://example.org", "example.org", false},
 		{"", "http://example.org", "example.org", false},
 		{NULL, "https://EXAMPLE.org", "example.ORG", false},
 		{NULL, "http://example.org:8080", "example.org:8080", false},
 		{NULL, "http://[::1]:8080", "[::1]:8080", false},
+		/* With a port that goes without saying, or without. */
+		{NULL, "https://example.org", "example.org:443", false},
+		{NULL, "http://example.org", "example.org:80", false},
+		{NULL, "https://example.org:443", "example.org", false},
+		{NULL, "http://example.org:80", "EXAMPLE.org", false},
+		{NULL, "http://example.org:443", "example.org:443", false},
+		{NULL, "https://[::1]", "[::1]:443", false},
+		/* TLS that ends before the web server, and a proxy that says which port that is asked on. */
+		{NULL, "https://example.org", "example.org:80", false},
+		{NULL, "https://example.org:80", "example.org", true},
+		{NULL, "http://example.org:443", "example.org", true},
+		{NULL, "https://example.org", "example.org:8443", true},
+		{NULL, "https://example.org:8443", "example.org:443", true},
+		{NULL, "https://example.org", "example.org:", true},
+		{NULL, "https://example.org", ":443", true},
 		{NULL, "https://evil.example", "example.org", true},
 		{NULL, "http://example.org:8080", "example.org", true},
 		{NULL, "http://example.org:8080", "example.org:8081", true},

@@ -201,6 +201,7 @@ static void defaults_are_those_of_the_manual(void **state)
 	assert_string_equal(settings->session.cookie_name, "onesession");
 	assert_int_equal(settings->session.cookie_secure, COOKIE_SECURE_AUTO);
 	assert_int_equal(settings->session.cookie_samesite, COOKIE_SAMESITE_LAX);
+	assert_true(settings->session.cookie_persistent);
 	assert_int_equal(settings->session.max_sessions, 1);
 	assert_int_equal(settings->session.on_limit, ON_LIMIT_DISPLACE);
 	assert_int_equal(settings->session.purge_interval, 5 * MINUTE);

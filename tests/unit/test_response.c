@@ -105,7 +105,8 @@ static void answer_has_status_first_then_headers_and_body(void **state)
 	response_header(&response, ctx, "Set-Cookie", "b=2");
 	assert_answer(&response, false,
 	              "Status: 401 Unauthorized\r\nCache-Control: no-store\r\nSession-Reason: \r\nSet-Cookie: a=1\r\n"
-	              "Set-Cookie: b=2\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
+	              "Set-Cookie: b=2\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\n"
+	              "Content-Length: 2\r\n\r\n{}");
 }
 
 static void cookie_is_set_to_what_came_last(void **state)
@@ -156,7 +157,9 @@ static void head_has_the_header_of_the_body_that_is_left_out(void **state)
 		.status = 200, .content_type = "text/html", .body = "<p>Hello", .body_size = 8};
 
 	(void)state;
-	assert_answer(&response, true, "Status: 200 OK\r\nContent-Type: text/html\r\nContent-Length: 8\r\n\r\n");
+	assert_answer(&response, true,
+	              "Status: 200 OK\r\nContent-Type: text/html\r\nX-Content-Type-Options: nosniff\r\n"
+	              "Content-Length: 8\r\n\r\n");
 }
 
 static void answer_without_a_body_says_so(void **state)
