@@ -162,7 +162,7 @@ const struct db_statement sql_purge_sessions = {
 	" SELECT count(*) FROM gone",
 };
 
-/* $1 how many, $2 how long ago in milliseconds. */
+/* All that are purged by age: $1 how many, $2 how long ago in milliseconds. */
 #define PURGE_ROWS(table, key, due_at)                                                                                \
 	"WITH due AS (SELECT " key " FROM " table                                                                     \
 	"              WHERE " due_at " <= now() - $2::bigint * interval '1 millisecond'"                             \
@@ -177,7 +177,7 @@ const struct db_statement sql_purge_ended_sessions = {
 
 const struct db_statement sql_purge_events = {
 	"purge_events",
-	PURGE_ROWS("events", "id", "at"),
+	"SELECT purge_events($1::bigint, $2::bigint)",
 };
 
 const struct db_statement sql_purge_login_tickets = {
@@ -476,17 +476,31 @@ const struct db_statement sql_record_migration = {
 };
 
 /*
- * $1 role. GRANT takes no parameters, so the server itself quotes the names. Identity columns need no right on their
- * sequences.
+ * $1 role. GRANT takes no parameters, so the server itself quotes the names. What an earlier version gave is taken away
+ * first. Who makes and closes accounts, and makes administrators, is an operator: the tables' owner. Locking a row of
+ * users takes the right to change some column of it. Identity columns need no right on their sequences.
  */
+#define OUR_TABLES                                                                                                    \
+	"%1$I.users, %1$I.logged_in_user, %1$I.sessions, %1$I.ended_sessions, %1$I.events, %1$I.takeovers,"           \
+	" %1$I.login_tickets, %1$I.login_failures, %1$I.known_browsers, %1$I.anonymous_sessions, %1$I.schema_migrations"
+
 const struct db_statement sql_compose_grants = {
 	"compose_grants",
-	"SELECT (SELECT format('GRANT USAGE ON SCHEMA %1$I TO %2$I;"
-	" GRANT SELECT, INSERT, UPDATE, DELETE ON %1$I.users, %1$I.logged_in_user, %1$I.sessions, %1$I.ended_sessions,"
-	" %1$I.events, %1$I.takeovers, %1$I.login_tickets, %1$I.login_failures, %1$I.known_browsers,"
-	" %1$I.anonymous_sessions TO %2$I; GRANT SELECT ON %1$I.schema_migrations TO %2$I;"
-	" GRANT USAGE ON SEQUENCE %1$I.login_order TO %2$I', current_schema(), rolname)"
-	" FROM pg_roles WHERE rolname = $1::text)",
+	"SELECT format('"
+	"REVOKE ALL ON " OUR_TABLES " FROM %2$I;"
+	"REVOKE ALL ON SEQUENCE %1$I.login_order, %1$I.users_id_seq, %1$I.events_id_seq FROM %2$I;"
+	"GRANT USAGE ON SCHEMA %1$I TO %2$I;"
+	"GRANT SELECT ON " OUR_TABLES " TO %2$I;"
+	"GRANT USAGE ON SEQUENCE %1$I.login_order TO %2$I;"
+	"GRANT UPDATE (password) ON %1$I.users TO %2$I;"
+	"GRANT INSERT (name, user_id, username, session_id, ip, user_agent, detail) ON %1$I.events TO %2$I;"
+	"GRANT EXECUTE ON FUNCTION %1$I.purge_events TO %2$I;"
+	"GRANT INSERT, DELETE, UPDATE (data, last_seen_at) ON %1$I.sessions TO %2$I;"
+	"GRANT INSERT, UPDATE ON %1$I.takeovers TO %2$I;"
+	"GRANT INSERT, UPDATE, DELETE ON %1$I.logged_in_user, %1$I.ended_sessions, %1$I.login_tickets,"
+	" %1$I.login_failures, %1$I.known_browsers, %1$I.anonymous_sessions TO %2$I',"
+	" current_schema(), r.rolname), pg_has_role(r.oid, t.relowner, 'USAGE')"
+	" FROM pg_roles r JOIN pg_class t ON t.oid = 'users'::regclass WHERE r.rolname = $1::text",
 };
 
 /* clang-format on */

@@ -336,9 +336,9 @@ def test_htpasswd_from_standard_input(ctl, database):
 
 def test_hash_that_looks_like_our_own_may_cost_as_much_as_our_own(database):
     line = "eve:" + OWN_LOOKING.format(memory=262144, passes=5) + "\n"
-    less = harness.Ctl(database.conninfo, **{"login.memory": "256MiB", "login.passes": 4})
+    less = harness.Ctl(database.owner_conninfo, **{"login.memory": "256MiB", "login.passes": 4})
     assert less.call("import", "htpasswd", "-", stdin=line).returncode == 1
-    as_much = harness.Ctl(database.conninfo, **{"login.memory": "256MiB", "login.passes": 5})
+    as_much = harness.Ctl(database.owner_conninfo, **{"login.memory": "256MiB", "login.passes": 5})
     assert as_much.call("import", "htpasswd", "-", stdin=line).returncode == 0
     assert "eve" in accounts(database)
 
