@@ -228,7 +228,7 @@ const struct option options[] = {
 	RANGE(login, max_hashing, OPTION_NUMBER, "2", 1, 512, FIXED,
 	      "How many passwords are hashed at the same time; keep it below server.workers"),
 	RANGE(login, attempts_per_user, OPTION_NUMBER, "10", 0, 1000000, RELOADABLE, "Failed logins of an account before it is throttled"),
-	RANGE(login, attempts_per_address, OPTION_NUMBER, "50", 0, 1000000, RELOADABLE, "Failed logins from an address before it is throttled"),
+	RANGE(login, attempts_per_address, OPTION_NUMBER, "50", 0, 1000000, RELOADABLE, "Failed logins from an address, or a /64 of IPv6, before it is throttled; a /48 has ten times as many"),
 	RANGE(login, attempts_window, OPTION_DURATION, "15m", SECOND, YEAR, RELOADABLE, "The time over which failed logins are counted"),
 	TEXT(login, pages, "", check_absolute, RELOADABLE, "A folder with pages of your own, in place of the built-in ones of the same names"),
 

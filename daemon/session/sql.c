@@ -317,14 +317,15 @@ const struct db_statement sql_use_ticket = {
 
 /*
  * Both of the throttle's statements: $1 name as it was given, $2 account (0: nobody's), $3 key of the device cookie or
- * NULL, $4 network of the address or NULL, $5 attempts_per_user, $6 attempts_per_address (either 0: off),
- * $7 attempts_window.
+ * NULL, $4 what the address is counted as or NULL, $5 attempts_per_user, $6 attempts_per_address (either 0: off),
+ * $7 attempts_window, $8 the larger network that the address is of, or NULL.
  */
 #define WINDOW "$7::bigint * interval '1 millisecond'"
 
 /* An operator who has turned off the one limit of accounts still wants a stolen device cookie to have one. */
 #define TRIES(kind)                                                                                                   \
 	"CASE " kind " WHEN 'account' THEN $5::bigint WHEN 'address' THEN $6::bigint"                                 \
+	" WHEN 'network' THEN 10 * $6::bigint"                                                                        \
 	" ELSE coalesce(nullif($5::bigint, 0), $6::bigint) END"
 
 #define BROWSER_SUBJECT(user_id, key) "encode(sha256(int8send(" user_id ") || " key "), 'hex')"
@@ -337,7 +338,7 @@ const struct db_statement sql_use_ticket = {
 #define THROTTLE_OTHERS                                                                                               \
 	"SELECT kind, subject"                                                                                        \
 	"  FROM (VALUES ('account', encode(sha256(convert_to(" USERNAME_KEY("$1::text") ", 'UTF8')), 'hex')),"       \
-	"               ('address', $4::text)) AS o (kind, subject)"                                                  \
+	"               ('address', $4::text), ('network', $8::text)) AS o (kind, subject)"                           \
 	" WHERE subject IS NOT NULL AND " TRIES("kind") " > 0"
 
 const struct db_statement sql_throttle_look = {
@@ -364,7 +365,7 @@ const struct db_statement sql_throttle_look = {
 
 /*
  * Everybody locks in the same order: the browser, where a rotation of its cookie waits for us or we for it; its
- * failures; then the account's, then the address's. Only when nothing is left to wait for are a few outdated rows of
+ * failures; then the account's, the address's, its network's. Only when nothing is left to wait for are a few outdated rows of
  * anybody's removed, past those that somebody holds: so there are never more than the failures of a window.
  */
 const struct db_statement sql_throttle_count = {

@@ -192,7 +192,7 @@ def test_daemon_s_role_purges_events_that_are_old_and_no_others(cluster, databas
 
 def test_purge_goes_on_before_the_rights_are_given_anew(cluster, database):
     """A role that was given its rights by an earlier version, which let it delete events itself."""
-    version = database.value("SELECT version FROM schema_migrations WHERE name LIKE '%%purge_events'")
+    version = database.value("SELECT version FROM schema_migrations WHERE name LIKE '%%purge_and_throttle'")
     database.query("DROP FUNCTION purge_events")
     database.query("DELETE FROM schema_migrations WHERE version = %s", version)
     database.query(f"GRANT DELETE ON events TO {cluster.DAEMON}")

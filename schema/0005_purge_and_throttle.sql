@@ -29,3 +29,9 @@ BEGIN
                    'Deletes up to batch events that are older than age_ms and than a day, and tells how many');
 END
 $migration$;
+
+-- Whoever has one network of IPv6 often has many: those of a /48 are counted together as well.
+ALTER TABLE login_failures DROP CONSTRAINT login_failures_kind_check,
+    ADD CONSTRAINT login_failures_kind_check CHECK (kind IN ('account', 'address', 'network', 'browser'));
+COMMENT ON TABLE login_failures IS 'Failed logins of each account, address, network and known browser, over login.attempts_window';
+COMMENT ON COLUMN login_failures.subject IS 'account: SHA-256 of the name that was given, nobody''s or not, for people type passwords there; address: an IPv4 one, or the /64 of an IPv6 one; network: the /48 of an IPv6 one; browser: SHA-256 of account and known_browsers.browser_key';
