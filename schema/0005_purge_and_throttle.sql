@@ -17,7 +17,7 @@ BEGIN
         $definition$, current_schema());
     -- Whoever has made the tables, and not who happens to run this.
     EXECUTE format('ALTER FUNCTION %I.purge_events OWNER TO %I', current_schema(),
-                   (SELECT relowner::regrole FROM pg_class WHERE oid = 'events'::regclass));
+                   (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'events'::regclass));
     -- Until onesessionctl migrate --grant is run again, daemons go on purging.
     FOR grantee IN SELECT DISTINCT r.rolname FROM pg_class c CROSS JOIN aclexplode(c.relacl) a
                      JOIN pg_roles r ON r.oid = a.grantee

@@ -220,7 +220,7 @@ const struct option options[] = {
 	       "A login past the limit ends the oldest session, asks first, or is refused until another one has ended"),
 	RANGE(session, purge_interval, OPTION_DURATION, "5m", 0, YEAR, RELOADABLE, "How often expired sessions are removed; 0: never"),
 	RANGE(session, history, OPTION_DURATION, "30d", 0, 100 * YEAR, RELOADABLE,
-	      "How long ended sessions and events are kept"),
+	      "How long ended sessions and events are kept; events are for a day at least"),
 
 	TEXT(login, default_next, "", check_default_next, RELOADABLE, "Where to go after signing in; empty: the account page"),
 	RANGE(login, memory, OPTION_SIZE, "64MiB", 8 * KIB, 4 * GIB, RELOADABLE, "Memory for one password hash (Argon2id)"),

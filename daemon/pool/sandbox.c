@@ -232,7 +232,7 @@ static int add_guarded(scmp_filter_ctx filter)
 		result = add_values(filter, SCMP_SYS(fcntl), 1, fcntl_allowed,
 		                    sizeof fcntl_allowed / sizeof fcntl_allowed[0]);
 	if (result == 0)
-		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 2, SCMP_A1(SCMP_CMP_EQ, F_SETFL),
+		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 2, SCMP_A1(SCMP_CMP_EQ, F_SETFL, 0),
 		                          SCMP_A2(SCMP_CMP_MASKED_EQ, O_ASYNC, 0));
 	if (result == 0)
 		result = add_values(filter, SCMP_SYS(ioctl), 1, ioctl_allowed,

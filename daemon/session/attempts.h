@@ -1,9 +1,9 @@
 /*
  * Guessing passwords: failed logins are counted in the database, so over all hosts, for each account (or name that is
- * nobody's), for each address and for each larger network of IPv6, over login.attempts_window. A browser that was signed in to the account before (see
- * browsers.h) is counted by itself and not held up by the failures of others, so that nobody can lock an owner out
- * (OWASP, "Slow down online guessing attacks with device cookies"); when its own tries are used up it is like any
- * other.
+ * nobody's), for each address and for each larger network of IPv6, over login.attempts_window. A browser that was
+ * signed in to the account before (see browsers.h) is counted by itself and not held up by the failures of others, so
+ * that nobody can lock an owner out (OWASP, "Slow down online guessing attacks with device cookies"); when its own
+ * tries are used up it is like any other.
  */
 #ifndef SESSION_ATTEMPTS_H
 #define SESSION_ATTEMPTS_H

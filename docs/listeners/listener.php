@@ -29,7 +29,8 @@ while (true) {
         $database = new PDO('pgsql:application_name=listener');
         $database->exec('LISTEN onesession');
         $events = $database->prepare("SELECT id, at, session_id FROM events WHERE name IN (?, ?, ?)"
-            . " AND at > coalesce(CAST(? AS timestamptz), now() - interval '9 minutes') - interval '1 minute' ORDER BY at");
+            . " AND at > coalesce(CAST(? AS timestamptz), now() - interval '9 minutes') - interval '1 minute'"
+            . " ORDER BY at");
         while (true) {
             read_events($events);
             // Whatever a notification says, it only wakes. And a quiet minute shows whether the connection is there.
