@@ -246,6 +246,8 @@ COMPLETION ?= $(PREFIX)/share/bash-completion/completions
 # Not below PREFIX: the programs look for /etc/onesession/onesession.conf, and every part of a host is to find the same.
 SYSCONFDIR ?= /etc
 CONFIG      = $(SYSCONFDIR)/onesession/onesession.conf
+# Who may read it beside root, for it may hold a password; empty, for a package that sees to it itself: everybody.
+CONFIG_GROUP ?= $(if $(DESTDIR),,$(shell getent group onesession | cut -d : -f 1))
 EXAMPLES    = $(DOCDIR)/examples
 VERSION    := $(shell sed -n 's/^.define ONESESSION_VERSION "\(.*\)"$$/\1/p' daemon/base/version.h)
 
@@ -295,8 +297,11 @@ $(BUILD)/systemd/%: systemd/% force
 install: all man $(UNITS_BUILT) ## install below PREFIX (/usr/local), and a configuration into /etc (DESTDIR=)
 	@set -e; config='$(DESTDIR)$(CONFIG)'; \
 	if [ ! -e "$$config" ] || cmp -s "$$config" '$(DESTDIR)$(EXAMPLES)/onesession.conf'; then \
-		install -D -m 644 conf/onesession.conf "$$config"; \
-	else echo "$$config stays as it is; $(EXAMPLES)/onesession.conf is the sample of this version"; fi
+		install -D $(if $(CONFIG_GROUP),-m 640 -g '$(CONFIG_GROUP)',-m 644) conf/onesession.conf "$$config"; \
+	else echo "$$config stays as it is; $(EXAMPLES)/onesession.conf is the sample of this version"; fi; \
+	if [ -z '$(DESTDIR)' ] && [ -n "$$(find "$$config" -perm -o=r)" ]; then \
+		echo "Everybody may read $$config. Before a password comes into it, as root:"; \
+		echo "chgrp onesession $$config && chmod 640 $$config"; fi
 	@set -e; for file in $(INSTALLED); do \
 		rest=$${file#*,}; \
 		install -D -m "$${file%%,*}" "$${rest%%,*}" "$(DESTDIR)$${rest#*,}"; \

@@ -223,7 +223,7 @@ const struct option options[] = {
 	       "A login past the limit ends the oldest session, asks first, or is refused until another one has ended"),
 	RANGE(session, purge_interval, OPTION_DURATION, "5m", 0, YEAR, RELOADABLE, "How often expired sessions are removed; 0: never"),
 	RANGE(session, history, OPTION_DURATION, "30d", 0, 100 * YEAR, RELOADABLE,
-	      "How long ended sessions and events are kept"),
+	      "How long ended sessions and events are kept; events are for a day at least"),
 
 	TEXT(login, default_next, "", check_default_next, RELOADABLE, "Where to go after signing in; empty: the account page"),
 	RANGE(login, memory, OPTION_SIZE, "64MiB", 8 * KIB, 4 * GIB, RELOADABLE, "Memory for one password hash (Argon2id)"),
@@ -231,7 +231,7 @@ const struct option options[] = {
 	RANGE(login, max_hashing, OPTION_NUMBER, "2", 1, 512, FIXED,
 	      "How many passwords are hashed at the same time"),
 	RANGE(login, attempts_per_user, OPTION_NUMBER, "10", 0, 1000000, RELOADABLE, "Failed logins of an account before it is throttled"),
-	RANGE(login, attempts_per_address, OPTION_NUMBER, "50", 0, 1000000, RELOADABLE, "Failed logins from an address before it is throttled"),
+	RANGE(login, attempts_per_address, OPTION_NUMBER, "50", 0, 1000000, RELOADABLE, "Failed logins from an address, or a /64 of IPv6, before it is throttled; a /48 has ten times as many"),
 	RANGE(login, attempts_window, OPTION_DURATION, "15m", SECOND, YEAR, RELOADABLE, "The time over which failed logins are counted"),
 	TEXT(login, pages, "", check_absolute, RELOADABLE, "A folder with pages of your own, in place of the built-in ones of the same names"),
 

@@ -135,6 +135,14 @@ static int finish_batch(struct import *import)
 	return EXIT_SUCCESS;
 }
 
+static const char *hash_problem_of(const struct import *import, const char *hash)
+{
+	const struct password_cost cost = {.memory = import->ctl->settings.login.memory,
+	                                   .passes = import->ctl->settings.login.passes};
+
+	return password_import_problem(hash, &cost);
+}
+
 /* Take one account, or tell why it cannot be. Returns the exit code. */
 static int take(struct import *import, const char *where, int64_t line, const struct users_import *account,
                 const char *hash_problem)
@@ -227,7 +235,7 @@ static int take_django_user(struct import *import, TALLOC_CTX *scratch, const st
 
 	if (where == NULL)
 		return fail("out of memory");
-	return take(import, where, 0, &account, has_password ? password_hash_problem(user->password) : NULL);
+	return take(import, where, 0, &account, has_password ? hash_problem_of(import, user->password) : NULL);
 }
 
 static int read_django(struct import *import, struct db *source)
@@ -325,7 +333,7 @@ static int take_htpasswd_line(struct import *import, TALLOC_CTX *scratch, const 
 	                : place;
 	if (where == NULL)
 		return fail("out of memory");
-	return take(import, where, number, &account, password_hash_problem(account.password));
+	return take(import, where, number, &account, hash_problem_of(import, account.password));
 }
 
 static int take_line(struct import *import, const char *name, int64_t number, enum line line, const char *text)

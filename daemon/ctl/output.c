@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define PROGRAM "onesessionctl"
 
@@ -44,15 +45,20 @@ int output_line(const char *format, ...)
 int fail_database(const struct ctl *ctl, enum db_status status)
 {
 	const char *problem;
+	bool is_forbidden;
 
 	if (status == DB_DUPLICATE)
 		schema_explain_duplicate(ctl->db);
 	problem = db_problem(ctl->db);
+	/* insufficient_privilege */
+	is_forbidden = strstr(problem, "SQLSTATE 42501") != NULL;
 	switch (status) {
 	case DB_UNKNOWN:
 		return fail("the connection to the database was lost at the last moment: look whether it was done");
 	case DB_CONFLICT: return fail("others kept changing the same account: try again");
-	default: return fail("database: %s", problem[0] != '\0' ? problem : "it failed for a reason it did not tell");
+	default:
+		return fail("database: %s%s", problem[0] != '\0' ? problem : "it failed for a reason it did not tell",
+		            is_forbidden ? "; the tables' owner may do this" : "");
 	}
 }
 

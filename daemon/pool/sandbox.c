@@ -1,8 +1,10 @@
 #include "pool/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <seccomp.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -34,14 +36,12 @@ static const int allowed[] = {
 	SCMP_SYS(pwrite64),
 	SCMP_SYS(close),
 	SCMP_SYS(lseek),
-	SCMP_SYS(fcntl),
 	SCMP_SYS(dup),
 	SCMP_SYS(dup2),
 	SCMP_SYS(dup3),
 	SCMP_SYS(pipe),
 	SCMP_SYS(pipe2),
 	SCMP_SYS(eventfd2),
-	SCMP_SYS(ioctl),
 	SCMP_SYS(fsync),
 	SCMP_SYS(close_range),
 	/* files: passfile, certificates, time zones, name services, the log */
@@ -143,6 +143,31 @@ static const int allowed[] = {
 	SCMP_SYS(exit_group),
 };
 
+/*
+ * What fcntl(2) and ioctl(2) are used for. Whatever gives a descriptor an owner, a signal or a lease is not among it:
+ * with it, one of our processes could have any signal sent to another of the same user.
+ */
+static const int fcntl_allowed[] = {
+	F_DUPFD,
+	F_DUPFD_CLOEXEC,
+	F_GETFD,
+	F_SETFD,
+	F_GETFL,
+	/* Kerberos locks the cache of its tickets. */
+	F_GETLK,
+	F_SETLK,
+	F_SETLKW,
+	F_OFD_GETLK,
+	F_OFD_SETLK,
+	F_OFD_SETLKW,
+};
+static const int ioctl_allowed[] = {
+	TCGETS,                    /* isatty(3) */
+	FIONREAD,                  /* the resolver */
+	FIONBIO,                   /* libcrypto */
+	SIOCGIFINDEX, SIOCGIFNAME, /* addresses with a scope: fe80::1%eth0 */
+};
+
 /* No accident leads here. */
 static const int deadly[] = {
 	SCMP_SYS(execve),       SCMP_SYS(execveat),        SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
@@ -181,16 +206,37 @@ static int add_memory(scmp_filter_ctx filter)
 	return result;
 }
 
-/* TCP and Unix sockets, and the kernel's list of addresses, which the resolver looks at. Limits may only be read. */
+/* `call` with one of `values` as its argument `arg`. */
+static int add_values(scmp_filter_ctx filter, int call, unsigned int arg, const int values[], size_t count)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < count && result == 0; i++)
+		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1,
+		                          ((struct scmp_arg_cmp){.arg = arg,
+		                                                 .op = SCMP_CMP_EQ,
+		                                                 .datum_a = (scmp_datum_t)(unsigned int)values[i]}));
+	return result;
+}
+
+/*
+ * TCP and Unix sockets, and the kernel's list of addresses, which the resolver looks at. No descriptor becomes one that
+ * sends signals. Limits may only be read.
+ */
 static int add_guarded(scmp_filter_ctx filter)
 {
 	static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
-	int result = 0;
+	int result = add_values(filter, SCMP_SYS(socket), 0, families, sizeof families / sizeof families[0]);
 
-	for (size_t i = 0; i < sizeof families / sizeof families[0] && result == 0; i++)
-		result = seccomp_rule_add(
-			filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-			((struct scmp_arg_cmp){.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)families[i]}));
+	if (result == 0)
+		result = add_values(filter, SCMP_SYS(fcntl), 1, fcntl_allowed,
+		                    sizeof fcntl_allowed / sizeof fcntl_allowed[0]);
+	if (result == 0)
+		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 2, SCMP_A1(SCMP_CMP_EQ, F_SETFL, 0),
+		                          SCMP_A2(SCMP_CMP_MASKED_EQ, O_ASYNC, 0));
+	if (result == 0)
+		result = add_values(filter, SCMP_SYS(ioctl), 1, ioctl_allowed,
+		                    sizeof ioctl_allowed / sizeof ioctl_allowed[0]);
 	/* For abort(3). */
 	if (result == 0)
 		result = seccomp_rule_add(
@@ -220,6 +266,9 @@ int sandbox_restrict(void)
 	}
 	/* A tree instead of a list to go through at each call. */
 	result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	/* Threads that are there already, too. */
+	if (result == 0)
+		result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (result == 0)
 		result = add_all(filter, SCMP_ACT_ALLOW, allowed, sizeof allowed / sizeof allowed[0]);
 	if (result == 0)

@@ -10,8 +10,9 @@
 int sandbox_enter(void);
 
 /*
- * For a process that serves: only the system calls that serving takes (seccomp(2)). Starting a program or looking
- * into another process kills it; any other call that is not on the list fails with EPERM.
+ * For a process that serves, with all the threads that it has: only the system calls that serving takes (seccomp(2)).
+ * Starting a program or looking into another process kills it; any other call that is not on the list fails with
+ * EPERM: among them all that start a thread, or have a signal sent to another process.
  * Returns 0, or -1 with errno.
  */
 int sandbox_restrict(void);

@@ -10,46 +10,74 @@
 /* Statements that met a stricter isolation of the server's wrongly do so no more often than this in a row. */
 #define CONFLICTS_MAX 20
 
+/* *v4 is set when it is one of IPv4, in whatever form, else *v6. False for what is no address. */
+static bool parse(const char *ip, struct in_addr *v4, bool *is_v4, struct in6_addr *v6)
+{
+	*is_v4 = inet_pton(AF_INET, ip, v4) == 1;
+	if (*is_v4)
+		return true;
+	if (inet_pton(AF_INET6, ip, v6) != 1)
+		return false;
+	*is_v4 = IN6_IS_ADDR_V4MAPPED(v6);
+	if (*is_v4)
+		memcpy(v4, &v6->s6_addr[12], sizeof *v4);
+	return true;
+}
+
+static bool format_network(const struct in6_addr *v6, size_t bytes, char network[ATTEMPTS_NETWORK_SIZE])
+{
+	struct in6_addr first = *v6;
+	size_t length;
+
+	memset(&first.s6_addr[bytes], 0, sizeof first.s6_addr - bytes);
+	if (inet_ntop(AF_INET6, &first, network, INET6_ADDRSTRLEN) == NULL)
+		return false;
+	length = strlen(network);
+	return snprintf(network + length, ATTEMPTS_NETWORK_SIZE - length, "/%zu", 8 * bytes) > 0;
+}
+
+bool attempts_address(const char *ip, char address[ATTEMPTS_NETWORK_SIZE])
+{
+	struct in6_addr v6;
+	struct in_addr v4;
+	bool is_v4;
+
+	if (!parse(ip, &v4, &is_v4, &v6))
+		return false;
+	return is_v4 ? inet_ntop(AF_INET, &v4, address, ATTEMPTS_NETWORK_SIZE) != NULL
+	             : format_network(&v6, 8, address);
+}
+
 bool attempts_network(const char *ip, char network[ATTEMPTS_NETWORK_SIZE])
 {
 	struct in6_addr v6;
 	struct in_addr v4;
-	bool is_v4 = inet_pton(AF_INET, ip, &v4) == 1;
+	bool is_v4;
 
-	if (!is_v4 && inet_pton(AF_INET6, ip, &v6) != 1)
-		return false;
-	if (!is_v4 && IN6_IS_ADDR_V4MAPPED(&v6)) {
-		memcpy(&v4, &v6.s6_addr[12], sizeof v4);
-		is_v4 = true;
-	}
-	if (is_v4)
-		return inet_ntop(AF_INET, &v4, network, ATTEMPTS_NETWORK_SIZE) != NULL;
-	memset(&v6.s6_addr[8], 0, 8);
-	if (inet_ntop(AF_INET6, &v6, network, INET6_ADDRSTRLEN) == NULL)
-		return false;
-	strcat(network, "/64");
-	return true;
+	return parse(ip, &v4, &is_v4, &v6) && !is_v4 && format_network(&v6, 6, network);
 }
 
 /* *rows is NULL when both limits that could apply are off: the database is not asked. */
 static enum db_status ask(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
                           const struct attempts_policy *policy, const struct attempt *attempt, struct db_result **rows)
 {
-	char network[ATTEMPTS_NETWORK_SIZE];
-	bool has_network = policy->per_address > 0 && attempts_network(attempt->ip, network);
+	char address[ATTEMPTS_NETWORK_SIZE], network[ATTEMPTS_NETWORK_SIZE];
+	bool has_address = policy->per_address > 0 && attempts_address(attempt->ip, address);
+	bool has_network = has_address && attempts_network(attempt->ip, network);
 	const struct session_key *device = attempt->device;
 	const struct db_value values[] = {
 		DB_TEXT(attempt->username),
 		DB_INT(attempt->user_id),
 		device != NULL ? DB_BYTES(device->bytes, sizeof device->bytes) : DB_NULL,
-		has_network ? DB_TEXT(network) : DB_NULL,
+		has_address ? DB_TEXT(address) : DB_NULL,
 		DB_INT(policy->per_user),
 		DB_INT(policy->per_address),
 		DB_INT(policy->window_ms),
+		has_network ? DB_TEXT(network) : DB_NULL,
 	};
 
 	*rows = NULL;
-	if (policy->per_user == 0 && !has_network)
+	if (policy->per_user == 0 && !has_address)
 		return DB_OK;
 	return db_query(db, ctx, statement, values, sizeof values / sizeof values[0], rows);
 }

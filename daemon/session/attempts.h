@@ -1,9 +1,9 @@
 /*
  * Guessing passwords: failed logins are counted in the database, so over all hosts, for each account (or name that is
- * nobody's) and for each address, over login.attempts_window. A browser that was signed in to the account before (see
- * browsers.h) is counted by itself and not held up by the failures of others, so that nobody can lock an owner out
- * (OWASP, "Slow down online guessing attacks with device cookies"); when its own tries are used up it is like any
- * other.
+ * nobody's), for each address and for each larger network of IPv6, over login.attempts_window. A browser that was
+ * signed in to the account before (see browsers.h) is counted by itself and not held up by the failures of others, so
+ * that nobody can lock an owner out (OWASP, "Slow down online guessing attacks with device cookies"); when its own
+ * tries are used up it is like any other.
  */
 #ifndef SESSION_ATTEMPTS_H
 #define SESSION_ATTEMPTS_H
@@ -49,6 +49,13 @@ enum db_status attempts_failed(struct db *db, const struct attempts_policy *poli
 /*
  * What an address is counted as: an IPv4 one as itself, also in the form that IPv6 has for it; any other IPv6 one as
  * the network of its first 64 bits, of which one customer has at least one. False for what is no address.
+ */
+bool attempts_address(const char *ip, char address[ATTEMPTS_NETWORK_SIZE]);
+
+/*
+ * An IPv6 address is counted a second time as the network of its first 48 bits, for one customer may have all of that:
+ * a firm, or somebody with a tunnel. Others share it, as the telephones of one provider do: it has ten times the tries.
+ * False for IPv4, and for what is no address.
  */
 bool attempts_network(const char *ip, char network[ATTEMPTS_NETWORK_SIZE]);
 

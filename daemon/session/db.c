@@ -160,12 +160,38 @@ static void set_problem(struct db *db, const char *text)
 	db->problem[length] = '\0';
 }
 
+/*
+ * Whoever does not encode the @, / or ? of a password in a URI, or leaves the URI's beginning out, has told libpq that
+ * pieces of the password are a host, a port or a database, and these are quoted when something is wrong with them. An
+ * @ is left over in one of them then.
+ */
+static bool may_quote_password(const char *conninfo)
+{
+	PQconninfoOption *parsed = PQconninfoParse(conninfo, NULL);
+	/* What libpq cannot parse it takes for a database's name. */
+	bool may = parsed == NULL && strpbrk(conninfo, ":@") != NULL;
+
+	for (const PQconninfoOption *option = parsed; !may && option != NULL && option->keyword != NULL; option++) {
+		/* A user may have an @, and a socket without a file begins with one. */
+		may = option->val != NULL && option->val[0] != '\0' && strchr(option->val + 1, '@') != NULL &&
+		      strcmp(option->keyword, "user") != 0 && strcmp(option->keyword, "password") != 0;
+	}
+	PQconninfoFree(parsed);
+	return may;
+}
+
 /* Of several hosts each has a line, and the last may be the one that matters. */
 static void set_connect_problem(struct db *db)
 {
 	const char *text = PQerrorMessage(db->conn);
-	char *lines = talloc_strdup(db, text);
+	char *lines;
 
+	if (may_quote_password(db->config.conninfo)) {
+		set_problem(db, "cannot connect, and what libpq says might quote a password: in a URI, the characters "
+		                "@ : / ? # and % of a password have to be percent-encoded");
+		return;
+	}
+	lines = talloc_strdup(db, text);
 	for (char *at = lines; at != NULL && *at != '\0'; at++) {
 		if (*at == '\n' && at[1] != '\0')
 			*at = ';';
@@ -292,11 +318,26 @@ static void note_notice(void *context, const PGresult *pg)
 	log_debug("database_notice", LOG_STR("sqlstate", sqlstate));
 }
 
-/* libpq quotes what it cannot read, and that may be a password. */
+/* libpq has found every value right, and a server is what is wrong. Its messages are never translated here. */
+static bool is_of_server(const char *problem)
+{
+	static const char *const beginnings[] = {"connection to server ", "could not connect to server",
+	                                         "could not translate host name "};
+
+	for (size_t i = 0; i < sizeof beginnings / sizeof beginnings[0]; i++) {
+		if (strncmp(problem, beginnings[i], strlen(beginnings[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* libpq quotes what it cannot read or use, and that may be a password. */
 static void set_conninfo_problem(struct db *db)
 {
 	const char *conninfo = db->config.conninfo;
 	PQconninfoOption *parsed = PQconninfoParse(conninfo, NULL);
+	const char *first, *last;
+	char *blanked;
 
 	/* Anything else is a database's name. */
 	if (parsed == NULL && (strchr(conninfo, '=') != NULL || strstr(conninfo, "://") != NULL))
@@ -304,6 +345,13 @@ static void set_conninfo_problem(struct db *db)
 	else
 		set_connect_problem(db);
 	PQconninfoFree(parsed);
+	first = strchr(db->problem, '"');
+	last = strrchr(db->problem, '"');
+	if (first == last || is_of_server(db->problem))
+		return;
+	blanked = talloc_asprintf(db, "%.*s...%s", (int)(first + 1 - db->problem), db->problem, last);
+	set_problem(db, blanked != NULL ? blanked : "out of memory");
+	talloc_free(blanked);
 }
 
 static void start_attempt(struct db *db)

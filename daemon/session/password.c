@@ -18,10 +18,15 @@ static_assert(PASSWORD_HASH_SIZE == crypto_pwhash_STRBYTES, "a hash of libsodium
 /* What login.memory and login.passes may be set to: hashes of this program's own go no further. */
 #define OWN_MEMORY_MAX_KIB (UINT32_C(4) * 1024 * 1024)
 #define OWN_PASSES_MAX     64
-/* Anybody else's. Memory times passes is what takes time: about two seconds. */
-#define ARGON2_MEMORY_MAX_KIB (UINT32_C(512) * 1024)
-#define ARGON2_WORK_MAX_KIB   (UINT64_C(4) * 1024 * 1024)
+/*
+ * Anybody else's, see password_forms.h. Memory times passes is what takes time: libsodium fills the lanes one after the
+ * other, so that more of them make it no faster than one.
+ */
+#define ARGON2_MEMORY_MAX_KIB (UINT32_C(128) * 1024)
+#define ARGON2_WORK_MAX_KIB   (UINT64_C(8) * ARGON2_MEMORY_MAX_KIB)
 #define ARGON2_LANES_MAX      64
+#define ARGON2_IS_COSTLY                                                                                               \
+	PASSWORD_IS_COSTLY("Argon2 with 128 MiB, 8 passes over them or as many more over less, and 64 lanes")
 /* What libsodium itself takes. */
 #define ARGON2_SALT_MIN 11 /* 8 bytes in Base64 */
 #define ARGON2_HASH_MIN 22 /* 16 bytes */
@@ -94,22 +99,27 @@ static bool is_own(const struct argon2 *argon2)
 	       argon2->hash_length == OWN_HASH;
 }
 
-static const char *argon2_problem(const char *hash)
+static bool is_costly(const struct argon2 *argon2)
+{
+	return argon2->memory_kib > ARGON2_MEMORY_MAX_KIB ||
+	       (uint64_t)argon2->memory_kib * argon2->passes > ARGON2_WORK_MAX_KIB || argon2->lanes > ARGON2_LANES_MAX;
+}
+
+static const char *problem_of_argon2(const char *hash, bool may_be_own)
 {
 	struct argon2 argon2;
-	bool is_costly;
 
 	if (!parse_argon2(hash, &argon2))
 		return PASSWORD_IS_MALFORMED;
-	if (is_own(&argon2))
-		is_costly = argon2.memory_kib > OWN_MEMORY_MAX_KIB || argon2.passes > OWN_PASSES_MAX;
-	else
-		is_costly = argon2.memory_kib > ARGON2_MEMORY_MAX_KIB ||
-		            (uint64_t)argon2.memory_kib * argon2.passes > ARGON2_WORK_MAX_KIB ||
-		            argon2.lanes > ARGON2_LANES_MAX;
-	if (is_costly)
-		return PASSWORD_IS_COSTLY;
+	if (may_be_own && is_own(&argon2) ? argon2.memory_kib > OWN_MEMORY_MAX_KIB || argon2.passes > OWN_PASSES_MAX
+	                                  : is_costly(&argon2))
+		return ARGON2_IS_COSTLY;
 	return argon2.memory_kib < 8 * argon2.lanes ? PASSWORD_IS_MALFORMED : NULL;
+}
+
+static const char *argon2_problem(const char *hash)
+{
+	return problem_of_argon2(hash, true);
 }
 
 /* libsodium calls it a mismatch when it gets no memory. */
@@ -142,7 +152,7 @@ static bool argon2_verify(const char *hash, const char *password)
 
 static const char *django_argon2_problem(const char *hash)
 {
-	return argon2_problem(hash + strlen(DJANGO_ARGON2));
+	return problem_of_argon2(hash + strlen(DJANGO_ARGON2), false);
 }
 
 static bool django_argon2_verify(const char *hash, const char *password)
@@ -183,7 +193,7 @@ static const struct form forms[] = {
 	{"$2y$", password_bcrypt_problem, password_crypt_verify},
 	{"$2a$", password_bcrypt_problem, password_crypt_verify},
 	{"$2b$", password_bcrypt_problem, password_crypt_verify},
-	{"$6$", password_sha512_problem, password_crypt_verify},
+	{"$6$", password_sha512_problem, password_sha512_verify},
 	{"$y$", password_yescrypt_problem, password_crypt_verify},
 };
 
@@ -244,6 +254,18 @@ const char *password_hash_problem(const char *hash)
 	if (strlen(hash) == 13 && strspn(hash, "./" PASSWORD_BASE64) == 13)
 		return UNSUPPORTED("DES crypt");
 	return "is of no known form, if it is not a password in plain text";
+}
+
+const char *password_import_problem(const char *hash, const struct password_cost *cost)
+{
+	const char *problem = password_hash_problem(hash);
+	struct argon2 argon2;
+
+	/* Other programs' hashes may look like ours. */
+	if (problem == NULL && parse_argon2(hash, &argon2) && is_costly(&argon2) &&
+	    (argon2.memory_kib > cost->memory / 1024 || argon2.passes > cost->passes))
+		return ARGON2_IS_COSTLY;
+	return problem;
 }
 
 enum password_match password_verify(const char *hash, const char *password)

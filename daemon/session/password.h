@@ -37,6 +37,12 @@ bool password_needs_rehash(const char *hash, const struct password_cost *cost);
 /* Why password_verify() cannot work with `hash` ("is of the form md5, which is not supported"...), or NULL. */
 const char *password_hash_problem(const char *hash);
 
+/*
+ * The same of a hash that comes from elsewhere: also one that looks like ours, when it would cost more to verify than
+ * other programs' may and ours do at this cost.
+ */
+const char *password_import_problem(const char *hash, const struct password_cost *cost);
+
 /* Why `password` cannot be a new one ("is shorter than 8 characters"...), or NULL when it can. */
 const char *password_problem(const char *password);
 

@@ -5,13 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* About three seconds each, on a machine of 2020, and for SHA-512 with the longest password. */
-#define BCRYPT_COST_MIN   4
-#define BCRYPT_COST_MAX   16
-#define SHA512_ROUNDS_MIN 1000
-#define SHA512_ROUNDS_MAX 1000000
-/* A fraction of a second. */
-#define YESCRYPT_MEMORY_MAX (UINT64_C(256) * 1024 * 1024)
+#define BCRYPT_COST_MIN       4
+#define BCRYPT_COST_MAX       14
+#define SHA512_ROUNDS_MIN     1000
+#define SHA512_ROUNDS_DEFAULT 5000
+/* passlib makes 656000. */
+#define SHA512_ROUNDS_MAX UINT32_C(700000)
+/* A round goes through the password twice: a long one is looked at when there are fewer of them. */
+#define SHA512_WORK_MAX     (SHA512_ROUNDS_MAX * UINT64_C(128))
+#define YESCRYPT_MEMORY_MAX (UINT64_C(128) * 1024 * 1024)
 
 #define BASE64 "./" PASSWORD_BASE64
 
@@ -41,27 +43,34 @@ const char *password_bcrypt_problem(const char *hash)
 	cost = (at[0] - '0') * 10 + (at[1] - '0');
 	if (cost < BCRYPT_COST_MIN)
 		return PASSWORD_IS_MALFORMED;
-	return cost > BCRYPT_COST_MAX ? PASSWORD_IS_COSTLY : NULL;
+	return cost > BCRYPT_COST_MAX ? PASSWORD_IS_COSTLY("bcrypt with cost 14") : NULL;
 }
 
 /* "$6$SALT$HASH" or "$6$rounds=ROUNDS$SALT$HASH" */
-const char *password_sha512_problem(const char *hash)
+static bool parse_sha512(const char *hash, uint32_t *rounds)
 {
 	static const char rounds_prefix[] = "rounds=";
 	const char *at = hash + strlen("$6$");
-	uint32_t rounds = SHA512_ROUNDS_MIN;
 	size_t salt_length;
 
+	*rounds = SHA512_ROUNDS_DEFAULT;
 	if (strncmp(at, rounds_prefix, strlen(rounds_prefix)) == 0) {
 		at += strlen(rounds_prefix);
-		if (!password_number(&at, '$', &rounds) || rounds < SHA512_ROUNDS_MIN)
-			return PASSWORD_IS_MALFORMED;
+		if (!password_number(&at, '$', rounds) || *rounds < SHA512_ROUNDS_MIN)
+			return false;
 	}
 	salt_length = strcspn(at, "$");
-	if (salt_length > SHA512_SALT_MAX || at[salt_length] != '$' ||
-	    !is_base64(at + salt_length + 1, SHA512_HASH_LENGTH))
+	return salt_length <= SHA512_SALT_MAX && at[salt_length] == '$' &&
+	       is_base64(at + salt_length + 1, SHA512_HASH_LENGTH);
+}
+
+const char *password_sha512_problem(const char *hash)
+{
+	uint32_t rounds;
+
+	if (!parse_sha512(hash, &rounds))
 		return PASSWORD_IS_MALFORMED;
-	return rounds > SHA512_ROUNDS_MAX ? PASSWORD_IS_COSTLY : NULL;
+	return rounds > SHA512_ROUNDS_MAX ? PASSWORD_IS_COSTLY("SHA-512 crypt with 700000 rounds") : NULL;
 }
 
 /* The number that a character is in crypt(5), of those that stand alone; -1: another character. */
@@ -92,7 +101,7 @@ const char *password_yescrypt_problem(const char *hash)
 	    !is_base64(at + salt_length + 1, YESCRYPT_HASH_LENGTH))
 		return PASSWORD_IS_MALFORMED;
 	if (log2_n > YESCRYPT_LOG2_N_MAX || (YESCRYPT_BLOCK_BYTES * (uint64_t)r) << log2_n > YESCRYPT_MEMORY_MAX)
-		return PASSWORD_IS_COSTLY;
+		return PASSWORD_IS_COSTLY("yescrypt with 128 MiB");
 	return NULL;
 }
 
@@ -111,4 +120,12 @@ bool password_crypt_verify(const char *hash, const char *password)
 		sodium_memzero(scratch, sizeof *scratch);
 	free(scratch);
 	return right;
+}
+
+bool password_sha512_verify(const char *hash, const char *password)
+{
+	uint32_t rounds;
+
+	return parse_sha512(hash, &rounds) && rounds * (uint64_t)strlen(password) <= SHA512_WORK_MAX &&
+	       password_crypt_verify(hash, password);
 }

@@ -167,8 +167,10 @@ enum db_status schema_grant(struct db *db, const char *role)
 	struct db_result *row;
 	enum db_status status = db_query(db, scratch, &sql_compose_grants, values, 1, &row);
 
-	if (status == DB_OK && db_is_null(row, 0, 0))
+	if (status == DB_OK && db_rows(row) == 0)
 		status = refuse(db, "there is no such role");
+	else if (status == DB_OK && db_bool(row, 0, 1))
+		status = refuse(db, "it has all rights of the tables' owner: the daemon needs a role of its own");
 	else if (status == DB_OK)
 		status = db_script(db, db_text(row, 0, 0));
 	talloc_free(scratch);

@@ -164,7 +164,7 @@ const struct db_statement sql_purge_sessions = {
 	" SELECT count(*) FROM gone",
 };
 
-/* $1 how many, $2 how long ago in milliseconds. */
+/* All that are purged by age: $1 how many, $2 how long ago in milliseconds. */
 #define PURGE_ROWS(table, key, due_at)                                                                                \
 	"WITH due AS (SELECT " key " FROM " table                                                                     \
 	"              WHERE " due_at " <= now() - $2::bigint * interval '1 millisecond'"                             \
@@ -179,7 +179,7 @@ const struct db_statement sql_purge_ended_sessions = {
 
 const struct db_statement sql_purge_events = {
 	"purge_events",
-	PURGE_ROWS("events", "id", "at"),
+	"SELECT purge_events($1::bigint, $2::bigint)",
 };
 
 const struct db_statement sql_purge_login_tickets = {
@@ -342,14 +342,15 @@ const struct db_statement sql_use_ticket = {
 
 /*
  * Both of the throttle's statements: $1 name as it was given, $2 account (0: nobody's), $3 key of the device cookie or
- * NULL, $4 network of the address or NULL, $5 attempts_per_user, $6 attempts_per_address (either 0: off),
- * $7 attempts_window.
+ * NULL, $4 what the address is counted as or NULL, $5 attempts_per_user, $6 attempts_per_address (either 0: off),
+ * $7 attempts_window, $8 the larger network that the address is of, or NULL.
  */
 #define WINDOW "$7::bigint * interval '1 millisecond'"
 
 /* An operator who has turned off the one limit of accounts still wants a stolen device cookie to have one. */
 #define TRIES(kind)                                                                                                   \
 	"CASE " kind " WHEN 'account' THEN $5::bigint WHEN 'address' THEN $6::bigint"                                 \
+	" WHEN 'network' THEN 10 * $6::bigint"                                                                        \
 	" ELSE coalesce(nullif($5::bigint, 0), $6::bigint) END"
 
 #define BROWSER_SUBJECT(user_id, key) "encode(sha256(int8send(" user_id ") || " key "), 'hex')"
@@ -362,7 +363,7 @@ const struct db_statement sql_use_ticket = {
 #define THROTTLE_OTHERS                                                                                               \
 	"SELECT kind, subject"                                                                                        \
 	"  FROM (VALUES ('account', encode(sha256(convert_to(" USERNAME_KEY("$1::text") ", 'UTF8')), 'hex')),"       \
-	"               ('address', $4::text)) AS o (kind, subject)"                                                  \
+	"               ('address', $4::text), ('network', $8::text)) AS o (kind, subject)"                           \
 	" WHERE subject IS NOT NULL AND " TRIES("kind") " > 0"
 
 const struct db_statement sql_throttle_look = {
@@ -389,7 +390,7 @@ const struct db_statement sql_throttle_look = {
 
 /*
  * Everybody locks in the same order: the browser, where a rotation of its cookie waits for us or we for it; its
- * failures; then the account's, then the address's. Only when nothing is left to wait for are a few outdated rows of
+ * failures; then the account's, the address's, its network's. Only when nothing is left to wait for are a few outdated rows of
  * anybody's removed, past those that somebody holds: so there are never more than the failures of a window.
  */
 const struct db_statement sql_throttle_count = {
@@ -538,18 +539,32 @@ const struct db_statement sql_advance_sequences = {
 };
 
 /*
- * $1 role. GRANT takes no parameters, so the server itself quotes the names. Identity columns and the trigger
- * number_login need no right on the sequences; to see whether they are behind takes one.
+ * $1 role. GRANT takes no parameters, so the server itself quotes the names. What an earlier version gave is taken away
+ * first. Who makes and closes accounts, and makes administrators, is an operator: the tables' owner. Locking a row of
+ * users takes the right to change some column of it. Identity columns and the trigger number_login
+ * need no right on the sequences; to see whether they are behind takes one.
  */
+#define OUR_TABLES                                                                                                    \
+	"%1$I.users, %1$I.logged_in_user, %1$I.sessions, %1$I.ended_sessions, %1$I.events, %1$I.takeovers,"           \
+	" %1$I.login_tickets, %1$I.login_failures, %1$I.known_browsers, %1$I.anonymous_sessions, %1$I.schema_migrations"
+
 const struct db_statement sql_compose_grants = {
 	"compose_grants",
-	"SELECT (SELECT format('GRANT USAGE ON SCHEMA %1$I TO %2$I;"
-	" GRANT SELECT, INSERT, UPDATE, DELETE ON %1$I.users, %1$I.logged_in_user, %1$I.sessions, %1$I.ended_sessions,"
-	" %1$I.events, %1$I.takeovers, %1$I.login_tickets, %1$I.login_failures, %1$I.known_browsers,"
-	" %1$I.anonymous_sessions TO %2$I; GRANT SELECT ON %1$I.schema_migrations TO %2$I;"
-	" GRANT SELECT ON SEQUENCE %1$I.login_order, %1$I.users_id_seq, %1$I.events_id_seq TO %2$I',"
-	" current_schema(), rolname)"
-	" FROM pg_roles WHERE rolname = $1::text)",
+	"SELECT format('"
+	"REVOKE ALL ON " OUR_TABLES " FROM %2$I;"
+	"REVOKE ALL ON SEQUENCE %1$I.login_order, %1$I.users_id_seq, %1$I.events_id_seq FROM %2$I;"
+	"GRANT USAGE ON SCHEMA %1$I TO %2$I;"
+	"GRANT SELECT ON " OUR_TABLES " TO %2$I;"
+	"GRANT SELECT ON SEQUENCE %1$I.login_order, %1$I.users_id_seq, %1$I.events_id_seq TO %2$I;"
+	"GRANT UPDATE (password) ON %1$I.users TO %2$I;"
+	"GRANT INSERT (name, user_id, username, session_id, ip, user_agent, detail) ON %1$I.events TO %2$I;"
+	"GRANT EXECUTE ON FUNCTION %1$I.purge_events TO %2$I;"
+	"GRANT INSERT, DELETE, UPDATE (data, last_seen_at) ON %1$I.sessions TO %2$I;"
+	"GRANT INSERT, UPDATE ON %1$I.takeovers TO %2$I;"
+	"GRANT INSERT, UPDATE, DELETE ON %1$I.logged_in_user, %1$I.ended_sessions, %1$I.login_tickets,"
+	" %1$I.login_failures, %1$I.known_browsers, %1$I.anonymous_sessions TO %2$I',"
+	" current_schema(), r.rolname), pg_has_role(r.oid, t.relowner, 'USAGE')"
+	" FROM pg_roles r JOIN pg_class t ON t.oid = 'users'::regclass WHERE r.rolname = $1::text",
 };
 
 /* clang-format on */

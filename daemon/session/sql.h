@@ -188,7 +188,7 @@ extern const struct db_statement sql_record_migration;
 extern const struct db_statement sql_sequences_behind;
 extern const struct db_statement sql_advance_sequences;
 
-/* One row, one column: the GRANTs as a script, NULL when there is no such role. */
+/* The role's row, if there is such a role: the GRANTs as a script; whether it has the rights of the tables' owner. */
 extern const struct db_statement sql_compose_grants;
 
 #endif

@@ -1,11 +1,27 @@
 """Ends the streams of each session that ends. PG* variables tell where the database is, STREAMS where the streams."""
-import json, os, select, time
+import os, re, select, time
 import psycopg2, requests
 
 ENDED = ("session_displaced", "session_replaced", "user_logged_out")
+SESSION_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+latest, done = None, set()
 
 def end_streams(session_id):
-    requests.delete(f"{os.environ['STREAMS']}/{session_id}", timeout=5)
+    if SESSION_ID.fullmatch(session_id or ""):
+        requests.delete(f"{os.environ['STREAMS']}/{session_id}", timeout=5)
+
+def read_events(cursor):
+    global latest, done
+    cursor.execute("SELECT id, at, session_id FROM events WHERE name IN %s"
+                   " AND at > coalesce(%s, now() - interval '9 minutes') - interval '1 minute' ORDER BY at",
+                   (ENDED, latest))
+    rows = cursor.fetchall()
+    for event_id, at, session_id in rows:
+        if event_id not in done:
+            end_streams(session_id)
+        latest = at
+    done = {row[0] for row in rows}
 
 while True:
     try:
@@ -13,17 +29,12 @@ while True:
         database.autocommit = True
         cursor = database.cursor()
         cursor.execute("LISTEN onesession")
-        cursor.execute("SELECT session_id FROM events WHERE name IN %s"
-                       " AND at > now() - interval '10 minutes'", (ENDED,))
-        for session_id, in cursor:
-            end_streams(session_id)
         while True:
-            while database.notifies:
-                event = json.loads(database.notifies.pop(0).payload)
-                if event["name"] in ENDED:
-                    end_streams(event["session_id"])
-            select.select([database], [], [])
+            read_events(cursor)
+            # Whatever a notification says, it only wakes. And a quiet minute shows whether the connection is there.
+            select.select([database], [], [], 60)
             database.poll()
+            database.notifies.clear()
     except (psycopg2.Error, OSError) as problem:
         print(problem, flush=True)
         time.sleep(1)

@@ -11,6 +11,7 @@ void audit_setup(struct ones_app *app);
 void entrance_setup(struct ones_app *app);
 void kept_setup(struct ones_app *app);
 void notebook_setup(struct ones_app *app);
+void signaller_setup(struct ones_app *app);
 void visits_setup(struct ones_app *app);
 
 /*

@@ -8,4 +8,5 @@ void ones_setup(struct ones_app *app)
 	entrance_setup(app);
 	audit_setup(app);
 	notebook_setup(app);
+	signaller_setup(app);
 }

@@ -131,17 +131,18 @@ class OneSession(Service):
     def conninfo(self, role=None):
         return self.bench.server.conninfo(self.database, role or self.bench.server.DAEMON)
 
-    def ctl(self, *words, stdin="", role=None):
+    def ctl(self, *words, stdin=""):
+        conninfo = self.conninfo(self.bench.server.OWNER)
         return run(
             self.bench.home,
-            [self.bench.home.bin / "onesessionctl", "-o", f"database.conninfo={self.conninfo(role)}", *words],
+            [self.bench.home.bin / "onesessionctl", "-o", f"database.conninfo={conninfo}", *words],
             f"onesessionctl {words[0]}",
             stdin=stdin,
         )
 
     def migrate(self):
         self.bench.server.make(self.database, self.bench.server.OWNER)
-        self.ctl("migrate", "--grant", self.bench.server.DAEMON, role=self.bench.server.OWNER)
+        self.ctl("migrate", "--grant", self.bench.server.DAEMON)
 
     def fill(self, accounts, sessions, limit=None, more_accounts=0):
         """

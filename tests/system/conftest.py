@@ -107,7 +107,7 @@ def empty_database(cluster):
 
 @pytest.fixture
 def ctl(database):
-    return harness.Ctl(database.conninfo)
+    return harness.Ctl(database.owner_conninfo)
 
 
 @pytest.fixture

@@ -314,11 +314,12 @@ class Database:
 
     @property
     def conninfo(self):
-        """As the daemon connects: by a role that may read and write rows."""
+        """As the daemon connects: by a role that may do what serving takes."""
         return self.cluster.conninfo(self.name, self.cluster.DAEMON)
 
     @property
     def owner_conninfo(self):
+        """As operators connect."""
         return self.cluster.conninfo(self.name, self.cluster.OWNER)
 
     def connect(self, role=None):
@@ -402,13 +403,10 @@ def database_with_template(cluster):
     cluster.execute(f"CREATE DATABASE template_ones OWNER {cluster.OWNER}")
     template = Database(cluster, "template_ones")
     ctl = Ctl(template.owner_conninfo)
-    ctl.run("migrate")
+    ctl.run("migrate", "--grant", cluster.DAEMON)
     for name in ("alice", "bob", "dora"):
         ctl.run("user", "add", name, stdin=template.password + "\n")
     ctl.run("user", "disable", "dora")
-    template.query(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {cluster.DAEMON}")
-    template.query(f"REVOKE INSERT, UPDATE, DELETE ON schema_migrations FROM {cluster.DAEMON}")
-    template.query(f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {cluster.DAEMON}")
     template.close()
 
 
@@ -745,7 +743,7 @@ class Site:
         self.secrets = daemon.secrets
 
     def ctl(self, **settings):
-        return Ctl(self.database.conninfo, **settings)
+        return Ctl(self.database.owner_conninfo, **settings)
 
 
 # ---- Small things ----------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ class Streams:
         self.ends = {}  # a flag for each session that has been streamed to or ended
         self.playing = {}  # how many streams each session has
         self.asked = []  # the sessions whose streams somebody wanted to be ended, in that order
+        self.misled = []  # what else was asked of the door, which is no session
         self.drops = 0  # how many of the next requests to end something get no answer
         self.servers = [self._serve(self._public()), self._serve(self._control())]
         self.port, self.control_port = (server.server_address[1] for server in self.servers)
@@ -81,7 +82,12 @@ class Streams:
 
         class Control(BaseHTTPRequestHandler):
             def do_DELETE(self):
-                session_id = re.fullmatch(r"/streams/([0-9a-f-]{36})", self.path)[1]
+                found = re.fullmatch(r"/streams/([0-9a-f-]{36})", self.path)
+                if found is None:
+                    streams.misled.append(self.path)
+                    self.send_error(404)
+                    return
+                session_id = found[1]
                 with streams.lock:
                     drops = streams.drops > 0
                     streams.drops -= drops

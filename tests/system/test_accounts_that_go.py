@@ -6,10 +6,9 @@ import json
 
 import pytest
 
-import fastcgi
 import harness
 from harness import Background
-from test_database import CREDENTIALS, JSON
+from test_database import JSON
 from test_one_session import insert_from_outside
 from test_process import HeldTable, waits_in_database
 from waiting import wait_until

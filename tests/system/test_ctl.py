@@ -41,13 +41,18 @@ def schema_of(database):
     ) + database.query("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1")
 
 
+def versions():
+    """What the files of schema/ are numbered."""
+    return sorted(int(path.name.split("_")[0]) for path in (harness.ROOT / "schema").glob("*.sql"))
+
+
 def test_migrate_makes_the_schema_and_a_second_time_changes_nothing(empty_database):
     ctl = Ctl(empty_database.owner_conninfo)
     assert ctl.run("migrate")
     first = schema_of(empty_database)
     applied = empty_database.query("SELECT * FROM schema_migrations ORDER BY version")
     assert {row[0] for row in first} >= {"users", "logged_in_user", "sessions", "ended_sessions", "events"}
-    assert [row[0] for row in applied] == list(range(1, len(applied) + 1))
+    assert [row[0] for row in applied] == versions()
     assert ctl.run("migrate")
     assert schema_of(empty_database) == first
     assert empty_database.query("SELECT * FROM schema_migrations ORDER BY version") == applied
@@ -57,8 +62,8 @@ def test_migrate_by_many_at_once_applies_each_once(empty_database):
     ctl = Ctl(empty_database.owner_conninfo)
     calls = [Background(ctl.call, "migrate") for _ in range(8)]
     assert [call.result().returncode for call in calls] == [0] * 8
-    versions = [row[0] for row in empty_database.query("SELECT version FROM schema_migrations ORDER BY version")]
-    assert versions == list(range(1, len(versions) + 1))
+    applied = empty_database.query("SELECT version FROM schema_migrations ORDER BY version")
+    assert [row[0] for row in applied] == versions()
 
 
 def test_migrate_leaves_what_is_there_alone(database):
@@ -84,9 +89,35 @@ def test_migrate_refuses_a_newer_schema(database):
     Ctl(database.owner_conninfo).refused("migrate")
 
 
+FORBIDDEN = [
+    "CREATE TABLE mine (x int)",
+    "DROP TABLE events",
+    "DELETE FROM schema_migrations",
+    "UPDATE schema_migrations SET version = 1",
+    "TRUNCATE users",
+    "INSERT INTO users (username, password) VALUES ('eve', 'x')",
+    "DELETE FROM users",
+    "UPDATE users SET is_admin = true",
+    "UPDATE users SET is_active = true",
+    "UPDATE users SET username = 'eve'",
+    "UPDATE users SET session_limit = 0",
+    "UPDATE users SET password = '', is_admin = true",
+    "DELETE FROM events",
+    "UPDATE events SET name = 'x'",
+    "TRUNCATE events",
+    "INSERT INTO events (name, at) VALUES ('x', '2000-01-01')",
+    "UPDATE sessions SET user_id = 1",
+    "UPDATE sessions SET expires_at = 'infinity'",
+    "DELETE FROM takeovers",
+    "SELECT setval('login_order', 1)",
+    "SELECT nextval('users_id_seq')",
+    "ALTER FUNCTION purge_events OWNER TO CURRENT_USER",
+]
+
+
 def test_migrate_gives_the_role_of_the_daemon_its_rights_and_no_more(cluster, empty_database, new_daemon):
-    Ctl(empty_database.owner_conninfo).run("migrate", "--grant", cluster.DAEMON)
-    ctl = Ctl(empty_database.conninfo)
+    ctl = Ctl(empty_database.owner_conninfo)
+    ctl.run("migrate", "--grant", cluster.DAEMON)
     ctl.run("user", "add", "alice", stdin=PASSWORD + "\n")
     daemon = new_daemon(on=empty_database).start()
     body = json.dumps({"username": "alice", "password": PASSWORD})
@@ -94,13 +125,102 @@ def test_migrate_gives_the_role_of_the_daemon_its_rights_and_no_more(cluster, em
     assert answer.status == 200
     key = answer.cookie()
     assert daemon.ask(method="POST", path="/session/logout", headers={"Cookie": f"onesession={key}"}).status == 303
-    ctl.run("purge")
-    forbidden = ["CREATE TABLE mine (x int)", "DROP TABLE events", "DELETE FROM schema_migrations", "TRUNCATE users"]
-    for statement in forbidden:
+    Ctl(empty_database.conninfo).run("purge")
+    for statement in FORBIDDEN:
         connection = empty_database.connect(role=cluster.DAEMON)
         with connection.cursor() as cursor, pytest.raises(Exception, match="permission denied|must be owner"):
             cursor.execute(statement)
         connection.close()
+    assert "tables' owner" in Ctl(empty_database.conninfo).refused("user", "add", "eve", stdin=PASSWORD + "\n")
+
+
+def test_grant_takes_away_what_an_earlier_version_gave(cluster, database):
+    database.query(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {cluster.DAEMON}")
+    before = rights_of(database, cluster.DAEMON)
+    assert not [right for right in before if right[0] == "users"]
+    database.query(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {cluster.DAEMON}")
+    database.query(f"GRANT UPDATE (is_admin) ON users TO {cluster.DAEMON}")
+    database.query(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {cluster.DAEMON}")
+    database.query("CREATE TABLE application (x int)")
+    database.query(f"GRANT ALL ON application TO {cluster.DAEMON}")
+    owner = Ctl(database.owner_conninfo)
+    owner.run("migrate", "--grant", cluster.DAEMON)
+    after = rights_of(database, cluster.DAEMON)
+    assert {right for right in after if right[0] == "users"} == {
+        ("users", None, "SELECT"),
+        ("users", "password", "UPDATE"),
+    }
+    assert {right for right in after if right[0] == "events" and right[2] != "INSERT"} == {("events", None, "SELECT")}
+    assert ("schema_migrations", None, "DELETE") not in after
+    assert {right for right in after if right[0].endswith(("_seq", "login_order"))} == {("login_order", None, "USAGE")}
+    # What is somebody else's stays as it is.
+    assert ("application", None, "UPDATE") in after
+    owner.run("migrate", "--grant", cluster.DAEMON)
+    assert rights_of(database, cluster.DAEMON) == after
+
+
+def rights_of(database, role):
+    """(relation, column or None, right) each."""
+    return set(
+        database.query(
+            "SELECT c.relname, NULL, a.privilege_type FROM pg_class c, pg_roles r, aclexplode(c.relacl) a"
+            " WHERE r.rolname = %s AND a.grantee = r.oid AND c.relnamespace = 'public'::regnamespace"
+            " UNION SELECT c.relname, t.attname, a.privilege_type"
+            "  FROM pg_class c JOIN pg_attribute t ON t.attrelid = c.oid, pg_roles r, aclexplode(t.attacl) a"
+            " WHERE r.rolname = %s AND a.grantee = r.oid AND c.relnamespace = 'public'::regnamespace",
+            role,
+            role,
+        )
+    )
+
+
+def test_daemon_s_role_purges_events_that_are_old_and_no_others(cluster, database):
+    database.query("DELETE FROM events")
+    database.query("INSERT INTO events (name, at) SELECT 'x', now() - n * interval '1 hour' FROM generate_series(1, 48) n")
+    as_daemon = database.connect(role=cluster.DAEMON)
+    with as_daemon.cursor() as cursor:
+        # A table of its own in place of the events, or of what the function calls.
+        cursor.execute("CREATE TEMPORARY TABLE events (id bigint, at timestamptz)")
+        cursor.execute("SET search_path = pg_temp, public")
+        for age_ms in (0, -(10**15), 1):
+            cursor.execute("SELECT public.purge_events(10, %s)", (age_ms,))
+        cursor.execute("SELECT public.purge_events(1000, 0)")
+    as_daemon.close()
+    assert database.value("SELECT count(*) FROM events WHERE at > now() - interval '1 day'") == 23
+    assert database.value("SELECT count(*) FROM events") == 23
+
+
+def test_purge_goes_on_before_the_rights_are_given_anew(cluster, database):
+    """A role that was given its rights by an earlier version, which let it delete events itself."""
+    version = database.value("SELECT version FROM schema_migrations WHERE name LIKE '%%purge_and_throttle'")
+    database.query("DROP FUNCTION purge_events")
+    database.query("DELETE FROM schema_migrations WHERE version = %s", version)
+    database.query(f"GRANT DELETE ON events TO {cluster.DAEMON}")
+    database.query("INSERT INTO events (name, at) VALUES ('old', now() - interval '1 year')")
+    Ctl(database.owner_conninfo).run("migrate")
+    assert Ctl(database.conninfo).json("purge")["events"] == 1
+    assert (
+        database.value("SELECT proowner = relowner FROM pg_proc, pg_class WHERE proname = 'purge_events' AND relname = 'users'")
+        is True
+    )
+
+
+def test_function_that_deletes_events_is_nobody_else_s(cluster, database):
+    reader = "ones_reader_of_events"
+    cluster.execute(
+        f"DO $$ BEGIN CREATE ROLE {reader} LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+    )
+    connection = database.connect(role=reader)
+    with connection.cursor() as cursor, pytest.raises(Exception, match="permission denied"):
+        cursor.execute("SELECT purge_events(1, 0)")
+    connection.close()
+
+
+def test_grant_to_the_owner_is_refused(database, cluster):
+    """It would lose rights, and be kept from nothing."""
+    before = rights_of(database, cluster.OWNER)
+    assert "owner" in Ctl(database.owner_conninfo).refused("migrate", "--grant", cluster.OWNER)
+    assert rights_of(database, cluster.OWNER) == before
 
 
 def test_grant_to_nobody_is_refused(database):
@@ -131,7 +251,7 @@ def test_user_add_and_show(ctl, database):
 
 
 def test_password_is_stored_as_argon2id_of_the_configured_cost(database):
-    ctl = Ctl(database.conninfo, **{"login.memory": "1MiB", "login.passes": 2})
+    ctl = Ctl(database.owner_conninfo, **{"login.memory": "1MiB", "login.passes": 2})
     ctl.run("user", "add", "eve", stdin=PASSWORD + "\n")
     stored = database.value("SELECT password FROM users WHERE username = 'eve'")
     assert stored.startswith("$argon2id$v=19$m=1024,t=2,p=1$")

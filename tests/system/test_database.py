@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -251,6 +252,84 @@ def test_login_does_not_depend_on_the_clock(database, daemon):
     second = sign_in(daemon)
     assert daemon.ask(headers=second).status == 200
     assert daemon.ask(headers=first).status == 401
+
+
+# ---- What is said about a connection string ---------------------------------------------------------------------------
+
+# Each holds the password canary, or one that has canary in it, and is not what its author meant.
+CANARIES = {
+    "slash": "postgresql://alice:7/canary@localhost/onesession",
+    "slash, and no number": "postgresql://alice:canary/7@localhost/onesession",
+    "slash, at a server": "postgresql://{host}/canary:x@localhost/onesession",
+    "at": "postgresql://alice:p@canary@localhost/onesession",
+    "at, and a port": "postgresql://alice:p@canary:7@localhost:5432/onesession",
+    "question mark": "postgresql://alice:7?canary@localhost/onesession",
+    "question mark, and a name": "postgresql://alice:7?sslmode=canary@localhost/onesession",
+    "percent": "postgresql://alice:%canary@localhost/onesession",
+    "bracket": "postgresql://alice:p@[canary@localhost/onesession",
+    "a number too large": "postgresql://alice:70000/canary@localhost/onesession",
+    "no scheme": "alice:canary@localhost/onesession",
+    "no scheme, and no user": ":canary@localhost",
+    "another scheme": "pgsql://alice:canary@localhost/onesession",
+    "another scheme, and a parameter": "pgsql://alice:canary@localhost/onesession?sslmode=require",
+    "a colon is missing": "postgresql//alice:canary@localhost/onesession",
+    "URI for a name": "dbname=postgresql://alice:canary@localhost/onesession",
+    "URI for a host": "host=postgresql://alice:canary@localhost dbname=onesession",
+    "space": "dbname=onesession user=alice password=a canary",
+    "space, and a keyword": "dbname=onesession user=alice password=a canary=b",
+    "space, and a port": "dbname=onesession user=alice password=a port=canary",
+    "space, and a mode": "dbname=onesession user=alice password=a sslmode=canary",
+    "space, and a number": "dbname=onesession user=alice password=a connect_timeout=canary",
+    "quote": "dbname=onesession user=alice password='canary",
+    "quotes": "dbname=onesession user=alice password='a'canary",
+    "wrong keyword": "dbname=onesession user=alice passwort=canary port=x",
+    "port that is none": "dbname=onesession password=canary port=x",
+    "right": "dbname=onesession user=alice password=canary",
+}
+
+
+@pytest.mark.parametrize("conninfo", CANARIES.values(), ids=CANARIES)
+def test_nothing_that_is_said_has_a_piece_of_a_password_in_it(cluster, database, new_daemon, tmp_path, conninfo):
+    """What is no URI is a database's name: of a server, which then quotes it."""
+    conninfo = conninfo.format(host=str(cluster.sockets).replace("/", "%2F"))
+    environment = {**harness.environment(), "PGHOST": str(cluster.sockets), "PGUSER": cluster.DAEMON}
+    conf = harness.write_conf(tmp_path / "conf", {"database.conninfo": conninfo})
+    named = ["-o", f"database.conninfo={conninfo}"]
+    calls = [
+        ["onesessiond", "-c", conf, "-t"],
+        ["onesessiond", "-c", "/dev/null", *named, "-t"],
+        ["onesessionctl", "-c", conf, "user", "list"],
+        ["onesessionctl", "-c", "/dev/null", *named, "--json", "user", "list"],
+        ["onesessionctl", "-c", "/dev/null", "-o", f"database.conninfo={database.conninfo}", "import", "django"]
+        + ["--from", conninfo],
+    ]
+    for program, *words in calls:
+        command = [str(harness.BUILD / program), *[str(word) for word in words]]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+        assert done.returncode == 1 and done.stderr != ""
+        assert "canary" not in done.stdout + done.stderr
+    daemon = new_daemon({"database.conninfo": conninfo})
+    variables = [f"{name}={environment[name]}" for name in ("PGHOST", "PGUSER")]
+    daemon.start(["/usr/bin/env", *variables, *daemon.command()], wait=None)
+    wait_until(lambda: "database_unavailable" in daemon.log_text(), "a word about the database")
+    assert "canary" not in daemon.log_text()
+
+
+def test_what_is_wrong_with_a_right_connection_string_is_said(cluster, tmp_path):
+    """As far as that cannot be a password."""
+    said = {
+        f"host={cluster.sockets} dbname=no_such user={cluster.DAEMON} password=x": '"no_such" does not exist',
+        f"host={tmp_path} dbname=x password=x": f"{tmp_path}/.s.PGSQL.5432",
+        f"host=@{tmp_path} dbname=x": f"@{tmp_path}",
+        "host=no-such.invalid": '"no-such.invalid"',
+        "port=x": "invalid integer value",
+        "sslmode=x": "invalid sslmode value",
+        "user=alice@example.org host=no-such.invalid": "no-such.invalid",
+        "postgresql://alice%40example.org:x%40y@no-such.invalid/x": "no-such.invalid",
+        "postgresql://alice:x@y@localhost/x": "percent-encoded",
+    }
+    for conninfo, words in said.items():
+        assert words in harness.Ctl(conninfo).refused("user", "list"), conninfo
 
 
 # ---- The schema ------------------------------------------------------------------------------------------------------

@@ -88,7 +88,9 @@ class Following:
 
 
 @pytest.fixture
-def follow(closing, ctl, tmp_path):
+def follow(closing, database, tmp_path):
+    """By the daemon's role, so that its connections can be told from the tests' own."""
+    ctl = Ctl(database.conninfo)
     return lambda *words: closing.add(Following(ctl, tmp_path, *words))
 
 

@@ -213,6 +213,18 @@ def test_ipv6_is_counted_by_its_network(new_daemon):
     assert guess(daemon, address="2001:db8:0:8::1").status == 401
 
 
+def test_networks_of_one_larger_network_of_ipv6_are_counted_together(new_daemon, database):
+    """Whoever has a /48 has 65,536 of the networks that are counted by themselves."""
+    daemon = new_daemon({"login.attempts_per_address": 3, "login.attempts_per_user": 0}).start()
+    found = [guess(daemon, address=f"2001:db8:7:{number:x}::1").status for number in range(1, 41)]
+    assert found == [401] * 30 + [429] * 10
+    assert guess(daemon, address="2001:db8:8::1").status == 401
+    assert failures(database)["network"] == 31
+    assert throttled_events(database) == [("network", "alice", True, "2001:db8:7:1e::1")]
+    # IPv4 has nothing of the kind.
+    assert [guess(daemon, address=f"192.0.2.{number}").status for number in range(1, 41)] == [401] * 40
+
+
 def test_ipv4_is_the_same_in_the_form_of_ipv6(new_daemon):
     daemon = new_daemon({"login.attempts_per_address": 2, "login.attempts_per_user": 0}).start()
     addresses = ["192.0.2.9", "::ffff:192.0.2.9", "::ffff:c000:209", "192.0.2.9", "::ffff:192.0.2.10"]

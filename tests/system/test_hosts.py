@@ -822,9 +822,8 @@ def test_operators_work_through_the_pooler(empty_database, new_bouncer, new_daem
     bouncer = new_bouncer()
     pooled = Pooled(empty_database, bouncer)
     off = {"database.prepare": "off"}
-    owner = harness.Ctl(pooled.owner_conninfo, **off)
-    owner.run("migrate", "--grant", empty_database.cluster.DAEMON)
-    ctl = harness.Ctl(pooled.conninfo, **off)
+    ctl = harness.Ctl(pooled.owner_conninfo, **off)
+    ctl.run("migrate", "--grant", empty_database.cluster.DAEMON)
     ctl.run("user", "add", "alice", stdin=harness.Database.password + "\n")
     host = new_daemon(off, on=pooled).start()
     device = Device().sign_in(host)

@@ -34,6 +34,8 @@ SHA512 = (
     "/ldL5L/f1"
 )
 YESCRYPT = "$y$j75$jgO7EtXbGXOCaup8U4z881$RKMMd4j41MW0rKuzU.an4Ql3KTTL49yqPdFTkVdKKNB"
+# What PHP's password_hash() makes cannot be told from a hash of onesession's own.
+OWN_LOOKING = "$argon2id$v=19$m={memory},t={passes},p=1$" + "A" * 22 + "$" + "A" * 43
 APR1 = "$apr1$onDot6Hu$pSyrohbViqJW5dwuHHEcu1"
 SHA1 = "{SHA}q/eq1kOINtvlJqojGr3i0O73TUI="
 DES = "BfPNL1TJ0k0AY"
@@ -166,7 +168,7 @@ def test_unusable_password_waits_for_a_usable_one(site, browse, django, password
 def test_what_django_has_and_onesession_cannot_take_is_told_one_by_one(ctl, database, django):
     refused = {
         "old": (MD5, "md5"),
-        "costly": (PBKDF2.replace("1000", "100000000"), "cost"),
+        "costly": (PBKDF2.replace("1000", "2000001"), "2000000 iterations"),
         "torn": (PBKDF2[:-5], "malformed"),
         "line\nbreak": (PBKDF2, "control character"),
         " space": (PBKDF2, "space"),
@@ -332,6 +334,15 @@ def test_htpasswd_from_standard_input(ctl, database):
     assert ctl.json("import", "htpasswd", "-", stdin="") == {"imported": 0, "existing": 0, "refused": 0}
 
 
+def test_hash_that_looks_like_our_own_may_cost_as_much_as_our_own(database):
+    line = "eve:" + OWN_LOOKING.format(memory=262144, passes=5) + "\n"
+    less = harness.Ctl(database.owner_conninfo, **{"login.memory": "256MiB", "login.passes": 4})
+    assert less.call("import", "htpasswd", "-", stdin=line).returncode == 1
+    as_much = harness.Ctl(database.owner_conninfo, **{"login.memory": "256MiB", "login.passes": 5})
+    assert as_much.call("import", "htpasswd", "-", stdin=line).returncode == 0
+    assert "eve" in accounts(database)
+
+
 def test_lines_that_cannot_be_are_told_with_their_number(ctl, database, tmp_path):
     lines = [
         (f"first:{BCRYPT}", None),
@@ -345,7 +356,8 @@ def test_lines_that_cannot_be_are_told_with_their_number(ctl, database, tmp_path
         ("nothing:", "is empty"),
         ("locked:!", "locked"),
         (f"{'x' * 151}:{BCRYPT}", "longer than 150"),
-        (f"costly:{BCRYPT.replace('$04$', '$31$')}", "cost"),
+        (f"costly:{BCRYPT.replace('$04$', '$15$')}", "bcrypt with cost 14"),
+        (f"large:{OWN_LOOKING.format(memory=524288, passes=1)}", "128 MiB"),
         (f"torn:{BCRYPT[:-1]}", "malformed"),
         (f"e\x1b[31mvil:{BCRYPT}", "control character"),
         (f"nul:{BCRYPT}\0", "NUL"),

@@ -255,7 +255,7 @@ class Story:
 
     def operator(self, *words, reason):
         gate = self.stage.gates[len(self.acts)]
-        ctl = harness.Ctl(gate.conninfo(self.database))
+        ctl = harness.Ctl(gate.conninfo(self.database, self.database.cluster.OWNER))
 
         def call():
             done = ctl.call(*words)

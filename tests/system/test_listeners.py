@@ -9,6 +9,7 @@ import os
 import re
 import signal
 
+import psycopg2
 import psycopg2.errors
 import pytest
 
@@ -65,7 +66,7 @@ class Listener:
             with connection.cursor() as cursor:
                 cursor.execute(
                     "SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = %s"
-                    " AND state = 'idle' AND query LIKE 'SELECT session_id FROM events%%'",
+                    " AND state = 'idle' AND query LIKE 'SELECT id, at%%FROM events%%'",
                     (ROLE,),
                 )
                 return cursor.rowcount == 1
@@ -199,6 +200,112 @@ def test_listener_tries_again_when_the_streams_do_not_answer(video):
     wait_until(lambda: first.has_ended, "the video on the old device to end")
     wait_until(second.goes_on(), "the video on the new device to go on")
     assert set(video.streams.asked) == {session_id}
+
+
+STRANGER = "ones_stranger"
+
+FORGED = {
+    "nothing": "",
+    "text": "x",
+    "a number": "7",
+    "null": "null",
+    "a list": '[{"name": "session_displaced"}]',
+    "no name": "{}",
+    "another name's form": '{"name": {"a": 1}, "session_id": []}',
+    "no session": '{"id": 1, "name": "session_displaced", "session_id": null}',
+    "a path": '{"id": "../admin/users/1", "name": "session_displaced", "session_id": "../admin/users/1"}',
+    "a statement": '{"id": "1; DROP TABLE events", "name": "user_logged_out", "session_id": "\'; DROP TABLE events; --"}',
+    "broken JSON": '{"name": "session_displaced", "session_id": ',
+    "no text": "\x01\x7f\u2028",
+    "the longest": "x" * 7999,
+}
+
+
+@pytest.fixture
+def stranger(video):
+    """Somebody who may connect to the database, and no more."""
+    cluster = video.site.database.cluster
+    cluster.execute(
+        f"DO $$ BEGIN CREATE ROLE {STRANGER} LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+    )
+    connection = video.site.database.connect(STRANGER)
+    yield connection
+    connection.close()
+
+
+def test_notification_that_somebody_forged_does_nothing(video, stranger):
+    session_id, player = video.play()
+    forged = [*FORGED.values(), json.dumps({"id": 1, "name": "session_displaced", "session_id": session_id})]
+    with stranger.cursor() as cursor:
+        for payload in forged:
+            cursor.execute("SELECT pg_notify('onesession', %s)", (payload,))
+            # Each by itself, too.
+            video.listener.wait_until_it_listens()
+        for payload in forged * 20:
+            cursor.execute("SELECT pg_notify('onesession', %s)", (payload,))
+    pid = video.listener.process.pid
+    _, other = video.play()
+    wait_until(lambda: player.has_ended, "the video on the old device to end")
+    wait_until(other.goes_on(), "the video on the new device to go on")
+    assert video.streams.asked == [session_id] and video.streams.misled == []
+    assert video.listener.process.pid == pid and video.listener.log.read_text() == ""
+
+
+def test_event_with_something_else_than_a_session_is_passed_over(video):
+    """The column holds nothing else today. A listener goes by what it sees."""
+    _, player = video.play()
+    database = video.site.database
+    database.query("ALTER TABLE events ALTER session_id TYPE text")
+    database.query("INSERT INTO events (name, session_id) VALUES ('session_displaced', '../admin/users/1'),"
+                   " ('session_displaced', NULL), ('user_logged_out', ''),"
+                   " ('user_logged_out', '00112233-4455-6677-8899-aabbccddeeff' || chr(10))")
+    database.query("NOTIFY onesession")
+    marker = "00112233-4455-6677-8899-aabbccddee00"
+    database.query("INSERT INTO events (name, session_id) VALUES ('session_displaced', %s)", marker)
+    database.query("NOTIFY onesession")
+    wait_until(lambda: marker in video.streams.asked, "the last one to be told")
+    assert video.streams.asked == [marker] and video.streams.misled == []
+    wait_until(player.goes_on(), "the video to go on")
+
+
+def test_event_that_comes_late_is_read(video):
+    """Its transaction began before one whose event was read: it has the lower id and the earlier time."""
+    database = video.site.database
+    late = database.connect()
+    late.autocommit = False
+    first, second = "00112233-4455-6677-8899-aabbccddee01", "00112233-4455-6677-8899-aabbccddee02"
+    with late.cursor() as cursor:
+        cursor.execute("INSERT INTO events (name, session_id) VALUES ('session_displaced', %s)", (first,))
+    database.query("INSERT INTO events (name, session_id) VALUES ('session_displaced', %s)", second)
+    database.query("NOTIFY onesession")
+    wait_until(lambda: second in video.streams.asked, "the one that was committed first")
+    with late.cursor() as cursor:
+        cursor.execute("NOTIFY onesession")
+    late.commit()
+    late.close()
+    wait_until(lambda: first in video.streams.asked, "the other one")
+    assert video.streams.asked == [second, first], "each is told once"
+
+
+def test_statements_that_keep_strangers_out_are_true(video):
+    """Those of docs/events.md."""
+    database = video.site.database
+    text = (harness.ROOT / "docs/events.md").read_text()
+    (statements,) = re.findall(r"```sql\n(REVOKE CONNECT.*?)```", text, re.S)
+    names = {"DATABASE onesession": f"DATABASE {database.name}", "TO onesession, listener": f"TO {database.cluster.DAEMON}, {ROLE}"}
+    for name, own in names.items():
+        assert name in statements
+        statements = statements.replace(name, own)
+    database.query(statements)
+    with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+        database.connect(STRANGER)
+    cluster = database.cluster
+    cluster.terminate_backends(database.name, ROLE)
+    cluster.terminate_backends(database.name)
+    wait_until(lambda: video.site.daemon.ask(path="/session/ready").status == 200, "the daemon to be ready again")
+    _, player = video.play()
+    video.site.ctl().run("session", "end", "--all")
+    wait_until(lambda: player.has_ended, "the video to end")
 
 
 # ---- What is sent ----------------------------------------------------------------------------------------------------

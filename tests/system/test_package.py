@@ -1,6 +1,7 @@
 """What is installed: by make install, and as a Debian package, in a root of its own. The manual pages, too."""
 
 import fcntl
+import grp
 import gzip
 import json
 import os
@@ -149,6 +150,39 @@ def test_install_never_touches_a_configuration_that_was_changed(folder):
     assert stat.S_IMODE(conf.stat().st_mode) == 0o640
     make_installed("uninstall", f"DESTDIR={folder}")
     assert files_below(folder) == ["etc/onesession/onesession.conf"]
+
+
+def test_installed_configuration_is_for_the_daemon_s_group_to_read(folder):
+    conf = folder / "etc/onesession/onesession.conf"
+    group = grp.getgrgid(os.getegid()).gr_name
+    make_installed("install", f"DESTDIR={folder}", f"CONFIG_GROUP={group}")
+    assert (stat.S_IMODE(conf.stat().st_mode), conf.stat().st_gid) == (0o640, os.getegid())
+    conf.unlink()
+    # What makes a package sees to it itself: there the group is not known yet.
+    make_installed("install", f"DESTDIR={folder}")
+    assert stat.S_IMODE(conf.stat().st_mode) == 0o644
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can have a root of its own")
+def test_install_into_the_machine_keeps_the_configuration_from_others(folder, closing):
+    root = closing.add(OwnRoot(folder, ROOT, BUILD))
+    conf = "/etc/onesession/onesession.conf"
+    if root.stat(conf) is not None or root.call("getent", "group", "onesession").returncode == 0:
+        pytest.skip("this machine has onesession already")
+    command = ["make", "-C", ROOT, "install", f"BUILD={BUILD}", *(["SANITIZE=address,undefined"] if IS_SANITIZED else [])]
+    with one_at_a_time(".install"):
+        said = root.run(*command)
+        # There is nobody yet whom it could belong to: this is told.
+        assert root.stat(conf) == "644 root:root" and f"chgrp onesession {conf}" in said
+        root.run("groupadd", "--system", "onesession")
+        root.run(*command)
+        assert root.stat(conf) == "640 root:onesession"
+        root.run("chmod", "644", conf)
+        root.run("tee", "-a", conf, input="# mine\n")
+        assert f"chgrp onesession {conf}" in root.run(*command)
+        assert root.stat(conf) == "644 root:onesession"
+        root.run("chmod", "640", conf)
+        assert "chgrp" not in root.run(*command)
 
 
 # ---- Manual pages ----------------------------------------------------------------------------------------------------
@@ -398,7 +432,9 @@ def test_package_installs_serves_upgrades_removes_and_purges(package, folder, cl
     root.run("tee", conf, input=settings + "passes = 1\n[log]\nto = /var/log/onesession/onesession.log\n")
     # Another user does not inherit that it ends with its parent.
     as_daemon = ["setpriv", "--pdeathsig=TERM", "--reuid=onesession", "--regid=onesession", "--init-groups"]
-    root.run(*as_daemon, "onesessionctl", "user", "add", "ada", input=database.password + "\n")
+    root.run("onesessionctl", "-o", owner, "user", "add", "ada", input=database.password + "\n")
+    assert root.call(*as_daemon, "onesessionctl", "user", "add", "eve", input=database.password + "\n").returncode == 1
+    assert "ada" in root.run(*as_daemon, "onesessionctl", "user", "list")
     unit = root.run("cat", "/lib/systemd/system/onesession.service")
     start = re.search("^ExecStart=(.*)$", unit, re.M)[1].split()
     assert root.made("*onesession*") != []

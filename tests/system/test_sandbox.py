@@ -1,5 +1,6 @@
 """What the daemon's processes can no longer do, and that they do all they should in spite of it."""
 
+import errno
 import json
 import os
 import pwd
@@ -80,6 +81,18 @@ def test_attendant_and_purge_are_restricted(database, new_daemon):
         )
         wait_until(lambda: all(is_restricted(pid) for pid in children), "all to be restricted")
     assert call.result().status == 200
+
+
+@pytest.mark.skipif(IS_SANITIZED, reason="a build with this sanitizer may kill")
+def test_worker_cannot_have_others_killed(new_application, browse):
+    application = new_application({"server.workers": 3})
+    daemon = application.daemon
+    workers = wait_until(lambda: daemon.workers if len(daemon.workers) == 3 else None, "three workers")
+    for pid in (*workers, daemon.process.pid):
+        answer = browse(application).get(f"/session/signaller?pid={pid}")
+        assert answer.json() == {"outcomes": [errno.EPERM] * 4}
+    assert browse(application).get("/session/health").status_code == 200
+    assert sorted(daemon.workers) == sorted(workers)
 
 
 def as_nobody(command):

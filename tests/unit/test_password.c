@@ -9,6 +9,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* The least that libsodium does: these tests are not about time. */
 static const struct password_cost cheapest = {.memory = 8192, .passes = 1};
@@ -204,22 +205,28 @@ static void password_that_crypt_has_no_room_for_is_wrong(void **state)
 static void cost_without_bounds_is_refused(void **state)
 {
 	static const char *const hashes[] = {
-		"pbkdf2_sha256$10000001$seasalt$3xmXbyk2QpiyNcnoBbzRPwEBsYPTbDlRdtmLyBvQltA=",
+		"pbkdf2_sha256$2000001$seasalt$3xmXbyk2QpiyNcnoBbzRPwEBsYPTbDlRdtmLyBvQltA=",
 		"pbkdf2_sha256$999999999$seasalt$3xmXbyk2QpiyNcnoBbzRPwEBsYPTbDlRdtmLyBvQltA=",
-		"$2y$17$" HASH_53,
+		"$2y$15$" HASH_53,
 		"$2b$31$" HASH_53,
 		"$2a$99$" HASH_53,
-		"bcrypt_sha256$$2b$31$" HASH_53,
-		"$6$rounds=1000001$salt$" HASH_86,
+		"bcrypt_sha256$$2b$15$" HASH_53,
+		"$6$rounds=700001$salt$" HASH_86,
 		"$6$rounds=999999999$salt$" HASH_86,
+		"$y$jDT$salt$" HASH_43,
 		"$y$jET$salt$" HASH_43,
 		"$y$jjj$salt$" HASH_43,
 		"$y$jG5$salt$" HASH_43,
 		"argon2$argon2id$v=19$m=4194304,t=1,p=8$" SALT_22 "$" HASH_43,
-		"argon2$argon2id$v=19$m=524288,t=9,p=8$" SALT_22 "$" HASH_43,
+		"argon2$argon2id$v=19$m=524288,t=8,p=64$" SALT_22 "$" HASH_43,
+		"argon2$argon2id$v=19$m=262144,t=5,p=1$" SALT_22 "$" HASH_43,
+		"argon2$argon2id$v=19$m=131073,t=1,p=8$" SALT_22 "$" HASH_43,
+		"argon2$argon2id$v=19$m=131072,t=9,p=8$" SALT_22 "$" HASH_43,
+		"argon2$argon2i$v=19$m=65536,t=17,p=1$" SALT_22 "$" HASH_43,
+		"argon2$argon2i$v=19$m=8,t=131073,p=1$" SALT_22 "$" HASH_43,
 		"argon2$argon2i$v=19$m=8,t=999999999,p=1$" SALT_22 "$" HASH_43,
-		"argon2$argon2id$v=19$m=524288,t=1,p=65$" SALT_22 "$" HASH_43,
-		"argon2$argon2id$v=19$m=524288,t=1,p=999999999$" SALT_22 "$" HASH_43,
+		"argon2$argon2id$v=19$m=65536,t=1,p=65$" SALT_22 "$" HASH_43,
+		"argon2$argon2id$v=19$m=65536,t=1,p=999999999$" SALT_22 "$" HASH_43,
 		"$argon2i$v=19$m=1048576,t=1,p=1$" SALT_22 "$" HASH_43,
 		"$argon2id$v=19$m=4194305,t=1,p=1$" SALT_22 "$" HASH_43,
 		"$argon2id$v=19$m=8,t=65,p=1$" SALT_22 "$" HASH_43,
@@ -229,10 +236,72 @@ static void cost_without_bounds_is_refused(void **state)
 	for (size_t i = 0; i < sizeof hashes / sizeof hashes[0]; i++) {
 		const char *problem = password_hash_problem(hashes[i]);
 
-		if (problem == NULL || strcmp(problem, "would cost more to check than is allowed") != 0)
+		if (problem == NULL ||
+		    strstr(problem, "would cost more to check than is allowed, which is ") != problem)
 			fail_msg("%s: %s", hashes[i], problem != NULL ? problem : "is taken");
+		assert_string_equal(password_import_problem(hashes[i], &cheapest), problem);
 		assert_false(password_verify(hashes[i], "secret"));
 	}
+}
+
+/* The bounds themselves, and what other programs make by default. */
+static void cost_within_bounds_is_taken(void **state)
+{
+	static const char *const hashes[] = {
+		"pbkdf2_sha256$2000000$seasalt$3xmXbyk2QpiyNcnoBbzRPwEBsYPTbDlRdtmLyBvQltA=",
+		"$2y$14$" HASH_53,
+		"bcrypt_sha256$$2b$14$" HASH_53,
+		"$6$rounds=656000$salt$" HASH_86,
+		"$6$rounds=700000$salt$" HASH_86,
+		"$y$jCT$salt$" HASH_43,
+		"argon2$argon2id$v=19$m=102400,t=2,p=8$" SALT_22 "$" HASH_43,
+		"argon2$argon2id$v=19$m=131072,t=8,p=64$" SALT_22 "$" HASH_43,
+		"argon2$argon2i$v=19$m=8,t=131072,p=1$" SALT_22 "$" HASH_43,
+		"$argon2id$v=19$m=65536,t=3,p=4$" SALT_22 "$" HASH_43,
+		"$argon2id$v=19$m=65536,t=4,p=1$" SALT_22 "$" HASH_43,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof hashes / sizeof hashes[0]; i++) {
+		assert_null(password_hash_problem(hashes[i]));
+		assert_null(password_import_problem(hashes[i], &cheapest));
+	}
+}
+
+/* Ours may be as costly as the configuration lets them be; what only looks like ours comes from anywhere. */
+static void hash_that_looks_like_ours_is_imported_when_it_costs_no_more(void **state)
+{
+	static const char costly[] = "$argon2id$v=19$m=262144,t=5,p=1$" SALT_22 "$" HASH_43;
+	static const char lasting[] = "$argon2id$v=19$m=65536,t=40,p=1$" SALT_22 "$" HASH_43;
+	const struct password_cost as_much = {.memory = INT64_C(256) * 1024 * 1024, .passes = 5};
+	const struct password_cost less_memory = {.memory = INT64_C(255) * 1024 * 1024, .passes = 5};
+	const struct password_cost fewer_passes = {.memory = INT64_C(256) * 1024 * 1024, .passes = 4};
+
+	(void)state;
+	assert_null(password_hash_problem(costly));
+	assert_null(password_hash_problem(lasting));
+	assert_null(password_import_problem(costly, &as_much));
+	assert_non_null(password_import_problem(costly, &less_memory));
+	assert_non_null(password_import_problem(costly, &fewer_passes));
+	assert_non_null(password_import_problem(lasting, &as_much));
+	assert_string_equal(password_import_problem("$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/", &as_much),
+	                    password_hash_problem("$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/"));
+}
+
+/* What a wrong guess costs is the guesser's to choose, and so is how long it is. */
+static void longest_guess_costs_no_more_than_is_allowed(void **state)
+{
+	static const char hash[] = "$6$rounds=700000$salt$" HASH_86;
+	struct timespec began, ended;
+	char guess[512];
+
+	(void)state;
+	memset(guess, 'x', sizeof guess);
+	guess[511] = '\0';
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &began);
+	assert_int_equal(password_verify(hash, guess), PASSWORD_WRONG);
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ended);
+	assert_int_equal(ended.tv_sec - began.tv_sec, 0);
 }
 
 static void malformed_hash_is_refused(void **state)
@@ -406,6 +475,9 @@ int main(void)
 		cmocka_unit_test(every_byte_of_a_long_password_counts),
 		cmocka_unit_test(password_that_crypt_has_no_room_for_is_wrong),
 		cmocka_unit_test(cost_without_bounds_is_refused),
+		cmocka_unit_test(cost_within_bounds_is_taken),
+		cmocka_unit_test(hash_that_looks_like_ours_is_imported_when_it_costs_no_more),
+		cmocka_unit_test(longest_guess_costs_no_more_than_is_allowed),
 		cmocka_unit_test(malformed_hash_is_refused),
 		cmocka_unit_test(hash_of_no_supported_form_is_named_and_never_right),
 		cmocka_unit_test(hash_of_another_cost_is_to_be_made_anew),

@@ -13,9 +13,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <pwd.h>
+#include <resolv.h>
 #include <sched.h>
 #include <signal.h>
 #include <sodium.h>
@@ -24,6 +27,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -59,6 +63,10 @@ static char path[64];
 static char other_path[64];
 static char socket_path[64];
 static int listening_tcp, listening_unix;
+static struct sockaddr_in name_server;
+static pid_t name_server_pid;
+/* A process of the same user, which does nothing, as long as it is left alone. */
+static pid_t other_pid;
 
 /* ---- Helpers ------------------------------------------------------------------------------------------------ */
 
@@ -115,6 +123,57 @@ static int listen_on(const struct sockaddr *address, socklen_t size)
 	return fd >= 0 && bind(fd, address, size) == 0 && listen(fd, 4) == 0 ? fd : -1;
 }
 
+static void end_process(pid_t pid)
+{
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+}
+
+/* A name server, of which each name has one address, 192.0.2.1, and none of IPv6. */
+static void serve_names(int fd)
+{
+	static const uint8_t answer[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1};
+	uint8_t packet[600];
+	struct sockaddr_in from;
+	socklen_t size = sizeof from;
+	ssize_t length;
+	size_t end;
+
+	while ((length = recvfrom(fd, packet, 512, 0, (struct sockaddr *)&from, &size)) > 12) {
+		/* Behind the header are the name, label by label, the type and the class. */
+		for (end = 12; packet[end] != 0; end += packet[end] + 1U)
+			;
+		end += 5;
+		packet[2] = 0x81;
+		packet[3] = 0x80;
+		packet[7] = packet[end - 3] == 1 ? 1 : 0;
+		memset(packet + 8, 0, 4);
+		if (packet[7] == 1) {
+			memcpy(packet + end, answer, sizeof answer);
+			end += sizeof answer;
+		}
+		(void)sendto(fd, packet, end, 0, (const struct sockaddr *)&from, size);
+	}
+}
+
+static int start_name_server(void)
+{
+	socklen_t size = sizeof name_server;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	name_server = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&name_server, size) != 0 ||
+	    getsockname(fd, (struct sockaddr *)&name_server, &size) != 0)
+		return -1;
+	name_server_pid = fork();
+	if (name_server_pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		serve_names(fd);
+		_exit(1);
+	}
+	return close(fd) == 0 && name_server_pid > 0 ? 0 : -1;
+}
+
 static int set_up(void **state)
 {
 	const struct sockaddr_in tcp = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -130,7 +189,15 @@ static int set_up(void **state)
 	(void)snprintf(local.sun_path, sizeof local.sun_path, "%s", socket_path);
 	listening_tcp = listen_on((const struct sockaddr *)&tcp, sizeof tcp);
 	listening_unix = listen_on((const struct sockaddr *)&local, sizeof local);
-	if (listening_tcp < 0 || listening_unix < 0)
+	if (listening_tcp < 0 || listening_unix < 0 || start_name_server() != 0)
+		return -1;
+	other_pid = fork();
+	if (other_pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			(void)pause();
+	}
+	if (other_pid < 0)
 		return -1;
 	file = fopen(path, "we");
 	return file != NULL && fputs("text", file) >= 0 && fclose(file) == 0 ? 0 : -1;
@@ -139,6 +206,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
+	end_process(other_pid);
+	end_process(name_server_pid);
 	close(listening_tcp);
 	close(listening_unix);
 	(void)unlink(path);
@@ -323,6 +392,210 @@ static void what_serving_does_not_take_fails(void **state)
 	ASSERT_FORBIDDEN(become_dumpable);
 }
 
+/* ---- Signals to others -------------------------------------------------------------------------------------- */
+
+static bool other_is_alive(void)
+{
+	int status;
+
+	/* It takes a moment for a signal to do its work. */
+	for (int i = 0; i < 20; i++) {
+		if (waitpid(other_pid, &status, WNOHANG) != 0)
+			return false;
+		(void)usleep(5000);
+	}
+	return true;
+}
+
+/* A descriptor tells its owner, whoever that is, by a signal of one's choice, that there is something to read. */
+static int have_another_killed_by_fcntl(void)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+		return errno;
+	(void)fcntl(ends[0], F_SETOWN, other_pid);
+	(void)fcntl(ends[0], F_SETSIG, SIGKILL);
+	(void)fcntl(ends[0], F_SETFL, O_ASYNC | O_NONBLOCK);
+	return write(ends[1], "x", 1) == 1 ? 0 : errno;
+}
+
+static int have_another_killed_by_ioctl(void)
+{
+	int ends[2], on = 1;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+		return errno;
+	/* SIGIO ends a process, too. */
+	(void)ioctl(ends[0], FIOSETOWN, &other_pid);
+	(void)ioctl(ends[0], SIOCSPGRP, &other_pid);
+	(void)ioctl(ends[0], FIOASYNC, &on);
+	return write(ends[1], "x", 1) == 1 ? 0 : errno;
+}
+
+static int have_another_killed_by_a_lease(void)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	(void)fcntl(fd, F_SETOWN, other_pid);
+	(void)fcntl(fd, F_SETSIG, SIGKILL);
+	(void)fcntl(fd, F_SETLEASE, F_RDLCK);
+	/* Breaks it. */
+	(void)open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	return 0;
+}
+
+/* In a build whose sandbox is wider, kill(2) is there as well. */
+static void nobody_else_gets_a_signal(void **state)
+{
+	(void)state;
+	ASSERT_WORKS(have_another_killed_by_fcntl);
+	assert_true(other_is_alive());
+	ASSERT_WORKS(have_another_killed_by_ioctl);
+	assert_true(other_is_alive());
+	ASSERT_WORKS(have_another_killed_by_a_lease);
+	assert_true(other_is_alive());
+}
+
+/* The number of the first of the calls below that is not forbidden, from 1 on; 0 when all are. */
+static int signal_another_somehow(void)
+{
+	int owner = getppid(), on = 1;
+	struct f_owner_ex owner_ex = {F_OWNER_PID, owner};
+	siginfo_t info = {.si_code = SI_QUEUE};
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
+	void *timer;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const long calls[][7] = {
+		{SYS_fcntl, fd, F_SETOWN, owner},
+		{SYS_fcntl, fd, F_SETOWN_EX, (long)&owner_ex},
+		{SYS_fcntl, fd, F_SETSIG, SIGKILL},
+		{SYS_fcntl, fd, F_SETFL, O_ASYNC},
+		{SYS_fcntl, fd, F_SETFL, O_ASYNC | O_NONBLOCK | O_APPEND},
+		{SYS_fcntl, fd, F_NOTIFY, 0},
+		{SYS_fcntl, fd, F_SETLEASE, F_UNLCK},
+		/* The kernel looks at the lower half of a number only. */
+		{SYS_fcntl, fd, F_SETOWN | INT64_C(1) << 32, owner},
+		{SYS_ioctl, fd, FIOASYNC, (long)&on},
+		{SYS_ioctl, fd, FIOSETOWN, (long)&owner},
+		{SYS_ioctl, fd, SIOCSPGRP, (long)&owner},
+		{SYS_ioctl, fd, TIOCSPGRP, (long)&owner},
+		{SYS_ioctl, fd, TIOCSTI, (long)"x"},
+		{SYS_ioctl, fd, TIOCSCTTY, 0},
+		{SYS_ioctl, fd, FIOSETOWN | INT64_C(1) << 32, (long)&owner},
+		{SYS_tkill, owner, 0},
+		{SYS_tgkill, owner, owner, 0},
+		{SYS_rt_sigqueueinfo, owner, 0, (long)&info},
+		{SYS_rt_tgsigqueueinfo, owner, owner, 0, (long)&info},
+		{SYS_pidfd_open, owner, 0},
+		{SYS_pidfd_send_signal, fd, 0, 0, 0},
+		{SYS_timer_create, CLOCK_MONOTONIC, (long)&event, (long)&timer},
+		{SYS_mq_notify, fd, (long)&event},
+		{SYS_process_madvise, fd, 0, 0, 0, 0},
+		{SYS_setpriority, PRIO_PROCESS, owner, 19},
+		{SYS_sched_setaffinity, owner, 0, 0},
+		{SYS_io_uring_setup, 1, 0},
+	};
+
+	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+		const long *call = calls[i];
+
+		errno = 0;
+		if (syscall(call[0], call[1], call[2], call[3], call[4], call[5], call[6]) != -1 || errno != EPERM)
+			return (int)i + 1;
+	}
+	return 0;
+}
+
+static void no_way_to_signal_another_is_left(void **state)
+{
+	(void)state;
+	ASSERT_WORKS(signal_another_somehow);
+}
+
+/* ---- Threads ------------------------------------------------------------------------------------------------ */
+
+#define THREADS 3
+
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t turn_came = PTHREAD_COND_INITIALIZER;
+static bool may_begin;
+
+static void *do_nothing(void *nothing)
+{
+	return nothing;
+}
+
+static int hash_a_password(void);
+
+/* What a thread that hashes passwords does, and what it can no longer do. Returns where it failed. */
+static void *work(void *no_failure)
+{
+	static char failures[8];
+	const int owner = getppid();
+	char line[256];
+	bool is_restricted = false;
+	pthread_t thread;
+	FILE *status;
+
+	if (pthread_mutex_lock(&turn) != 0)
+		return &failures[0];
+	while (!may_begin) {
+		if (pthread_cond_wait(&turn_came, &turn) != 0)
+			return &failures[1];
+	}
+	if (pthread_mutex_unlock(&turn) != 0)
+		return &failures[2];
+	status = fopen("/proc/thread-self/status", "re");
+	while (status != NULL && fgets(line, sizeof line, status) != NULL)
+		is_restricted = is_restricted || strcmp(line, "Seccomp:\t2\n") == 0;
+	if (!is_restricted || fclose(status) != 0)
+		return &failures[3];
+	if (fcntl(listening_tcp, F_SETOWN, owner) != -1 || errno != EPERM)
+		return &failures[4];
+	if (!IS_WIDER && pthread_create(&thread, NULL, do_nothing, NULL) != EPERM)
+		return &failures[5];
+	for (int i = 0; i < 3; i++) {
+		if (hash_a_password() != 0)
+			return &failures[6];
+	}
+	return no_failure;
+}
+
+static void threads_that_are_there_are_restricted_and_go_on(void **state)
+{
+	pthread_t threads[THREADS];
+	char none;
+	void *failure;
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)alarm(PATIENCE_S);
+		for (int i = 0; i < THREADS; i++) {
+			if (pthread_create(&threads[i], NULL, work, &none) != 0)
+				_exit(1);
+		}
+		if (sandbox_restrict() != 0)
+			_exit(2);
+		if (pthread_mutex_lock(&turn) != 0)
+			_exit(3);
+		may_begin = true;
+		if (pthread_cond_broadcast(&turn_came) != 0 || pthread_mutex_unlock(&turn) != 0)
+			_exit(4);
+		for (int i = 0; i < THREADS; i++) {
+			if (pthread_join(threads[i], &failure) != 0 || failure != &none)
+				_exit(10 + i);
+		}
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* ---- What works --------------------------------------------------------------------------------------------- */
 
 static int read_a_file(void)
@@ -386,6 +659,68 @@ static int look_up_a_host(void)
 		return EIO;
 	freeaddrinfo(found);
 	return 0;
+}
+
+/* By the resolver, which asks a server. */
+static int look_up_a_host_elsewhere(void)
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	const struct sockaddr_in *address;
+	struct addrinfo *found;
+	in_addr_t number;
+
+	if (res_init() != 0)
+		return EIO;
+	_res.nscount = 1;
+	_res.nsaddr_list[0] = name_server;
+	if (getaddrinfo("database.onesession.example", "5432", &hints, &found) != 0)
+		return EHOSTUNREACH;
+	address = (const struct sockaddr_in *)(const void *)found->ai_addr;
+	number = address->sin_family == AF_INET ? ntohl(address->sin_addr.s_addr) : 0;
+	freeaddrinfo(found);
+	return number == 0xc0000201 ? 0 : EIO;
+}
+
+/* An address of IPv6 that holds on one network only. */
+static int look_up_a_network(void)
+{
+	char name[IF_NAMESIZE];
+	unsigned int index = if_nametoindex("lo");
+
+	return index != 0 && if_indextoname(index, name) != NULL ? 0 : errno;
+}
+
+static int set_up_a_connection(void)
+{
+	int ends[2], waiting, on = 1, off = 0, flags, copy;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0 || write(ends[1], "abc", 3) != 3)
+		return errno;
+	flags = fcntl(ends[0], F_GETFL);
+	if (flags < 0 || fcntl(ends[0], F_SETFL, flags | O_NONBLOCK) != 0 ||
+	    fcntl(ends[0], F_GETFL) != (flags | O_NONBLOCK) || fcntl(ends[0], F_SETFD, FD_CLOEXEC) != 0 ||
+	    fcntl(ends[0], F_GETFD) != FD_CLOEXEC)
+		return errno;
+	if (ioctl(ends[0], FIONREAD, &waiting) != 0 || waiting != 3 || ioctl(ends[0], FIONBIO, &off) != 0 ||
+	    ioctl(ends[0], FIONBIO, &on) != 0)
+		return errno;
+	copy = fcntl(ends[0], F_DUPFD_CLOEXEC, 0);
+	return copy >= 0 && fcntl(ends[0], F_DUPFD, 0) >= 0 ? 0 : errno;
+}
+
+static int lock_a_file(void)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || fcntl(fd, F_SETLK, &lock) != 0 || fcntl(fd, F_SETLKW, &lock) != 0)
+		return errno;
+	return result(fcntl(fd, F_OFD_GETLK, &lock));
+}
+
+static int see_whether_it_is_a_terminal(void)
+{
+	return isatty(listening_tcp) == 0 && errno == ENOTTY ? 0 : EIO;
 }
 
 static int look_up_a_user(void)
@@ -511,6 +846,11 @@ static void what_serving_takes_works(void **state)
 	ASSERT_WORKS(talk_by_tcp);
 	ASSERT_WORKS(talk_by_unix_socket);
 	ASSERT_WORKS(look_up_a_host);
+	ASSERT_WORKS(look_up_a_host_elsewhere);
+	ASSERT_WORKS(look_up_a_network);
+	ASSERT_WORKS(set_up_a_connection);
+	ASSERT_WORKS(lock_a_file);
+	ASSERT_WORKS(see_whether_it_is_a_terminal);
 	ASSERT_WORKS(look_up_a_user);
 	ASSERT_WORKS(use_much_memory);
 	ASSERT_WORKS(hash_a_password);
@@ -556,6 +896,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_no_accident_leads_to_kills),
 		cmocka_unit_test(what_serving_does_not_take_fails),
+		cmocka_unit_test(nobody_else_gets_a_signal),
+		cmocka_unit_test(no_way_to_signal_another_is_left),
+		cmocka_unit_test(threads_that_are_there_are_restricted_and_go_on),
 		cmocka_unit_test(what_serving_takes_works),
 		cmocka_unit_test(crash_is_a_crash),
 		cmocka_unit_test(nobody_gains_rights_or_looks_into_us),
