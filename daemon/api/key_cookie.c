@@ -13,6 +13,8 @@
 /* 400 days: browsers keep no cookie longer (RFC 6265bis, 5.5). */
 #define DEVICE_COOKIE_LASTS "Max-Age=34560000; "
 
+#define TAKEN_AWAY "Max-Age=0; "
+
 static bool is_secure(const struct ones_request *req)
 {
 	switch (req->app->settings->session.cookie_secure) {
@@ -22,27 +24,57 @@ static bool is_secure(const struct ones_request *req)
 	}
 }
 
-static const char *key_cookie_name(const struct ones_request *req)
+enum cookie { KEY_COOKIE, DEVICE_COOKIE, KEY_COOKIE_FORMER, DEVICE_COOKIE_FORMER };
+
+/*
+ * With __Host- a browser takes the session's cookie only over HTTPS and from this very host: nobody can plant one. For
+ * the device cookie this prefix would want Path=/; that a sibling host can plant it is of no use to it: see browsers.h.
+ */
+static void cookie_name(const struct ones_request *req, enum cookie cookie, char name[NAME_SIZE])
 {
-	return is_secure(req) ? req->app->secure_key_cookie : req->app->settings->session.cookie_name;
+	bool is_device = cookie == DEVICE_COOKIE || cookie == DEVICE_COOKIE_FORMER;
+	bool is_former = cookie == KEY_COOKIE_FORMER || cookie == DEVICE_COOKIE_FORMER;
+
+	(void)snprintf(name, NAME_SIZE, "%s%s%s",
+	               !is_secure(req) ? ""
+	               : is_device     ? "__Secure-"
+	                               : "__Host-",
+	               is_former ? COOKIE_NAME_FORMER : req->app->settings->session.cookie_name,
+	               is_device ? "_device" : "");
 }
 
-/* The other prefix would want Path=/. That a sibling host can plant this one is of no use to it: see browsers.h. */
-static void device_cookie_name(const struct ones_request *req, char name[NAME_SIZE])
+/* Cookies of the former names are read, until 1.0, so that an upgrade signs nobody out. */
+static bool reads_former(const struct ones_request *req)
 {
-	(void)snprintf(name, NAME_SIZE, "%s%s_device", is_secure(req) ? "__Secure-" : "",
-	               req->app->settings->session.cookie_name);
+	return strcmp(req->app->settings->session.cookie_name, COOKIE_NAME_DEFAULT) == 0;
 }
 
-static bool read_cookie(const struct ones_request *req, const char *name, struct session_key *key)
+/* The keys, each once, of the well-formed ones among the cookies of that name; at most `room`. */
+static size_t read_cookies(const struct ones_request *req, enum cookie cookie, struct session_key keys[], size_t room)
 {
-	char token[TOKEN_LENGTH + 1];
+	struct cookie_search search = {.at = ones_param(req, "HTTP_COOKIE")};
+	char name[NAME_SIZE], token[TOKEN_LENGTH + 1];
+	size_t count = 0;
 
-	if (!cookie_find(ones_param(req, "HTTP_COOKIE"), name, token_is_well_formed, token, sizeof token))
-		return false;
-	*key = token_key(token);
-	sodium_memzero(token, sizeof token);
-	return true;
+	cookie_name(req, cookie, name);
+	while (count < room && cookie_find(&search, name, token_is_well_formed, token, sizeof token)) {
+		size_t at = 0;
+
+		keys[count] = token_key(token);
+		while (memcmp(&keys[at], &keys[count], sizeof keys[at]) != 0)
+			at++;
+		count += at == count;
+		sodium_memzero(token, sizeof token);
+	}
+	return count;
+}
+
+/* What is called `session` may be another application's: one with a key in it is ours. */
+static bool has_former(const struct ones_request *req, enum cookie former)
+{
+	struct session_key key;
+
+	return reads_former(req) && read_cookies(req, former, &key, 1) > 0;
 }
 
 /* `lasts` is an attribute, with the separator that follows it, or "". */
@@ -67,29 +99,52 @@ static void write_cookie(struct ones_request *req, const char *name, const char 
 	talloc_free(field);
 }
 
+size_t key_cookie_read_all(const struct ones_request *req, struct session_key keys[KEY_COOKIES_MAX])
+{
+	size_t count = read_cookies(req, KEY_COOKIE, keys, KEY_COOKIES_MAX);
+
+	if (reads_former(req))
+		count += read_cookies(req, KEY_COOKIE_FORMER, keys + count, KEY_COOKIES_MAX - count);
+	return count;
+}
+
 bool key_cookie_read(const struct ones_request *req, struct session_key *key)
 {
-	return read_cookie(req, key_cookie_name(req), key);
+	struct session_key keys[KEY_COOKIES_MAX];
+
+	if (key_cookie_read_all(req, keys) == 0)
+		return false;
+	*key = keys[0];
+	return true;
 }
 
 void key_cookie_write(struct ones_request *req, const char *token)
 {
-	write_cookie(req, key_cookie_name(req), token != NULL ? token : "", "/", token != NULL ? "" : "Max-Age=0; ");
+	char name[NAME_SIZE];
+
+	cookie_name(req, KEY_COOKIE, name);
+	write_cookie(req, name, token != NULL ? token : "", "/", token != NULL ? "" : TAKEN_AWAY);
+	if (has_former(req, KEY_COOKIE_FORMER)) {
+		cookie_name(req, KEY_COOKIE_FORMER, name);
+		write_cookie(req, name, "", "/", TAKEN_AWAY);
+	}
 }
 
 bool device_cookie_read(const struct ones_request *req, struct session_key *key)
 {
-	char name[NAME_SIZE];
-
-	device_cookie_name(req, name);
-	return read_cookie(req, name, key);
+	return read_cookies(req, DEVICE_COOKIE, key, 1) > 0 ||
+	       (reads_former(req) && read_cookies(req, DEVICE_COOKIE_FORMER, key, 1) > 0);
 }
 
 void device_cookie_write(struct ones_request *req, const char *token)
 {
-	const char *prefix = req->app->settings->server.prefix;
+	const char *path = req->app->settings->server.prefix[0] != '\0' ? req->app->settings->server.prefix : "/";
 	char name[NAME_SIZE];
 
-	device_cookie_name(req, name);
-	write_cookie(req, name, token, prefix[0] != '\0' ? prefix : "/", DEVICE_COOKIE_LASTS);
+	cookie_name(req, DEVICE_COOKIE, name);
+	write_cookie(req, name, token, path, DEVICE_COOKIE_LASTS);
+	if (has_former(req, DEVICE_COOKIE_FORMER)) {
+		cookie_name(req, DEVICE_COOKIE_FORMER, name);
+		write_cookie(req, name, "", path, TAKEN_AWAY);
+	}
 }

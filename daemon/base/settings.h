@@ -7,6 +7,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* session.cookie_name, and what it was until 0.1: the default name of too many applications' own cookies. */
+#define COOKIE_NAME_DEFAULT "onesession"
+#define COOKIE_NAME_FORMER  "session"
+
 enum cookie_secure { COOKIE_SECURE_AUTO, COOKIE_SECURE_ALWAYS, COOKIE_SECURE_NEVER };
 enum cookie_samesite { COOKIE_SAMESITE_LAX, COOKIE_SAMESITE_STRICT, COOKIE_SAMESITE_NONE };
 enum on_limit { ON_LIMIT_DISPLACE, ON_LIMIT_ASK, ON_LIMIT_REFUSE };

@@ -2,20 +2,20 @@
 
 #include <string.h>
 
-bool cookie_find(const char *header, const char *name, bool (*is_wanted)(const char *value), char *out, size_t size)
+bool cookie_find(struct cookie_search *search, const char *name, bool (*is_wanted)(const char *value), char *out,
+                 size_t size)
 {
 	size_t name_length = strlen(name);
 
-	if (header == NULL)
+	if (search->at == NULL)
 		return false;
-	for (int i = 0; i < COOKIE_PAIRS_MAX && *header != '\0'; i++) {
-		const char *value;
-		size_t length;
+	for (; search->pairs < COOKIE_PAIRS_MAX && *search->at != '\0'; search->pairs++) {
+		const char *pair = search->at + strspn(search->at, " \t;");
+		size_t length = strcspn(pair, ";");
+		const char *value = pair + name_length + 1;
 
-		header += strspn(header, " \t;");
-		length = strcspn(header, ";");
-		value = header + name_length + 1;
-		if (length > name_length && strncmp(header, name, name_length) == 0 && header[name_length] == '=') {
+		search->at = pair + length;
+		if (length > name_length && strncmp(pair, name, name_length) == 0 && pair[name_length] == '=') {
 			size_t value_length = length - name_length - 1;
 
 			while (value_length > 0 && (value[value_length - 1] == ' ' || value[value_length - 1] == '\t'))
@@ -23,11 +23,12 @@ bool cookie_find(const char *header, const char *name, bool (*is_wanted)(const c
 			if (value_length < size) {
 				memcpy(out, value, value_length);
 				out[value_length] = '\0';
-				if (is_wanted == NULL || is_wanted(out))
+				if (is_wanted == NULL || is_wanted(out)) {
+					search->pairs++;
 					return true;
+				}
 			}
 		}
-		header += length;
 	}
 	return false;
 }

@@ -8,10 +8,17 @@
 /* As many cookies as are looked at; browsers send far fewer. */
 #define COOKIE_PAIRS_MAX 300
 
+/* A way through a Cookie header: begin with {.at = header}, which may be NULL. */
+struct cookie_search {
+	const char *at;
+	int pairs; /* that have been looked at */
+};
+
 /*
- * Find, in a Cookie header (may be NULL), the first cookie called `name` whose value `is_wanted` (may be NULL) likes,
- * and copy the value to out[size]. Returns false when there is none that fits.
+ * Find the next cookie called `name` whose value `is_wanted` (may be NULL) likes, and copy the value to out[size].
+ * Returns false when there is none that fits. Browsers send several of one name, and which is whose nobody can tell.
  */
-bool cookie_find(const char *header, const char *name, bool (*is_wanted)(const char *value), char *out, size_t size);
+bool cookie_find(struct cookie_search *search, const char *name, bool (*is_wanted)(const char *value), char *out,
+                 size_t size);
 
 #endif

@@ -82,7 +82,7 @@ class Bench:
     # ---- What everybody needs ----
 
     def token_cookie(self, number):
-        return f"session={token(number)}"
+        return f"onesession={token(number)}"
 
     def cookies(self, name, lines=None):
         """The cookies of a load; with `lines` they are stored."""

@@ -199,9 +199,9 @@ class OneSession(Service):
 
     def verify(self, one_session=True):
         for path in ("/session/auth", "/session/me", "/page"):
-            self.require(path, f"session={token(1)}", "u1")
+            self.require(path, f"onesession={token(1)}", "u1")
             self.require(path, None, None)
-            self.require(path, "session=" + "B" * 43, None)
+            self.require(path, "onesession=" + "B" * 43, None)
         if one_session:
             # The last one is in no load.
             old, new = self.log_in(self.last_account), self.log_in(self.last_account)
@@ -323,7 +323,7 @@ class Php(Service):
 
     def verify(self):
         for number in (1, self.bench.options.sessions):
-            self.require("/auth", f"session={token(number)}", f"u{number}")
+            self.require("/auth", f"onesession={token(number)}", f"u{number}")
         self.require("/auth", None, None)
         main = self.bench.main
         old, new = main.log_in(main.last_account), main.log_in(main.last_account)
@@ -440,7 +440,12 @@ class Apache(Service):
 
     def _log_in(self, number):
         return sign_in(
-            self.bench.web.port, self.name, httpd_username=f"u{number}", httpd_password=PASSWORD, ok=(302, 303, 307)
+            self.bench.web.port,
+            self.name,
+            name="session",
+            httpd_username=f"u{number}",
+            httpd_password=PASSWORD,
+            ok=(302, 303, 307),
         )
 
     def verify(self):

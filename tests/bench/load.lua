@@ -41,7 +41,7 @@ function make.cookies(args)
 end
 
 function make.sessions(args)
-	local whole = with({Cookie = "session=" .. string.rep("A", 35) .. "@"})
+	local whole = with({Cookie = "onesession=" .. string.rep("A", 35) .. "@"})
 	local at = string.find(whole, "@", 1, true)
 
 	before, after, count = string.sub(whole, 1, at - 1), string.sub(whole, at + 1), tonumber(args[2])

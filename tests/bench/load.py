@@ -30,7 +30,7 @@ def ask(port, host, path, method="GET", body=None, cookie=None, **headers):
         connection.close()
 
 
-def sign_in(port, host, path="/login", name="session", ok=(200, 204, 303), as_json=False, **account):
+def sign_in(port, host, path="/login", name="onesession", ok=(200, 204, 303), as_json=False, **account):
     """Returns the cookie called `name`."""
     if as_json:
         body, kind = json.dumps(account), "application/json"

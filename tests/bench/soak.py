@@ -86,7 +86,7 @@ class Load:
             answer = browser.logout()
         else:
             key = {"dead": f"{choice.randrange(10**6):043d}", "garbage": "x" * choice.randrange(200), "nobody": None}
-            cookies = {"session": key.get(what, browser.key)} if key.get(what, browser.key) is not None else {}
+            cookies = {"onesession": key.get(what, browser.key)} if key.get(what, browser.key) is not None else {}
             path = {"me": "me", "state": "state", "page": "sessions"}.get(what, "auth")
             kept, browser.key = browser.key, None
             answer = browser.get(f"/session/{path}", cookies=cookies)

@@ -54,7 +54,7 @@ class Browser:
     def key(self):
         """The session key that the browser holds, or None."""
         for cookie in self.http.cookies:
-            if cookie.name == "session":
+            if cookie.name == "onesession":
                 return cookie.value
         return None
 
@@ -62,7 +62,7 @@ class Browser:
     def key(self, value):
         self.http.cookies.clear()
         if value is not None:
-            self.http.cookies.set("session", value, path="/")
+            self.http.cookies.set("onesession", value, path="/")
 
     def login(self, username="alice", password=None, **fields):
         if password is None:

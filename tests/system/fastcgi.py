@@ -118,7 +118,7 @@ class Answer:
         assert len(values) <= 1, f"{name} is there {len(values)} times: {values}"
         return values[0] if values else None
 
-    def cookie(self, name="session"):
+    def cookie(self, name="onesession"):
         """What a cookie is set to, or None."""
         for field in self.all("Set-Cookie"):
             if field.startswith(name + "="):

@@ -53,7 +53,7 @@ class Person:
 
     def ask(self, http, key, what):
         url = f"{self.load.site.url}/session/auth"
-        return self.load.note(what, lambda: http.get(url, cookies={"session": key}, timeout=NO_HANG))
+        return self.load.note(what, lambda: http.get(url, cookies={"onesession": key}, timeout=NO_HANG))
 
     def live(self):
         choice = random.Random(self.username)

@@ -19,7 +19,7 @@ def login(daemon, username="alice", password=harness.Database.password):
 
 
 def auth(daemon, key):
-    return daemon.ask(headers={"Cookie": f"session={key}"})
+    return daemon.ask(headers={"Cookie": f"onesession={key}"})
 
 
 def test_account_that_is_deleted_while_its_password_is_checked(new_daemon, database):
@@ -115,7 +115,7 @@ def test_session_that_never_expires_has_no_date_for_it(new_daemon, database):
     daemon = new_daemon().start()
     key = insert_from_outside(database)
     database.query("UPDATE sessions SET expires_at = 'infinity'")
-    answer = daemon.ask(path="/session/me", headers={"Cookie": f"session={key}", "Accept": "application/json"})
+    answer = daemon.ask(path="/session/me", headers={"Cookie": f"onesession={key}", "Accept": "application/json"})
     assert json.loads(answer.body)["session"]["expires_at"] is None
 
 

@@ -25,7 +25,7 @@ DEFAULTS = {
     "session.lifetime": "14d",
     "session.idle_timeout": "0",
     "session.touch_interval": "60s",
-    "session.cookie_name": "session",
+    "session.cookie_name": "onesession",
     "session.cookie_secure": "auto",
     "session.cookie_samesite": "lax",
     "session.max_sessions": "1",

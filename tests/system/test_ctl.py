@@ -93,7 +93,7 @@ def test_migrate_gives_the_role_of_the_daemon_its_rights_and_no_more(cluster, em
     answer = daemon.ask(method="POST", path="/session/login", headers={"Content-Type": "application/json"}, body=body)
     assert answer.status == 200
     key = answer.cookie()
-    assert daemon.ask(method="POST", path="/session/logout", headers={"Cookie": f"session={key}"}).status == 303
+    assert daemon.ask(method="POST", path="/session/logout", headers={"Cookie": f"onesession={key}"}).status == 303
     ctl.run("purge")
     forbidden = ["CREATE TABLE mine (x int)", "DROP TABLE events", "DELETE FROM schema_migrations", "TRUNCATE users"]
     for statement in forbidden:

@@ -14,14 +14,14 @@ from waiting import PATIENCE, wait_until
 
 CREDENTIALS = json.dumps({"username": "alice", "password": harness.Database.password})
 JSON = {"Content-Type": "application/json", "Accept": "application/json"}
-UNKNOWN = {"Cookie": "session=" + "A" * 43}
+UNKNOWN = {"Cookie": "onesession=" + "A" * 43}
 
 
 def sign_in(daemon):
     """The header field of somebody who is signed in."""
     answer = daemon.ask(method="POST", path="/session/login", headers=JSON, body=CREDENTIALS)
     assert answer.status == 200
-    return {"Cookie": f"session={answer.cookie()}"}
+    return {"Cookie": f"onesession={answer.cookie()}"}
 
 
 def timed(daemon, **kwargs):
@@ -76,7 +76,7 @@ def test_person_without_a_key_needs_no_database(cluster, daemon):
     cluster.stop()
     assert daemon.ask(path="/session/login").status == 200
     assert daemon.ask().status == 401
-    assert daemon.ask(headers={"Cookie": "session=malformed"}).status == 401
+    assert daemon.ask(headers={"Cookie": "onesession=malformed"}).status == 401
 
 
 def test_guarded_page_is_503_while_the_database_is_away(cluster, site, browse):
@@ -390,7 +390,7 @@ def test_unknown_key_is_one_statement_that_writes_nothing(counted):
 
     def ten():
         for number in range(10):
-            assert daemon.ask(headers={"Cookie": f"session={number:A>43}"}).status == 401
+            assert daemon.ask(headers={"Cookie": f"onesession={number:A>43}"}).status == 401
 
     statements, written = count(ten)
     assert len(statements) == 10, statements
@@ -411,7 +411,7 @@ def test_request_without_a_well_formed_key_does_not_ask_the_database(counted):
     daemon, count = counted
 
     def ask():
-        for cookie in ("", "a=b", "session=", "session=short", "session=" + "A" * 44, "session=" + "!" * 43):
+        for cookie in ("", "a=b", "onesession=", "onesession=short", "onesession=" + "A" * 44, "onesession=" + "!" * 43):
             for path in ("/session/auth", "/session/me", "/session/state", "/session/login", "/session/nothing"):
                 assert daemon.ask(path=path, headers={"Cookie": cookie}).status in (200, 401, 404)
         assert daemon.ask(path="/session/health").status == 200

@@ -303,7 +303,7 @@ def test_worker_that_is_killed_while_it_waits_for_the_look_at_a_session(own_clus
     for pid in backends:
         os.kill(pid, signal.SIGSTOP)
     try:
-        asked = Background(own_site.daemon.ask, headers={"Cookie": f"session={browser.key}"})
+        asked = Background(own_site.daemon.ask, headers={"Cookie": f"onesession={browser.key}"})
         wait_until(lambda: '"busy"' in own_site.daemon.ask(path="/session/status", REMOTE_ADDR="127.0.0.1").body.decode()
                    or asked.is_done, "a worker that waits")
         for pid in own_site.daemon.workers:

@@ -28,7 +28,7 @@ def new_site_with_limits(new_site):
 
 def guess(daemon, username="alice", password=WRONG, address="192.0.2.7", device=None, **params):
     """A login by a program, straight at the daemon."""
-    headers = {**JSON, **({"Cookie": f"session_device={device}"} if device else {})}
+    headers = {**JSON, **({"Cookie": f"onesession_device={device}"} if device else {})}
     body = json.dumps({"username": username, "password": password})
     answer = daemon.ask(
         method="POST", path="/session/login", headers=headers, body=body, REMOTE_ADDR=address, timeout=60, **params
@@ -51,7 +51,7 @@ def sign_in(daemon, username="alice", device=None, **kwargs):
     """A login that has to succeed. Returns the device cookie that it gives."""
     answer = guess(daemon, username, daemon.database.password, device=device, **kwargs)
     assert answer.status == 200, answer.body
-    given = answer.cookie("session_device")
+    given = answer.cookie("onesession_device")
     daemon.secrets.add(given)
     return given
 
@@ -339,7 +339,7 @@ def test_nothing_gets_in_each_others_way(cluster, database, new_daemon):
             password = database.password if turn % 4 == 0 else WRONG
             answer = guess(where, name, password, f"192.0.2.{(number + turn) % 4}", device if number % 2 else None)
             assert answer.status in (200, 401, 429), (answer.status, answer.body)
-            device = answer.cookie("session_device") or device
+            device = answer.cookie("onesession_device") or device
 
     for call in [Background(work, number) for number in range(8)]:
         call.result(120)
@@ -354,7 +354,7 @@ def test_nothing_gets_in_each_others_way(cluster, database, new_daemon):
 def test_device_cookie_over_http(daemon):
     answer = guess(daemon, password=daemon.database.password)
     name, value, attributes = set_cookie(answer, is_device=True)
-    assert name == "session_device"
+    assert name == "onesession_device"
     assert re.fullmatch("[A-Za-z0-9_-]{43}", value)
     assert attributes == {"path": "/session", "max-age": "34560000", "httponly": "", "samesite": "Lax"}
 
@@ -363,10 +363,10 @@ def test_device_cookie_over_https(daemon):
     """Without __Host-, which would want the path of the whole site."""
     answer = guess(daemon, password=daemon.database.password, HTTPS="on")
     name, value, attributes = set_cookie(answer, is_device=True)
-    assert name == "__Secure-session_device"
+    assert name == "__Secure-onesession_device"
     assert attributes["path"] == "/session" and attributes["secure"] == ""
     assert "domain" not in attributes
-    headers = {**JSON, "Cookie": f"__Secure-session_device={value}"}
+    headers = {**JSON, "Cookie": f"__Secure-onesession_device={value}"}
     body = json.dumps({"username": "alice", "password": WRONG})
     answer = daemon.ask(method="POST", path="/session/login", headers=headers, body=body, HTTPS="on")
     assert answer.status == 401
@@ -405,16 +405,16 @@ def test_database_holds_the_hash_of_the_device_cookie(daemon, database):
 def test_device_cookie_stays_at_logout_and_is_not_given_by_failures(site, browse):
     browser = browse(site)
     browser.login(password=WRONG)
-    assert "session_device" not in browser.http.cookies
+    assert "onesession_device" not in browser.http.cookies
     browser.sign_in()
-    device = browser.http.cookies["session_device"]
+    device = browser.http.cookies["onesession_device"]
     browser.logout()
-    assert browser.http.cookies["session_device"] == device
+    assert browser.http.cookies["onesession_device"] == device
     browser.login(password=WRONG)
-    assert browser.http.cookies["session_device"] == device
+    assert browser.http.cookies["onesession_device"] == device
     assert failures(site.database) == {"account": 1, "address": 1, "browser": 1}
     browser.sign_in()
-    assert browser.http.cookies["session_device"] != device
+    assert browser.http.cookies["onesession_device"] != device
 
 
 def test_known_browser_has_a_number_of_tries_of_its_own(new_daemon, database):

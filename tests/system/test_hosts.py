@@ -67,7 +67,7 @@ class Device:
         return host.ask(method="POST", path="/session/logout", headers={**JSON, **self._cookie()}).status
 
     def _cookie(self):
-        return {"Cookie": f"session={self.key}"} if self.key else {}
+        return {"Cookie": f"onesession={self.key}"} if self.key else {}
 
     def ask(self, host):
         """(status, reason) that the guard gives."""
@@ -617,7 +617,7 @@ def test_no_request_is_forgotten_while_connecting_fails(cluster, database, new_d
     cluster.execute(f"ALTER DATABASE {database.name} CONNECTION LIMIT 0")
     cluster.terminate_backends(database.name)
     wait_until(lambda: Device().login(host) == 503, "the outage")
-    request = fastcgi.request_bytes(fastcgi.pairs(fastcgi.environ(headers={"Cookie": f"session={UNKNOWN}"})))
+    request = fastcgi.request_bytes(fastcgi.pairs(fastcgi.environ(headers={"Cookie": f"onesession={UNKNOWN}"})))
     deadline = time.monotonic() + 4
 
     def ask():
@@ -646,7 +646,7 @@ def test_request_that_comes_while_its_worker_waits_for_the_database_is_heard(dat
             cursor.execute("BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
         with host.connection() as later:
             assert is_ready(host)
-            first = Background(host.ask, headers={"Cookie": f"session={UNKNOWN}"}, timeout=PATIENCE)
+            first = Background(host.ask, headers={"Cookie": f"onesession={UNKNOWN}"}, timeout=PATIENCE)
             wait_until(lambda: database.value("SELECT count(*) FROM pg_locks WHERE NOT granted"), "the worker to wait")
             later.send(fastcgi.request_bytes(fastcgi.pairs(fastcgi.environ())))
             assert first.result().status == 503
@@ -846,6 +846,6 @@ def test_prepared_statements_through_this_pooler_are_told_of(new_daemon, pooled)
     for host in hosts:
         for _ in range(12):
             statuses.add(Device().login(host))
-            statuses.add(host.ask(headers={"Cookie": f"session={UNKNOWN}"}, timeout=PATIENCE).status)
+            statuses.add(host.ask(headers={"Cookie": f"onesession={UNKNOWN}"}, timeout=PATIENCE).status)
     print(statuses)
     assert any("database.prepare" in host.log_text() for host in hosts)

@@ -448,7 +448,7 @@ AUTH_FIELDS = ["Remote-User", "Remote-User-Id", "Session-Id", "Session-Reason"]
 @pytest.mark.parametrize("path", ["/session/auth", "/session/me"])
 def test_identity_fields_are_all_there_and_empty_when_nobody_is_signed_in(shared_site, path):
     unknown = "A" * 43
-    for headers in ({}, {"Cookie": f"session={unknown}"}, {"Cookie": "session=short"}):
+    for headers in ({}, {"Cookie": f"onesession={unknown}"}, {"Cookie": "onesession=short"}):
         answer = shared_site.daemon.ask(path=path, headers=headers)
         assert answer.status == 401
         assert [answer.get(name) for name in AUTH_FIELDS] == ["", "", "", "unauthenticated"]
@@ -460,14 +460,14 @@ def test_identity_fields_are_all_there_and_empty_when_nobody_is_signed_in(shared
 def test_auth_names_who_is_signed_in(site, browse):
     program = browse(site)
     told = program.sign_in()
-    answer = site.daemon.ask(headers={"Cookie": f"session={program.key}"})
+    answer = site.daemon.ask(headers={"Cookie": f"onesession={program.key}"})
     assert answer.status == 200
     expected = ["alice", str(told["user"]["id"]), told["session"]["id"], ""]
     assert [answer.get(name) for name in AUTH_FIELDS] == expected
     assert answer.all("Set-Cookie") == []
     assert answer.body == b""
     browse(site).sign_in()
-    answer = site.daemon.ask(headers={"Cookie": f"session={program.key}"})
+    answer = site.daemon.ask(headers={"Cookie": f"onesession={program.key}"})
     assert answer.status == 401
     assert [answer.get(name) for name in AUTH_FIELDS] == ["", "", "", "displaced"]
     assert answer.all("Set-Cookie") == []
@@ -481,7 +481,7 @@ def test_authorizer_gets_200_and_variables_or_401_and_plain_fields(site, browse)
         "REQUEST_METHOD": "POST",
         "REQUEST_URI": "/app/x",
         "FCGI_ROLE": "AUTHORIZER",
-        "HTTP_COOKIE": f"session={program.key}",
+        "HTTP_COOKIE": f"onesession={program.key}",
         "HTTP_SEC_FETCH_SITE": "cross-site",
         "REMOTE_ADDR": "192.0.2.7",
     }
@@ -519,7 +519,7 @@ def test_name_of_the_account_cannot_become_another_in_its_field(site, browse, na
 def test_key_is_found_among_many_cookies(site, browse):
     program = browse(site)
     program.sign_in()
-    key = f"session={program.key}"
+    key = f"onesession={program.key}"
     others = [f"cookie{number}=value{number}" for number in range(100)]
     jars = [
         key,
@@ -530,14 +530,14 @@ def test_key_is_found_among_many_cookies(site, browse):
         f"a=b;  {key}",
         "; ".join([*others, key]),
         "; ".join([*others[:50], key, *others[50:]]),
-        f"session2=x; {key}; xsession=y",
-        f"sessio={'B' * 43}; {key}",
+        f"onesession2=x; {key}; xonesession=y",
+        f"onesessio={'B' * 43}; {key}",
         f"a; {key}",
         f"=; {key}",
         f";;; {key}",
         f"a={'x' * 20000}; {key}",
-        f"session=; {key}",
-        f"session=short; {key}",
+        f"onesession=; {key}",
+        f"onesession=short; {key}",
         f'a="b; {key}',
     ]
     for jar in jars:
@@ -551,25 +551,25 @@ def test_malformed_keys_are_nobody(site, browse):
     jars = [
         "",
         ";",
-        "session",
-        "session=",
-        f"session={key[:-1]}",
-        f"session={key}A",
-        f"session={key[:-1]}!",
-        f"session={key[:-1]}=",
-        f"session={key[:20]} {key[21:]}",
-        f'session="{key}"',
-        f"SESSION={key}",
-        f"session ={key}",
-        f"sessionx={key}",
-        f"xsession={key}",
-        f"session={key.swapcase()}",
-        f"session={'x' * 50000}",
-        f"session={key}\tx",
-        "session=" + "é" * 43,
-        f"__Host-session={key}",
+        "onesession",
+        "onesession=",
+        f"onesession={key[:-1]}",
+        f"onesession={key}A",
+        f"onesession={key[:-1]}!",
+        f"onesession={key[:-1]}=",
+        f"onesession={key[:20]} {key[21:]}",
+        f'onesession="{key}"',
+        f"ONESESSION={key}",
+        f"onesession ={key}",
+        f"onesessionx={key}",
+        f"xonesession={key}",
+        f"onesession={key.swapcase()}",
+        f"onesession={'x' * 50000}",
+        f"onesession={key}\tx",
+        "onesession=" + "é" * 43,
+        f"__Host-onesession={key}",
         "=" * 1000,
-        "session=" * 1000,
+        "onesession=" * 1000,
     ]
     for jar in jars:
         answer = site.daemon.ask(headers={"Cookie": jar})
@@ -582,7 +582,7 @@ def test_two_keys_never_make_two_sessions(site, browse):
     one, other = browse(site), browse(site)
     one.sign_in("alice")
     other.sign_in("bob")
-    jar = {"Cookie": f"session={one.key}; session={other.key}"}
+    jar = {"Cookie": f"onesession={one.key}; onesession={other.key}"}
     users = {site.daemon.ask(headers=jar).get("Remote-User") for _ in range(5)}
     assert len(users) == 1 and users <= {"alice", "bob", ""}
 
@@ -590,7 +590,7 @@ def test_two_keys_never_make_two_sessions(site, browse):
 def test_key_in_the_address_is_nobody(site, browse):
     program = browse(site)
     program.sign_in()
-    assert site.daemon.ask(query=f"session={program.key}").status == 401
+    assert site.daemon.ask(query=f"onesession={program.key}").status == 401
 
 
 @pytest.mark.parametrize("query", ["next", "next=%", "next=%00", "next=%ff", "&&&=&", "next=a&next=b", "x" * 8000])
@@ -608,7 +608,7 @@ def test_odd_user_agent_does_no_harm(site, agent):
     answer = post(site, body, {"User-Agent": agent.encode("latin-1") if agent == "\xff\xfe" else agent})
     assert answer.status == 200
     key = first.cookie()
-    state = site.daemon.ask(path="/session/state", headers={"Cookie": f"session={key}"})
+    state = site.daemon.ask(path="/session/state", headers={"Cookie": f"onesession={key}"})
     assert json.loads(state.body)["reason"] == "displaced"
 
 

@@ -111,7 +111,7 @@ class Stage:
             daemon.start()
 
     def ask(self, number, method, path, token=None, fields=None):
-        headers = {**JSON, **({"Cookie": f"session={token}"} if token else {})}
+        headers = {**JSON, **({"Cookie": f"onesession={token}"} if token else {})}
         body = json.dumps(fields).encode() if fields is not None else b""
         return fastcgi.send(
             self.daemons[number].address, method=method, path="/session" + path, headers=headers, body=body, timeout=120

@@ -297,7 +297,7 @@ def test_reload_while_the_database_is_away_is_accepted(cluster, database, new_da
     daemon.command()
     reload_and_wait(daemon)
     assert len(daemon.workers) == 3
-    assert daemon.ask(headers={"Cookie": "session=" + "A" * 43}).status == 503
+    assert daemon.ask(headers={"Cookie": "onesession=" + "A" * 43}).status == 503
     cluster.start()
     wait_until(lambda: daemon.ask(path="/session/ready").status == 200, "the database to be found")
 

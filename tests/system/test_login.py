@@ -199,7 +199,7 @@ def test_no_password_can_upset_the_login(shared_site, browse, password):
 
 def test_cookie_over_http(daemon):
     name, value, attributes = set_cookie(login_raw(daemon))
-    assert name == "session"
+    assert name == "onesession"
     assert KEY.fullmatch(value)
     assert {"path": "/", "httponly": "", "samesite": "Lax"}.items() <= attributes.items()
     assert "secure" not in attributes and "domain" not in attributes
@@ -207,22 +207,22 @@ def test_cookie_over_http(daemon):
 
 def test_cookie_over_https_is_secure_and_bound_to_the_host(daemon):
     name, value, attributes = set_cookie(login_raw(daemon, HTTPS="on"))
-    assert name == "__Host-session"
+    assert name == "__Host-onesession"
     assert KEY.fullmatch(value)
     assert {"path": "/", "httponly": "", "samesite": "Lax", "secure": ""}.items() <= attributes.items()
     assert "domain" not in attributes
-    assert daemon.ask(headers={"Cookie": f"__Host-session={value}"}, HTTPS="on").status == 200
+    assert daemon.ask(headers={"Cookie": f"__Host-onesession={value}"}, HTTPS="on").status == 200
     # A cookie without the prefix may have been planted by a neighbouring host.
-    assert daemon.ask(headers={"Cookie": f"session={value}"}, HTTPS="on").status == 401
+    assert daemon.ask(headers={"Cookie": f"onesession={value}"}, HTTPS="on").status == 401
 
 
 def test_cookie_secure_always_and_never(new_daemon):
     always = new_daemon({"session.cookie_secure": "always"}).start()
     name, _, attributes = set_cookie(login_raw(always))
-    assert name == "__Host-session" and "secure" in attributes
+    assert name == "__Host-onesession" and "secure" in attributes
     never = new_daemon({"session.cookie_secure": "never"}).start()
     name, _, attributes = set_cookie(login_raw(never, HTTPS="on"))
-    assert name == "session" and "secure" not in attributes
+    assert name == "onesession" and "secure" not in attributes
 
 
 def test_cookie_name_and_samesite_of_the_configuration(new_daemon):
@@ -230,14 +230,73 @@ def test_cookie_name_and_samesite_of_the_configuration(new_daemon):
     name, value, attributes = set_cookie(login_raw(daemon))
     assert (name, attributes["samesite"]) == ("sid", "Strict")
     assert daemon.ask(headers={"Cookie": f"sid={value}"}).status == 200
-    assert daemon.ask(headers={"Cookie": f"session={value}"}).status == 401
+    assert daemon.ask(headers={"Cookie": f"onesession={value}"}).status == 401
 
 
 def test_logout_takes_the_cookie_away(daemon):
     _, value, _ = set_cookie(login_raw(daemon))
-    answer = daemon.ask(method="POST", path="/session/logout", headers={"Cookie": f"session={value}"})
+    answer = daemon.ask(method="POST", path="/session/logout", headers={"Cookie": f"onesession={value}"})
     name, value, attributes = set_cookie(answer)
-    assert (name, value, attributes["max-age"], attributes["path"]) == ("session", "", "0", "/")
+    assert (name, value, attributes["max-age"], attributes["path"]) == ("onesession", "", "0", "/")
+
+
+def set_cookies(answer):
+    """Set-Cookie's name and value of each."""
+    return dict(field.partition(";")[0].split("=", 1) for field in answer.all("Set-Cookie"))
+
+
+FORMER = {False: ("session", "session_device"), True: ("__Host-session", "__Secure-session_device")}
+
+
+@pytest.mark.parametrize("https", [False, True])
+def test_cookies_of_the_former_names_are_read_and_never_given(daemon, https):
+    """An upgrade signs nobody out."""
+    params = {"HTTPS": "on"} if https else {}
+    key_name, device_name = FORMER[https]
+    given = set_cookies(login_raw(daemon, **params))
+    assert not set(given) & set(FORMER[https])
+    key, device = given.values()
+    former = {"Cookie": f"{key_name}={key}; {device_name}={device}"}
+    assert daemon.ask(headers=former, **params).status == 200
+    # Signing in again is a rotation, and what was given under the former names is taken away.
+    answer = login_raw(daemon, headers=former, **params)
+    assert json.loads(answer.body)["displaced"] == []
+    again = set_cookies(answer)
+    assert again.pop(key_name) == "" and again.pop(device_name) == ""
+    assert set(again) == set(given) and all(KEY.fullmatch(value) for value in again.values())
+    assert daemon.ask(headers=former, **params).status == 401
+
+
+def test_cookie_of_the_name_that_is_given_comes_before_one_of_the_former_name(daemon):
+    daemon.database.add_user("bob")
+    bob = b'{"username": "bob", "password": "correct horse battery staple"}'
+    _, new, _ = set_cookie(login_raw(daemon))
+    _, old, _ = set_cookie(daemon.ask(method="POST", path="/session/login", headers={"Content-Type": "application/json"}, body=bob))
+    both = {"Cookie": f"session={old}; onesession={new}"}
+    assert daemon.ask(headers=both).get("Remote-User") == "alice"
+    malformed = {"Cookie": f"onesession=x; session={old}"}
+    assert daemon.ask(headers=malformed).get("Remote-User") == "bob"
+    answer = daemon.ask(method="POST", path="/session/logout", headers=both)
+    assert set_cookies(answer) == {"onesession": "", "session": ""}
+    assert daemon.ask(headers={"Cookie": f"onesession={new}"}).status == 401
+
+
+@pytest.mark.parametrize("value", ["eyJhIjoxfQ.aR4nQw.8kK-r3yq3P4f5p0Jc8v1Yt0qN_E", "A" * 42, "A" * 44, "1"])
+def test_cookie_of_the_former_name_that_is_an_applications_stays(daemon, value):
+    _, key, _ = set_cookie(login_raw(daemon))
+    theirs = {"Cookie": f"session={value}; onesession={key}"}
+    assert daemon.ask(headers=theirs).status == 200
+    assert "session" not in set_cookies(login_raw(daemon, headers=theirs))
+    _, key, _ = set_cookie(login_raw(daemon))
+    theirs = {"Cookie": f"session={value}; onesession={key}"}
+    assert set(set_cookies(daemon.ask(method="POST", path="/session/logout", headers=theirs))) == {"onesession"}
+
+
+def test_former_names_are_read_beside_the_default_name_only(new_daemon):
+    daemon = new_daemon({"session.cookie_name": "kino"}).start()
+    _, key, _ = set_cookie(login_raw(daemon))
+    for name in ("session", "onesession"):
+        assert daemon.ask(headers={"Cookie": f"{name}={key}"}).status == 401
 
 
 # ---- Again in the same browser ---------------------------------------------------------------------------------------
@@ -382,7 +441,7 @@ ELSEWHERE = [
     "/\x7f/example.com",
     "\t/example.com",
     " //example.com",
-    "/page\r\nSet-Cookie: session=evil",
+    "/page\r\nSet-Cookie: onesession=evil",
     "/page\nLocation: //example.com",
     r"http://otherserver\@example.com",
     r"http:\\testserver\@example.com",

@@ -564,12 +564,12 @@ def test_displaced_on_every_host(new_daemon, site, browse):
     for _ in range(5):
         first, second = browse(site), browse(site)
         first.sign_in()
-        cookie = {"Cookie": f"session={first.key}"}
+        cookie = {"Cookie": f"onesession={first.key}"}
         assert elsewhere.ask(headers=cookie).status == 200
         second.sign_in()
         answer = elsewhere.ask(headers=cookie)
         assert (answer.status, answer.get("Session-Reason")) == (401, "displaced")
-        assert elsewhere.ask(headers={"Cookie": f"session={second.key}"}).status == 200
+        assert elsewhere.ask(headers={"Cookie": f"onesession={second.key}"}).status == 200
 
 
 def test_row_that_was_committed_late_does_not_outlive_a_newer_login(site, browse):

@@ -90,7 +90,7 @@ class Story:
     def ask(self, browser, key):
         """With a key that somebody got, perhaps long ago."""
         asked_at = time.monotonic()
-        answer = browser.get("/session/auth", cookies={"session": key})
+        answer = browser.get("/session/auth", cookies={"onesession": key})
         if self.note("auth", answer.status_code):
             assert answer.status_code in (200, 401)
             if answer.status_code == 200:
@@ -201,7 +201,7 @@ class Story:
         with requests.Session() as http:
             http.trust_env = False
             for login in self.logins[-50:]:
-                answer = http.get(f"{self.site.url}/session/auth", cookies={"session": login.key}, timeout=30)
+                answer = http.get(f"{self.site.url}/session/auth", cookies={"onesession": login.key}, timeout=30)
                 if answer.status_code == 200:
                     live.append(login.session_id)
         assert live == [session_id for session_id in rows if session_id in {login.session_id for login in self.logins}]
@@ -246,7 +246,7 @@ def test_the_same_on_two_hosts(new_site, new_daemon):
             key = story.recent_key()
             if key is not None:
                 asked_at = time.monotonic()
-                if elsewhere.ask(headers={"Cookie": f"session={key}"}).status == 200:
+                if elsewhere.ask(headers={"Cookie": f"onesession={key}"}).status == 200:
                     with story.lock:
                         story.passes.append(Pass(key, asked_at))
 
@@ -324,7 +324,7 @@ def test_first_login_of_an_account_by_many_at_once(site):
 
         outcomes = [call.result() for call in [Background(log_in) for _ in range(8)]]
         assert {status for status, _ in outcomes} == {200}
-        passes = [key for _, key in outcomes if site.daemon.ask(headers={"Cookie": f"session={key}"}).status == 200]
+        passes = [key for _, key in outcomes if site.daemon.ask(headers={"Cookie": f"onesession={key}"}).status == 200]
         assert len(passes) == 1
         assert len(site.database.sessions(name)) == 1
 
@@ -412,7 +412,7 @@ def test_rows_from_outside_and_logins_at_once(site):
                     " SELECT %s, id, now() + interval '1 hour' FROM users WHERE username = 'alice'",
                     (hashlib.sha256(key.encode()).digest(),),
                 )
-                site.daemon.ask(headers={"Cookie": f"session={random.choice(keys)}"})
+                site.daemon.ask(headers={"Cookie": f"onesession={random.choice(keys)}"})
         connection.close()
 
     def log_in():
@@ -430,7 +430,7 @@ def test_rows_from_outside_and_logins_at_once(site):
     random.shuffle(keys)
     live = []
     for key in keys:
-        answer = site.daemon.ask(headers={"Cookie": f"session={key}"})
+        answer = site.daemon.ask(headers={"Cookie": f"onesession={key}"})
         assert answer.status in (200, 401)
         if answer.status == 200:
             live.append(hashlib.sha256(key.encode()).digest())

@@ -163,7 +163,7 @@ class Race:
 
     def send(self, stack, where, method, path, token=None, body=b""):
         """Begin a call. It is finished by receive()."""
-        headers = {**JSON, **({"Cookie": f"session={token}"} if token else {})}
+        headers = {**JSON, **({"Cookie": f"onesession={token}"} if token else {})}
         began = time.monotonic()
         connection = stack.enter_context(self.daemons[where].connection(timeout=PATIENCE))
         params = fastcgi.environ(method=method, path=path, headers=headers, body=body)

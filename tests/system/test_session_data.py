@@ -65,9 +65,9 @@ def of_nobody(site):
 
 def attributes(answer):
     """The Set-Cookie of the session's cookie, without its value."""
-    fields = [field for field in answer.raw.headers.getlist("Set-Cookie") if field.startswith("session=")]
+    fields = [field for field in answer.raw.headers.getlist("Set-Cookie") if field.startswith("onesession=")]
     assert len(fields) == 1
-    return re.sub(r"^session=[\w-]{43};", "session=KEY;", fields[0])
+    return re.sub(r"^onesession=[\w-]{43};", "onesession=KEY;", fields[0])
 
 
 class HeldRow:
@@ -252,7 +252,7 @@ def test_login_in_another_tab_in_the_middle_of_a_request_keeps_its_cookie(applic
 def test_browser_that_nobody_is_signed_in_at_keeps_data_too(application, browse):
     browser = browse(application)
     answer = keep(browser, kept=[1])
-    assert attributes(answer) == "session=KEY; Path=/; HttpOnly; SameSite=Lax"
+    assert attributes(answer) == "onesession=KEY; Path=/; HttpOnly; SameSite=Lax"
     assert attributes(browse(application).login("bob")) == attributes(answer)
     key = browser.key
     assert "Set-Cookie" not in keep(browser, kept=[1, 2]).headers
@@ -291,7 +291,7 @@ def test_key_that_a_browser_brings_along_is_never_adopted(application, browse):
     ended.sign_in()
     browse(application).sign_in()
     for key in (ended.key, "x" * 43):
-        brought = {"cookies": {"session": key}}
+        brought = {"cookies": {"onesession": key}}
         browser = browse(application)
         assert "Set-Cookie" not in browser.get("/session/kept", **brought).headers
         assert browser.post("/session/kept", {"set": {"kept": 1}}, **brought).json() == {"refused": []}
@@ -451,12 +451,12 @@ def test_handler_that_logs_out_and_keeps_something(application, browse):
     assert leave(browser, before={"kept": "before"}) == NOTHING
     assert browser.key is None
     assert of_sessions(application) == of_nobody(application) == []
-    assert browser.get("/session/kept?name=kept", cookies={"session": key}).json() == {"value": None}
+    assert browser.get("/session/kept?name=kept", cookies={"onesession": key}).json() == {"value": None}
     browser.sign_in()
     key = browser.key
     answer = browser.post("/session/leave", {"before": {"more": 1}, "after": {"kept": "goodbye"}})
     assert answer.json() == {"between": None, "end": "goodbye"}
-    assert attributes(answer) == "session=KEY; Path=/; HttpOnly; SameSite=Lax"
+    assert attributes(answer) == "onesession=KEY; Path=/; HttpOnly; SameSite=Lax"
     assert browser.key not in (None, key)
     assert kept(browser) == "goodbye"
     assert of_nobody(application) == [{"kept": "goodbye"}]

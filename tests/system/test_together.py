@@ -46,7 +46,7 @@ def stopped(pids):
 
 
 def auth(token, path="/session/auth"):
-    headers = {"Cookie": f"session={token}"} if token else {}
+    headers = {"Cookie": f"onesession={token}"} if token else {}
     return fastcgi.request_bytes(fastcgi.environ(path=path, headers=headers))
 
 
@@ -87,10 +87,10 @@ def test_each_of_those_that_come_together_gets_its_own_answer(database, lone_dae
     keys = {name: insert_session(database, number, users[name]) for number, name in enumerate(users)}
     for name, key in keys.items():
         # The first request stores the key of a row that another program has put in.
-        assert lone_daemon.ask(headers={"Cookie": f"session={key}"}).get("Remote-User") == name
+        assert lone_daemon.ask(headers={"Cookie": f"onesession={key}"}).get("Remote-User") == name
     displaced = insert_session(database, 100, users["user0"])
     keys["user0"], displaced = displaced, keys["user0"]
-    assert lone_daemon.ask(headers={"Cookie": f"session={keys['user0']}"}).status == 200
+    assert lone_daemon.ask(headers={"Cookie": f"onesession={keys['user0']}"}).status == 200
     database.query("UPDATE sessions SET expires_at = now() WHERE user_id = %s", users["user1"])
     expired = keys.pop("user1")
     asked = []
@@ -115,13 +115,13 @@ def test_a_login_among_others_displaces_from_its_answer_on(database, lone_daemon
     answers = ask_together(lone_daemon, [auth(old), sign_in("alice", database.password), auth(old)])
     assert [answer.status for answer in answers] == [200, 200, 401]
     assert answers[2].get("Session-Reason") == "displaced"
-    assert lone_daemon.ask(headers={"Cookie": f"session={answers[1].cookie()}"}).get("Remote-User") == "alice"
+    assert lone_daemon.ask(headers={"Cookie": f"onesession={answers[1].cookie()}"}).get("Remote-User") == "alice"
 
 
 def test_who_waits_for_an_account_keeps_those_that_came_along_waiting_no_longer(database, lone_daemon):
     keys = [insert_session(database, number, database.add_user(f"user{number}")) for number in range(4)]
     for key in keys[1:]:
-        assert lone_daemon.ask(headers={"Cookie": f"session={key}"}).status == 200
+        assert lone_daemon.ask(headers={"Cookie": f"onesession={key}"}).status == 200
     holder = database.connect()
     try:
         with contextlib.ExitStack() as stack:
@@ -184,7 +184,7 @@ def test_all_of_those_that_come_together_count_as_seen(database, lone_daemon):
 def test_a_session_that_somebody_holds_delays_nobodys_being_seen(database, lone_daemon):
     keys = [insert_session(database, number, database.add_user(f"user{number}")) for number in range(3)]
     for key in keys:
-        assert lone_daemon.ask(headers={"Cookie": f"session={key}"}).status == 200
+        assert lone_daemon.ask(headers={"Cookie": f"onesession={key}"}).status == 200
     database.query("UPDATE sessions SET last_seen_at = now() - interval '10 minutes'")
     holder = database.connect()
     try:
@@ -210,13 +210,13 @@ def test_a_worker_that_gets_no_answer_keeps_nobody_else_waiting(database, new_da
     found = False
     for backend in database.cluster.backends(database.name):
         with stopped([backend]):
-            asked = Background(daemon.ask, headers={"Cookie": f"session={key}"}, timeout=PATIENCE)
+            asked = Background(daemon.ask, headers={"Cookie": f"onesession={key}"}, timeout=PATIENCE)
             with contextlib.suppress(AssertionError):
                 wait_until(lambda: asked.is_done, "an answer", timeout=1)
             if not asked.is_done:
                 found = True
                 for _ in range(20):
-                    assert daemon.ask(headers={"Cookie": f"session={key}"}, timeout=10).status == 200
+                    assert daemon.ask(headers={"Cookie": f"onesession={key}"}, timeout=10).status == 200
                 assert not asked.is_done
         assert asked.result().status == 200
     assert found, "no request met the stuck connection"

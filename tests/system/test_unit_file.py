@@ -381,7 +381,7 @@ def sign_in_and_take_key(daemon):
 
 
 def me(daemon, key, prefix="/session"):
-    answer = daemon.ask(path=f"{prefix}/me", headers={**JSON, "Cookie": f"session={key}"})
+    answer = daemon.ask(path=f"{prefix}/me", headers={**JSON, "Cookie": f"onesession={key}"})
     return answer.status, answer.get("Session-Reason")
 
 

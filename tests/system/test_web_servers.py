@@ -190,7 +190,7 @@ def test_session_key_stays_with_the_web_server(web, browse):
     key = program.key
     for before, after in (("", ""), ("a=1; ", ""), ("", "; b=2"), ("a=1; mysession=x; ", "; b=2; sessions=y")):
         program.http.cookies.clear()
-        answer = program.get("/page.html", headers={"Cookie": f"{before}session={key}{after}"})
+        answer = program.get("/page.html", headers={"Cookie": f"{before}onesession={key}{after}"})
         assert answer.status_code == 200
         cookies = web.last().get("Cookie")
         assert key not in cookies
@@ -273,7 +273,7 @@ def test_client_cannot_pass_itself_off_as_somebody(web, browse, path, signed_in)
     if web.server_name == "lighttpd":
         headers += [("Forwarded", 'for=203.0.113.9;remote_user="forged"'), ("X-Forwarded-For", '203.0.113.9;"forged"')]
     if program.key is not None:
-        headers.append(("Cookie", f"session={program.key}"))
+        headers.append(("Cookie", f"onesession={program.key}"))
     status, text = raw(web, "GET", path, headers)
     assert status == (200 if signed_in or path == "/robots.txt" else is_refused_status(web))
     assert "forged" not in text
@@ -299,15 +299,15 @@ UNKNOWN_KEY = "A" * 43
 @pytest.mark.parametrize(
     "cookie",
     [
-        "session=",
-        "session=x",
-        f"session={UNKNOWN_KEY}",
-        f"session={UNKNOWN_KEY}; session={UNKNOWN_KEY}",
-        f"__Host-session={UNKNOWN_KEY}",
-        "session=" + "\xff" * 43,
-        'session="' + "A" * 41 + '"',
-        "session=../../../etc/passwd",
-        "session=' OR 1=1 --",
+        "onesession=",
+        "onesession=x",
+        f"onesession={UNKNOWN_KEY}",
+        f"onesession={UNKNOWN_KEY}; onesession={UNKNOWN_KEY}",
+        f"__Host-onesession={UNKNOWN_KEY}",
+        "onesession=" + "\xff" * 43,
+        'onesession="' + "A" * 41 + '"',
+        "onesession=../../../etc/passwd",
+        "onesession=' OR 1=1 --",
         ";;;=;",
         "session",
     ],
@@ -385,7 +385,7 @@ def test_odd_address_reaches_the_application_or_nothing(web, browse, target):
     program = browse(web)
     program.sign_in(web.new_user())
     count = len(web.application.seen)
-    status, _ = raw(web, "GET", target, [("Cookie", f"session={program.key}")])
+    status, _ = raw(web, "GET", target, [("Cookie", f"onesession={program.key}")])
     assert status in (200, 400, 404)
     assert len(web.application.seen) - count == (1 if status == 200 else 0)
     if status == 200:
@@ -449,7 +449,7 @@ def test_errors_of_the_application_reach_the_client_as_they_are(web, browse, sta
 def test_key_is_found_beside_large_cookies(web, browse):
     program = browse(web)
     program.sign_in(web.new_user())
-    for cookie in (f"session={program.key}; big={'x' * 6144}", f"big={'x' * 6144}; session={program.key}"):
+    for cookie in (f"onesession={program.key}; big={'x' * 6144}", f"big={'x' * 6144}; onesession={program.key}"):
         status, text = raw(web, "GET", "/page.html", [("Cookie", cookie)])
         assert status == 200
         assert webservers.PAGE in text or "application" in text
@@ -461,7 +461,7 @@ def test_header_that_is_too_large_lets_nobody_in(web, browse, count, size):
     program = browse(web)
     program.sign_in(web.new_user())
     large = [(f"X-Large-{number}", "x" * size) for number in range(count)]
-    for cookie in ([], [("Cookie", f"session={program.key}")]):
+    for cookie in ([], [("Cookie", f"onesession={program.key}")]):
         seen = len(web.application.seen)
         try:
             status, text = raw(web, "GET", "/page.html", large + cookie)
@@ -578,7 +578,7 @@ def test_cookie_is_secure_with_tls_and_the_guard_knows_it(request, cluster_of_wo
             answer = browser.login(name, next="/page.html")
             assert (answer.status_code, answer.headers["Location"]) == (303, "/page.html")
             cookies = {(cookie.name, cookie.secure) for cookie in browser.http.cookies}
-            assert cookies == {("__Host-session", True), ("__Secure-session_device", True)}
+            assert cookies == {("__Host-onesession", True), ("__Secure-onesession_device", True)}
             web.secrets.update(cookie.value for cookie in browser.http.cookies)
         assert other.me().headers["Remote-User"] == name
         if server_name != "haproxy":
@@ -687,7 +687,7 @@ def test_permitting_authorizer_says_nothing_that_is_meant_for_the_client(site, b
     """Apache passes on all but what begins with Variable-."""
     program = browse(site)
     program.sign_in()
-    answer = authorize(site, HTTP_COOKIE=f"session={program.key}")
+    answer = authorize(site, HTTP_COOKIE=f"onesession={program.key}")
     assert answer.status == 200
     names = {name for name, _ in answer.fields if not name.startswith("Variable-")}
     assert names == {"Status", "Content-Length"}

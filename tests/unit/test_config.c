@@ -198,7 +198,7 @@ static void defaults_are_those_of_the_manual(void **state)
 	assert_int_equal(settings->session.lifetime, 14 * DAY);
 	assert_int_equal(settings->session.idle_timeout, 0);
 	assert_int_equal(settings->session.touch_interval, MINUTE);
-	assert_string_equal(settings->session.cookie_name, "session");
+	assert_string_equal(settings->session.cookie_name, "onesession");
 	assert_int_equal(settings->session.cookie_secure, COOKIE_SECURE_AUTO);
 	assert_int_equal(settings->session.cookie_samesite, COOKIE_SAMESITE_LAX);
 	assert_int_equal(settings->session.max_sessions, 1);
@@ -552,9 +552,9 @@ static void texts_are_checked(void **state)
 		{"server.prefix", "/a?b"},
 		{"server.prefix", "/%61"},
 		{"session.cookie_name", ""},
-		{"session.cookie_name", "__Host-session"},
+		{"session.cookie_name", "__Host-onesession"},
 		{"session.cookie_name", "__host-session"},
-		{"session.cookie_name", "__Secure-session"},
+		{"session.cookie_name", "__Secure-onesession"},
 		{"session.cookie_name", "a b"},
 		{"session.cookie_name", "a=b"},
 		{"session.cookie_name", "a;b"},

@@ -9,6 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The first. */
+static bool find(const char *header, const char *name, bool (*is_wanted)(const char *value), char *out, size_t size)
+{
+	struct cookie_search search = {.at = header};
+
+	return cookie_find(&search, name, is_wanted, out, size);
+}
+
 struct row {
 	const char *header;
 	const char *name;
@@ -47,7 +55,7 @@ static void cookie_is_found_by_its_whole_name(void **state)
 		const struct row *row = &rows[i];
 		char value[32];
 
-		if (cookie_find(row->header, row->name, NULL, value, sizeof value) != (row->expected != NULL))
+		if (find(row->header, row->name, NULL, value, sizeof value) != (row->expected != NULL))
 			fail_msg("%s in: %s", row->name, row->header != NULL ? row->header : "no header");
 		if (row->expected != NULL)
 			assert_string_equal(value, row->expected);
@@ -65,9 +73,9 @@ static void cookies_that_are_not_wanted_are_passed_over(void **state)
 	char value[8];
 
 	(void)state;
-	assert_true(cookie_find("s=wrong; s=; s=right; s=other", "s", is_right, value, sizeof value));
+	assert_true(find("s=wrong; s=; s=right; s=other", "s", is_right, value, sizeof value));
 	assert_string_equal(value, "right");
-	assert_false(cookie_find("s=wrong; s=rightly", "s", is_right, value, sizeof value));
+	assert_false(find("s=wrong; s=rightly", "s", is_right, value, sizeof value));
 }
 
 static void value_that_does_not_fit_is_passed_over(void **state)
@@ -76,18 +84,36 @@ static void value_that_does_not_fit_is_passed_over(void **state)
 
 	(void)state;
 	memset(value, '#', sizeof value);
-	assert_true(cookie_find("s=12345; s=1234; s=123", "s", NULL, value, 5));
+	assert_true(find("s=12345; s=1234; s=123", "s", NULL, value, 5));
 	assert_string_equal(value, "1234");
 	assert_int_equal(value[5], '#');
-	assert_false(cookie_find("s=12345", "s", NULL, value, 5));
+	assert_false(find("s=12345", "s", NULL, value, 5));
 	/* White space behind it does not count. */
-	assert_true(cookie_find("s=4321    ; a=1", "s", NULL, value, 5));
+	assert_true(find("s=4321    ; a=1", "s", NULL, value, 5));
 	assert_string_equal(value, "4321");
+}
+
+static void those_of_one_name_are_found_one_after_the_other(void **state)
+{
+	static const char *const expected[] = {"1", "", "3", "4"};
+	struct cookie_search search = {.at = "s=1; t=2; s=; s=3;s=4;"};
+	char value[4];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+		assert_true(cookie_find(&search, "s", NULL, value, sizeof value));
+		assert_string_equal(value, expected[i]);
+	}
+	assert_false(cookie_find(&search, "s", NULL, value, sizeof value));
+	assert_false(cookie_find(&search, "t", NULL, value, sizeof value));
+	search = (struct cookie_search){.at = NULL};
+	assert_false(cookie_find(&search, "s", NULL, value, sizeof value));
 }
 
 static void only_so_many_are_looked_at(void **state)
 {
 	char header[5 * (COOKIE_PAIRS_MAX + 1) + 8] = "";
+	struct cookie_search search = {0};
 	size_t used = 0;
 	char value[4];
 
@@ -95,9 +121,14 @@ static void only_so_many_are_looked_at(void **state)
 	for (int i = 0; i < COOKIE_PAIRS_MAX - 1; i++)
 		used += (size_t)snprintf(header + used, sizeof header - used, "a=1; ");
 	(void)snprintf(header + used, sizeof header - used, "s=2");
-	assert_true(cookie_find(header, "s", NULL, value, sizeof value));
+	assert_true(find(header, "s", NULL, value, sizeof value));
 	(void)snprintf(header + used, sizeof header - used, "a=1; s=2");
-	assert_false(cookie_find(header, "s", NULL, value, sizeof value));
+	assert_false(find(header, "s", NULL, value, sizeof value));
+	/* Over all of one search, however many were found. */
+	search.at = header;
+	for (int i = 0; i < COOKIE_PAIRS_MAX; i++)
+		assert_true(cookie_find(&search, "a", NULL, value, sizeof value));
+	assert_false(cookie_find(&search, "s", NULL, value, sizeof value));
 }
 
 int main(void)
@@ -106,6 +137,7 @@ int main(void)
 		cmocka_unit_test(cookie_is_found_by_its_whole_name),
 		cmocka_unit_test(cookies_that_are_not_wanted_are_passed_over),
 		cmocka_unit_test(value_that_does_not_fit_is_passed_over),
+		cmocka_unit_test(those_of_one_name_are_found_one_after_the_other),
 		cmocka_unit_test(only_so_many_are_looked_at),
 	};
 

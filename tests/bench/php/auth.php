@@ -1,6 +1,6 @@
 <?php
 // The check for one session an account, as a PHP page would make it: one SELECT, on a connection that is kept.
-$token = $_COOKIE['session'] ?? '';
+$token = $_COOKIE['onesession'] ?? '';
 if (strlen($token) !== 43) {
 	http_response_code(401);
 	exit;
