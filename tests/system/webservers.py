@@ -221,7 +221,7 @@ class Server:
 # Debian's apache2.conf loads these, or the samples say that they are needed.
 APACHE_MODULES = (
     "mpm_event authn_core authz_core authz_user alias dir mime "
-    "authnz_fcgi proxy proxy_fcgi proxy_http headers asis ssl"
+    "authnz_fcgi proxy proxy_fcgi proxy_http headers rewrite asis ssl"
 ).split()
 
 APACHE_CONF = """
@@ -316,8 +316,19 @@ class Lighttpd(Server):
 
     def configure(self):
         (self.folder / "onesession.conf").write_text(
-            shipped("lighttpd/onesession.conf", {'"/run/onesession/onesession.sock"': f'"{self.daemon_path}"'})
+            shipped(
+                "lighttpd/onesession.conf",
+                {
+                    '"/run/onesession/onesession.sock"': f'"{self.daemon_path}"',
+                    '= ( "/etc/lighttpd/onesession.lua" )': f'= ( "{self.folder}/onesession.lua" )',
+                    '( "/etc/lighttpd/onesession-open.lua", "/etc/lighttpd/onesession.lua" )': (
+                        f'( "{self.folder}/onesession-open.lua", "{self.folder}/onesession.lua" )'
+                    ),
+                },
+            )
         )
+        for script in ("onesession.lua", "onesession-open.lua"):
+            (self.folder / script).write_text(shipped(f"lighttpd/{script}", {}))
         changes = {'"/etc/lighttpd/onesession.conf"': f'"{self.folder}/onesession.conf"'}
         (self.folder / "site.conf").write_text(shipped(f"lighttpd/{self.sample}", {**changes, **self.changes}))
         user = f'server.username = "{SERVER_USER}"\nserver.groupname = "{SERVER_USER}"' if os.geteuid() == 0 else ""
