@@ -10,9 +10,16 @@ local request = lighty.r
 local written = request.req_attr["request.orig-uri"]:gsub("^%a+://[^/?#]*", ""):match("^[^?]*"):lower()
 local read = written:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end)
 
-if written:find("%%2[ef]") or read:find("[%c\\#]") or read:find("%%%x%x") or written:gsub("%%%x%x", ""):find("%%")
-	or read:find("//", 1, true) or read:find("/%.%.?[/;]") or read:find("/%.%.?$") then
+if written:find("%%2[ef]") or written:find("#", 1, true) or read:find("[%c\\]") or read:find("%%%x%x") or written:gsub("%%%x%x", ""):find("%%")
+	or read:find("/%.?%.?[/;]") or read:find("/%.%.?$") then
 	return 400
+end
+
+-- When the guard has let a request in, lighttpd splits its address anew, and then at the last question mark.
+local path, query = request.req_attr["request.uri"]:match("^([^?]*%?)(.*)$")
+
+if query and query:find("?", 1, true) then
+	request.req_attr["request.uri"] = path .. query:gsub("?", "%%3F")
 end
 
 -- The session's key is not the application's business: it would have to be kept out of its logs, too. What it gets is
