@@ -6,20 +6,14 @@ local request = lighty.r
 -- One view of the address: lighttpd compares it without dot segments and with its escapes taken off, and an application
 -- gets it as the client wrote it. What the two could read differently is refused before anybody decides: dot segments,
 -- empty ones, backslashes, fragments; escapes for dots, slashes, backslashes or control characters; escapes that are
--- themselves escaped, and those that are none.
-local written = request.req_attr["request.orig-uri"]:gsub("^%a+://[^/?#]*", ""):match("^[^?]*"):lower()
+-- themselves escaped, and those that are none; and whatever lighttpd has read in another way than we.
+local written = request.req_attr["request.orig-uri"]:gsub("^%a+://[^/?#]*", ""):match("^[^?]*")
 local read = written:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end)
 
-if written:find("%%2[ef]") or written:find("#", 1, true) or read:find("[%c\\]") or read:find("%%%x%x") or written:gsub("%%%x%x", ""):find("%%")
-	or read:find("/%.?%.?[/;]") or read:find("/%.%.?$") then
+if written:find("%%2[EFef]") or written:find("#", 1, true) or written:gsub("%%%x%x", ""):find("%%")
+	or read:find("%%%x%x") or read:find("[%c\\]") or read:find("/%.?%.?[/;]") or read:find("/%.%.?$")
+	or read ~= request.req_attr["uri.path"] then
 	return 400
-end
-
--- When the guard has let a request in, lighttpd splits its address anew, and then at the last question mark.
-local path, query = request.req_attr["request.uri"]:match("^([^?]*%?)(.*)$")
-
-if query and query:find("?", 1, true) then
-	request.req_attr["request.uri"] = path .. query:gsub("?", "%%3F")
 end
 
 -- The session's key is not the application's business: it would have to be kept out of its logs, too. What it gets is
