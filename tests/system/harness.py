@@ -675,13 +675,20 @@ class Nginx:
         self.sample = sample
         self.certificate = certificate
         self.changes = changes or {"http://127.0.0.1:8000": f"http://unix:{self.folder}/app.sock:"}
+        self.cookie_name = "onesession"
         self.process = None
         self.port = None
 
     def _write_configuration(self, name):
         guard = self.folder / "onesession.conf"
         guard.write_text(
-            shipped("nginx/onesession.conf", {"unix:/run/onesession/onesession.sock;": f"unix:{self.daemon_address};"})
+            shipped(
+                "nginx/onesession.conf",
+                {
+                    "unix:/run/onesession/onesession.sock;": f"unix:{self.daemon_address};",
+                    "onesession(?:_device)?=": f"{self.cookie_name}(?:_device)?=",
+                },
+            )
         )
         listen = f"\tlisten 127.0.0.1:{self.port} default_server;"
         if self.certificate is not None:

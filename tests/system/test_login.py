@@ -268,7 +268,6 @@ def test_cookies_of_the_former_names_are_read_and_never_given(daemon, https):
 
 
 def test_cookie_of_the_name_that_is_given_comes_before_one_of_the_former_name(daemon):
-    daemon.database.add_user("bob")
     bob = b'{"username": "bob", "password": "correct horse battery staple"}'
     _, new, _ = set_cookie(login_raw(daemon))
     _, old, _ = set_cookie(daemon.ask(method="POST", path="/session/login", headers={"Content-Type": "application/json"}, body=bob))

@@ -84,7 +84,7 @@ class Web:
 
 
 @contextlib.contextmanager
-def running(node, cluster, server_name, make_server, kind):
+def running(node, cluster, server_name, make_server, kind, settings=None):
     """A whole installation, with its logs shown when a test of `node` fails."""
     if not cluster.is_running:
         cluster.start()
@@ -92,7 +92,7 @@ def running(node, cluster, server_name, make_server, kind):
     things = Closing()
     try:
         application = things.add(APPLICATIONS[kind]())
-        daemon = things.add(webservers.daemon_with_tcp(database))
+        daemon = things.add(webservers.daemon_with_tcp(database, settings))
         remember_log(node, "onesessiond", daemon.log)
         server = things.add(make_server(daemon, kind, application))
         remember_log(node, server_name, server.log)
@@ -179,23 +179,6 @@ def test_application_is_told_who_is_signed_in(web, browse):
         expected = (name, str(told["user"]["id"]), told["session"]["id"])
         found = web.identity(web.last())
         assert found == expected[: len(found)]
-
-
-@pytest.mark.parametrize(
-    "web", [("nginx", "proxied"), ("apache", "proxied"), ("caddy", "proxied")], ids="-".join, indirect=True, scope="module"
-)
-def test_session_key_stays_with_the_web_server(web, browse):
-    program = browse(web)
-    program.sign_in(web.new_user())
-    key = program.key
-    for before, after in (("", ""), ("a=1; ", ""), ("", "; b=2"), ("a=1; mysession=x; ", "; b=2; sessions=y")):
-        program.http.cookies.clear()
-        answer = program.get("/page.html", headers={"Cookie": f"{before}onesession={key}{after}"})
-        assert answer.status_code == 200
-        cookies = web.last().get("Cookie")
-        assert key not in cookies
-        others = [pair for pair in (before + after).split("; ") if pair]
-        assert [pair for pair in cookies.strip("; ").split("; ") if pair] == others
 
 
 def test_program_is_refused_with_the_reason(web, browse):

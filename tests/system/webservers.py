@@ -181,6 +181,7 @@ class Server:
         self.log = self.folder / "error.log"
         self.log.touch()
         self.sample, self.changes, self.certificate = sample, changes, certificate
+        self.cookie_name = "onesession"
         self.process = None
         self.port = None
         if os.geteuid() == 0:
@@ -221,7 +222,7 @@ class Server:
 # Debian's apache2.conf loads these, or the samples say that they are needed.
 APACHE_MODULES = (
     "mpm_event authn_core authz_core authz_user alias dir mime "
-    "authnz_fcgi proxy proxy_fcgi proxy_http headers asis ssl"
+    "authnz_fcgi proxy proxy_fcgi proxy_http headers rewrite asis ssl"
 ).split()
 
 APACHE_CONF = """
@@ -261,7 +262,10 @@ class Apache(Server):
         (self.folder / "onesession.conf").write_text(
             shipped(
                 "apache/onesession.conf",
-                {'"/etc/apache2/onesession-away.asis"': f'"{ROOT}/conf/apache/onesession-away.asis"'},
+                {
+                    '"/etc/apache2/onesession-away.asis"': f'"{ROOT}/conf/apache/onesession-away.asis"',
+                    "onesession(?:_device)?=": f"{self.cookie_name}(?:_device)?=",
+                },
             )
         )
         changes = {
@@ -316,8 +320,20 @@ class Lighttpd(Server):
 
     def configure(self):
         (self.folder / "onesession.conf").write_text(
-            shipped("lighttpd/onesession.conf", {'"/run/onesession/onesession.sock"': f'"{self.daemon_path}"'})
+            shipped(
+                "lighttpd/onesession.conf",
+                {
+                    '"/run/onesession/onesession.sock"': f'"{self.daemon_path}"',
+                    '= ( "/etc/lighttpd/onesession.lua" )': f'= ( "{self.folder}/onesession.lua" )',
+                    '( "/etc/lighttpd/onesession-open.lua", "/etc/lighttpd/onesession.lua" )': (
+                        f'( "{self.folder}/onesession-open.lua", "{self.folder}/onesession.lua" )'
+                    ),
+                },
+            )
         )
+        changes = {'base == "onesession"': f'base == "{self.cookie_name}"'}
+        (self.folder / "onesession.lua").write_text(shipped("lighttpd/onesession.lua", changes))
+        (self.folder / "onesession-open.lua").write_text(shipped("lighttpd/onesession-open.lua", {}))
         changes = {'"/etc/lighttpd/onesession.conf"': f'"{self.folder}/onesession.conf"'}
         (self.folder / "site.conf").write_text(shipped(f"lighttpd/{self.sample}", {**changes, **self.changes}))
         user = f'server.username = "{SERVER_USER}"\nserver.groupname = "{SERVER_USER}"' if os.geteuid() == 0 else ""
@@ -335,13 +351,16 @@ class Caddy(Server):
     def __init__(self, daemon_path, name, changes, certificate):
         super().__init__("Caddyfile", changes, certificate)
         self.daemon_path, self.name = daemon_path, name
+        self.opened = []  # paths that are open beside the sample's
         self.environment = {**os.environ, "HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder)}
 
     def configure(self):
         guard = (ROOT / "conf/caddy/onesession.caddy").read_text()
         socket_path = "unix//run/onesession/onesession.sock"
         assert guard.count(socket_path) == 3
-        (self.folder / "onesession.caddy").write_text(guard.replace(socket_path, f"unix/{self.daemon_path}"))
+        guard = guard.replace(socket_path, f"unix/{self.daemon_path}")
+        guard = guard.replace("onesession(_device)?=", f"{self.cookie_name}(_device)?=")
+        (self.folder / "onesession.caddy").write_text(guard)
         address, tls = f"http://:{self.port}", ""
         if self.certificate:
             address, tls = self.url, f"\ttls {self.certificate} {self.certificate}\n"
@@ -352,6 +371,9 @@ class Caddy(Server):
         sites = shipped("caddy/Caddyfile", {**changes, **self.changes})
         # The other sites would want certificates.
         sites = re.sub(r"(?ms)^\w+\.example\.org \{.*?^\}$", "", sites)
+        opened = "\t\tvars /robots.txt onesession open\n"
+        assert sites.count(opened) == 1
+        sites = sites.replace(opened, opened + "".join(f"\t\tvars {path} onesession open\n" for path in self.opened))
         (self.folder / "Caddyfile").write_text("{\n\tadmin off\n\tauto_https off\n}\n" + sites)
         return [shutil.which("caddy", path=PROGRAMS), "run", "--config", self.folder / "Caddyfile"]
 
@@ -377,6 +399,7 @@ class Haproxy(Server):
         changes = {
             "bind :80": f"bind 127.0.0.1:{self.port}" + (f" ssl crt {self.certificate}" if self.certificate else ""),
             "unix@/run/onesession/onesession.sock": f"unix@{self.daemon_path}",
+            "(onesession_device=": f"({self.cookie_name}_device=",
         }
         sections = shipped("haproxy/haproxy.cfg", {**changes, **self.changes})
         (self.folder / "haproxy.cfg").write_text(HAPROXY_CONF + sections)

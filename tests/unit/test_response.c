@@ -255,6 +255,44 @@ static void peer_that_went_away_is_told_of(void **state)
 	assert_int_equal(response_send(&response, ctx, fcgi, false), -1);
 }
 
+/*
+ * The kernel takes what is written at once as a whole, whatever becomes of the process. Nothing is written before that
+ * and nothing after it, so that no web server ever sees a piece of what a guard is told.
+ */
+static void answer_without_a_body_is_written_at_once_with_its_end(void **state)
+{
+	static const uint8_t request[] = {1, 1, 0, 7, 0, 8, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 1, 4, 0, 7, 0, 0, 0, 0};
+	char name[2000];
+	struct http_response response = {.status = 200};
+	uint8_t received[sizeof answer];
+	ssize_t size, at = 0;
+	unsigned int last = 0;
+	int pair[2];
+
+	(void)state;
+	/* Here a packet is what was written at once. */
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	talloc_free(fcgi);
+	close(peer);
+	peer = pair[1];
+	fcgi = fcgi_open(ctx, pair[0], 1000);
+	assert_non_null(fcgi);
+	memset(name, 'n', sizeof name);
+	name[sizeof name - 1] = '\0';
+	response_header(&response, ctx, "Remote-User", name);
+	assert_int_equal(send(peer, request, sizeof request, 0), sizeof request);
+	assert_int_equal(fcgi_inspect(fcgi), FCGI_READY);
+	assert_int_equal(fcgi_accept(fcgi), 0);
+	assert_int_equal(response_send(&response, ctx, fcgi, false), 0);
+	size = recv(peer, received, sizeof received, MSG_DONTWAIT);
+	assert_memory_equal(received + 8, "Status: 200 OK\r\n", 16);
+	for (; at + 8 <= size; at += 8 + (ssize_t)received[at + 4] * 256 + received[at + 5] + received[at + 6])
+		last = received[at + 1];
+	assert_int_equal(at, size);
+	assert_int_equal(last, 3);
+	assert_int_equal(recv(peer, received, sizeof received, MSG_DONTWAIT), -1);
+}
+
 static void every_status_of_the_contract_has_its_phrase(void **state)
 {
 	static const int statuses[] = {200, 204, 303, 400, 401, 403, 404, 405, 409, 413, 415, 429, 500, 503};
@@ -318,6 +356,7 @@ int main(void)
 		TEST(text_of_any_language_may_stand_in_a_header),
 		TEST(request_that_nobody_answered_is_a_500),
 		TEST(peer_that_went_away_is_told_of),
+		TEST(answer_without_a_body_is_written_at_once_with_its_end),
 		TEST(every_status_of_the_contract_has_its_phrase),
 		TEST(url_is_escaped_where_it_must_be),
 		TEST(any_escaped_url_can_stand_in_a_header),

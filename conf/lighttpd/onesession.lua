@@ -1,0 +1,44 @@
+-- What lighttpd's own configuration cannot do, for mod_magnet: see onesession.conf, which names this file. It is run for
+-- each request before the guard is asked, and once more when the guard has let it in.
+
+local request = lighty.r
+
+-- One view of the address: lighttpd compares it without dot segments and with its escapes taken off, and an application
+-- gets it as the client wrote it. What the two could read differently is refused before anybody decides: dot segments,
+-- empty ones, backslashes, fragments; escapes for dots, slashes, backslashes or control characters; escapes that are
+-- themselves escaped, and those that are none; and whatever lighttpd has read in another way than we.
+local written = request.req_attr["request.orig-uri"]:gsub("^%a+://[^/?#]*", ""):match("^[^?]*")
+local read = written:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end)
+
+if written:find("%%2[EFef]") or written:find("#", 1, true) or written:gsub("%%%x%x", ""):find("%%")
+	or read:find("%%%x%x") or read:find("[%c\\]") or read:find("/%.?%.?[/;]") or read:find("/%.%.?$")
+	or read ~= request.req_attr["uri.path"] then
+	return 400
+end
+
+-- The session's key is not the application's business: it would have to be kept out of its logs, too. What it gets is
+-- the client's cookies without ours: key and device cookie, each as often as it is there.
+-- Yours: "onesession" is session.cookie_name. "session" is what it was until 0.1; one with anything but 43 characters in
+-- it is an application's own.
+local function is_ours(name, value)
+	local base = name:gsub("^__Host%-", ""):gsub("^__Secure%-", ""):gsub("_device$", "")
+
+	return base == "onesession" or (base == "session" and #value == 43 and not value:find("[^%w_-]"))
+end
+
+-- The guard asks with the key, and SESSION_ID is what it has let in.
+local is_open = request.req_env["ONESESSION_OPEN"]
+local cookie = request.req_header["Cookie"]
+
+if cookie and (is_open or request.req_env["SESSION_ID"]) then
+	local others = {}
+
+	for pair in cookie:gmatch("[^;]+") do
+		local name, value = pair:match("^%s*([^=]*)=(.-)%s*$")
+
+		if not (name and is_ours(name, value)) and pair:find("%S") then
+			others[#others + 1] = pair:gsub("^%s+", "")
+		end
+	end
+	request.req_header["Cookie"] = table.concat(others, "; ")
+end

@@ -1,0 +1,120 @@
+"""
+What a guard makes of an answer that is cut off, as by a worker that is killed or a network that fails: nginx takes a
+header without Status for a 200, and lighttpd a request that ends without output. No piece of ours may let anybody in, or
+let somebody in under half a name.
+"""
+
+import os
+import select
+import socket
+import struct
+import threading
+
+import pytest
+
+import harness
+import webservers
+from conftest import Closing, remember_log
+from harness import discard, free_port, scratch
+from test_one_view import ask
+from test_web_servers import SERVERS, Web
+
+HEADER_SIZE = 8  # of a record
+
+
+class Cutter:
+    """Stands where the daemon is: passes requests on, and of each answer the first `size` bytes; None: all of it."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+        self.size, self.resets = None, False
+        self.answers = []
+        self.folder = scratch("cut")
+        self.path = str(self.folder / "s")
+        self.port = free_port()
+        self.listeners = []
+        for family, address in ((socket.AF_UNIX, self.path), (socket.AF_INET, ("127.0.0.1", self.port))):
+            listener = socket.socket(family, socket.SOCK_STREAM)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(64)
+            self.listeners.append(listener)
+            threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+        os.chmod(self.path, 0o666)
+
+    def _accept(self, listener):
+        while True:
+            try:
+                connection = listener.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        with connection, socket.socket(socket.AF_UNIX) as daemon:
+            daemon.connect(self.daemon.path)
+            answer = b""
+            sides = [connection, daemon]
+            while daemon in sides:
+                for side in select.select(sides, [], [])[0]:
+                    piece = side.recv(65536)
+                    if not piece:
+                        sides.remove(side)
+                    elif side is connection:
+                        daemon.sendall(piece)
+                    else:
+                        answer += piece
+            self.answers.append(answer)
+            connection.sendall(answer if self.size is None else answer[: self.size])
+            if self.resets:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def close(self):
+        for listener in self.listeners:
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+        discard(self.folder)
+
+
+@pytest.fixture(name="web", scope="module", params=SERVERS)
+def fixture_web(request, cluster_of_worker):
+    if not cluster_of_worker.is_running:
+        cluster_of_worker.start()
+    database = harness.new_database(cluster_of_worker)
+    things = Closing()
+    try:
+        application = things.add(webservers.FastCgiApplication())
+        daemon = things.add(harness.Daemon(database).start())
+        remember_log(request.node, "onesessiond", daemon.log)
+        cutter = things.add(Cutter(daemon))
+        server = things.add(SERVERS[request.param](cutter, "fastcgi", application))
+        remember_log(request.node, request.param, server.log)
+        made = Web(request.param, "fastcgi", database, daemon, server.start(), application)
+        made.cutter = cutter
+        yield made
+    finally:
+        things.close()
+        database.drop()
+
+
+@pytest.mark.parametrize("resets", [False, True], ids=["closed", "reset"])
+@pytest.mark.parametrize("is_live", [True, False], ids=["live", "refused"])
+def test_piece_of_an_answer_lets_nobody_in(web, browse, is_live, resets):
+    program = browse(web)
+    name = web.new_user()
+    web.cutter.size, web.cutter.resets = None, False
+    told = program.sign_in(name)
+    expected = (name, str(told["user"]["id"]), told["session"]["id"])
+    if not is_live:
+        program.logout()
+    headers = [("Accept", "application/json"), ("Cookie", f"onesession={program.key or 'A' * 43}")]
+    web.cutter.answers.clear()
+    ask(web, "/page.html", headers)
+    answer = web.cutter.answers[0]
+    assert answer[HEADER_SIZE:].startswith(b"Status: 200" if is_live else b"Status: 401")
+    web.cutter.resets = resets
+    for size in range(len(answer)):
+        web.cutter.size = size
+        _, seen = ask(web, "/page.html", headers)
+        for asked in seen:
+            assert is_live and web.identity(asked) == expected, size
