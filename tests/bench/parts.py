@@ -7,6 +7,7 @@ import json
 import statistics
 import time
 
+import admission
 from contestants import PASSWORD
 from load import Wrk, measure
 from machine import Failure, end, memory_of, run, start, wait_until
@@ -35,11 +36,12 @@ def prepare(bench):
     bench.large = bench.onesession("large", **NO_TOUCH, **NO_PURGE)
     bench.touched = bench.onesession("touched", database="large", **TOUCH, **NO_PURGE)
     bench.logins = bench.onesession("logins", database=bench.main.database, **NO_THROTTLE)
+    admission.prepare(bench)
 
 
 def services(bench):
     """Those that nginx has to know of; they are started when their part begins."""
-    return [bench.small, bench.large, bench.touched, bench.logins]
+    return [bench.small, bench.large, bench.touched, bench.logins, *admission.services(bench)]
 
 
 def plan(bench, add):
@@ -77,6 +79,9 @@ def plan(bench, add):
             took = login_seconds(bench)
             add(f"{what}, onesession", took + 1, step(bench, "logins", lambda: logins_round(bench)))
             add(f"{what}, bare hashing", took, step(bench, "logins", lambda: hashing_round(bench)))
+    if bench.wants("flood", "logins"):
+        add("ending the daemon for logins", 1, lambda: stop(bench.logins))
+    admission.plan(bench, add, step)
 
 
 def step(bench, part, call):
