@@ -9,7 +9,7 @@ import time
 from collections import Counter
 
 from contestants import PASSWORD, Floor
-from load import Background, ask_openly, measure
+from load import FEW_CONNECTIONS, Background, ask_openly, measure
 from machine import Failure, wait_until
 
 CONNECTIONS = (1, 4, 16, 64, 256)
@@ -18,8 +18,9 @@ CAPACITY_AT, SHARE = 64, 0.5
 # Far more than are busy at once while all is well.
 OPEN_CONNECTIONS = 256
 
-FEW_CONNECTIONS = 8
 FLOOD_RATE = 1000
+# As in hostile.c.
+FLOOD_GRACE = 12
 # By whom, and whether they wait for the answer; see hostile.c.
 FLOODS = [(addresses, manner) for addresses in ("one", "many") for manner in ("stay", "leave")]
 
@@ -37,8 +38,8 @@ RETIREMENT = 10000
 RETIRING_WORKERS = (1, 8)
 
 # Seconds, where none were asked for: a flood and slow bodies need time to have an effect (server.request_timeout is
-# 30 s), and so have eight workers to come to the number of requests at which they retire.
-TAIL_SECONDS, FLOOD_SECONDS, SLOW_SECONDS, RETIRE_SECONDS = 4, 8, 35, {1: 4, 8: 12}
+# 30 s). Workers are asked until they have come to the number of requests at which they retire, but not for ever.
+TAIL_SECONDS, FLOOD_SECONDS, SLOW_SECONDS, RETIRE_SECONDS, RETIRE_SECONDS_MOST = 4, 8, 35, 4, 30
 WARM_UP, ROUNDS, SLOW_ROUNDS = 1, 3, 1
 
 
@@ -79,7 +80,8 @@ class Contest:
     def rounds(self, usual):
         return self.bench.options.given.rounds or usual
 
-    def in_turn(self, number, what):
+    @staticmethod
+    def in_turn(number, what):
         """There and back again."""
         return what if number % 2 else what[::-1]
 
@@ -95,6 +97,20 @@ class Contest:
             found = found.setdefault(name, {})
         result["round"] = number
         found.setdefault(path[-1], []).append(result)
+
+
+def facts(bench):
+    """What the report says of how it was measured."""
+    return {
+        "capacity_at": CAPACITY_AT,
+        "flood_rate": FLOOD_RATE,
+        "flood_grace": FLOOD_GRACE,
+        "bodies": BODIES,
+        "slow_rate": SLOW_RATE,
+        "slow_seconds": bench.contest.seconds(SLOW_SECONDS),
+        "retirement": RETIREMENT,
+        "retiring_workers": RETIRING_WORKERS,
+    }
 
 
 def prepare(bench):
@@ -345,7 +361,7 @@ def plan_retire(contest, add, step):
                 build, _, requests = which
                 add(
                     f"retirement, round {number} of {rounds}, {workers} workers, max_requests {requests}, {build}",
-                    contest.seconds(RETIRE_SECONDS[workers]) + contest.warm_up + 0.3,
+                    contest.seconds(RETIRE_SECONDS + workers) + contest.warm_up + 0.3,
                     step(bench, "retire", lambda number=number, which=which: retire(contest, number, which)),
                 )
         add(f"ending those with {workers}", 1, lambda some=some: end_all(some))
@@ -354,16 +370,12 @@ def plan_retire(contest, add, step):
 def retire(contest, number, which):
     bench, service = contest.bench, contest.retiring[which]
     build, workers, requests = which
+    load = ["sessions", str(bench.options.sessions)]
+    warm = measure(bench, service.name, "/session/auth", load, FEW_CONNECTIONS, max(contest.warm_up, 1), warm_up=0)
+    enough = 1.3 * RETIREMENT * workers / warm["rate"]
+    seconds = contest.seconds(min(max(RETIRE_SECONDS, round(enough)), RETIRE_SECONDS_MOST))
     starts = status(bench, service)["counts"]["worker_starts"]
-    result = measure(
-        bench,
-        service.name,
-        "/session/auth",
-        ["sessions", str(bench.options.sessions)],
-        FEW_CONNECTIONS,
-        contest.seconds(RETIRE_SECONDS[workers]),
-        warm_up=contest.warm_up,
-    )
+    result = measure(bench, service.name, "/session/auth", load, FEW_CONNECTIONS, seconds, warm_up=0)
     result["retired"] = status(bench, service)["counts"]["worker_starts"] - starts
     contest.keep("retire", result, number, build, str(workers), str(requests))
     return f"{told(result)}; {result['retired']} retired"

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import psycopg2
 
+import admission
 import parts
 import report
-from contestants import Apache, Django, Express, Floor, OneSession, Php, Refusals, Static, Web, token
-from load import measure, measure_pgbench, prepare_pgbench
+from contestants import Apache, Django, Express, Floor, OneSession, Php, Refusals, Static, Web, environment_of_unit, token
+from load import FEW_CONNECTIONS, measure, measure_pgbench, prepare_pgbench
 from machine import BUILD, HERE, PROGRAMS, Failure, Home, Server, become_reaper, descendants, describe_host, first_line
 
 # In the order in which they are measured. The floor stands next to what is compared with it.
@@ -301,8 +302,10 @@ class Bench:
         self.results["options"].update(
             {name: value for name, value in vars(self.options).items() if name not in ("base", "given")},
             base=None if self.options.base is None else commit_of(self.options.base),
+            environment=environment_of_unit(),
+            **admission.facts(self),
             all_parts=[*SIDES, *OTHERS],
-            few_connections=parts.FEW_CONNECTIONS,
+            few_connections=FEW_CONNECTIONS,
             flood_connections=parts.FLOOD_CONNECTIONS,
             login_connections=parts.LOGIN_CONNECTIONS,
         )

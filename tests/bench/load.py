@@ -13,6 +13,8 @@ from machine import Failure, cpu_seconds, end, program, run, start, wait_until
 
 # Longer than anything that is measured takes to answer; what does not answer by then is an error.
 ANSWER_TIMEOUT = 30
+# So few that what is measured is how long an answer takes and not how long the queue is.
+FEW_CONNECTIONS = 8
 
 
 def ask(port, host, path, method="GET", body=None, cookie=None, **headers):
