@@ -220,17 +220,11 @@ def require_all(service, result):
 def plan_flood(contest, add, step):
     bench, rounds, seconds = contest.bench, contest.rounds(ROUNDS), contest.seconds(FLOOD_SECONDS)
     for number in range(1, rounds + 1):
-        for build in contest.in_turn(number, contest.builds):
-            what = f"flood at a rate, round {number} of {rounds}, {build}"
-            add(
-                f"{what}, quiet",
-                contest.seconds(TAIL_SECONDS) + contest.warm_up + 0.3,
-                step(bench, "flood at a rate", lambda number=number, build=build: quiet(contest, number, build)),
-            )
-            for case in FLOODS:
+        for case in FLOODS:
+            for build in contest.in_turn(number, contest.builds):
                 add(
-                    f"{what}, {' '.join(case)}",
-                    seconds + 8,
+                    f"flood at a rate, round {number} of {rounds}, {' '.join(case)}, {build}",
+                    contest.seconds(TAIL_SECONDS) + contest.warm_up + seconds + 8,
                     step(
                         bench,
                         "flood at a rate",
@@ -239,22 +233,22 @@ def plan_flood(contest, add, step):
                 )
 
 
-def quiet(contest, number, build):
-    bench, service = contest.bench, contest.plain[build]
+def quiet(contest, service, connections, rate):
+    """What it is like just before somebody does harm."""
+    bench = contest.bench
     await_rest(bench, service)
     if contest.warm_up:
-        ask_openly(bench, service, FEW_CONNECTIONS, 0, contest.warm_up)
-    result = ask_openly(bench, service, FEW_CONNECTIONS, 0, contest.seconds(TAIL_SECONDS))
+        ask_openly(bench, service, connections, rate, contest.warm_up)
+    result = ask_openly(bench, service, connections, rate, contest.seconds(TAIL_SECONDS))
     require_all(service, result)
-    contest.keep("flood at a rate", result, number, build, "quiet")
-    return told(result)
+    return result
 
 
 def flood(contest, number, build, case):
     """/auth from a second after its beginning on, for as long as it was to last."""
     bench, service, seconds = contest.bench, contest.plain[build], contest.seconds(FLOOD_SECONDS)
     addresses, manner = case
-    await_rest(bench, service)
+    before = quiet(contest, service, FEW_CONNECTIONS, 0)
     # The next accounts in turn, of those without a session.
     contest.floods[build] += 1
     first = bench.options.sessions + 1 + (contest.floods[build] - 1) * seconds % max(bench.options.sessions - seconds, 1)
@@ -270,10 +264,11 @@ def flood(contest, number, build, case):
         result["flood"] = logins.result(seconds + 60)
     finally:
         logins.stop()
+    result["quiet"] = before
     contest.keep("flood at a rate", result, number, build, f"{addresses} {manner}")
     waits = [one["took"] for one in result["flood"]["logins"] if one["in"]]
     return (
-        f"{told(result)}; {result['flood']['refused'] + result['statuses'].get('502', 0)} refused; "
+        f"{told(result)} ({before['p99']:.2f} in quiet); {result['flood']['refused'] + result['statuses'].get('502', 0)} refused; "
         f"{len(waits)} of {len(result['flood']['logins'])} are in, the last after {max(waits, default=0):.1f} s"
     )
 
@@ -313,7 +308,7 @@ def plan_slow(contest, add, step):
             for build in contest.in_turn(number, contest.builds):
                 add(
                     f"slow bodies, round {number} of {rounds}, {case}, {build}",
-                    seconds + contest.seconds(TAIL_SECONDS) + 3,
+                    seconds + contest.seconds(TAIL_SECONDS) + contest.warm_up + 3,
                     step(
                         bench,
                         "slow",
@@ -325,9 +320,7 @@ def plan_slow(contest, add, step):
 def slow(contest, number, case, build):
     bench, service, seconds = contest.bench, contest.plain[build], contest.seconds(SLOW_SECONDS)
     count, path, length, at_once, rate = BODIES[case]
-    await_rest(bench, service)
-    before = ask_openly(bench, service, SLOW_CONNECTIONS, SLOW_RATE, contest.seconds(TAIL_SECONDS))
-    require_all(service, before)
+    before = quiet(contest, service, SLOW_CONNECTIONS, SLOW_RATE)
     killed = status(bench, service)["counts"]["worker_timeouts"]
     bodies = Background(
         bench, "hostile", ["bodies", service.socket, count, seconds + 1, path, length, at_once, rate]
