@@ -102,6 +102,10 @@ class Contest:
 def facts(bench):
     """What the report says of how it was measured."""
     return {
+        "contest_rounds": bench.contest.rounds(ROUNDS),
+        "slow_rounds": bench.contest.rounds(SLOW_ROUNDS),
+        "tail_seconds": bench.contest.seconds(TAIL_SECONDS),
+        "flood_seconds": bench.contest.seconds(FLOOD_SECONDS),
         "capacity_at": CAPACITY_AT,
         "flood_rate": FLOOD_RATE,
         "flood_grace": FLOOD_GRACE,

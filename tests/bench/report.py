@@ -408,6 +408,10 @@ has in common with others.
 # ---- Admission: tables with a line for each build ----
 
 
+def in_rounds(number):
+    return f"{number} round{'s' if number > 1 else ''}"
+
+
 def paired(results, one, other, key):
     values = results.in_rounds(one, other, key)
     return spread(values, ratio) if values else "–"
@@ -436,14 +440,15 @@ def tail_part(results):
             rows.append([title, name, *figures])
     environment = results.options["environment"]
     told = ", ".join(f"`{name}={value}`" for name, value in environment.items())
-    beside = f" (in the comparison above both have what `systemd/onesession.service` sets: {told})" if environment else ""
+    beside = f"; in the comparison above both have what `systemd/onesession.service` sets ({told})" if environment else ""
     return f"""
 ## From one connection to many, and at a fixed rate
 
-/auth and the floor in turn in each round, both with 8 processes and without any environment variable{beside}.
-The last lines are an open loop (`openloop.c`): half as
-many requests a second as the floor was capable of with {results.options["capacity_at"]} connections in the same round, at times that are
-fixed beforehand, each latency counted from when the request was to be sent.
+/auth and the floor in turn, {in_rounds(results.options["contest_rounds"])} of {results.options["tail_seconds"]} s each, both with 8 processes and
+without any environment variable{beside}.
+The last lines are an open loop (`openloop.c`): half as many requests a second as the floor was capable of with
+{results.options["capacity_at"]} connections in the same round, at times that are fixed beforehand, each latency counted from when the
+request was to be sent.
 
 {table(["", "", "requests/s", "to the floor", "p50, ms", "p99, ms", "p99 to the floor's"], rows, 2)}
 """
@@ -472,22 +477,22 @@ def rated_flood_part(results):
                 continue
             quiet = [[one["quiet"][key] for one in found] for key in ("p50", "p99")]
             figures = [spread(values, milliseconds) for values in quiet]
-            figures += [of_rounds(results, path, key, milliseconds) for key in ("p50", "p99")]
+            figures += [of_rounds(results, path, key, milliseconds) for key in ("p50", "p99", "max")]
             figures.append(spread(to_quiet(results, path), ratio))
             waits = [wait for one in found for wait in login_waits(one)]
             other = sum(sum(one["statuses"].values()) - one["statuses"].get("200", 0) + one["unanswered"] for one in found)
             figures += [spread([refusals(one) for one in found], count), count(other)]
             figures += [f"{sum(wait != NEVER for wait in waits)} of {len(waits)}", seconds(max(waits, default=0))]
             rows.append([title, name, *figures])
-    heads = ["", "", "p50 when quiet, ms", "p99", "p50 in the flood, ms", "p99", "p99 to the quiet one"]
-    heads += ["connections refused", "/auth: other than 200", "right passwords that were in", "the longest, s"]
+    heads = ["", "", "p50 when quiet, ms", "p99", "p50 in the flood, ms", "p99", "the longest", "p99 to the quiet one"]
+    heads += ["connections refused", "/auth: other than 200", "right passwords that were in", "the last after, s"]
     return f"""
 ## A flood of logins at a fixed rate
 
 {results.options["flood_rate"]:,} failing logins a second reach the daemon's own socket (`hostile.c`), at times that are fixed beforehand, each with
 another name; the configuration is the default one, with the throttle. They come from one address or each from its own,
 and wait for the answer or hang up when all is sent. From a second later on /auth is asked through nginx by
-{results.options["few_connections"]} connections. Refused are the flood's connections and those of nginx (502). Each second somebody begins to sign in with the right
+{results.options["few_connections"]} connections, and for some seconds before it, when all is quiet; {in_rounds(results.options["contest_rounds"])} of {results.options["flood_seconds"]} s each. Refused are the flood's connections and those of nginx (502). Each second somebody begins to sign in with the right
 password, to an account and from an address of his own, and comes again when told so, after `Retry-After`; who is not in
 {results.options["flood_grace"]} s after the flood was to end never is.
 
@@ -523,7 +528,7 @@ def slow_part(results):
 ## Slow bodies
 
 Connections to the daemon's own socket whose requests do not come to an end (`hostile.c`), for {results.options["slow_seconds"]} s; one that is closed is
-followed by another a second later. Meanwhile /auth is asked {results.options["slow_rate"]} times a second, at times that are fixed beforehand.
+followed by another a second later; {in_rounds(results.options["slow_rounds"])}. Meanwhile /auth is asked {results.options["slow_rate"]} times a second, at times that are fixed beforehand.
 The longest silence is the longest time between two answers of 200.
 
 {table([*heads, "what the slow ones got"], rows, 2)}
@@ -547,7 +552,8 @@ def retire_part(results):
     return f"""
 ## Workers that retire
 
-`server.max_requests = {every}` against 0 (never), asked by {results.options["few_connections"]} connections.
+`server.max_requests = {every}` against 0 (never), asked by {results.options["few_connections"]} connections, in {in_rounds(results.options["contest_rounds"])}, each until most workers
+have retired or half a minute has passed.
 
 {table([*heads, "retired meanwhile"], rows, 2)}
 """
