@@ -152,13 +152,13 @@ fuzz: ## feed the parsers with inputs that nobody would think of (SECONDS=60 for
 	@$(PYTHON) tests/fuzz/run.py --build $(BUILD)/fuzz --seconds $(SECONDS) $(if $(RUNS),--runs $(RUNS)) \
 		$(or $(TARGETS),$(FUZZ_TARGETS))
 
-BENCH_PROGRAMS := $(BUILD)/bench/floor $(BUILD)/bench/hashing
+BENCH_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 # Those that were given; bench.py has defaults of its own.
-GIVEN = $(foreach knob,SECONDS WARM_UP ROUNDS CONNECTIONS THREADS WORKERS SESSIONS LARGE EXPIRED,\
+GIVEN = $(foreach knob,SECONDS WARM_UP ROUNDS CONNECTIONS THREADS WORKERS SESSIONS LARGE EXPIRED BASE,\
         $(if $(filter command% environment%,$(origin $(knob))),\
              --$(subst _,-,$(shell echo $(knob) | tr A-Z a-z)) $($(knob))))
 
-bench: ## measure onesession beside others that do the same job, and write docs/benchmarks.md (PARTS=, SECONDS=)
+bench: ## measure onesession beside others that do the same job, and write docs/benchmarks.md (PARTS=, SECONDS=, BASE=another checkout)
 	@conf/install-packages build bench
 	@$(MAKE) --no-print-directory all $(BENCH_PROGRAMS)
 	@ONESESSION_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py --parts "$(PARTS)" $(GIVEN)

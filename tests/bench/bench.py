@@ -14,18 +14,24 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psycopg2
 
+import admission
 import parts
 import report
-from contestants import Apache, Django, Express, Floor, OneSession, Php, Refusals, Static, Web, token
-from load import measure, measure_pgbench, prepare_pgbench
-from machine import BUILD, HERE, Failure, Home, Server, become_reaper, descendants, describe_host
+from contestants import Apache, Django, Express, Floor, OneSession, Php, Refusals, Static, Web, environment_of_unit, token
+from load import FEW_CONNECTIONS, measure, measure_pgbench, prepare_pgbench
+from machine import BUILD, HERE, PROGRAMS, Failure, Home, Server, become_reaper, descendants, describe_host, first_line
 
 # In the order in which they are measured. The floor stands next to what is compared with it.
 SIDES = ("nginx", "floor", "auth", "me", "refused", "page", "php", "apache", "proxied", "express", "django", "pgbench")
-OTHERS = ("memory", "size", "purge", "flood", "logins")
+OTHERS = ("memory", "size", "purge", "flood", "logins", "tail", "slow", "retire")
+
+
+# What is not given. The parts of admission.py have others.
+USUAL = {"seconds": 8, "warm_up": 2, "rounds": 5}
 
 
 class Side:
@@ -71,7 +77,7 @@ class Bench:
         self.home = self.server = self.web = self.main = None
         self.services = {}
         self.sides = []
-        self.results = {"options": vars(options), "began": time.strftime("%Y-%m-%d %H:%M %Z"), "failed": {}, "sides": {}}
+        self.results = {"options": {}, "began": time.strftime("%Y-%m-%d %H:%M %Z"), "failed": {}, "sides": {}}
         self.plan = Plan()
         self.stack = contextlib.ExitStack()
         self.pgbench = None
@@ -94,8 +100,8 @@ class Bench:
     def cookie_load(self, name):
         return ["cookies", self.home.path / f"cookies.{name}"]
 
-    def onesession(self, name, database=None, **settings):
-        return OneSession(self, name, database, **settings)
+    def onesession(self, name, database=None, **more):
+        return OneSession(self, name, database, **more)
 
     def ask_directly(self, service, path, cookie="", **parameters):
         """Without nginx."""
@@ -118,7 +124,7 @@ class Bench:
     # ---- Setting up ----
 
     def set_up(self):
-        self.home = Home()
+        self.home = Home(self.options.base)
         self.stack.callback(self.home.clean)
         self.server = Server(self.home)
         self.web = Web(self)
@@ -294,9 +300,12 @@ class Bench:
             self.results["settings"] = {"postgresql": self.server.settings}
         self.results["took_minutes"] = round((time.monotonic() - self.plan.began) / 60, 1)
         self.results["options"].update(
-            parts=list(self.options.parts),
+            {name: value for name, value in vars(self.options).items() if name not in ("base", "given")},
+            base=None if self.options.base is None else commit_of(self.options.base),
+            environment=environment_of_unit(),
+            **admission.facts(self),
             all_parts=[*SIDES, *OTHERS],
-            few_connections=parts.FEW_CONNECTIONS,
+            few_connections=FEW_CONNECTIONS,
             flood_connections=parts.FLOOD_CONNECTIONS,
             login_connections=parts.LOGIN_CONNECTIONS,
         )
@@ -308,9 +317,10 @@ def read_options():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], prog="make bench")
     number = lambda text: max(int(text), 1)  # noqa: E731
     parser.add_argument("--parts", default="", help=f"of: {' '.join(SIDES + OTHERS)}; report: only write it anew")
-    parser.add_argument("--seconds", type=number, default=8, help="each measurement")
-    parser.add_argument("--warm-up", type=int, default=2, help="seconds before each")
-    parser.add_argument("--rounds", type=number, default=5)
+    parser.add_argument("--seconds", type=number, help="each measurement; 8, and as long as it needs in the last parts")
+    parser.add_argument("--warm-up", type=int, help="seconds before each; 2, and 1 in the last parts")
+    parser.add_argument("--rounds", type=number, help="5; 3 and for slow bodies 1 in the last parts")
+    parser.add_argument("--base", help="a folder with another build/, which tail, flood, slow and retire also measure")
     parser.add_argument("--connections", type=number, default=64)
     parser.add_argument("--threads", type=number, default=1, help="wrk's")
     parser.add_argument("--workers", type=number, default=8, help="of each that has a fixed number of them")
@@ -324,8 +334,21 @@ def read_options():
     if unknown:
         parser.error(f"no such part: {' '.join(unknown)}; there are: {' '.join(everything)} report")
     options.parts = [name for name in everything if name in chosen]
+    options.given = argparse.Namespace(**{name: getattr(options, name) for name in USUAL})
+    for name, usual in USUAL.items():
+        if getattr(options, name) is None:
+            setattr(options, name, usual)
+    if options.base is not None:
+        options.base = Path(options.base).resolve()
+        lacking = [name for name in PROGRAMS if not (options.base / "build" / name).exists()]
+        if lacking:
+            parser.error(f"there is no {lacking[0]} in {options.base}/build")
     options.whole = options.parts == everything
     return options
+
+
+def commit_of(folder):
+    return first_line(["git", "-C", str(folder), "rev-parse", "--short", "HEAD"])
 
 
 def heed_nothing():

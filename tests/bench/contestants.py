@@ -103,24 +103,34 @@ def guard(bench, name, socket_path):
 
 
 class Floor(Service):
+    """`bare`: without any environment variable."""
+
+    def __init__(self, bench, name, bare=False):
+        super().__init__(bench, name)
+        self.env = {} if bare else bench.home.environment(**environment_of_unit())
+
     @property
     def nginx(self):
         return guard(self.bench, self.name, self.socket)
 
     def start(self):
-        env = self.bench.home.environment(**environment_of_unit())
-        self.launch([self.bench.home.bin / "floor", self.socket, self.bench.options.workers], env=env)
+        self.launch([self.bench.home.bin / "floor", self.socket, self.bench.options.workers], env=self.env)
 
     def verify(self):
         self.require("/session/auth", None, "")
 
 
 class OneSession(Service):
-    """A daemon on `database`. Its configuration is the default one but for `settings`."""
+    """
+    A daemon on `database`. Its configuration is the default one but for `settings`. `build` is "before" for that of
+    --base, else "after"; `bare`: without any environment variable.
+    """
 
-    def __init__(self, bench, name, database=None, **settings):
+    def __init__(self, bench, name, database=None, build="after", bare=False, **settings):
         super().__init__(bench, name)
         self.database = database or name
+        self.bin = bench.home.bin / "before" if build == "before" else bench.home.bin
+        self.env = {} if bare else bench.home.environment(**environment_of_unit())
         self.settings = settings
 
     @property
@@ -135,7 +145,7 @@ class OneSession(Service):
         conninfo = self.conninfo(self.bench.server.OWNER)
         return run(
             self.bench.home,
-            [self.bench.home.bin / "onesessionctl", "-o", f"database.conninfo={conninfo}", *words],
+            [self.bin / "onesessionctl", "-o", f"database.conninfo={conninfo}", *words],
             f"onesessionctl {words[0]}",
             stdin=stdin,
         )
@@ -181,11 +191,12 @@ class OneSession(Service):
             "server.listen": f"unix:{self.socket}",
             "database.conninfo": self.conninfo(),
             "log.level": "warning",
+            # The default is not the same in each build, and load.lua and openloop.c have this one.
+            "session.cookie_name": "session",
             **self.settings,
         }
         conf = write_conf(self.bench.home.path / f"{self.name}.conf", settings)
-        env = self.bench.home.environment(**environment_of_unit())
-        self.launch([self.bench.home.bin / "onesessiond", "-c", conf], env=env)
+        self.launch([self.bin / "onesessiond", "-c", conf], env=self.env)
 
     @property
     def workers(self):

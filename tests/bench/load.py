@@ -1,4 +1,7 @@
-"""The load: wrk through nginx with load.lua, and pgbench. Each gives one measurement as a dictionary."""
+"""
+The load: wrk and openloop through nginx, the former with load.lua, pgbench, and hostile peers. Each gives one
+measurement as a dictionary.
+"""
 
 import http.client
 import json
@@ -10,6 +13,8 @@ from machine import Failure, cpu_seconds, end, program, run, start, wait_until
 
 # Longer than anything that is measured takes to answer; what does not answer by then is an error.
 ANSWER_TIMEOUT = 30
+# So few that what is measured is how long an answer takes and not how long the queue is.
+FEW_CONNECTIONS = 8
 
 
 def ask(port, host, path, method="GET", body=None, cookie=None, **headers):
@@ -43,41 +48,66 @@ def sign_in(port, host, path="/login", name="onesession", ok=(200, 204, 303), as
     return cookies[-1]
 
 
-class Wrk:
-    """One run of wrk, in the background."""
+class Background:
+    """One run of a program that ends by itself and has one line of JSON among what it prints."""
 
     count = 0
 
-    def __init__(self, bench, host, path, lua, connections, seconds, port=None):
-        Wrk.count += 1
-        self.bench = bench
-        self.name = f"wrk-{Wrk.count}"
-        threads = min(bench.options.threads, connections)
+    def __init__(self, bench, what, arguments, command=None):
+        Background.count += 1
+        self.bench, self.what = bench, what
+        self.name = f"{what}-{Background.count}"
         self.process = start(
-            bench.home,
-            self.name,
-            [program("wrk"), f"--threads={threads}", f"--connections={connections}", f"--duration={seconds}s"]
-            + [f"--timeout={ANSWER_TIMEOUT}s", "--script", bench.home.app / "load.lua"]
-            + ["--header", f"Host: {host}", f"http://127.0.0.1:{port or bench.web.port}{path}", "--", *lua],
-            death_signal=signal.SIGKILL,
+            bench.home, self.name, [command or bench.home.bin / what, *arguments], death_signal=signal.SIGKILL
         )
-        self.seconds = seconds
 
-    def result(self):
+    def result(self, timeout):
         try:
-            status = self.process.wait(self.seconds + 2 * ANSWER_TIMEOUT)
+            status = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             status = end(self.process, (signal.SIGKILL,))
         text = (self.bench.home.log / f"{self.name}.log").read_text()
         found = re.search(r"^\{.*\}$", text, re.M)
         if status != 0 or not found:
-            raise Failure(f"wrk: exit status {status}: {text[-300:]}")
-        result = json.loads(found[0])
-        result["rate"] = result["requests"] / result["seconds"]
-        return result
+            raise Failure(f"{self.what}: exit status {status}: {text[-300:]}")
+        return json.loads(found[0])
 
     def stop(self):
         end(self.process, (signal.SIGINT, signal.SIGKILL))
+
+
+class Wrk(Background):
+    """One run of wrk, in the background."""
+
+    def __init__(self, bench, host, path, lua, connections, seconds, port=None):
+        threads = min(bench.options.threads, connections)
+        super().__init__(
+            bench,
+            "wrk",
+            [f"--threads={threads}", f"--connections={connections}", f"--duration={seconds}s"]
+            + [f"--timeout={ANSWER_TIMEOUT}s", "--script", bench.home.app / "load.lua"]
+            + ["--header", f"Host: {host}", f"http://127.0.0.1:{port or bench.web.port}{path}", "--", *lua],
+            command=program("wrk"),
+        )
+        self.seconds = seconds
+
+    def result(self, timeout=None):
+        result = super().result(timeout or self.seconds + 2 * ANSWER_TIMEOUT)
+        result["rate"] = result["requests"] / result["seconds"]
+        return result
+
+
+def ask_openly(bench, service, connections, rate, seconds):
+    """/auth, so many times a second whatever the answers take; with rate 0 as often as it is answered."""
+    asking = Background(
+        bench,
+        "openloop",
+        [bench.web.port, service.name, "/session/auth", bench.options.sessions, connections, rate, seconds],
+    )
+    try:
+        return asking.result(seconds + 2 * ANSWER_TIMEOUT)
+    finally:
+        asking.stop()
 
 
 def measure(bench, host, path, lua, connections, seconds, port=None, warm_up=None, refused=False, trees=None):

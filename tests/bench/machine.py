@@ -24,6 +24,10 @@ from harness import BUILD, LIBC, Cluster, end, free_port, scratch, shipped, spaw
 from waiting import wait_until  # noqa: F401
 
 
+# Of a build.
+PROGRAMS = ("onesessiond", "onesessionctl")
+
+
 class Failure(Exception):
     """Something that cannot be measured, and why: one line."""
 
@@ -37,7 +41,7 @@ class Home:
     folder of its own that is removed in the end. `sockets` is a short path; `kept` is what stays for people to read.
     """
 
-    def __init__(self):
+    def __init__(self, base=None):
         # PostgreSQL refuses to run as root, and nothing else needs root.
         self.user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
         self.kept = BUILD / "bench"
@@ -63,8 +67,12 @@ class Home:
         self.app = self.path / "app"
         shutil.copytree(HERE, self.app, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
         self.bin = self.folder("bin")
-        for program in ("onesessiond", "onesessionctl", "bench/floor", "bench/hashing"):
+        for program in (*PROGRAMS, "bench/floor", "bench/hashing", "bench/openloop", "bench/hostile"):
             shutil.copy(BUILD / program, self.bin)
+        if base is not None:
+            before = self.folder("bin/before")
+            for program in PROGRAMS:
+                shutil.copy(base / "build" / program, before)
 
     @staticmethod
     def _remove(path):
@@ -129,7 +137,7 @@ def start(home, name, command, cwd=None, env=None, death_signal=signal.SIGTERM):
         log,
         death_signal=death_signal,
         cwd=cwd or home.path,
-        env=env or home.environment(),
+        env=home.environment() if env is None else env,
         start_new_session=True,
         **home.as_user,
     )

@@ -7,12 +7,11 @@ import json
 import statistics
 import time
 
+import admission
 from contestants import PASSWORD
-from load import Wrk, measure
+from load import FEW_CONNECTIONS, Wrk, measure
 from machine import Failure, end, memory_of, run, start, wait_until
 
-# So few that what is measured is how long an answer takes and not how long the queue is.
-FEW_CONNECTIONS = 8
 FLOOD_CONNECTIONS = 32
 # Two hash and two wait: no place is ever free, and nobody waits so long that it is told to come again.
 LOGIN_CONNECTIONS = 4
@@ -35,11 +34,12 @@ def prepare(bench):
     bench.large = bench.onesession("large", **NO_TOUCH, **NO_PURGE)
     bench.touched = bench.onesession("touched", database="large", **TOUCH, **NO_PURGE)
     bench.logins = bench.onesession("logins", database=bench.main.database, **NO_THROTTLE)
+    admission.prepare(bench)
 
 
 def services(bench):
     """Those that nginx has to know of; they are started when their part begins."""
-    return [bench.small, bench.large, bench.touched, bench.logins]
+    return [bench.small, bench.large, bench.touched, bench.logins, *admission.services(bench)]
 
 
 def plan(bench, add):
@@ -77,6 +77,9 @@ def plan(bench, add):
             took = login_seconds(bench)
             add(f"{what}, onesession", took + 1, step(bench, "logins", lambda: logins_round(bench)))
             add(f"{what}, bare hashing", took, step(bench, "logins", lambda: hashing_round(bench)))
+    if bench.wants("flood", "logins"):
+        add("ending the daemon for logins", 1, lambda: stop(bench.logins))
+    admission.plan(bench, add, step)
 
 
 def step(bench, part, call):

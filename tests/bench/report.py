@@ -66,6 +66,25 @@ NAMES = {
 }
 
 
+# Of the parts of admission.py: what they have in the results, and what the tables call it.
+TAIL_LOADS = {
+    "1": "1 connection",
+    "4": "4 connections",
+    "16": "16 connections",
+    "64": "64 connections",
+    "256": "256 connections",
+    "open": "at a fixed rate",
+}
+RATED_FLOOD = "flood at a rate"
+FLOODS = {
+    "one stay": "from one address",
+    "one leave": "from one address, hanging up",
+    "many stay": "each from another address",
+    "many leave": "each from another address, hanging up",
+}
+NEVER = float("inf")
+
+
 # ---- Figures ---------------------------------------------------------------------------------------------------------
 
 
@@ -84,13 +103,18 @@ def milliseconds(value):
     return f"{value:.2f}" if value < 10 else f"{value:.0f}"
 
 
+def seconds(value):
+    """Of somebody who was not in when a flood ended it is not known how long it would have taken."""
+    return "never" if value == NEVER else f"{value:.1f}"
+
+
 def ratio(value):
     return f"{value:.2f}" if value < 10 else f"{value:.1f}"
 
 
-def table(heads, rows):
-    """The first column is text, the others are figures."""
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
+def table(heads, rows, texts=1):
+    """The first column, or the first `texts` of them, are text, the others are figures."""
+    lines = [heads, [*["---"] * texts, *["---:"] * (len(heads) - texts)], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -116,6 +140,25 @@ class Results:
         found = self.data.get(part, {})
         return [a[key] / b[key] for a, b in zip(found.get(one, []), found.get(other, []))]
 
+    @property
+    def builds(self):
+        """Of the parts that are measured for another build as well: their names in the results and in the tables."""
+        if not self.options.get("base"):
+            return {"after": "onesession"}
+        return {"before": f"before ({self.options['base']})", "after": "after"}
+
+    def found(self, *path):
+        """What a part has found, by round."""
+        found = self.data
+        for name in path:
+            found = found.get(name, {})
+        return {one["round"]: one for one in found} if found else {}
+
+    def in_rounds(self, one, other, key):
+        """The ratios of each round in which both were measured. Each is where found() finds it."""
+        others = self.found(*other)
+        return [a[key] / b[key] for number, a in self.found(*one).items() if (b := others.get(number)) and b[key]]
+
     def purge(self):
         """p99 meanwhile, each, and that of the quiet times around it."""
         found = self.data.get("purge", {})
@@ -128,7 +171,7 @@ class Results:
 
 
 def bars(results):
-    """Each: what is promised, how far it has to go, what was found (one of each round), whether that is enough."""
+    """Each: what is promised, how far it has to go, what was found (one of each round), whether that is enough, as text."""
 
     def at_least(values, wanted):
         return bool(values) and statistics.median(values) >= wanted
@@ -147,7 +190,7 @@ def bars(results):
     logins = results.by_turns("logins", "onesession", "hashing", "rate")
     memory = [one["Pss"] / 1024 for one in results.data.get("memory", {}).get("after", [])]
     large, expired = results.options["large"], results.options["expired"]
-    return [
+    found = [
         ("/auth of a live session, to the floor", "at least 0.85", floor, at_least(floor, 0.85)),
         ("the same, to Django", "at least 20", django, at_least(django, 20)),
         ("the same, to PHP-FPM", "at least 3", php, at_least(php, 3)),
@@ -170,12 +213,51 @@ def bars(results):
         ("memory of an idle worker (PSS), MiB", "at most 3", memory, bool(memory) and max(memory) <= 3),
         ("logins a second, to bare hashing", "at least 0.9", logins, at_least(logins, 0.9)),
     ]
+    return [(*bar, ratio) for bar in found] + tail_bars(results) + flood_bars(results)
+
+
+def tail_bars(results):
+    rows = []
+    for load, title in TAIL_LOADS.items():
+        values = results.in_rounds(("tail", "after", load), ("tail", "floor", load), "p99")
+        met = bool(values) and statistics.median(values) <= 1.5
+        rows.append((f"p99 of /auth, to the floor's, neither with environment variables: {title}", "at most 1.5", values, met, ratio))
+    for load, title in TAIL_LOADS.items():
+        if load == "open":
+            continue
+        wanted = 0.95 if int(load) >= 64 else 0.7
+        values = results.in_rounds(("tail", "after", load), ("tail", "floor", load), "rate")
+        met = bool(values) and statistics.median(values) >= wanted
+        rows.append((f"/auth, to the floor, the same: {title}", f"at least {wanted:.2f}", values, met, ratio))
+    return rows
+
+
+def flood_bars(results):
+    rows, refused, waits = [], [], []
+    for case, title in FLOODS.items():
+        at = (RATED_FLOOD, "after", case)
+        values = to_quiet(results, at)
+        met = bool(values) and statistics.median(values) <= 3
+        rows.append((f"p99 of /auth in a flood of logins {title}, to quiet times", "at most 3", values, met, ratio))
+        refused += [refusals(one) for one in results.found(*at).values()]
+        waits += [wait for one in results.found(*at).values() for wait in login_waits(one)]
+    return [
+        *rows,
+        ("connections that were refused in these floods", "0", refused, bool(refused) and max(refused) == 0, count),
+        (
+            "seconds until somebody with the right password is in, in these floods",
+            "at most 10, each",
+            waits,
+            bool(waits) and max(waits) <= 10,
+            seconds,
+        ),
+    ]
 
 
 def bars_table(results):
     rows = [
-        [what, wanted, spread(values, ratio) if values else "not measured", ("met" if met else "**not met**") if values else "–"]
-        for what, wanted, values, met in bars(results)
+        [what, wanted, spread(values, form) if values else "not measured", ("met" if met else "**not met**") if values else "–"]
+        for what, wanted, values, met, form in bars(results)
     ]
     return table(["promise", "bar", "figure", ""], rows)
 
@@ -323,7 +405,171 @@ has in common with others.
 """
 
 
-PARTS = {"memory": memory_part, "size": size_part, "purge": purge_part, "flood": flood_part, "logins": logins_part}
+# ---- Admission: tables with a line for each build ----
+
+
+def in_rounds(number):
+    return f"{number} round{'s' if number > 1 else ''}"
+
+
+def paired(results, one, other, key):
+    values = results.in_rounds(one, other, key)
+    return spread(values, ratio) if values else "–"
+
+
+def of_rounds(results, path, key, form):
+    values = [one[key] for one in results.found(*path).values()]
+    return spread(values, form) if values else "–"
+
+
+def tail_part(results):
+    rows = []
+    sides = {"floor": "the floor", **results.builds}
+    for load, title in TAIL_LOADS.items():
+        for side, name in sides.items():
+            path, floor = ("tail", side, load), ("tail", "floor", load)
+            if not results.found(*path):
+                continue
+            if load == "open":
+                title = f"{of_rounds(results, floor, 'asked', count)} a second"
+            figures = [of_rounds(results, path, "rate", count), paired(results, path, floor, "rate")]
+            figures += [of_rounds(results, path, key, milliseconds) for key in ("p50", "p99")]
+            figures += [paired(results, path, floor, "p99")]
+            if side == "floor":
+                figures[1] = figures[4] = "1"
+            rows.append([title, name, *figures])
+    environment = results.options["environment"]
+    told = ", ".join(f"`{name}={value}`" for name, value in environment.items())
+    beside = f"; in the comparison above both have what `systemd/onesession.service` sets ({told})" if environment else ""
+    return f"""
+## From one connection to many, and at a fixed rate
+
+/auth and the floor in turn, {in_rounds(results.options["contest_rounds"])} of {results.options["tail_seconds"]} s each, both with 8 processes and
+without any environment variable{beside}.
+The last lines are an open loop (`openloop.c`): half as many requests a second as the floor was capable of with
+{results.options["capacity_at"]} connections in the same round, at times that are fixed beforehand, each latency counted from when the
+request was to be sent.
+
+{table(["", "", "requests/s", "to the floor", "p50, ms", "p99, ms", "p99 to the floor's"], rows, 2)}
+"""
+
+
+def refusals(one):
+    return one["flood"]["refused"] + one["statuses"].get("502", 0)
+
+
+def to_quiet(results, path):
+    """p99 to that of just before, of each round."""
+    return [one["p99"] / one["quiet"]["p99"] for one in results.found(*path).values()]
+
+
+def login_waits(one):
+    return [login["took"] if login["in"] else NEVER for login in one["flood"]["logins"]]
+
+
+def rated_flood_part(results):
+    rows = []
+    for case, title in FLOODS.items():
+        for build, name in results.builds.items():
+            path = (RATED_FLOOD, build, case)
+            found = results.found(*path).values()
+            if not found:
+                continue
+            quiet = [[one["quiet"][key] for one in found] for key in ("p50", "p99")]
+            figures = [spread(values, milliseconds) for values in quiet]
+            figures += [of_rounds(results, path, key, milliseconds) for key in ("p50", "p99", "max")]
+            figures.append(spread(to_quiet(results, path), ratio))
+            waits = [wait for one in found for wait in login_waits(one)]
+            other = sum(sum(one["statuses"].values()) - one["statuses"].get("200", 0) + one["unanswered"] for one in found)
+            figures += [spread([refusals(one) for one in found], count), count(other)]
+            figures += [f"{sum(wait != NEVER for wait in waits)} of {len(waits)}", seconds(max(waits, default=0))]
+            rows.append([title, name, *figures])
+    heads = ["", "", "p50 when quiet, ms", "p99", "p50 in the flood, ms", "p99", "the longest", "p99 to the quiet one"]
+    heads += ["connections refused", "/auth: other than 200", "right passwords that were in", "the last after, s"]
+    return f"""
+## A flood of logins at a fixed rate
+
+{results.options["flood_rate"]:,} failing logins a second reach the daemon's own socket (`hostile.c`), at times that are fixed beforehand, each with
+another name; the configuration is the default one, with the throttle. They come from one address or each from its own,
+and wait for the answer or hang up when all is sent. From a second later on /auth is asked through nginx by
+{results.options["few_connections"]} connections, and for some seconds before it, when all is quiet; {in_rounds(results.options["contest_rounds"])} of {results.options["flood_seconds"]} s each. Refused are the flood's connections and those of nginx (502). Each second somebody begins to sign in with the right
+password, to an account and from an address of his own, and comes again when told so, after `Retry-After`; who is not in
+{results.options["flood_grace"]} s after the flood was to end never is.
+
+{table(heads, rows, 2)}
+"""
+
+
+def answered(one):
+    """What slow bodies were answered, and how many connections were closed without an answer."""
+    statuses = dict(one["bodies"]["statuses"])
+    closed = statuses.pop("0", 0)
+    told = [f"{times} × {status}" for status, times in sorted(statuses.items())]
+    return ", ".join([*told, *([f"{closed} closed"] if closed else [])]) or "–"
+
+
+def slow_part(results):
+    rows = []
+    for case, (number, path_, length, at_once, rate) in results.options["bodies"].items():
+        for build, name in results.builds.items():
+            path = ("slow", build, case)
+            found = list(results.found(*path).values())
+            if not found:
+                continue
+            title = f"{number} × `POST {path_}`, {at_once:,} of {length:,} bytes, then {rate} a second"
+            silences = [one["silence"] / 1000 for one in found]
+            bad = [sum(times for status, times in one["statuses"].items() if status != "200") + one["unanswered"] for one in found]
+            figures = [spread([one["quiet"]["p99"] for one in found], milliseconds)]
+            figures += [of_rounds(results, path, "p99", milliseconds), spread(silences, lambda value: f"{value:.2f}")]
+            figures += [spread(bad, count), of_rounds(results, path, "killed", count), answered(found[-1])]
+            rows.append([title, name, *figures])
+    heads = ["", "", "p99 when quiet, ms", "p99, ms", "the longest silence, s", "/auth: other than 200", "workers killed"]
+    return f"""
+## Slow bodies
+
+Connections to the daemon's own socket whose requests do not come to an end (`hostile.c`), for {results.options["slow_seconds"]} s; one that is closed is
+followed by another a second later; {in_rounds(results.options["slow_rounds"])}. Meanwhile /auth is asked {results.options["slow_rate"]} times a second, at times that are fixed beforehand.
+The longest silence is the longest time between two answers of 200.
+
+{table([*heads, "what the slow ones got"], rows, 2)}
+"""
+
+
+def retire_part(results):
+    rows = []
+    for workers in results.options["retiring_workers"]:
+        for build, name in results.builds.items():
+            never, often = (("retire", build, str(workers), str(requests)) for requests in (0, results.options["retirement"]))
+            if not results.found(*often):
+                continue
+            figures = [of_rounds(results, path, "p99", milliseconds) for path in (never, often)]
+            figures += [paired(results, often, never, "p99")]
+            figures += [of_rounds(results, path, "max", milliseconds) for path in (never, often)]
+            figures += [of_rounds(results, often, "retired", count)]
+            rows.append([f"{workers} worker{'s' if workers > 1 else ''}", name, *figures])
+    every = f"{results.options['retirement']:,}"
+    heads = ["", "", "p99 with 0, ms", f"p99 with {every}, ms", "ratio", "the longest with 0, ms", f"with {every}, ms"]
+    return f"""
+## Workers that retire
+
+`server.max_requests = {every}` against 0 (never), asked by {results.options["few_connections"]} connections, in {in_rounds(results.options["contest_rounds"])}, each until most workers
+have retired or half a minute has passed.
+
+{table([*heads, "retired meanwhile"], rows, 2)}
+"""
+
+
+PARTS = {
+    "memory": memory_part,
+    "size": size_part,
+    "purge": purge_part,
+    "flood": flood_part,
+    "logins": logins_part,
+    "tail": tail_part,
+    RATED_FLOOD: rated_flood_part,
+    "slow": slow_part,
+    "retire": retire_part,
+}
 
 
 # ---- What was run on what --------------------------------------------------------------------------------------------
@@ -473,7 +719,11 @@ def write():
     if not draw(results, folder / "benchmarks.svg"):
         text = text.replace("![Requests a second](benchmarks.svg)\n\n", "")
     (folder / "benchmarks.md").write_text(text, encoding="utf-8")
-    shown = [f"  {'met    ' if met else 'NOT MET'}  {what}: {spread(values, ratio)}, {wanted}" for what, wanted, values, met in bars(results) if values]
+    shown = [
+        f"  {'met    ' if met else 'NOT MET'}  {what}: {spread(values, form)}, {wanted}"
+        for what, wanted, values, met, form in bars(results)
+        if values
+    ]
     print("\n".join(shown))
     for name, reason in results.failed.items():
         print(f"  FAILED   {name}: {reason}", file=sys.stderr)
