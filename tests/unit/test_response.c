@@ -275,7 +275,7 @@ static void answer_without_a_body_is_written_at_once_with_its_end(void **state)
 	talloc_free(fcgi);
 	close(peer);
 	peer = pair[1];
-	fcgi = fcgi_open(ctx, pair[0], 1000);
+	fcgi = fcgi_open(ctx, pair[0], 1000, 0);
 	assert_non_null(fcgi);
 	memset(name, 'n', sizeof name);
 	name[sizeof name - 1] = '\0';
