@@ -559,7 +559,7 @@ const struct db_statement sql_compose_grants = {
 	"GRANT UPDATE (password) ON %1$I.users TO %2$I;"
 	"GRANT INSERT (name, user_id, username, session_id, ip, user_agent, detail) ON %1$I.events TO %2$I;"
 	"GRANT EXECUTE ON FUNCTION %1$I.purge_events TO %2$I;"
-	"GRANT INSERT, DELETE, UPDATE (data, last_seen_at) ON %1$I.sessions TO %2$I;"
+	"GRANT INSERT, DELETE, UPDATE (data, last_seen_at, device_key) ON %1$I.sessions TO %2$I;"
 	"GRANT INSERT, UPDATE ON %1$I.takeovers TO %2$I;"
 	"GRANT INSERT, UPDATE, DELETE ON %1$I.logged_in_user, %1$I.ended_sessions, %1$I.login_tickets,"
 	" %1$I.login_failures, %1$I.known_browsers, %1$I.anonymous_sessions TO %2$I',"
