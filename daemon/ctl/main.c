@@ -443,17 +443,24 @@ static int64_t longer(int64_t one, int64_t other)
 	return one > other ? one : other;
 }
 
+static int64_t statement_timeout(const struct ctl *ctl, const struct command *command)
+{
+	/* What the daemon has told is not to wait for what the database adds to it. */
+	if (command->run == command_status)
+		return ctl->settings.database.connect_timeout;
+	return longer(ctl->settings.database.statement_timeout,
+	              command->run == command_migrate ? MIGRATE_TIMEOUT_MS : STATEMENT_TIMEOUT_MS);
+}
+
 static int set_up(struct ctl *ctl, const struct command *command)
 {
-	bool migrates = command->run == command_migrate;
 	const struct db_config config = {
 		.conninfo = ctl->settings.database.conninfo,
 		.application_name = "onesessionctl",
 		.connect_timeout_ms = ctl->settings.database.connect_timeout,
-		.statement_timeout_ms = longer(ctl->settings.database.statement_timeout,
-	                                       migrates ? MIGRATE_TIMEOUT_MS : STATEMENT_TIMEOUT_MS),
+		.statement_timeout_ms = statement_timeout(ctl, command),
 		.prepare = ctl->settings.database.prepare,
-		.required_schema = migrates ? 0 : schema_version(),
+		.required_schema = command->run == command_migrate ? 0 : schema_version(),
 	};
 
 	ctl->signals = signals_new(ctl->ctx);

@@ -35,6 +35,40 @@ static const char *duration(TALLOC_CTX *ctx, int64_t ms)
 	return talloc_asprintf(ctx, "%lldd %lldh", s / 86400, s / 3600 % 24);
 }
 
+/*
+ * What is wrong with the database, a sentence each. *why tells why it could not be asked, and is NULL when it could. On
+ * `ctl->ctx`.
+ */
+static json_t *database_warnings(const struct ctl *ctl, const char **why)
+{
+	json_t *warnings = json_array();
+	struct sequence_list behind = {0};
+	enum db_status status = db_connect(ctl->db);
+
+	if (status == DB_OK)
+		status = schema_sequences_behind(ctl->db, ctl->ctx, &behind);
+	*why = status != DB_OK ? db_problem(ctl->db) : NULL;
+	for (size_t i = 0; i < behind.count; i++)
+		(void)json_array_append_new(warnings, json_string(schema_sequence_problem(ctl->ctx, &behind.all[i])));
+	return warnings;
+}
+
+static void show_warnings(const struct ctl *ctl)
+{
+	const json_t *warning;
+	const char *why;
+	size_t at;
+	json_t *warnings = database_warnings(ctl, &why);
+
+	if (why != NULL)
+		(void)output_line("database: cannot be asked (onesessiond -t tells why)");
+	json_array_foreach(warnings, at, warning)
+	{
+		(void)output_line("database: %s", json_string_value(warning));
+	}
+	json_decref(warnings);
+}
+
 static int show(const struct ctl *ctl, const json_t *status)
 {
 	static const struct table_column columns[] = {
@@ -62,6 +96,7 @@ static int show(const struct ctl *ctl, const json_t *status)
 	(void)output_line("reloads %lld, refused %lld; hashing places in use %lld of %lld",
 	                  (long long)number(counts, "reloads"), (long long)number(counts, "reloads_refused"),
 	                  (long long)number(hashing, "in_use"), (long long)number(hashing, "places"));
+	show_warnings(ctl);
 	json_array_foreach(json_object_get(status, "workers"), at, worker)
 	{
 		const json_t *age = json_object_get(worker, "request_age_ms");
@@ -78,29 +113,12 @@ static int show(const struct ctl *ctl, const json_t *status)
 	return table_print(table, stdout) == 0 ? EXIT_SUCCESS : fail("out of memory");
 }
 
-/* What is wrong with the database, as far as it can be asked; on `ctl->ctx`. NULL when out of memory. */
-static json_t *database_warnings(const struct ctl *ctl)
-{
-	json_t *warnings = json_array();
-	struct sequence_list behind = {0};
-	enum db_status status = db_connect(ctl->db);
-
-	if (status == DB_OK)
-		status = schema_sequences_behind(ctl->db, ctl->ctx, &behind);
-	if (status != DB_OK)
-		(void)json_array_append_new(warnings, json_sprintf("cannot ask it: %s", db_problem(ctl->db)));
-	for (size_t i = 0; i < behind.count; i++)
-		(void)json_array_append_new(warnings, json_string(schema_sequence_problem(ctl->ctx, &behind.all[i])));
-	return warnings;
-}
-
 int command_status(struct ctl *ctl)
 {
 	char problem[256];
 	char *body = responder_get(ctl->ctx, &ctl->settings, "/status", problem, sizeof problem);
 	json_t *status, *warnings;
-	const json_t *warning;
-	size_t at;
+	const char *why;
 	int result;
 
 	if (body == NULL)
@@ -110,17 +128,14 @@ int command_status(struct ctl *ctl)
 		json_decref(status);
 		return fail("what answers at server.listen is not onesessiond");
 	}
-	warnings = database_warnings(ctl);
 	if (ctl->json) {
+		warnings = database_warnings(ctl, &why);
+		if (why != NULL)
+			(void)json_array_append_new(warnings, json_sprintf("the database cannot be asked: %s", why));
 		(void)json_object_set_new(status, "database_warnings", warnings);
 		return output_json(status);
 	}
 	result = show(ctl, status);
-	json_array_foreach(warnings, at, warning)
-	{
-		(void)output_line("database: %s", json_string_value(warning));
-	}
-	json_decref(warnings);
 	json_decref(status);
 	return result;
 }
