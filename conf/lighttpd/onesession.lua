@@ -1,5 +1,5 @@
--- What lighttpd's own configuration cannot do, for mod_magnet: see onesession.conf, which names this file. It is run for
--- each request before the guard is asked, and once more when the guard has let it in.
+-- What lighttpd's own configuration cannot do, for mod_magnet: see onesession.conf, which names this file. It is run
+-- for each request before the guard is asked, and once more when the guard has let it in.
 
 local request = lighty.r
 
@@ -18,8 +18,8 @@ end
 
 -- The session's key is not the application's business: it would have to be kept out of its logs, too. What it gets is
 -- the client's cookies without ours: key and device cookie, each as often as it is there.
--- Yours: "onesession" is session.cookie_name. "session" is what it was until 0.1; one with anything but 43 characters in
--- it is an application's own.
+-- Yours: "onesession" is session.cookie_name. "session" is what it was until 0.1; one with anything but 43 characters
+-- in it is an application's own.
 local function is_ours(name, value)
 	local base = name:gsub("^__Host%-", ""):gsub("^__Secure%-", ""):gsub("_device$", "")
 
