@@ -287,7 +287,7 @@ def test_event_that_comes_late_is_read(video):
     assert video.streams.asked == [second, first], "each is told once"
 
 
-def test_statements_that_keep_strangers_out_are_true(video):
+def test_statements_that_keep_strangers_out_are_true(video, stranger):
     """Those of docs/events.md."""
     database = video.site.database
     text = (harness.ROOT / "docs/events.md").read_text()
