@@ -129,6 +129,12 @@ static enum db_status sequences(struct db *db, TALLOC_CTX *ctx, const struct db_
 
 enum db_status schema_sequences_behind(struct db *db, TALLOC_CTX *ctx, struct sequence_list *behind)
 {
+	struct db_result *row;
+	enum db_status status = db_query(db, ctx, &sql_sequences_are_free, NULL, 0, &row);
+
+	*behind = (struct sequence_list){0};
+	if (status != DB_OK || !db_bool(row, 0, 0))
+		return status;
 	return sequences(db, ctx, &sql_sequences_behind, behind);
 }
 

@@ -37,7 +37,10 @@ struct sequence_list {
 	size_t count;
 };
 
-/* Strings on `ctx`. One round trip that reads the ends of a few indexes. */
+/*
+ * Strings on `ctx`. Two round trips that read the ends of a few indexes. While somebody has one of the tables for
+ * himself there is none behind: nobody is to wait for him because of this.
+ */
 enum db_status schema_sequences_behind(struct db *db, TALLOC_CTX *ctx, struct sequence_list *behind);
 
 /* Set those forward that are behind, for which it takes the right to change them. */

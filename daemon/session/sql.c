@@ -523,6 +523,13 @@ const struct db_statement sql_record_migration = {
 	"                (pg_get_serial_sequence('sessions', 'login_order'), 'sessions', " highest_login "))"         \
 	"        AS q (name, in_table, highest)) AS q"
 
+/* To read them would be to wait for whoever has one of the tables for himself, or is waiting for it. */
+const struct db_statement sql_sequences_are_free = {
+	"sequences_are_free",
+	"SELECT NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock'"
+	"                      AND relation IN ('users'::regclass, 'events'::regclass, 'sessions'::regclass))",
+};
+
 /* By indexes alone: it is asked often. A key stored beyond all sessions is the business of the trigger number_login. */
 const struct db_statement sql_sequences_behind = {
 	"sequences_behind",

@@ -184,6 +184,9 @@ extern const struct db_statement sql_connection_limit;
 
 extern const struct db_statement sql_record_migration;
 
+/* One row, one column. */
+extern const struct db_statement sql_sequences_are_free;
+
 /* A row for each sequence that is behind: its name and its table's; the second then sets it to the highest number. */
 extern const struct db_statement sql_sequences_behind;
 extern const struct db_statement sql_advance_sequences;
