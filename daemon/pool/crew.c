@@ -32,6 +32,7 @@ struct place {
 	int64_t go_until;  /* then */
 	bool is_killed;    /* by us */
 	bool has_failed;   /* somebody here has ended other than by being told to */
+	size_t successor;  /* who is here goes when somebody is there; 0: not yet (1 is the first place) */
 };
 
 /* Nobody's place. */
@@ -43,7 +44,6 @@ struct crew {
 	int handoff[2]; /* where the attendant puts connections (1), and workers take them from (0) */
 	int hashing[2]; /* where workers tell the hasher (0) of themselves (1) */
 	struct hasher_setup hasher;
-	size_t relieved, successor; /* places; NOWHERE: nobody is being relieved */
 	size_t deaths, timeouts;
 	struct place places[SCOREBOARD_SLOTS];
 };
@@ -70,7 +70,6 @@ struct crew *crew_new(TALLOC_CTX *ctx, struct scoreboard *board, const struct li
 	}
 	crew->board = board;
 	crew->listeners = listeners;
-	crew->relieved = crew->successor = NOWHERE;
 	if (handoff_open(crew->handoff) != 0) {
 		talloc_free(crew);
 		return NULL;
@@ -195,7 +194,12 @@ static int run(const struct crew *crew, size_t at)
 		.hashing = crew->hashing[1],
 	};
 
-	return place->role == ROLE_HASHER ? hasher_run(&crew->hasher) : worker_run(&setup);
+	if (place->role != ROLE_HASHER)
+		return worker_run(&setup);
+	/* It is none of those who take connections. */
+	for (size_t i = 0; i < crew->listeners->count; i++)
+		close(crew->listeners->all[i].fd);
+	return hasher_run(&crew->hasher);
 }
 
 static void start(struct crew *crew, size_t at)
@@ -287,7 +291,8 @@ static void take_leave(struct crew *crew, size_t at, int status)
 			log_death(place, at, status);
 	}
 	place->pid = 0;
-	if (place->is_dismissed || place->role == ROLE_ATTENDANT)
+	/* Whoever has a successor is not replaced once more. */
+	if (place->is_dismissed || place->role == ROLE_ATTENDANT || place->successor != 0)
 		place->is_wanted = false;
 }
 
@@ -368,44 +373,27 @@ static bool has_come_up(const struct crew *crew, size_t at)
 	return crew->places[at].pid != 0 && state != WORKER_NONE && state != WORKER_STARTING;
 }
 
-static bool is_there(const struct crew *crew, size_t at)
-{
-	return at != NOWHERE && crew->places[at].pid != 0 && !crew->places[at].is_dismissed;
-}
-
-static void begin_relief(struct crew *crew)
+static void begin_relief(struct crew *crew, size_t at)
 {
 	size_t successor = find_free(crew);
-	size_t at = 0;
 
-	while (at < SCOREBOARD_SLOTS && !(is_there(crew, at) && crew->places[at].role == ROLE_WORKER &&
-	                                  atomic_load(&crew->board->slots[at].wants_relief)))
-		at++;
-	if (at == SCOREBOARD_SLOTS || successor == NOWHERE)
+	if (successor == NOWHERE)
 		return;
-	crew->relieved = at;
-	crew->successor = successor;
 	crew->places[successor] = place_for(crew->places[at].generation, ROLE_WORKER);
+	crew->places[at].successor = successor + 1;
 }
 
 void crew_relieve(struct crew *crew)
 {
-	const struct place *place;
+	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++) {
+		struct place *place = &crew->places[i];
 
-	if (crew->relieved == NOWHERE)
-		begin_relief(crew);
-	if (crew->relieved == NOWHERE)
-		return;
-	place = &crew->places[crew->relieved];
-	/* Its generation has been dismissed meanwhile, or it has died: then whoever comes in its place is enough. */
-	if (!is_there(crew, crew->relieved)) {
-		if (!place->is_dismissed && crew->places[crew->successor].is_wanted)
-			dismiss(&crew->places[crew->successor], clock_monotonic_ms() + place->request_timeout);
-		crew->relieved = crew->successor = NOWHERE;
-	} else if (has_come_up(crew, crew->successor)) {
-		dismiss(&crew->places[crew->relieved],
-		        clock_monotonic_ms() + place->generation->settings.server.shutdown_timeout);
-		crew->relieved = crew->successor = NOWHERE;
+		if (place->role != ROLE_WORKER || place->pid == 0 || place->is_dismissed)
+			continue;
+		if (place->successor == 0 && atomic_load(&crew->board->slots[i].wants_relief))
+			begin_relief(crew, i);
+		else if (place->successor != 0 && has_come_up(crew, place->successor - 1))
+			dismiss(place, clock_monotonic_ms() + place->generation->settings.server.shutdown_timeout);
 	}
 }
 

@@ -39,8 +39,7 @@ void crew_call_attendant(struct crew *crew, const struct generation *generation)
 void crew_start_missing(struct crew *crew);
 
 /*
- * A worker that has answered server.max_requests is told to go when another one has come up in its stead; one at a
- * time.
+ * A worker that has answered server.max_requests is told to go when another one has come up in its stead.
  */
 void crew_relieve(struct crew *crew);
 

@@ -70,8 +70,9 @@ struct hasher {
 	struct hash_queue queue;
 	size_t thread_count, started_count;
 	struct thread *threads;
-	pthread_mutex_t lock; /* over all threads' task and is_done, and is_over */
+	pthread_mutex_t lock; /* over all threads' task and is_done, and the next three */
 	pthread_cond_t wanted;
+	size_t ready_count;
 	bool is_over;
 	size_t held_count;
 	struct task *held[HELD_MAX];
@@ -108,6 +109,8 @@ static void *run_thread(void *context)
 	/* Of this thread alone: on Linux each has its own (setpriority(2)). Without it hashing is only less polite. */
 	(void)setpriority(PRIO_PROCESS, 0, NICE);
 	(void)pthread_mutex_lock(&hasher->lock);
+	hasher->ready_count++;
+	(void)pthread_cond_broadcast(&hasher->wanted);
 	while (!hasher->is_over) {
 		struct task *task = thread->task;
 
@@ -138,6 +141,11 @@ static int start_threads(struct hasher *hasher)
 			return -1;
 		hasher->started_count++;
 	}
+	/* They have their priorities when they are restricted. */
+	(void)pthread_mutex_lock(&hasher->lock);
+	while (hasher->ready_count < hasher->thread_count)
+		(void)pthread_cond_wait(&hasher->wanted, &hasher->lock);
+	(void)pthread_mutex_unlock(&hasher->lock);
 	return 0;
 }
 
