@@ -1,7 +1,6 @@
 """Passwords are expensive to check: that must hold up nobody else, and tell nothing."""
 
 import base64
-import crypt
 import hashlib
 import json
 import os
@@ -167,13 +166,18 @@ def test_hash_that_cannot_be_read_lets_nobody_in(database, daemon, stored):
 # ---- What the time tells ---------------------------------------------------------------------------------------------
 
 
-def imported(password, form):
-    """A hash as other programs have made it."""
-    if form == "pbkdf2":
-        salt, rounds = "x" * 12, 400000
-        digest = hashlib.pbkdf2_hmac("sha256", password.encode(), salt.encode(), rounds)
-        return f"pbkdf2_sha256${rounds}${salt}${base64.b64encode(digest).decode()}"
-    return crypt.crypt(password, {"bcrypt": "$2b$11$" + "x" * 22, "sha512": "$6$rounds=5000$xxxxxxxx"}[form])
+# "right", as other programs have hashed it.
+IMPORTED = {
+    "bcrypt": "$2b$11$xxxxxxxxxxxxxxxxxxxxxuCoSLL8r.GZk5TJZ0sk6JeAsicz9F6R.",
+    "sha512": "$6$rounds=5000$xxxxxxxx$5/0K0ecAH3VqMIW/dsjpY2FDQITqfJ.5EeLkyeaXZ.fbdJuwQoQQzCNfpGYT2bwFyXQct4PbHM0sdRh9fuZI/0",
+}
+
+
+def imported(form):
+    if form != "pbkdf2":
+        return IMPORTED[form]
+    digest = hashlib.pbkdf2_hmac("sha256", b"right", b"x" * 12, 400000)
+    return f"pbkdf2_sha256$400000${'x' * 12}${base64.b64encode(digest).decode()}"
 
 
 @pytest.mark.slow
@@ -184,7 +188,7 @@ def test_failures_take_the_same_time_whatever_the_form_of_the_hash(database, new
     for kind in kinds[1:]:
         database.add_user(kind)
         if kind != "own":
-            database.query("UPDATE users SET password = %s WHERE username = %s", imported("right", kind.split()[-1]), kind)
+            database.query("UPDATE users SET password = %s WHERE username = %s", imported(kind.split()[-1]), kind)
     database.query("UPDATE users SET is_active = false WHERE username LIKE 'disabled%%'")
     Ctl(database.owner_conninfo, **{"login.memory": "32MiB", "login.passes": 3}).run(
         "user", "passwd", "own", stdin=database.password + "\n"
