@@ -26,11 +26,6 @@
 #define WAIT_MAX_MS 10000
 /* Of what the processor has to give, hashing gets about a tenth beside a worker that wants it, too. */
 #define NICE 10
-/*
- * What a failure is taken to need at least, over an Argon2id hash of the configured cost: more than the usual hashes of
- * elsewhere, so that they are no different from the first one on.
- */
-#define SLOWEST_OVER_OWN 2.5
 /* Failures that are done and not answered yet; any further one is answered early. */
 #define HELD_MAX 256
 #define EVENTS_MAX 64
@@ -78,7 +73,7 @@ struct hasher {
 	struct task *held[HELD_MAX];
 	struct password_cost decoy_cost;
 	char decoy[PASSWORD_HASH_SIZE];
-	int64_t slowest_us; /* of the processor's time, of any form of hash seen so far */
+	struct password_pace pace;
 	bool stopping;
 };
 
@@ -190,17 +185,14 @@ static bool is_failure(const struct task *task)
 
 static void answer_in_time(struct hasher *hasher, struct task *task)
 {
-	int64_t elapsed_us = task->answer.hashing_us;
-	int64_t takes_us;
-
-	if (task->work_us > hasher->slowest_us && task->answer.new_hash[0] == '\0')
-		hasher->slowest_us = task->work_us;
-	takes_us = password_failure_us(task->work_us, elapsed_us, hasher->slowest_us);
+	/* One that has made a hash besides is none to compare with. */
+	if (task->answer.new_hash[0] == '\0')
+		password_pace_note(&hasher->pace, task->work_us, task->answer.hashing_us);
 	if (!is_failure(task) || hasher->held_count == HELD_MAX) {
 		answer(task, HASH_DONE);
 		return;
 	}
-	task->answer_at = task->began_ms + takes_us / 1000;
+	task->answer_at = task->began_ms + password_pace_failure_us(&hasher->pace) / 1000;
 	hasher->held[hasher->held_count++] = task;
 }
 
@@ -269,7 +261,7 @@ static bool prepare_decoy(struct hasher *hasher, const struct password_cost *cos
 		hasher->decoy[0] = '\0';
 		return false;
 	}
-	hasher->slowest_us = (int64_t)(SLOWEST_OVER_OWN * (double)(work_us() - began));
+	password_pace_begin(&hasher->pace, work_us() - began);
 	return true;
 }
 

@@ -66,8 +66,33 @@ void password_job_run(const struct password_job *job, const char *decoy, struct 
 	answer->hashing_us = clock_monotonic_us() - began;
 }
 
-int64_t password_failure_us(int64_t work_us, int64_t elapsed_us, int64_t slowest_us)
+/* Over an Argon2id hash of the configured cost, more than the usual hashes of elsewhere. */
+#define SLOWEST_OVER_OWN 2
+/* Room for what is a little slower or busier than thought. */
+#define MARGIN 1.25
+/* What took less than this part of a hash of ours says little about how busy the machine is. */
+#define TELLING_PART 4
+/* The weight of the latest. */
+#define LATEST 0.25
+
+void password_pace_begin(struct password_pace *pace, int64_t own_us)
 {
-	/* A machine that is busy with other work makes all of them slower alike. */
-	return work_us > 0 && work_us < slowest_us ? elapsed_us * slowest_us / work_us : elapsed_us;
+	*pace = (struct password_pace){.own_us = own_us, .slowest_us = SLOWEST_OVER_OWN * own_us, .stretch = 1};
+}
+
+void password_pace_note(struct password_pace *pace, int64_t work_us, int64_t elapsed_us)
+{
+	double stretch;
+
+	if (work_us > pace->slowest_us)
+		pace->slowest_us = work_us;
+	if (work_us <= 0 || work_us < pace->own_us / TELLING_PART)
+		return;
+	stretch = (double)elapsed_us / (double)work_us;
+	pace->stretch += LATEST * ((stretch > 1 ? stretch : 1) - pace->stretch);
+}
+
+int64_t password_pace_failure_us(const struct password_pace *pace)
+{
+	return (int64_t)(MARGIN * pace->stretch * (double)pace->slowest_us);
 }

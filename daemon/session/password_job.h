@@ -39,10 +39,21 @@ bool password_job_is_sound(const struct password_job *job);
 void password_job_run(const struct password_job *job, const char *decoy, struct password_answer *answer);
 
 /*
- * How long a failure is to take whose own work took `work_us` of the processor and `elapsed_us` by the clock, when the
- * slowest that is known took `slowest_us` of the processor: so that the time tells neither whether there is such an
- * account nor the form of its hash. By the clock, in microseconds.
+ * How long failures are to take, so that the time tells neither whether there is such an account nor the form of its
+ * hash: as long as the slowest would on a machine that is as busy as this one has been of late.
  */
-int64_t password_failure_us(int64_t work_us, int64_t elapsed_us, int64_t slowest_us);
+struct password_pace {
+	int64_t own_us;     /* of the processor's time, what a hash of ours takes */
+	int64_t slowest_us; /* likewise, of any form: at first somewhat more than the usual ones of elsewhere take */
+	double stretch;     /* how much longer the clock took than the processor */
+};
+
+void password_pace_begin(struct password_pace *pace, int64_t own_us);
+
+/* A job took so long, of the processor's time and by the clock. */
+void password_pace_note(struct password_pace *pace, int64_t work_us, int64_t elapsed_us);
+
+/* How long a failure is to take by the clock, in microseconds. */
+int64_t password_pace_failure_us(const struct password_pace *pace);
 
 #endif
