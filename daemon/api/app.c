@@ -351,6 +351,8 @@ void app_refuse_busy(struct ones_request *req)
 {
 	counters_add(&req->app->board->counters, COUNTER_THROTTLED);
 	response_reset(&req->response);
+	if (req->times.ordered != 0)
+		req->times.parked_us += clock_monotonic_us() - req->times.ordered;
 	log_set_request(req->http->id);
 	ones_reply_problem(req, 503, "busy", "Too many people are signing in at this moment. Please try again.");
 	log_set_request(NULL);
@@ -379,18 +381,19 @@ static enum db_status check_session(struct ones_request *req)
 	enum db_status status;
 
 	req->has_key = preview->key_count > 0;
-	if (!req->has_key)
-		return DB_OK;
-	if (look_up->status != DB_OK)
-		return look_up->status;
-	for (size_t i = preview->key_count; i-- > 0;) {
-		if (rule_may_be_live(&req->app->rule, look_up->reading, look_up->first + i))
-			which = i;
+	if (req->has_key) {
+		status = look_up->status;
+		for (size_t i = preview->key_count; status == DB_OK && i-- > 0;) {
+			if (rule_may_be_live(&req->app->rule, look_up->reading, look_up->first + i))
+				which = i;
+		}
+		req->key = preview->keys[which];
+		if (status == DB_OK)
+			status = rule_check(&req->app->rule, req, look_up->reading, look_up->first + which, &client,
+			                    &req->verdict);
+		if (status != DB_OK)
+			return status;
 	}
-	req->key = preview->keys[which];
-	status = rule_check(&req->app->rule, req, look_up->reading, look_up->first + which, &client, &req->verdict);
-	if (status != DB_OK)
-		return status;
 	req->ending = (struct ones_ending){
 		.reason = req->verdict.reason,
 		.ended_at = req->verdict.ended_at,

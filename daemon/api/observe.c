@@ -275,8 +275,8 @@ void ones_reply_metrics(struct ones_request *req)
 	};
 	int64_t live = atomic_load(&req->app->board->live_sessions);
 
-	/* Counting is not done here but by a process of its own: whoever asks next is told. */
-	atomic_store(&req->app->board->live_sessions_wanted, true);
+	/* Counting is not done here but by a process of its own, again and again as long as somebody asks. */
+	atomic_store(&req->app->board->live_sessions_wanted_ms, clock_monotonic_ms());
 
 	put_requests(&metrics);
 	put_durations(&metrics);

@@ -35,6 +35,7 @@ struct scoreboard *scoreboard_new(void)
 		return NULL;
 	board->started_ms = clock_monotonic_ms();
 	board->started_us = clock_wall_us();
+	board->live_sessions_wanted_ms = board->started_ms;
 	board->master = getpid();
 	rates_begin(&board->login_rates);
 	scoreboard_forget_hashing(board);
@@ -81,6 +82,23 @@ bool scoreboard_is_another_connected(const struct scoreboard *board, size_t slot
 {
 	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++) {
 		if (i != slot && atomic_load_explicit(&board->slots[i].is_connected, memory_order_relaxed))
+			return true;
+	}
+	return false;
+}
+
+bool scoreboard_is_another_answered(const struct scoreboard *board, size_t slot, int64_t late_ms)
+{
+	int64_t now = clock_monotonic_ms();
+
+	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++) {
+		const struct worker_slot *other = &board->slots[i];
+		int state = atomic_load(&other->state);
+
+		if (i == slot || !atomic_load(&other->is_connected))
+			continue;
+		if (state == WORKER_IDLE ||
+		    (state == WORKER_WAITING && now - atomic_load(&other->request_began_ms) < late_ms))
 			return true;
 	}
 	return false;

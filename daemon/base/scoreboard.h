@@ -60,8 +60,8 @@ struct scoreboard {
 	struct rates login_rates;
 	struct worker_slot slots[SCOREBOARD_SLOTS];
 	struct counters counters;
-	_Atomic int64_t live_sessions;     /* at the last count; -1: there was none */
-	_Atomic bool live_sessions_wanted; /* the master is to have them counted */
+	_Atomic int64_t live_sessions;           /* at the last count; -1: there was none */
+	_Atomic int64_t live_sessions_wanted_ms; /* when somebody asked for it last, clock_monotonic_ms() */
 };
 
 /* A board that is shared with every process forked from now on. NULL with errno when it cannot be made. */
@@ -81,5 +81,8 @@ void scoreboard_clear(struct scoreboard *board, size_t slot);
 
 /* True when any worker but the one at `slot` is connected to the database. */
 bool scoreboard_is_another_connected(const struct scoreboard *board, size_t slot);
+
+/* True when any of those gets answers from it in time, or would: it has not waited for one since `late_ms` or longer. */
+bool scoreboard_is_another_answered(const struct scoreboard *board, size_t slot, int64_t late_ms);
 
 #endif

@@ -164,10 +164,9 @@ void crew_hire(struct crew *crew, const struct generation *generation)
 
 void crew_hire_hasher(struct crew *crew, const struct settings *settings)
 {
-	size_t at = find_free(crew);
+	/* The last one, so that workers have the numbers from 0 on. */
+	const size_t at = SCOREBOARD_SLOTS - 1;
 
-	if (at == NOWHERE)
-		return;
 	crew->hasher = (struct hasher_setup){
 		.board = crew->board,
 		.slot = at,

@@ -147,9 +147,13 @@ static void purge_when_due(struct master *master)
 
 /* ---- The number of live sessions ---------------------------------------------------------------------------- */
 
-/* It reads an index of all of them, so it is made for who asks only, and rests so many times as long as it took. */
+/*
+ * It reads an index of all of them: it is made only while somebody asks for it every now and then, and rests many times
+ * as long as it took.
+ */
 #define COUNT_REST_TIMES 50
 #define COUNT_REST_MS    10000
+#define COUNT_WANTED_MS  (5 * 60 * 1000)
 
 static int count_live(const struct settings *settings, struct scoreboard *board)
 {
@@ -169,7 +173,7 @@ static void count_when_wanted(struct master *master)
 	pid_t pid;
 
 	if (master->live_counter != 0 || clock_until_ms(master->count_again_at) > 0 ||
-	    !atomic_exchange(&board->live_sessions_wanted, false))
+	    clock_until_ms(atomic_load(&board->live_sessions_wanted_ms) + COUNT_WANTED_MS) == 0)
 		return;
 	master->count_began_at = clock_monotonic_ms();
 	pid = crew_fork_helper();

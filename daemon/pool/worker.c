@@ -26,6 +26,8 @@
 #define HASHING_MAX 192
 /* The hasher itself ends the wait for a place; this is for when it does not answer at all. */
 #define HASHING_GRACE_MS 5000
+/* A look-up that takes longer is a reason to leave connections to a colleague whose own does not. */
+#define LATE_MS 100
 /* When there are no more descriptors or memory, accepting rests this long. */
 #define ACCEPT_REST_MS 100
 /* Room for all connections and the few others: one look tells of everybody who is ready. */
@@ -104,6 +106,12 @@ static bool is_needed(struct worker *worker)
 	return are_all_busy;
 }
 
+static bool is_late(const struct worker *worker)
+{
+	return look_ups_are_under_way(&worker->look_ups) &&
+	       clock_until_ms(worker->look_ups.sent_us / 1000 + LATE_MS) == 0;
+}
+
 /* A worker without a database could only say so: it leaves connections to those that have one. */
 static bool can_serve(struct worker *worker)
 {
@@ -114,7 +122,9 @@ static bool can_serve(struct worker *worker)
 	is_connected = db_is_connected(worker->db);
 	if (is_connected != atomic_load_explicit(&worker->slot->is_connected, memory_order_relaxed))
 		atomic_store(&worker->slot->is_connected, is_connected);
-	return is_connected || !scoreboard_is_another_connected(worker->setup->board, worker->setup->slot);
+	if (!is_connected)
+		return !scoreboard_is_another_connected(worker->setup->board, worker->setup->slot);
+	return !is_late(worker) || !scoreboard_is_another_answered(worker->setup->board, worker->setup->slot, LATE_MS);
 }
 
 static bool has_room(const struct worker *worker)
@@ -611,6 +621,8 @@ static int wait_ms(const struct worker *worker)
 	}
 	if (worker->accept_again_at != 0)
 		wait = sooner(wait, clock_until_ms(worker->accept_again_at));
+	if (look_ups_are_under_way(&worker->look_ups))
+		wait = sooner(wait, is_late(worker) ? LATE_MS : clock_until_ms(worker->look_ups.sent_us / 1000 + LATE_MS));
 	return wait;
 }
 
