@@ -36,6 +36,7 @@ struct worker_slot {
 	_Alignas(64) _Atomic pid_t pid; /* 0: nobody */
 	_Atomic int role;
 	_Atomic bool is_connected;  /* to the database */
+	_Atomic bool has_seat;      /* at the listening sockets (pool/seats.h) */
 	_Atomic bool wants_relief;  /* it has answered server.max_requests */
 	_Atomic int state;
 	_Atomic int64_t started_ms;       /* clock_monotonic_ms() */

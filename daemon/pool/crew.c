@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "pool/handoff.h"
 #include "pool/hasher.h"
+#include "pool/seats.h"
 #include "pool/worker.h"
 
 #include <errno.h>
@@ -43,6 +44,8 @@ struct crew {
 	const struct listeners *listeners;
 	int handoff[2]; /* where the attendant puts connections (1), and workers take them from (0) */
 	int hashing[2]; /* where workers tell the hasher (0) of themselves (1) */
+	int seats;
+	size_t seat_count;
 	struct hasher_setup hasher;
 	size_t deaths, timeouts;
 	struct place places[SCOREBOARD_SLOTS];
@@ -57,6 +60,7 @@ static int crew_destroy(struct crew *crew)
 		close(crew->handoff[end]);
 		close(crew->hashing[end]);
 	}
+	close(crew->seats);
 	return 0;
 }
 
@@ -74,7 +78,11 @@ struct crew *crew_new(TALLOC_CTX *ctx, struct scoreboard *board, const struct li
 		talloc_free(crew);
 		return NULL;
 	}
-	if (handoff_open(crew->hashing) != 0) {
+	crew->seat_count = seats_wanted();
+	crew->seats = seats_open(crew->seat_count);
+	if (crew->seats < 0 || handoff_open(crew->hashing) != 0) {
+		if (crew->seats >= 0)
+			close(crew->seats);
 		close(crew->handoff[0]);
 		close(crew->handoff[1]);
 		talloc_free(crew);
@@ -191,6 +199,7 @@ static int run(const struct crew *crew, size_t at)
 		.is_attendant = is_attendant,
 		.handoff = crew->handoff[is_attendant ? 1 : 0],
 		.hashing = crew->hashing[1],
+		.seats = crew->seats,
 	};
 
 	if (place->role != ROLE_HASHER)
@@ -398,6 +407,8 @@ void crew_relieve(struct crew *crew)
 
 void crew_mend_board(struct crew *crew)
 {
+	size_t seated = 0;
+
 	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++) {
 		const struct place *place = &crew->places[i];
 		struct worker_slot *slot = &crew->board->slots[i];
@@ -408,7 +419,10 @@ void crew_mend_board(struct crew *crew)
 			atomic_store(&slot->pid, place->pid);
 		if (place->pid != 0 && atomic_load(&slot->role) != (int)place->role)
 			atomic_store(&slot->role, (int)place->role);
+		seated += place->pid != 0 && place->role == ROLE_WORKER && atomic_load(&slot->has_seat);
 	}
+	if (seated != crew->seat_count)
+		seats_audit(crew->seats, crew->seat_count, seated);
 }
 
 void crew_kill(struct crew *crew)

@@ -43,7 +43,7 @@ void crew_start_missing(struct crew *crew);
  */
 void crew_relieve(struct crew *crew);
 
-/* Put right on the scoreboard what only the master may write there. */
+/* Put right on the scoreboard what only the master may write there, and put back the seats of who has died. */
 void crew_mend_board(struct crew *crew);
 
 /* A child has ended. Returns false when it was none of the crew. */

@@ -7,6 +7,7 @@
 #include "pool/hash_channel.h"
 #include "pool/look_ups.h"
 #include "pool/sandbox.h"
+#include "pool/seats.h"
 #include "pool/signals_fd.h"
 #include "session/db.h"
 
@@ -27,7 +28,7 @@
 /* The hasher itself ends the wait for a place; this is for when it does not answer at all. */
 #define HASHING_GRACE_MS 5000
 /* A look-up that takes longer is a reason to leave connections to a colleague whose own does not. */
-#define LATE_MS 100
+#define LATE_MS 20
 /* When there are no more descriptors or memory, accepting rests this long. */
 #define ACCEPT_REST_MS 100
 /* Room for all connections and the few others: one look tells of everybody who is ready. */
@@ -52,7 +53,8 @@ struct worker {
 	int hash_channel; /* -1: none */
 	uint64_t last_hash_id;
 	int64_t needed_until; /* the attendant goes then */
-	bool is_listening;
+	bool has_seat;
+	bool is_listening, is_waiting_for_seat, is_taking_handoffs; /* in the epoll set */
 	int64_t accept_again_at; /* 0: not resting */
 	unsigned int db_watch_id;
 	int64_t busy_since_us; /* 0: it is not */
@@ -80,20 +82,30 @@ static void watch_conn(const struct worker *worker, struct conn *conn, uint32_t 
 
 /* ---- Listening ---------------------------------------------------------------------------------------------- */
 
-/* EPOLLEXCLUSIVE: a connection wakes one worker that waits and not all of them. */
+/* EPOLLEXCLUSIVE: what has come wakes one of those that wait for it and not all of them. */
+static void set_watched(const struct worker *worker, bool *is_watched, bool on, int fd, const void *what)
+{
+	if (*is_watched != on)
+		watch(worker, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fd, EPOLLIN | EPOLLEXCLUSIVE, what);
+	*is_watched = on;
+}
+
 static void set_listening(struct worker *worker, bool on)
 {
 	const struct listeners *listeners = worker->setup->listeners;
 
-	if (worker->is_listening == on)
-		return;
-	for (size_t i = 0; i < listeners->count; i++)
+	for (size_t i = 0; i < listeners->count && worker->is_listening != on; i++)
 		watch(worker, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, listeners->all[i].fd, EPOLLIN | EPOLLEXCLUSIVE,
 		      worker);
-	if (!worker->setup->is_attendant)
-		watch(worker, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, worker->setup->handoff, EPOLLIN | EPOLLEXCLUSIVE,
-		      &worker->setup->handoff);
 	worker->is_listening = on;
+}
+
+static void set_seated(struct worker *worker, bool on)
+{
+	if (worker->has_seat && !on)
+		seats_give_back(worker->setup->seats);
+	worker->has_seat = on;
+	atomic_store(&worker->slot->has_seat, on);
 }
 
 /* For the attendant. */
@@ -133,16 +145,29 @@ static bool has_room(const struct worker *worker)
 }
 
 /*
- * Before a handler that may wait is run, others take what comes. While a look-up is under way there is nothing to wait
- * for: what comes joins the next.
+ * Before a handler that may wait is run, the seat is another's, who takes what comes. While a look-up is under way there
+ * is nothing to wait for: what comes joins the next; and if too much has come, the rest waits where it is for a moment.
  */
 static void update_listening(struct worker *worker)
 {
-	bool is_wanted = can_serve(worker) && !worker->stopping && has_room(worker);
+	bool is_attendant = worker->setup->is_attendant;
+	bool is_willing = can_serve(worker) && !worker->stopping && worker->runnable.count == 0;
 
 	if (worker->accept_again_at != 0 && clock_until_ms(worker->accept_again_at) == 0)
 		worker->accept_again_at = 0;
-	set_listening(worker, is_wanted && worker->accept_again_at == 0);
+	is_willing = is_willing && worker->accept_again_at == 0;
+	if (is_attendant) {
+		set_listening(worker, is_willing);
+		return;
+	}
+	if (!is_willing && worker->has_seat)
+		set_seated(worker, false);
+	else if (is_willing && !worker->has_seat && seats_take(worker->setup->seats))
+		set_seated(worker, true);
+	set_listening(worker, worker->has_seat && has_room(worker));
+	set_watched(worker, &worker->is_waiting_for_seat, is_willing && !worker->has_seat, worker->setup->seats,
+	            &worker->setup->seats);
+	set_watched(worker, &worker->is_taking_handoffs, is_willing, worker->setup->handoff, &worker->setup->handoff);
 }
 
 static void forget(struct worker *worker, struct conn *conn)
@@ -743,7 +768,7 @@ static int serve_until_told(struct worker *worker)
 			is_signalled |= events[i].data.ptr == &worker->signals;
 			handle_event(worker, events[i].data.ptr, events[i].events);
 		}
-		if (is_handoff_ready && worker->is_listening)
+		if (is_handoff_ready && worker->is_taking_handoffs)
 			(void)accept_handed_on(worker);
 		/* Nobody else may have been told of that connection, so at least one is taken, whatever else is to do.
 		 */
@@ -808,6 +833,7 @@ int worker_run(const struct worker_setup *setup)
 		atomic_store(&worker.slot->is_connected, db_is_connected(worker.db));
 	set_state(&worker, WORKER_IDLE, 0);
 	status = serve_until_told(&worker);
+	set_seated(&worker, false);
 	close(worker.signals);
 	close(worker.epoll);
 	if (worker.hash_channel >= 0)

@@ -16,6 +16,7 @@ struct worker_setup {
 	bool is_attendant;
 	int handoff; /* workers take connections from it, the attendant puts them there */
 	int hashing; /* where the hasher learns of workers */
+	int seats;   /* at the listening sockets; the attendant needs none */
 };
 
 /*

@@ -192,7 +192,7 @@ class OneSession(Service):
             "database.conninfo": self.conninfo(),
             "log.level": "warning",
             # The default is not the same in each build, and load.lua and openloop.c have this one.
-            "session.cookie_name": "session",
+            "session.cookie_name": "onesession",
             **self.settings,
         }
         conf = write_conf(self.bench.home.path / f"{self.name}.conf", settings)
