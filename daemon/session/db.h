@@ -119,8 +119,8 @@ enum db_status db_execute_text(struct db *db, const char *sql, size_t count, con
 
 /*
  * The same in the background, outside a transaction: db_start() sends a statement and does not wait, db_service() brings
- * its answer, and once db_is_done() says so db_finish() takes it, with a status as db_query() gives. Its values are
- * integers and lists of bytes. One at a time: db_is_started() is true from db_start() to db_finish(). While the
+ * its answer, and once db_is_done() says so db_finish() takes it, with a status as db_query() gives. The bytes and texts
+ * among its values have to last until then. One at a time: db_is_started() is true from db_start() to db_finish(). While the
  * connection is made anew the statement waits for that; while attempts fail it is DB_UNAVAILABLE at once. Any other
  * call that needs the connection waits for the answer first.
  */

@@ -107,6 +107,20 @@ def test_right_password_gets_through_a_flood(database, new_daemon, addresses):
         assert failures <= 5
 
 
+def test_one_account_that_signs_in_without_end_keeps_nobody_else_out(database, new_daemon):
+    """With the right password, which is never throttled."""
+    daemon = new_daemon({"server.workers": 2, "login.max_hashing": 1, **SLOW}).start()
+    with connections(daemon, 2 * WAITING_MAX, lambda number: login_bytes("alice", database.password)):
+        wait_until(lambda: metric(daemon, "onesession_hashing_waiting") > WAITING_MAX // 2, "logins to wait")
+        before = database.value("SELECT count(*) FROM events WHERE name = 'user_logged_in'")
+        body = json.dumps({"username": "bob", "password": database.password})
+        answer = daemon.ask(
+            method="POST", path="/session/login", headers=JSON, body=body, REMOTE_ADDR="198.51.100.1", timeout=PATIENCE
+        )
+        assert answer.status == 200
+        assert database.value("SELECT count(*) FROM events WHERE name = 'user_logged_in'") - before <= 6
+
+
 @pytest.mark.parametrize("when", ["at once", "while it waits"])
 def test_who_hangs_up_is_not_hashed(database, new_daemon, when):
     daemon = new_daemon({"server.workers": 1, "login.max_hashing": 1, **SLOW}).start()
