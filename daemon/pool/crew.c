@@ -48,6 +48,7 @@ struct crew {
 	size_t seat_count;
 	struct hasher_setup hasher;
 	size_t deaths, timeouts;
+	int64_t attendant_backoff, attendant_again_at; /* as of a place: each attendant has a new one */
 	struct place places[SCOREBOARD_SLOTS];
 };
 
@@ -244,9 +245,11 @@ void crew_call_attendant(struct crew *crew, const struct generation *generation)
 {
 	size_t at = find_free(crew);
 
-	if (at == NOWHERE || !scoreboard_are_all_busy(crew->board) || crew_count(crew, NULL, CREW_ATTENDANTS) > 0)
+	if (at == NOWHERE || clock_until_ms(crew->attendant_again_at) > 0 || !scoreboard_are_all_busy(crew->board) ||
+	    crew_count(crew, NULL, CREW_ATTENDANTS) > 0)
 		return;
 	crew->places[at] = place_for(generation, ROLE_ATTENDANT);
+	crew->places[at].backoff = crew->attendant_backoff;
 	start(crew, at);
 }
 
@@ -291,6 +294,10 @@ static void take_leave(struct crew *crew, size_t at, int status)
 	if (place->backoff > BACKOFF_MAX_MS)
 		place->backoff = BACKOFF_MAX_MS;
 	place->start_again_at = now + place->backoff;
+	if (place->role == ROLE_ATTENDANT) {
+		crew->attendant_backoff = place->backoff;
+		crew->attendant_again_at = place->start_again_at;
+	}
 	if (!is_well) {
 		place->has_failed = true;
 		crew->deaths++;

@@ -15,9 +15,11 @@ bool look_ups_are_idle(const struct look_ups *look_ups)
 	return look_ups->waiting.count == 0 && look_ups->under_way.count == 0;
 }
 
-bool look_ups_are_under_way(const struct look_ups *look_ups)
+const struct conn *look_ups_first(const struct look_ups *look_ups)
 {
-	return look_ups->under_way.count > 0;
+	if (look_ups->under_way.count > 0)
+		return look_ups->under_way.conns[0];
+	return look_ups->is_touch ? look_ups->waiting.first : NULL;
 }
 
 /* What was seen of sessions is written when no look-up waits, or there is no room to keep more of it in mind. */
@@ -52,12 +54,12 @@ static void fill(struct batch *batch, struct line *waiting)
 
 static void send_next(struct look_ups *look_ups)
 {
+	look_ups->sent_us = clock_monotonic_us();
 	look_ups->is_touch = is_time_to_touch(look_ups);
 	if (look_ups->is_touch) {
 		app_start_touch(look_ups->app);
 	} else if (look_ups->waiting.count > 0) {
 		fill(&look_ups->under_way, &look_ups->waiting);
-		look_ups->sent_us = clock_monotonic_us();
 		rule_start_reading(&look_ups->app->rule, look_ups->under_way.keys, look_ups->under_way.key_count, false);
 	}
 }

@@ -20,7 +20,7 @@ struct look_ups {
 	struct ones_app *app;
 	struct line waiting;
 	struct batch under_way;
-	bool is_touch; /* what is under way is no look-up */
+	bool is_touch; /* what is under way is no look-up, but others wait for it all the same */
 	int64_t sent_us;
 };
 
@@ -30,8 +30,8 @@ void look_ups_add(struct look_ups *look_ups, struct conn *conn);
 /* True when no look-up is under way, and none waits. */
 bool look_ups_are_idle(const struct look_ups *look_ups);
 
-/* True when one is under way, since sent_us. */
-bool look_ups_are_under_way(const struct look_ups *look_ups);
+/* One that waits for the statement that is under way since sent_us; NULL when nobody does. */
+const struct conn *look_ups_first(const struct look_ups *look_ups);
 
 /* True when there is something that look_ups_proceed() does at once. */
 bool look_ups_can_proceed(const struct look_ups *look_ups);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -157,9 +158,12 @@ static void purge_when_due(struct master *master)
 
 static int count_live(const struct settings *settings, struct scoreboard *board)
 {
-	struct db *db = app_new_database(NULL, settings, &board->counters, "onesessiond count");
+	struct db *db;
 	int64_t count;
 
+	/* It comes and goes all the time: whoever looks at the processes is not to take it for a worker. */
+	(void)prctl(PR_SET_NAME, "onesession-live");
+	db = app_new_database(NULL, settings, &board->counters, "onesessiond count");
 	if (db != NULL && db_connect(db) == DB_OK && sandbox_restrict() == 0 &&
 	    sessions_count_live(db, settings->session.idle_timeout, &count) == DB_OK)
 		atomic_store(&board->live_sessions, count);

@@ -120,7 +120,7 @@ static bool is_needed(struct worker *worker)
 
 static bool is_late(const struct worker *worker)
 {
-	return look_ups_are_under_way(&worker->look_ups) &&
+	return look_ups_first(&worker->look_ups) != NULL &&
 	       clock_until_ms(worker->look_ups.sent_us / 1000 + LATE_MS) == 0;
 }
 
@@ -187,29 +187,45 @@ static void set_state(struct worker *worker, enum worker_state state, int64_t re
 	atomic_store_explicit(&worker->slot->request_began_ms, request_began_ms, memory_order_relaxed);
 }
 
+static void set_request(struct worker *worker, const struct app_preview *preview)
+{
+	atomic_store_explicit(&worker->slot->route, preview->route, memory_order_relaxed);
+	atomic_store_explicit(&worker->slot->method, preview->method, memory_order_relaxed);
+}
+
+/*
+ * As long as one is under way, that is what the worker is at, whomever it answers meanwhile: a look-up that takes longer
+ * than a request may is as much a reason to start anew as a handler that does. With no room for more, it is busy. False
+ * when nobody waits for one.
+ */
+static bool set_looking_up(struct worker *worker)
+{
+	const struct conn *conn = look_ups_first(&worker->look_ups);
+	enum worker_state state = has_room(worker) ? WORKER_WAITING : WORKER_BUSY;
+
+	if (conn == NULL)
+		return false;
+	set_request(worker, &conn->preview);
+	set_state(worker, worker->stopping ? WORKER_STOPPING : state, worker->look_ups.sent_us / 1000);
+	return true;
+}
+
 static void set_at_rest(struct worker *worker)
 {
 	if (worker->busy_since_us != 0)
 		worker->busy_us += clock_monotonic_us() - worker->busy_since_us;
 	worker->busy_since_us = 0;
-	/* A look-up that takes longer than a request may is as much a reason to start anew as a handler that does. */
-	if (look_ups_are_under_way(&worker->look_ups))
-		set_state(worker, worker->stopping ? WORKER_STOPPING : WORKER_WAITING, worker->look_ups.sent_us / 1000);
-	else
+	if (!set_looking_up(worker))
 		set_state(worker, worker->stopping ? WORKER_STOPPING : WORKER_IDLE, 0);
 }
 
-static void set_route(struct worker *worker, uint32_t route, int method)
+static void set_busy(struct worker *worker, const struct app_preview *preview)
 {
-	atomic_store_explicit(&worker->slot->route, route, memory_order_relaxed);
-	atomic_store_explicit(&worker->slot->method, method, memory_order_relaxed);
-}
-
-static void set_busy(struct worker *worker, uint32_t route, int method)
-{
-	set_route(worker, route, method);
 	if (worker->busy_since_us == 0)
 		worker->busy_since_us = clock_monotonic_us();
+	if (set_looking_up(worker))
+		return;
+	set_request(worker, preview);
 	set_state(worker, WORKER_BUSY, worker->busy_since_us / 1000);
 }
 
@@ -260,7 +276,7 @@ static void serve(struct worker *worker, struct conn *conn)
 	uint32_t rank;
 
 	if (conn->req == NULL) {
-		set_busy(worker, conn->preview.route, conn->preview.method);
+		set_busy(worker, &conn->preview);
 		conn->req = app_open(worker->app, conn->fcgi, &conn->preview,
 		                     conn->preview.key_count > 0 ? &conn->look_up : NULL, &conn->times);
 		if (conn->req == NULL)
@@ -271,7 +287,7 @@ static void serve(struct worker *worker, struct conn *conn)
 		forget(worker, conn);
 		return;
 	}
-	set_busy(worker, conn->preview.route, conn->preview.method);
+	set_busy(worker, &conn->preview);
 	app_run(conn->req);
 	job = app_job(conn->req, &rank);
 	if (job != NULL)
@@ -344,12 +360,6 @@ static void proceed_with_look_ups(struct worker *worker)
 		answer_batch(worker, &done);
 		talloc_free(done.ctx);
 	}
-	if (look_ups_are_under_way(&worker->look_ups)) {
-		const struct conn *conn = worker->look_ups.under_way.conns[0];
-
-		set_route(worker, conn->preview.route, conn->preview.method);
-	}
-	set_at_rest(worker);
 }
 
 /* ---- Handing on --------------------------------------------------------------------------------------------- */
@@ -646,7 +656,7 @@ static int wait_ms(const struct worker *worker)
 	}
 	if (worker->accept_again_at != 0)
 		wait = sooner(wait, clock_until_ms(worker->accept_again_at));
-	if (look_ups_are_under_way(&worker->look_ups))
+	if (look_ups_first(&worker->look_ups) != NULL)
 		wait = sooner(wait, is_late(worker) ? LATE_MS : clock_until_ms(worker->look_ups.sent_us / 1000 + LATE_MS));
 	return wait;
 }
@@ -751,6 +761,7 @@ static int serve_until_told(struct worker *worker)
 		int count;
 
 		update_listening(worker);
+		set_at_rest(worker);
 		if (worker->setup->is_attendant && worker->conns.count == 0 && clock_until_ms(worker->needed_until) == 0)
 			retire(worker);
 		if (has_finished(worker))

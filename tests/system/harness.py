@@ -122,6 +122,8 @@ def is_alive(pid):
 
 # The name of the process that hashes passwords.
 HASHER = "onesession-hash"
+# Counts the live sessions every now and then.
+COUNTER = "onesession-live"
 
 
 def name_of(pid):
@@ -541,8 +543,8 @@ class Daemon:
 
     @property
     def workers(self):
-        """All but the hasher: workers, an attendant, helpers."""
-        return [pid for pid in children_of(self.process.pid) if name_of(pid) != HASHER]
+        """All but the hasher and who counts: workers, an attendant, a purge."""
+        return [pid for pid in children_of(self.process.pid) if name_of(pid) not in (HASHER, COUNTER, None)]
 
     @property
     def hasher(self):

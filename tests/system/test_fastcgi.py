@@ -17,12 +17,19 @@ from harness import Background, cpu_seconds
 from waiting import wait_until
 
 IO_TIMEOUT = 2
+REQUEST_TIMEOUT = 5
 
 
 @pytest.fixture
 def one(new_daemon):
-    """A daemon with one worker that waits 2 s for a peer."""
-    return new_daemon({"server.workers": 1, "server.io_timeout": f"{IO_TIMEOUT}s"}).start()
+    """A daemon with one worker that waits 2 s for a peer to say what it wants, and 5 s for a client's body."""
+    return new_daemon(
+        {
+            "server.workers": 1,
+            "server.io_timeout": f"{IO_TIMEOUT}s",
+            "server.request_timeout": f"{REQUEST_TIMEOUT}s",
+        }
+    ).start()
 
 
 def answers_at_once(daemon):
@@ -119,7 +126,7 @@ def test_peers_that_stall_in_the_middle_hold_nobody_up_and_are_let_go(one):
             peers[name].try_send(data)
             answers_at_once(one)
             assert one.workers == workers, f"the worker has died of {name}"
-        deadline = time.monotonic() + IO_TIMEOUT + 8
+        deadline = time.monotonic() + REQUEST_TIMEOUT + 8
         still_open = []
         for name, peer in peers.items():
             if not peer.is_closed(within=max(deadline - time.monotonic(), 0.01)):
@@ -147,7 +154,7 @@ def test_what_is_broken_is_never_answered_as_a_request(one):
     peers = {}
     try:
         for name, data in BROKEN.items():
-            peers[name] = one.connection(timeout=IO_TIMEOUT + 8)
+            peers[name] = one.connection(timeout=REQUEST_TIMEOUT + 8)
             peers[name].try_send(data)
             try:
                 peers[name].socket.shutdown(socket.SHUT_WR)
@@ -210,7 +217,8 @@ def test_peer_that_drips_holds_nobody_up_and_is_let_go(one):
     same_worker(one, workers)
 
 
-def test_body_that_drips_is_let_go(one):
+def test_body_that_drips_has_the_time_of_a_request_and_no_more(one):
+    """The web server has said all; it is the client that is slow."""
     params = environ(method="POST", path="/session/login", headers={"Content-Type": "application/json"})
     params["CONTENT_LENGTH"] = "5000"
     workers = one.workers
@@ -218,8 +226,9 @@ def test_body_that_drips_is_let_go(one):
         peer.send(begin() + stream(PARAMS, pairs(params)))
         began = time.monotonic()
         while peer.try_send(record(STDIN, b" ")) and not peer.is_closed(within=0.05):
-            assert time.monotonic() - began < 4 * IO_TIMEOUT + 5, "the peer may drip for ever"
+            assert time.monotonic() - began < REQUEST_TIMEOUT + 5, "the peer may drip for ever"
             answers_at_once(one)
+        assert time.monotonic() - began > REQUEST_TIMEOUT - 1
     same_worker(one, workers)
 
 
@@ -228,9 +237,23 @@ def test_large_body_that_stalls_is_let_go(one):
     params = environ(method="POST", path="/session/login", headers={"Content-Type": "application/json"})
     params["CONTENT_LENGTH"] = "60000"
     with one.connection() as peer:
+        began = time.monotonic()
         peer.send(begin() + stream(PARAMS, pairs(params)) + record(STDIN, b" " * 50000))
-        assert peer.is_closed(within=2 * IO_TIMEOUT + 8)
+        answers_at_once(one)
+        assert peer.is_closed(within=REQUEST_TIMEOUT + 5)
+        assert time.monotonic() - began > REQUEST_TIMEOUT - 1
     answers_at_once(one)
+
+
+def test_body_that_takes_longer_than_the_parameters_may_is_read(one):
+    body = json.dumps({"username": "alice", "password": one.database.password}).encode()
+    params = environ(method="POST", path="/session/login", headers={"Content-Type": "application/json"}, body=body)
+    data = stream(STDIN, body)
+    with one.connection() as peer:
+        peer.send(begin() + stream(PARAMS, pairs(params)) + data[:20])
+        assert not peer.is_closed(within=IO_TIMEOUT + 1)
+        peer.send(data[20:])
+        assert peer.answer().status == 200
 
 
 def test_large_body_that_comes_slowly_is_read(one):

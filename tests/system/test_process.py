@@ -30,12 +30,15 @@ def is_refused(address):
 
 
 class HeldTable:
-    """Requests that need a session wait in the database until it is let go."""
+    """
+    What needs that table waits in the database until it is let go: `sessions`, and look-ups do; `events`, and handlers
+    that write do.
+    """
 
-    def __init__(self, database):
+    def __init__(self, database, table="sessions", mode="ACCESS EXCLUSIVE"):
         self.connection = database.connect()
         with self.connection.cursor() as cursor:
-            cursor.execute("BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
+            cursor.execute(f"BEGIN; LOCK TABLE {table} IN {mode} MODE")
 
     def __enter__(self):
         return self
@@ -45,6 +48,15 @@ class HeldTable:
 
     def let_go(self):
         self.connection.close()
+
+
+# A request can wait there for its session to be looked up, when its worker takes others, or in its handler.
+LOOK_UP = ("sessions", {"path": "/session/auth"}, 200)
+HANDLER = ("events", {"method": "POST", "path": "/session/logout"}, 204)
+
+
+# Each: the table to hold, the request that waits for it then, and what that is answered in the end.
+EITHER_WAY = pytest.mark.parametrize("waiting", [LOOK_UP, HANDLER], ids=["look-up", "handler"])
 
 
 def waits_in_database(database, count=1):
@@ -241,7 +253,7 @@ def test_root_is_given_up(new_daemon):
     daemon = new_daemon({"server.user": "nobody"})
     os.chown(daemon.folder, account.pw_uid, account.pw_gid)
     daemon.start()
-    for pid in (daemon.process.pid, *daemon.workers):
+    for pid in (daemon.process.pid, daemon.hasher, *daemon.workers):
         assert harness.uids_of(pid) == [account.pw_uid] * 4
         with open(f"/proc/{pid}/status", encoding="utf-8") as status:
             groups = [line.split()[1:] for line in status if line.startswith(("Gid:", "Groups:"))]
@@ -352,39 +364,44 @@ def test_workers_are_renewed_after_max_requests_without_losing_any(new_daemon):
     wait_until(lambda: not before & set(daemon.workers), "the first workers to be renewed")
 
 
-def test_worker_with_a_request_past_its_deadline_is_killed_counted_and_replaced(database, new_daemon):
+@EITHER_WAY
+def test_worker_with_a_request_past_its_deadline_is_killed_counted_and_replaced(database, new_daemon, waiting):
+    table, request, _ = waiting
     daemon = new_daemon(
         {"server.workers": 1, "server.request_timeout": "1s", "database.statement_timeout": "20s"}
     ).start()
     signed_in = sign_in(daemon)
     (worker,) = daemon.workers
-    with HeldTable(database):
+    with HeldTable(database, table):
         began = time.monotonic()
-        answer = daemon.ask(headers=signed_in, timeout=15)
+        answer = daemon.ask(headers=signed_in, timeout=15, **request)
         took = time.monotonic() - began
         assert answer.status is None
         assert 0.9 < took < 6, f"it took {took:.1f} s"
         wait_until(lambda: not is_alive(worker), "the worker to be killed")
     wait_until(lambda: daemon.workers and worker not in daemon.workers, "another worker")
-    wait_until(lambda: daemon.ask(headers=signed_in).status == 200, "it to serve again")
+    # Whether the one that was killed had signed out is up to the database, which had been told all of it.
+    wait_until(lambda: daemon.ask(headers=signed_in).status in (200, 401), "it to serve again")
     assert "overdue" in daemon.log_text() or "deadline" in daemon.log_text()
     daemon.stop()
     assert "requests_overdue=1" in daemon.log_text()
 
 
-def test_worker_that_is_stopped_in_a_request_is_killed_and_replaced(database, new_daemon):
+@EITHER_WAY
+def test_worker_that_is_stopped_in_a_request_is_killed_and_replaced(database, new_daemon, waiting):
     """Whatever it is that a worker hangs in."""
+    table, request, _ = waiting
     daemon = new_daemon({"server.workers": 1, "server.request_timeout": "1s"}).start()
     signed_in = sign_in(daemon)
     (worker,) = daemon.workers
-    with HeldTable(database) as table:
-        call = Background(daemon.ask, headers=signed_in)
+    with HeldTable(database, table) as held:
+        call = Background(daemon.ask, headers=signed_in, **request)
         waits_in_database(database)
         os.kill(worker, signal.SIGSTOP)
-        table.let_go()
+        held.let_go()
         wait_until(lambda: worker not in daemon.workers and daemon.workers, "another worker")
     assert call.result().status is None
-    assert daemon.ask(headers=signed_in).status == 200
+    assert daemon.ask(headers=signed_in).status in (200, 401)
 
 
 def test_idle_worker_is_not_killed_at_the_deadline(new_daemon):
@@ -445,19 +462,21 @@ def test_many_more_peers_than_descriptors_are_survived(new_daemon):
 # ---- The end ---------------------------------------------------------------------------------------------------------
 
 
+@EITHER_WAY
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
-def test_requests_in_flight_are_finished_before_the_end(database, new_daemon, number):
+def test_requests_in_flight_are_finished_before_the_end(database, new_daemon, number, waiting):
+    table, request, status = waiting
     daemon = new_daemon({"server.workers": 2, "database.statement_timeout": "25s"}).start()
     signed_in = sign_in(daemon)
-    with HeldTable(database) as table:
-        call = Background(daemon.ask, headers=signed_in)
+    with HeldTable(database, table) as held:
+        call = Background(daemon.ask, headers={**JSON, **signed_in}, **request)
         waits_in_database(database)
         daemon.send_signal(number)
         wait_until(lambda: is_refused(daemon.path), "the socket to be gone")
         assert daemon.process.poll() is None
         assert not call.is_done
-        table.let_go()
-        assert call.result().status == 200
+        held.let_go()
+        assert call.result().status == status
     assert daemon.wait() == 0
     daemon.check_log()
 
@@ -500,35 +519,40 @@ def test_whoever_has_connected_before_the_end_is_answered(new_daemon):
         assert lost == [], f"{len(lost)} of {len(lost) + len(served)} requests were lost"
 
 
-def test_requests_that_nobody_had_time_for_yet_are_finished_before_the_end(database, new_daemon):
-    """They have connected, and the only worker is busy."""
+@EITHER_WAY
+def test_requests_that_nobody_had_time_for_yet_are_finished_before_the_end(database, new_daemon, waiting):
+    """They have connected, and the only worker is busy, or waits itself."""
+    table, request, status = waiting
     daemon = new_daemon({"server.workers": 1, "database.statement_timeout": "25s"}).start()
     signed_in = sign_in(daemon)
-    with HeldTable(database) as table:
-        call = Background(daemon.ask, headers=signed_in)
+    other = {"Cookie": "onesession=" + "A" * 43}
+    with HeldTable(database, table) as held:
+        call = Background(daemon.ask, headers={**JSON, **signed_in}, **request)
         waits_in_database(database)
-        waiting = [daemon.connection() for _ in range(5)]
+        peers = [daemon.connection() for _ in range(10)]
         try:
-            for peer in waiting:
-                peer.send(fastcgi.request_bytes(fastcgi.environ()))
+            for number, peer in enumerate(peers):
+                peer.send(fastcgi.request_bytes(fastcgi.environ(headers=other if number % 2 else {})))
             daemon.send_signal(signal.SIGTERM)
             wait_until(lambda: is_refused(daemon.path), "the socket to be gone")
-            table.let_go()
-            assert [peer.answer().status for peer in waiting] == [401] * 5
+            held.let_go()
+            assert [peer.answer().status for peer in peers] == [401] * 10
         finally:
-            for peer in waiting:
+            for peer in peers:
                 peer.close()
-        assert call.result().status == 200
+        assert call.result().status == status
     assert daemon.wait() == 0
 
 
-def test_request_that_does_not_end_is_given_up_after_shutdown_timeout(database, new_daemon):
+@EITHER_WAY
+def test_request_that_does_not_end_is_given_up_after_shutdown_timeout(database, new_daemon, waiting):
+    table, request, _ = waiting
     daemon = new_daemon({"server.shutdown_timeout": "1s", "database.statement_timeout": "25s"}).start()
     signed_in = sign_in(daemon)
-    with HeldTable(database):
-        call = Background(daemon.ask, headers=signed_in)
+    with HeldTable(database, table):
+        call = Background(daemon.ask, headers=signed_in, **request)
         waits_in_database(database)
-        workers = daemon.workers
+        workers = [*daemon.workers, daemon.hasher]
         daemon.send_signal(signal.SIGTERM)
         began = time.monotonic()
         daemon.wait(10)
@@ -538,13 +562,15 @@ def test_request_that_does_not_end_is_given_up_after_shutdown_timeout(database, 
     assert not os.path.exists(daemon.path)
 
 
-def test_int_stops_at_once(database, new_daemon):
+@EITHER_WAY
+def test_int_stops_at_once(database, new_daemon, waiting):
+    table, request, _ = waiting
     daemon = new_daemon({"database.statement_timeout": "25s"}).start()
     signed_in = sign_in(daemon)
-    with HeldTable(database):
-        call = Background(daemon.ask, headers=signed_in)
+    with HeldTable(database, table):
+        call = Background(daemon.ask, headers=signed_in, **request)
         waits_in_database(database)
-        workers = daemon.workers
+        workers = [*daemon.workers, daemon.hasher]
         daemon.send_signal(signal.SIGINT)
         began = time.monotonic()
         daemon.wait(10)
@@ -591,25 +617,28 @@ def test_term_right_after_the_start_is_not_lost(new_daemon, wait):
         assert is_refused(daemon.path)
 
 
-def test_no_worker_outlives_a_killed_master(database, new_daemon):
+def test_nobody_outlives_a_killed_master(database, new_daemon):
     daemon = new_daemon({"server.workers": 4}).start()
     wait_until(lambda: len(daemon.workers) == 4, "four workers")
-    workers = daemon.workers
+    children = children_of(daemon.process.pid)
+    assert daemon.hasher in children
     daemon.process.kill()
     daemon.process.wait()
-    wait_until(lambda: not any(is_alive(pid) for pid in workers), "the workers to end")
+    wait_until(lambda: not any(is_alive(pid) for pid in children), "all to end")
     assert is_refused(daemon.path)
     wait_until(lambda: database.cluster.backends(database.name) == [], "their connections to be closed")
 
 
-def test_worker_in_a_request_does_not_outlive_a_killed_master(database, new_daemon):
+@EITHER_WAY
+def test_worker_in_a_request_does_not_outlive_a_killed_master(database, new_daemon, waiting):
+    table, request, _ = waiting
     daemon = new_daemon(
         {"server.workers": 1, "server.request_timeout": "5s", "database.statement_timeout": "2s"}
     ).start()
     signed_in = sign_in(daemon)
-    workers = daemon.workers
-    with HeldTable(database):
-        call = Background(daemon.ask, headers=signed_in)
+    workers = [*daemon.workers, daemon.hasher]
+    with HeldTable(database, table):
+        call = Background(daemon.ask, headers=signed_in, **request)
         waits_in_database(database)
         daemon.process.kill()
         daemon.process.wait()

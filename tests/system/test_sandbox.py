@@ -47,7 +47,7 @@ def is_restricted(pid):
 def test_every_process_is_restricted(new_daemon):
     daemon = new_daemon({"server.workers": 3}).start()
     workers = wait_until(lambda: daemon.workers if len(daemon.workers) == 3 else None, "three workers")
-    wait_until(lambda: all(is_restricted(pid) for pid in workers), "the workers to be restricted")
+    wait_until(lambda: all(is_restricted(pid) for pid in (daemon.hasher, *workers)), "all to be restricted")
     assert status_of(daemon.process.pid)["NoNewPrivs"] == "1"
 
 
@@ -72,15 +72,19 @@ def test_attendant_and_purge_are_restricted(database, new_daemon):
         "INSERT INTO sessions (session_key, user_id, expires_at)"
         " VALUES (sha256('x'), (SELECT min(id) FROM users), now() - interval '1 hour')"
     )
-    with HeldTable(database):
-        call = harness.Background(daemon.ask, headers=signed_in)
+    # Both write there when a session ends.
+    with HeldTable(database, "ended_sessions", "EXCLUSIVE"):
+        call = harness.Background(
+            daemon.ask, method="POST", path="/session/logout", headers={**JSON, **signed_in}, timeout=60
+        )
         # The worker and the purge; the attendant comes because the worker is busy.
         waits_in_database(database, 2)
-        children = wait_until(
-            lambda: daemon.workers if len(daemon.workers) == 3 else None, "a worker, an attendant and a purge"
-        )
-        wait_until(lambda: all(is_restricted(pid) for pid in children), "all to be restricted")
-    assert call.result().status == 200
+        answer = daemon.ask(path="/session/status", REMOTE_ADDR="127.0.0.1")
+        roles = {worker["pid"]: worker["role"] for worker in json.loads(answer.body)["workers"]}
+        assert sorted(roles.values()) == ["attendant", "worker"]
+        assert set(daemon.workers) > set(roles)
+        wait_until(lambda: all(is_restricted(pid) for pid in daemon.workers), "all to be restricted")
+    assert call.result().status == 204
 
 
 @pytest.mark.skipif(IS_SANITIZED, reason="a build with this sanitizer may kill")
@@ -127,7 +131,7 @@ def test_other_processes_of_the_same_user_cannot_look_into_it(new_daemon):
         [program, *daemon.command()[1:]], user=account.pw_uid, group=account.pw_gid, extra_groups=[], cwd=daemon.folder
     )
     workers = wait_until(lambda: daemon.workers if len(daemon.workers) == 2 else None, "two workers")
-    processes = [daemon.process.pid, *workers]
+    processes = [daemon.process.pid, daemon.hasher, *workers]
     for pid in processes:
         assert harness.uids_of(pid) == [account.pw_uid] * 4
         assert os.stat(f"/proc/{pid}/environ").st_uid == 0

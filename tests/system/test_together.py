@@ -111,11 +111,18 @@ def test_each_of_those_that_come_together_gets_its_own_answer(database, lone_dae
 
 
 def test_a_login_among_others_displaces_from_its_answer_on(database, lone_daemon):
-    old = ask_together(lone_daemon, [sign_in("alice", database.password)])[0].cookie()
-    answers = ask_together(lone_daemon, [auth(old), sign_in("alice", database.password), auth(old)])
-    assert [answer.status for answer in answers] == [200, 200, 401]
-    assert answers[2].get("Session-Reason") == "displaced"
-    assert lone_daemon.ask(headers={"Cookie": f"onesession={answers[1].cookie()}"}).get("Remote-User") == "alice"
+    """What was sent along with it may be answered by a look-up from before; what is sent after its answer never is."""
+    key = ask_together(lone_daemon, [sign_in("alice", database.password)])[0].cookie()
+    for _ in range(5):
+        old = key
+        first, login, other = ask_together(lone_daemon, [auth(old), sign_in("alice", database.password), auth(old)])
+        after = ask_together(lone_daemon, [auth(old)] * TOGETHER)
+        assert login.status == 200
+        for answer in (first, other):
+            assert answer.status == 200 or answer.get("Session-Reason") == "displaced"
+        assert {(answer.status, answer.get("Session-Reason")) for answer in after} == {(401, "displaced")}
+        key = login.cookie()
+        assert lone_daemon.ask(headers={"Cookie": f"onesession={key}"}).get("Remote-User") == "alice"
 
 
 def test_who_waits_for_an_account_keeps_those_that_came_along_waiting_no_longer(database, lone_daemon):
