@@ -12,6 +12,7 @@
 #include "session/db.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <sodium.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -31,6 +32,8 @@
 #define LATE_MS 20
 /* When there are no more descriptors or memory, accepting rests this long. */
 #define ACCEPT_REST_MS 100
+/* As much unused memory stays a worker's own. */
+#define KEPT_MEMORY (1024 * 1024)
 /* Room for all connections and the few others: one look tells of everybody who is ready. */
 #define EVENTS_MAX (CONNS_MAX + 32)
 /* How often the attendant looks whether it is needed, and after how long of not being needed it goes. */
@@ -823,6 +826,18 @@ static int open_all(struct worker *worker)
 	return 0;
 }
 
+/*
+ * A request's pieces are freed before the next one's are allocated, over and over: memory that was given back to the
+ * kernel, or put together anew, would be wanted again at once (mallopt(3)).
+ */
+static void keep_memory(void)
+{
+	(void)mallopt(M_MXFAST, 0);
+	(void)mallopt(M_TOP_PAD, KEPT_MEMORY / 4);
+	(void)mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY);
+	(void)mallopt(M_MMAP_THRESHOLD, KEPT_MEMORY);
+}
+
 int worker_run(const struct worker_setup *setup)
 {
 	struct worker worker = {
@@ -836,6 +851,7 @@ int worker_run(const struct worker_setup *setup)
 	};
 	int status;
 
+	keep_memory();
 	if (open_all(&worker) != 0 || sandbox_restrict() != 0) {
 		log_error("worker_failed", LOG_STR("problem", strerror(errno)));
 		return 1;
