@@ -222,9 +222,14 @@ def test_request_that_is_still_being_read_makes_nobody_busy(new_daemon):
     with daemon.connection() as peer:
         peer.send(whole[:-200])
 
-        for _ in range(10):
+        def are_at_rest():
             shown = sorted((worker["state"], worker["request"] or "") for worker in status_of(daemon)["workers"])
-            assert shown == [("busy", "GET /session/status"), ("idle", "")]
+            return shown == [("busy", "GET /session/status"), ("idle", "")]
+
+        # An answer is out a moment before its worker is at rest.
+        wait_until(are_at_rest, "the requests before to be over")
+        for _ in range(10):
+            assert are_at_rest()
         peer.send(whole[-200:])
         assert peer.answer().status == 401
 
