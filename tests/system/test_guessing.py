@@ -318,10 +318,10 @@ def test_tries_used_up_while_a_right_password_is_looked_at(new_daemon, database)
     cost = {"login.memory": "256MiB", "login.passes": 8}
     Ctl(database.conninfo, **cost).run("user", "passwd", "alice", stdin=database.password + "\n")
     daemon = new_daemon({"server.workers": 1, "login.max_hashing": 1, **cost}).start()
-    (worker,) = daemon.workers
-    idle = resident_bytes(worker)
+    hasher = wait_until(lambda: daemon.hasher, "the hasher")
+    idle = resident_bytes(hasher)
     call = Background(guess, daemon, "alice", database.password)
-    wait_until(lambda: resident_bytes(worker) - idle > 20 * 1024 * 1024, "the worker to hash")
+    wait_until(lambda: resident_bytes(hasher) - idle > 20 * 1024 * 1024, "it to hash")
     database.query("INSERT INTO login_failures VALUES ('account', encode(sha256('alice'), 'hex'), 10, now())")
     assert call.result().status == 429
     assert database.sessions() == []

@@ -81,7 +81,7 @@ def somebody_signed_in(database):
 
 
 class AllBusy:
-    """Every worker waits in the database to sign somebody out, for as long as this lasts; `calls` are those requests."""
+    """Every worker waits in the database to sign somebody out, as long as this lasts; `calls` are those requests."""
 
     def __init__(self, daemon):
         self.daemon = daemon
@@ -222,9 +222,14 @@ def test_request_that_is_still_being_read_makes_nobody_busy(new_daemon):
     with daemon.connection() as peer:
         peer.send(whole[:-200])
 
-        for _ in range(10):
+        def are_at_rest():
             shown = sorted((worker["state"], worker["request"] or "") for worker in status_of(daemon)["workers"])
-            assert shown == [("busy", "GET /session/status"), ("idle", "")]
+            return shown == [("busy", "GET /session/status"), ("idle", "")]
+
+        # An answer is out a moment before its worker is at rest.
+        wait_until(are_at_rest, "the requests before to be over")
+        for _ in range(10):
+            assert are_at_rest()
         peer.send(whole[-200:])
         assert peer.answer().status == 401
 
@@ -426,7 +431,7 @@ def test_operators_are_answered_when_a_handler_waits_behind_a_look_up(database, 
 
 
 def test_what_waits_behind_times_that_are_stored_is_shown_and_keeps_others_out(database, new_daemon):
-    """A lock lets look-ups pass, but not the time when a session was seen: that worker leaves others to its colleague."""
+    """A lock lets look-ups pass, not the time when a session was seen: a worker leaves others to its colleague."""
     daemon = new_daemon({"server.workers": 2, **PATIENT}).start()
     stale, fresh = somebody_signed_in(database), somebody_signed_in(database)
     for headers in (stale, fresh):
