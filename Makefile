@@ -73,7 +73,7 @@ RUNS          ?=
 # What the tests of the pages take from npm, in one place for every build.
 NPM := build/npm/node_modules/.package-lock.json
 
-.PHONY: all deps run check test unit unit-programs system sanitized fuzz fuzz-programs coverage bench race soak model faults \
+.PHONY: all deps run check test nightly unit unit-programs system sanitized fuzz fuzz-programs coverage bench race soak model faults \
         lint format clean help sample screenshots man install uninstall deb force
 .DELETE_ON_ERROR:
 
@@ -213,6 +213,14 @@ test: ## install what is missing and run every test
 
 sanitized: ## run every test of a build with the address and undefined behaviour sanitizers
 	@$(MAKE) --no-print-directory test SANITIZE=address,undefined
+
+nightly: ## what CI has no time for: all tests sanitized, long fuzzing, the model, the race (SECONDS=60 for each target)
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory sanitized
+	@$(MAKE) --no-print-directory fuzz
+	@$(MAKE) --no-print-directory model
+	@$(MAKE) --no-print-directory race
+	@$(MAKE) --no-print-directory test
 
 sample: all ## write the sample configuration anew from the table of options
 	$(BUILD)/onesessiond --sample > conf/onesession.conf

@@ -102,8 +102,7 @@ struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings, const
 	app->board = board;
 	app->operators = networks_parse(app, settings->server.operators, &wrong);
 	app->signals = signals_new(app);
-	if (app->operators == NULL || app->signals == NULL ||
-	    rule_connect_receivers(app->signals) != 0) {
+	if (app->operators == NULL || app->signals == NULL || rule_connect_receivers(app->signals) != 0) {
 		talloc_free(app);
 		return NULL;
 	}
@@ -408,8 +407,8 @@ enum db_status app_check_session(struct ones_request *req)
 	struct rule_reading *reading = NULL;
 
 	if (req->preview.key_count > 0)
-		req->look_up.status = rule_read(&req->app->rule, req, req->preview.keys, req->preview.key_count,
-		                                &reading);
+		req->look_up.status =
+			rule_read(&req->app->rule, req, req->preview.keys, req->preview.key_count, &reading);
 	req->look_up.reading = reading;
 	req->look_up.first = 0;
 	return check_session(req);
@@ -458,9 +457,9 @@ static void log_slow(const struct ones_request *req, int64_t done, int status)
 	log_warning("slow_request", LOG_STR("method", req->http->method_name), LOG_STR("path", req->http->path),
 	            LOG_INT("status", status), LOG_INT("ms", (done - times->connected) / 1000),
 	            LOG_INT("receive_ms", (times->received - times->connected - times->queued_us) / 1000),
-	            LOG_INT("wait_ms", (times->began - times->received + times->queued_us + times->parked_us -
-	                                times->hashing_us) /
-	                                       1000),
+	            LOG_INT("wait_ms",
+	                    (times->began - times->received + times->queued_us + times->parked_us - times->hashing_us) /
+	                            1000),
 	            LOG_INT("database_ms", database / 1000), LOG_INT("hash_ms", times->hashing_us / 1000),
 	            LOG_INT("work_ms", (times->sending - times->began - database - times->parked_us) / 1000),
 	            LOG_INT("send_ms", (done - times->sending) / 1000), LOG_STR("ip", req->http->remote_addr));

@@ -43,16 +43,16 @@ struct ones_app {
 
 /* When a request came to each stage, clock_monotonic_us(), and how long some of them took. */
 struct app_times {
-	int64_t connected;     /* the web server connected */
-	int64_t queued_us;     /* after that it waited for a worker to be free, for so long */
-	int64_t received;      /* the request was there */
-	int64_t began;         /* its session was being looked up, or its handler was about to run */
-	int64_t sending;       /* the answer was made */
-	int64_t look_up_us;    /* how long the look-up took */
-	int64_t database_us;   /* how long the handler waited for the database */
-	int64_t ordered;       /* a password was to be looked at */
-	int64_t parked_us;     /* after that, until the answer was there */
-	int64_t hashing_us;    /* of that, the hashing */
+	int64_t connected;   /* the web server connected */
+	int64_t queued_us;   /* after that it waited for a worker to be free, for so long */
+	int64_t received;    /* the request was there */
+	int64_t began;       /* its session was being looked up, or its handler was about to run */
+	int64_t sending;     /* the answer was made */
+	int64_t look_up_us;  /* how long the look-up took */
+	int64_t database_us; /* how long the handler waited for the database */
+	int64_t ordered;     /* a password was to be looked at */
+	int64_t parked_us;   /* after that, until the answer was there */
+	int64_t hashing_us;  /* of that, the hashing */
 };
 
 /* How many sessions a request may present: other applications' cookies can have the same name. */
@@ -62,8 +62,8 @@ struct app_times {
 struct app_preview {
 	bool is_quick; /* its handler waits for nothing but the look-up */
 	bool needs_no_database;
-	uint32_t route; /* its number for the counters */
-	int method;     /* an enum ones_method; ONES_METHOD_COUNT: another one */
+	uint32_t route;   /* its number for the counters */
+	int method;       /* an enum ones_method; ONES_METHOD_COUNT: another one */
 	size_t key_count; /* those to be looked up; 0: none */
 	struct session_key keys[APP_KEYS_MAX];
 };
@@ -89,8 +89,8 @@ struct ones_request {
 	struct app_look_up look_up; /* when the preview has keys */
 	struct rule_verdict verdict;
 	struct ones_ending ending;
-	struct kept_data *kept;       /* see data.c; NULL on routes that keep none */
-	struct sign_in *sign_in;      /* see signin.c; NULL: no password was to be looked at */
+	struct kept_data *kept;  /* see data.c; NULL on routes that keep none */
+	struct sign_in *sign_in; /* see signin.c; NULL: no password was to be looked at */
 	struct app_times times;
 };
 

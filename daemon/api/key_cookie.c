@@ -59,8 +59,7 @@ static void cookie_name(const struct jar *jar, enum cookie cookie, char name[NAM
 	               !jar->is_secure ? ""
 	               : is_device     ? "__Secure-"
 	                               : "__Host-",
-	               is_former ? COOKIE_NAME_FORMER : jar->settings->session.cookie_name,
-	               is_device ? "_device" : "");
+	               is_former ? COOKIE_NAME_FORMER : jar->settings->session.cookie_name, is_device ? "_device" : "");
 }
 
 /* Cookies of the former names are read, until 1.0, so that an upgrade signs nobody out. */
@@ -154,7 +153,8 @@ void key_cookie_write(struct ones_request *req, const char *token)
 	if (token == NULL)
 		(void)snprintf(lasts, sizeof lasts, TAKEN_AWAY);
 	else if (jar.settings->session.cookie_persistent)
-		(void)snprintf(lasts, sizeof lasts, "Max-Age=%lld; ", (long long)(jar.settings->session.lifetime / 1000));
+		(void)snprintf(lasts, sizeof lasts, "Max-Age=%lld; ",
+		               (long long)(jar.settings->session.lifetime / 1000));
 	cookie_name(&jar, KEY_COOKIE, name);
 	write_cookie(req, name, token != NULL ? token : "", "/", lasts);
 	if (has_former(&jar, KEY_COOKIE_FORMER)) {

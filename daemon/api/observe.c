@@ -49,14 +49,14 @@ static json_t *worker_json(const struct ones_app *app, size_t number)
 	int64_t now = clock_monotonic_ms();
 	int64_t began = atomic_load(&slot->request_began_ms);
 
-	return json_pack(
-		"{s:I, s:I, s:s, s:s, s:o, s:o, s:I, s:I}", "worker", (json_int_t)number, "pid",
-		(json_int_t)atomic_load(&slot->pid), "role",
-		atomic_load(&slot->role) == ROLE_ATTENDANT ? "attendant" : "worker",
-		"state", scoreboard_state_name((enum worker_state)(unsigned int)atomic_load(&slot->state)), "request",
-		began != 0 ? request_json(app, slot) : json_null(), "request_age_ms",
-		began != 0 ? json_integer(now - began) : json_null(), "requests",
-		(json_int_t)atomic_load(&slot->requests), "age_ms", (json_int_t)(now - atomic_load(&slot->started_ms)));
+	return json_pack("{s:I, s:I, s:s, s:s, s:o, s:o, s:I, s:I}", "worker", (json_int_t)number, "pid",
+	                 (json_int_t)atomic_load(&slot->pid), "role",
+	                 atomic_load(&slot->role) == ROLE_ATTENDANT ? "attendant" : "worker", "state",
+	                 scoreboard_state_name((enum worker_state)(unsigned int)atomic_load(&slot->state)), "request",
+	                 began != 0 ? request_json(app, slot) : json_null(), "request_age_ms",
+	                 began != 0 ? json_integer(now - began) : json_null(), "requests",
+	                 (json_int_t)atomic_load(&slot->requests), "age_ms",
+	                 (json_int_t)(now - atomic_load(&slot->started_ms)));
 }
 
 static json_int_t counted(const struct ones_app *app, enum counter counter)
@@ -77,16 +77,15 @@ json_t *ones_status_json(struct ones_request *req)
 			return NULL;
 		}
 	}
-	return json_pack("{s:s, s:I, s:o, s:I, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I}, s:o}", "version",
-	                 ONESESSION_VERSION, "pid", (json_int_t)app->board->master, "started_at",
-	                 ones_time_json(app->board->started_us), "uptime_ms",
-	                 (json_int_t)(clock_monotonic_ms() - app->board->started_ms), "hashing", "in_use",
-	                 (json_int_t)atomic_load(&app->board->hashing_in_use), "places",
-	                 (json_int_t)app->settings->login.max_hashing,
-	                 "counts", "worker_starts", counted(app, COUNTER_WORKER_STARTS), "worker_deaths",
-	                 counted(app, COUNTER_WORKER_DEATHS), "worker_timeouts", counted(app, COUNTER_WORKER_TIMEOUTS),
-	                 "reloads", counted(app, COUNTER_RELOADS), "reloads_refused",
-	                 counted(app, COUNTER_RELOADS_REFUSED), "workers", workers);
+	return json_pack(
+		"{s:s, s:I, s:o, s:I, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I}, s:o}", "version", ONESESSION_VERSION,
+		"pid", (json_int_t)app->board->master, "started_at", ones_time_json(app->board->started_us),
+		"uptime_ms", (json_int_t)(clock_monotonic_ms() - app->board->started_ms), "hashing", "in_use",
+		(json_int_t)atomic_load(&app->board->hashing_in_use), "places",
+		(json_int_t)app->settings->login.max_hashing, "counts", "worker_starts",
+		counted(app, COUNTER_WORKER_STARTS), "worker_deaths", counted(app, COUNTER_WORKER_DEATHS),
+		"worker_timeouts", counted(app, COUNTER_WORKER_TIMEOUTS), "reloads", counted(app, COUNTER_RELOADS),
+		"reloads_refused", counted(app, COUNTER_RELOADS_REFUSED), "workers", workers);
 }
 
 /* ---- /ready ------------------------------------------------------------------------------------------------- */

@@ -47,9 +47,7 @@ static void begin_guess(struct ones_request *req, const char *username, const st
 	const struct settings *settings = req->app->settings;
 
 	*guess = (struct guess){
-		.attempt = {.username = username,
-	                    .user_id = user != NULL ? user->id : 0,
-	                    .ip = req->http->remote_addr},
+		.attempt = {.username = username, .user_id = user != NULL ? user->id : 0, .ip = req->http->remote_addr},
 		.policy = {.per_user = settings->login.attempts_per_user,
 	                   .per_address = settings->login.attempts_per_address,
 	                   .window_ms = settings->login.attempts_window},
@@ -441,7 +439,8 @@ enum ones_result ones_change_password(struct ones_request *req, const char *curr
 		return ONES_ENDED;
 	if (password_problem(new_password) != NULL)
 		return ONES_UNACCEPTABLE;
-	result = check_password(req, req->verdict.session.user.username, current_password, new_password, &user, changed);
+	result =
+		check_password(req, req->verdict.session.user.username, current_password, new_password, &user, changed);
 	if (result != ONES_OK)
 		return result;
 	if (req->sign_in->answer.new_hash[0] == '\0')

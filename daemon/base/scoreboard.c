@@ -11,8 +11,8 @@
 const char *scoreboard_state_name(enum worker_state state)
 {
 	static const char *const names[WORKER_STATE_COUNT] = {
-		[WORKER_NONE] = "none", [WORKER_STARTING] = "starting", [WORKER_IDLE] = "idle",
-		[WORKER_WAITING] = "waiting", [WORKER_BUSY] = "busy", [WORKER_STOPPING] = "stopping",
+		[WORKER_NONE] = "none",       [WORKER_STARTING] = "starting", [WORKER_IDLE] = "idle",
+		[WORKER_WAITING] = "waiting", [WORKER_BUSY] = "busy",         [WORKER_STOPPING] = "stopping",
 	};
 
 	return state < WORKER_STATE_COUNT ? names[state] : "unknown";
@@ -28,8 +28,7 @@ void scoreboard_forget_hashing(struct scoreboard *board)
 /* Pages that nobody writes to take up no memory, so there is room for as many workers as there can be. */
 struct scoreboard *scoreboard_new(void)
 {
-	struct scoreboard *board =
-		mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct scoreboard *board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (board == MAP_FAILED)
 		return NULL;

@@ -35,9 +35,9 @@ enum process_role { ROLE_WORKER, ROLE_ATTENDANT, ROLE_HASHER };
 struct worker_slot {
 	_Alignas(64) _Atomic pid_t pid; /* 0: nobody */
 	_Atomic int role;
-	_Atomic bool is_connected;  /* to the database */
-	_Atomic bool has_seat;      /* at the listening sockets (pool/seats.h) */
-	_Atomic bool wants_relief;  /* it has answered server.max_requests */
+	_Atomic bool is_connected; /* to the database */
+	_Atomic bool has_seat;     /* at the listening sockets (pool/seats.h) */
+	_Atomic bool wants_relief; /* it has answered server.max_requests */
 	_Atomic int state;
 	_Atomic int64_t started_ms;       /* clock_monotonic_ms() */
 	_Atomic int64_t request_began_ms; /* of the request or look-up under way; 0: none */
@@ -54,7 +54,7 @@ struct scoreboard {
 	int64_t started_ms; /* the master: clock_monotonic_ms() */
 	int64_t started_us; /* and clock_wall_us() */
 	pid_t master;
-	_Atomic bool is_closing; /* the daemon stops, and nobody follows it on its sockets */
+	_Atomic bool is_closing;          /* the daemon stops, and nobody follows it on its sockets */
 	_Atomic uint32_t hashing_in_use;  /* passwords that are being hashed */
 	_Atomic uint32_t hashing_waiting; /* logins that wait for it */
 	_Atomic uint32_t hashing_rank;    /* a login of this rank (see login_rank.h) or higher finds no place to wait */
@@ -83,7 +83,8 @@ void scoreboard_clear(struct scoreboard *board, size_t slot);
 /* True when any worker but the one at `slot` is connected to the database. */
 bool scoreboard_is_another_connected(const struct scoreboard *board, size_t slot);
 
-/* True when any of those gets answers from it in time, or would: it has not waited for one since `late_ms` or longer. */
+/* True when any of those gets answers from it in time, or would: it has not waited for one since `late_ms` or longer.
+ */
 bool scoreboard_is_another_answered(const struct scoreboard *board, size_t slot, int64_t late_ms);
 
 #endif

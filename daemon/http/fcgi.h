@@ -1,10 +1,9 @@
 /*
  * FastCGI, and the only file that knows libfcgi. libfcgi trusts its peer: it blocks on a stalled one, takes truncated
  * parameters for whole ones and mishandles management records. So it is never shown a byte before the request has
- * been looked through: fcgi_inspect() says when it is whole and well-formed. It stays in the socket's buffer until then;
- * only a body that arrives later than the parameters is collected in memory. Nothing here blocks but for an answer that
- * the peer does not take.
- * FastCGI Specification 1.0, sections 3 to 6.
+ * been looked through: fcgi_inspect() says when it is whole and well-formed. It stays in the socket's buffer until
+ * then; only a body that arrives later than the parameters is collected in memory. Nothing here blocks but for an
+ * answer that the peer does not take. FastCGI Specification 1.0, sections 3 to 6.
  */
 #ifndef HTTP_FCGI_H
 #define HTTP_FCGI_H

@@ -124,8 +124,8 @@ static bool build(const struct http_response *response, TALLOC_CTX *ctx, bool is
 		done = append_field(ctx, answer, "Content-Type", response->content_type) &&
 		       append_field(ctx, answer, "X-Content-Type-Options", "nosniff");
 	/*
-	 * RFC 9110, 8.6: a 204 has no Content-Length. It comes last: Caddy takes what was cut off for a whole answer, and
-	 * whoever has this line has all before it.
+	 * RFC 9110, 8.6: a 204 has no Content-Length. It comes last: Caddy takes what was cut off for a whole answer,
+	 * and whoever has this line has all before it.
 	 */
 	if (done && response->status != 204)
 		done = append(ctx, answer, "Content-Length: ", 16) &&

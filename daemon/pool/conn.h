@@ -25,7 +25,7 @@ struct conn {
 	bool is_watched;
 	bool has_head; /* only the body is still to come */
 	uint64_t id;   /* for the hasher */
-	size_t held; /* see fcgi_held() */
+	size_t held;   /* see fcgi_held() */
 	struct fcgi *fcgi;
 	struct ones_request *req; /* once it has been taken in; owns fcgi then */
 	struct app_times times;

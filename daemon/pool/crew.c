@@ -271,11 +271,13 @@ static void log_death(const struct place *place, size_t number, int status)
 	bool is_hasher = place->role == ROLE_HASHER;
 
 	if (WIFSIGNALED(status))
-		log_error(is_hasher ? "hasher_killed" : "worker_killed", LOG_INT("worker", (int64_t)number), LOG_INT("worker_pid", place->pid),
-		          LOG_STR("signal", strsignal(WTERMSIG(status))), LOG_INT("restart_in_ms", place->backoff));
+		log_error(is_hasher ? "hasher_killed" : "worker_killed", LOG_INT("worker", (int64_t)number),
+		          LOG_INT("worker_pid", place->pid), LOG_STR("signal", strsignal(WTERMSIG(status))),
+		          LOG_INT("restart_in_ms", place->backoff));
 	else
 		log_error(is_hasher ? "hasher_failed" : "worker_failed", LOG_INT("worker", (int64_t)number),
-		          LOG_INT("worker_pid", place->pid), LOG_INT("status", WEXITSTATUS(status)), LOG_INT("restart_in_ms", place->backoff));
+		          LOG_INT("worker_pid", place->pid), LOG_INT("status", WEXITSTATUS(status)),
+		          LOG_INT("restart_in_ms", place->backoff));
 }
 
 static void take_leave(struct crew *crew, size_t at, int status)

@@ -27,7 +27,7 @@
 /* Of what the processor has to give, hashing gets about a tenth beside a worker that wants it, too. */
 #define NICE 10
 /* Failures that are done and not answered yet; any further one is answered early. */
-#define HELD_MAX 256
+#define HELD_MAX   256
 #define EVENTS_MAX 64
 /* What is on the scoreboard is written anew as often at least: any worker may have written over it. */
 #define TELL_MS 1000

@@ -40,8 +40,7 @@ bool look_ups_can_proceed(const struct look_ups *look_ups)
 static void fill(struct batch *batch, struct line *waiting)
 {
 	*batch = (struct batch){0};
-	while (waiting->first != NULL &&
-	       batch->key_count + waiting->first->preview.key_count <= RULE_KEYS_MAX) {
+	while (waiting->first != NULL && batch->key_count + waiting->first->preview.key_count <= RULE_KEYS_MAX) {
 		struct conn *conn = line_take(waiting);
 		size_t key_count = conn->preview.key_count;
 
@@ -60,7 +59,8 @@ static void send_next(struct look_ups *look_ups)
 		app_start_touch(look_ups->app);
 	} else if (look_ups->waiting.count > 0) {
 		fill(&look_ups->under_way, &look_ups->waiting);
-		rule_start_reading(&look_ups->app->rule, look_ups->under_way.keys, look_ups->under_way.key_count, false);
+		rule_start_reading(&look_ups->app->rule, look_ups->under_way.keys, look_ups->under_way.key_count,
+		                   false);
 	}
 }
 

@@ -37,8 +37,8 @@ const struct conn *look_ups_first(const struct look_ups *look_ups);
 bool look_ups_can_proceed(const struct look_ups *look_ups);
 
 /*
- * Send what waits, if nothing is under way. When an answer has come, each connection of it has its look_up set and is in
- * *done, whose ctx is the caller's to free. Returns whether it has.
+ * Send what waits, if nothing is under way. When an answer has come, each connection of it has its look_up set and is
+ * in *done, whose ctx is the caller's to free. Returns whether it has.
  */
 bool look_ups_proceed(struct look_ups *look_ups, struct batch *done);
 

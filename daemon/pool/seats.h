@@ -1,8 +1,8 @@
 /*
- * Seats at the listening sockets: a few workers listen, one for two processors, and the others wait for a seat. Were all
- * of them to listen, each connection would wake another one, look-ups would come in ones and twos, and on a busy machine
- * all would wait for the processor together. Who is about to wait for something gives its seat up, which wakes the next;
- * who dies in it leaves it to the master to put back.
+ * Seats at the listening sockets: a few workers listen, one for two processors, and the others wait for a seat. Were
+ * all of them to listen, each connection would wake another one, look-ups would come in ones and twos, and on a busy
+ * machine all would wait for the processor together. Who is about to wait for something gives its seat up, which wakes
+ * the next; who dies in it leaves it to the master to put back.
  *
  * A semaphore of eventfd(2): reading it takes a seat, writing gives one back.
  */

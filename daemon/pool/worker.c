@@ -58,7 +58,7 @@ struct worker {
 	int64_t needed_until; /* the attendant goes then */
 	bool has_seat;
 	bool is_listening, is_waiting_for_seat, is_taking_handoffs; /* in the epoll set */
-	int64_t accept_again_at; /* 0: not resting */
+	int64_t accept_again_at;                                    /* 0: not resting */
 	unsigned int db_watch_id;
 	int64_t busy_since_us; /* 0: it is not */
 	int64_t busy_us;       /* in all the times before */
@@ -148,8 +148,9 @@ static bool has_room(const struct worker *worker)
 }
 
 /*
- * Before a handler that may wait is run, the seat is another's, who takes what comes. While a look-up is under way there
- * is nothing to wait for: what comes joins the next; and if too much has come, the rest waits where it is for a moment.
+ * Before a handler that may wait is run, the seat is another's, who takes what comes. While a look-up is under way
+ * there is nothing to wait for: what comes joins the next; and if too much has come, the rest waits where it is for a
+ * moment.
  */
 static void update_listening(struct worker *worker)
 {
@@ -197,9 +198,9 @@ static void set_request(struct worker *worker, const struct app_preview *preview
 }
 
 /*
- * As long as one is under way, that is what the worker is at, whomever it answers meanwhile: a look-up that takes longer
- * than a request may is as much a reason to start anew as a handler that does. With no room for more, it is busy. False
- * when nobody waits for one.
+ * As long as one is under way, that is what the worker is at, whomever it answers meanwhile: a look-up that takes
+ * longer than a request may is as much a reason to start anew as a handler that does. With no room for more, it is
+ * busy. False when nobody waits for one.
  */
 static bool set_looking_up(struct worker *worker)
 {
@@ -372,9 +373,8 @@ static void forward_pending(struct worker *worker)
 	struct conn *next;
 
 	for (struct conn *conn = worker->conns.first; conn != NULL; conn = next) {
-		const struct handoff handoff = {.fd = fcgi_fd(conn->fcgi),
-		                                .connected_us = conn->times.connected,
-		                                .left_us = conn->left_us};
+		const struct handoff handoff = {
+			.fd = fcgi_fd(conn->fcgi), .connected_us = conn->times.connected, .left_us = conn->left_us};
 
 		next = conn->next;
 		if (conn->state == CONN_FORWARDING && handoff_put(worker->setup->handoff, &handoff))
@@ -428,7 +428,8 @@ static void close_oldest(struct worker *worker, const struct conn *but, bool hol
 	if (oldest == NULL)
 		return;
 	if (oldest->state == CONN_READING)
-		log_warning("request_refused", LOG_STR("problem", "it was slow, and there is no room for more of them"));
+		log_warning("request_refused",
+		            LOG_STR("problem", "it was slow, and there is no room for more of them"));
 	forget(worker, oldest);
 }
 
@@ -444,8 +445,7 @@ static void await_more(struct worker *worker, struct conn *conn)
 		conn->has_head = true;
 		conn->deadline = conn->times.connected / 1000 + worker->settings->server.request_timeout;
 	}
-	while (worker->conns.held > bodies_max(worker) &&
-	       conns_oldest_waiting(&worker->conns, conn, true) != NULL)
+	while (worker->conns.held > bodies_max(worker) && conns_oldest_waiting(&worker->conns, conn, true) != NULL)
 		close_oldest(worker, conn, true);
 }
 
@@ -660,7 +660,8 @@ static int wait_ms(const struct worker *worker)
 	if (worker->accept_again_at != 0)
 		wait = sooner(wait, clock_until_ms(worker->accept_again_at));
 	if (look_ups_first(&worker->look_ups) != NULL)
-		wait = sooner(wait, is_late(worker) ? LATE_MS : clock_until_ms(worker->look_ups.sent_us / 1000 + LATE_MS));
+		wait = sooner(wait,
+		              is_late(worker) ? LATE_MS : clock_until_ms(worker->look_ups.sent_us / 1000 + LATE_MS));
 	return wait;
 }
 
@@ -765,7 +766,8 @@ static int serve_until_told(struct worker *worker)
 
 		update_listening(worker);
 		set_at_rest(worker);
-		if (worker->setup->is_attendant && worker->conns.count == 0 && clock_until_ms(worker->needed_until) == 0)
+		if (worker->setup->is_attendant && worker->conns.count == 0 &&
+		    clock_until_ms(worker->needed_until) == 0)
 			retire(worker);
 		if (has_finished(worker))
 			return 0;

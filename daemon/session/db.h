@@ -2,9 +2,9 @@
  * One connection to PostgreSQL that keeps its deadlines, and the only file that knows libpq's connection handling.
  *
  * While connected, a call blocks until the server has answered (but for db_start()), and never past
- * database.statement_timeout and a grace: a server that is stuck is left, and the call says DB_UNAVAILABLE. After a connection is lost the next
- * call connects anew at once; when that fails the connection is down: calls then fail at once, and db_service(),
- * called from the process's loop, brings it back in the background.
+ * database.statement_timeout and a grace: a server that is stuck is left, and the call says DB_UNAVAILABLE. After a
+ * connection is lost the next call connects anew at once; when that fails the connection is down: calls then fail at
+ * once, and db_service(), called from the process's loop, brings it back in the background.
  */
 #ifndef SESSION_DB_H
 #define SESSION_DB_H
@@ -118,11 +118,11 @@ enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statemen
 enum db_status db_execute_text(struct db *db, const char *sql, size_t count, const char *const values[]);
 
 /*
- * The same in the background, outside a transaction: db_start() sends a statement and does not wait, db_service() brings
- * its answer, and once db_is_done() says so db_finish() takes it, with a status as db_query() gives. The bytes and texts
- * among its values have to last until then. One at a time: db_is_started() is true from db_start() to db_finish(). While the
- * connection is made anew the statement waits for that; while attempts fail it is DB_UNAVAILABLE at once. Any other
- * call that needs the connection waits for the answer first.
+ * The same in the background, outside a transaction: db_start() sends a statement and does not wait, db_service()
+ * brings its answer, and once db_is_done() says so db_finish() takes it, with a status as db_query() gives. The bytes
+ * and texts among its values have to last until then. One at a time: db_is_started() is true from db_start() to
+ * db_finish(). While the connection is made anew the statement waits for that; while attempts fail it is DB_UNAVAILABLE
+ * at once. Any other call that needs the connection waits for the answer first.
  */
 void db_start(struct db *db, const struct db_statement *statement, const struct db_value values[], size_t count);
 bool db_is_started(const struct db *db);

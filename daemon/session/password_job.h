@@ -11,11 +11,11 @@
 #define PASSWORD_JOB_HASH_SIZE 512
 
 struct password_job {
-	struct password_cost cost;            /* of hashes that are made */
-	bool is_refused;                      /* whatever the password is: a right one is to take as long as a wrong one */
-	char hash[PASSWORD_JOB_HASH_SIZE];    /* "": nobody's */
+	struct password_cost cost;         /* of hashes that are made */
+	bool is_refused;                   /* whatever the password is: a right one is to take as long as a wrong one */
+	char hash[PASSWORD_JOB_HASH_SIZE]; /* "": nobody's */
 	char password[PASSWORD_MAX + 1];
-	char new_password[PASSWORD_MAX + 1];  /* is hashed when the password is right; "": none */
+	char new_password[PASSWORD_MAX + 1]; /* is hashed when the password is right; "": none */
 };
 
 struct password_answer {
@@ -32,7 +32,8 @@ struct password_answer {
 void password_job_begin(struct password_job *job, const struct password_cost *cost, const char *hash,
                         const char *password, const char *new_password);
 
-/* True when every text of a job ends within it and its cost is one that can be configured: it may come from anywhere. */
+/* True when every text of a job ends within it and its cost is one that can be configured: it may come from anywhere.
+ */
 bool password_job_is_sound(const struct password_job *job);
 
 /* Do it. `decoy` is a hash of the job's cost, verified for nobody's. */

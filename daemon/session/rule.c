@@ -203,7 +203,7 @@ static enum standing judge(const struct rule *rule, const struct rule_reading *r
 
 #define CHECK_VALUES(rule, keys, count)                                                                                \
 	{                                                                                                              \
-		DB_BYTES_LIST(keys, sizeof(struct session_key), count), DB_INT((rule)->policy.max_sessions),                      \
+		DB_BYTES_LIST(keys, sizeof(struct session_key), count), DB_INT((rule)->policy.max_sessions),           \
 			DB_INT((rule)->policy.idle_timeout),                                                           \
 	}
 #define CHECK_VALUE_COUNT 3

@@ -83,8 +83,8 @@ enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct
                           const struct client *client, struct rule_verdict *verdict);
 
 /*
- * Store that the sessions were seen, 1 to RULE_KEYS_MAX of them, in the background (see db_start()). What fails is of no
- * consequence.
+ * Store that the sessions were seen, 1 to RULE_KEYS_MAX of them, in the background (see db_start()). What fails is of
+ * no consequence.
  */
 void rule_start_touch(const struct rule *rule, const struct session_key keys[], size_t count);
 

@@ -151,9 +151,10 @@ static void replace(size_t number)
 static void send_request(size_t number, int64_t due)
 {
 	char request[1024];
-	int size = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: onesession=%.35s%08u\r\n\r\n",
-	                    options.path, options.host, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-	                    random_number() % options.sessions + 1);
+	int size =
+		snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: onesession=%.35s%08u\r\n\r\n",
+	                 options.path, options.host, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+	                 random_number() % options.sessions + 1);
 
 	connections[number].due = due;
 	outstanding++;

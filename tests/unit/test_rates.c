@@ -116,12 +116,9 @@ static void neighbours_are_hardly_held_back_by_a_few(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(each_subject_is_counted_by_itself),
-		TEST(window_before_counts_and_older_ones_do_not),
-		TEST(counts_stay_where_they_are_at_their_highest),
-		TEST(garbage_is_counted_from_and_outlived),
-		TEST(rank_is_that_of_the_address_or_of_the_name),
-		TEST(network_counts_for_each_of_its_addresses),
+		TEST(each_subject_is_counted_by_itself),           TEST(window_before_counts_and_older_ones_do_not),
+		TEST(counts_stay_where_they_are_at_their_highest), TEST(garbage_is_counted_from_and_outlived),
+		TEST(rank_is_that_of_the_address_or_of_the_name),  TEST(network_counts_for_each_of_its_addresses),
 		TEST(neighbours_are_hardly_held_back_by_a_few),
 	};
 
