@@ -16,6 +16,7 @@ import harness
 from harness import Background, is_alive
 from test_database import CREDENTIALS, JSON, sign_in
 from test_process import EITHER_WAY, HeldTable, is_refused, waits_in_database
+from test_watching import AllBusy
 from waiting import wait_until
 
 OPERATOR = {"REMOTE_ADDR": "127.0.0.1"}
@@ -354,8 +355,9 @@ def test_moved_log_is_opened_anew_by_everybody(new_daemon):
         return {int(line.split("[")[1].split("]")[0]) for line in log.read_text().splitlines()}
 
     def everybody_writes():
-        for call in [Background(daemon.ask) for _ in range(8)]:
-            call.result()
+        with AllBusy(daemon) as busy:
+            busy.let_go()
+            assert {call.result().status for call in busy.calls} == {204}
         return {daemon.process.pid, *daemon.workers} <= writers()
 
     wait_until(everybody_writes, "master and workers to write to the new file")
