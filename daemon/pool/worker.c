@@ -325,6 +325,8 @@ static void run_next(struct worker *worker)
 		times->began = clock_monotonic_us();
 	else
 		times->parked_us += clock_monotonic_us() - conn->runnable_us;
+	/* It may have become runnable since we last looked who listens. */
+	set_seated(worker, false);
 	serve(worker, conn);
 }
 
