@@ -34,7 +34,7 @@ struct scoreboard *scoreboard_new(void)
 		return NULL;
 	board->started_ms = clock_monotonic_ms();
 	board->started_us = clock_wall_us();
-	board->live_sessions_wanted_ms = board->started_ms;
+	atomic_store(&board->live_sessions_wanted_ms, INT64_MIN / 2);
 	board->master = getpid();
 	rates_begin(&board->login_rates);
 	scoreboard_forget_hashing(board);

@@ -50,7 +50,7 @@ struct master {
 	pid_t purger;      /* 0: none */
 	int64_t purge_at;
 	pid_t live_counter; /* 0: none */
-	int64_t count_began_at;
+	int64_t count_began_at; /* 0: there was none yet, the first who asks is to be told, too */
 	int64_t count_again_at;
 	int64_t status_at;
 	int64_t alive_at;
@@ -174,10 +174,11 @@ static int count_live(const struct settings *settings, struct scoreboard *board)
 static void count_when_wanted(struct master *master)
 {
 	struct scoreboard *board = master->setup->board;
+	bool is_wanted = master->count_began_at == 0 ||
+	                 clock_until_ms(atomic_load(&board->live_sessions_wanted_ms) + COUNT_WANTED_MS) > 0;
 	pid_t pid;
 
-	if (master->live_counter != 0 || clock_until_ms(master->count_again_at) > 0 ||
-	    clock_until_ms(atomic_load(&board->live_sessions_wanted_ms) + COUNT_WANTED_MS) == 0)
+	if (!is_wanted || master->live_counter != 0 || clock_until_ms(master->count_again_at) > 0)
 		return;
 	master->count_began_at = clock_monotonic_ms();
 	pid = crew_fork_helper();
