@@ -24,8 +24,8 @@
 
 /* A login that has waited as long is told to come again. */
 #define WAIT_MAX_MS 10000
-/* Of what the processor has to give, hashing gets about a tenth beside a worker that wants it, too. */
-#define NICE 10
+/* Of what the processor has to give, hashing gets about a quarter beside a worker that wants it, too. */
+#define NICE 5
 /* Failures that are done and not answered yet; any further one is answered early. */
 #define HELD_MAX   256
 #define EVENTS_MAX 64
