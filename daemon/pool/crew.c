@@ -42,7 +42,7 @@ struct place {
 struct crew {
 	struct scoreboard *board;
 	const struct listeners *listeners;
-	int handoff[2]; /* where the attendant puts connections (1), and workers take them from (0) */
+	int handoff[2]; /* where connections are put (1) that are for who is free first, and taken from (0) */
 	int hashing[2]; /* where workers tell the hasher (0) of themselves (1) */
 	int seats;
 	size_t seat_count;
@@ -198,7 +198,7 @@ static int run(const struct crew *crew, size_t at)
 		.board = crew->board,
 		.slot = at,
 		.is_attendant = is_attendant,
-		.handoff = crew->handoff[is_attendant ? 1 : 0],
+		.handoff = crew->handoff,
 		.hashing = crew->hashing[1],
 		.seats = crew->seats,
 	};

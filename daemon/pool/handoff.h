@@ -1,4 +1,4 @@
-/* Connections that go from the attendant to the workers, each as it came: nothing has been read from it. */
+/* Connections that go to the worker that is free first, each as it came: nothing has been read from it. */
 #ifndef POOL_HANDOFF_H
 #define POOL_HANDOFF_H
 

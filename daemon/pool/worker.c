@@ -171,7 +171,8 @@ static void update_listening(struct worker *worker)
 	set_listening(worker, worker->has_seat && has_room(worker));
 	set_watched(worker, &worker->is_waiting_for_seat, is_willing && !worker->has_seat, worker->setup->seats,
 	            &worker->setup->seats);
-	set_watched(worker, &worker->is_taking_handoffs, is_willing, worker->setup->handoff, &worker->setup->handoff);
+	set_watched(worker, &worker->is_taking_handoffs, is_willing, worker->setup->handoff[0],
+	            &worker->setup->handoff);
 }
 
 static void forget(struct worker *worker, struct conn *conn)
@@ -181,6 +182,62 @@ static void forget(struct worker *worker, struct conn *conn)
 	if (conn->state == CONN_FORWARDING)
 		worker->forwarding_count--;
 	conns_remove(&worker->conns, conn);
+}
+
+/* ---- Handing on --------------------------------------------------------------------------------------------- */
+
+/* False when there is no room for it at the moment. */
+static bool hand_on(struct worker *worker, struct conn *conn)
+{
+	const struct handoff handoff = {
+		.fd = fcgi_fd(conn->fcgi), .connected_us = conn->times.connected, .left_us = conn->left_us};
+
+	if (!handoff_put(worker->setup->handoff[1], &handoff))
+		return false;
+	forget(worker, conn);
+	return true;
+}
+
+static void forward_pending(struct worker *worker)
+{
+	struct conn *next;
+
+	for (struct conn *conn = worker->conns.first; conn != NULL; conn = next) {
+		next = conn->next;
+		if (conn->state == CONN_FORWARDING)
+			(void)hand_on(worker, conn);
+	}
+}
+
+static void forward(struct worker *worker, struct conn *conn)
+{
+	/* Closing our descriptor would not take it out of the set: another process has one, too. */
+	if (conn->is_watched)
+		watch(worker, EPOLL_CTL_DEL, fcgi_fd(conn->fcgi), 0, conn);
+	conn->is_watched = false;
+	conn->state = CONN_FORWARDING;
+	conn->left_us = clock_monotonic_us();
+	conn->deadline = INT64_MAX;
+	worker->forwarding_count++;
+}
+
+/* Whoever would wait behind a handler is handed on, as long as another worker is free; what has been taken in stays. */
+static void forward_runnable(struct worker *worker)
+{
+	struct line kept = {0};
+	struct conn *conn;
+
+	if (worker->setup->is_attendant || worker->runnable.count == 0 ||
+	    !scoreboard_is_another_answered(worker->setup->board, worker->setup->slot, LATE_MS))
+		return;
+	while ((conn = line_take(&worker->runnable)) != NULL) {
+		if (conn->req == NULL && conn->held == 0)
+			forward(worker, conn);
+		else
+			line_add(&kept, conn);
+	}
+	worker->runnable = kept;
+	forward_pending(worker);
 }
 
 /* ---- One request -------------------------------------------------------------------------------------------- */
@@ -327,6 +384,7 @@ static void run_next(struct worker *worker)
 		times->parked_us += clock_monotonic_us() - conn->runnable_us;
 	/* It may have become runnable since we last looked who listens. */
 	set_seated(worker, false);
+	forward_runnable(worker);
 	serve(worker, conn);
 }
 
@@ -366,33 +424,6 @@ static void proceed_with_look_ups(struct worker *worker)
 		answer_batch(worker, &done);
 		talloc_free(done.ctx);
 	}
-}
-
-/* ---- Handing on --------------------------------------------------------------------------------------------- */
-
-static void forward_pending(struct worker *worker)
-{
-	struct conn *next;
-
-	for (struct conn *conn = worker->conns.first; conn != NULL; conn = next) {
-		const struct handoff handoff = {
-			.fd = fcgi_fd(conn->fcgi), .connected_us = conn->times.connected, .left_us = conn->left_us};
-
-		next = conn->next;
-		if (conn->state == CONN_FORWARDING && handoff_put(worker->setup->handoff, &handoff))
-			forget(worker, conn);
-	}
-}
-
-static void forward(struct worker *worker, struct conn *conn)
-{
-	if (conn->is_watched)
-		watch(worker, EPOLL_CTL_DEL, fcgi_fd(conn->fcgi), 0, conn);
-	conn->is_watched = false;
-	conn->state = CONN_FORWARDING;
-	conn->left_us = clock_monotonic_us();
-	conn->deadline = INT64_MAX;
-	worker->forwarding_count++;
 }
 
 /* ---- Reading ------------------------------------------------------------------------------------------------ */
@@ -518,7 +549,7 @@ static bool accept_handed_on(struct worker *worker)
 {
 	struct handoff handoff;
 
-	if (worker->setup->is_attendant || !handoff_take(worker->setup->handoff, &handoff))
+	if (worker->setup->is_attendant || !handoff_take(worker->setup->handoff[0], &handoff))
 		return false;
 	take_connection(worker, handoff.fd, handoff.connected_us, clock_monotonic_us() - handoff.left_us);
 	return true;

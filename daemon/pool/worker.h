@@ -14,7 +14,7 @@ struct worker_setup {
 	struct scoreboard *board;
 	size_t slot;
 	bool is_attendant;
-	int handoff; /* workers take connections from it, the attendant puts them there */
+	const int *handoff; /* handoff_open()'s ends: connections for the worker that is free first */
 	int hashing; /* where the hasher learns of workers */
 	int seats;   /* at the listening sockets; the attendant needs none */
 };
