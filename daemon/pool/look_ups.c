@@ -59,29 +59,20 @@ static void send_next(struct look_ups *look_ups)
 		app_start_touch(look_ups->app);
 	} else if (look_ups->waiting.count > 0) {
 		fill(&look_ups->under_way, &look_ups->waiting);
-		rule_start_reading(&look_ups->app->rule, look_ups->under_way.keys, look_ups->under_way.key_count,
-		                   false);
+		rule_start_reading(&look_ups->app->rule, look_ups->under_way.keys, look_ups->under_way.key_count);
 	}
 }
 
-/* False when it has to be asked once more. */
-static bool land(struct look_ups *look_ups, struct batch *done)
+static void land(struct look_ups *look_ups, struct batch *done)
 {
-	const struct rule *rule = &look_ups->app->rule;
-	struct batch *batch = &look_ups->under_way;
-	TALLOC_CTX *ctx = talloc_new(NULL);
 	struct rule_reading *reading = NULL;
-	enum db_status status = rule_finish_reading(rule, ctx, batch->keys, batch->key_count, &reading);
+	enum db_status status;
 	int64_t took_us;
 
-	if (status == DB_OK && reading == NULL) {
-		talloc_free(ctx);
-		rule_start_reading(rule, batch->keys, batch->key_count, true);
-		return false;
-	}
-	*done = *batch;
-	done->ctx = ctx;
-	batch->count = 0;
+	*done = look_ups->under_way;
+	look_ups->under_way.count = 0;
+	done->ctx = talloc_new(NULL);
+	status = rule_finish_reading(&look_ups->app->rule, done->ctx, done->keys, done->key_count, &reading);
 	took_us = clock_monotonic_us() - look_ups->sent_us;
 	for (size_t i = 0; i < done->count; i++) {
 		struct conn *conn = done->conns[i];
@@ -91,7 +82,6 @@ static bool land(struct look_ups *look_ups, struct batch *done)
 		conn->times.began = look_ups->sent_us;
 		conn->times.look_up_us = took_us;
 	}
-	return true;
 }
 
 bool look_ups_proceed(struct look_ups *look_ups, struct batch *done)
@@ -104,9 +94,8 @@ bool look_ups_proceed(struct look_ups *look_ups, struct batch *done)
 	if (db_is_started(db) && look_ups->is_touch) {
 		(void)db_finish(db, NULL, NULL);
 	} else if (db_is_started(db)) {
-		has_landed = land(look_ups, done);
-		if (!has_landed)
-			return false;
+		land(look_ups, done);
+		has_landed = true;
 	}
 	/* Before those that have landed are answered: the database works meanwhile. */
 	send_next(look_ups);

@@ -659,6 +659,7 @@ int master_run(const struct master_setup *setup)
 	master.purge_at = clock_monotonic_ms() + settings_of(&master)->session.purge_interval;
 	crew_hire_hasher(master.crew, settings_of(&master));
 	crew_hire(master.crew, master.current);
+	count_when_wanted(&master);
 	crew_start_missing(master.crew);
 	for (size_t i = 0; i < setup->listeners->count; i++)
 		log_info("listening", LOG_STR("on", setup->listeners->all[i].name));

@@ -238,15 +238,14 @@ enum db_status rule_read(const struct rule *rule, TALLOC_CTX *ctx, const struct 
 	return status == DB_OK ? begin_reading(ctx, rows, keys, count, reading) : status;
 }
 
-void rule_start_reading(const struct rule *rule, const struct session_key keys[], size_t count, bool in_full)
+void rule_start_reading(const struct rule *rule, const struct session_key keys[], size_t count)
 {
 	const struct db_value all[] = CHECK_VALUES(rule, keys, count);
-	const struct db_value one[] = {DB_BYTES(keys[0].bytes, sizeof keys[0].bytes),
-	                               DB_INT(rule->policy.max_sessions)};
+	const struct db_value one[] = {DB_BYTES(keys[0].bytes, sizeof keys[0].bytes), all[1], all[2]};
 
-	/* Where accounts may have several sessions most are not the stored one. */
-	if (count == 1 && rule->policy.max_sessions == 1 && !in_full)
-		db_start(rule->db, &sql_check_stored, one, 2);
+	/* Where accounts may have several sessions most keys are not the stored one, which it asks about first. */
+	if (count == 1 && rule->policy.max_sessions == 1)
+		db_start(rule->db, &sql_check_one, one, CHECK_VALUE_COUNT);
 	else
 		db_start(rule->db, &sql_check, all, CHECK_VALUE_COUNT);
 }
@@ -257,10 +256,7 @@ enum db_status rule_finish_reading(const struct rule *rule, TALLOC_CTX *ctx, con
 	struct db_result *rows;
 	enum db_status status = db_finish(rule->db, ctx, &rows);
 
-	*reading = NULL;
-	if (status != DB_OK)
-		return status;
-	return db_rows(rows) > 0 ? begin_reading(ctx, rows, keys, count, reading) : DB_OK;
+	return status == DB_OK ? begin_reading(ctx, rows, keys, count, reading) : status;
 }
 
 struct settling {

@@ -61,10 +61,9 @@ enum db_status rule_read(const struct rule *rule, TALLOC_CTX *ctx, const struct 
 
 /*
  * The same in the background (see db_start()): once db_is_done() says so rule_finish_reading() gives what rule_read()
- * would, for the same keys, which have to last until then. Of one key the usual case is asked for first, unless
- * `in_full`; when it is another, *reading is NULL, and it has to be asked for in full.
+ * would, for the same keys, which have to last until then.
  */
-void rule_start_reading(const struct rule *rule, const struct session_key keys[], size_t count, bool in_full);
+void rule_start_reading(const struct rule *rule, const struct session_key keys[], size_t count);
 enum db_status rule_finish_reading(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key keys[],
                                    size_t count, struct rule_reading **reading);
 

@@ -26,8 +26,8 @@ enum check_column {
 	CHECK_BY_USER_AGENT,
 };
 
-/* The same columns, of one key; no row when only sql_check can tell. */
-extern const struct db_statement sql_check_stored;
+/* The same of a single key. */
+extern const struct db_statement sql_check_one;
 
 extern const struct db_statement sql_lock_account;
 extern const struct db_statement sql_confirm;
