@@ -14,7 +14,7 @@ struct subject {
 	uint8_t bytes[16];
 };
 
-static uint32_t rank_of_address(struct rates *rates, const char *ip, int64_t now_ms)
+uint32_t login_rank_of_address(struct rates *rates, const char *ip, int64_t now_ms)
 {
 	static const uint8_t bits4[LEVELS] = {32, 24, 16, 8}, bits6[LEVELS] = {64, 56, 48, 32};
 	struct subject subject = {.kind = '4'};
@@ -38,7 +38,7 @@ static uint32_t rank_of_address(struct rates *rates, const char *ip, int64_t now
 }
 
 /* Names that the database takes for the same one may be told apart here: it is no more than a rank. */
-static uint32_t rank_of_name(struct rates *rates, const char *username, int64_t now_ms)
+uint32_t login_rank_of_name(struct rates *rates, const char *username, int64_t now_ms)
 {
 	char name[257] = "a";
 	size_t length = strlen(username);
@@ -53,10 +53,7 @@ static uint32_t rank_of_name(struct rates *rates, const char *username, int64_t 
 	return rates_count(rates, name, 1 + length, now_ms);
 }
 
-uint32_t login_rank(struct rates *rates, const char *ip, const char *username, int64_t now_ms)
+uint32_t login_rank_of_browser(struct rates *rates, const struct session_key *browser, int64_t now_ms)
 {
-	uint32_t of_address = rank_of_address(rates, ip, now_ms);
-	uint32_t of_name = rank_of_name(rates, username, now_ms);
-
-	return of_address > of_name ? of_address : of_name;
+	return rates_count(rates, browser->bytes, sizeof browser->bytes, now_ms);
 }

@@ -69,6 +69,33 @@ static enum ones_result busy(struct ones_request *req)
 	return ONES_BUSY;
 }
 
+/* Nobody who has tried as much of late finds a place to wait. */
+static bool is_crowded_out(const struct ones_request *req, uint32_t rank)
+{
+	return rank >= atomic_load(&req->app->board->hashing_rank);
+}
+
+/* What was tried at the account counts, unless it is from a browser that the account knows. */
+static enum db_status rank_guess(struct ones_request *req, const char *username)
+{
+	struct sign_in *sign_in = req->sign_in;
+	const struct session_key *device = sign_in->guess.attempt.device;
+	struct rates *rates = &req->app->board->login_rates;
+	enum db_status status = DB_OK;
+	bool is_known = false;
+	uint32_t rank;
+
+	if (device != NULL && sign_in->user != NULL)
+		status = browsers_knows(req->app->rule.db, sign_in->user->id, device, &is_known);
+	if (status != DB_OK)
+		return status;
+	rank = is_known ? login_rank_of_browser(rates, device, clock_monotonic_ms())
+	                : login_rank_of_name(rates, username, clock_monotonic_ms());
+	if (rank > sign_in->rank)
+		sign_in->rank = rank;
+	return DB_OK;
+}
+
 /*
  * May there be a look at the password? Whoever is throttled is told so before there is a wait for it. ONES_PENDING when
  * the look is ordered.
@@ -92,6 +119,13 @@ static enum ones_result order_look(struct ones_request *req, const char *usernam
 		return app_result(status);
 	if (wait_s > 0)
 		return throttled(req, wait_s, login);
+	if (sign_in->looks == 0) {
+		status = rank_guess(req, username);
+		if (status != DB_OK)
+			return app_result(status);
+		if (is_crowded_out(req, sign_in->rank))
+			return busy(req);
+	}
 	password_job_begin(&sign_in->job, &cost, sign_in->user != NULL ? sign_in->user->password : NULL, password,
 	                   new_password);
 	sign_in->job.is_refused = sign_in->user != NULL && !sign_in->user->is_active;
@@ -145,11 +179,11 @@ static enum ones_result check_password(struct ones_request *req, const char *use
 		return ONES_FAILED;
 	}
 	if (req->sign_in == NULL) {
-		uint32_t rank = login_rank(&req->app->board->login_rates, req->http->remote_addr, username,
-		                           clock_monotonic_ms());
+		uint32_t rank = login_rank_of_address(&req->app->board->login_rates, req->http->remote_addr,
+		                                      clock_monotonic_ms());
 
-		/* Told before it costs anything: nobody who has tried as much of late finds a place to wait. */
-		if (rank >= atomic_load(&req->app->board->hashing_rank) || fcgi_has_hung_up(req->http->fcgi))
+		/* Told before it costs anything. */
+		if (is_crowded_out(req, rank) || fcgi_has_hung_up(req->http->fcgi))
 			return busy(req);
 		req->sign_in = talloc_zero(req, struct sign_in);
 		if (req->sign_in == NULL)
@@ -216,11 +250,12 @@ static enum ones_result upgrade_hash(struct ones_request *req, const struct ones
 static enum ones_result authenticate(struct ones_request *req, const struct ones_credentials *credentials,
                                      const struct rule_order *order, struct user **user, struct ones_login *login)
 {
+	const struct client client = app_client(req);
 	enum ones_result result;
 	enum db_status status;
 
 	if (order->ticket != NULL) {
-		status = tickets_find(req->app->rule.db, req, order->ticket, order->form, user);
+		status = tickets_find(req->app->rule.db, req, order->ticket, order->form, &client, user);
 		return status == DB_OK && *user == NULL ? ONES_TICKET_GONE : app_result(status);
 	}
 	result = check_password(req, credentials->username, credentials->password, NULL, user, login);

@@ -46,6 +46,7 @@ struct crew {
 	int hashing[2]; /* where workers tell the hasher (0) of themselves (1) */
 	int seats;
 	size_t seat_count;
+	bool has_seen_waiting; /* a connection that nobody had accepted, at the look before */
 	struct hasher_setup hasher;
 	size_t deaths, timeouts;
 	int64_t attendant_backoff, attendant_again_at; /* as of a place: each attendant has a new one */
@@ -417,6 +418,7 @@ void crew_relieve(struct crew *crew)
 void crew_mend_board(struct crew *crew)
 {
 	size_t seated = 0;
+	bool is_waiting;
 
 	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++) {
 		const struct place *place = &crew->places[i];
@@ -430,8 +432,13 @@ void crew_mend_board(struct crew *crew)
 			atomic_store(&slot->role, (int)place->role);
 		seated += place->pid != 0 && place->role == ROLE_WORKER && atomic_load(&slot->has_seat);
 	}
-	if (seated != crew->seat_count)
+	/* Whoever has a seat may be stopped, in a debugger or by a resolver: then another one listens as well. */
+	is_waiting = listeners_have_waiting(crew->listeners);
+	if (is_waiting && crew->has_seen_waiting)
+		seats_give_back(crew->seats);
+	else if (seated != crew->seat_count)
 		seats_audit(crew->seats, crew->seat_count, seated);
+	crew->has_seen_waiting = is_waiting;
 }
 
 void crew_kill(struct crew *crew)

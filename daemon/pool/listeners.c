@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <netdb.h>
@@ -318,6 +319,15 @@ int listeners_open(struct listeners *listeners, const struct settings *settings,
 	if (is_listening(STDIN_FILENO))
 		return add_given(listeners, STDIN_FILENO, "standard input", false, &complaint);
 	return open_own(listeners, settings, &complaint);
+}
+
+bool listeners_have_waiting(const struct listeners *listeners)
+{
+	struct pollfd all[LISTENERS_MAX];
+
+	for (size_t i = 0; i < listeners->count; i++)
+		all[i] = (struct pollfd){.fd = listeners->all[i].fd, .events = POLLIN};
+	return poll(all, listeners->count, 0) > 0;
 }
 
 void listeners_unlink(const struct listeners *listeners)

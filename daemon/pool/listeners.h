@@ -4,6 +4,7 @@
 
 #include "base/settings.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,9 @@ struct listeners {
  */
 int listeners_open(struct listeners *listeners, const struct settings *settings, uint64_t own_sockets, char *problem,
                    size_t size);
+
+/* True when a connection waits to be accepted. Never blocks. */
+bool listeners_have_waiting(const struct listeners *listeners);
 
 /* Remove the paths of our own unix sockets, so that nobody finds them any more, and leave the sockets open. */
 void listeners_unlink(const struct listeners *listeners);

@@ -49,7 +49,7 @@ struct master {
 	bool is_announced; /* our workers have come up, and that was told */
 	pid_t purger;      /* 0: none */
 	int64_t purge_at;
-	pid_t live_counter; /* 0: none */
+	pid_t live_counter;     /* 0: none */
 	int64_t count_began_at; /* 0: there was none yet, the first who asks is to be told, too */
 	int64_t count_again_at;
 	int64_t status_at;

@@ -312,11 +312,23 @@ static void refuse_busy(struct worker *worker, struct conn *conn)
 	finish(worker, conn);
 }
 
+static void open_hash_channel(struct worker *worker)
+{
+	worker->hash_channel = hash_channel_open(worker->setup->hashing);
+	if (worker->hash_channel >= 0)
+		watch(worker, EPOLL_CTL_ADD, worker->hash_channel, EPOLLIN, &worker->hash_channel);
+	else
+		log_error("hasher_not_reached", LOG_STR("problem", strerror(errno)));
+}
+
 static void order_hash(struct worker *worker, struct conn *conn, const struct password_job *job, uint32_t rank)
 {
 	struct hash_order order = {.kind = HASH_ORDER_JOB, .rank = rank, .id = ++worker->last_hash_id, .job = *job};
-	bool is_ordered = worker->hashing_count < HASHING_MAX && hash_channel_order(worker->hash_channel, &order);
+	bool is_ordered;
 
+	if (worker->hash_channel < 0)
+		open_hash_channel(worker);
+	is_ordered = worker->hashing_count < HASHING_MAX && hash_channel_order(worker->hash_channel, &order);
 	sodium_memzero(&order, sizeof order);
 	if (!is_ordered) {
 		refuse_busy(worker, conn);
@@ -566,15 +578,6 @@ static void accept_some(struct worker *worker, int listening)
 
 /* ---- Hashing ------------------------------------------------------------------------------------------------ */
 
-static void open_hash_channel(struct worker *worker)
-{
-	worker->hash_channel = hash_channel_open(worker->setup->hashing);
-	if (worker->hash_channel >= 0)
-		watch(worker, EPOLL_CTL_ADD, worker->hash_channel, EPOLLIN, &worker->hash_channel);
-	else
-		log_error("hasher_not_reached", LOG_STR("problem", strerror(errno)));
-}
-
 static struct conn *find_hashing(const struct worker *worker, uint64_t id)
 {
 	struct conn *conn = worker->conns.first;
@@ -729,11 +732,11 @@ static void retire(struct worker *worker)
 	set_at_rest(worker);
 }
 
-/*
- * Take what the kernel has let in, and look at it then: serving in between would give others the time to come. With
- * `only_own` from our own unix sockets alone, which nobody finds any more.
- */
-static void drain_backlog(struct worker *worker, bool only_own)
+/* HANDED_ON: by colleagues. OWN: also at our own unix sockets, which nobody finds any more. ALL: at all of them. */
+enum backlog { BACKLOG_HANDED_ON, BACKLOG_OWN, BACKLOG_ALL };
+
+/* Take what has come, and look at it then: serving in between would give others the time to come. */
+static void drain_backlog(struct worker *worker, enum backlog backlog)
 {
 	const struct listeners *listeners = worker->setup->listeners;
 	struct conn *next;
@@ -741,8 +744,8 @@ static void drain_backlog(struct worker *worker, bool only_own)
 	worker->is_gathering = true;
 	while (worker->conns.count < CONNS_MAX && accept_handed_on(worker))
 		;
-	for (size_t i = 0; i < listeners->count; i++) {
-		if (only_own && listeners->all[i].own_path == NULL)
+	for (size_t i = 0; i < listeners->count && backlog != BACKLOG_HANDED_ON; i++) {
+		if (backlog == BACKLOG_OWN && listeners->all[i].own_path == NULL)
 			continue;
 		while (worker->conns.count < CONNS_MAX && accept_from(worker, listeners->all[i].fd))
 			;
@@ -755,7 +758,7 @@ static void drain_backlog(struct worker *worker, bool only_own)
 	}
 }
 
-/* When others go on listening, what waits is theirs. When the daemon ends, it is served. */
+/* When others go on listening, what waits there is theirs. When the daemon ends, it is served. */
 static void begin_to_stop(struct worker *worker)
 {
 	retire(worker);
@@ -764,9 +767,10 @@ static void begin_to_stop(struct worker *worker)
 			if (conn->state == CONN_READING)
 				forward(worker, conn);
 		}
-	} else if (atomic_load(&worker->setup->board->is_closing)) {
-		drain_backlog(worker, false);
+		return;
 	}
+	/* The next binary has another queue of those that are handed on. */
+	drain_backlog(worker, atomic_load(&worker->setup->board->is_closing) ? BACKLOG_ALL : BACKLOG_HANDED_ON);
 }
 
 static void read_signals(struct worker *worker)
@@ -783,8 +787,8 @@ static bool has_finished(struct worker *worker)
 	if (!worker->stopping || worker->conns.count > 0)
 		return false;
 	/* More than one can hold may have been waiting. */
-	if (worker->is_told && !worker->setup->is_attendant && atomic_load(&worker->setup->board->is_closing))
-		drain_backlog(worker, true);
+	if (worker->is_told && !worker->setup->is_attendant)
+		drain_backlog(worker, atomic_load(&worker->setup->board->is_closing) ? BACKLOG_OWN : BACKLOG_HANDED_ON);
 	return worker->conns.count == 0 && (worker->db == NULL || !look_ups_can_proceed(&worker->look_ups));
 }
 

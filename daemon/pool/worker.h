@@ -15,8 +15,8 @@ struct worker_setup {
 	size_t slot;
 	bool is_attendant;
 	const int *handoff; /* handoff_open()'s ends: connections for the worker that is free first */
-	int hashing; /* where the hasher learns of workers */
-	int seats;   /* at the listening sockets; the attendant needs none */
+	int hashing;        /* where the hasher learns of workers */
+	int seats;          /* at the listening sockets; the attendant needs none */
 };
 
 /*

@@ -2,6 +2,7 @@
 
 #include "session/events.h"
 #include "session/sql.h"
+#include "session/users.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -65,8 +66,10 @@ static enum db_status ask(struct db *db, TALLOC_CTX *ctx, const struct db_statem
 	bool has_address = policy->per_address > 0 && attempts_address(attempt->ip, address);
 	bool has_network = has_address && attempts_network(attempt->ip, network);
 	const struct session_key *device = attempt->device;
+	/* What can be nobody's name is not for the database, which takes long to normalize what nobody has bounded. */
+	const char *name = users_name_problem(attempt->username) == NULL ? attempt->username : NULL;
 	const struct db_value values[] = {
-		DB_TEXT(attempt->username),
+		DB_TEXT(name),
 		DB_INT(attempt->user_id),
 		device != NULL ? DB_BYTES(device->bytes, sizeof device->bytes) : DB_NULL,
 		has_address ? DB_TEXT(address) : DB_NULL,

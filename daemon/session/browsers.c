@@ -21,3 +21,15 @@ enum db_status browsers_forget(struct db *db, int64_t user_id, const struct sess
 
 	return db_query(db, NULL, &sql_forget_browsers, values, 2, NULL);
 }
+
+enum db_status browsers_knows(struct db *db, int64_t user_id, const struct session_key *browser, bool *known)
+{
+	const struct db_value values[] = {DB_INT(user_id), DB_BYTES(browser->bytes, sizeof browser->bytes)};
+	TALLOC_CTX *scratch = talloc_new(NULL);
+	struct db_result *rows;
+	enum db_status status = db_query(db, scratch, &sql_browser_is_known, values, 2, &rows);
+
+	*known = status == DB_OK && db_bool(rows, 0, 0);
+	talloc_free(scratch);
+	return status;
+}

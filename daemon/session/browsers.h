@@ -6,6 +6,7 @@
 #include "session/db.h"
 #include "session/token.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -15,6 +16,9 @@
  */
 enum db_status browsers_remember(struct db *db, int64_t user_id, const struct session_key *old,
                                  const struct session_key *new);
+
+/* Does the account know the browser with that cookie? */
+enum db_status browsers_knows(struct db *db, int64_t user_id, const struct session_key *browser, bool *known);
 
 /* The account's password is another one now: forget its browsers, but for the one with the cookie `kept` (may be NULL).
  */

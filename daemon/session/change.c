@@ -10,6 +10,11 @@
 /* Bad luck with deadlocks or connections does not come more often than this in a row. */
 #define ATTEMPTS 5
 
+struct db_value client_ip(const struct client *client)
+{
+	return client->ip != NULL && client->ip[0] != '\0' ? DB_TEXT(client->ip) : DB_NULL;
+}
+
 enum db_status change_release_account(const struct change *change, int64_t user_id)
 {
 	const struct db_value values[] = {DB_INT(user_id)};

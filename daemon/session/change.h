@@ -20,6 +20,9 @@ struct client {
 	const char *user_agent;
 };
 
+/* The address as a statement wants it: SQL NULL when it is not known. */
+struct db_value client_ip(const struct client *client);
+
 /* Begin one with the first four members set. */
 struct change {
 	TALLOC_CTX *ctx;

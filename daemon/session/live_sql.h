@@ -7,7 +7,12 @@
 	row ".expires_at > statement_timestamp() AND (" idle " = 0 OR " row                                            \
 	    ".last_seen_at > statement_timestamp() - " idle " * interval '1 millisecond')"
 
-/* It was made by the same form, of which `form` is the key: for as long as a ticket lasts (see tickets.h). */
-#define SQL_OF_FORM(row, form) row ".form_key = " form " AND " row ".created_at > now() - interval '5 minutes'"
+/*
+ * It was made by the same form, of which `form` is the key, a short while ago: one that is sent twice is sent twice at
+ * once, from one address by one browser, and is no pass for others to sign in with.
+ */
+#define SQL_OF_FORM(row, form, ip, user_agent)                                                                         \
+	row ".form_key = " form " AND " row ".created_at > statement_timestamp() - interval '30 seconds'"              \
+	    " AND " row ".ip IS NOT DISTINCT FROM " ip "::inet AND " row ".user_agent = " user_agent
 
 #endif

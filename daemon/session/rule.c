@@ -424,13 +424,15 @@ static enum db_status find_own(struct login_attempt *attempt, const struct chang
 		key_value(order->presented_device),
 		key_value(order->form),
 		DB_INT(attempt->rule->policy.idle_timeout),
+		client_ip(&change->client),
+		DB_TEXT(change->client.user_agent != NULL ? change->client.user_agent : ""),
 	};
 	struct rule_login *login = attempt->login;
 	struct db_result *rows = NULL;
 	enum db_status status = DB_OK;
 
 	if (attempt->presented != NULL || order->presented_device != NULL || order->form != NULL)
-		status = db_query(change->db, change->ctx, &sql_own_sessions, values, 5, &rows);
+		status = db_query(change->db, change->ctx, &sql_own_sessions, values, 7, &rows);
 	if (status != DB_OK || rows == NULL || db_rows(rows) == 0)
 		return status;
 	attempt->own = rows;
@@ -558,7 +560,7 @@ static enum db_status insert_session(const struct login_attempt *attempt, const 
 		key_value(attempt->order->key),
 		DB_INT(user->id),
 		DB_INT(attempt->rule->policy.lifetime),
-		client->ip != NULL && client->ip[0] != '\0' ? DB_TEXT(client->ip) : DB_NULL,
+		client_ip(client),
 		DB_TEXT(client->user_agent != NULL ? client->user_agent : ""),
 		key_value(attempt->order->presented),
 		key_value(has_former ? &former : NULL),

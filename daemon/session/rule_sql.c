@@ -115,15 +115,15 @@ const struct db_statement sql_change_password = {
 
 /*
  * $1 account, $2 the key that the browser holds, $3 that of its device cookie, $4 that of the form it sent (each or NULL),
- * $5 idle_timeout: the account's live sessions in this browser, the presented one first. OFFSET 0 as above, however many
- * sessions the account has.
+ * $5 idle_timeout, $6 address or NULL, $7 User-Agent: the account's live sessions in this browser, the presented one
+ * first. OFFSET 0 as above, however many sessions the account has.
  */
 const struct db_statement sql_own_sessions = {
 	"own_sessions",
 	"SELECT s.session_key, s.device_key, coalesce(s.session_key = $2::bytea, false),"
-	"       coalesce(" SQL_OF_FORM("s", "$4::bytea") ", false)"
+	"       coalesce(" SQL_OF_FORM("s", "$4::bytea", "$6::text", "$7::text") ", false)"
 	"  FROM (SELECT $2::bytea UNION SELECT d.session_key FROM sessions d WHERE d.device_key = $3::bytea"
-	"        UNION SELECT f.session_key FROM sessions f WHERE " SQL_OF_FORM("f", "$4::bytea") ") AS own(key)"
+	"        UNION SELECT f.session_key FROM sessions f WHERE " SQL_OF_FORM("f", "$4::bytea", "$6::text", "$7::text") ") AS own(key)"
 	" CROSS JOIN LATERAL (SELECT * FROM sessions WHERE session_key = own.key OFFSET 0) AS s"
 	" WHERE s.user_id = $1::bigint AND " SQL_LIVE("s", "$5::bigint")
 	" ORDER BY 3 DESC, s.login_order DESC",

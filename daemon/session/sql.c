@@ -323,12 +323,12 @@ const struct db_statement sql_issue_ticket = {
 	"        expires_at = excluded.expires_at",
 };
 
-/* $1 key of the ticket, $2 that of the form which brings it, or NULL. */
+/* $1 key of the ticket, $2 that of the form which brings it, or NULL, $3 the address or NULL and $4 User-Agent it comes from. */
 const struct db_statement sql_find_ticket = {
 	"find_ticket",
 	"SELECT " USER_COLUMNS
 	"  FROM (SELECT t.user_id, t.password FROM login_tickets t WHERE t.ticket_key = $1::bytea AND t.expires_at > now()"
-	"        UNION ALL SELECT s.user_id, NULL FROM sessions s WHERE " SQL_OF_FORM("s", "$2::bytea") ") AS t"
+	"        UNION ALL SELECT s.user_id, NULL FROM sessions s WHERE " SQL_OF_FORM("s", "$2::bytea", "$3::text", "$4::text") ") AS t"
 	"  JOIN users u ON u.id = t.user_id AND u.password = coalesce(t.password, u.password)",
 };
 
@@ -433,6 +433,12 @@ const struct db_statement sql_remember_browser = {
 	"                            AND browser_key <> $3::bytea AND browser_key IS DISTINCT FROM $2::bytea"
 	"                          ORDER BY seen_at DESC OFFSET 9) FOR UPDATE SKIP LOCKED)"
 	" DELETE FROM known_browsers k USING surplus s WHERE k.user_id = $1::bigint AND k.browser_key = s.browser_key",
+};
+
+/* $1 account, $2 key. */
+const struct db_statement sql_browser_is_known = {
+	"browser_is_known",
+	"SELECT EXISTS (SELECT FROM known_browsers WHERE user_id = $1::bigint AND browser_key = $2::bytea)",
 };
 
 /* $1 account, $2 the key that stays, or NULL. */

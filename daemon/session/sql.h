@@ -156,6 +156,9 @@ enum throttle_column {
 	THROTTLE_USERNAME,   /* the account's, "" without one */
 };
 
+/* One row, one column. */
+extern const struct db_statement sql_browser_is_known;
+
 extern const struct db_statement sql_remember_browser;
 extern const struct db_statement sql_forget_browsers;
 

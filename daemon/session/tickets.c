@@ -11,12 +11,16 @@ enum db_status tickets_issue(struct db *db, int64_t user_id, const struct sessio
 }
 
 enum db_status tickets_find(struct db *db, TALLOC_CTX *ctx, const struct session_key *key,
-                            const struct session_key *form, struct user **user)
+                            const struct session_key *form, const struct client *client, struct user **user)
 {
-	const struct db_value values[] = {DB_BYTES(key->bytes, sizeof key->bytes),
-	                                  form != NULL ? DB_BYTES(form->bytes, sizeof form->bytes) : DB_NULL};
+	const struct db_value values[] = {
+		DB_BYTES(key->bytes, sizeof key->bytes),
+		form != NULL ? DB_BYTES(form->bytes, sizeof form->bytes) : DB_NULL,
+		client_ip(client),
+		DB_TEXT(client->user_agent),
+	};
 
-	return users_find_by(db, ctx, &sql_find_ticket, values, 2, user);
+	return users_find_by(db, ctx, &sql_find_ticket, values, 4, user);
 }
 
 enum db_status tickets_use(struct db *db, TALLOC_CTX *ctx, const struct session_key *key, bool *was_there)

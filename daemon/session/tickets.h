@@ -5,6 +5,7 @@
 #ifndef SESSION_TICKETS_H
 #define SESSION_TICKETS_H
 
+#include "session/change.h"
 #include "session/db.h"
 #include "session/token.h"
 #include "session/users.h"
@@ -22,7 +23,7 @@ enum db_status tickets_issue(struct db *db, int64_t user_id, const struct sessio
  * Also when the ticket has been used, by the same `form` (NULL: none, see rule.h): then the rule decides.
  */
 enum db_status tickets_find(struct db *db, TALLOC_CTX *ctx, const struct session_key *key,
-                            const struct session_key *form, struct user **user);
+                            const struct session_key *form, const struct client *client, struct user **user);
 
 /* In a transaction: use it up. *was_there is false when somebody else has. */
 enum db_status tickets_use(struct db *db, TALLOC_CTX *ctx, const struct session_key *key, bool *was_there);

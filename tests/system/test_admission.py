@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ import fastcgi
 from harness import Background, environment, is_alive
 from openmetrics import samples
 from test_database import JSON, sign_in
+from test_process import HeldTable, waits_in_database
 from waiting import PATIENCE, wait_until
 
 # A hash takes a while, so that logins have to wait for one another: a tenth of a second on a quiet machine.
@@ -433,3 +435,89 @@ def test_live_sessions_are_not_counted_by_a_worker(database, new_daemon):
     wait_until(lambda: live() == 1, "the sessions to be counted")
     database.cluster.stop()
     assert live() == 1
+
+
+# ---- Names -----------------------------------------------------------------------------------------------------------
+
+
+def test_name_that_can_be_nobodys_costs_the_database_nothing(database, new_daemon):
+    """PostgreSQL takes seconds to normalize thousands of combining marks, and cannot be stopped in it."""
+    daemon = new_daemon(
+        {"server.workers": 1, "login.attempts_per_user": 3, "login.attempts_per_address": 100}
+    ).start()
+    signed_in = sign_in(daemon)
+    name = "\u0301" * 8000 + "\u0316" * 8000
+    body = json.dumps({"username": name, "password": "x"}, ensure_ascii=False).encode()
+    params = fastcgi.environ(method="POST", path="/session/login", headers=JSON, body=body)
+    with connections(daemon, 3, fastcgi.request_bytes(params, body)) as asked:
+        assert [connection.answer().status for connection in asked] == [401, 401, 401]
+    assert daemon.ask(headers=signed_in).status == 200
+    assert "database" not in daemon.log_text().replace("database_notice", "")
+    assert database.value("SELECT max(length(subject)) FROM login_failures") <= 64
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_others_try_at_an_account_keeps_its_own_browser_from_no_place(database, new_daemon, known):
+    """Its rank is that of the browser, where the account knows it."""
+    cost = {"login.memory": "32MiB", "login.passes": 2}
+    daemon = new_daemon({"server.workers": 2, "login.max_hashing": 1, **cost}).start()
+    body = json.dumps({"username": "alice", "password": database.password})
+    answer = daemon.ask(method="POST", path="/session/login", headers=JSON, body=body, timeout=PATIENCE)
+    device = answer.cookie("onesession_device")
+    assert device
+    # The account is tried at from many addresses; those who hang up count, too.
+    with connections(daemon, 60, lambda number: login_bytes("alice", address=f"203.0.{number}.1")):
+        pass
+
+    def others(number):
+        return login_bytes(f"name{number % 100}", address=f"10.{number % 9}.{number % 250}.1")
+
+    with connections(daemon, 4 * WAITING_MAX, others):
+        wait_until(lambda: metric(daemon, "onesession_hashing_waiting") > WAITING_MAX // 2, "logins to wait")
+        headers = {**JSON, "Cookie": f"onesession_device={device}"} if known else JSON
+        answer = daemon.ask(
+            method="POST", path="/session/login", headers=headers, body=body, REMOTE_ADDR="198.51.100.1",
+            timeout=PATIENCE,
+        )
+        if known:
+            assert answer.status == 200
+        else:
+            assert answer.status in (200, 503)
+
+
+# ---- Workers that others do not wait for -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method, path, table", [("POST", "/session/logout", "events"), ("POST", "/session/login", "login_failures")])
+def test_handler_that_waits_keeps_nobody_else_waiting(database, new_daemon, method, path, table):
+    daemon = new_daemon({"server.workers": 2, "database.statement_timeout": "20s"}).start()
+    wait_until(lambda: len(daemon.workers) == 2, "two workers")
+    signed_in, others = sign_in(daemon), {}
+    body = json.dumps({"username": "bob", "password": database.password})
+    others = {"Cookie": f"onesession={daemon.ask(method='POST', path='/session/login', headers=JSON, body=body).cookie()}"}
+    with HeldTable(database, table):
+        waiting = Background(
+            daemon.ask, method=method, path=path, headers={**JSON, **signed_in}, timeout=PATIENCE,
+            body=json.dumps({"username": "alice", "password": "wrong password"}),
+        )
+        waits_in_database(database)
+        for _ in range(10):
+            assert daemon.ask(headers=others).status == 200
+        assert not waiting.is_done
+    assert waiting.result().status in (200, 204, 401)
+
+
+def test_worker_that_is_stopped_keeps_nobody_waiting_for_long(new_daemon):
+    """Whoever listens: another one does so in its stead."""
+    daemon = new_daemon({"server.workers": 3, "server.request_timeout": "10m"}).start()
+    signed_in = sign_in(daemon)
+    wait_until(lambda: len(daemon.workers) == 3, "three workers")
+    for worker in daemon.workers[:2]:
+        os.kill(worker, signal.SIGSTOP)
+    try:
+        for _ in range(3):
+            # One that had been accepted before it was stopped would wait: these come after that.
+            assert daemon.ask(headers=signed_in, timeout=PATIENCE).status == 200
+    finally:
+        for worker in daemon.workers:
+            os.kill(worker, signal.SIGCONT)

@@ -67,7 +67,10 @@ static void garbage_is_counted_from_and_outlived(void **state)
 
 static uint32_t rank(const char *ip, const char *username)
 {
-	return login_rank(&rates, ip, username, NOW);
+	uint32_t of_address = login_rank_of_address(&rates, ip, NOW),
+		 of_name = login_rank_of_name(&rates, username, NOW);
+
+	return of_address > of_name ? of_address : of_name;
 }
 
 static void rank_is_that_of_the_address_or_of_the_name(void **state)
@@ -103,6 +106,16 @@ static void network_counts_for_each_of_its_addresses(void **state)
 	assert_int_equal(rank("2001:db9::1", "last"), 1);
 }
 
+static void browser_is_counted_by_itself(void **state)
+{
+	const struct session_key one = {.bytes = {1}}, other = {.bytes = {2}};
+
+	(void)state;
+	assert_int_equal(login_rank_of_browser(&rates, &one, NOW), 1);
+	assert_int_equal(login_rank_of_browser(&rates, &one, NOW), 2);
+	assert_int_equal(login_rank_of_browser(&rates, &other, NOW), 1);
+}
+
 static void neighbours_are_hardly_held_back_by_a_few(void **state)
 {
 	(void)state;
@@ -116,9 +129,13 @@ static void neighbours_are_hardly_held_back_by_a_few(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(each_subject_is_counted_by_itself),           TEST(window_before_counts_and_older_ones_do_not),
-		TEST(counts_stay_where_they_are_at_their_highest), TEST(garbage_is_counted_from_and_outlived),
-		TEST(rank_is_that_of_the_address_or_of_the_name),  TEST(network_counts_for_each_of_its_addresses),
+		TEST(each_subject_is_counted_by_itself),
+		TEST(window_before_counts_and_older_ones_do_not),
+		TEST(counts_stay_where_they_are_at_their_highest),
+		TEST(garbage_is_counted_from_and_outlived),
+		TEST(rank_is_that_of_the_address_or_of_the_name),
+		TEST(network_counts_for_each_of_its_addresses),
+		TEST(browser_is_counted_by_itself),
 		TEST(neighbours_are_hardly_held_back_by_a_few),
 	};
 
