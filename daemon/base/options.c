@@ -212,7 +212,7 @@ const struct option options[] = {
 	RANGE(session, touch_interval, OPTION_DURATION, "60s", 0, DAY, RELOADABLE,
 	      "last_seen_at is written at most once in this time (a quarter of idle_timeout, if that is shorter)"),
 	TEXT(session, cookie_name, COOKIE_NAME_DEFAULT, check_cookie_name, RELOADABLE,
-	     "The cookie's name; __Host- is put before it when secure. The web server's configuration names it, too"),
+	     "The cookie's name; __Host- is put before it when secure; the web server's configuration names it, too"),
 	CHOICE(session, cookie_secure, "auto", secure_choices, RELOADABLE,
 	       "Send the cookie by HTTPS only; auto: when the sign-in came by HTTPS"),
 	CHOICE(session, cookie_samesite, "lax", samesite_choices, RELOADABLE, "The cookie's SameSite attribute"),
