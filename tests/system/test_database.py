@@ -432,6 +432,8 @@ def counted(cluster, database, new_daemon):
         with open(cluster.log, encoding="utf-8", errors="replace") as log:
             log.seek(begin)
             lines = [line for line in log if f" {database.name} {cluster.DAEMON} " in line]
+        # The process that counts live sessions does so once at the start, whenever it comes to it.
+        lines = [line for line in lines if "execute count_live_sessions:" not in line]
         return [line for line in lines if re.search(r"LOG:\s+(statement|execute)", line)], written
 
     return daemon.start(), count
