@@ -5,11 +5,16 @@
 #include "session/users.h"
 
 #include <arpa/inet.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
 /* Statements that met a stricter isolation of the server's wrongly do so no more often than this in a row. */
 #define CONFLICTS_MAX 20
+
+#define DIGEST_SIZE 32
+/* A control character, the digest in hexadecimal digits and the terminating zero. */
+#define STAND_IN_SIZE (1 + 2 * DIGEST_SIZE + 1)
 
 /* *v4 is set when it is one of IPv4, in whatever form, else *v6. False for what is no address. */
 static bool parse(const char *ip, struct in_addr *v4, bool *is_v4, struct in6_addr *v6)
@@ -58,6 +63,22 @@ bool attempts_network(const char *ip, char network[ATTEMPTS_NETWORK_SIZE])
 	return parse(ip, &v4, &is_v4, &v6) && !is_v4 && format_network(&v6, 6, network);
 }
 
+/*
+ * What can be nobody's name is counted, too, but is not for the database, which takes long to normalize what nobody has
+ * bounded: a digest stands in for it, which can be nobody's name either.
+ */
+static const char *name_to_count(const char *username, char stand_in[STAND_IN_SIZE])
+{
+	uint8_t digest[DIGEST_SIZE];
+
+	if (users_name_problem(username) == NULL)
+		return username;
+	(void)crypto_generichash(digest, sizeof digest, (const unsigned char *)username, strlen(username), NULL, 0);
+	stand_in[0] = '\x7f';
+	(void)sodium_bin2hex(stand_in + 1, STAND_IN_SIZE - 1, digest, sizeof digest);
+	return stand_in;
+}
+
 /* *rows is NULL when both limits that could apply are off: the database is not asked. */
 static enum db_status ask(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
                           const struct attempts_policy *policy, const struct attempt *attempt, struct db_result **rows)
@@ -66,10 +87,9 @@ static enum db_status ask(struct db *db, TALLOC_CTX *ctx, const struct db_statem
 	bool has_address = policy->per_address > 0 && attempts_address(attempt->ip, address);
 	bool has_network = has_address && attempts_network(attempt->ip, network);
 	const struct session_key *device = attempt->device;
-	/* What can be nobody's name is not for the database, which takes long to normalize what nobody has bounded. */
-	const char *name = users_name_problem(attempt->username) == NULL ? attempt->username : NULL;
+	char stand_in[STAND_IN_SIZE];
 	const struct db_value values[] = {
-		DB_TEXT(name),
+		DB_TEXT(name_to_count(attempt->username, stand_in)),
 		DB_INT(attempt->user_id),
 		device != NULL ? DB_BYTES(device->bytes, sizeof device->bytes) : DB_NULL,
 		has_address ? DB_TEXT(address) : DB_NULL,
