@@ -46,7 +46,8 @@ struct crew {
 	int hashing[2]; /* where workers tell the hasher (0) of themselves (1) */
 	int seats;
 	size_t seat_count;
-	bool has_seen_waiting; /* a connection that nobody had accepted, at the look before */
+	uint64_t answered;     /* by all workers, at the look before */
+	bool has_seen_waiting; /* a connection that nobody had accepted, at that look */
 	struct hasher_setup hasher;
 	size_t deaths, timeouts;
 	int64_t attendant_backoff, attendant_again_at; /* as of a place: each attendant has a new one */
@@ -418,6 +419,7 @@ void crew_relieve(struct crew *crew)
 void crew_mend_board(struct crew *crew)
 {
 	size_t seated = 0;
+	uint64_t answered = 0;
 	bool is_waiting;
 
 	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++) {
@@ -431,14 +433,19 @@ void crew_mend_board(struct crew *crew)
 		if (place->pid != 0 && atomic_load(&slot->role) != (int)place->role)
 			atomic_store(&slot->role, (int)place->role);
 		seated += place->pid != 0 && place->role == ROLE_WORKER && atomic_load(&slot->has_seat);
+		answered += atomic_load(&slot->requests);
 	}
-	/* Whoever has a seat may be stopped, in a debugger or by a resolver: then another one listens as well. */
+	/*
+	 * Whoever has a seat may be stopped, in a debugger or by a resolver: then another one listens as well. A queue
+	 * that only is long is nobody's standstill.
+	 */
 	is_waiting = listeners_have_waiting(crew->listeners);
-	if (is_waiting && crew->has_seen_waiting)
+	if (is_waiting && crew->has_seen_waiting && answered == crew->answered)
 		seats_give_back(crew->seats);
 	else if (seated != crew->seat_count)
 		seats_audit(crew->seats, crew->seat_count, seated);
 	crew->has_seen_waiting = is_waiting;
+	crew->answered = answered;
 }
 
 void crew_kill(struct crew *crew)

@@ -42,23 +42,10 @@ const struct db_statement sql_check = {
 	" CROSS JOIN LATERAL (" CHECK("k.key") ") AS c",
 };
 
-/*
- * $1 key. The same row, in two thirds of the time where the key is the stored one and no row is newer, as is usual:
- * three rows by their primary keys; in any other case the second part, which else is not run, tells it.
- */
+/* $1 key: the same row, without a list to be taken apart. */
 const struct db_statement sql_check_one = {
 	"check_one",
-	"WITH usual AS MATERIALIZED ("
-	"SELECT statement_timestamp(), s.user_id, s.id::text, s.login_order, s.created_at, s.last_seen_at, s.expires_at,"
-	"       u.username, u.is_admin, u.is_active, coalesce(u.session_limit, $2::bigint), 0::bigint, l.login_order, true,"
-	"       NULL::text, NULL::timestamptz, NULL::text"
-	"  FROM (SELECT * FROM sessions WHERE session_key = $1::bytea OFFSET 0) AS s"
-	" CROSS JOIN LATERAL (SELECT * FROM logged_in_user WHERE user_id = s.user_id AND session_key = s.session_key"
-	"                     OFFSET 0) AS l"
-	" CROSS JOIN LATERAL (SELECT * FROM users WHERE id = s.user_id OFFSET 0) AS u"
-	" WHERE NOT EXISTS (SELECT FROM sessions n WHERE n.user_id = s.user_id AND n.login_order > s.login_order OFFSET 0))"
-	" SELECT 1::bigint, * FROM usual"
-	" UNION ALL SELECT 1::bigint, c.* FROM (" CHECK("$1::bytea") ") AS c WHERE NOT EXISTS (SELECT FROM usual)",
+	"SELECT 1::bigint, c.* FROM (" CHECK("$1::bytea") ") AS c",
 };
 
 /*
