@@ -240,14 +240,9 @@ enum db_status rule_read(const struct rule *rule, TALLOC_CTX *ctx, const struct 
 
 void rule_start_reading(const struct rule *rule, const struct session_key keys[], size_t count)
 {
-	const struct db_value all[] = CHECK_VALUES(rule, keys, count);
-	const struct db_value one[] = {DB_BYTES(keys[0].bytes, sizeof keys[0].bytes), all[1], all[2]};
+	const struct db_value values[] = CHECK_VALUES(rule, keys, count);
 
-	/* Where accounts may have several sessions most keys are not the stored one, which it asks about first. */
-	if (count == 1 && rule->policy.max_sessions == 1)
-		db_start(rule->db, &sql_check_one, one, CHECK_VALUE_COUNT);
-	else
-		db_start(rule->db, &sql_check, all, CHECK_VALUE_COUNT);
+	db_start(rule->db, &sql_check, values, CHECK_VALUE_COUNT);
 }
 
 enum db_status rule_finish_reading(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key keys[],

@@ -10,42 +10,31 @@
 /* clang-format off */
 
 /*
- * What is known of `key`: CHECK_NOW and the columns behind it; $2 session.max_sessions, $3 idle_timeout. Each table is
- * reached by its primary key and `newer` by an index that ends at the presented session and no further than the limit
- * (0, no limit: not at all), so the cost does not grow with the number of sessions. OFFSET 0 keeps it so: whatever the
- * planner thinks of the number of keys, or of a table that was empty when it planned, it is not to join whole tables.
- */
-#define CHECK(key)                                                                                                    \
-	"SELECT statement_timestamp(), s.user_id, s.id::text, s.login_order, s.created_at, s.last_seen_at, s.expires_at," \
-	"       u.username, u.is_admin, u.is_active, coalesce(u.session_limit, $2::bigint) AS session_limit,"         \
-	"       (SELECT count(*) FROM (SELECT FROM sessions n WHERE n.user_id = s.user_id"                            \
-	"               AND n.login_order > s.login_order AND " SQL_LIVE("n", "$3::bigint")                           \
-	"               LIMIT coalesce(u.session_limit, $2::bigint)) AS newer),"                                      \
-	"       l.login_order, coalesce(l.session_key = s.session_key, false), e.reason, e.ended_at, e.by_user_agent" \
-	"  FROM (SELECT " key ") AS presented(key)"                                                                   \
-	"  LEFT JOIN LATERAL (SELECT * FROM sessions WHERE session_key = presented.key OFFSET 0) AS s ON true"        \
-	"  LEFT JOIN LATERAL (SELECT * FROM users WHERE id = s.user_id OFFSET 0) AS u ON true"                        \
-	"  LEFT JOIN LATERAL (SELECT * FROM logged_in_user WHERE user_id = s.user_id AND session_key IS NOT NULL"     \
-	"                     OFFSET 0) AS l ON true"                                                                 \
-	"  LEFT JOIN LATERAL (SELECT * FROM ended_sessions"                                                           \
-	"                     WHERE session_key = CASE WHEN s.session_key IS NULL THEN presented.key END"             \
-	"                     OFFSET 0) AS e ON true"                                                                 \
-	" OFFSET 0"
-
-/*
- * $1 keys. One row for each. The SELECT around $1 keeps the number of keys from the planner: it would plan anew each
- * time, in the hope of a better plan for few.
+ * $1 keys, $2 session.max_sessions, $3 idle_timeout. One row for each key. Each table is reached by its primary key and
+ * `newer` by an index that ends at the presented session and no further than the limit (0, no limit: not at all), so
+ * the cost does not grow with the number of sessions. OFFSET 0 keeps it so: whatever the planner thinks of the number of
+ * keys, or of a table that was empty when it planned, it is not to join whole tables. The SELECT around $1 keeps the
+ * number of keys from it: it would plan anew each time, in the hope of a better plan for few.
  */
 const struct db_statement sql_check = {
 	"check",
 	"SELECT k.number, c.* FROM unnest((SELECT $1::bytea[])) WITH ORDINALITY AS k(key, number)"
-	" CROSS JOIN LATERAL (" CHECK("k.key") ") AS c",
-};
-
-/* $1 key: the same row, without a list to be taken apart. */
-const struct db_statement sql_check_one = {
-	"check_one",
-	"SELECT 1::bigint, c.* FROM (" CHECK("$1::bytea") ") AS c",
+	" CROSS JOIN LATERAL ("
+	"SELECT statement_timestamp(), s.user_id, s.id::text, s.login_order, s.created_at, s.last_seen_at, s.expires_at,"
+	"       u.username, u.is_admin, u.is_active, coalesce(u.session_limit, $2::bigint) AS session_limit,"
+	"       (SELECT count(*) FROM (SELECT FROM sessions n WHERE n.user_id = s.user_id"
+	"               AND n.login_order > s.login_order AND " SQL_LIVE("n", "$3::bigint")
+	"               LIMIT coalesce(u.session_limit, $2::bigint)) AS newer),"
+	"       l.login_order, coalesce(l.session_key = s.session_key, false), e.reason, e.ended_at, e.by_user_agent"
+	"  FROM (SELECT k.key) AS presented(key)"
+	"  LEFT JOIN LATERAL (SELECT * FROM sessions WHERE session_key = presented.key OFFSET 0) AS s ON true"
+	"  LEFT JOIN LATERAL (SELECT * FROM users WHERE id = s.user_id OFFSET 0) AS u ON true"
+	"  LEFT JOIN LATERAL (SELECT * FROM logged_in_user WHERE user_id = s.user_id AND session_key IS NOT NULL"
+	"                     OFFSET 0) AS l ON true"
+	"  LEFT JOIN LATERAL (SELECT * FROM ended_sessions"
+	"                     WHERE session_key = CASE WHEN s.session_key IS NULL THEN presented.key END"
+	"                     OFFSET 0) AS e ON true"
+	" OFFSET 0) AS c",
 };
 
 /*

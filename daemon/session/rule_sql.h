@@ -26,9 +26,6 @@ enum check_column {
 	CHECK_BY_USER_AGENT,
 };
 
-/* The same of a single key. */
-extern const struct db_statement sql_check_one;
-
 extern const struct db_statement sql_lock_account;
 extern const struct db_statement sql_confirm;
 extern const struct db_statement sql_store_key;
