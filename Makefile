@@ -182,7 +182,7 @@ faults: ## break everything around it, one thing after the other, and write what
 		$(PYTHON) -m pytest -q -p no:cacheprovider tests/system/test_faults.py
 	@sed '1,/^| ---/d' tests/system/faults.md.in >> docs/faults.md
 
-$(BUILD)/bench/%: tests/bench/%.c
+$(BUILD)/bench/%: tests/bench/%.c tests/bench/program.h
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(PACKAGE_LIBS)
 

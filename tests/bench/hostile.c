@@ -14,6 +14,8 @@
  * bodies: COUNT connections at a time whose request is a body of LENGTH bytes, AT_ONCE of them at the beginning and
  * then RATE bytes a second. One that is closed is followed by another.
  */
+#include "program.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,7 +33,6 @@
 enum { PEERS_MAX = 16384, LOGINS_MAX = 128, BODIES_MAX = 1024, ANSWER_MAX = 1024, EVENTS_MAX = 256, STATUS_MAX = 600 };
 enum { BEGIN_REQUEST = 1, PARAMS = 4, STDIN = 5, HEADER_SIZE = 8, BODY_MAX = 1 << 20 };
 
-#define SECOND_NS INT64_C(1000000000)
 /* How long an answer is waited for by whoever waits. */
 #define PATIENCE_NS (15 * SECOND_NS)
 /* How much longer than it was to last a flood goes on for those who are not in. */
@@ -72,21 +73,6 @@ static uint64_t statuses[STATUS_MAX]; /* 0: closed without a status */
 static uint64_t opened, refused, broken, unanswered;
 
 /* ---- Small things ------------------------------------------------------------------------------------------- */
-
-static void fail(const char *what)
-{
-	(void)fprintf(stderr, "hostile: %s: %s\n", what, strerror(errno));
-	exit(EXIT_FAILURE);
-}
-
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &now) != 0)
-		fail("clock_gettime");
-	return (int64_t)now.tv_sec * SECOND_NS + now.tv_nsec;
-}
 
 static int wait_for_events(struct epoll_event found[EVENTS_MAX], int64_t until)
 {

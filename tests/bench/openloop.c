@@ -8,6 +8,8 @@
  * again as soon as it is answered. Prints one line of JSON; times are in ms. What is not answered some seconds after
  * the last was due counts with the time that it has waited by then.
  */
+#include "program.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -25,7 +27,6 @@
 
 enum { CONNECTIONS_MAX = 4096, ANSWER_MAX = 4096, EVENTS_MAX = 64, STATUS_MAX = 600 };
 
-#define SECOND_NS INT64_C(1000000000)
 /* How long the last answers are waited for. */
 #define GRACE_NS     (10 * SECOND_NS)
 #define REQUESTS_MAX (20 * 1000 * 1000)
@@ -58,21 +59,6 @@ static size_t latency_count, latency_room;
 static uint64_t statuses[STATUS_MAX]; /* 0: the connection broke */
 static uint64_t in_time, unanswered;
 static int64_t last_success, silence;
-
-static void fail(const char *what)
-{
-	(void)fprintf(stderr, "openloop: %s: %s\n", what, strerror(errno));
-	exit(EXIT_FAILURE);
-}
-
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &now) != 0)
-		fail("clock_gettime");
-	return (int64_t)now.tv_sec * SECOND_NS + now.tv_nsec;
-}
 
 static uint32_t random_number(void)
 {
