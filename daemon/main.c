@@ -32,7 +32,7 @@ static const char usage[] =
 	"  -c, --config FILE       the configuration (default: " CONFIG_DEFAULT_PATH ")\n"
 	"  -o SECTION.KEY=VALUE    set a key, over what the configuration says\n"
 	"  -t, --test              check the configuration and the database, and say what is wrong\n"
-	"      --dump              print every key with its value in force\n"
+	"      --dump              print every key with its value in force, but no password\n"
 	"      --sample            print a sample configuration that explains every key\n"
 	"  -V, --version           print the version\n"
 	"  -h, --help              print this\n"
@@ -238,15 +238,24 @@ static int act(TALLOC_CTX *ctx, const struct arguments *arguments, char *argv[])
 	if (generation == NULL)
 		return EX_CONFIG;
 	switch (arguments->action) {
-	case ACTION_DUMP:
-		config_dump(&generation->settings, stdout);
-		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	case ACTION_DUMP: return dump(ctx, &generation->settings);
 	case ACTION_TEST: return test(ctx, &generation->settings);
 	default: return serve(setup);
 	}
 }
 
 int main(int argc, char *argv[])
+static int dump(TALLOC_CTX *ctx, const struct settings *settings)
+{
+	struct settings shown = *settings;
+
+	shown.database.conninfo = db_conninfo_shown(ctx, settings->database.conninfo);
+	if (shown.database.conninfo == NULL)
+		return fail(strerror(ENOMEM));
+	config_dump(&shown, stdout);
+	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 {
 	struct arguments arguments = {.action = ACTION_RUN};
 	int status = parse_arguments(argc, argv, &arguments);

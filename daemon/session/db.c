@@ -192,6 +192,69 @@ static void set_connect_problem(struct db *db)
 		return;
 	}
 	lines = talloc_strdup(db, text);
+#define HIDDEN "..."
+
+/* Beside a password, whatever else anything goes for may be a piece of it: one with a space in it was not quoted. */
+static bool may_be_shown(const PQconninfoOption *option)
+{
+	static const char *const keywords[] = {"host", "hostaddr", "dbname", "user"};
+
+	for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++) {
+		if (strcmp(option->keyword, keywords[i]) == 0)
+			return true;
+	}
+	return strcmp(option->keyword, "port") == 0 && option->val[strspn(option->val, "0123456789,")] == '\0';
+}
+
+static char *append_quoted(char *text, const char *value)
+{
+	if (value[0] != '\0' && strpbrk(value, " \t\r\n\v\f'\\") == NULL)
+		return talloc_strdup_append(text, value);
+	text = talloc_strdup_append(text, "'");
+	for (; *value != '\0' && text != NULL; value++)
+		text = talloc_asprintf_append(text, "%s%c", *value == '\'' || *value == '\\' ? "\\" : "", *value);
+	return text != NULL ? talloc_strdup_append(text, "'") : NULL;
+}
+
+static bool has_password(const PQconninfoOption *options)
+{
+	/* libpq's word for values that are to be hidden. */
+	for (; options->keyword != NULL; options++) {
+		if (options->val != NULL && options->dispchar[0] == '*')
+			return true;
+	}
+	return false;
+}
+
+static char *show_beside_password(TALLOC_CTX *ctx, const PQconninfoOption *options)
+{
+	char *text = talloc_strdup(ctx, "");
+
+	for (; options->keyword != NULL && text != NULL; options++) {
+		if (options->val == NULL)
+			continue;
+		text = talloc_asprintf_append(text, "%s%s=", text[0] != '\0' ? " " : "", options->keyword);
+		if (text != NULL)
+			text = append_quoted(text, may_be_shown(options) ? options->val : HIDDEN);
+	}
+	return text;
+}
+
+char *db_conninfo_shown(TALLOC_CTX *ctx, const char *conninfo)
+{
+	PQconninfoOption *parsed = PQconninfoParse(conninfo, NULL);
+	char *text;
+
+	if (parsed == NULL ? strpbrk(conninfo, ":@= ") != NULL : may_quote_password(conninfo))
+		text = talloc_strdup(ctx, HIDDEN);
+	else if (parsed != NULL && has_password(parsed))
+		text = show_beside_password(ctx, parsed);
+	else
+		text = talloc_strdup(ctx, conninfo);
+	PQconninfoFree(parsed);
+	return text;
+}
+
 	for (char *at = lines; at != NULL && *at != '\0'; at++) {
 		if (*at == '\n' && at[1] != '\0')
 			*at = ';';

@@ -96,6 +96,12 @@ enum db_status db_reconnect(struct db *db);
 const char *db_problem(const struct db *db);
 
 /* For what a caller over this file finds wrong with the database: db_problem() then tells it. */
+/*
+ * `conninfo` as it may be shown to whoever is not to know a password in it: with one, or what may be one, only what is
+ * certainly none. On `ctx`; NULL when out of memory.
+ */
+char *db_conninfo_shown(TALLOC_CTX *ctx, const char *conninfo);
+
 void db_set_problem(struct db *db, const char *problem);
 
 /* True when the schema is another than required_schema: waiting will not help. */

@@ -1,6 +1,7 @@
 """The configuration: what is accepted, what is refused, and what is said about it."""
 
 import re
+import shlex
 import subprocess
 
 import pytest
@@ -355,3 +356,46 @@ def test_test_opens_no_socket_and_leaves_a_running_daemon_alone(daemon):
     done = run(*daemon.command("-t")[1:])
     assert done.returncode == 0
     assert daemon.ask().status == 401
+
+
+# ---- The password of the database ------------------------------------------------------------------------------------
+
+WITH_PASSWORD = {
+    "host=db1,db2 port=5432 dbname=members user=ada password=canary": "host=db1,db2 port=5432 dbname=members user=ada",
+    "host=db1 password = 'can\\'ary canary' dbname='two words'": "host=db1 dbname='two words'",
+    "postgresql://ada:canary@db1:5433/members?sslmode=require": "host=db1 port=5433 dbname=members user=ada",
+    "postgres://ada@db1/members?password=canary": "host=db1 dbname=members user=ada",
+    "postgres://ada@db1/members?p%61ssword=canary": "host=db1 dbname=members user=ada",
+    "postgresql://ada:c%61nary@[::1]/members": "host=::1 dbname=members user=ada",
+    "host=db1 sslpassword=canary": "host=db1",
+    "postgresql://ada:can@ary@db1/members": "",
+    "postgresql://ada:x/canary@db1/members": "",
+    "postgresql://ada:x?canary@db1/members": "",
+    "postgresql://ada:x%canary@db1/members": "",
+    "postgresql//ada:canary@db1/members": "",
+    "dbname=postgresql://ada:canary@db1/members": "",
+    "dbname=members password=a canary": "",
+    "dbname=members passwort=canary": "",
+    "dbname=members password='canary": "",
+    "user=ada password=a port=canary": "user=ada",
+    "user=ada password=a sslmode=canary": "user=ada",
+}
+
+
+@pytest.mark.parametrize("conninfo, shown", WITH_PASSWORD.items())
+def test_dump_shows_no_piece_of_a_password_and_all_it_can_of_the_rest(tmp_path, conninfo, shown):
+    done = run("-c", harness.write_conf(tmp_path / "conf", {"database.conninfo": conninfo}), "--dump")
+    assert done.returncode == 0 and "canary" not in done.stdout + done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("conninfo = ")]
+    assert "can" not in line and "ary" not in line
+    assert set(shlex.split(shown)) <= set(shlex.split(line)) and "..." in line
+
+
+@pytest.mark.parametrize(
+    "conninfo",
+    ["", "members", "dbname=members user=ada@example.org", "postgresql://ada@db1,db2/members?sslmode=require"]
+    + ["host=@abstract passfile=/etc/onesession/pgpass connect_timeout=3", "service=members"],
+)
+def test_dump_shows_a_connection_string_without_a_password_as_it_is(tmp_path, conninfo):
+    done = run("-c", harness.write_conf(tmp_path / "conf", {"database.conninfo": conninfo}), "--dump")
+    assert f"\nconninfo = {conninfo}\n" in done.stdout
