@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <pwd.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -171,14 +172,38 @@ static const char *find_program(TALLOC_CTX *ctx, const char *called)
 	return length > 0 ? talloc_strndup(ctx, path, (size_t)length) : NULL;
 }
 
+/* Root would open whatever has been put in the file's place, and what it makes its user could not open anew. */
+static bool is_log_for_user_to_open(const struct settings *settings)
+{
+	return geteuid() == 0 && settings->log.to[0] == '/';
+}
+
+static int open_log(const struct settings *settings, char *problem, size_t size)
+{
+	const struct passwd *user = getpwuid(geteuid());
+
+	if (log_open(PROGRAM, settings->log.to, settings->log.level, settings->log.format) != 0) {
+		(void)snprintf(problem, size, "log.to: %s: %s for user \"%s\"", settings->log.to, strerror(errno),
+		               user != NULL ? user->pw_name : "");
+		return -1;
+	}
+	config_each_doubt(settings, log_doubt);
+	return 0;
+}
+
 /* What must be done once, before the first worker: returns NULL, or what is wrong. */
 static const char *prepare(struct master_setup *setup, char *problem, size_t size)
 {
 	const struct settings *settings = &setup->generation->settings;
+	bool is_log_to_be_opened = is_log_for_user_to_open(settings);
 	const char *defect;
 
 	if (privileges_drop(settings, problem, size) != 0)
 		return problem;
+	if (is_log_to_be_opened && open_log(settings, problem, size) != 0)
+		return problem;
+	if (geteuid() == 0)
+		log_warning("running_as_root", LOG_STR("hint", "set server.user"));
 	if (sandbox_enter() != 0)
 		return strerror(errno);
 	defect = fcgi_init();
@@ -199,11 +224,8 @@ static int serve(struct master_setup setup)
 	const char *defect;
 	int status;
 
-	if (log_open(PROGRAM, settings->log.to, settings->log.level, settings->log.format) != 0) {
-		(void)fprintf(stderr, PROGRAM ": log.to: %s: %s\n", settings->log.to, strerror(errno));
-		return EXIT_FAILURE;
-	}
-	config_each_doubt(settings, log_doubt);
+	if (!is_log_for_user_to_open(settings) && open_log(settings, problem, sizeof problem) != 0)
+		return fail(problem);
 	setup.program = find_program(setup.ctx, setup.argv[0]);
 	if (setup.program == NULL)
 		return fail(strerror(errno));
@@ -223,6 +245,17 @@ static int serve(struct master_setup setup)
 	status = master_run(&setup);
 	scoreboard_free(setup.board);
 	return status;
+}
+
+static int dump(TALLOC_CTX *ctx, const struct settings *settings)
+{
+	struct settings shown = *settings;
+
+	shown.database.conninfo = db_conninfo_shown(ctx, settings->database.conninfo);
+	if (shown.database.conninfo == NULL)
+		return fail(strerror(ENOMEM));
+	config_dump(&shown, stdout);
+	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int act(TALLOC_CTX *ctx, const struct arguments *arguments, char *argv[])
@@ -245,17 +278,6 @@ static int act(TALLOC_CTX *ctx, const struct arguments *arguments, char *argv[])
 }
 
 int main(int argc, char *argv[])
-static int dump(TALLOC_CTX *ctx, const struct settings *settings)
-{
-	struct settings shown = *settings;
-
-	shown.database.conninfo = db_conninfo_shown(ctx, settings->database.conninfo);
-	if (shown.database.conninfo == NULL)
-		return fail(strerror(ENOMEM));
-	config_dump(&shown, stdout);
-	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
 {
 	struct arguments arguments = {.action = ACTION_RUN};
 	int status = parse_arguments(argc, argv, &arguments);

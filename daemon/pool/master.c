@@ -343,10 +343,10 @@ static void begin_reload(struct master *master)
 	next = &master->reload.next->settings;
 	problem = generation_prepare(master->reload.next, master->setup->board);
 	if (problem == NULL && open_log(next) != 0)
-		problem = "log.to cannot be opened";
+		problem = talloc_asprintf(master->reload.next, "log.to: %s: %s", next->log.to, strerror(errno));
 	if (problem != NULL) {
-		TALLOC_FREE(master->reload.next);
 		refuse_reload(master, problem);
+		TALLOC_FREE(master->reload.next);
 		return;
 	}
 	master->reload.look = start_look(master, master->reload.next);
@@ -551,10 +551,12 @@ static void reap(struct master *master)
 
 static void reopen_logs(const struct master *master)
 {
-	if (log_reopen() != 0)
-		log_error("log_not_reopened", LOG_STR("problem", strerror(errno)));
+	if (log_reopen() == 0)
+		log_info("log_reopened", LOG_STR("signal", strsignal(SIGUSR1)));
+	else
+		log_error("log_not_reopened", LOG_STR("problem", strerror(errno)),
+		          LOG_STR("in_force", "the file before it"));
 	crew_signal(master->crew, SIGUSR1);
-	log_info("log_reopened", LOG_STR("signal", strsignal(SIGUSR1)));
 }
 
 static void take_signal(struct master *master, int signal)

@@ -1,16 +1,80 @@
 #include "pool/privileges.h"
 
-#include "base/log.h"
-
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <linux/openat2.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 #define DEFAULT_USER "onesession"
+
+/* ---- Where home is ------------------------------------------------------------------------------------------ */
+
+static bool names_another(const char *variable)
+{
+	const char *name = getenv(variable);
+	const struct passwd *named = name != NULL ? getpwnam(name) : NULL;
+
+	return named != NULL && named->pw_uid != geteuid();
+}
+
+/* Whoever became us, as spawn-fcgi does, may have left all of it as it was. */
+static bool is_of_another(void)
+{
+	const char *home = getenv("HOME");
+
+	return names_another("LOGNAME") || names_another("USER") ||
+	       (home != NULL && access(home, X_OK) != 0 && errno == EACCES);
+}
+
+/*
+ * libpq looks below HOME for certificates and passwords, and gives up TLS without a word when it may not: the former
+ * user's is none of ours.
+ */
+static int move_home(void)
+{
+	const struct passwd *user = getpwuid(geteuid());
+
+	if (user == NULL)
+		return unsetenv("HOME") != 0 || unsetenv("USER") != 0 || unsetenv("LOGNAME") != 0 ? -1 : 0;
+	return setenv("HOME", user->pw_dir, 1) != 0 || setenv("USER", user->pw_name, 1) != 0 ||
+	                       setenv("LOGNAME", user->pw_name, 1) != 0
+	               ? -1
+	               : 0;
+}
+
+/* ---- Giving up ---------------------------------------------------------------------------------------------- */
+
+/*
+ * The log's file becomes the user's, who opens it, and opens it anew. The folder may be the user's, too, who may have
+ * put there what is to become theirs: a link, or another name of somebody's file. Such a one is left as it is, and the
+ * user may be able to open it or not.
+ */
+static int give_log(const char *path, uid_t uid, gid_t gid)
+{
+	const struct open_how how = {
+		.flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+		.mode = 0640,
+		.resolve = RESOLVE_NO_SYMLINKS,
+	};
+	int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+	struct stat status;
+	int result = 0;
+
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1 && status.st_uid == 0)
+		result = fchown(fd, uid, status.st_gid == 0 ? gid : (gid_t)-1);
+	close(fd);
+	return result;
+}
 
 static int become(const struct passwd *user, gid_t gid)
 {
@@ -33,13 +97,15 @@ int privileges_drop(const struct settings *settings, char *problem, size_t size)
 	const struct passwd *user;
 	gid_t gid;
 
-	if (geteuid() != 0)
-		return 0;
-	user = getpwnam(name);
-	if (user == NULL && settings->server.user[0] == '\0') {
-		log_warning("running_as_root", LOG_STR("hint", "set server.user"));
-		return 0;
+	if (geteuid() != 0) {
+		if (!is_of_another() || move_home() == 0)
+			return 0;
+		(void)snprintf(problem, size, "the environment: %s", strerror(errno));
+		return -1;
 	}
+	user = getpwnam(name);
+	if (user == NULL && settings->server.user[0] == '\0')
+		return 0;
 	if (user == NULL) {
 		(void)snprintf(problem, size, "server.user: there is no user \"%s\"", name);
 		return -1;
@@ -54,7 +120,12 @@ int privileges_drop(const struct settings *settings, char *problem, size_t size)
 		}
 		gid = group->gr_gid;
 	}
-	if (become(user, gid) != 0) {
+	if (settings->log.to[0] == '/' && give_log(settings->log.to, user->pw_uid, gid) != 0) {
+		(void)snprintf(problem, size, "log.to: cannot give %s to user \"%s\": %s", settings->log.to, name,
+		               strerror(errno));
+		return -1;
+	}
+	if (become(user, gid) != 0 || move_home() != 0) {
 		(void)snprintf(problem, size, "cannot become user \"%s\": %s", name, strerror(errno));
 		return -1;
 	}

@@ -8,7 +8,8 @@
 
 /*
  * When started as root, become server.user (its group, or server.group) for good; without one, the user "onesession"
- * if there is one. Otherwise nothing is changed, with a warning in the log. Returns 0, or -1 with a sentence in
+ * if there is one, else root is kept. A file that log.to names is given to that user, who is to open it. HOME, USER and
+ * LOGNAME become the user's, also when somebody else has given up root for us. Returns 0, or -1 with a sentence in
  * problem[size]: the process must then not go on.
  */
 int privileges_drop(const struct settings *settings, char *problem, size_t size);

@@ -284,6 +284,30 @@ def test_database_by_host_name_with_a_passfile(tcp_database, new_daemon, sslmode
         wait_until(lambda signed_in=signed_in: daemon.ask(headers=signed_in).status == 503, "it to see the end of it")
 
 
+@ROOT_ONLY
+@pytest.mark.parametrize("how", ["server.user", "spawn-fcgi"])
+@pytest.mark.parametrize("sslmode", ["prefer", "require"])
+def test_tls_to_the_database_is_there_after_root_was_given_up(tcp_database, new_daemon, sslmode, how):
+    """libpq gives up TLS when it may not search the home folder: of root, whose environment it was."""
+    if not tcp_database.cluster.has_tls:
+        pytest.skip("no openssl to make a certificate with")
+    daemon = new_daemon(on=tcp_database)
+    home = daemon.folder / "home"
+    home.mkdir(mode=0o700)
+    daemon.settings["database.conninfo"] = conninfo_by_tcp(daemon, tcp_database, f"sslmode={sslmode}")
+    for path in (daemon.folder, daemon.folder / "passfile", daemon.log):
+        shutil.chown(path, "nobody")
+    if how == "server.user":
+        daemon.settings["server.user"] = "nobody"
+        command = daemon.command()
+    else:
+        daemon.address = str(daemon.folder / "given")
+        command = ["spawn-fcgi", "-n", "-s", daemon.address, "-M", "0666", "-u", "nobody", "--", *daemon.command()]
+    daemon.start(["env", f"HOME={home}", *command])
+    assert daemon.ask(**LOGIN).status == 200
+    assert uses_tls(tcp_database) == {True}
+
+
 def test_database_by_unix_socket_that_was_restarted(cluster, database, new_daemon):
     daemon = new_daemon().start()
     signed_in = sign_in(daemon)
