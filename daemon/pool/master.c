@@ -423,6 +423,13 @@ static void begin_upgrade(struct master *master)
 		return;
 	}
 	master->is_upgrade_asked = false;
+	/* Its end is the container's, whoever follows it. */
+	if (getpid() == 1) {
+		log_error("upgrade_refused",
+		          LOG_STR("problem", "this is process 1, as in a container, which would end with it"),
+		          LOG_STR("hint", "replace the container, or restart it"));
+		return;
+	}
 	if (upgrade_start(&master->upgrade, master->setup->listeners, master->setup->program, master->setup->argv) !=
 	    0) {
 		log_error("upgrade_failed", LOG_STR("problem", strerror(errno)));
@@ -459,12 +466,22 @@ static void go_on_with_upgrade(struct master *master)
 
 static void new_master_ended(struct master *master, int status)
 {
+	int error = upgrade_error(&master->upgrade);
+
 	upgrade_forget(&master->upgrade);
 	if (master->stopping)
 		return;
-	log_error("upgrade_failed", LOG_STR("problem", "the new binary ended"),
-	          LOG_INT("status", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)),
-	          LOG_STR("in_force", "the binary before it"));
+	if (error != 0)
+		log_error("upgrade_failed", LOG_STR("problem", "the new binary cannot be executed"),
+		          LOG_STR("program", master->setup->program), LOG_STR("reason", strerror(error)),
+		          LOG_STR("in_force", "the binary before it"));
+	else
+		log_error("upgrade_failed",
+		          LOG_STR("problem", "the new binary ended; what it said before it opened its log is on "
+		                             "standard error"),
+		          LOG_STR("program", master->setup->program),
+		          LOG_INT("status", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)),
+		          LOG_STR("in_force", "the binary before it"));
 	service_ready();
 }
 

@@ -20,7 +20,17 @@
 /* How long the new master waits for the old one's word. */
 #define WORD_MS 5000
 
+/* What comes over the descriptor between both masters: one word, and the failure's errno. */
+enum { WORD_UP = 'u', WORD_FAILED = 'e' };
+struct message {
+	char word;
+	unsigned char error;
+};
+
 /* ---- In the old master -------------------------------------------------------------------------------------- */
+
+/* The first descriptor behind those that sockets may be put on. */
+#define FIRST_FREE_FD (SD_LISTEN_FDS_START + LISTENERS_MAX + 1)
 
 /* Put the descriptors where sd_listen_fds(3) has them, each first out of the way of the others. */
 static int place_descriptors(const struct listeners *listeners, int fd)
@@ -31,7 +41,7 @@ static int place_descriptors(const struct listeners *listeners, int fd)
 	for (int i = 0; i <= count; i++) {
 		int from = i < count ? listeners->all[i].fd : fd;
 
-		moved[i] = fcntl(from, F_DUPFD_CLOEXEC, SD_LISTEN_FDS_START + LISTENERS_MAX + 1);
+		moved[i] = fcntl(from, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
 		if (moved[i] < 0)
 			return -1;
 	}
@@ -39,7 +49,7 @@ static int place_descriptors(const struct listeners *listeners, int fd)
 		if (dup2(moved[i], SD_LISTEN_FDS_START + i) < 0)
 			return -1;
 	}
-	return close_range((unsigned int)(SD_LISTEN_FDS_START + count + 1), ~0U, 0);
+	return close_range((unsigned int)(SD_LISTEN_FDS_START + count + 1), ~0U, CLOSE_RANGE_CLOEXEC);
 }
 
 static int set_environment(const struct listeners *listeners)
@@ -62,16 +72,19 @@ static int set_environment(const struct listeners *listeners)
 	               : 0;
 }
 
+/* A descriptor of the log may be where the sockets have to be: the old master is told what is wrong, and tells it. */
 static void become(const struct listeners *listeners, const char *program, char *const argv[], int fd)
 {
+	int teller = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+	struct message message;
 	sigset_t none;
 
 	sigemptyset(&none);
-	if (sigprocmask(SIG_SETMASK, &none, NULL) == 0 && place_descriptors(listeners, fd) == 0 &&
+	if (teller >= 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0 && place_descriptors(listeners, fd) == 0 &&
 	    set_environment(listeners) == 0)
 		(void)execv(program, argv);
-	log_error("upgrade_failed", LOG_STR("program", program), LOG_STR("problem", strerror(errno)));
-	_exit(127);
+	message = (struct message){.word = WORD_FAILED, .error = (unsigned char)errno};
+	_exit(send(teller, &message, sizeof message, MSG_NOSIGNAL) == (ssize_t)sizeof message ? 127 : 126);
 }
 
 int upgrade_start(struct upgrade *upgrade, const struct listeners *listeners, const char *program, char *const argv[])
@@ -98,7 +111,18 @@ bool upgrade_is_up(const struct upgrade *upgrade)
 {
 	char word;
 
-	return recv(upgrade->fd, &word, 1, MSG_DONTWAIT) == 1;
+	/* Only looked at: what comes behind another one is for upgrade_error(). */
+	return recv(upgrade->fd, &word, 1, MSG_DONTWAIT | MSG_PEEK) == 1 && word == WORD_UP;
+}
+
+int upgrade_error(const struct upgrade *upgrade)
+{
+	struct message message;
+
+	return recv(upgrade->fd, &message, sizeof message, MSG_DONTWAIT) == (ssize_t)sizeof message &&
+	                       message.word == WORD_FAILED
+	               ? message.error
+	               : 0;
 }
 
 void upgrade_cancel(const struct upgrade *upgrade)
@@ -130,9 +154,10 @@ int upgrade_inherited(uint64_t *own_sockets)
 void upgrade_tell_up(int fd)
 {
 	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+	const char word = WORD_UP;
 
 	/* The old master closes its end when it has told; so does one that has died. */
-	if (send(fd, "u", 1, MSG_NOSIGNAL) == 1)
+	if (send(fd, &word, 1, MSG_NOSIGNAL) == 1)
 		(void)poll(&poll_fd, 1, WORD_MS);
 	close(fd);
 }

@@ -29,6 +29,9 @@ int upgrade_start(struct upgrade *upgrade, const struct listeners *listeners, co
 /* True once the new master's workers are up. */
 bool upgrade_is_up(const struct upgrade *upgrade);
 
+/* Of a new master that has ended: the errno with which its program could not be executed; 0 when it was. */
+int upgrade_error(const struct upgrade *upgrade);
+
 /* Kill the new master. Its end is awaited with all other children's. */
 void upgrade_cancel(const struct upgrade *upgrade);
 

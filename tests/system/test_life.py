@@ -3,10 +3,12 @@
 import collections
 import json
 import os
+import pwd
 import shutil
 import signal
 import socket
 import stat
+import subprocess
 import threading
 
 import pytest
@@ -366,15 +368,20 @@ def test_moved_log_is_opened_anew_by_everybody(new_daemon):
     assert (folder / "moved").read_text() == moved
 
 
-def test_log_that_cannot_be_opened_anew_goes_on_where_it_was(new_daemon):
+def test_log_that_cannot_be_opened_anew_goes_on_where_it_was_and_is_not_told_to_be(new_daemon):
     folder = new_daemon().folder
-    folder.chmod(0o777)
     (folder / "logs").mkdir()
     daemon = new_daemon({"log.to": str(folder / "logs/log")}).start()
     (folder / "logs").rename(folder / "moved")
+    log = folder / "moved/log"
     daemon.send_signal(signal.SIGUSR1)
-    wait_until(lambda: " log_not_reopened " in (folder / "moved/log").read_text(), "it to be told")
+    wait_until(lambda: f"[{daemon.process.pid}] log_not_reopened" in log.read_text(), "it to be told")
     assert daemon.ask().status == 401
+    # What comes after it is told after it.
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait() == 0
+    assert " stopping " in log.read_text()
+    assert "log_reopened" not in log.read_text()
 
 
 def test_reload_moves_the_log_or_is_refused(new_daemon):
@@ -384,11 +391,82 @@ def test_reload_moves_the_log_or_is_refused(new_daemon):
     daemon.settings["log.to"] = "/nonexistent/log"
     daemon.command()
     reload_and_wait(daemon, refused=True)
+    assert "/nonexistent/log: No such file or directory" in daemon.log_text()
     daemon.settings["log.to"] = str(log)
     daemon.command()
     reload_and_wait(daemon)
     daemon.ask()
     wait_until(lambda: " request " in log.read_text() and " reloaded " in log.read_text(), "lines in the new file")
+
+
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+
+def given_up(new_daemon, log):
+    """A daemon that root starts to become nobody, with `log` in a folder of root's."""
+    daemon = new_daemon({"server.user": "nobody", "log.to": str(log)})
+    account = pwd.getpwnam("nobody")
+    os.chown(daemon.folder, account.pw_uid, account.pw_gid)
+    return daemon
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("before", [None, 0o640, 0o600], ids=["not there", "an earlier one of root's", "a private one"])
+def test_log_of_a_daemon_that_gave_up_root_is_its_users(new_daemon, before):
+    """Whatever opens it again may: HUP, USR1 and the new binary of USR2."""
+    folder = harness.scratch("log")
+    log = folder / "log"
+    if before is not None:
+        log.write_text("earlier\n")
+        log.chmod(before)
+    upgradable = Upgradable(given_up(new_daemon, log))
+    daemon = upgradable.daemon.start(upgradable.command())
+    try:
+        assert log.owner() == "nobody" and stat.S_IMODE(log.stat().st_mode) == (before or 0o640)
+        reload_and_wait(daemon)
+        daemon.send_signal(signal.SIGUSR1)
+        wait_until(lambda: " log_reopened " in log.read_text(), "USR1")
+        assert "log_not_reopened" not in log.read_text()
+        # As logrotate does it with "create".
+        log.rename(folder / "log.1")
+        log.touch(0o640)
+        shutil.chown(log, "nobody")
+        daemon.send_signal(signal.SIGUSR1)
+        wait_until(lambda: " log_reopened " in log.read_text(), "USR1")
+        upgradable.upgrade()
+        wait_until(lambda: " upgraded " in log.read_text(), "USR2")
+        assert daemon.ask().status == 401
+        upgradable.end()
+    finally:
+        harness.discard(folder)
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("what", ["link", "second name", "folder is a link"])
+def test_root_does_not_give_away_what_somebody_put_in_the_logs_place(new_daemon, what):
+    """The folder may be the user's own."""
+    secret_folder = harness.scratch("secret")
+    secret = secret_folder / "log"
+    secret.write_text("secret\n")
+    secret.chmod(0o600)
+    folder = harness.scratch("log")
+    shutil.chown(folder, "nobody")
+    if what == "folder is a link":
+        (folder / "logs").symlink_to(secret_folder)
+        log = folder / "logs/log"
+    else:
+        log = folder / "log"
+        (log.symlink_to if what == "link" else log.hardlink_to)(secret)
+    try:
+        daemon = given_up(new_daemon, log).start(wait=None)
+        assert daemon.wait() == 1
+        assert "log.to" in daemon.log_text() and "nobody" in daemon.log_text()
+        assert secret.owner() == "root" and secret.read_text() == "secret\n"
+        assert is_refused(daemon.path)
+        assert not os.path.exists(daemon.path)
+    finally:
+        harness.discard(folder)
+        harness.discard(secret_folder)
 
 
 # ---- USR2 ------------------------------------------------------------------------------------------------------------
@@ -490,6 +568,121 @@ def test_binary_that_is_gone_leaves_the_old_one_alone(upgradable):
     wait_until(lambda: " upgrade_failed " in daemon.log_text(), "the failure to be told")
     assert daemon.ask().status == 401
     daemon.stop()
+
+
+def spoil(binary, how):
+    if how == "gone":
+        binary.unlink()
+    elif how == "not executable":
+        binary.chmod(0o644)
+    else:
+        new = binary.with_suffix(".new")
+        new.write_bytes(b"#!/nonexistent/interpreter\n" if how == "no interpreter" else b"no program")
+        new.chmod(0o755)
+        new.rename(binary)
+
+
+@pytest.mark.parametrize("to_file", [False, True], ids=["log on standard error", "log in a file"])
+@pytest.mark.parametrize(
+    "how, reason",
+    [
+        ("gone", "No such file or directory"),
+        ("not executable", "Permission denied"),
+        ("no interpreter", "No such file or directory"),
+        ("no program", "Exec format error"),
+    ],
+)
+def test_why_a_new_binary_cannot_be_executed_is_in_the_log(upgradable, how, reason, to_file):
+    daemon = upgradable.daemon
+    log = daemon.folder / "its-log" if to_file else daemon.log
+    if to_file:
+        daemon.settings["log.to"] = str(log)
+    # As many descriptors as it takes to be in the way of a log.
+    daemon.settings["server.listen"] += "".join(f" unix:{daemon.folder}/s{number}" for number in range(4))
+    daemon.start(upgradable.command())
+    spoil(upgradable.binary, how)
+    daemon.send_signal(signal.SIGUSR2)
+    wait_until(lambda: " upgrade_failed " in log.read_text(), "the failure to be told")
+    (line,) = [line for line in log.read_text().splitlines() if " upgrade_failed " in line]
+    assert reason in line and str(upgradable.binary) in line
+    assert daemon.ask().status == 401
+    upgradable.replace()
+    upgradable.upgrade()
+    assert daemon.ask().status == 401
+    upgradable.end()
+
+
+def in_own_processes(command):
+    """It is process 1 there, as it is in a container."""
+    return ["unshare", *(["--user", "--map-root-user"] if os.geteuid() != 0 else []), "--pid", "--fork"] + [
+        "--kill-child=KILL",
+        "--mount-proc",
+        *command,
+    ]
+
+
+def can_have_own_processes():
+    return subprocess.run(in_own_processes(["true"]), capture_output=True, check=False).returncode == 0
+
+
+def test_process_1_of_a_container_is_not_ended_by_usr2(upgradable):
+    """When it ends, so does the container: it says what to do instead and goes on."""
+    if not can_have_own_processes():
+        pytest.skip("this machine does not allow process ids of one's own")
+    daemon = upgradable.daemon.start(in_own_processes(upgradable.command()))
+    (master,) = harness.children_of(daemon.process.pid)
+    os.kill(master, signal.SIGUSR2)
+    wait_until(lambda: " upgrade_refused " in daemon.log_text(), "it to be told")
+    assert "container" in daemon.log_text() and " upgrading " not in daemon.log_text()
+    assert daemon.ask().status == 401
+    # What a new configuration takes it does all the same.
+    os.kill(master, signal.SIGHUP)
+    wait_until(lambda: " reloaded " in daemon.log_text(), "the reload")
+    os.kill(master, signal.SIGTERM)
+    assert daemon.wait() == 0
+
+
+@ROOT_ONLY
+def test_new_binary_finds_home_user_and_logname_of_who_it_is(new_daemon):
+    """And so does everything else that looks for a home folder once root was given up."""
+    upgradable = Upgradable(new_daemon({"server.user": "nobody"}))
+    daemon = upgradable.daemon
+    shutil.chown(daemon.folder, "nobody")
+    daemon.start(["env", "HOME=/root", "USER=root", "LOGNAME=root", *upgradable.command()])
+    assert told_variables(upgradable) == {"HOME": pwd.getpwnam("nobody").pw_dir, "USER": "nobody", "LOGNAME": "nobody"}
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize(
+    "given, found",
+    [
+        (["HOME=/root", "USER=root", "LOGNAME=root"], None),
+        (["-u", "USER", "-u", "LOGNAME", "HOME=/root"], None),
+        (["HOME=/var", "USER=nobody", "LOGNAME=nobody"], {"HOME": "/var", "USER": "nobody", "LOGNAME": "nobody"}),
+    ],
+    ids=["root's", "root's home", "one's own"],
+)
+def test_daemon_for_which_spawn_fcgi_gave_up_root_has_a_home_of_its_own(new_daemon, given, found):
+    """Root's is not for it to search; but what was set for it stays."""
+    own = {"HOME": pwd.getpwnam("nobody").pw_dir, "USER": "nobody", "LOGNAME": "nobody"}
+    upgradable = Upgradable(new_daemon({"server.listen": "unix:/nonexistent/socket"}))
+    daemon = upgradable.daemon
+    shutil.chown(daemon.folder, "nobody")
+    shutil.chown(daemon.log, "nobody")
+    daemon.address = str(daemon.folder / "given")
+    spawner = ["spawn-fcgi", "-n", "-s", daemon.address, "-M", "0666", "-u", "nobody", "--"]
+    daemon.start(["env", *given, *spawner, *upgradable.command()])
+    assert told_variables(upgradable) == (found or own)
+
+
+def told_variables(upgradable):
+    """What a new binary finds of the environment that a home folder is looked for with."""
+    told = upgradable.daemon.folder / "told"
+    upgradable.replace(f"env > {told}.tmp; mv {told}.tmp {told}; exit 1")
+    upgradable.daemon.send_signal(signal.SIGUSR2)
+    wait_until(told.exists, "the new binary")
+    pairs = dict(line.partition("=")[::2] for line in told.read_text().splitlines())
+    return {name: pairs.get(name) for name in ("HOME", "USER", "LOGNAME")}
 
 
 def test_stop_during_an_upgrade_stops_both(upgradable):
