@@ -18,6 +18,14 @@
 #define RETRY_MAX_MS 1000
 /* How long past statement_timeout the server is given to say so itself. */
 #define STATEMENT_GRACE_MS 500
+/*
+ * A connection over which nothing was said for so long is asked whether it is still there, unless conninfo says
+ * otherwise: firewalls forget those that are idle for some minutes, and drop what comes on them later without a word.
+ */
+#define KEEPALIVES_IDLE_S     "60"
+#define KEEPALIVES_INTERVAL_S "10"
+/* A packet that is lost is sent again after some tenths of a second. */
+#define USER_TIMEOUT_MIN_MS 1000
 /* A client that died while it held a row must not hold it for ever: the server then ends the transaction. */
 #define IDLE_IN_TRANSACTION_MS 10000
 
@@ -64,7 +72,9 @@ struct background {
 	bool is_preparing; /* and it is being prepared first */
 	bool is_done;
 	int attempts;
-	int64_t deadline; /* of the exchange */
+	int connects;          /* that failed while it waited */
+	int64_t connect_until; /* then no further one is begun for it; 0: none has failed */
+	int64_t deadline;      /* of the exchange */
 	enum db_status status;
 	PGresult *pg;
 };
@@ -81,6 +91,8 @@ struct db {
 	unsigned int watch_id;
 	bool is_standby;
 	bool was_read_only; /* when the connection came up */
+	bool is_greeted;    /* it has answered what every connection is asked; the transaction for it is to be ended */
+	bool was_stuck;     /* and has not answered a statement since */
 	bool is_warned;     /* by the server, since this was last set to false */
 	bool in_transaction;
 	enum db_status transaction_failure; /* DB_OK until one of its statements fails; cleared by its end */
@@ -180,18 +192,6 @@ static bool may_quote_password(const char *conninfo)
 	return may;
 }
 
-/* Of several hosts each has a line, and the last may be the one that matters. */
-static void set_connect_problem(struct db *db)
-{
-	const char *text = PQerrorMessage(db->conn);
-	char *lines;
-
-	if (may_quote_password(db->config.conninfo)) {
-		set_problem(db, "cannot connect, and what libpq says might quote a password: in a URI, the characters "
-		                "@ : / ? # and % of a password have to be percent-encoded");
-		return;
-	}
-	lines = talloc_strdup(db, text);
 #define HIDDEN "..."
 
 /* Beside a password, whatever else anything goes for may be a piece of it: one with a space in it was not quoted. */
@@ -255,6 +255,18 @@ char *db_conninfo_shown(TALLOC_CTX *ctx, const char *conninfo)
 	return text;
 }
 
+/* Of several hosts each has a line, and the last may be the one that matters. */
+static void set_connect_problem(struct db *db)
+{
+	const char *text = PQerrorMessage(db->conn);
+	char *lines;
+
+	if (may_quote_password(db->config.conninfo)) {
+		set_problem(db, "cannot connect, and what libpq says might quote a password: in a URI, the characters "
+		                "@ : / ? # and % of a password have to be percent-encoded");
+		return;
+	}
+	lines = talloc_strdup(db, text);
 	for (char *at = lines; at != NULL && *at != '\0'; at++) {
 		if (*at == '\n' && at[1] != '\0')
 			*at = ';';
@@ -350,6 +362,21 @@ static bool is_background_pending(const struct db *db)
 	return db->background.statement != NULL && !db->background.is_done;
 }
 
+static void start_attempt(struct db *db);
+
+/* As in ensure_up(): a server that has just lost one connection may lose the next, too. */
+static void connect_again_for_background(struct db *db)
+{
+	struct background *background = &db->background;
+
+	if (background->connect_until == 0)
+		background->connect_until = db->deadline;
+	if (++background->connects < ATTEMPTS && clock_until_ms(background->connect_until) > 0)
+		start_attempt(db);
+	else
+		finish_background(db, DB_UNAVAILABLE, NULL);
+}
+
 static void attempt_failed(struct db *db)
 {
 	int64_t wait = RETRY_MAX_MS;
@@ -366,7 +393,7 @@ static void attempt_failed(struct db *db)
 	drop(db);
 	db->retry_at = clock_monotonic_ms() + wait;
 	if (is_background_pending(db))
-		finish_background(db, DB_UNAVAILABLE, NULL);
+		connect_again_for_background(db);
 }
 
 /* What the server says beside its answers can hold values, and would go to standard error past the log. */
@@ -417,21 +444,45 @@ static void set_conninfo_problem(struct db *db)
 	talloc_free(blanked);
 }
 
+/*
+ * How long what we send may stay without the kernel's receipt, until the connection is given up. As the time that
+ * connecting may take is the one in which the network has to answer, it must not be less.
+ */
+static int64_t user_timeout_ms(const struct db *db)
+{
+	return db->config.connect_timeout_ms > USER_TIMEOUT_MIN_MS ? db->config.connect_timeout_ms
+	                                                           : USER_TIMEOUT_MIN_MS;
+}
+
 static void start_attempt(struct db *db)
 {
 	const struct hosts none = {0};
 	const struct hosts *hosts = db->hosts != NULL ? db->hosts : &none;
-	/* Those that are NULL leave what conninfo says. */
-	const char *const keywords[] = {
-		"dbname", "fallback_application_name", "client_encoding", "host", "hostaddr", "port", NULL};
-	const char *const values[] = {db->config.conninfo,
-	                              db->config.application_name,
-	                              "UTF8",
-	                              hosts->host,
-	                              hosts->hostaddr,
-	                              hosts->port,
-	                              NULL};
+	char user_timeout[24];
+	/* The later ones go before the earlier, so conninfo goes before what stands above it. Those that are NULL leave
+	 * what it says. */
+	const struct {
+		const char *keyword, *value;
+	} all[] = {
+		{"keepalives_idle", KEEPALIVES_IDLE_S},
+		{"keepalives_interval", KEEPALIVES_INTERVAL_S},
+		{"tcp_user_timeout", user_timeout},
+		{"dbname", db->config.conninfo},
+		{"fallback_application_name", db->config.application_name},
+		{"client_encoding", "UTF8"},
+		{"host", hosts->host},
+		{"hostaddr", hosts->hostaddr},
+		{"port", hosts->port},
+		{NULL, NULL},
+	};
+	const char *keywords[sizeof all / sizeof all[0]];
+	const char *values[sizeof all / sizeof all[0]];
 
+	(void)snprintf(user_timeout, sizeof user_timeout, "%lld", (long long)user_timeout_ms(db));
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+		keywords[i] = all[i].keyword;
+		values[i] = all[i].value;
+	}
 	db->watch_id++;
 	db->deadline = clock_monotonic_ms() + db->config.connect_timeout_ms;
 	db->schema_mismatch = false;
@@ -449,9 +500,21 @@ static void start_attempt(struct db *db)
 	}
 }
 
+static void ask_greeting(struct db *db, const char *sql)
+{
+	if (PQsendQuery(db->conn, sql) != 1) {
+		set_problem(db, PQerrorMessage(db->conn));
+		attempt_failed(db);
+		return;
+	}
+	db->state = STATE_GREETING;
+	db->waits_for = PGRES_POLLING_READING;
+}
+
 /*
  * What every new connection is asked before it is used: that it keeps our settings, what schema it has, and whether it
- * is a standby, which may not know yet who has been displaced a moment ago.
+ * is a standby, which may not know yet who has been displaced a moment ago. It is asked in a transaction of two round
+ * trips, for a pooler of statements would let us read for ever, and nobody sign in.
  */
 static void send_greeting(struct db *db)
 {
@@ -469,18 +532,18 @@ static void send_greeting(struct db *db)
 		               "SET statement_timeout = %lld; SET idle_in_transaction_session_timeout = %d; "
 		               "SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan; ",
 		               (long long)db->config.statement_timeout_ms, IDLE_IN_TRANSACTION_MS);
-	(void)snprintf(sql, sizeof sql, "%sSELECT %s", settings,
+	(void)snprintf(sql, sizeof sql, "%sBEGIN; SELECT %s", settings,
 	               db->config.required_schema > 0 ? "max(version), pg_is_in_recovery() FROM schema_migrations"
 	                                              : "0, pg_is_in_recovery()");
 	db->found_schema = 0;
 	db->is_standby = false;
-	if (PQsetnonblocking(db->conn, 1) != 0 || PQsendQuery(db->conn, sql) != 1) {
-		set_problem(db, PQerrorMessage(db->conn));
-		attempt_failed(db);
+	db->is_greeted = false;
+	if (PQsetnonblocking(db->conn, 1) == 0) {
+		ask_greeting(db, sql);
 		return;
 	}
-	db->state = STATE_GREETING;
-	db->waits_for = PGRES_POLLING_READING;
+	set_problem(db, PQerrorMessage(db->conn));
+	attempt_failed(db);
 }
 
 /* The server tells of it by itself, as soon as it is asked for something. */
@@ -527,6 +590,15 @@ static bool has_sqlstate(const PGresult *pg, const char *sqlstate)
 	return found != NULL && strcmp(found, sqlstate) == 0;
 }
 
+/* What pgbouncer says of a transaction with pool_mode = statement is no word for whoever has not written it. */
+static void set_greeting_problem(struct db *db, const char *said)
+{
+	set_problem(db, strstr(said, "statement pooling") == NULL
+	                        ? said
+	                        : "pgbouncer has pool_mode = statement and lets nobody have a transaction, without "
+	                          "which nobody can sign in: it takes pool_mode = transaction or session");
+}
+
 static void read_greeting(struct db *db)
 {
 	PGresult *pg;
@@ -539,11 +611,14 @@ static void read_greeting(struct db *db)
 	while (!PQisBusy(db->conn)) {
 		pg = PQgetResult(db->conn);
 		if (pg == NULL) {
-			if (PQstatus(db->conn) == CONNECTION_OK) {
+			if (PQstatus(db->conn) != CONNECTION_OK) {
+				set_greeting_problem(db, PQerrorMessage(db->conn));
+				attempt_failed(db);
+			} else if (db->is_greeted) {
 				greeting_done(db);
 			} else {
-				set_problem(db, PQerrorMessage(db->conn));
-				attempt_failed(db);
+				db->is_greeted = true;
+				ask_greeting(db, "COMMIT");
 			}
 			return;
 		}
@@ -555,7 +630,7 @@ static void read_greeting(struct db *db)
 			/* 42P01, undefined_table, is a database that was never migrated: version 0. */
 			const char *message = PQresultErrorField(pg, PG_DIAG_MESSAGE_PRIMARY);
 
-			set_problem(db, message != NULL ? message : PQerrorMessage(db->conn));
+			set_greeting_problem(db, message != NULL ? message : PQerrorMessage(db->conn));
 			PQclear(pg);
 			attempt_failed(db);
 			return;
@@ -693,7 +768,7 @@ static bool ensure_up(struct db *db)
 
 /* ---- One exchange with the server --------------------------------------------------------------------------- */
 
-/* How an exchange ended that got no answer: LOST is worth another try on a new connection. */
+/* How an exchange ended that got no answer: LOST is worth another try on a new connection, OVERDUE one at the most. */
 enum exchange { ANSWERED, LOST, OVERDUE };
 
 static enum exchange connection_lost(struct db *db)
@@ -703,13 +778,23 @@ static enum exchange connection_lost(struct db *db)
 	return LOST;
 }
 
+/*
+ * It may be the connection that is dead and not the server, so what no transaction is lost with is worth another try,
+ * on a new connection. But one only: the next request would wait as long as this one.
+ */
 static void leave_stuck(struct db *db)
 {
+	bool is_another_try_right = !db->in_transaction && !db->was_stuck;
+
 	set_problem(db, "the server did not answer within database.statement_timeout");
 	log_error("database_stuck", LOG_STR("problem", db->problem));
 	turn_hosts(db);
 	drop(db);
-	/* Not to be tried again at once: the next request would wait as long as this one. */
+	db->was_stuck = true;
+	if (is_another_try_right)
+		return;
+	if (is_background_pending(db))
+		finish_background(db, DB_UNAVAILABLE, NULL);
 	attempt_failed(db);
 }
 
@@ -779,11 +864,13 @@ static enum exchange await_result(struct db *db, PGresult **pg)
 
 	db->waited_us += clock_monotonic_us() - began;
 	counters_add(db->config.counters, COUNTER_DATABASE_ROUND_TRIPS);
-	if (exchange == ANSWERED)
-		take_notifications(db);
-	else
+	if (exchange != ANSWERED) {
 		counters_add(db->config.counters, COUNTER_DATABASE_ERRORS);
-	return exchange;
+		return exchange;
+	}
+	db->was_stuck = false;
+	take_notifications(db);
+	return ANSWERED;
 }
 
 static bool is_sqlstate_class(const char *sqlstate, const char *prefix)
@@ -1028,7 +1115,7 @@ static enum db_status run_again(struct db *db, const struct db_statement *statem
 			return DB_UNAVAILABLE;
 		exchange =
 			statement != NULL ? exchange_statement(db, statement, wire, pg) : exchange_simple(db, sql, pg);
-		if (exchange == OVERDUE)
+		if (exchange == OVERDUE && (in_transaction || db->failures > 0))
 			return DB_UNAVAILABLE;
 		verdict = VERDICT_AGAIN;
 		/* A transaction whose connection is lost is rolled back: nothing of it remains. */
@@ -1285,6 +1372,7 @@ static void read_background(struct db *db)
 		if (next == NULL) {
 			pg = db->background.pg;
 			db->background.pg = NULL;
+			db->was_stuck = false;
 			take_notifications(db);
 			conclude_background(db, pg);
 			return;
@@ -1292,8 +1380,11 @@ static void read_background(struct db *db)
 		PQclear(db->background.pg);
 		db->background.pg = next;
 	}
-	if (clock_until_ms(db->background.deadline) == 0)
-		leave_stuck(db);
+	if (clock_until_ms(db->background.deadline) > 0)
+		return;
+	leave_stuck(db);
+	if (is_background_pending(db))
+		send_background_again(db);
 }
 
 void db_start(struct db *db, const struct db_statement *statement, const struct db_value values[], size_t count)

@@ -2,9 +2,10 @@
  * One connection to PostgreSQL that keeps its deadlines, and the only file that knows libpq's connection handling.
  *
  * While connected, a call blocks until the server has answered (but for db_start()), and never past
- * database.statement_timeout and a grace: a server that is stuck is left, and the call says DB_UNAVAILABLE. After a
- * connection is lost the next call connects anew at once; when that fails the connection is down: calls then fail at
- * once, and db_service(), called from the process's loop, brings it back in the background.
+ * database.statement_timeout and a grace: a server that is stuck is left, and what was asked of it outside a
+ * transaction is asked once more on a new connection; then the call says DB_UNAVAILABLE. After a connection is lost the
+ * next call connects anew at once; when that fails the connection is down: calls then fail at once, and db_service(),
+ * called from the process's loop, brings it back in the background.
  */
 #ifndef SESSION_DB_H
 #define SESSION_DB_H
@@ -95,13 +96,13 @@ enum db_status db_reconnect(struct db *db);
 /* What went wrong last, in a sentence without parameter values: for logs and command lines. Never NULL. */
 const char *db_problem(const struct db *db);
 
-/* For what a caller over this file finds wrong with the database: db_problem() then tells it. */
 /*
  * `conninfo` as it may be shown to whoever is not to know a password in it: with one, or what may be one, only what is
  * certainly none. On `ctx`; NULL when out of memory.
  */
 char *db_conninfo_shown(TALLOC_CTX *ctx, const char *conninfo);
 
+/* For what a caller over this file finds wrong with the database: db_problem() then tells it. */
 void db_set_problem(struct db *db, const char *problem);
 
 /* True when the schema is another than required_schema: waiting will not help. */
@@ -111,8 +112,8 @@ struct db_result;
 
 /*
  * Run one statement with `count` values. With `result` NULL its rows are dropped, else *result is on `ctx`.
- * Outside a transaction, a statement whose connection breaks off is sent again on a new one: it must be one that does
- * no harm when it is done twice.
+ * Outside a transaction, a statement whose connection breaks off or is silent is sent again on a new one: it must be
+ * one that does no harm when it is done twice.
  */
 enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
                         const struct db_value values[], size_t count, struct db_result **result);

@@ -1,11 +1,16 @@
 """The database goes away, gets stuck and comes back; and what a request costs it."""
 
+import ctypes
 import json
 import os
 import re
 import signal
+import socket
+import struct
 import subprocess
+import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -143,18 +148,131 @@ def test_lost_connections_while_requests_run_are_not_noticed_by_anybody(cluster,
 
 
 def test_stuck_backend_is_left_within_the_time_out(cluster, database, new_daemon):
+    """And what was asked of it is asked of another one."""
     daemon = new_daemon({"server.workers": 1, "database.statement_timeout": "1s"}).start()
     signed_in = sign_in(daemon)
     (backend,) = cluster.backends(database.name)
     os.kill(backend, signal.SIGSTOP)
     try:
         answer, took = timed(daemon, headers=signed_in)
-        assert is_unavailable(answer)
+        assert answer.status == 200
         assert took < 5, f"it took {took:.1f} s"
-        wait_until(lambda: daemon.ask(headers=signed_in).status == 200, "a new connection, past the stuck one")
     finally:
         os.kill(backend, signal.SIGCONT)
     assert daemon.ask(headers=signed_in).status == 200
+
+
+class Firewall:
+    """
+    Stands between the daemon and PostgreSQL, by TCP. `forget` drops without a word whatever comes on the connections
+    that are open, as a firewall does that has forgotten them. New ones pass.
+    """
+
+    # One instruction, BPF_RET: none of the packet's bytes are let through.
+    DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)
+    ATTACH_FILTER = 26
+
+    def __init__(self, cluster):
+        self.server = str(cluster.sockets / ".s.PGSQL.5432")
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.connections = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def conninfo(self, database, more=""):
+        return (
+            f"host=127.0.0.1 port={self.port} dbname={database.name} user={database.cluster.DAEMON}"
+            f" sslmode=disable gssencmode=disable {more}"
+        )
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            server.connect(self.server)
+            self.connections.append((client, server))
+            for one, other in ((client, server), (server, client)):
+                threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def _pass(one, other):
+        try:
+            while data := one.recv(65536):
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def forget(self):
+        instructions = ctypes.create_string_buffer(self.DROP_ALL)
+        program = struct.pack("HL", 1, ctypes.addressof(instructions))
+        for client, _ in self.connections:
+            client.setsockopt(socket.SOL_SOCKET, self.ATTACH_FILTER, program)
+
+    def close(self):
+        self.listener.close()
+        for pair in self.connections:
+            for end in pair:
+                end.close()
+
+
+@pytest.mark.parametrize("prepare", ["on", "off"])
+def test_idle_connections_that_a_firewall_dropped_cost_nobody_a_503(cluster, database, new_daemon, closing, prepare):
+    """The look-up, and the login, are tried again at once on a new connection."""
+    firewall = closing.add(Firewall(cluster))
+    daemon = new_daemon(
+        {
+            "server.workers": 1,
+            "database.prepare": prepare,
+            "database.conninfo": firewall.conninfo(database),
+            "database.statement_timeout": "10s",
+        }
+    ).start()
+    signed_in = sign_in(daemon)
+    for _ in range(2):
+        firewall.forget()
+        answer, took = timed(daemon, headers=signed_in)
+        assert answer.status == 200
+        # Not after statement_timeout: what the peer has not even acknowledged is known to be lost before that.
+        assert took < 8, f"it took {took:.1f} s"
+        firewall.forget()
+        sign_in(daemon)
+        signed_in = sign_in(daemon)
+
+
+def keepalive_seconds(port):
+    """
+    Until the kernel looks whether the peers of these connections are still there; see proc_net_tcp of the kernel's
+    documentation. Those for which it does not are left out.
+    """
+    found = []
+    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+        words = line.split()
+        timer, _, ticks = words[5].partition(":")
+        if words[2].endswith(f":{port:04X}") and words[3] == "01" and timer == "02":
+            found.append(int(ticks, 16) / os.sysconf("SC_CLK_TCK"))
+    return found
+
+
+@pytest.mark.parametrize(
+    "more, low, high", [("", 0, 60), ("keepalives_idle=600", 500, 600), ("keepalives=0", None, None)]
+)
+def test_idle_connections_are_kept_alive_unless_the_connection_string_says_otherwise(
+    cluster, database, new_daemon, closing, more, low, high
+):
+    firewall = closing.add(Firewall(cluster))
+    new_daemon({"server.workers": 2, "database.conninfo": firewall.conninfo(database, more)}).start()
+    if low is None:
+        wait_until(lambda: len(cluster.backends(database.name)) == 2, "both connections")
+        assert keepalive_seconds(firewall.port) == []
+        return
+    seconds = wait_until(
+        lambda: found if len(found := keepalive_seconds(firewall.port)) >= 2 else None, "both connections"
+    )
+    assert all(low < value <= high for value in seconds)
 
 
 def test_stuck_server_is_503_at_once_after_the_first(cluster, database, new_daemon):

@@ -7,6 +7,7 @@ import json
 import random
 import re
 import signal
+import subprocess
 import threading
 import time
 
@@ -834,6 +835,20 @@ def test_operators_work_through_the_pooler(empty_database, new_bouncer, new_daem
     ctl.run("user", "disable", "alice")
     assert device.reason(host) == "disabled"
     ctl.run("purge")
+
+
+@pytest.mark.parametrize("prepare", ["on", "off"])
+def test_pool_mode_statement_is_found_out_and_told(new_bouncer, new_daemon, database, prepare):
+    """Nobody could sign in: what has no transactions is no database."""
+    pooled = Pooled(database, new_bouncer(pool_mode="statement"))
+    host = new_daemon({"database.prepare": prepare}, on=pooled).start(wait="/session/health")
+    wait_until(lambda: "pool_mode" in host.log_text(), "a word in the log")
+    assert host.ask(path="/session/ready").status == 503
+    assert Device().login(host) == 503
+    tested = subprocess.run(host.command("-t"), capture_output=True, text=True, env=harness.environment(), check=False)
+    assert tested.returncode == 1 and "database: right" not in tested.stdout
+    assert "pool_mode = statement" in tested.stderr
+    assert "pool_mode = statement" in harness.Ctl(pooled.conninfo, **{"database.prepare": prepare}).refused("user", "list")
 
 
 def test_prepared_statements_through_this_pooler_are_told_of(new_daemon, pooled):
