@@ -5,8 +5,8 @@ Runs a program under the restrictions that a unit asks for, as far as they need 
 
 System calls, address families, memory, limits and capabilities are restricted always; what the unit says of files,
 devices and processes with --mounts, which takes root. --user is who the unit's user is here. --show keeps a folder
-that PrivateTmp= or ProtectHome= would hide, --writable is a folder that the unit's RuntimeDirectory= or LogsDirectory=
-would have made. It exits with 125 when this machine does not let it do what is wanted.
+that PrivateTmp= or ProtectHome= would hide, --writable is a folder that the unit's ReadWritePaths= names or
+LogsDirectory= would have made. It exits with 125 when this machine does not let it do what is wanted.
 """
 
 import argparse

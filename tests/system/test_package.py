@@ -167,8 +167,6 @@ def test_installed_configuration_is_for_the_daemon_s_group_to_read(folder):
 def test_install_into_the_machine_keeps_the_configuration_from_others(folder, closing):
     root = closing.add(OwnRoot(folder, ROOT, BUILD))
     conf = "/etc/onesession/onesession.conf"
-    if root.stat(conf) is not None or root.call("getent", "group", "onesession").returncode == 0:
-        pytest.skip("this machine has onesession already")
     command = ["make", "-C", ROOT, "install", f"BUILD={BUILD}", *(["SANITIZE=address,undefined"] if IS_SANITIZED else [])]
     with one_at_a_time(".install"):
         said = root.run(*command)
@@ -348,6 +346,12 @@ class OwnRoot:
         wait_until(is_up, "the other root")
         if self.process.poll() is not None:
             pytest.skip(f"this machine does not allow a root of its own: {harness.tail(self.log)}")
+        # This machine may have it, by a package or by make install: the copy does not.
+        self.call("dpkg", "--force-unsafe-io", "--purge", "onesession")
+        self.call("userdel", "onesession")
+        self.run("rm", "-rf", "/etc/onesession", *(f"/usr/local/sbin/{name}" for name in ("onesessiond", "onesessionctl")))
+        assert self.call("getent", "passwd", "onesession").returncode != 0
+        assert self.call("getent", "group", "onesession").returncode != 0
 
     def enter(self, *words):
         return ["nsenter", f"--mount=/proc/{self.process.pid}/ns/mnt", *words]
@@ -389,6 +393,44 @@ class OwnRoot:
         harness.end(self.process)
 
 
+# Opens the socket of a unit as systemd does, and runs the rest of the command line with it.
+ACTIVATE = """
+import os, shutil, socket, sys
+unit = dict(line.rstrip("\\n").split("=", 1) for line in open(sys.argv[1]) if "=" in line and line[0] != "#")
+path = unit["ListenStream"]
+listening = socket.socket(socket.AF_UNIX)
+os.umask(0o777 & ~int(unit["SocketMode"], 8))
+listening.bind(path)
+shutil.chown(path, unit["SocketUser"], unit["SocketGroup"])
+listening.listen(int(unit["Backlog"]))
+if listening.fileno() != 3:
+    os.dup2(listening.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+
+def start_packaged_nginx(root):
+    """With the guard of the package's examples as it is, and workers of the user that Debian's nginx has."""
+    guard = "/usr/share/doc/onesession/examples/nginx/onesession.conf"
+    changes = {"\tlisten 80;": "\tlisten unix:/run/web.sock;", "/etc/nginx/snippets/onesession.conf": guard}
+    root.run("mkdir", "-p", "/tmp/nginx")
+    root.run("tee", "/tmp/nginx/site.conf", input=harness.shipped("nginx/static.conf", changes))
+    conf = harness.NGINX_CONF % {"folder": "/tmp/nginx", "more": ""}
+    root.run("tee", "/tmp/nginx/nginx.conf", input="user www-data;\n" + conf)
+    web = root.start("nginx", "-p", "/tmp/nginx", "-c", "/tmp/nginx/nginx.conf", "-e", "/tmp/nginx/error.log")
+    wait_until(lambda: root.stat("/run/web.sock") is not None or web.poll() is not None, "nginx to start")
+    assert web.poll() is None, harness.tail(root.log)
+    return web
+
+
+def ask_nginx(root, path):
+    """The status."""
+    words = ["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}"]
+    return root.run(*words, "--unix-socket", "/run/web.sock", f"http://localhost{path}")
+
+
 @pytest.fixture
 def daemon_role(cluster, empty_database):
     """The role that has the name of the packaged daemon's user, and a database for it."""
@@ -405,18 +447,17 @@ def test_package_installs_serves_upgrades_removes_and_purges(package, folder, cl
     root = closing.add(OwnRoot(folder, cluster.sockets, folder))
     install = ["dpkg", "--force-unsafe-io", "-i", folder / "onesession.deb"]
     conf = "/etc/onesession/onesession.conf"
-    if root.call("getent", "passwd", "onesession").returncode == 0:
-        pytest.skip("this machine has onesession already")
 
     # It makes its user, its folders and its configuration, and is enabled.
     root.run(*install)
     account = root.run("getent", "passwd", "onesession").strip().split(":")
     assert 0 < int(account[2]) < 1000 and account[5:] == ["/nonexistent", "/usr/sbin/nologin"]
     assert root.stat(conf) == "640 root:onesession"
-    assert root.stat("/run/onesession") == "755 onesession:onesession"
+    assert root.stat("/run/onesession") == "2755 onesession:www-data"
     assert root.stat("/var/log/onesession") == "750 onesession:onesession"
     for wants in ("multi-user.target.wants/onesession.service", "sockets.target.wants/onesession.socket"):
-        assert root.run("readlink", f"/etc/systemd/system/{wants}").startswith("/lib/systemd/system/onesession.")
+        # /lib on Debian 12.
+        assert root.run("readlink", "-f", f"/etc/systemd/system/{wants}").startswith("/usr/lib/systemd/system/onesession.")
     for path in root.run("dpkg", "-L", "onesession").splitlines():
         # Documents may be left out by the machine's own settings of dpkg.
         if path != "/." and not path.startswith(("/usr/share/doc/", "/usr/share/man/")):
@@ -435,7 +476,7 @@ def test_package_installs_serves_upgrades_removes_and_purges(package, folder, cl
     root.run("onesessionctl", "-o", owner, "user", "add", "ada", input=database.password + "\n")
     assert root.call(*as_daemon, "onesessionctl", "user", "add", "eve", input=database.password + "\n").returncode == 1
     assert "ada" in root.run(*as_daemon, "onesessionctl", "user", "list")
-    unit = root.run("cat", "/lib/systemd/system/onesession.service")
+    unit = root.run("cat", "/usr/lib/systemd/system/onesession.service")
     start = re.search("^ExecStart=(.*)$", unit, re.M)[1].split()
     assert root.made("*onesession*") != []
     daemon = root.start(*as_daemon, *start)
@@ -453,6 +494,25 @@ def test_package_installs_serves_upgrades_removes_and_purges(package, folder, cl
     assert fastcgi.send(address, method="POST", path="/session/login", headers=JSON, body=login).status == 200
     assert root.stat("/var/log/onesession/onesession.log").endswith(" onesession:onesession")
 
+    # Its own socket lets the web server in, as shipped, and nobody else.
+    web = start_packaged_nginx(root)
+    assert root.stat("/run/onesession/onesession.sock") == "660 onesession:www-data"
+    wait_until(lambda: ask_nginx(root, "/session/login") == "200", "nginx to be let in")
+    assert ask_nginx(root, "/") == "303"
+    probe = ["python3", "-c", "import socket; socket.socket(socket.AF_UNIX).connect('/run/onesession/onesession.sock')"]
+    as_other = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    done = root.call(*as_other, *probe)
+    assert done.returncode == 1 and "PermissionError" in done.stderr
+
+    # So does that of onesession.socket, which is there before the daemon.
+    assert harness.end(daemon, (signal.SIGTERM,)) == 0
+    daemon = root.start("python3", "-c", ACTIVATE, "/usr/lib/systemd/system/onesession.socket", *as_daemon, *start)
+    wait_until(is_ready, "the packaged daemon to answer on the socket that it was given")
+    assert root.stat("/run/onesession/onesession.sock") == "660 root:www-data"
+    assert (ask_nginx(root, "/session/login"), ask_nginx(root, "/")) == ("200", "303")
+    assert root.call(*as_other, *probe).returncode == 1
+    assert harness.end(web) == 0
+
     # An upgrade leaves the operator's configuration as it is, and who may read it.
     root.run("chmod", "600", conf)
     root.run("chown", "onesession", conf)
@@ -466,7 +526,7 @@ def test_package_installs_serves_upgrades_removes_and_purges(package, folder, cl
     # What was the operator's stays until a purge; the accounts stay even then.
     root.run("dpkg", "--force-unsafe-io", "-r", "onesession")
     assert root.stat("/usr/sbin/onesessiond") is None
-    assert root.stat("/lib/systemd/system/onesession.service") is None
+    assert root.stat("/usr/lib/systemd/system/onesession.service") is None
     assert root.run("cat", conf).startswith(settings)
     root.run("dpkg", "--force-unsafe-io", "-P", "onesession")
     assert root.made("*onesession*") == []

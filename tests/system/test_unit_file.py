@@ -392,9 +392,9 @@ def test_socket_is_for_the_web_server_alone_and_outlives_the_service():
     unit = settings_of(SOCKET)
     assert unit["SocketMode"] == ["0660"] and unit["SocketGroup"] == ["www-data"]
     service = settings_of(SERVICE)
-    assert unit["ListenStream"] == [f"/run/{service['RuntimeDirectory'][0]}/onesession.sock"]
-    # Else systemd would remove the folder, and the socket in it, whenever the service stops.
-    assert service["RuntimeDirectoryPreserve"] == ["yes"]
+    # systemd would give the socket to the service's user and group, and remove it with the folder.
+    assert "RuntimeDirectory" not in service
+    assert unit["ListenStream"] == [service["ReadWritePaths"][0].lstrip("-") + "/onesession.sock"]
 
 
 def test_daemon_is_started_by_the_first_connection_to_the_socket(new_daemon):
