@@ -112,7 +112,7 @@ static pid_t fork_child(void)
 	return pid;
 }
 
-pid_t crew_fork_helper(void)
+pid_t crew_fork_helper(const char *name)
 {
 	const struct sigaction standard = {.sa_handler = SIG_DFL};
 	pid_t pid = fork_child();
@@ -120,6 +120,7 @@ pid_t crew_fork_helper(void)
 
 	if (pid != 0)
 		return pid;
+	(void)prctl(PR_SET_NAME, name);
 	for (size_t i = 0; i < crew_signal_count; i++)
 		(void)sigaction(crew_signals[i], &standard, NULL);
 	sigemptyset(&none);
@@ -205,6 +206,9 @@ static int run(const struct crew *crew, size_t at)
 		.seats = crew->seats,
 	};
 
+	/* As ps(1) and top(1) show it: it comes and goes, and is none of those that server.workers counts. */
+	if (is_attendant)
+		(void)prctl(PR_SET_NAME, "onesession-tend");
 	if (place->role != ROLE_HASHER)
 		return worker_run(&setup);
 	/* It is none of those who take connections. */

@@ -82,8 +82,11 @@ bool crew_is_up(const struct crew *crew, const struct generation *generation);
 /* True when one of a generation has ended other than by being told to. */
 bool crew_has_failed(const struct crew *crew, const struct generation *generation);
 
-/* Fork a child that does not outlive this process, and whose signals are as usual again. As fork(2), logged. */
-pid_t crew_fork_helper(void);
+/*
+ * Fork a child that does not outlive this process, and whose signals are as usual again. As fork(2), logged. Whoever
+ * looks at the processes is not to take it for a worker: it has a name of its own, of 15 bytes at the most.
+ */
+pid_t crew_fork_helper(const char *name);
 
 /* The signals that the master takes one by one; everybody here begins with them blocked. */
 extern const int crew_signals[];

@@ -139,7 +139,7 @@ static void purge_when_due(struct master *master)
 	if (interval == 0 || master->purger != 0 || clock_until_ms(master->purge_at) > 0)
 		return;
 	master->purge_at = clock_monotonic_ms() + interval;
-	pid = crew_fork_helper();
+	pid = crew_fork_helper("onesession-tidy");
 	if (pid == 0)
 		exit(purge(settings_of(master), &master->setup->board->counters));
 	if (pid > 0)
@@ -158,12 +158,9 @@ static void purge_when_due(struct master *master)
 
 static int count_live(const struct settings *settings, struct scoreboard *board)
 {
-	struct db *db;
+	struct db *db = app_new_database(NULL, settings, &board->counters, "onesessiond count");
 	int64_t count;
 
-	/* It comes and goes all the time: whoever looks at the processes is not to take it for a worker. */
-	(void)prctl(PR_SET_NAME, "onesession-live");
-	db = app_new_database(NULL, settings, &board->counters, "onesessiond count");
 	if (db != NULL && db_connect(db) == DB_OK && sandbox_restrict() == 0 &&
 	    sessions_count_live(db, settings->session.idle_timeout, &count) == DB_OK)
 		atomic_store(&board->live_sessions, count);
@@ -181,7 +178,7 @@ static void count_when_wanted(struct master *master)
 	if (!is_wanted || master->live_counter != 0 || clock_until_ms(master->count_again_at) > 0)
 		return;
 	master->count_began_at = clock_monotonic_ms();
-	pid = crew_fork_helper();
+	pid = crew_fork_helper("onesession-live");
 	if (pid == 0)
 		exit(count_live(settings_of(master), board));
 	if (pid > 0)
@@ -217,7 +214,7 @@ static int look_at_database(const struct settings *settings, struct counters *co
 
 static pid_t start_look(const struct master *master, const struct generation *generation)
 {
-	pid_t pid = crew_fork_helper();
+	pid_t pid = crew_fork_helper("onesession-look");
 
 	if (pid == 0)
 		exit(look_at_database(&generation->settings, &master->setup->board->counters));

@@ -120,10 +120,10 @@ def is_alive(pid):
     return fields is not None and fields[0] not in "ZX"
 
 
-# The name of the process that hashes passwords.
-HASHER = "onesession-hash"
-# Counts the live sessions every now and then.
-COUNTER = "onesession-live"
+# The name of the process that hashes passwords, and of the attendant.
+HASHER, ATTENDANT = "onesession-hash", "onesession-tend"
+# So begin the names of all but the master and its workers, who are called as their program.
+HELPER = "onesession-"
 
 
 def name_of(pid):
@@ -511,6 +511,8 @@ class Daemon:
             "login.attempts_per_user": 0,
             "login.attempts_per_address": 0,
             **({"database.conninfo": database.conninfo} if database is not None else {}),
+            # By default it would become onesession where there is such a user, whom the folders here keep out.
+            **({"server.user": "root"} if os.geteuid() == 0 else {}),
             "log.level": "debug",
             **(settings or {}),
         }
@@ -541,15 +543,39 @@ class Daemon:
     def connection(self, timeout=20):
         return fastcgi.Connection(self.address, timeout)
 
+    def _children(self, is_wanted):
+        named = ((pid, name_of(pid)) for pid in children_of(self.process.pid))
+        return [pid for pid, name in named if name is not None and is_wanted(name)]
+
     @property
     def workers(self):
-        """All but the hasher and who counts: workers, an attendant, a purge."""
-        return [pid for pid in children_of(self.process.pid) if name_of(pid) not in (HASHER, COUNTER, None)]
+        """Those that server.workers counts. Others come and go by themselves, on a slow machine more often."""
+        return self._children(lambda name: not name.startswith(HELPER))
+
+    @property
+    def helpers(self):
+        """The hasher, the attendant, a purge and so on."""
+        return self._children(lambda name: name.startswith(HELPER))
+
+    @property
+    def attendants(self):
+        return self._children(lambda name: name == ATTENDANT)
 
     @property
     def hasher(self):
         """None while it is being replaced."""
-        return next((pid for pid in children_of(self.process.pid) if name_of(pid) == HASHER), None)
+        return next(iter(self._children(lambda name: name == HASHER)), None)
+
+    def await_workers(self, count):
+        """So many and no more; returns them. A child has its name a moment after it has been made."""
+        found = []
+
+        def are_there():
+            found[:] = self.workers
+            return len(found) == count
+
+        wait_until(are_there, f"{count} workers")
+        return found
 
     def log_text(self):
         return self.log.read_text(errors="replace")
@@ -562,10 +588,10 @@ class Daemon:
 
     def stop(self, number=signal.SIGTERM, status=0):
         """It ends by that signal with that status, leaving no process behind, and its log is as it should be."""
-        workers = self.workers
+        children = children_of(self.process.pid)
         self.send_signal(number)
         assert self.wait() == status, f"exit status {self.process.returncode}, not {status}:\n{tail(self.log)}"
-        assert not [pid for pid in workers if is_alive(pid)], "a worker outlived the daemon"
+        assert not [pid for pid in children if is_alive(pid)], "a process outlived the daemon"
         self.check_log()
 
     def check_log(self):

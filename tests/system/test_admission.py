@@ -93,9 +93,10 @@ def test_right_password_gets_through_a_flood(database, new_daemon, addresses):
     cost = {"login.memory": "32MiB", "login.passes": 2}
     daemon = new_daemon({"server.workers": 2, "login.max_hashing": 1, **cost}).start()
 
+    # The first tries of so few that they are hashed, before it, within the time that anybody waits.
     def flood(number):
-        address = "192.0.2.9" if addresses == "one" else f"10.{number % 2}.0.{number % 50}"
-        return login_bytes(f"name{number % 50}", address=address)
+        address = "192.0.2.9" if addresses == "one" else f"10.{number % 2}.0.{number % 10}"
+        return login_bytes(f"name{number % 10}", address=address)
 
     with connections(daemon, 4 * WAITING_MAX, flood):
         wait_until(lambda: metric(daemon, "onesession_hashing_waiting") > WAITING_MAX // 2, "logins to wait")
@@ -262,8 +263,9 @@ def test_more_slow_connections_than_a_worker_holds_close_the_oldest(new_daemon):
     signed_in = sign_in(daemon)
     with connections(daemon, 400, fastcgi.begin()) as slow:
         assert daemon.ask(headers=signed_in).status == 200
-        assert slow[0].is_closed(PATIENCE)
-        assert not slow[-1].is_closed(0.1)
+        # An attendant may have some of them, if the worker was busy for a moment: it closes none of its own.
+        wait_until(lambda: any(connection.is_closed(0.001) for connection in slow[:140]), "the oldest to be closed")
+        assert not any(connection.is_closed(0.001) for connection in slow[-100:])
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 7])
@@ -320,7 +322,7 @@ def test_reload_with_too_few_connections_loses_nobody(limit_connections, new_dae
     limit_connections(6)
     daemon = new_daemon({"server.workers": 4}).start()
     signed_in = sign_in(daemon)
-    wait_until(lambda: len(daemon.workers) == 4, "four workers")
+    daemon.await_workers(4)
     for _ in range(2):
         before = set(daemon.workers)
         daemon.send_signal(1)
@@ -352,7 +354,7 @@ def test_test_tells_how_many_connections_are_needed(database, limit_connections,
 
 def test_worker_that_retires_serves_until_another_one_does(new_daemon):
     daemon = new_daemon({"server.workers": 1, "server.max_requests": 20}).start()
-    (first,) = daemon.workers
+    (first,) = daemon.await_workers(1)
     # A peer that is silent keeps nobody waiting.
     with connections(daemon, 1, fastcgi.begin()):
         deadline = time.monotonic() + PATIENCE
@@ -389,8 +391,7 @@ def shared_mappings(pid):
 def test_garbage_over_all_that_a_worker_can_write_to_ends_nothing(database, new_daemon, garbage):
     daemon = new_daemon({"server.workers": 3}).start()
     signed_in = sign_in(daemon)
-    wait_until(lambda: len(daemon.workers) == 3, "three workers")
-    worker = daemon.workers[0]
+    worker = daemon.await_workers(3)[0]
     mappings = shared_mappings(worker)
     assert mappings
     with open(f"/proc/{worker}/mem", "r+b", buffering=0) as memory:
@@ -410,7 +411,7 @@ def test_garbage_over_all_that_a_worker_can_write_to_ends_nothing(database, new_
 
     def is_put_right():
         status = json.loads(daemon.ask(path="/session/status", REMOTE_ADDR="127.0.0.1").body)
-        return {entry["pid"] for entry in status["workers"]} == set(daemon.workers)
+        return {entry["pid"] for entry in status["workers"] if entry["role"] == "worker"} == set(daemon.workers)
 
     wait_until(is_put_right, "the table of workers to be right again")
     assert is_alive(daemon.process.pid)
@@ -490,7 +491,7 @@ def test_what_others_try_at_an_account_keeps_its_own_browser_from_no_place(datab
 
 def test_handler_that_waits_keeps_nobody_else_waiting(database, new_daemon):
     daemon = new_daemon({"server.workers": 2, "database.statement_timeout": "20s"}).start()
-    wait_until(lambda: len(daemon.workers) == 2, "two workers")
+    daemon.await_workers(2)
     signed_in = sign_in(daemon)
     body = json.dumps({"username": "bob", "password": database.password})
     others = {"Cookie": f"onesession={daemon.ask(method='POST', path='/session/login', headers=JSON, body=body).cookie()}"}
@@ -507,13 +508,13 @@ def test_worker_that_is_stopped_keeps_nobody_waiting_for_long(new_daemon):
     """Whoever listens: another one does so in its stead."""
     daemon = new_daemon({"server.workers": 3, "server.request_timeout": "10m"}).start()
     signed_in = sign_in(daemon)
-    wait_until(lambda: len(daemon.workers) == 3, "three workers")
-    for worker in daemon.workers[:2]:
+    workers = daemon.await_workers(3)
+    for worker in workers[:2]:
         os.kill(worker, signal.SIGSTOP)
     try:
         for _ in range(3):
             # One that had been accepted before it was stopped would wait: these come after that.
             assert daemon.ask(headers=signed_in, timeout=PATIENCE).status == 200
     finally:
-        for worker in daemon.workers:
+        for worker in workers:
             os.kill(worker, signal.SIGCONT)

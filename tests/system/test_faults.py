@@ -253,7 +253,7 @@ def test_worker_that_is_killed_around_its_commit(proxied, browse, what):
     proxy.once(what)
     login = Background(second.login)
     wait_until(proxy.is_held.is_set, "the COMMIT")
-    (worker,) = site.daemon.workers
+    (worker,) = site.daemon.await_workers(1)
     os.kill(worker, signal.SIGKILL)
     assert login.result().status_code == 503
     proxy.let_go.set()

@@ -58,7 +58,7 @@ def test_flood_of_logins_leaves_the_guard_answering(new_daemon, places):
         }
     ).start()
     signed_in = sign_in(daemon)
-    wait_until(lambda: len(daemon.workers) == 4, "four workers")
+    daemon.await_workers(4)
     hashing = Hashing(daemon, memory)
     flood = [Background(attempt, daemon) for _ in range(24)]
     took = []
@@ -106,7 +106,7 @@ def test_password_whose_worker_has_died_is_not_waited_for(new_daemon):
     ).start()
     calls = [Background(attempt, daemon) for _ in range(6)]
     wait_until(lambda: hashing_waiting(daemon) == 5, "logins to wait")
-    (worker,) = daemon.workers
+    (worker,) = daemon.await_workers(1)
     os.kill(worker, signal.SIGKILL)
     assert all(call.result().status is None for call in calls)
     wait_until(lambda: daemon.workers and worker not in daemon.workers, "another worker")

@@ -303,7 +303,7 @@ def test_master_holds_no_database_connection(cluster, database, new_daemon):
 
 def test_killed_worker_is_replaced(daemon):
     for _ in range(3):
-        before = wait_until(lambda: daemon.workers if len(daemon.workers) == 2 else None, "two workers")
+        before = daemon.await_workers(2)
         os.kill(before[0], signal.SIGKILL)
         wait_until(lambda: len(daemon.workers) == 2 and before[0] not in daemon.workers, "another worker")
         for _ in range(10):
@@ -371,7 +371,7 @@ def test_worker_with_a_request_past_its_deadline_is_killed_counted_and_replaced(
         {"server.workers": 1, "server.request_timeout": "1s", "database.statement_timeout": "20s"}
     ).start()
     signed_in = sign_in(daemon)
-    (worker,) = daemon.workers
+    (worker,) = daemon.await_workers(1)
     with HeldTable(database, table):
         began = time.monotonic()
         answer = daemon.ask(headers=signed_in, timeout=15, **request)
@@ -393,7 +393,7 @@ def test_worker_that_is_stopped_in_a_request_is_killed_and_replaced(database, ne
     table, request, _ = waiting
     daemon = new_daemon({"server.workers": 1, "server.request_timeout": "1s"}).start()
     signed_in = sign_in(daemon)
-    (worker,) = daemon.workers
+    (worker,) = daemon.await_workers(1)
     with HeldTable(database, table) as held:
         call = Background(daemon.ask, headers=signed_in, **request)
         waits_in_database(database)
@@ -418,7 +418,7 @@ def test_idle_worker_is_not_killed_at_the_deadline(new_daemon):
 def test_descriptors_and_memory_do_not_grow(new_daemon):
     daemon = new_daemon({"server.workers": 1, "server.io_timeout": "1s"}).start()
     signed_in = sign_in(daemon)
-    (worker,) = daemon.workers
+    (worker,) = daemon.await_workers(1)
 
     def several():
         for _ in range(300):
@@ -444,7 +444,7 @@ def test_many_more_peers_than_descriptors_are_survived(new_daemon):
     """A worker that has no descriptor left waits for one, and does not spin."""
     daemon = new_daemon({"server.workers": 1, "server.io_timeout": "2s"})
     daemon.start(["sh", "-c", 'ulimit -n 40; exec "$@"', "sh", *daemon.command()])
-    (worker,) = daemon.workers
+    (worker,) = daemon.await_workers(1)
     peers = []
     try:
         for _ in range(80):
@@ -619,7 +619,7 @@ def test_term_right_after_the_start_is_not_lost(new_daemon, wait):
 
 def test_nobody_outlives_a_killed_master(database, new_daemon):
     daemon = new_daemon({"server.workers": 4}).start()
-    wait_until(lambda: len(daemon.workers) == 4, "four workers")
+    daemon.await_workers(4)
     children = children_of(daemon.process.pid)
     assert daemon.hasher in children
     daemon.process.kill()

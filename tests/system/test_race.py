@@ -266,7 +266,7 @@ def test_the_same_while_workers_are_killed(new_site):
 
     # What was under way at a worker that is killed is answered by the web server.
     story = run(site, permitted=(502, 503), disturbance=kill_one, every=0.4)
-    wait_until(lambda: len(site.daemon.workers) == 4, "the workers to be back")
+    site.daemon.await_workers(4)
     ranks = story.ranks()
     story.check_order(ranks)
     story.check_end(ranks)

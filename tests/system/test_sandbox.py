@@ -46,13 +46,13 @@ def is_restricted(pid):
 
 def test_every_process_is_restricted(new_daemon):
     daemon = new_daemon({"server.workers": 3}).start()
-    workers = wait_until(lambda: daemon.workers if len(daemon.workers) == 3 else None, "three workers")
+    workers = daemon.await_workers(3)
     wait_until(lambda: all(is_restricted(pid) for pid in (daemon.hasher, *workers)), "all to be restricted")
     assert status_of(daemon.process.pid)["NoNewPrivs"] == "1"
 
 
 def test_worker_that_takes_the_place_of_another_is_restricted_too(daemon):
-    before = wait_until(lambda: daemon.workers if len(daemon.workers) == 2 else None, "two workers")
+    before = daemon.await_workers(2)
     os.kill(before[0], signal.SIGKILL)
     wait_until(lambda: len(set(daemon.workers) - set(before)) == 1, "another worker")
     wait_until(lambda: all(is_restricted(pid) for pid in daemon.workers), "it to be restricted")
@@ -82,8 +82,9 @@ def test_attendant_and_purge_are_restricted(database, new_daemon):
         answer = daemon.ask(path="/session/status", REMOTE_ADDR="127.0.0.1")
         roles = {worker["pid"]: worker["role"] for worker in json.loads(answer.body)["workers"]}
         assert sorted(roles.values()) == ["attendant", "worker"]
-        assert set(daemon.workers) > set(roles)
-        wait_until(lambda: all(is_restricted(pid) for pid in daemon.workers), "all to be restricted")
+        # Also the purge, which is on no scoreboard.
+        assert set(daemon.workers + daemon.helpers) > {*roles, daemon.hasher}
+        wait_until(lambda: all(is_restricted(pid) for pid in daemon.workers + daemon.helpers), "all to be restricted")
     assert call.result().status == 204
 
 
@@ -91,7 +92,7 @@ def test_attendant_and_purge_are_restricted(database, new_daemon):
 def test_worker_cannot_have_others_killed(new_application, browse):
     application = new_application({"server.workers": 3})
     daemon = application.daemon
-    workers = wait_until(lambda: daemon.workers if len(daemon.workers) == 3 else None, "three workers")
+    workers = daemon.await_workers(3)
     for pid in (*workers, daemon.process.pid):
         answer = browse(application).get(f"/session/signaller?pid={pid}")
         assert answer.json() == {"outcomes": [errno.EPERM] * 4}
@@ -130,7 +131,7 @@ def test_other_processes_of_the_same_user_cannot_look_into_it(new_daemon):
     daemon.start(
         [program, *daemon.command()[1:]], user=account.pw_uid, group=account.pw_gid, extra_groups=[], cwd=daemon.folder
     )
-    workers = wait_until(lambda: daemon.workers if len(daemon.workers) == 2 else None, "two workers")
+    workers = daemon.await_workers(2)
     processes = [daemon.process.pid, daemon.hasher, *workers]
     for pid in processes:
         assert harness.uids_of(pid) == [account.pw_uid] * 4
@@ -311,7 +312,7 @@ def test_tls_to_the_database_is_there_after_root_was_given_up(tcp_database, new_
 def test_database_by_unix_socket_that_was_restarted(cluster, database, new_daemon):
     daemon = new_daemon().start()
     signed_in = sign_in(daemon)
-    workers = wait_until(lambda: daemon.workers if len(daemon.workers) == 2 else None, "two workers")
+    workers = daemon.await_workers(2)
     for _ in range(2):
         database.close()
         cluster.stop()
@@ -326,7 +327,7 @@ def test_log_is_reopened_by_restricted_workers(new_daemon):
     path, old = daemon.folder / "its-log", daemon.folder / "its-log.1"
     daemon.settings["log.to"] = str(path)
     daemon.start()
-    (worker,) = wait_until(lambda: daemon.workers if len(daemon.workers) == 1 else None, "one worker")
+    (worker,) = daemon.await_workers(1)
     sign_in(daemon)
     wait_until(lambda: "user_logged_in" in path.read_text(), "the login in the log")
     path.rename(old)
@@ -347,7 +348,7 @@ def test_log_is_reopened_by_restricted_workers(new_daemon):
 def test_syslog_that_nobody_takes_disturbs_nobody(new_daemon):
     """Whether or not there is one on this machine."""
     daemon = new_daemon({"log.to": "syslog"}).start()
-    workers = wait_until(lambda: daemon.workers if len(daemon.workers) == 2 else None, "two workers")
+    workers = daemon.await_workers(2)
     signed_in = sign_in(daemon)
     assert daemon.ask(headers=signed_in).status == 200
     assert attempt(daemon).status == 401
@@ -359,7 +360,7 @@ def test_passwords_are_hashed_at_full_cost(new_daemon):
     ctl = harness.Ctl(daemon.database.conninfo, **{"login.memory": "64MiB", "login.passes": 3})
     ctl.run("user", "passwd", "alice", stdin=daemon.database.password + "\n")
     assert re.match(r"\$argon2id\$v=19\$m=65536,t=3,", daemon.database.value("SELECT password FROM users WHERE id = 1"))
-    workers = wait_until(lambda: daemon.workers if len(daemon.workers) == 2 else None, "two workers")
+    workers = daemon.await_workers(2)
     sign_in(daemon)
     answer = attempt(daemon)
     assert (answer.status, json.loads(answer.body)["code"]) == (401, "invalid_credentials")
@@ -369,7 +370,7 @@ def test_passwords_are_hashed_at_full_cost(new_daemon):
 def test_nothing_that_the_daemon_does_is_forbidden_to_it(database, new_daemon):
     """A forbidden call that is deadly shows as a worker's death; no request of any kind leads to one."""
     daemon = new_daemon({"server.workers": 1}).start()
-    (worker,) = wait_until(lambda: daemon.workers if len(daemon.workers) == 1 else None, "one worker")
+    (worker,) = daemon.await_workers(1)
     signed_in = sign_in(daemon)
     for path in ("auth", "me", "state", "account", "login", "refused", "health", "ready", "status", "metrics", "x"):
         for headers in ({}, signed_in, {**signed_in, "Accept": "application/json"}):

@@ -236,7 +236,7 @@ def test_request_that_is_still_being_read_makes_nobody_busy(new_daemon):
 
 def test_worker_that_goes_is_shown_as_stopping_until_it_has_gone(new_daemon):
     daemon = new_daemon({"server.workers": 1, "server.io_timeout": "60s"}).start()
-    (old,) = wait_until(lambda: daemon.workers if len(daemon.workers) == 1 else None, "one worker")
+    (old,) = daemon.await_workers(1)
     whole = fastcgi.request_bytes(fastcgi.environ())
     with daemon.connection() as first, daemon.connection() as second:
         for peer in (first, second):
@@ -324,7 +324,7 @@ def test_operators_are_this_host_unless_told_otherwise(new_daemon):
     daemon.command()
     daemon.send_signal(signal.SIGHUP)
     wait_until(lambda: daemon.ask(path="/session/status", REMOTE_ADDR="10.0.0.1").status == 200, "the reload")
-    wait_until(lambda: len(daemon.workers) == 2, "the old workers to go")
+    daemon.await_workers(2)
     assert daemon.ask(path="/session/status", **OPERATOR).status == 404
 
 
@@ -356,7 +356,7 @@ def test_operators_are_answered_when_every_worker_is_busy(new_daemon):
         assert not any(call.is_done for call in busy.calls)
         busy.let_go()
         assert [call.result().status for call in busy.calls] == [204] * 3
-    wait_until(lambda: len(daemon.workers) == 3, "the attendant to go")
+    wait_until(lambda: not daemon.attendants, "the attendant to go")
 
 
 def test_attendant_is_there_only_while_it_is_needed(new_daemon):
@@ -374,13 +374,13 @@ def test_attendant_is_there_only_while_it_is_needed(new_daemon):
             began = time.monotonic()
             assert daemon.ask(headers=signed_in).status == 200
             slowest = max(slowest, time.monotonic() - began)
-        assert slowest > 0.08 or (starts() == before and len(daemon.workers) == 2)
+        assert slowest > 0.08 or (starts() == before and not daemon.attendants)
         with AllBusy(daemon) as busy:
             assert len(attendants_in(status_of(daemon))) == 1
-            assert len(daemon.workers) == 3
+            assert len(daemon.attendants) == 1
             busy.let_go()
             assert {call.result().status for call in busy.calls} == {204}
-        wait_until(lambda: len(daemon.workers) == 2 and attendants_in(status_of(daemon)) == [], "the attendant to go")
+        wait_until(lambda: not daemon.attendants and attendants_in(status_of(daemon)) == [], "the attendant to go")
     assert status_of(daemon)["counts"]["worker_deaths"] == 0
 
 
@@ -427,7 +427,7 @@ def test_operators_are_answered_when_a_handler_waits_behind_a_look_up(database, 
             assert daemon.ask(path="/session/health").status == 200
         assert not any(call.is_done for call in calls)
     assert [call.result().status for call in calls] == [200, 200]
-    wait_until(lambda: len(daemon.workers) == 1, "the attendant to go")
+    wait_until(lambda: not daemon.attendants, "the attendant to go")
 
 
 def test_what_waits_behind_times_that_are_stored_is_shown_and_keeps_others_out(database, new_daemon):
@@ -465,8 +465,8 @@ def test_attendant_that_is_killed_is_replaced(new_daemon):
         for _ in range(2):
             (attendant,) = attendants_in(status_of(daemon))
             os.kill(attendant["pid"], signal.SIGKILL)
-            wait_until(lambda pid=attendant["pid"]: pid not in daemon.workers, "it to end")
-    wait_until(lambda: len(daemon.workers) == 1, "the attendant to go")
+            wait_until(lambda pid=attendant["pid"]: pid not in daemon.attendants, "it to end")
+    wait_until(lambda: not daemon.attendants, "the attendant to go")
 
 
 class Arriving:
@@ -539,7 +539,7 @@ def test_no_request_that_arrives_while_every_worker_is_busy_is_lost(new_daemon, 
         arriving.check()
         assert {call.result().status for call in busy.calls} == {204}
     assert len(daemon.database.sessions("bob")) == 1
-    wait_until(lambda: len(daemon.workers) == workers, "the attendant to go")
+    wait_until(lambda: not daemon.attendants, "the attendant to go")
     assert status_of(daemon)["counts"]["worker_deaths"] == 0
 
 
@@ -556,7 +556,7 @@ def test_no_request_is_lost_when_it_is_told_to_end_while_every_worker_is_busy(ne
         assert daemon.ask(path="/session/health").status == 200
         daemon.send_signal(signal.SIGTERM)
         wait_until(lambda: is_refused(daemon.path), "the socket to be gone")
-        wait_until(lambda: len(daemon.workers) == 2, "the attendant to hand on what it has and go")
+        wait_until(lambda: not daemon.attendants, "the attendant to hand on what it has and go")
         if rest_comes == "before":
             arriving.send_the_rest()
         busy.let_go()
@@ -702,7 +702,7 @@ def test_prometheus_stores_every_sample_of_metrics(daemon, tmp_path):
 
 def test_metrics_are_strict_openmetrics_with_every_number(new_daemon):
     daemon = new_daemon({"server.workers": 3, "login.max_hashing": 4}).start()
-    wait_until(lambda: len(daemon.workers) == 3, "three workers")
+    daemon.await_workers(3)
     do_a_bit_of_everything(daemon)
     # They are counted for the first time a moment after the start.
     wait_until(lambda: "onesession_live_sessions" in metrics_of(daemon), "the live sessions to be counted")
@@ -876,7 +876,7 @@ def test_deaths_timeouts_and_reloads_are_counted_and_what_was_counted_outlives_t
     daemon = new_daemon(
         {"server.workers": 2, "server.request_timeout": "1s", "database.statement_timeout": "60s"}
     ).start()
-    wait_until(lambda: len(daemon.workers) == 2, "two workers")
+    daemon.await_workers(2)
     signed_in = sign_in(daemon)
     attempt(daemon, "alice", "wrong")
     counts = Counts(daemon)
@@ -904,7 +904,7 @@ def test_deaths_timeouts_and_reloads_are_counted_and_what_was_counted_outlives_t
     assert counts.grown("reloads") == 1
     daemon.conf.write_text(right)
     # One that goes because it was told to is no death.
-    wait_until(lambda: len(daemon.workers) == 2, "the old workers to go")
+    daemon.await_workers(2)
     os.kill(daemon.workers[0], signal.SIGTERM)
     see("worker_starts", 5)
     assert counts.grown("worker_deaths") == 2
@@ -1150,7 +1150,7 @@ def test_ctl_status_asks_the_daemon_by_its_own_socket(new_daemon, host, form):
             break
         except AssertionError:
             assert "in use" in daemon.log_text(), daemon.log_text()
-    wait_until(lambda: len(daemon.workers) == 3, "three workers")
+    daemon.await_workers(3)
     # It needs no database.
     ctl = Ctl("host=/nonexistent", **{"server.listen": daemon.settings["server.listen"]})
     status = ctl.json("status")
