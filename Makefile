@@ -73,7 +73,7 @@ RUNS          ?=
 # What the tests of the pages take from npm, in one place for every build.
 NPM := build/npm/node_modules/.package-lock.json
 
-.PHONY: all deps run check test nightly unit unit-programs system sanitized fuzz fuzz-programs coverage bench race soak model faults \
+.PHONY: all objects deps run check test nightly debian unit unit-programs system sanitized fuzz fuzz-programs coverage bench race soak model faults \
         lint format clean help sample screenshots man install uninstall deb force
 .DELETE_ON_ERROR:
 
@@ -125,6 +125,9 @@ run: ## install what is missing and show the demo site (PORT=8080)
 	@exec env PORT=$(PORT) BUILD=$(BUILD) conf/demo/run
 
 unit-programs: $(UNIT_PROGRAMS) $(APPLICATION) $(FUZZ_PROGRAMS)
+
+# For a compiler that has no libraries to link with.
+objects: $(DAEMON_OBJECTS) $(CTL_OBJECTS) $(call object,$(UNITS))
 
 unit: $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS)
 	@status=0; for program in $(UNIT_PROGRAMS); do $$program || status=1; done; \
@@ -214,6 +217,12 @@ test: ## install what is missing and run every test
 sanitized: ## run every test of a build with the address and undefined behaviour sanitizers
 	@$(MAKE) --no-print-directory test SANITIZE=address,undefined
 
+RELEASES ?= bookworm trixie
+
+debian: ## run the README's commands, make deb and other compilers in minimal roots of Debian 12 and 13 (RELEASES=, MIRROR=)
+	@conf/install-packages debian
+	@set -e; for release in $(RELEASES); do PYTEST_FLAGS="$(PYTEST_FLAGS)" tests/debian/run $$release; done
+
 nightly: ## what CI has no time for: all tests sanitized, long fuzzing, the model, the race (SECONDS=60 for each target)
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory sanitized
@@ -221,6 +230,7 @@ nightly: ## what CI has no time for: all tests sanitized, long fuzzing, the mode
 	@$(MAKE) --no-print-directory model
 	@$(MAKE) --no-print-directory race
 	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory debian
 
 sample: all ## write the sample configuration anew from the table of options
 	$(BUILD)/onesessiond --sample > conf/onesession.conf

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -49,7 +50,8 @@ static int place_descriptors(const struct listeners *listeners, int fd)
 		if (dup2(moved[i], SD_LISTEN_FDS_START + i) < 0)
 			return -1;
 	}
-	return close_range((unsigned int)(SD_LISTEN_FDS_START + count + 1), ~0U, CLOSE_RANGE_CLOEXEC);
+	/* musl has no function of that name. */
+	return (int)syscall(SYS_close_range, (unsigned int)(SD_LISTEN_FDS_START + count + 1), ~0U, CLOSE_RANGE_CLOEXEC);
 }
 
 static int set_environment(const struct listeners *listeners)

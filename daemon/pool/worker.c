@@ -867,14 +867,16 @@ static int open_all(struct worker *worker)
 
 /*
  * A request's pieces are freed before the next one's are allocated, over and over: memory that was given back to the
- * kernel, or put together anew, would be wanted again at once (mallopt(3)).
+ * kernel, or put together anew, would be wanted again at once (mallopt(3)). Only glibc can be told.
  */
 static void keep_memory(void)
 {
+#ifdef __GLIBC__
 	(void)mallopt(M_MXFAST, 0);
 	(void)mallopt(M_TOP_PAD, KEPT_MEMORY / 4);
 	(void)mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY);
 	(void)mallopt(M_MMAP_THRESHOLD, KEPT_MEMORY);
+#endif
 }
 
 int worker_run(const struct worker_setup *setup)
