@@ -42,7 +42,7 @@ ALL_CFLAGS     = -std=c17 -D_GNU_SOURCE -Idaemon $(WARNINGS) $(WERROR) $(HARDENI
 ALL_LDFLAGS    = $(HARDENING_LINK) $(SANITIZE_FLAGS) $(LDFLAGS)
 # Asked when something is compiled, so that `make deps` and `make run` work before the packages are there.
 PACKAGE_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
-PACKAGE_LIBS   = $(shell pkg-config --libs $(PACKAGES)) -linih -lfcgi
+PACKAGE_LIBS   = $(shell pkg-config --libs $(PACKAGES)) -linih -lunistring -lfcgi
 
 ROOM      = $(sort $(wildcard daemon/$(1)/*.c))
 LOWER    := $(call ROOM,base) $(call ROOM,session)

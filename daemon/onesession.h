@@ -96,7 +96,8 @@ const struct ones_ending *ones_ending(const struct ones_request *req);
 
 enum ones_result {
 	ONES_OK,
-	ONES_INVALID,      /* unknown user, wrong password or disabled account: the same answer, the same work */
+	ONES_INVALID,      /* unknown user, or wrong password: the same answer, the same work */
+	ONES_CLOSED,       /* the right password of an account that is disabled */
 	ONES_THROTTLED,    /* too many failed attempts at this account or from this address */
 	ONES_LIMIT,        /* the account is live elsewhere, and session.on_limit is ask or refuse */
 	ONES_COOLDOWN,     /* the account has been taken over too often of late: the session elsewhere stays */
@@ -127,7 +128,7 @@ struct ones_places {
 };
 
 struct ones_credentials {
-	const char *username; /* with `password`; NULL with a ticket */
+	const char *username; /* with `password`, as it was typed: see ones_plain_name(); NULL with a ticket */
 	const char *password;
 	const char *ticket; /* of an earlier ones_login() that answered ONES_LIMIT; NULL: name and password */
 	const char *form;   /* the ones_form_token() that the form was given; NULL: none */
@@ -154,11 +155,25 @@ enum ones_result ones_login(struct ones_request *req, const struct ones_credenti
                             struct ones_login *login);
 
 /*
+ * A name as accounts have it: what was typed or pasted without space and invisible characters before and after it.
+ * NULL when out of memory.
+ */
+const char *ones_plain_name(struct ones_request *req, const char *typed);
+
+/*
  * For a hidden field of a sign-in form, another one each time that it is shown. A form that people send twice, as by a
  * double click, with the right password each time, is one login by it: the second answer is like the first. It lets
  * nobody in. NULL when out of memory.
  */
 const char *ones_form_token(struct ones_request *req);
+
+/*
+ * Who signs in with a browser that refuses cookies is not signed in at the next page, is led back to the form, and each
+ * time takes the account over from himself. A page with such a form therefore offers a cookie, which holds nothing and
+ * goes with the browser; when the form is sent and none of the daemon's own comes along, the browser keeps none.
+ */
+void ones_offer_cookie(struct ones_request *req);
+bool ones_keeps_cookies(const struct ones_request *req);
 
 /*
  * End the presented session and take its cookie away. Nobody signed in is no error: it is the same as success.
@@ -334,7 +349,7 @@ void ones_reply_problem_with(struct ones_request *req, int status, const char *c
 void ones_reply_unauthenticated(struct ones_request *req);
 
 /*
- * What went wrong with one of the functions above: 401, 409, 429 with Retry-After, 503 or 500, with the code that
+ * What went wrong with one of the functions above: 401, 403, 409, 429 with Retry-After, 503 or 500, with the code that
  * programs know. `login` is what a login or change of password has filled in, else NULL.
  */
 void ones_reply_failure(struct ones_request *req, enum ones_result result, const struct ones_login *login);
@@ -422,6 +437,8 @@ struct ones_event {
 	enum ones_reason reason;   /* why it ended; ONES_LIVE at a login */
 	const char *ip;            /* of the request behind it; "" when there is none */
 	const char *user_agent;
+	const char *was_ip;                   /* of a session that ended: where it had signed in from; else "" */
+	const char *was_user_agent;           /* likewise, the browser that it was in */
 	int64_t takeovers;                    /* at account_shared: how many there were in the window, else 0 */
 	struct ones_transaction *transaction; /* in the transaction: for ones_execute(); NULL after commit */
 };

@@ -32,6 +32,7 @@ void login_show(struct ones_request *req, int status, const char *next)
 {
 	const struct ones_ending *ending = ones_ending(req);
 
+	ones_offer_cookie(req);
 	/* Whoever has just signed out knows it. */
 	show_page(req, status, "", next,
 	          json_pack("{s:o*}", "ended", ending->reason != ONES_LOGGED_OUT ? ending_for_page(ending) : NULL));
@@ -85,6 +86,7 @@ static void refuse_person(struct ones_request *req, enum ones_result result, con
 		username = "";
 	switch (result) {
 	case ONES_INVALID: show_page(req, 401, username, next, json_pack("{s:b}", "invalid", 1)); break;
+	case ONES_CLOSED: show_page(req, 403, username, next, json_pack("{s:b}", "closed", 1)); break;
 	case ONES_TICKET_GONE: show_page(req, 401, username, next, json_pack("{s:b}", "ticket_gone", 1)); break;
 	case ONES_THROTTLED:
 		show_page(req, 429, username, next,
@@ -108,10 +110,20 @@ static void refuse_person(struct ones_request *req, enum ones_result result, con
 	}
 }
 
+/* Allowed now, they need only the same once more. */
+static void refuse_without_cookies(struct ones_request *req)
+{
+	const char *username = ones_field(req, "username");
+
+	ones_offer_cookie(req);
+	show_page(req, 400, username != NULL ? username : "", ones_field(req, "next"),
+	          json_pack("{s:b}", "no_cookies", 1));
+}
+
 static void refuse(struct ones_request *req, enum ones_result result, const struct ones_login *login)
 {
-	bool is_about_the_login = result == ONES_INVALID || result == ONES_TICKET_GONE || result == ONES_THROTTLED ||
-	                          result == ONES_COOLDOWN || result == ONES_LIMIT;
+	bool is_about_the_login = result == ONES_INVALID || result == ONES_CLOSED || result == ONES_TICKET_GONE ||
+	                          result == ONES_THROTTLED || result == ONES_COOLDOWN || result == ONES_LIMIT;
 	char seconds[24];
 
 	if (ones_is_program(req) || !is_about_the_login) {
@@ -129,12 +141,19 @@ static void refuse(struct ones_request *req, enum ones_result result, const stru
  * The page that asks is still there while the next one is on its way: its button was clicked again by whoever has got
  * what it is for.
  */
-static bool is_signed_in_already(const struct ones_request *req)
+static bool is_signed_in_already(struct ones_request *req)
 {
 	const struct ones_session *session = ones_session(req);
-	const char *username = ones_field(req, "username");
+	const char *typed = ones_field(req, "username");
+	const char *username = typed != NULL ? ones_plain_name(req, typed) : NULL;
 
 	return session != NULL && username != NULL && strcasecmp(username, session->user.username) == 0;
+}
+
+/* It was sent by a browser that has refused the cookie which the form came with. */
+static bool is_without_cookies(const struct ones_request *req)
+{
+	return !ones_is_program(req) && ones_field(req, "cookies") != NULL && !ones_keeps_cookies(req);
 }
 
 static void login(struct ones_request *req)
@@ -151,6 +170,10 @@ static void login(struct ones_request *req)
 
 	if (credentials.ticket == NULL && (credentials.username == NULL || credentials.password == NULL)) {
 		ones_reply_problem(req, 400, "bad_request", "Both username and password are needed.");
+		return;
+	}
+	if (is_without_cookies(req)) {
+		refuse_without_cookies(req);
 		return;
 	}
 	result = ones_login(req, &credentials, &made);

@@ -44,22 +44,28 @@ static struct jar jar_of(const struct ones_request *req)
 	};
 }
 
-enum cookie { KEY_COOKIE, DEVICE_COOKIE, KEY_COOKIE_FORMER, DEVICE_COOKIE_FORMER };
+enum cookie { KEY_COOKIE, DEVICE_COOKIE, KEY_COOKIE_FORMER, DEVICE_COOKIE_FORMER, CHECK_COOKIE };
 
 /*
  * With __Host- a browser takes the session's cookie only over HTTPS and from this very host: nobody can plant one. For
- * the device cookie this prefix would want Path=/; that a sibling host can plant it is of no use to it: see browsers.h.
+ * those of our own routes this prefix would want Path=/; that a sibling host can plant it is of no use to it: see
+ * browsers.h.
  */
 static void cookie_name(const struct jar *jar, enum cookie cookie, char name[NAME_SIZE])
 {
-	bool is_device = cookie == DEVICE_COOKIE || cookie == DEVICE_COOKIE_FORMER;
+	static const char *const endings[] = {
+		[KEY_COOKIE] = "",           [KEY_COOKIE_FORMER] = "",
+		[DEVICE_COOKIE] = "_device", [DEVICE_COOKIE_FORMER] = "_device",
+		[CHECK_COOKIE] = "_check",
+	};
+	bool is_of_all = endings[cookie][0] == '\0';
 	bool is_former = cookie == KEY_COOKIE_FORMER || cookie == DEVICE_COOKIE_FORMER;
 
 	(void)snprintf(name, NAME_SIZE, "%s%s%s",
 	               !jar->is_secure ? ""
-	               : is_device     ? "__Secure-"
-	                               : "__Host-",
-	               is_former ? COOKIE_NAME_FORMER : jar->settings->session.cookie_name, is_device ? "_device" : "");
+	               : is_of_all     ? "__Host-"
+	                               : "__Secure-",
+	               is_former ? COOKIE_NAME_FORMER : jar->settings->session.cookie_name, endings[cookie]);
 }
 
 /* Cookies of the former names are read, until 1.0, so that an upgrade signs nobody out. */
@@ -171,9 +177,16 @@ bool device_cookie_read(const struct ones_request *req, struct session_key *key)
 	       (reads_former(&jar) && read_cookies(&jar, DEVICE_COOKIE_FORMER, key, 1) > 0);
 }
 
+static const char *own_path(const struct ones_request *req)
+{
+	const char *prefix = req->app->settings->server.prefix;
+
+	return prefix[0] != '\0' ? prefix : "/";
+}
+
 void device_cookie_write(struct ones_request *req, const char *token)
 {
-	const char *path = req->app->settings->server.prefix[0] != '\0' ? req->app->settings->server.prefix : "/";
+	const char *path = own_path(req);
 	const struct jar jar = jar_of(req);
 	char name[NAME_SIZE];
 
@@ -183,4 +196,30 @@ void device_cookie_write(struct ones_request *req, const char *token)
 		cookie_name(&jar, DEVICE_COOKIE_FORMER, name);
 		write_cookie(req, name, "", path, TAKEN_AWAY);
 	}
+}
+
+bool ones_keeps_cookies(const struct ones_request *req)
+{
+	const struct jar jar = jar_of(req);
+
+	for (enum cookie cookie = KEY_COOKIE; jar.header != NULL && cookie <= CHECK_COOKIE; cookie++) {
+		struct cookie_search search = {.at = jar.header, .left = jar.size};
+		char name[NAME_SIZE], value[2 * TOKEN_LENGTH];
+
+		cookie_name(&jar, cookie, name);
+		if (cookie_find(&search, name, NULL, value, sizeof value))
+			return true;
+	}
+	return false;
+}
+
+void ones_offer_cookie(struct ones_request *req)
+{
+	const struct jar jar = jar_of(req);
+	char name[NAME_SIZE];
+
+	if (ones_keeps_cookies(req))
+		return;
+	cookie_name(&jar, CHECK_COOKIE, name);
+	write_cookie(req, name, "1", own_path(req), "");
 }

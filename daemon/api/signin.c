@@ -128,7 +128,7 @@ static enum ones_result order_look(struct ones_request *req, const char *usernam
 	}
 	password_job_begin(&sign_in->job, &cost, sign_in->user != NULL ? sign_in->user->password : NULL, password,
 	                   new_password);
-	sign_in->job.is_refused = sign_in->user != NULL && !sign_in->user->is_active;
+	sign_in->job.is_closed = sign_in->user != NULL && !sign_in->user->is_active;
 	sign_in->is_answered = false;
 	sign_in->looks++;
 	req->times.ordered = clock_monotonic_us();
@@ -141,7 +141,7 @@ static enum ones_result judge_answer(struct ones_request *req, struct ones_login
 	struct sign_in *sign_in = req->sign_in;
 	const struct guess *guess = &sign_in->guess;
 	const struct client client = app_client(req);
-	bool is_right = sign_in->answer.match == PASSWORD_RIGHT && !sign_in->job.is_refused;
+	bool is_right = sign_in->answer.match == PASSWORD_RIGHT;
 	struct db *db = req->app->rule.db;
 	enum db_status status;
 	int64_t wait_s;
@@ -395,31 +395,42 @@ static void offer_ticket(struct ones_request *req, const struct ones_credentials
 		issue_ticket(req, user, login);
 }
 
-enum ones_result ones_login(struct ones_request *req, const struct ones_credentials *credentials,
-                            struct ones_login *login)
+enum ones_result ones_login(struct ones_request *req, const struct ones_credentials *given, struct ones_login *login)
 {
-	struct rule_order order = {.take_over = credentials->take_over};
+	struct ones_credentials credentials = *given;
+	struct rule_order order = {.take_over = credentials.take_over};
 	struct session_key ticket, form;
 	struct user *user = NULL;
 	enum ones_result result;
 
 	*login = (struct ones_login){0};
-	if (credentials->ticket != NULL) {
-		if (!token_is_well_formed(credentials->ticket))
+	if (credentials.ticket != NULL) {
+		if (!token_is_well_formed(credentials.ticket))
 			return ONES_TICKET_GONE;
-		ticket = token_key(credentials->ticket);
+		ticket = token_key(credentials.ticket);
 		order.ticket = &ticket;
+	} else {
+		credentials.username = ones_plain_name(req, credentials.username);
+		if (credentials.username == NULL)
+			return ONES_FAILED;
 	}
-	if (form_key(req, credentials, &form))
+	if (form_key(req, &credentials, &form))
 		order.form = &form;
-	result = authenticate(req, credentials, &order, &user, login);
+	result = authenticate(req, &credentials, &order, &user, login);
 	if (result != ONES_OK)
 		return result;
+	if (credentials.ticket == NULL && !user->is_active)
+		return ONES_CLOSED;
 	order.user = user;
 	result = begin_session(req, &order, login);
 	if (result == ONES_LIMIT && req->app->settings->session.on_limit == ON_LIMIT_ASK)
-		offer_ticket(req, credentials, user, login);
+		offer_ticket(req, &credentials, user, login);
 	return result;
+}
+
+const char *ones_plain_name(struct ones_request *req, const char *typed)
+{
+	return users_plain_name(req, typed);
 }
 
 const char *ones_form_token(struct ones_request *req)
@@ -478,11 +489,16 @@ enum ones_result ones_change_password(struct ones_request *req, const char *curr
 		check_password(req, req->verdict.session.user.username, current_password, new_password, &user, changed);
 	if (result != ONES_OK)
 		return result;
-	if (req->sign_in->answer.new_hash[0] == '\0')
-		return ONES_FAILED;
-	order.new_password_hash = req->sign_in->answer.new_hash;
-	order.user = user;
-	result = begin_session(req, &order, changed);
+	if (user->is_active) {
+		if (req->sign_in->answer.new_hash[0] == '\0')
+			return ONES_FAILED;
+		order.new_password_hash = req->sign_in->answer.new_hash;
+		order.user = user;
+		result = begin_session(req, &order, changed);
+	} else {
+		/* Since the hook has looked. */
+		result = ONES_ENDED;
+	}
 	if (result == ONES_OK)
 		(void)browsers_forget(req->app->rule.db, user->id, req->sign_in->guess.attempt.device);
 	if (result == ONES_ENDED) {

@@ -178,21 +178,18 @@ static void answer(struct task *task, enum hash_outcome outcome)
 	free_task(task);
 }
 
-static bool is_failure(const struct task *task)
-{
-	return task->answer.match == PASSWORD_WRONG || task->job.is_refused;
-}
-
 static void answer_in_time(struct hasher *hasher, struct task *task)
 {
+	int64_t tries = task->answer.tries;
+
 	/* One that has made a hash besides is none to compare with. */
 	if (task->answer.new_hash[0] == '\0')
-		password_pace_note(&hasher->pace, task->work_us, task->answer.hashing_us);
-	if (!is_failure(task) || hasher->held_count == HELD_MAX) {
+		password_pace_note(&hasher->pace, task->work_us / tries, task->answer.hashing_us / tries);
+	if (task->answer.match != PASSWORD_WRONG || hasher->held_count == HELD_MAX) {
 		answer(task, HASH_DONE);
 		return;
 	}
-	task->answer_at = task->began_ms + password_pace_failure_us(&hasher->pace) / 1000;
+	task->answer_at = task->began_ms + tries * password_pace_failure_us(&hasher->pace) / 1000;
 	hasher->held[hasher->held_count++] = task;
 }
 

@@ -155,3 +155,15 @@ enum db_status attempts_failed(struct db *db, const struct attempts_policy *poli
 	talloc_free(scratch);
 	return status == DB_CONFLICT ? DB_UNAVAILABLE : status;
 }
+
+enum db_status attempts_forget(struct db *db, int64_t user_id, int64_t *count)
+{
+	const struct db_value values[] = {DB_INT(user_id)};
+	TALLOC_CTX *scratch = talloc_new(NULL);
+	struct db_result *row;
+	enum db_status status = db_query(db, scratch, &sql_forget_failures, values, 1, &row);
+
+	*count = status == DB_OK ? db_int(row, 0, 0) : 0;
+	talloc_free(scratch);
+	return status;
+}

@@ -44,6 +44,12 @@ enum db_status attempts_look(struct db *db, const struct attempts_policy *policy
 enum db_status attempts_failed(struct db *db, const struct attempts_policy *policy, const struct attempt *attempt,
                                int64_t *wait_s);
 
+/*
+ * Forget the failures at an account and of the browsers that it knows, on an operator's word: *count is how many they
+ * were. Those of an address are not the account's.
+ */
+enum db_status attempts_forget(struct db *db, int64_t user_id, int64_t *count);
+
 #define ATTEMPTS_NETWORK_SIZE (INET6_ADDRSTRLEN + 4)
 
 /*

@@ -39,6 +39,8 @@ enum db_status change_tell(struct change *change, const struct session_key *key,
 		return DB_ERROR;
 	event.ip = change->client.ip != NULL ? change->client.ip : "";
 	event.user_agent = change->client.user_agent != NULL ? change->client.user_agent : "";
+	event.was_ip = event.was_ip != NULL ? event.was_ip : "";
+	event.was_user_agent = event.was_user_agent != NULL ? event.was_user_agent : "";
 	change->events = grown;
 	change->events[change->count++] = event;
 	event.transaction = &transaction;
@@ -117,6 +119,8 @@ static enum db_status tell_ended(struct change *change, int64_t user_id, const c
 			.session_id = db_text(rows, i, ENDED_ID),
 			.by_session_id = db_is_null(rows, i, ENDED_BY_ID) ? "" : db_text(rows, i, ENDED_BY_ID),
 			.reason = reason,
+			.was_ip = db_text(rows, i, ENDED_IP),
+			.was_user_agent = db_text(rows, i, ENDED_USER_AGENT),
 		};
 		struct session_key key;
 		enum db_status status;

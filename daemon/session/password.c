@@ -3,12 +3,14 @@
 #include "base/utf8.h"
 #include "session/password_forms.h"
 
-#include <errno.h>
 #include <assert.h>
+#include <errno.h>
 #include <sodium.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <uninorm.h>
 
 static_assert(PASSWORD_HASH_SIZE == crypto_pwhash_STRBYTES, "a hash of libsodium's fits");
 
@@ -160,12 +162,39 @@ static bool django_argon2_verify(const char *hash, const char *password)
 	return argon2_verify(hash + strlen(DJANGO_ARGON2), password);
 }
 
+char *password_composed(const char *password)
+{
+	size_t length = strlen(password), composed_length = 0;
+	uint8_t *composed = u8_normalize(UNINORM_NFC, (const uint8_t *)password, length + 1, NULL, &composed_length);
+
+	if (composed == NULL || strcmp((const char *)composed, password) != 0)
+		return (char *)composed;
+	sodium_memzero(composed, composed_length);
+	free(composed);
+	return NULL;
+}
+
+static void wipe(char *composed)
+{
+	if (composed != NULL)
+		sodium_memzero(composed, strlen(composed));
+	free(composed);
+}
+
 int password_hash(const char *password, const struct password_cost *cost, char hash[PASSWORD_HASH_SIZE])
 {
+	char *composed;
+	const char *hashed;
+	int result;
+
 	if (cost->passes < 0 || cost->memory < 0 || (uint64_t)cost->memory > SIZE_MAX)
 		return -1;
-	return crypto_pwhash_str_alg(hash, password, strlen(password), (unsigned long long)cost->passes,
-	                             (size_t)cost->memory, crypto_pwhash_ALG_ARGON2ID13);
+	composed = password_composed(password);
+	hashed = composed != NULL ? composed : password;
+	result = crypto_pwhash_str_alg(hash, hashed, strlen(hashed), (unsigned long long)cost->passes,
+	                               (size_t)cost->memory, crypto_pwhash_ALG_ARGON2ID13);
+	wipe(composed);
+	return result;
 }
 
 bool password_needs_rehash(const char *hash, const struct password_cost *cost)
@@ -283,15 +312,11 @@ enum password_match password_verify(const char *hash, const char *password)
 
 /* ---- New passwords ------------------------------------------------------------------------------------------ */
 
-const char *password_problem(const char *password)
+static bool is_long_enough(const char *password)
 {
 	size_t characters = 0;
 	size_t size;
 
-	if (password[0] == '\0')
-		return "is empty";
-	if (strlen(password) > PASSWORD_MAX)
-		return "is longer than " TEXT(PASSWORD_MAX) " bytes";
 	/* What is no UTF-8 is taken as it is, too: a byte is a character then. */
 	for (const char *at = password; *at != '\0' && characters < PASSWORD_MIN; at += size) {
 		size = utf8_sequence(at);
@@ -299,5 +324,20 @@ const char *password_problem(const char *password)
 			size = 1;
 		characters++;
 	}
-	return characters < PASSWORD_MIN ? "is shorter than " TEXT(PASSWORD_MIN) " characters" : NULL;
+	return characters == PASSWORD_MIN;
+}
+
+const char *password_problem(const char *password)
+{
+	char *composed;
+	bool is_acceptable;
+
+	if (password[0] == '\0')
+		return "is empty";
+	if (strlen(password) > PASSWORD_MAX)
+		return "is longer than " TEXT(PASSWORD_MAX) " bytes";
+	composed = password_composed(password);
+	is_acceptable = is_long_enough(composed != NULL ? composed : password);
+	wipe(composed);
+	return is_acceptable ? NULL : "is shorter than " TEXT(PASSWORD_MIN) " characters";
 }

@@ -19,7 +19,13 @@ struct password_cost {
 
 #define PASSWORD_HASH_SIZE 128 /* crypto_pwhash_STRBYTES */
 
-/* Hash `password` into `hash`, with a NUL. Returns 0, or -1 when there is not enough memory. */
+/*
+ * The password in Unicode's form NFC, by which it does not matter how a keyboard has put its accents together; in
+ * memory of its own, to be wiped and freed with free(3). NULL when it is in that form already or is not UTF-8.
+ */
+char *password_composed(const char *password);
+
+/* Hash `password`, in NFC, into `hash`, with a NUL. Returns 0, or -1 when there is not enough memory. */
 int password_hash(const char *password, const struct password_cost *cost, char hash[PASSWORD_HASH_SIZE]);
 
 enum password_match {
@@ -28,7 +34,7 @@ enum password_match {
 	PASSWORD_NOT_LOOKED_AT, /* there was not enough memory */
 };
 
-/* Is `password` the one that `hash` was made of? A hash of a form not known is never right. */
+/* Is `password`, just as it is, the one that `hash` was made of? A hash of a form not known is never right. */
 enum password_match password_verify(const char *hash, const char *password);
 
 /* True when `hash` is not what password_hash() would make at this cost: of another form, or with other parameters. */

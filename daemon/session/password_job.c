@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 
+#include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* As login.memory and login.passes may be set. */
@@ -52,16 +54,37 @@ static void make_hash(const struct password_job *job, char hash[PASSWORD_HASH_SI
 		hash[0] = '\0';
 }
 
-void password_job_run(const struct password_job *job, const char *decoy, struct password_answer *answer)
+static void compare(const struct password_job *job, const char *decoy, const char *password,
+                    struct password_answer *answer)
 {
 	bool is_nobodys = job->hash[0] == '\0';
+
+	answer->tries++;
+	answer->match = password_verify(is_nobodys ? decoy : job->hash, password);
+	if (is_nobodys && answer->match == PASSWORD_RIGHT)
+		answer->match = PASSWORD_WRONG;
+}
+
+static void compare_composed(const struct password_job *job, const char *decoy, struct password_answer *answer)
+{
+	char *composed = password_composed(job->password);
+
+	if (composed == NULL)
+		return;
+	compare(job, decoy, composed, answer);
+	sodium_memzero(composed, strlen(composed));
+	free(composed);
+}
+
+void password_job_run(const struct password_job *job, const char *decoy, struct password_answer *answer)
+{
 	int64_t began = clock_monotonic_us();
 
 	memset(answer, 0, sizeof *answer);
-	answer->match = password_verify(is_nobodys ? decoy : job->hash, job->password);
-	if (is_nobodys && answer->match == PASSWORD_RIGHT)
-		answer->match = PASSWORD_WRONG;
-	if (answer->match == PASSWORD_RIGHT && !job->is_refused)
+	compare(job, decoy, job->password, answer);
+	if (answer->match == PASSWORD_WRONG)
+		compare_composed(job, decoy, answer);
+	if (answer->match == PASSWORD_RIGHT && !job->is_closed)
 		make_hash(job, answer->new_hash);
 	answer->hashing_us = clock_monotonic_us() - began;
 }

@@ -12,7 +12,7 @@
 
 struct password_job {
 	struct password_cost cost;         /* of hashes that are made */
-	bool is_refused;                   /* whatever the password is: a right one is to take as long as a wrong one */
+	bool is_closed;                    /* the account is disabled: no hash is made, also of a right password */
 	char hash[PASSWORD_JOB_HASH_SIZE]; /* "": nobody's */
 	char password[PASSWORD_MAX + 1];
 	char new_password[PASSWORD_MAX + 1]; /* is hashed when the password is right; "": none */
@@ -23,6 +23,8 @@ struct password_answer {
 	char new_hash[PASSWORD_HASH_SIZE]; /* of new_password; else of the password, when its hash is of another form or
 	                                      cost than ours are now; "" for neither, or out of memory */
 	int64_t hashing_us;                /* how long it took */
+	int64_t tries; /* how often the password was compared: a wrong one that is not in NFC is, whosever it is,
+	                  compared a second time as NFC */
 };
 
 /*
@@ -45,16 +47,17 @@ void password_job_run(const struct password_job *job, const char *decoy, struct 
  */
 struct password_pace {
 	int64_t own_us;     /* of the processor's time, what a hash of ours takes */
-	int64_t slowest_us; /* likewise, of any form: at first somewhat more than the usual ones of elsewhere take */
+	int64_t slowest_us; /* likewise, a comparison with a hash of any form: at first somewhat more than the usual
+	                       ones of elsewhere take */
 	double stretch;     /* how much longer the clock took than the processor */
 };
 
 void password_pace_begin(struct password_pace *pace, int64_t own_us);
 
-/* A job took so long, of the processor's time and by the clock. */
+/* A comparison took so long, of the processor's time and by the clock. */
 void password_pace_note(struct password_pace *pace, int64_t work_us, int64_t elapsed_us);
 
-/* How long a failure is to take by the clock, in microseconds. */
+/* How long a failure of one comparison is to take by the clock, in microseconds. */
 int64_t password_pace_failure_us(const struct password_pace *pace);
 
 #endif

@@ -46,8 +46,10 @@
 #include "session/reason.h"
 #include "session/rule_sql.h"
 #include "session/tickets.h"
+#include "session/useragent.h"
 
-#include <stdio.h>
+#include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* An idle_timeout shorter than touch_interval would end sessions that are in use. */
@@ -83,30 +85,41 @@ static bool clear_key(const struct ones_event *event, void *context)
 	return query_key(transaction->db, &sql_clear_key, event->user_id, transaction->key) == DB_OK;
 }
 
+/* What else there is to an event, beside its columns; a new reference, NULL when out of memory. */
+static json_t *event_detail(const struct ones_event *event)
+{
+	const char *reason = ones_reason_code(event->reason);
+
+	if (event->takeovers > 0)
+		return json_pack("{s:I}", "takeovers", (json_int_t)event->takeovers);
+	if (event->reason == ONES_DISPLACED)
+		return json_pack("{s:s, s:{s:s, s:s, s:s}}", "by", event->by_session_id, "was", "ip", event->was_ip,
+		                 "browser", useragent_browser(event->was_user_agent), "os",
+		                 useragent_os(event->was_user_agent));
+	if (event->by_session_id[0] != '\0')
+		return json_pack("{s:s, s:s}", "reason", reason, "by", event->by_session_id);
+	return event->reason != ONES_LIVE ? json_pack("{s:s}", "reason", reason) : json_object();
+}
+
 static bool record_event(const struct ones_event *event, void *context)
 {
-	char detail[128] = "{}";
-	struct event_record record = {
+	json_t *detail = event_detail(event);
+	char *text = detail != NULL ? json_dumps(detail, JSON_COMPACT) : NULL;
+	const struct event_record record = {
 		.name = ones_signal_name(event->signal),
 		.user_id = event->user_id,
 		.username = event->username,
 		.session_id = event->session_id,
 		.ip = event->ip,
 		.user_agent = event->user_agent,
-		.detail = detail,
+		.detail = text,
 	};
+	bool is_recorded = text != NULL && events_record(event->transaction->db, &record) == DB_OK;
 
 	(void)context;
-	if (event->takeovers > 0)
-		(void)snprintf(detail, sizeof detail, "{\"takeovers\": %lld}", (long long)event->takeovers);
-	else if (event->reason == ONES_DISPLACED)
-		(void)snprintf(detail, sizeof detail, "{\"by\": \"%s\"}", event->by_session_id);
-	else if (event->by_session_id[0] != '\0')
-		(void)snprintf(detail, sizeof detail, "{\"reason\": \"%s\", \"by\": \"%s\"}",
-		               ones_reason_code(event->reason), event->by_session_id);
-	else if (event->reason != ONES_LIVE)
-		(void)snprintf(detail, sizeof detail, "{\"reason\": \"%s\"}", ones_reason_code(event->reason));
-	return events_record(event->transaction->db, &record) == DB_OK;
+	free(text);
+	json_decref(detail);
+	return is_recorded;
 }
 
 int rule_connect_receivers(struct signals *signals)

@@ -55,6 +55,45 @@ enum db_status sessions_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, in
 	return DB_OK;
 }
 
+static const char *text_or_none(const struct db_result *rows, size_t row, int column)
+{
+	return db_is_null(rows, row, column) ? "" : db_text(rows, row, column);
+}
+
+enum db_status sessions_history(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms, int64_t max,
+                                struct ended_row **rows, size_t *count)
+{
+	const struct db_value values[] = {DB_INT(user_id), DB_INT(idle_timeout_ms), DB_INT(max)};
+	struct db_result *found;
+	enum db_status status = db_query(db, ctx, &sql_list_endings, values, 3, &found);
+
+	*rows = NULL;
+	*count = 0;
+	if (status != DB_OK)
+		return status;
+	*rows = talloc_array(ctx, struct ended_row, (unsigned)db_rows(found));
+	if (*rows == NULL) {
+		db_set_problem(db, "out of memory");
+		return DB_ERROR;
+	}
+	for (size_t i = 0; i < db_rows(found); i++)
+		(*rows)[i] = (struct ended_row){
+			.was = {.id = db_text(found, i, ENDING_ID),
+		                .created_at = db_time(found, i, ENDING_CREATED_AT),
+		                .last_seen_at = db_time(found, i, ENDING_LAST_SEEN_AT),
+		                .ip = db_text(found, i, ENDING_IP),
+		                .user_agent = db_text(found, i, ENDING_USER_AGENT)},
+			.reason = db_text(found, i, ENDING_REASON),
+			.ended_at = db_time(found, i, ENDING_ENDED_AT),
+			.by = {.id = db_text(found, i, ENDING_BY_ID),
+		               .ip = db_text(found, i, ENDING_BY_IP),
+		               .user_agent = db_text(found, i, ENDING_BY_USER_AGENT),
+		               .operator_name = text_or_none(found, i, ENDING_OPERATOR)},
+		};
+	*count = db_rows(found);
+	return DB_OK;
+}
+
 enum db_status sessions_count_live(struct db *db, int64_t idle_timeout_ms, int64_t *count)
 {
 	const struct db_value values[] = {DB_INT(idle_timeout_ms)};

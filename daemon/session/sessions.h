@@ -26,6 +26,23 @@ struct session_row {
 enum db_status sessions_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms, int64_t max,
                              struct session_row **rows, size_t *count);
 
+/* A session that has ended. */
+struct ended_row {
+	struct session_row was; /* without the account and expires_at */
+	const char *reason;
+	int64_t ended_at;
+	struct {
+		const char *id; /* of the session that took its place or ended it, "" when none did */
+		const char *ip;
+		const char *user_agent;
+		const char *operator_name; /* "" when no operator did, or the event has been purged */
+	} by;
+};
+
+/* The account's sessions that have ended, the last one first, up to `max`; also what has run out. On `ctx`. */
+enum db_status sessions_history(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms, int64_t max,
+                                struct ended_row **rows, size_t *count);
+
 /* How many sessions are live, over all accounts. It reads an index of them all: not for every request. */
 enum db_status sessions_count_live(struct db *db, int64_t idle_timeout_ms, int64_t *count);
 

@@ -94,6 +94,34 @@ const struct db_statement sql_set_limit = {
 	" RETURNING coalesce(o.session_limit, -1)::bigint",
 };
 
+/* $1 account, $2 name. */
+const struct db_statement sql_rename_user = {
+	"rename_user",
+	"UPDATE users SET username = $2::text WHERE id = $1::bigint RETURNING true",
+};
+
+/* $1 account, $2 is_admin. */
+const struct db_statement sql_set_admin = {
+	"set_admin",
+	"UPDATE users u SET is_admin = $2::boolean"
+	"  FROM (SELECT id, is_admin FROM users WHERE id = $1::bigint FOR UPDATE) AS o WHERE u.id = o.id"
+	" RETURNING o.is_admin",
+};
+
+/* $1 account. Also against whoever writes an event of it, which refers to the row. */
+const struct db_statement sql_hold_user = {
+	"hold_user",
+	"SELECT FROM users WHERE id = $1::bigint FOR UPDATE",
+};
+
+/* $1 account. `was` is a device of the person, and of user_renamed `before` is a name. */
+const struct db_statement sql_erase_events = {
+	"erase_events",
+	"UPDATE events SET username = '', ip = NULL, user_agent = '',"
+	"       detail = CASE name WHEN 'user_renamed' THEN detail - 'before' ELSE detail - 'was' END"
+	" WHERE user_id = $1::bigint",
+};
+
 /* $1 account. */
 const struct db_statement sql_delete_user = {
 	"delete_user",
@@ -125,6 +153,29 @@ const struct db_statement sql_places_past = {
 	"places_past",
 	"SELECT id::text, created_at, last_seen_at, user_agent, coalesce(host(ip), ''), reason, ended_at, by_user_agent"
 	"  FROM ended_sessions WHERE user_id = $1::bigint ORDER BY ended_at DESC LIMIT $2::bigint",
+};
+
+/*
+ * $1 account, $2 idle_timeout, $3 how many. What has run out is a row of sessions until the purge, or the next login,
+ * comes to it. An operator's event follows in the transaction that has ended the session.
+ */
+const struct db_statement sql_list_endings = {
+	"list_endings",
+	"SELECT e.id::text, e.created_at, e.last_seen_at, e.user_agent, coalesce(host(e.ip), ''), e.reason, e.ended_at,"
+	"       coalesce(e.by_id::text, ''), e.by_user_agent, coalesce(host(e.by_ip), ''),"
+	"       CASE WHEN e.by_id IS NULL AND e.reason IN ('revoked', 'disabled', 'password_changed') THEN"
+	"            (SELECT o.detail ->> 'operator' FROM events o WHERE o.user_id = $1::bigint"
+	"                AND o.name IN ('sessions_ended', 'user_disabled', 'user_password_changed')"
+	"                AND o.at BETWEEN e.ended_at AND e.ended_at + interval '1 minute' ORDER BY o.id LIMIT 1) END"
+	"  FROM (SELECT id, created_at, last_seen_at, user_agent, ip, reason, ended_at, by_id, by_user_agent, by_ip"
+	"          FROM ended_sessions WHERE user_id = $1::bigint"
+	"        UNION ALL"
+	"        SELECT id, created_at, last_seen_at, user_agent, ip, CASE WHEN idle_at < expires_at THEN 'idle' ELSE 'expired' END,"
+	"               least(idle_at, expires_at), NULL, '', NULL"
+	"          FROM (SELECT s.*, CASE WHEN $2::bigint > 0"
+	"                                 THEN s.last_seen_at + $2::bigint * interval '1 millisecond' END AS idle_at"
+	"                  FROM sessions s WHERE s.user_id = $1::bigint AND NOT (" SQL_LIVE("s", "$2::bigint") ")) AS r) AS e"
+	" ORDER BY e.ended_at DESC, e.created_at DESC LIMIT $3::bigint",
 };
 
 /* $1 idle_timeout. */
@@ -407,6 +458,18 @@ const struct db_statement sql_throttle_count = {
 	"        CASE WHEN past > 0 AND kind <> 'browser' THEN ceil(extract(epoch FROM ends - now()))::bigint ELSE 0 END,"
 	"        coalesce((SELECT username FROM users WHERE id = $2::bigint), '')"
 	"   FROM counted",
+};
+
+/* $1 account. */
+const struct db_statement sql_forget_failures = {
+	"forget_failures",
+	"WITH gone AS (DELETE FROM login_failures f USING"
+	"              (SELECT 'account' AS kind, encode(sha256(convert_to(u.username_key, 'UTF8')), 'hex') AS subject"
+	"                 FROM users u WHERE u.id = $1::bigint"
+	"               UNION ALL SELECT 'browser', " BROWSER_SUBJECT("k.user_id", "k.browser_key")
+	"                 FROM known_browsers k WHERE k.user_id = $1::bigint) AS s"
+	"               WHERE f.kind = s.kind AND f.subject = s.subject RETURNING f.count)"
+	" SELECT coalesce(sum(count), 0)::bigint FROM gone",
 };
 
 /*

@@ -39,8 +39,12 @@ extern const struct db_statement sql_set_password;
 extern const struct db_statement sql_upgrade_password;
 extern const struct db_statement sql_set_active;
 extern const struct db_statement sql_delete_user;
+extern const struct db_statement sql_hold_user;
+extern const struct db_statement sql_erase_events;
 
-/* A row: the limit before, -1 for the default. */
+/* A row when the account is there; of the last two with what it was before, a limit of -1 being the default. */
+extern const struct db_statement sql_rename_user;
+extern const struct db_statement sql_set_admin;
 extern const struct db_statement sql_set_limit;
 
 /* ---- sessions, ended_sessions and events, as operators and the purge see them ------------------------------- */
@@ -70,6 +74,21 @@ enum past_column {
 	PAST_REASON,
 	PAST_ENDED_AT,
 	PAST_BY_USER_AGENT,
+};
+
+extern const struct db_statement sql_list_endings;
+enum ending_column {
+	ENDING_ID,
+	ENDING_CREATED_AT,
+	ENDING_LAST_SEEN_AT,
+	ENDING_USER_AGENT,
+	ENDING_IP,
+	ENDING_REASON,
+	ENDING_ENDED_AT,
+	ENDING_BY_ID,
+	ENDING_BY_USER_AGENT,
+	ENDING_BY_IP,
+	ENDING_OPERATOR,
 };
 
 /* One row, one column: how many sessions are live, over all accounts. */
@@ -155,6 +174,9 @@ enum throttle_column {
 	THROTTLE_WAIT_S,     /* 0: it had a try */
 	THROTTLE_USERNAME,   /* the account's, "" without one */
 };
+
+/* One row, one column: how many failures were forgotten. */
+extern const struct db_statement sql_forget_failures;
 
 /* One row, one column. */
 extern const struct db_statement sql_browser_is_known;

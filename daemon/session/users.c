@@ -5,6 +5,8 @@
 #include "session/sql.h"
 
 #include <string.h>
+#include <unictype.h>
+#include <unistr.h>
 
 static bool has_prefix(const char *text, const char *prefix)
 {
@@ -29,6 +31,34 @@ static bool is_control(const char *at)
 	return false;
 }
 
+/* Of the kind that comes along unseen when a name is pasted. */
+static bool is_unseen(ucs4_t character)
+{
+	return uc_is_property_white_space(character) ||
+	       (uc_is_property_zero_width(character) && uc_is_property_default_ignorable_code_point(character));
+}
+
+const char *users_plain_name(TALLOC_CTX *ctx, const char *typed)
+{
+	const char *begin = typed, *end = typed;
+	bool has_begun = false;
+	ucs4_t character;
+	size_t size;
+
+	if (!utf8_is_valid(typed))
+		return talloc_strdup(ctx, typed);
+	for (const char *at = typed; (size = utf8_sequence(at)) > 0; at += size) {
+		(void)u8_mbtouc(&character, (const uint8_t *)at, size);
+		if (is_unseen(character))
+			continue;
+		if (!has_begun)
+			begin = at;
+		has_begun = true;
+		end = at + size;
+	}
+	return talloc_strndup(ctx, begin, (size_t)(end - begin));
+}
+
 const char *users_name_problem(const char *username)
 {
 	size_t characters = 0;
@@ -38,8 +68,6 @@ const char *users_name_problem(const char *username)
 		return "is empty";
 	if (!utf8_is_valid(username))
 		return "is not valid UTF-8";
-	if (username[0] == ' ' || username[strlen(username) - 1] == ' ')
-		return "begins or ends with a space";
 	for (const char *at = username; (size = utf8_sequence(at)) > 0; at += size) {
 		if (is_control(at))
 			return "has a control character";
@@ -191,20 +219,55 @@ enum db_status users_set_active(struct db *db, int64_t id, bool is_active)
 	return db_query(db, NULL, &sql_set_active, values, 2, NULL);
 }
 
-enum db_status users_set_limit(struct db *db, int64_t id, int64_t session_limit, int64_t *before)
+/* Run a statement that answers with a row when the account is there. */
+static enum db_status change(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement, int64_t id,
+                             struct db_value value, struct db_result **row)
 {
-	const struct db_value values[] = {DB_INT(id), session_limit >= 0 ? DB_INT(session_limit) : DB_NULL};
+	const struct db_value values[] = {DB_INT(id), value};
+	enum db_status status = db_query(db, ctx, statement, values, 2, row);
+
+	return status == DB_OK && db_rows(*row) == 0 ? DB_CONFLICT : status;
+}
+
+enum db_status users_rename(struct db *db, int64_t id, const char *username)
+{
 	TALLOC_CTX *scratch = talloc_new(NULL);
 	struct db_result *row;
-	enum db_status status = db_query(db, scratch, &sql_set_limit, values, 2, &row);
+	enum db_status status = change(db, scratch, &sql_rename_user, id, DB_TEXT(username), &row);
 
-	*before = -1;
-	if (status == DB_OK && db_rows(row) == 0)
-		status = DB_CONFLICT;
-	else if (status == DB_OK)
-		*before = db_int(row, 0, 0);
 	talloc_free(scratch);
 	return status;
+}
+
+enum db_status users_set_admin(struct db *db, int64_t id, bool is_admin, bool *before)
+{
+	TALLOC_CTX *scratch = talloc_new(NULL);
+	struct db_result *row;
+	enum db_status status = change(db, scratch, &sql_set_admin, id, DB_BOOL(is_admin), &row);
+
+	*before = status == DB_OK && db_bool(row, 0, 0);
+	talloc_free(scratch);
+	return status;
+}
+
+enum db_status users_set_limit(struct db *db, int64_t id, int64_t session_limit, int64_t *before)
+{
+	TALLOC_CTX *scratch = talloc_new(NULL);
+	struct db_result *row;
+	enum db_status status =
+		change(db, scratch, &sql_set_limit, id, session_limit >= 0 ? DB_INT(session_limit) : DB_NULL, &row);
+
+	*before = status == DB_OK ? db_int(row, 0, 0) : -1;
+	talloc_free(scratch);
+	return status;
+}
+
+enum db_status users_erase_events(struct db *db, int64_t id)
+{
+	const struct db_value values[] = {DB_INT(id)};
+	enum db_status status = db_query(db, NULL, &sql_hold_user, values, 1, NULL);
+
+	return status == DB_OK ? db_query(db, NULL, &sql_erase_events, values, 1, NULL) : status;
 }
 
 enum db_status users_delete(struct db *db, int64_t id)

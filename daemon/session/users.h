@@ -22,6 +22,12 @@ struct user {
 	int64_t live_sessions;
 };
 
+/*
+ * The name that is meant: what was typed or pasted without space and invisible characters before and after it, on
+ * `ctx`; NULL when out of memory. Whatever comes from outside goes through it before it is looked for or stored.
+ */
+const char *users_plain_name(TALLOC_CTX *ctx, const char *typed);
+
 /* Why `username` cannot be an account's name ("is empty", "is longer than 150 characters"...), or NULL when it can. */
 const char *users_name_problem(const char *username);
 
@@ -63,12 +69,24 @@ enum db_status users_add(struct db *db, const char *username, const char *passwo
 enum db_status users_set_password(struct db *db, int64_t id, const char *password_hash);
 enum db_status users_set_active(struct db *db, int64_t id, bool is_active);
 
-/* session_limit and *before, what it was, are as in struct user. DB_CONFLICT when the account has gone. */
+/* DB_DUPLICATE when another account has that name; DB_CONFLICT when the account has gone, as the next two. */
+enum db_status users_rename(struct db *db, int64_t id, const char *username);
+
+/* *before is what it was. */
+enum db_status users_set_admin(struct db *db, int64_t id, bool is_admin, bool *before);
+
+/* session_limit and *before, what it was, are as in struct user. */
 enum db_status users_set_limit(struct db *db, int64_t id, int64_t session_limit, int64_t *before);
 
 /* Replace the hash by another one of the same password. *replaced is false when it was no longer `former`. */
 enum db_status users_upgrade_password(struct db *db, TALLOC_CTX *ctx, int64_t id, const char *former,
                                       const char *password_hash, bool *replaced);
+
+/*
+ * Take the name, the addresses and the browsers of the account out of its events. The account is held for that until
+ * the transaction ends: no event of it comes after.
+ */
+enum db_status users_erase_events(struct db *db, int64_t id);
 
 /* The account and everything that hangs on it but its events. */
 enum db_status users_delete(struct db *db, int64_t id);

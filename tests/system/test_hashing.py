@@ -140,7 +140,8 @@ def test_unknown_and_disabled_accounts_cost_as_much_as_a_wrong_password(new_daem
         for kind, (username, password) in kinds.items():
             began = cpu_seconds(hasher)
             for _ in range(3):
-                assert attempt(daemon, username, password).status == 401
+                expected = 403 if kind == "disabled, right password" else 401
+                assert attempt(daemon, username, password).status == expected
             cost[kind] += cpu_seconds(hasher) - began
     reference = cost["wrong password"]
     assert reference > 0.1, "too cheap to show anything"
@@ -185,6 +186,7 @@ def test_failures_take_the_same_time_whatever_the_form_of_the_hash(database, new
     """By the clock, as a guesser sees it. The tolerance is wide: other processes are at work, too."""
     daemon = new_daemon({"server.workers": 1, "login.memory": "32MiB", "login.passes": 3}).start()
     kinds = ["nobody", "own", "pbkdf2", "bcrypt", "sha512", "disabled pbkdf2"]
+    passwords = {"as typed": "wrong password", "twice": "wrong passwo\u0301rd"}
     for kind in kinds[1:]:
         database.add_user(kind)
         if kind != "own":
@@ -195,12 +197,14 @@ def test_failures_take_the_same_time_whatever_the_form_of_the_hash(database, new
     )
     for kind in kinds:
         attempt(daemon, kind)
-    took = {kind: [] for kind in kinds}
+    took = {(kind, how): [] for kind in kinds for how in passwords}
     for _ in range(7):
-        for kind in kinds:
+        for kind, how in took:
             began = time.monotonic()
-            password = "right" if kind.startswith("disabled") else "wrong password"
-            assert attempt(daemon, kind, password).status == 401
-            took[kind].append(time.monotonic() - began)
-    medians = {kind: sorted(times)[3] for kind, times in took.items()}
-    assert max(medians.values()) < 1.3 * min(medians.values()), medians
+            assert attempt(daemon, kind, passwords[how]).status == 401
+            took[kind, how].append(time.monotonic() - began)
+    medians = {key: sorted(times)[3] for key, times in took.items()}
+    # What is compared a second time, as NFC, takes longer: for everybody alike.
+    for how in passwords:
+        of_kinds = [medians[kind, how] for kind in kinds]
+        assert max(of_kinds) < 1.3 * min(of_kinds), medians

@@ -519,7 +519,7 @@ def test_disabled_account_is_out_at_once_and_cannot_come_back(site, browse):
     browser.sign_in()
     site.ctl().run("user", "disable", "alice")
     ends(browser, "disabled")
-    problem(browse(site).login(), 401, "invalid_credentials")
+    problem(browse(site).login(), 403, "account_closed")
     site.ctl().run("user", "enable", "alice")
     assert browser.auth() == "disabled"
     browser.sign_in()

@@ -87,11 +87,38 @@ static void new_hash_is_made_of_a_right_password_only(void **state)
 	assert_int_equal(answer.match, PASSWORD_RIGHT);
 	assert_int_equal(password_verify(answer.new_hash, "correct horse"), PASSWORD_RIGHT);
 	assert_false(password_needs_rehash(answer.new_hash, &other));
-	/* Whoever is refused anyhow shall not take longer for it. */
-	job.is_refused = true;
+	/* Nothing is changed about a closed account. */
+	job.is_closed = true;
 	password_job_run(&job, decoy, &answer);
 	assert_int_equal(answer.match, PASSWORD_RIGHT);
 	assert_string_equal(answer.new_hash, "");
+}
+
+/* However often it is: that tells of the password and of nothing else. */
+static void wrong_password_that_is_not_composed_is_compared_twice(void **state)
+{
+	static const char composed[] = "caf\u00e9 au lait", decomposed[] = "cafe\u0301 au lait";
+	char hash[PASSWORD_HASH_SIZE];
+
+	(void)state;
+	assert_int_equal(password_hash(decomposed, &cost, hash), 0);
+	assert_int_equal(password_verify(hash, composed), PASSWORD_RIGHT);
+	run(hash, composed, NULL);
+	assert_int_equal(answer.match, PASSWORD_RIGHT);
+	assert_int_equal(answer.tries, 1);
+	run(hash, decomposed, NULL);
+	assert_int_equal(answer.match, PASSWORD_RIGHT);
+	assert_int_equal(answer.tries, 2);
+	run(hash, "wrong", NULL);
+	assert_int_equal(answer.tries, 1);
+	for (size_t i = 0; i < 2; i++) {
+		run(i == 0 ? own : NULL, decomposed, NULL);
+		assert_int_equal(answer.match, PASSWORD_WRONG);
+		assert_int_equal(answer.tries, 2);
+	}
+	run(own, "no UTF-8: \xff e\xcc", NULL);
+	assert_int_equal(answer.match, PASSWORD_WRONG);
+	assert_int_equal(answer.tries, 1);
 }
 
 static void job_from_anywhere_is_looked_through(void **state)
@@ -146,6 +173,7 @@ int main(void)
 		cmocka_unit_test(nobodys_password_is_never_right),
 		cmocka_unit_test(what_is_too_long_is_nobodys),
 		cmocka_unit_test(new_hash_is_made_of_a_right_password_only),
+		cmocka_unit_test(wrong_password_that_is_not_composed_is_compared_twice),
 		cmocka_unit_test(job_from_anywhere_is_looked_through),
 		cmocka_unit_test(failures_take_as_long_as_the_slowest),
 	};
