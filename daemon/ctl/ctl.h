@@ -18,17 +18,19 @@ struct ctl {
 	struct db *db;           /* connected, but for `status` */
 	struct signals *signals; /* with the receivers that are part of the rule */
 	bool json;
-	bool is_admin;       /* --admin */
+	bool is_admin;       /* --admin, --admin yes */
 	int64_t limit;       /* --limit, -1 when it was not given */
 	const char *role;    /* --grant, or NULL */
 	const char *from;    /* --from, or NULL */
 	const char *user;    /* --user, or NULL */
-	const char *operand; /* NAME or ID, or NULL; for `session end` without --user, NULL is --all */
+	const char *operand; /* NAME (a plain one, as user and NEW) or ID, or NULL; for `session end` without --user,
+	                        NULL is --all */
 	const char *value;   /* what stands behind the operand, or NULL */
 	const char *prefix;  /* --prefix, or NULL */
 	int64_t first;       /* --first, -1 when it was not given */
 	int64_t last;        /* --last, likewise */
 	bool follows;        /* --follow */
+	bool erases;         /* --erase */
 };
 
 /* Commands: each returns the exit code and has told what went wrong. */
@@ -41,9 +43,13 @@ int command_user_passwd(struct ctl *ctl);
 int command_user_enable(struct ctl *ctl);
 int command_user_disable(struct ctl *ctl);
 int command_user_delete(struct ctl *ctl);
+int command_user_unlock(struct ctl *ctl);
+int command_user_rename(struct ctl *ctl);
+int command_user_set(struct ctl *ctl);
 int command_user_limit(struct ctl *ctl);
 int command_user_exempt(struct ctl *ctl);
 int command_session_list(struct ctl *ctl);
+int command_session_history(struct ctl *ctl);
 int command_session_end(struct ctl *ctl);
 int command_status(struct ctl *ctl);
 int command_events(struct ctl *ctl);

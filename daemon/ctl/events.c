@@ -4,6 +4,7 @@
 #include "ctl/text.h"
 #include "session/events.h"
 #include "session/sharing.h"
+#include "session/useragent.h"
 #include "session/users.h"
 
 #include <poll.h>
@@ -58,10 +59,22 @@ static json_t *event_of_list(const void *rows, size_t at)
 	return event_json(&((const struct event_row *)rows)[at]);
 }
 
+/* "was 192.0.2.7, Firefox on Linux": the device of a session that was displaced, on `ctx`; "" when there is none. */
+static char *was_text(TALLOC_CTX *ctx, const json_t *was)
+{
+	const char *ip = json_string_value(json_object_get(was, "ip"));
+	const char *browser = json_string_value(json_object_get(was, "browser"));
+	const char *os = json_string_value(json_object_get(was, "os"));
+
+	if (ip == NULL || browser == NULL || os == NULL)
+		return talloc_strdup(ctx, "");
+	return talloc_asprintf(ctx, "was %s", output_place(ctx, ip, browser, os));
+}
+
 /* "by=... reason=displaced": what is in the detail but for the operator, on `ctx`. */
 static const char *detail_text(TALLOC_CTX *ctx, json_t *detail)
 {
-	char *text = talloc_strdup(ctx, "");
+	char *text = was_text(ctx, json_object_get(detail, "was"));
 	const char *key;
 	json_t *value;
 
@@ -69,7 +82,7 @@ static const char *detail_text(TALLOC_CTX *ctx, json_t *detail)
 	{
 		char *dumped = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY);
 
-		if (text != NULL && strcmp(key, "operator") != 0)
+		if (text != NULL && strcmp(key, "operator") != 0 && strcmp(key, "was") != 0)
 			text = talloc_asprintf_append_buffer(text, "%s%s=%s", text[0] != '\0' ? " " : "", key,
 			                                     dumped != NULL ? dumped : json_string_value(value));
 		free(dumped);
@@ -81,13 +94,10 @@ static const char *detail_text(TALLOC_CTX *ctx, json_t *detail)
 static const char *from_text(TALLOC_CTX *ctx, const struct event_row *event, const json_t *detail)
 {
 	const char *operator= json_string_value(json_object_get(detail, "operator"));
-	const char *device = output_device(ctx, event->user_agent);
 
-	if (operator!= NULL)
-		return talloc_asprintf(ctx, "operator %s", operator);
-	if (device == NULL || device[0] == '\0')
-		return device == NULL ? NULL : event->ip;
-	return talloc_asprintf(ctx, "%s%s%s", event->ip, event->ip[0] != '\0' ? ", " : "", device);
+	return operator!= NULL ? talloc_asprintf(ctx, "operator %s", operator)
+	                       : output_place(ctx, event->ip, useragent_browser(event->user_agent),
+	                                      useragent_os(event->user_agent));
 }
 
 static const struct table_column event_columns[] = {

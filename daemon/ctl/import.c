@@ -30,6 +30,7 @@ struct import {
 	const char *detail; /* of each event, as JSON */
 	json_t *lines;      /* of a file: the line that each name stands in first, by users_import.key */
 	int64_t imported, existing, refused;
+	int64_t left_out; /* of the existing: perhaps other people, for the name is spelt otherwise */
 
 	TALLOC_CTX *batch; /* what the accounts consist of */
 	struct users_import accounts[BATCH];
@@ -89,6 +90,7 @@ static void tell_existing(struct import *import, size_t i)
 	import->existing++;
 	if (account->existing_as == NULL || strcmp(account->existing_as, account->username) == 0)
 		return;
+	import->left_out++;
 	clear_progress(import);
 	(void)fail("%s: is left out: names are the same whatever their case, and there is the account %s",
 	           import->where[i], account->existing_as);
@@ -147,7 +149,8 @@ static const char *hash_problem_of(const struct import *import, const char *hash
 static int take(struct import *import, const char *where, int64_t line, const struct users_import *account,
                 const char *hash_problem)
 {
-	const char *name_problem = users_name_problem(account->username);
+	const char *name = users_plain_name(import->batch, account->username);
+	const char *name_problem = name != NULL ? users_name_problem(name) : NULL;
 	struct users_import *taken = &import->accounts[import->count];
 
 	if (name_problem != NULL) {
@@ -159,7 +162,7 @@ static int take(struct import *import, const char *where, int64_t line, const st
 		return EXIT_SUCCESS;
 	}
 	*taken = *account;
-	taken->username = talloc_strdup(import->batch, account->username);
+	taken->username = name;
 	taken->password = talloc_strdup(import->batch, account->password);
 	import->where[import->count] = talloc_strdup(import->batch, where);
 	import->line[import->count] = line;
@@ -207,6 +210,8 @@ static int end(struct import *import, int result)
 		return result;
 	}
 	result = report(import);
+	if (result == EXIT_SUCCESS && import->left_out > 0)
+		result = EXIT_FAILURE;
 	if (import->refused > 0)
 		result = fail("%s not imported: such accounts can be added with a new password, by "
 		              "onesessionctl user add",
@@ -263,8 +268,30 @@ static int read_django(struct import *import, struct db *source)
 	return result;
 }
 
+/* What people have whose Django keeps its accounts elsewhere: NULL, or what `from` is instead. */
+static const char *other_database(TALLOC_CTX *ctx, const char *from)
+{
+	static const char sqlite_magic[] = "SQLite format 3";
+	const char *scheme_end = strstr(from, "://");
+	size_t scheme_length = scheme_end != NULL ? (size_t)(scheme_end - from) : 0;
+	char begin[sizeof sqlite_magic] = "";
+	FILE *file;
+	size_t size;
+
+	if (strspn(from, "abcdefghijklmnopqrstuvwxyz+0123456789") == scheme_length && scheme_length > 0)
+		return strncmp(from, "postgres", strlen("postgres")) != 0 ? talloc_strndup(ctx, from, scheme_length)
+		                                                          : NULL;
+	file = fopen(from, "re");
+	if (file == NULL)
+		return NULL;
+	size = fread(begin, 1, sizeof begin, file);
+	(void)fclose(file);
+	return size == sizeof begin && memcmp(begin, sqlite_magic, sizeof begin) == 0 ? "an SQLite file" : "a file";
+}
+
 int command_import_django(struct ctl *ctl)
 {
+	const char *other = other_database(ctl->ctx, ctl->from);
 	const struct db_config config = {
 		.conninfo = ctl->from,
 		.application_name = "onesessionctl",
@@ -273,9 +300,15 @@ int command_import_django(struct ctl *ctl)
 		/* Nothing here is worth preparing, and there may be a pooler in between. */
 		.prepare = false,
 	};
-	struct db *source = db_new(ctl->ctx, &config);
-	struct import *import = begin(ctl, "django");
+	struct db *source;
+	struct import *import;
 
+	if (other != NULL)
+		return fail(
+			"import django reads PostgreSQL, and --from is %s: see \"import django\" in onesessionctl(8)",
+			other);
+	source = db_new(ctl->ctx, &config);
+	import = begin(ctl, "django");
 	if (import == NULL || source == NULL)
 		return fail("out of memory");
 	if (db_connect(source) != DB_OK)

@@ -7,6 +7,7 @@
 #include "ctl/text.h"
 #include "session/rule.h"
 #include "session/schema.h"
+#include "session/users.h"
 
 #include <ctype.h>
 #include <getopt.h>
@@ -37,6 +38,14 @@ enum option_bit {
 	TAKES_FOLLOW = 128,
 	TAKES_PREFIX = 256,
 	TAKES_FIRST = 512,
+	TAKES_ERASE = 1024,
+};
+
+/* Of the operand and the options. */
+enum need {
+	NOTHING, /* more than the operand that it has */
+	ONE,     /* exactly one of them all */
+	OPTION,  /* at least one option */
 };
 
 struct command {
@@ -44,7 +53,7 @@ struct command {
 	const char *operand;  /* what it needs: "NAME", or NULL */
 	bool takes_value;     /* and something behind that */
 	unsigned options;     /* that it takes, of enum option_bit */
-	bool needs_one;       /* exactly one of the operand and the options */
+	enum need needs;
 	int (*run)(struct ctl *ctl);
 	const char *synopsis;
 	const char *help;
@@ -55,7 +64,7 @@ static const struct command commands[] = {
          NULL,
          false,
          TAKES_GRANT,
-         false,
+         NOTHING,
          command_migrate,
          "migrate [--grant ROLE]",
          "bring the database's schema up to date; give ROLE the daemon's rights"},
@@ -63,7 +72,7 @@ static const struct command commands[] = {
          "NAME",
          false,
          TAKES_ADMIN | TAKES_LIMIT,
-         false,
+         NOTHING,
          command_user_add,
          "user add NAME [--admin] [--limit N]",
          "add an account; its password is asked for, or a line of standard input"},
@@ -71,48 +80,72 @@ static const struct command commands[] = {
          NULL,
          false,
          TAKES_PREFIX | TAKES_FIRST,
-         false,
+         NOTHING,
          command_user_list,
          "user list [--prefix TEXT] [--first N]",
          "list the accounts, by name"},
-	{{"user", "show"}, "NAME", false, 0, false, command_user_show, "user show NAME", "show an account"},
+	{{"user", "show"}, "NAME", false, 0, NOTHING, command_user_show, "user show NAME", "show an account"},
 	{{"user", "passwd"},
          "NAME",
          false,
          0,
-         false,
+         NOTHING,
          command_user_passwd,
          "user passwd NAME",
-         "set another password; ends the account's sessions"},
+         "set another password, and forget failed logins; ends the account's sessions"},
 	{{"user", "enable"},
          "NAME",
          false,
          0,
-         false,
+         NOTHING,
          command_user_enable,
          "user enable NAME",
-         "let the account sign in again"},
+         "let the account sign in again, and forget its failed logins"},
 	{{"user", "disable"},
          "NAME",
          false,
          0,
-         false,
+         NOTHING,
          command_user_disable,
          "user disable NAME",
          "keep the account from signing in; ends its sessions"},
-	{{"user", "delete"},
+	{{"user", "unlock"},
          "NAME",
          false,
          0,
+         NOTHING,
+         command_user_unlock,
+         "user unlock NAME",
+         "forget the account's failed logins: it may be tried again at once"},
+	{{"user", "rename"},
+         "NAME",
+         true,
+         0,
+         NOTHING,
+         command_user_rename,
+         "user rename NAME NEW",
+         "give the account another name; its sessions go on"},
+	{{"user", "set"},
+         "NAME",
          false,
+         TAKES_ADMIN,
+         OPTION,
+         command_user_set,
+         "user set NAME --admin yes|no",
+         "make it an administrator's account, or no more"},
+	{{"user", "delete"},
+         "NAME",
+         false,
+         TAKES_ERASE,
+         NOTHING,
          command_user_delete,
-         "user delete NAME",
+         "user delete NAME [--erase]",
          "delete the account and its sessions, without asking"},
 	{{"user", "limit"},
          "NAME",
          true,
          0,
-         false,
+         NOTHING,
          command_user_limit,
          "user limit NAME N|default",
          "how many live sessions the account may have; 0: any number"},
@@ -120,7 +153,7 @@ static const struct command commands[] = {
          "NAME",
          false,
          0,
-         false,
+         NOTHING,
          command_user_exempt,
          "user exempt NAME",
          "let the account have any number of live sessions"},
@@ -128,15 +161,23 @@ static const struct command commands[] = {
          NULL,
          false,
          TAKES_USER | TAKES_LAST,
-         false,
+         NOTHING,
          command_session_list,
          "session list [--user NAME] [--last N]",
          "list the live sessions, the newest login first"},
+	{{"session", "history"},
+         "NAME",
+         false,
+         TAKES_LAST,
+         NOTHING,
+         command_session_history,
+         "session history NAME [--last N]",
+         "show the sessions of an account that have ended: when, why, and by what"},
 	{{"session", "end"},
          "ID",
          false,
          TAKES_USER | TAKES_ALL,
-         true,
+         ONE,
          command_session_end,
          "session end ID | --user NAME | --all",
          "end a session, an account's sessions, or all of them"},
@@ -144,7 +185,7 @@ static const struct command commands[] = {
          NULL,
          false,
          TAKES_FROM,
-         true,
+         ONE,
          command_import_django,
          "import django --from CONNINFO",
          "add the accounts of a Django application's database, with their passwords"},
@@ -152,7 +193,7 @@ static const struct command commands[] = {
          "FILE",
          false,
          0,
-         false,
+         NOTHING,
          command_import_htpasswd,
          "import htpasswd FILE",
          "add the accounts of a file of htpasswd's, - for standard input"},
@@ -160,7 +201,7 @@ static const struct command commands[] = {
          NULL,
          false,
          TAKES_USER | TAKES_FOLLOW | TAKES_LAST,
-         false,
+         NOTHING,
          command_events,
          "events [--user NAME] [--last N] [--follow]",
          "show what has happened; with --follow also what happens from now on"},
@@ -168,7 +209,7 @@ static const struct command commands[] = {
          NULL,
          false,
          TAKES_LAST,
-         false,
+         NOTHING,
          command_sharing,
          "sharing [--last N]",
          "show the accounts that were taken over by other devices most often"},
@@ -176,11 +217,18 @@ static const struct command commands[] = {
          NULL,
          false,
          0,
-         false,
+         NOTHING,
          command_purge,
          "purge",
          "remove what has expired or is past session.history"},
-	{{"status", NULL}, NULL, false, 0, false, command_status, "status", "show what the daemon's workers are doing"},
+	{{"status", NULL},
+         NULL,
+         false,
+         0,
+         NOTHING,
+         command_status,
+         "status",
+         "show what the daemon's workers are doing"},
 };
 
 static const size_t command_count = sizeof commands / sizeof commands[0];
@@ -216,6 +264,7 @@ static const struct {
 	{TAKES_FROM, "--from CONNINFO", "the other database: a connection string or URI of libpq"},
 	{TAKES_PREFIX, "--prefix TEXT", "only what begins with this"},
 	{TAKES_FIRST, "--first N", "no more than these"},
+	{TAKES_ERASE, "--erase", "take its name, addresses and browsers out of the events"},
 	{TAKES_LAST, "--last N", "the latest or most of them, and no more than these"},
 	{TAKES_FOLLOW, "--follow", "go on until interrupted"},
 };
@@ -285,6 +334,7 @@ enum {
 	OPTION_FOLLOW,
 	OPTION_PREFIX,
 	OPTION_FIRST,
+	OPTION_ERASE,
 };
 
 /* What getopt_long(3) stumbled over, as it was written. */
@@ -293,6 +343,28 @@ static int option_error(const char *what, char *const argv[])
 	const char letter[] = {'-', (char)optopt, '\0'};
 
 	return usage_error(what, optopt > 0 && optopt < OPTION_JSON ? letter : argv[optind - 1]);
+}
+
+static bool is_command(const struct arguments *arguments, const char *first, const char *second)
+{
+	return arguments->word_count >= 2 && strcmp(arguments->words[0], first) == 0 &&
+	       strcmp(arguments->words[1], second) == 0;
+}
+
+/* Where an account is made it is a flag; where one is changed it takes a word. */
+static int take_admin(struct ctl *ctl, struct arguments *arguments, char *const argv[])
+{
+	const char *wanted = "yes";
+
+	arguments->given |= TAKES_ADMIN;
+	if (is_command(arguments, "user", "set")) {
+		wanted = argv[optind];
+		if (wanted == NULL || (strcmp(wanted, "yes") != 0 && strcmp(wanted, "no") != 0))
+			return usage_error("--admin takes yes or no, but not", wanted != NULL ? wanted : "nothing");
+		optind++;
+	}
+	ctl->is_admin = strcmp(wanted, "yes") == 0;
+	return EXIT_SUCCESS;
 }
 
 static int take_option(struct ctl *ctl, struct arguments *arguments, int option, char *const argv[])
@@ -307,9 +379,10 @@ static int take_option(struct ctl *ctl, struct arguments *arguments, int option,
 		arguments->given |= TAKES_GRANT;
 		ctl->role = optarg;
 		return EXIT_SUCCESS;
-	case OPTION_ADMIN:
-		arguments->given |= TAKES_ADMIN;
-		ctl->is_admin = true;
+	case OPTION_ADMIN: return take_admin(ctl, arguments, argv);
+	case OPTION_ERASE:
+		arguments->given |= TAKES_ERASE;
+		ctl->erases = true;
 		return EXIT_SUCCESS;
 	case OPTION_LIMIT:
 		arguments->given |= TAKES_LIMIT;
@@ -373,6 +446,7 @@ static int parse_arguments(struct ctl *ctl, int argc, char *argv[], struct argum
 		{"follow", no_argument, NULL, OPTION_FOLLOW},
 		{"prefix", required_argument, NULL, OPTION_PREFIX},
 		{"first", required_argument, NULL, OPTION_FIRST},
+		{"erase", no_argument, NULL, OPTION_ERASE},
 		{NULL, 0, NULL, 0},
 	};
 	int result = EXIT_SUCCESS;
@@ -404,6 +478,26 @@ static const struct command *find_command(const struct arguments *arguments, siz
 	return NULL;
 }
 
+/* Names as they are meant, wherever they were copied from. Returns the exit code. */
+static int plain_names(struct ctl *ctl, const struct command *command)
+{
+	bool is_name = command->operand != NULL && strcmp(command->operand, "NAME") == 0;
+	const char **const names[] = {
+		is_name ? &ctl->operand : NULL,
+		command->run == command_user_rename ? &ctl->value : NULL,
+		&ctl->user,
+	};
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		if (names[i] == NULL || *names[i] == NULL)
+			continue;
+		*names[i] = users_plain_name(ctl->ctx, *names[i]);
+		if (*names[i] == NULL)
+			return fail("out of memory");
+	}
+	return EXIT_SUCCESS;
+}
+
 /* The command that the words name, with its operand taken. NULL: *result is the exit code. */
 static const struct command *choose_command(struct ctl *ctl, const struct arguments *arguments, int *result)
 {
@@ -428,14 +522,14 @@ static const struct command *choose_command(struct ctl *ctl, const struct argume
 	ctl->value = operands > 1 ? arguments->words[used + 1] : NULL;
 	if ((arguments->given & ~command->options) != 0 ||
 	    operands > (command->operand != NULL ? 1U : 0U) + (command->takes_value ? 1U : 0U) ||
-	    (command->takes_value && operands < 2) ||
-	    (command->needs_one && operands + (size_t)__builtin_popcount(arguments->given) != 1) ||
-	    (!command->needs_one && command->operand != NULL && operands == 0)) {
+	    (command->takes_value && operands < 2) || (command->needs == OPTION && arguments->given == 0) ||
+	    (command->needs == ONE && operands + (size_t)__builtin_popcount(arguments->given) != 1) ||
+	    (command->needs != ONE && command->operand != NULL && operands == 0)) {
 		(void)fail("usage: onesessionctl %s", command->synopsis);
 		return NULL;
 	}
-	*result = EXIT_SUCCESS;
-	return command;
+	*result = plain_names(ctl, command);
+	return *result == EXIT_SUCCESS ? command : NULL;
 }
 
 static int64_t longer(int64_t one, int64_t other)

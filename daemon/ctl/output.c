@@ -118,12 +118,16 @@ const char *output_count(TALLOC_CTX *ctx, int64_t number, const char *noun)
 	return text != NULL ? text : "?";
 }
 
+const char *output_place(TALLOC_CTX *ctx, const char *ip, const char *browser, const char *os)
+{
+	bool has_both = browser[0] != '\0' && os[0] != '\0';
+	bool has_device = browser[0] != '\0' || os[0] != '\0';
+
+	return talloc_asprintf(ctx, "%s%s%s%s%s", ip, ip[0] != '\0' && has_device ? ", " : "", browser,
+	                       has_both ? " on " : "", os);
+}
+
 const char *output_device(TALLOC_CTX *ctx, const char *user_agent)
 {
-	const char *browser = useragent_browser(user_agent);
-	const char *os = useragent_os(user_agent);
-
-	if (browser[0] == '\0' || os[0] == '\0')
-		return browser[0] != '\0' ? browser : os;
-	return talloc_asprintf(ctx, "%s on %s", browser, os);
+	return output_place(ctx, "", useragent_browser(user_agent), useragent_os(user_agent));
 }

@@ -25,6 +25,9 @@ __attribute__((format(printf, 1, 2))) int output_line(const char *format, ...);
 /* "1 session", "2 sessions": the number and the noun, on `ctx`; "?" when out of memory. */
 const char *output_count(TALLOC_CTX *ctx, int64_t number, const char *noun);
 
+/* "192.0.2.7, Firefox on Linux", or whichever of it is known, on `ctx`; NULL when out of memory. */
+const char *output_place(TALLOC_CTX *ctx, const char *ip, const char *browser, const char *os);
+
 /* "Firefox on Linux", or whichever of the two is known, on `ctx`; NULL when out of memory. */
 const char *output_device(TALLOC_CTX *ctx, const char *user_agent);
 

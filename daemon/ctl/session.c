@@ -13,6 +13,7 @@
 
 /* As many are shown to people without --last: a table is measured before it is printed, and nobody reads more. */
 #define LAST_SESSIONS 1000
+#define LAST_ENDED    50
 
 static json_t *session_json(const void *rows, size_t at)
 {
@@ -84,6 +85,96 @@ int command_session_list(struct ctl *ctl)
 		count = (size_t)max;
 	return ctl->json ? output_json_array(count, session_json, rows) : list_for_people(ctl, rows, count, is_all);
 }
+
+/* ---- What has ended ----------------------------------------------------------------------------------------- */
+
+/* Whoever or whatever has ended it, as an object; JSON null when nobody did. */
+static json_t *by_json(const struct ended_row *row)
+{
+	if (row->by.operator_name[0] != '\0')
+		return json_pack("{s:s}", "operator", row->by.operator_name);
+	if (row->by.id[0] == '\0')
+		return json_null();
+	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "id", row->by.id, "ip", row->by.ip, "browser",
+	                 useragent_browser(row->by.user_agent), "os", useragent_os(row->by.user_agent), "user_agent",
+	                 row->by.user_agent);
+}
+
+static json_t *ended_json(const void *rows, size_t at)
+{
+	const struct ended_row *row = (const struct ended_row *)rows + at;
+	const struct session_row *was = &row->was;
+
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:o}", "id", was->id, "reason", row->reason,
+	                 "ended_at", output_time(row->ended_at), "created_at", output_time(was->created_at),
+	                 "last_seen_at", output_time(was->last_seen_at), "ip", was->ip, "browser",
+	                 useragent_browser(was->user_agent), "os", useragent_os(was->user_agent), "user_agent",
+	                 was->user_agent, "by", by_json(row));
+}
+
+static const char *by_text(TALLOC_CTX *ctx, const struct ended_row *row)
+{
+	if (row->by.operator_name[0] != '\0')
+		return talloc_asprintf(ctx, "operator %s", row->by.operator_name);
+	return output_place(ctx, row->by.ip, useragent_browser(row->by.user_agent), useragent_os(row->by.user_agent));
+}
+
+static int history_for_people(const struct ctl *ctl, const struct ended_row rows[], size_t count, bool is_all)
+{
+	static const struct table_column columns[] = {
+		{.title = "ENDED"},
+		{.title = "WHY"},
+		{.title = "WAS", .shrinks = true, .least = 15},
+		{.title = "BY", .shrinks = true, .least = 15},
+		{.title = "SIGNED IN"},
+		{.title = "LAST SEEN"},
+	};
+	struct table *table;
+
+	if (count == 0)
+		return output_line("No session of it has ended.");
+	table = table_new(ctl->ctx, columns, sizeof columns / sizeof columns[0]);
+	if (table == NULL)
+		return fail("out of memory");
+	for (size_t i = 0; i < count; i++) {
+		table_cell(table, text_time_exact(table, rows[i].ended_at));
+		table_cell(table, rows[i].reason);
+		table_cell(table, output_place(table, rows[i].was.ip, useragent_browser(rows[i].was.user_agent),
+		                               useragent_os(rows[i].was.user_agent)));
+		table_cell(table, by_text(table, &rows[i]));
+		table_cell(table, text_time_exact(table, rows[i].was.created_at));
+		table_cell(table, text_time_exact(table, rows[i].was.last_seen_at));
+	}
+	if (table_print(table, stdout) != 0)
+		return fail("out of memory");
+	if (!is_all)
+		return output_line("These are the last %llu; --last N shows more or fewer.", (unsigned long long)count);
+	return EXIT_SUCCESS;
+}
+
+int command_session_history(struct ctl *ctl)
+{
+	int64_t max = ctl->last >= 0 ? ctl->last : LAST_ENDED;
+	const struct user *user = ctl_find_user(ctl, ctl->operand);
+	struct ended_row *rows;
+	enum db_status status;
+	size_t count;
+	bool is_all;
+
+	if (user == NULL)
+		return EXIT_FAILURE;
+	/* One more, which is not shown. */
+	status = sessions_history(ctl->db, ctl->ctx, user->id, ctl->settings.session.idle_timeout, max + 1, &rows,
+	                          &count);
+	if (status != DB_OK)
+		return fail_database(ctl, status);
+	is_all = count <= (size_t)max;
+	if (!is_all)
+		count = (size_t)max;
+	return ctl->json ? output_json_array(count, ended_json, rows) : history_for_people(ctl, rows, count, is_all);
+}
+
+/* ---- Ending ------------------------------------------------------------------------------------------------- */
 
 /* Who did it; each of the sessions has an event of its own. */
 static enum db_status record_end(struct db *db, int64_t user_id, const char *username, size_t ended, void *context)

@@ -99,7 +99,7 @@ static bool is_moment(int64_t us, time_t *seconds)
 	return us > 0 && us < INT64_MAX;
 }
 
-char *text_time(TALLOC_CTX *ctx, int64_t us)
+__attribute__((format(strftime, 3, 0))) static char *format_time(TALLOC_CTX *ctx, int64_t us, const char *format)
 {
 	struct tm broken_down;
 	time_t seconds;
@@ -107,7 +107,17 @@ char *text_time(TALLOC_CTX *ctx, int64_t us)
 
 	if (!is_moment(us, &seconds) || localtime_r(&seconds, &broken_down) == NULL)
 		return talloc_strdup(ctx, "never");
-	return talloc_strndup(ctx, text, strftime(text, sizeof text, "%Y-%m-%d %H:%M", &broken_down));
+	return talloc_strndup(ctx, text, strftime(text, sizeof text, format, &broken_down));
+}
+
+char *text_time(TALLOC_CTX *ctx, int64_t us)
+{
+	return format_time(ctx, us, "%Y-%m-%d %H:%M");
+}
+
+char *text_time_exact(TALLOC_CTX *ctx, int64_t us)
+{
+	return format_time(ctx, us, "%Y-%m-%d %H:%M:%S");
 }
 
 char *text_time_utc(TALLOC_CTX *ctx, int64_t us)

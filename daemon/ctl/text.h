@@ -22,6 +22,9 @@ size_t text_fit_width(const char *text, size_t columns);
 /* "2026-01-31 10:32" here, "never" for 0 and for infinity, on `ctx`; NULL when out of memory. */
 char *text_time(TALLOC_CTX *ctx, int64_t us);
 
+/* The same with seconds. */
+char *text_time_exact(TALLOC_CTX *ctx, int64_t us);
+
 /* "2026-01-31T10:32:05Z" (RFC 3339), on `ctx`; NULL for 0 and for infinity, and when out of memory. */
 char *text_time_utc(TALLOC_CTX *ctx, int64_t us);
 

@@ -4,6 +4,7 @@
 #include "ctl/prompt.h"
 #include "ctl/table.h"
 #include "ctl/text.h"
+#include "session/attempts.h"
 #include "session/events.h"
 #include "session/password.h"
 #include "session/revoke.h"
@@ -294,6 +295,8 @@ struct account_change {
 	enum account_action action;
 	const char *password_hash;
 	bool is_active;
+	bool forgets_failures;
+	bool erases;             /* the person from the events */
 	enum ones_reason reason; /* of the sessions that end, ONES_LIVE when they go on */
 };
 
@@ -306,15 +309,21 @@ static enum db_status change_once(struct ctl *ctl, const struct account_change *
 {
 	struct db *db = ctl->db;
 	enum db_status status = db_begin(db);
+	int64_t failures;
 
 	*ended = 0;
+	/* Before a new password makes the account forget its browsers. */
+	if (status == DB_OK && change->forgets_failures)
+		status = attempts_forget(db, user->id, &failures);
 	if (status == DB_OK)
 		status = change->action == SET_PASSWORD ? users_set_password(db, user->id, change->password_hash)
 		                                        : users_set_active(db, user->id, change->is_active);
 	if (status == DB_OK && change->reason != ONES_LIVE)
 		status = revoke_all_of_account(ctl->db, ctl->signals, ctl->ctx, user, change->reason, ended);
+	if (status == DB_OK && change->erases)
+		status = users_erase_events(db, user->id);
 	if (status == DB_OK)
-		status = record(db, change->event, user->id, user->username, NULL);
+		status = record(db, change->event, user->id, change->erases ? "" : user->username, NULL);
 	if (status == DB_OK && change->action == DELETE)
 		status = users_delete(db, user->id);
 	if (status == DB_OK)
@@ -359,6 +368,7 @@ int command_user_passwd(struct ctl *ctl)
 	                                                          .done = "has a new password",
 	                                                          .action = SET_PASSWORD,
 	                                                          .password_hash = hash,
+	                                                          .forgets_failures = true,
 	                                                          .reason = ONES_PASSWORD_CHANGED});
 }
 
@@ -368,6 +378,7 @@ int command_user_enable(struct ctl *ctl)
 	                                                          .done = "enabled",
 	                                                          .action = SET_ACTIVE,
 	                                                          .is_active = true,
+	                                                          .forgets_failures = true,
 	                                                          .reason = ONES_LIVE});
 }
 
@@ -381,28 +392,163 @@ int command_user_disable(struct ctl *ctl)
 
 int command_user_delete(struct ctl *ctl)
 {
-	return change_account(
-		ctl, &(const struct account_change){
-			     .event = "user_deleted", .done = "deleted", .action = DELETE, .reason = ONES_REVOKED});
+	return change_account(ctl, &(const struct account_change){.event = "user_deleted",
+	                                                          .done = "deleted",
+	                                                          .action = DELETE,
+	                                                          .forgets_failures = true,
+	                                                          .erases = ctl->erases,
+	                                                          .reason = ONES_REVOKED});
 }
 
-/* ---- Limits ------------------------------------------------------------------------------------------------- */
+/* ---- What ends no session ----------------------------------------------------------------------------------- */
 
-static enum db_status limit_once(struct ctl *ctl, const struct user *user, int64_t limit, int64_t *before)
+/* A change in one transaction, with the event that tells of it. */
+struct alteration {
+	const char *event;
+	enum db_status (*apply)(struct db *db, const struct alteration *alteration, int64_t id, int64_t *before);
+	json_t *(*detail)(const struct alteration *alteration, const struct user *user, int64_t before);
+	int64_t number;   /* what is to be, as apply() takes it */
+	const char *name; /* likewise */
+};
+
+static enum db_status alter_once(struct db *db, const struct alteration *alteration, const struct user *user,
+                                 int64_t *before)
 {
-	struct db *db = ctl->db;
+	const char *name = alteration->name != NULL ? alteration->name : user->username;
 	enum db_status status = db_begin(db);
 
 	if (status == DB_OK)
-		status = users_set_limit(db, user->id, limit, before);
+		status = alteration->apply(db, alteration, user->id, before);
 	if (status == DB_OK)
-		status = record(db, "user_limit_changed", user->id, user->username,
-		                json_pack("{s:o, s:o}", "limit", limit_json(limit), "before", limit_json(*before)));
+		status = record(db, alteration->event, user->id, name, alteration->detail(alteration, user, *before));
 	if (status == DB_OK)
 		status = db_commit(db);
 	if (status != DB_OK)
 		db_rollback(db);
 	return status;
+}
+
+/* *user is the account as it was. Returns the exit code. */
+static int alter(struct ctl *ctl, const struct alteration *alteration, struct user **user, int64_t *before)
+{
+	enum db_status status = DB_CONFLICT;
+
+	for (int attempt = 0; attempt < ATTEMPTS && status == DB_CONFLICT; attempt++) {
+		*user = ctl_find_user(ctl, ctl->operand);
+		if (*user == NULL)
+			return EXIT_FAILURE;
+		status = alter_once(ctl->db, alteration, *user, before);
+	}
+	if (status == DB_DUPLICATE && alteration->name != NULL)
+		return fail("account exists: %s", alteration->name);
+	return status == DB_OK ? EXIT_SUCCESS : fail_database(ctl, status);
+}
+
+static enum db_status apply_unlock(struct db *db, const struct alteration *alteration, int64_t id, int64_t *before)
+{
+	(void)alteration;
+	return attempts_forget(db, id, before);
+}
+
+static json_t *unlock_detail(const struct alteration *alteration, const struct user *user, int64_t before)
+{
+	(void)alteration;
+	(void)user;
+	return json_pack("{s:I}", "failed_logins", (json_int_t)before);
+}
+
+int command_user_unlock(struct ctl *ctl)
+{
+	const struct alteration alteration = {.event = "user_unlocked", .apply = apply_unlock, .detail = unlock_detail};
+	struct user *user;
+	int64_t failures;
+	int result = alter(ctl, &alteration, &user, &failures);
+
+	if (result != EXIT_SUCCESS)
+		return result;
+	if (ctl->json)
+		return output_json(json_pack("{s:I, s:s, s:I}", "id", (json_int_t)user->id, "username", user->username,
+		                             "failed_logins", (json_int_t)failures));
+	return output_line("Account %s unlocked, %s forgotten.", user->username,
+	                   output_count(ctl->ctx, failures, "failed login"));
+}
+
+static enum db_status apply_rename(struct db *db, const struct alteration *alteration, int64_t id, int64_t *before)
+{
+	*before = 0;
+	return users_rename(db, id, alteration->name);
+}
+
+static json_t *rename_detail(const struct alteration *alteration, const struct user *user, int64_t before)
+{
+	(void)alteration;
+	(void)before;
+	return json_pack("{s:s}", "before", user->username);
+}
+
+int command_user_rename(struct ctl *ctl)
+{
+	const struct alteration alteration = {
+		.event = "user_renamed", .apply = apply_rename, .detail = rename_detail, .name = ctl->value};
+	const char *problem = users_name_problem(ctl->value);
+	struct user *user;
+	int64_t before;
+	int result;
+
+	if (problem != NULL)
+		return fail("the name %s", problem);
+	result = alter(ctl, &alteration, &user, &before);
+	if (result != EXIT_SUCCESS)
+		return result;
+	if (ctl->json)
+		return output_json(json_pack("{s:I, s:s, s:s}", "id", (json_int_t)user->id, "username", ctl->value,
+		                             "before", user->username));
+	return output_line("Account %s is called %s now.", user->username, ctl->value);
+}
+
+static enum db_status apply_admin(struct db *db, const struct alteration *alteration, int64_t id, int64_t *before)
+{
+	bool was_admin;
+	enum db_status status = users_set_admin(db, id, alteration->number != 0, &was_admin);
+
+	*before = was_admin;
+	return status;
+}
+
+static json_t *admin_detail(const struct alteration *alteration, const struct user *user, int64_t before)
+{
+	(void)user;
+	return json_pack("{s:b, s:b}", "is_admin", alteration->number != 0, "before", before != 0);
+}
+
+int command_user_set(struct ctl *ctl)
+{
+	const struct alteration alteration = {
+		.event = "user_admin_changed", .apply = apply_admin, .detail = admin_detail, .number = ctl->is_admin};
+	struct user *user;
+	int64_t before;
+	int result = alter(ctl, &alteration, &user, &before);
+
+	if (result != EXIT_SUCCESS)
+		return result;
+	if (ctl->json)
+		return output_json(json_pack("{s:I, s:s, s:b, s:b}", "id", (json_int_t)user->id, "username",
+		                             user->username, "is_admin", ctl->is_admin, "before", before != 0));
+	return output_line("Account %s is %s.", user->username,
+	                   ctl->is_admin ? "an administrator's" : "no administrator's");
+}
+
+/* ---- Limits ------------------------------------------------------------------------------------------------- */
+
+static enum db_status apply_limit(struct db *db, const struct alteration *alteration, int64_t id, int64_t *before)
+{
+	return users_set_limit(db, id, alteration->number, before);
+}
+
+static json_t *limit_detail(const struct alteration *alteration, const struct user *user, int64_t before)
+{
+	(void)user;
+	return json_pack("{s:o, s:o}", "limit", limit_json(alteration->number), "before", limit_json(before));
 }
 
 /* "2 live sessions", "any number of live sessions (the default)", on the context; NULL when out of memory. */
@@ -436,18 +582,16 @@ static int tell_limit(const struct ctl *ctl, const struct user *user, int64_t be
 
 static int set_limit(struct ctl *ctl, int64_t limit)
 {
-	enum db_status status = DB_CONFLICT;
-	struct user *user = NULL;
-	int64_t before = -1;
+	const struct alteration alteration = {
+		.event = "user_limit_changed", .apply = apply_limit, .detail = limit_detail, .number = limit};
+	struct user *user;
+	int64_t before;
+	int result = alter(ctl, &alteration, &user, &before);
+	enum db_status status;
 
-	for (int attempt = 0; attempt < ATTEMPTS && status == DB_CONFLICT; attempt++) {
-		user = ctl_find_user(ctl, ctl->operand);
-		if (user == NULL)
-			return EXIT_FAILURE;
-		status = limit_once(ctl, user, limit, &before);
-	}
-	if (status == DB_OK)
-		status = read_user(ctl, user->id, &user);
+	if (result != EXIT_SUCCESS)
+		return result;
+	status = read_user(ctl, user->id, &user);
 	if (status != DB_OK)
 		return fail_database(ctl, status);
 	if (user == NULL)

@@ -112,6 +112,10 @@ def test_every_change_by_an_operator_is_an_event(database, ctl):
     ctl.run("user", "passwd", "eve", stdin="another password\n")
     ctl.run("user", "disable", "eve")
     ctl.run("user", "enable", "eve")
+    ctl.run("user", "unlock", "eve")
+    ctl.run("user", "set", "eve", "--admin", "yes")
+    ctl.run("user", "rename", "eve", "adam")
+    ctl.run("user", "rename", "adam", "eve")
     for how in (["--user", "eve"], ["--all"]):
         put_session(database, "eve", " ".join(how))
         ctl.run("session", "end", *how)
@@ -123,6 +127,10 @@ def test_every_change_by_an_operator_is_an_event(database, ctl):
         "user_password_changed",
         "user_disabled",
         "user_enabled",
+        "user_unlocked",
+        "user_admin_changed",
+        "user_renamed",
+        "user_renamed",
         "user_logged_out",
         "sessions_ended",
         "user_logged_out",

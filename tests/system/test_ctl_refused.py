@@ -14,13 +14,17 @@ CHANGES = [
     ["user", "enable", "dora"],
     ["user", "limit", "alice", "3"],
     ["user", "exempt", "alice"],
+    ["user", "rename", "alice", "erin"],
+    ["user", "set", "alice", "--admin", "yes"],
+    ["user", "unlock", "alice"],
     ["user", "delete", "alice"],
+    ["user", "delete", "alice", "--erase"],
     ["session", "end", "--user", "alice"],
     ["session", "end", "--all"],
     ["session", "end", ID],
     ["purge"],
 ]
-LOOKS = [["user", "show", "alice"], ["session", "list", "--user", "alice"], ["events"], ["sharing"]]
+LOOKS = [["user", "show", "alice"], ["session", "list", "--user", "alice"], ["session", "history", "alice"], ["events"], ["sharing"]]
 
 
 def state_of(database):

@@ -137,9 +137,9 @@ def test_account_that_exists_is_left_as_it_is_whatever_the_case(ctl, database, d
     django.add("ALICE")
     django.add("bob")
     done = ctl.call("--json", "import", "django", "--from", django.conninfo)
-    assert done.returncode == 0
-    assert json.loads(done.stdout) == {"imported": 0, "existing": 2, "refused": 0}
     # Another spelling may be another person.
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {"imported": 0, "existing": 2, "refused": 0}
     assert done.stderr.count("\n") == 1 and "ALICE (id 1): is left out" in done.stderr and "alice" in done.stderr
     assert database.query("SELECT * FROM users ORDER BY id") == before
 
@@ -148,6 +148,7 @@ def test_two_of_django_that_differ_in_case_only_the_first_wins(ctl, database, dj
     django.add("eve", PBKDF2)
     django.add("Eve", ARGON2)
     done = ctl.call("--json", "import", "django", "--from", django.conninfo)
+    assert done.returncode == 1
     assert json.loads(done.stdout) == {"imported": 1, "existing": 1, "refused": 0}
     assert "Eve (id 2)" in done.stderr
     assert accounts(database) == {"eve": PBKDF2}
@@ -171,7 +172,7 @@ def test_what_django_has_and_onesession_cannot_take_is_told_one_by_one(ctl, data
         "costly": (PBKDF2.replace("1000", "2000001"), "2000000 iterations"),
         "torn": (PBKDF2[:-5], "malformed"),
         "line\nbreak": (PBKDF2, "control character"),
-        " space": (PBKDF2, "space"),
+        "\u3000\t": (PBKDF2, "empty"),
         "\x1b[31mred": (PBKDF2, "control character"),
     }
     django.add("first")
@@ -186,7 +187,8 @@ def test_what_django_has_and_onesession_cannot_take_is_told_one_by_one(ctl, data
         lines = done.stderr.splitlines()
         assert len(lines) == 7
         for line, (name, (_, word)) in zip(lines, refused.items()):
-            assert name.encode("unicode_escape").decode().replace("\\n", "\\x0a") in line
+            shown = name.replace("\u3000", "").encode("unicode_escape").decode().replace("\\n", "\\x0a")
+            assert shown.replace("\\t", "\\x09") in line
             assert word in line and line.isprintable()
         assert "6 accounts not imported" in lines[-1]
         for password, _ in refused.values():
