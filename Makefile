@@ -272,7 +272,8 @@ VERSION    := $(shell sed -n 's/^.define ONESESSION_VERSION "\(.*\)"$$/\1/p' dae
 MAN_SOURCES := $(sort $(wildcard docs/man/*.[0-9]))
 MAN_BUILT   := $(BUILD)/man/onesession.conf.5
 UNITS_BUILT := $(BUILD)/systemd/onesession.service $(BUILD)/systemd/onesession.socket
-WEB_SAMPLES := $(sort $(wildcard conf/nginx/* conf/apache/* conf/lighttpd/* conf/caddy/* conf/haproxy/*))
+SAMPLES     := $(sort $(wildcard conf/nginx/* conf/apache/* conf/lighttpd/* conf/caddy/* conf/haproxy/* \
+                 conf/prometheus/* conf/grafana/*))
 MAN_PROGRAM := $(BUILD)/man/options
 
 # Each installed file: MODE SOURCE DESTINATION, one list for install and uninstall.
@@ -287,11 +288,11 @@ INSTALLED    = 755,$(BUILD)/onesessiond,$(SBINDIR)/onesessiond \
                $(foreach file,$(sort $(wildcard docs/listeners/*)),644,$(file),$(DOCDIR)/$(patsubst docs/%,%,$(file))) \
                $(foreach file,$(sort $(wildcard schema/*.sql)),644,$(file),$(DATADIR)/$(file)) \
                $(foreach file,$(sort $(wildcard handlers/pages/*)),644,$(file),$(DATADIR)/pages/$(notdir $(file))) \
-               $(foreach file,$(WEB_SAMPLES),644,$(file),$(EXAMPLES)/$(patsubst conf/%,%,$(file))) \
+               $(foreach file,$(SAMPLES),644,$(file),$(EXAMPLES)/$(patsubst conf/%,%,$(file))) \
                644,conf/onesession.conf,$(EXAMPLES)/onesession.conf \
                644,README.md,$(DOCDIR)/README.md 644,NEWS,$(DOCDIR)/NEWS 644,LICENSE,$(DOCDIR)/LICENSE
 # Folders of our own alone, the inner ones first.
-OWN_FOLDERS  = $(addprefix $(EXAMPLES)/,$(sort $(patsubst conf/%/,%,$(dir $(WEB_SAMPLES))))) $(EXAMPLES) $(DOCDIR)/listeners \
+OWN_FOLDERS  = $(addprefix $(EXAMPLES)/,$(sort $(patsubst conf/%/,%,$(dir $(SAMPLES))))) $(EXAMPLES) $(DOCDIR)/listeners \
                $(DOCDIR) \
                $(DATADIR)/schema $(DATADIR)/pages $(DATADIR) $(dir $(CONFIG))
 

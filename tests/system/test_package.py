@@ -24,7 +24,7 @@ from waiting import wait_until
 VERSION = re.search(r'ONESESSION_VERSION "(.*)"', (ROOT / "daemon/base/version.h").read_text())[1]
 IS_SANITIZED = BUILD.name == "sanitized"
 LONG = 1200
-SERVERS = ["nginx", "apache", "lighttpd", "caddy", "haproxy"]
+SERVERS = ["nginx", "apache", "lighttpd", "caddy", "haproxy", "prometheus", "grafana"]
 
 
 @pytest.fixture
