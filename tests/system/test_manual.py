@@ -143,14 +143,3 @@ def start_site(database, cluster, closing):
     nginx = closing.add(harness.Nginx(daemon.address))
     nginx.start()
     return harness.Site(database, daemon, nginx)
-
-
-def test_daemon_s_role_cannot_dump(cluster, database, tmp_path):
-    done = subprocess.run(
-        ["pg_dump", "-h", str(cluster.sockets), "-U", cluster.DAEMON, "-f", tmp_path / "dump", database.name],
-        env=harness.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode != 0 and "permission denied" in done.stderr
