@@ -98,6 +98,7 @@ enum ones_result {
 	ONES_OK,
 	ONES_INVALID,      /* unknown user, or wrong password: the same answer, the same work */
 	ONES_CLOSED,       /* the right password of an account that is disabled */
+	ONES_NO_COOKIES,   /* the password is right, but the browser has not kept the cookie that the form came with */
 	ONES_THROTTLED,    /* too many failed attempts at this account or from this address */
 	ONES_LIMIT,        /* the account is live elsewhere, and session.on_limit is ask or refuse */
 	ONES_COOLDOWN,     /* the account has been taken over too often of late: the session elsewhere stays */
@@ -130,9 +131,10 @@ struct ones_places {
 struct ones_credentials {
 	const char *username; /* with `password`, as it was typed: see ones_plain_name(); NULL with a ticket */
 	const char *password;
-	const char *ticket; /* of an earlier ones_login() that answered ONES_LIMIT; NULL: name and password */
-	const char *form;   /* the ones_form_token() that the form was given; NULL: none */
-	bool take_over;     /* the person has been asked, and wants it: for session.on_limit = ask */
+	const char *ticket;  /* of an earlier ones_login() that answered ONES_LIMIT; NULL: name and password */
+	const char *form;    /* the ones_form_token() that the form was given; NULL: none */
+	bool checks_cookies; /* the form came with a cookie: see ones_offer_cookie() */
+	bool take_over;      /* the person has been asked, and wants it: for session.on_limit = ask */
 };
 
 struct ones_login {
@@ -170,10 +172,10 @@ const char *ones_form_token(struct ones_request *req);
 /*
  * Who signs in with a browser that refuses cookies is not signed in at the next page, is led back to the form, and each
  * time takes the account over from himself. A page with such a form therefore offers a cookie, which holds nothing and
- * goes with the browser; when the form is sent and none of the daemon's own comes along, the browser keeps none.
+ * goes with the browser; when the form is sent, with .checks_cookies, and none of the daemon's own comes along, the
+ * browser keeps none.
  */
 void ones_offer_cookie(struct ones_request *req);
-bool ones_keeps_cookies(const struct ones_request *req);
 
 /*
  * End the presented session and take its cookie away. Nobody signed in is no error: it is the same as success.

@@ -87,6 +87,11 @@ static void refuse_person(struct ones_request *req, enum ones_result result, con
 	switch (result) {
 	case ONES_INVALID: show_page(req, 401, username, next, json_pack("{s:b}", "invalid", 1)); break;
 	case ONES_CLOSED: show_page(req, 403, username, next, json_pack("{s:b}", "closed", 1)); break;
+	case ONES_NO_COOKIES:
+		/* Allowed now, they need only the same once more. */
+		ones_offer_cookie(req);
+		show_page(req, 400, username, next, json_pack("{s:b}", "no_cookies", 1));
+		break;
 	case ONES_TICKET_GONE: show_page(req, 401, username, next, json_pack("{s:b}", "ticket_gone", 1)); break;
 	case ONES_THROTTLED:
 		show_page(req, 429, username, next,
@@ -110,20 +115,11 @@ static void refuse_person(struct ones_request *req, enum ones_result result, con
 	}
 }
 
-/* Allowed now, they need only the same once more. */
-static void refuse_without_cookies(struct ones_request *req)
-{
-	const char *username = ones_field(req, "username");
-
-	ones_offer_cookie(req);
-	show_page(req, 400, username != NULL ? username : "", ones_field(req, "next"),
-	          json_pack("{s:b}", "no_cookies", 1));
-}
-
 static void refuse(struct ones_request *req, enum ones_result result, const struct ones_login *login)
 {
-	bool is_about_the_login = result == ONES_INVALID || result == ONES_CLOSED || result == ONES_TICKET_GONE ||
-	                          result == ONES_THROTTLED || result == ONES_COOLDOWN || result == ONES_LIMIT;
+	bool is_about_the_login = result == ONES_INVALID || result == ONES_CLOSED || result == ONES_NO_COOKIES ||
+	                          result == ONES_TICKET_GONE || result == ONES_THROTTLED || result == ONES_COOLDOWN ||
+	                          result == ONES_LIMIT;
 	char seconds[24];
 
 	if (ones_is_program(req) || !is_about_the_login) {
@@ -150,12 +146,6 @@ static bool is_signed_in_already(struct ones_request *req)
 	return session != NULL && username != NULL && strcasecmp(username, session->user.username) == 0;
 }
 
-/* It was sent by a browser that has refused the cookie which the form came with. */
-static bool is_without_cookies(const struct ones_request *req)
-{
-	return !ones_is_program(req) && ones_field(req, "cookies") != NULL && !ones_keeps_cookies(req);
-}
-
 static void login(struct ones_request *req)
 {
 	const struct ones_credentials credentials = {
@@ -163,6 +153,7 @@ static void login(struct ones_request *req)
 		.password = ones_field(req, "password"),
 		.ticket = ones_field(req, "ticket"),
 		.form = ones_field(req, "form"),
+		.checks_cookies = ones_field(req, "cookies") != NULL && !ones_is_program(req),
 		.take_over = ones_field_is_true(req, "take_over"),
 	};
 	struct ones_login made;
@@ -170,10 +161,6 @@ static void login(struct ones_request *req)
 
 	if (credentials.ticket == NULL && (credentials.username == NULL || credentials.password == NULL)) {
 		ones_reply_problem(req, 400, "bad_request", "Both username and password are needed.");
-		return;
-	}
-	if (is_without_cookies(req)) {
-		refuse_without_cookies(req);
 		return;
 	}
 	result = ones_login(req, &credentials, &made);

@@ -198,7 +198,7 @@ void device_cookie_write(struct ones_request *req, const char *token)
 	}
 }
 
-bool ones_keeps_cookies(const struct ones_request *req)
+bool key_cookie_is_any(const struct ones_request *req)
 {
 	const struct jar jar = jar_of(req);
 
@@ -218,7 +218,7 @@ void ones_offer_cookie(struct ones_request *req)
 	const struct jar jar = jar_of(req);
 	char name[NAME_SIZE];
 
-	if (ones_keeps_cookies(req))
+	if (key_cookie_is_any(req))
 		return;
 	cookie_name(&jar, CHECK_COOKIE, name);
 	write_cookie(req, name, "1", own_path(req), "");

@@ -27,4 +27,7 @@ void key_cookie_write(struct ones_request *req, const char *token);
 bool device_cookie_read(const struct ones_request *req, struct session_key *key);
 void device_cookie_write(struct ones_request *req, const char *token);
 
+/* Does the browser keep any cookie of ours? */
+bool key_cookie_is_any(const struct ones_request *req);
+
 #endif

@@ -155,6 +155,9 @@ void ones_reply_failure(struct ones_request *req, enum ones_result result, const
 		ones_reply_problem(req, 401, "invalid_credentials", "The name or the password is not right.");
 		break;
 	case ONES_CLOSED: ones_reply_problem(req, 403, "account_closed", "This account is closed."); break;
+	case ONES_NO_COOKIES:
+		ones_reply_problem(req, 400, "bad_request", "The browser has not kept the cookie of the sign-in form.");
+		break;
 	case ONES_THROTTLED:
 		reply_problem(req, 429, "too_many_attempts",
 		              "There were too many failed attempts. Please wait before you try again.", wait_s,

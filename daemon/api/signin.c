@@ -421,6 +421,8 @@ enum ones_result ones_login(struct ones_request *req, const struct ones_credenti
 		return result;
 	if (credentials.ticket == NULL && !user->is_active)
 		return ONES_CLOSED;
+	if (credentials.checks_cookies && !key_cookie_is_any(req))
+		return ONES_NO_COOKIES;
 	order.user = user;
 	result = begin_session(req, &order, login);
 	if (result == ONES_LIMIT && req->app->settings->session.on_limit == ON_LIMIT_ASK)

@@ -172,7 +172,7 @@ def test_what_django_has_and_onesession_cannot_take_is_told_one_by_one(ctl, data
         "costly": (PBKDF2.replace("1000", "2000001"), "2000000 iterations"),
         "torn": (PBKDF2[:-5], "malformed"),
         "line\nbreak": (PBKDF2, "control character"),
-        "\u3000\t": (PBKDF2, "empty"),
+        "\t": (PBKDF2, "empty"),
         "\x1b[31mred": (PBKDF2, "control character"),
     }
     django.add("first")
@@ -187,8 +187,8 @@ def test_what_django_has_and_onesession_cannot_take_is_told_one_by_one(ctl, data
         lines = done.stderr.splitlines()
         assert len(lines) == 7
         for line, (name, (_, word)) in zip(lines, refused.items()):
-            shown = name.replace("\u3000", "").encode("unicode_escape").decode().replace("\\n", "\\x0a")
-            assert shown.replace("\\t", "\\x09") in line
+            shown = name.encode("unicode_escape").decode().replace("\\n", "\\x0a").replace("\\t", "\\x09")
+            assert shown in line
             assert word in line and line.isprintable()
         assert "6 accounts not imported" in lines[-1]
         for password, _ in refused.values():
