@@ -87,6 +87,10 @@ struct ones_ending {
 	ones_time ended_at;
 	const char *by_browser; /* of the login that displaced it: "Firefox"; "" when not known */
 	const char *by_os;      /* "Linux"; "" when not known */
+	const char *by_ip;      /* "" when not known; the account's own person may see it, and nobody else */
+	const char *browser;    /* the same of the session that ended */
+	const char *os;
+	const char *ip;
 };
 
 /* How the presented session ended; .reason is ONES_LIVE when it has not. Never NULL. */
@@ -330,7 +334,8 @@ void ones_reply_redirect(struct ones_request *req, const char *location);
  * of memory), which becomes a 500. {{name}} is the value, escaped for HTML; {{#name}}...{{/name}} is there for true,
  * for each element of an array, and once for an object or a text that is not empty, whose members are then looked at
  * first; {{^name}}...{{/name}} is there when the other would not be; {{>file}} is another of the pages.
- * {{prefix}} is always there.
+ * Always there are {{prefix}}, {{site_name}}, {{name_label}}, {{links}} (each with {{label}} and {{address}}),
+ * {{has_links}}, and {{displaces}} where signing in can end a session elsewhere.
  */
 void ones_reply_page(struct ones_request *req, int status, const char *page, json_t *values);
 

@@ -14,9 +14,10 @@ static json_t *past_for_page(struct ones_request *req, enum ones_result *result)
 	for (size_t i = 0; *result == ONES_OK && i < count; i++) {
 		const struct ones_place *place = &past[i].place;
 
-		if (json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o}", "browser", place->browser, "os",
-		                                          place->os, "since", ones_moment_json(place->created_at),
-		                                          "ended", ending_for_page(&past[i].ending))) != 0)
+		if (json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:o}", "browser", place->browser, "os",
+		                                          place->os, "ip", place->ip, "since",
+		                                          ones_moment_json(place->created_at), "ended",
+		                                          ending_for_page(&past[i].ending))) != 0)
 			*result = ONES_FAILED;
 	}
 	if (*result == ONES_OK)
@@ -48,11 +49,11 @@ void account_show(struct ones_request *req, int status, const char *notice, int6
 		ones_reply_failure(req, result, NULL);
 		return;
 	}
-	page = json_pack("{s:s, s:o, s:o, s:s, s:s, s:o, s:b, s:b, s:o*}", "username", session->user.username, "since",
-	                 ones_moment_json(session->created_at), "expires", ones_moment_json(session->expires_at),
-	                 "browser", here != NULL ? here->browser : "", "os", here != NULL ? here->os : "", "past", past,
-	                 "has_past", json_array_size(past) > 0, "many", places.count > 1, "throttled",
-	                 ones_wait_json(wait_s));
+	page = json_pack("{s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:b, s:b, s:o*}", "username", session->user.username,
+	                 "since", ones_moment_json(session->created_at), "expires",
+	                 ones_moment_json(session->expires_at), "browser", here != NULL ? here->browser : "", "os",
+	                 here != NULL ? here->os : "", "ip", here != NULL ? here->ip : "", "past", past, "has_past",
+	                 json_array_size(past) > 0, "many", places.count > 1, "throttled", ones_wait_json(wait_s));
 	if (page != NULL && notice != NULL && json_object_set_new(page, notice, json_true()) != 0) {
 		json_decref(page);
 		page = NULL;

@@ -38,12 +38,22 @@ void login_show(struct ones_request *req, int status, const char *next)
 	          json_pack("{s:o*}", "ended", ending->reason != ONES_LOGGED_OUT ? ending_for_page(ending) : NULL));
 }
 
+/* Who came here by signing out; not one whose session has ended in another way, with the address of that page. */
+static bool has_signed_out(struct ones_request *req)
+{
+	enum ones_reason reason = ones_ending(req)->reason;
+
+	return ones_query(req, "signed_out") != NULL && (reason == ONES_UNAUTHENTICATED || reason == ONES_LOGGED_OUT);
+}
+
 static void login_page(struct ones_request *req)
 {
 	const char *next = ones_query(req, "next");
 
 	if (ones_session(req) != NULL)
 		ones_reply_redirect(req, ones_next(req, next));
+	else if (has_signed_out(req))
+		show_page(req, 200, "", next, json_pack("{s:b}", "signed_out", 1));
 	else
 		login_show(req, 200, next);
 }

@@ -11,7 +11,7 @@ static void logout(struct ones_request *req)
 	else if (ones_is_program(req))
 		ones_reply_empty(req, 204);
 	else
-		ones_reply_redirect(req, next != NULL ? ones_next(req, next) : ones_url(req, "/login"));
+		ones_reply_redirect(req, next != NULL ? ones_next(req, next) : ones_url(req, "/login?signed_out"));
 }
 
 void logout_setup(struct ones_app *app)

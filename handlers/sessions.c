@@ -60,7 +60,7 @@ static void end(struct ones_request *req)
 	else if (ones_is_program(req))
 		ones_reply_empty(req, 204);
 	else
-		ones_reply_redirect(req, ones_url(req, ones_session(req) != NULL ? "/sessions" : "/login"));
+		ones_reply_redirect(req, ones_url(req, ones_session(req) != NULL ? "/sessions" : "/login?signed_out"));
 }
 
 void sessions_setup(struct ones_app *app)

@@ -1,12 +1,15 @@
-/* GET /state: is this session still live, and if not, why? For pollers: asking is no activity. */
+/* GET /state: is this session still live, and whose is it, or why not? For pollers: asking is no activity. */
 #include "setup.h"
 
 static void state(struct ones_request *req)
 {
+	const struct ones_session *session = ones_session(req);
 	const struct ones_ending *ending = ones_ending(req);
 
-	if (ones_session(req) != NULL)
-		ones_reply_json(req, 200, json_pack("{s:b}", "live", 1));
+	if (session != NULL)
+		ones_reply_json(req, 200,
+		                json_pack("{s:b, s:{s:I, s:s}}", "live", 1, "user", "id", (json_int_t)session->user.id,
+		                          "username", session->user.username));
 	else
 		ones_reply_json(req, 200,
 		                json_pack("{s:b, s:s, s:o, s:o}", "live", 0, "reason", ones_reason_code(ending->reason),

@@ -318,7 +318,7 @@ struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, const str
 	}
 	*req = (struct ones_request){.app = app, .path_part = "", .preview = *preview, .times = *times};
 	(void)talloc_steal(req, fcgi);
-	req->verdict = (struct rule_verdict){.reason = ONES_UNAUTHENTICATED, .by_user_agent = ""};
+	req->verdict = (struct rule_verdict){.reason = ONES_UNAUTHENTICATED};
 	if (look_up != NULL)
 		req->look_up = *look_up;
 	req->http = talloc_zero(req, struct http_request);
@@ -370,6 +370,11 @@ enum ones_result app_result(enum db_status status)
 	return status == DB_ERROR ? ONES_FAILED : ONES_UNAVAILABLE;
 }
 
+static const char *or_empty(const char *text)
+{
+	return text != NULL ? text : "";
+}
+
 /* Of the keys that were presented it is the first that is live, else the first. */
 static enum db_status check_session(struct ones_request *req)
 {
@@ -398,6 +403,10 @@ static enum db_status check_session(struct ones_request *req)
 		.ended_at = req->verdict.ended_at,
 		.by_browser = useragent_browser(req->verdict.by_user_agent),
 		.by_os = useragent_os(req->verdict.by_user_agent),
+		.by_ip = or_empty(req->verdict.by_ip),
+		.browser = useragent_browser(req->verdict.user_agent),
+		.os = useragent_os(req->verdict.user_agent),
+		.ip = or_empty(req->verdict.ip),
 	};
 	return DB_OK;
 }

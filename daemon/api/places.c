@@ -60,12 +60,18 @@ enum ones_result ones_past_sessions(struct ones_request *req, size_t max, const 
 	if (all == NULL)
 		return ONES_FAILED;
 	for (size_t i = 0; i < *count; i++) {
+		const struct ones_place place = describe(req, &places[i].place);
+
 		all[i] = (struct ones_past){
-			.place = describe(req, &places[i].place),
+			.place = place,
 			.ending = {.reason = places[i].reason,
 		                   .ended_at = places[i].ended_at,
 		                   .by_browser = useragent_browser(places[i].by_user_agent),
-		                   .by_os = useragent_os(places[i].by_user_agent)},
+		                   .by_os = useragent_os(places[i].by_user_agent),
+		                   .by_ip = places[i].by_ip,
+		                   .browser = place.browser,
+		                   .os = place.os,
+		                   .ip = place.ip},
 		};
 	}
 	*past = all;

@@ -1,5 +1,6 @@
 /* The answers that handlers give. */
 #include "api/app.h"
+#include "base/links.h"
 #include "http/next.h"
 #include "http/page.h"
 #include "http/urlencoded.h"
@@ -63,14 +64,46 @@ void ones_reply_redirect(struct ones_request *req, const char *location)
 	"frame-ancestors 'none'"
 #define POLICY_WITH_SCRIPT POLICY "; script-src 'self'; connect-src 'self'"
 
+static json_t *links_json(struct ones_request *req)
+{
+	const char *expected;
+	const struct links *links = links_parse(req, req->app->settings->login.links, &expected);
+	json_t *list = links != NULL ? json_array() : NULL;
+
+	for (size_t i = 0; list != NULL && i < links->count; i++) {
+		const struct link *link = &links->all[i];
+
+		if (json_array_append_new(
+			    list, json_pack("{s:s, s:s}", "label", link->label, "address", link->address)) != 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+/* What every page may show; a new reference, NULL when out of memory. */
+static json_t *common_values(struct ones_request *req)
+{
+	const struct settings *settings = req->app->settings;
+	json_t *links = links_json(req);
+
+	return json_pack("{s:s, s:s, s:s, s:o, s:b, s:b}", "prefix", settings->server.prefix, "site_name",
+	                 settings->login.site_name, "name_label", settings->login.name_label, "links", links,
+	                 "has_links", json_array_size(links) > 0, "displaces",
+	                 settings->session.on_limit == ON_LIMIT_DISPLACE && settings->session.max_sessions > 0);
+}
+
 void ones_reply_page(struct ones_request *req, int status, const char *page, json_t *values)
 {
+	json_t *common = common_values(req);
 	bool has_script = false;
 	size_t size = 0;
 	char *text = NULL;
 
-	if (json_object_set_new(values, "prefix", json_string(req->app->settings->server.prefix)) == 0)
+	if (json_object_update(values, common) == 0)
 		text = pages_render(req, req->app->pages, page, values, &size, &has_script);
+	json_decref(common);
 	json_decref(values);
 	if (text == NULL) {
 		req->response.failed = true;

@@ -373,7 +373,7 @@ static enum ones_result begin_session(struct ones_request *req, const struct rul
 		key_cookie_write(req, token);
 		req->has_key = true;
 		req->key = key;
-		req->verdict = (struct rule_verdict){.live = true, .session = by_rule.session, .by_user_agent = ""};
+		req->verdict = (struct rule_verdict){.live = true, .session = by_rule.session};
 		data_follow(req);
 	}
 	if (result == ONES_OK && order.device != NULL) {
@@ -453,7 +453,7 @@ enum ones_result ones_logout(struct ones_request *req)
 		status = rule_logout(&req->app->rule, req, &req->key, &client);
 	if (status != DB_OK)
 		return app_result(status);
-	req->verdict = (struct rule_verdict){.reason = ONES_LOGGED_OUT, .by_user_agent = ""};
+	req->verdict = (struct rule_verdict){.reason = ONES_LOGGED_OUT};
 	req->has_key = false;
 	key_cookie_write(req, NULL);
 	data_follow(req);

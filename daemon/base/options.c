@@ -1,8 +1,10 @@
 #include "base/options.h"
 
+#include "base/links.h"
 #include "base/networks.h"
 #include "base/settings.h"
 #include "base/units.h"
+#include "base/utf8.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -135,6 +137,30 @@ static const char *check_default_next(const char *value)
 	return NULL;
 }
 
+/* A word or a few, that stand in a heading and in a tab. */
+#define SHORT_TEXT_MAX 100
+
+static const char *check_short_text(const char *value)
+{
+	return strlen(value) <= SHORT_TEXT_MAX && utf8_is_valid(value) ? NULL : "a text in UTF-8 of at most 100 bytes";
+}
+
+static const char *check_label(const char *value)
+{
+	return value[0] != '\0' && check_short_text(value) == NULL ? NULL : "a text in UTF-8 of 1 to 100 bytes";
+}
+
+static const char *check_links(const char *value)
+{
+	TALLOC_CTX *ctx = talloc_new(NULL);
+	const char *expected = "possible with the memory that there is";
+
+	if (ctx != NULL && links_parse(ctx, value, &expected) != NULL)
+		expected = NULL;
+	talloc_free(ctx);
+	return expected;
+}
+
 static const char *check_absolute(const char *value)
 {
 	return value[0] == '\0' || value[0] == '/' ? NULL : "a path that begins with a slash, or nothing";
@@ -234,6 +260,10 @@ const struct option options[] = {
 	RANGE(login, attempts_per_address, OPTION_NUMBER, "50", 0, 1000000, RELOADABLE, "Failed logins from an address, or a /64 of IPv6, before it is throttled; a /48 has ten times as many"),
 	RANGE(login, attempts_window, OPTION_DURATION, "15m", SECOND, YEAR, RELOADABLE, "The time over which failed logins are counted"),
 	TEXT(login, pages, "", check_absolute, RELOADABLE, "A folder with pages of your own, in place of the built-in ones of the same names"),
+	TEXT(login, site_name, "", check_short_text, RELOADABLE, "What the site is called, at the top of each page; it leads to the front page"),
+	TEXT(login, name_label, "Username", check_label, RELOADABLE, "What the pages call the name that people sign in with: Member number, E-mail address"),
+	TEXT(login, links, "", check_links, RELOADABLE,
+	     "Links at the foot of each page: Privacy policy /privacy, Help https://help.example.org/"),
 
 	RANGE(sharing, takeovers, OPTION_NUMBER, "5", 0, 1000000, RELOADABLE, "Displacements of an account that count as sharing"),
 	RANGE(sharing, window, OPTION_DURATION, "1h", SECOND, YEAR, RELOADABLE, "The time over which they are counted"),

@@ -64,6 +64,9 @@ struct settings {
 		int64_t attempts_per_address;
 		int64_t attempts_window;
 		const char *pages;
+		const char *site_name; /* "": none is shown */
+		const char *name_label;
+		const char *links; /* as links_parse() reads them */
 	} login;
 	struct {
 		int64_t takeovers;

@@ -22,14 +22,19 @@
 
 BUILT_IN(page_account, "handlers/pages/account.html");
 BUILT_IN(page_at, "handlers/pages/at.html");
+BUILT_IN(page_brand, "handlers/pages/brand.html");
 BUILT_IN(page_device, "handlers/pages/device.html");
+BUILT_IN(page_devices, "handlers/pages/devices.html");
 BUILT_IN(page_ended, "handlers/pages/ended.html");
 BUILT_IN(page_error, "handlers/pages/error.html");
 BUILT_IN(page_error_title, "handlers/pages/error_title.html");
+BUILT_IN(page_front, "handlers/pages/front.html");
 BUILT_IN(page_head, "handlers/pages/head.html");
+BUILT_IN(page_links, "handlers/pages/links.html");
 BUILT_IN(page_login, "handlers/pages/login.html");
 BUILT_IN(page_moment, "handlers/pages/moment.html");
 BUILT_IN(page_notice, "handlers/pages/notice.js");
+BUILT_IN(page_place, "handlers/pages/place.html");
 BUILT_IN(page_sessions, "handlers/pages/sessions.html");
 BUILT_IN(page_style, "handlers/pages/style.css");
 BUILT_IN(page_takeover, "handlers/pages/takeover.html");
@@ -39,13 +44,16 @@ static const struct {
 	const char *name;
 	const char *text;
 } built_in[] = {
-	{"account.html", page_account},   {"at.html", page_at},
-	{"device.html", page_device},     {"ended.html", page_ended},
-	{"error.html", page_error},       {"error_title.html", page_error_title},
-	{"head.html", page_head},         {"login.html", page_login},
-	{"moment.html", page_moment},     {"notice.js", page_notice},
-	{"sessions.html", page_sessions}, {"style.css", page_style},
-	{"takeover.html", page_takeover}, {"wait.html", page_wait},
+	{"account.html", page_account}, {"at.html", page_at},
+	{"brand.html", page_brand},     {"device.html", page_device},
+	{"devices.html", page_devices}, {"ended.html", page_ended},
+	{"error.html", page_error},     {"error_title.html", page_error_title},
+	{"front.html", page_front},     {"head.html", page_head},
+	{"links.html", page_links},     {"login.html", page_login},
+	{"moment.html", page_moment},   {"notice.js", page_notice},
+	{"place.html", page_place},     {"sessions.html", page_sessions},
+	{"style.css", page_style},      {"takeover.html", page_takeover},
+	{"wait.html", page_wait},
 };
 
 #define PAGE_COUNT (sizeof built_in / sizeof built_in[0])

@@ -74,6 +74,7 @@ enum db_status places_past(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int6
 			.reason = reason_from_code(db_text(rows, row, PAST_REASON)),
 			.ended_at = db_time(rows, row, PAST_ENDED_AT),
 			.by_user_agent = db_text(rows, row, PAST_BY_USER_AGENT),
+			.by_ip = db_text(rows, row, PAST_BY_IP),
 		};
 	}
 	return DB_OK;

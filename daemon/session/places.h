@@ -44,7 +44,8 @@ struct past_place {
 	struct session_place place;
 	enum ones_reason reason;
 	int64_t ended_at;
-	const char *by_user_agent; /* of the session that ended it; "" when not known */
+	const char *by_user_agent; /* of the session that ended it; "" when not known, as the next */
+	const char *by_ip;
 };
 
 /* The latest `max` of the account's sessions that have ended, the last one first. Everything on `ctx`. */

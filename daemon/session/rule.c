@@ -163,13 +163,16 @@ static enum standing judge(const struct rule *rule, const struct rule_reading *r
 	int64_t order, stored_order;
 	bool is_stored;
 
-	*verdict = (struct rule_verdict){.reason = ONES_UNAUTHENTICATED, .by_user_agent = ""};
+	*verdict = (struct rule_verdict){.reason = ONES_UNAUTHENTICATED};
 	/* Or there is a row, but not its account, as after replication of the one table alone. */
 	if (db_is_null(rows, row, CHECK_USER_ID) || db_is_null(rows, row, CHECK_USERNAME)) {
 		if (!db_is_null(rows, row, CHECK_ENDED_REASON)) {
 			verdict->reason = reason_from_code(db_text(rows, row, CHECK_ENDED_REASON));
 			verdict->ended_at = db_time(rows, row, CHECK_ENDED_AT);
 			verdict->by_user_agent = db_text(rows, row, CHECK_BY_USER_AGENT);
+			verdict->by_ip = db_text(rows, row, CHECK_BY_IP);
+			verdict->user_agent = db_text(rows, row, CHECK_ENDED_USER_AGENT);
+			verdict->ip = db_text(rows, row, CHECK_ENDED_IP);
 		}
 		return GONE;
 	}

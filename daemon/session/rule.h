@@ -37,7 +37,11 @@ struct rule_verdict {
 	struct ones_session session; /* when live; strings on the ctx or the reading */
 	enum ones_reason reason;     /* when not */
 	int64_t ended_at;            /* us since 1970; 0 when not known */
-	const char *by_user_agent;   /* of the login that displaced it; "" when not known */
+	/* Of who ended it, and of the session itself. NULL when not known. */
+	const char *by_user_agent;
+	const char *by_ip;
+	const char *user_agent;
+	const char *ip;
 };
 
 /*

@@ -25,7 +25,8 @@ const struct db_statement sql_check = {
 	"       (SELECT count(*) FROM (SELECT FROM sessions n WHERE n.user_id = s.user_id"
 	"               AND n.login_order > s.login_order AND " SQL_LIVE("n", "$3::bigint")
 	"               LIMIT coalesce(u.session_limit, $2::bigint)) AS newer),"
-	"       l.login_order, coalesce(l.session_key = s.session_key, false), e.reason, e.ended_at, e.by_user_agent"
+	"       l.login_order, coalesce(l.session_key = s.session_key, false), e.reason, e.ended_at, e.by_user_agent,"
+	"       host(e.by_ip), e.user_agent, host(e.ip)"
 	"  FROM (SELECT k.key) AS presented(key)"
 	"  LEFT JOIN LATERAL (SELECT * FROM sessions WHERE session_key = presented.key OFFSET 0) AS s ON true"
 	"  LEFT JOIN LATERAL (SELECT * FROM users WHERE id = s.user_id OFFSET 0) AS u ON true"

@@ -24,6 +24,9 @@ enum check_column {
 	CHECK_ENDED_REASON, /* NULL, as are the next columns, when it was never ended either */
 	CHECK_ENDED_AT,
 	CHECK_BY_USER_AGENT,
+	CHECK_BY_IP,
+	CHECK_ENDED_USER_AGENT,
+	CHECK_ENDED_IP,
 };
 
 extern const struct db_statement sql_lock_account;

@@ -151,7 +151,8 @@ const struct db_statement sql_places_live = {
 /* $1 account, $2 how many. */
 const struct db_statement sql_places_past = {
 	"places_past",
-	"SELECT id::text, created_at, last_seen_at, user_agent, coalesce(host(ip), ''), reason, ended_at, by_user_agent"
+	"SELECT id::text, created_at, last_seen_at, user_agent, coalesce(host(ip), ''), reason, ended_at, by_user_agent,"
+	"       coalesce(host(by_ip), '')"
 	"  FROM ended_sessions WHERE user_id = $1::bigint ORDER BY ended_at DESC LIMIT $2::bigint",
 };
 

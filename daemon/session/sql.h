@@ -74,6 +74,7 @@ enum past_column {
 	PAST_REASON,
 	PAST_ENDED_AT,
 	PAST_BY_USER_AGENT,
+	PAST_BY_IP,
 };
 
 extern const struct db_statement sql_list_endings;

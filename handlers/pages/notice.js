@@ -36,17 +36,17 @@ function sentence({ reason, ended_at, by }) {
 	const at = isNaN(date) ? "" : ` ${today ? "at" : "on"} ${write(date, today)}`;
 	switch (reason) {
 		case "displaced":
-			return `Your account was signed in on ${device || "another device"}${at}, so you were signed out here.`;
+			return `Your account was signed in on ${device || "another device"}${at}, so you were signed out here. Not you? Sign in here and change your password.`;
 		case "expired":
-			return `Sessions last for a limited time, and this one was over${at}.`;
+			return `You had been signed in for as long as this site allows, so you were signed out${at}.`;
 		case "idle":
 			return `You had not been here for a while, so you were signed out${at}.`;
 		case "revoked":
-			return `This session was ended ${device ? "from " + device : "by an operator of this site"}${at}.`;
+			return `You were signed out ${device ? "here from " + device : "by an operator of this site"}${at}.`;
 		case "password_changed":
-			return `The password of your account was changed${device && " on " + device}${at}, so you were signed out here.`;
+			return `The password of your account was changed${device && " on " + device}${at}, so you were signed out here. If that was not you, please tell the operators of this site.`;
 		case "disabled":
-			return `Your account was disabled${at}.`;
+			return `Your account was closed${at}.`;
 		default:
 			return `You signed out${at}.`;
 	}

@@ -77,9 +77,9 @@ class World {
 		return this.ask("query", site, sql);
 	}
 
-	async fillIn(page, { username = "alice", password = this.password } = {}) {
+	async fillIn(page, { username = "alice", password = this.password, label = "Username" } = {}) {
 		if (username !== null)
-			await page.getByLabel("Username").fill(username);
+			await page.getByLabel(label).fill(username);
 		await page.getByLabel("Password").fill(password);
 		await this.press(page, "Sign in");
 	}

@@ -28,7 +28,7 @@ exports.oldTabIsTold = async (world) => {
 	await world.signIn(late);
 	const dialog = old.getByRole("alertdialog", { name: "You were signed out" });
 	await dialog.waitFor();
-	assert.match(await dialog.innerText(), /Your account was signed in on Firefox on Linux at \d\d:\d\d, so you were signed out here\./);
+	assert.match(await dialog.innerText(), /Your account was signed in on Firefox on Linux at \d\d:\d\d, so you were signed out here\. Not you\? Sign in here and change your password\./);
 	// A screen reader reads it, and no key that was meant for something else does anything.
 	assert.equal(await dialog.evaluate((element) => element.getRootNode().activeElement === element), true);
 	await old.keyboard.press("Enter");
@@ -155,7 +155,7 @@ exports.expired = async (world) => {
 	const page = await world.open();
 	await world.signIn(page);
 	await world.query("plain", "UPDATE sessions SET expires_at = now() - interval '1 day'");
-	assert.match(await readWhy(page), /^Sessions last for a limited time, and this one was over on \d+ \w+( \d+)? at \d\d:\d\d\.$/);
+	assert.match(await readWhy(page), /^You had been signed in for as long as this site allows, so you were signed out on \d+ \w+( \d+)? at \d\d:\d\d\.$/);
 };
 
 exports.idle = async (world) => {
@@ -170,21 +170,22 @@ exports.loggedOut = async (world) => {
 	await world.signIn(page);
 	const cookies = await page.context().cookies();
 	await page.getByRole("button", { name: "Sign out" }).click();
-	await page.waitForURL("/session/login");
-	assert.equal(await page.title(), "Sign in");
+	await page.waitForURL("/session/login?signed_out");
+	assert.equal(await page.title(), "You have signed out");
+	assert.equal(await heading(page), "You have signed out");
 	// Whoever signed out knows it, also with a cookie that a browser has brought back.
 	await page.context().addCookies(cookies);
 	await page.goto(MEMBERS);
 	assert.equal(await page.title(), "Sign in");
 	await world.signIn(page);
-	assert.match(await page.getByRole("region", { name: "Earlier sessions" }).innerText(), /Signed out at \d\d:\d\d/);
+	assert.match(await page.getByRole("region", { name: "Earlier sign-ins" }).innerText(), /Signed out at \d\d:\d\d/);
 };
 
 exports.revokedByAnOperator = async (world) => {
 	const page = await world.open();
 	await world.signIn(page);
 	await world.ctl("plain", "session", "end", "--user", "alice");
-	assert.match(await readWhy(page), /^This session was ended by an operator of this site at \d\d:\d\d\.$/);
+	assert.match(await readWhy(page), /^You were signed out by an operator of this site at \d\d:\d\d\.$/);
 };
 
 exports.revokedFromElsewhere = async (world) => {
@@ -192,12 +193,12 @@ exports.revokedFromElsewhere = async (world) => {
 	const other = await world.open({ site: "many", agent: "firefox" });
 	await world.signIn(page);
 	await world.signIn(other);
-	await other.getByRole("link", { name: "All your live sessions" }).click();
-	await other.getByRole("button", { name: "End Chrome on Windows" }).click();
+	await other.getByRole("link", { name: "All devices that you are signed in on" }).click();
+	await other.getByRole("button", { name: "Sign out Chrome on Windows" }).click();
 	await other.getByText("Chrome on Windows").waitFor({ state: "detached" });
-	assert.match(await readWhy(page), /^This session was ended from Firefox on Linux at \d\d:\d\d\.$/);
+	assert.match(await readWhy(page), /^You were signed out here from Firefox on Linux at \d\d:\d\d\.$/);
 	await other.getByRole("button", { name: "Sign out" }).click();
-	await other.waitForURL("/session/login");
+	await other.waitForURL("/session/login?signed_out");
 };
 
 exports.passwordChanged = async (world) => {
@@ -214,7 +215,7 @@ exports.disabled = async (world) => {
 	const page = await world.open();
 	await world.signIn(page);
 	await world.ctl("plain", "user", "disable", "alice");
-	assert.match(await readWhy(page), /^Your account was disabled/);
+	assert.match(await readWhy(page), /^Your account was closed/);
 };
 
 /* What an open page says of each reason, whatever is known of it. */
@@ -223,15 +224,15 @@ exports.noticeOfEachReason = async (world) => {
 	const nobody = { browser: "", os: "" };
 	const long_ago = "2020-02-29T11:30:00Z";
 	const said = [
-		["displaced", by, long_ago, "Your account was signed in on Firefox on Linux on 29 February 2020 at 12:30, so you were signed out here."],
-		["displaced", nobody, null, "Your account was signed in on another device, so you were signed out here."],
-		["expired", nobody, null, "Sessions last for a limited time, and this one was over."],
+		["displaced", by, long_ago, "Your account was signed in on Firefox on Linux on 29 February 2020 at 12:30, so you were signed out here. Not you? Sign in here and change your password."],
+		["displaced", nobody, null, "Your account was signed in on another device, so you were signed out here. Not you? Sign in here and change your password."],
+		["expired", nobody, null, "You had been signed in for as long as this site allows, so you were signed out."],
 		["idle", nobody, null, "You had not been here for a while, so you were signed out."],
-		["revoked", by, null, "This session was ended from Firefox on Linux."],
-		["revoked", nobody, null, "This session was ended by an operator of this site."],
-		["password_changed", by, null, "The password of your account was changed on Firefox on Linux, so you were signed out here."],
-		["password_changed", nobody, null, "The password of your account was changed, so you were signed out here."],
-		["disabled", nobody, null, "Your account was disabled."],
+		["revoked", by, null, "You were signed out here from Firefox on Linux."],
+		["revoked", nobody, null, "You were signed out by an operator of this site."],
+		["password_changed", by, null, "The password of your account was changed on Firefox on Linux, so you were signed out here. If that was not you, please tell the operators of this site."],
+		["password_changed", nobody, null, "The password of your account was changed, so you were signed out here. If that was not you, please tell the operators of this site."],
+		["disabled", nobody, null, "Your account was closed."],
 		["logged_out", nobody, null, "You signed out."],
 		["unauthenticated", nobody, null, "You signed out."],
 	];
@@ -249,6 +250,46 @@ exports.noticeOfEachReason = async (world) => {
 	}
 };
 
+/* Somebody else knows the password: one button leads to the form for another one. */
+exports.notMe = async (world) => {
+	const mine = await world.open({ script: false });
+	const other = await world.open({ agent: "firefox" });
+	await world.signIn(mine, { next: MEMBERS });
+	await world.signIn(other);
+	await readWhy(mine);
+	assert.match(await mine.getByRole("main").innerText(), /There\s+Firefox on Linux, 127\.0\.0\.1\s+Here\s+Chrome on Windows, 127\.0\.0\.1/);
+	await mine.getByLabel("Username").fill("alice");
+	await mine.getByLabel("Password").fill(world.password);
+	await mine.getByRole("button", { name: "Not you? Change your password" }).click();
+	await mine.waitForURL("/session/account#password");
+	assert.match(await mine.getByRole("region", { name: "Earlier sign-ins" }).innerText(), /Firefox on Linux, 127\.0\.0\.1, since/);
+	await changePassword(mine, world.password, "another password");
+	await mine.getByText("Your password has been changed").waitFor();
+	await other.reload();
+	await world.fillIn(other);
+	await other.getByText("Username or password is not right").waitFor();
+};
+
+/* The same where people are asked first. */
+exports.takeOverAndChangePassword = async (world) => {
+	await world.signIn(await world.open({ site: "ask", agent: "firefox" }));
+	const page = await world.open({ site: "ask" });
+	await page.goto("/session/login?next=" + MEMBERS);
+	await world.fillIn(page);
+	await page.getByRole("button", { name: "Sign out there, change your password" }).click();
+	await page.waitForURL("/session/account#password");
+};
+
+/* A page that is open to all greets whoever is signed in. */
+exports.publicPageGreets = async (world) => {
+	const page = await world.open();
+	await page.goto("/");
+	await page.getByRole("link", { name: "Sign in" }).waitFor();
+	await world.signIn(page, { next: MEMBERS });
+	await page.goto("/");
+	await page.getByText("Signed in as alice").waitFor();
+};
+
 // ---- Taking over ----------------------------------------------------------------------------------------------------
 
 exports.takeOverByClick = async (world) => {
@@ -257,15 +298,16 @@ exports.takeOverByClick = async (world) => {
 	await world.signIn(first);
 	await second.goto("/session/login?next=" + MEMBERS);
 	await world.fillIn(second);
-	await second.waitForFunction(() => document.title === "Your account is live elsewhere");
-	assert.match(await second.getByRole("main").innerText(), /alice is live on\s+Firefox on Linux\s+since \d\d:\d\d/);
+	await second.waitForFunction(() => document.title === "You are signed in on another device");
+	assert.match(await second.getByRole("main").innerText(), /alice is signed in on another device:\s+Firefox on Linux, 127\.0\.0\.1\s+since \d\d:\d\d/);
 	assert.equal(await second.evaluate(() => document.activeElement.tagName), "H1");
 
-	await second.getByRole("button", { name: "Leave it as it is" }).click();
-	await second.waitForURL(/login\?next=%2Fmembers%2F/);
+	await second.getByRole("link", { name: "Cancel, and stay signed in there" }).click();
+	await second.waitForURL("/");
 	await first.reload();
 	assert.equal(await first.title(), "Your account");
 
+	await second.goto("/session/login?next=" + MEMBERS);
 	await world.fillIn(second);
 	await second.getByRole("button", { name: "Sign out there, continue here" }).click();
 	await second.waitForURL(MEMBERS);
@@ -278,10 +320,10 @@ exports.refusedWhileLiveElsewhere = async (world) => {
 	await world.signIn(first);
 	await second.goto("/session/login?next=" + MEMBERS);
 	await world.fillIn(second);
-	await second.waitForFunction(() => document.title === "Sign in: live elsewhere");
-	assert.match(await told(second), /Firefox on Linux, since \d\d:\d\d\s+Please sign out there first/);
+	await second.waitForFunction(() => document.title === "Sign in: signed in on another device");
+	assert.match(await told(second), /Firefox on Linux, 127\.0\.0\.1, since \d\d:\d\d\s+Please sign out there first/);
 	await first.getByRole("button", { name: "Sign out" }).click();
-	await first.waitForURL("/session/login");
+	await first.waitForURL("/session/login?signed_out");
 	await world.fillIn(second, { username: null });
 	await second.waitForURL(MEMBERS);
 };
@@ -311,7 +353,7 @@ exports.restartedBrowserThatLostItsSession = async (world) => {
 	const other = await world.open({ site: "forgetful", agent: "firefox" });
 	await other.goto("/session/login");
 	await world.fillIn(other);
-	await other.waitForFunction(() => document.title === "Sign in: live elsewhere");
+	await other.waitForFunction(() => document.title === "Sign in: signed in on another device");
 };
 
 /* The second click as soon as the first has been sent. */
@@ -351,7 +393,7 @@ exports.doubleClickOnTakingOver = async (world) => {
 	const page = await world.open({ site: "ask" });
 	await page.goto("/session/login?next=" + MEMBERS);
 	await world.fillIn(page);
-	await page.waitForFunction(() => document.title === "Your account is live elsewhere");
+	await page.waitForFunction(() => document.title === "You are signed in on another device");
 	await clickTwice(page, "Sign out there, continue here");
 	await page.getByRole("heading", { name: "The reading room" }).waitFor();
 	await page.reload();
@@ -417,7 +459,7 @@ exports.withoutJavaScript = async (world) => {
 	await changePassword(second, world.password, "another password");
 	await second.getByText("Your password has been changed").waitFor();
 	await second.getByRole("button", { name: "Sign out" }).click();
-	await second.waitForURL("/session/login");
+	await second.waitForURL("/session/login?signed_out");
 	await second.goto(MEMBERS);
 	assert.equal(await second.title(), "Sign in");
 };

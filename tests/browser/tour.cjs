@@ -61,21 +61,39 @@ exports.visit = async (world, how, look) => {
 	await seen("members-notice", page, "reading room");
 	await page.getByRole("link", { name: "Sign in here" }).click();
 	await seen("login-displaced", page, "You were signed out");
+	await world.fillIn(page);
+	await page.waitForURL("/members/");
+	await page.getByRole("button", { name: "Sign out" }).click();
+	await seen("login-signed-out", page, "You have signed out");
+	await page.context().close();
+
+	// With a long name of the site, and links of its own.
+	page = await at("named");
+	const label = "Reader's number";
+	await page.goto("/session/login");
+	await world.fillIn(page, { label, password: "wrong" });
+	await seen("named-login", page, "Reader's number or password not right");
+	await world.fillIn(page, { label });
+	await seen("named-account", page, "Your account");
+	await page.getByRole("button", { name: "Sign out", exact: true }).click();
+	await seen("named-signed-out", page, "You have signed out");
+	await page.goto("/session/nothing");
+	await seen("named-error", page, "nothing here");
 	await page.context().close();
 
 	page = await at("many");
 	await elsewhere(world, "many");
 	await world.signIn(page);
 	await seen("account-many", page, "Your account");
-	await page.getByRole("link", { name: "All your live sessions" }).click();
-	await seen("sessions", page, "Your live sessions");
+	await page.getByRole("link", { name: "All devices" }).click();
+	await seen("sessions", page, "Where you are signed in");
 	await page.context().close();
 
 	page = await at("ask");
 	await elsewhere(world, "ask");
 	await page.goto("/session/login?next=/members/");
 	await world.fillIn(page);
-	await seen("takeover", page, "live elsewhere");
+	await seen("takeover", page, "another device");
 	await page.locator("[name=ticket]").evaluate((field) => (field.value = "x".repeat(43)));
 	await world.press(page, "continue here");
 	await seen("login-ticket-gone", page, "took too long");
@@ -85,7 +103,7 @@ exports.visit = async (world, how, look) => {
 	await elsewhere(world, "refuse");
 	await page.goto("/session/login");
 	await world.fillIn(page);
-	await seen("login-refused", page, "live elsewhere");
+	await seen("login-refused", page, "another device");
 	await page.context().close();
 
 	page = await at("cooldown");

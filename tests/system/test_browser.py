@@ -32,6 +32,12 @@ SETTINGS = {
     "throttled": {"login.attempts_per_user": 2},
     "idle": {"session.idle_timeout": "1h"},
     "forgetful": {"session.on_limit": "refuse", "session.cookie_persistent": "off"},
+    "named": {
+        "login.site_name": "The Library of the Benedictine Abbey of St Florian",
+        "login.name_label": "Reader's number",
+        "login.links": "Privacy policy /privacy, Imprint /imprint, Forgot your password? /help/password, "
+        "Library https://library.example.org/",
+    },
     "slow": {"session.on_limit": "refuse", "server.workers": 4, "login.memory": "64MiB", "login.passes": 10},
 }
 EVERY_PAGE = [name for name in SETTINGS if name not in ("idle", "forgetful", "slow")]
@@ -51,7 +57,7 @@ def new_members_site(request, cluster, closing):
         files = daemon.folder / "site"
         shutil.copytree(harness.ROOT / "conf/demo/site", files)
         changes = {
-            "root /var/www/html;": f"root {files}; types {{ text/html html; text/css css; }} ssi on;",
+            "root /var/www/html;": f"root {files}; types {{ text/html html; text/css css; text/javascript js; }} ssi on;",
             'add_header Cache-Control "private, no-cache";': f'add_header Content-Security-Policy "{POLICY}" always;',
         }
         nginx = closing.add(harness.Nginx(daemon.address, sample="static.conf", changes=changes))
@@ -133,6 +139,9 @@ STORIES = {
     "passwordChanged": "many",
     "disabled": "plain",
     "noticeOfEachReason": "plain",
+    "notMe": "plain",
+    "takeOverAndChangePassword": "ask",
+    "publicPageGreets": "plain",
     "takeOverByClick": "ask",
     "refusedWhileLiveElsewhere": "refuse",
     "restartedBrowserIsStillSignedIn": "refuse",

@@ -60,6 +60,9 @@ OTHERS = [
     "database.conninfo",
     "login.default_next",
     "login.pages",
+    "login.site_name",
+    "login.name_label",
+    "login.links",
 ]
 SAME = {"60s": "1m", "60m": "1h"}
 

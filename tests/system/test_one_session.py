@@ -8,6 +8,7 @@ import re
 import pytest
 
 from browser import CHROME, FIREFOX, SAFARI, problem
+from test_watching import Counts
 from waiting import wait_until
 
 # Times as the daemon writes them.
@@ -58,7 +59,8 @@ def test_second_browser_signs_the_first_one_out(site, browse):
     state = first.state()
     assert TIME.fullmatch(state.pop("ended_at"))
     assert state == {"live": False, "reason": "displaced", "by": {"browser": "Chrome", "os": "Windows"}}
-    assert second.state() == {"live": True}
+    alice = {"id": second.me().json()["user"]["id"], "username": "alice"}
+    assert second.state() == {"live": True, "user": alice}
     assert "elsewhere" in first.get("/session/login").text
 
 
@@ -371,8 +373,23 @@ def test_polling_the_state_is_no_activity(new_site, browse):
     site.database.make_stale(session_id)
     before = site.database.last_seen_at(session_id)
     for _ in range(5):
-        assert browser.state() == {"live": True}
+        assert browser.state()["live"] is True
     assert site.database.last_seen_at(session_id) == before
+
+
+def test_state_says_who_is_signed_in_for_one_round_trip_to_the_database(new_site, browse):
+    site = new_site({"server.workers": 1})
+    first, second = browse(site), browse(site)
+    user = first.sign_in()["user"]
+    second.sign_in("bob")
+    assert first.state() == {"live": True, "user": {"id": user["id"], "username": "alice"}}
+    browse(site).sign_in("bob")
+    counts = Counts(site.daemon)
+    for _ in range(10):
+        assert first.state()["user"]["username"] == "alice"
+        assert set(second.state()) == {"live", "reason", "ended_at", "by"}
+    # Whoever reads the metrics may have the live sessions counted meanwhile.
+    assert 20 <= counts.grown("database_round_trips") <= 21
 
 
 def test_state_cannot_keep_a_session_from_going_idle(new_site, browse):

@@ -153,6 +153,128 @@ def test_pages_work_below_another_prefix(new_daemon):
     assert set(re.findall(r'(?:href|src|action)="(/[^"]*)"', text)) == {"/a/b/style.css", "/a/b/notice.js", "/a/b/login"}
 
 
+# ---- The site's own name, label and links ----------------------------------------------------------------------------
+
+OWN = {
+    "login.site_name": "Müller & <Söhne>",
+    "login.name_label": "Member's number",
+    "login.links": "Privacy policy /privacy?of=a&b, Help\thttps://help.example.org:8443/a#b,Imprint http://[2001:db8::1]/, "
+    "Forgot your password? mailto:help@example.org",
+}
+LINKS = [
+    ("/privacy?of=a&amp;b", "Privacy policy"),
+    ("https://help.example.org:8443/a#b", "Help"),
+    ("http://[2001:db8::1]/", "Imprint"),
+    ("mailto:help@example.org", "Forgot your password?"),
+]
+
+
+def links_of(text):
+    nav = re.search(r"<nav[^>]*>(.*?)</nav>", text, re.S)
+    return re.findall(r'<a href="([^"]*)">([^<]*)</a>', nav[1]) if nav else []
+
+
+@pytest.fixture
+def every_page(browse):
+    """every_page(site): each kind of page that people get, by its path."""
+
+    def make(site):
+        person = browse(site, program=False)
+        pages = {path: person.get(path).text for path in ("/session/login", "/session/login?signed_out", "/session/nothing")}
+        browse(site).sign_in()
+        pages["POST /session/login"] = person.login().text
+        pages["take over"] = person.login(take_over="true").text
+        pages.update({path: person.get(path).text for path in ("/session/account", "/session/sessions")})
+        return pages
+
+    return make
+
+
+def test_site_name_label_and_links_are_on_every_page(new_site, every_page):
+    for path, text in every_page(new_site({**OWN, "session.on_limit": "ask"})).items():
+        if path == "take over":
+            continue
+        assert title_of(text).endswith(" · Müller &amp; &lt;Söhne&gt;"), path
+        assert '<a href="/">Müller &amp; &lt;Söhne&gt;</a>' in text, path
+        assert links_of(text) == LINKS, path
+
+
+def test_name_field_has_the_site_s_own_label(new_daemon):
+    daemon = new_daemon(OWN).start()
+    assert '<label for="username">Member&#39;s number</label>' in page_of(daemon)
+    headers = {**PERSON, "Content-Type": "application/x-www-form-urlencoded"}
+    text = daemon.ask(method="POST", path="/session/login", headers=headers, body=b"username=a&password=b").body.decode()
+    assert "Member&#39;s number or password is not right" in text
+
+
+def test_without_them_pages_name_no_site_and_have_no_links(shared_site):
+    text = page_of(shared_site.daemon)
+    assert title_of(text) == "Sign in"
+    assert '<label for="username">Username</label>' in text
+    assert "<nav" not in text
+
+
+def test_site_name_and_links_change_with_a_reload(new_daemon):
+    daemon = new_daemon({"login.site_name": "One", "login.links": "Help /help"}).start()
+    daemon.settings.update({"login.site_name": "Other", "login.links": ""})
+    harness.write_conf(daemon.conf, daemon.settings)
+    reload_and_wait(daemon)
+    assert title_of(page_of(daemon)) == "Sign in · Other"
+    assert "<nav" not in page_of(daemon)
+
+
+LINKS_REFUSED = [
+    "Help",
+    "/help",
+    "Help /help,",
+    ", Help /help",
+    "Help /help, Imprint",
+    "Help help.html",
+    "Help javascript:alert(1)",
+    "Help JavaScript:alert(1)",
+    "Help data:text/html,x",
+    "Help vbscript:x",
+    "Help //evil.example",
+    "Help /\\evil.example",
+    "Help \\\\evil.example",
+    "Help https:evil.example",
+    "Help https:/evil.example",
+    "Help https:///evil.example",
+    "Help https://",
+    "Help https://?a",
+    "Help https://example.org@evil.example/",
+    "Help https://example.org\\@evil.example/",
+    'Help /"onclick="x',
+    "Help /<b>",
+    "Help /hé",
+    "Help https://hé.example/",
+    "Help mailto:",
+    "Help mailto:help",
+    "Help ftp://example.org/",
+]
+
+
+@pytest.mark.parametrize("links", LINKS_REFUSED)
+def test_links_that_lead_nowhere_safe_are_refused_at_the_start_with_their_line(tmp_path, links):
+    path = tmp_path / "onesession.conf"
+    path.write_text(f"[login]\nsite_name = x\nlinks = {links}\n")
+    refused(run("-c", path, "-t"), f"{path}:3: login.links: ", " is not ")
+
+
+@pytest.mark.parametrize("key, value", [("name_label", ""), ("name_label", "x" * 101), ("site_name", "x" * 101)])
+def test_label_and_site_name_have_to_fit(tmp_path, key, value):
+    path = tmp_path / "onesession.conf"
+    path.write_text(f"[login]\n{key} = {value}\n")
+    refused(run("-c", path, "-t"), f"{path}:2: login.{key}: ")
+
+
+@pytest.mark.parametrize("key, value", [("site_name", "M%cller"), ("name_label", "M%cller"), ("links", "M%cller /m")])
+def test_texts_that_are_not_utf_8_are_refused(tmp_path, key, value):
+    path = tmp_path / "onesession.conf"
+    path.write_bytes(f"[login]\n{key} = {value.replace('%c', chr(252))}\n".encode("latin-1"))
+    refused(run("-c", path, "-t"), f"{path}:2: login.{key}: ")
+
+
 # ---- What the browser is told ----------------------------------------------------------------------------------------
 
 
@@ -254,3 +376,124 @@ def test_stranger_is_told_of_no_session(shared_site):
     text = fastcgi.send(shared_site.daemon.address, path="/session/login", headers=PERSON).body.decode()
     assert title_of(text) == "Sign in"
     assert "signed out" not in text
+
+
+THERE, HERE = "198.51.100.7", "2001:db8::7"
+FORM = {**PERSON, "Content-Type": "application/x-www-form-urlencoded"}
+
+
+def signed_in_from(site, address, agent, username="bob"):
+    """A person's browser at that address: the header that it then sends."""
+    body = f"username={username}&password={site.database.password}"
+    headers = {**FORM, "User-Agent": agent}
+    answer = site.daemon.ask(method="POST", path="/session/login", headers=headers, body=body.encode(), REMOTE_ADDR=address)
+    assert answer.status == 303
+    key = next(field for field in answer.all("Set-Cookie") if field.startswith("onesession=")).split(";")[0]
+    return {**PERSON, "User-Agent": agent, "Cookie": key}
+
+
+def words_of(text):
+    """What people read of a page, in one line."""
+    return " ".join(re.sub(r"<[^>]+>", " ", text).split()).replace(" ,", ",")
+
+
+def test_displaced_are_told_browser_and_address_of_both_and_how_to_change_the_password(shared_site):
+    old = signed_in_from(shared_site, HERE, CHROME)
+    signed_in_from(shared_site, THERE, FIREFOX)
+    text = shared_site.daemon.ask(path="/session/login", headers=old).body.decode()
+    assert f"There Firefox on Linux, {THERE} Here Chrome on Windows, {HERE}" in words_of(text)
+    assert "Not you? Change your password" in words_of(text)
+
+
+def test_whoever_takes_the_button_to_change_the_password_comes_to_the_form_for_it(shared_site, browse):
+    old = browse(shared_site, program=False)
+    old.sign_in("bob")
+    browse(shared_site).sign_in("bob")
+    text = old.get("/session/login?next=/page").text
+    # A browser sends the fields in their order, of the buttons that which was pressed.
+    form = re.search(r'<form method="post".*?</form>', text, re.S)[0]
+    names = re.findall(r'<(input|button)[^>]* name="([^"]+)"(?:[^>]* value="([^"]*)")?', form)
+    fields = [(name, value) for _, name, value in names]
+    assert fields.index(("next", "/session/account#password")) < fields.index(("next", "/page"))
+    given = {"username": "bob", "password": shared_site.database.password}
+    pressed = old.post("/session/login", [(name, given.get(name, value)) for name, value in fields])
+    assert (pressed.status_code, pressed.headers["Location"]) == (303, "/session/account#password")
+    assert 'id="password"' in old.get("/session/account").text
+
+
+@pytest.mark.parametrize("change", ["password", "end"])
+def test_other_endings_name_both_devices_too(new_site, change):
+    site = new_site({"session.max_sessions": 2})
+    old = signed_in_from(site, HERE, CHROME)
+    new = signed_in_from(site, THERE, FIREFOX)
+    body = f"current_password={site.database.password}&new_password=another password".encode()
+    path = "/session/password"
+    if change == "end":
+        path = f"/session/sessions/{site.database.value('SELECT id::text FROM sessions ORDER BY login_order')}/end"
+    assert site.daemon.ask(method="POST", path=path, headers={**FORM, **new}, body=body, REMOTE_ADDR=THERE).status == 303
+    text = site.daemon.ask(path="/session/login", headers=old).body.decode()
+    assert f"There Firefox on Linux, {THERE} Here Chrome on Windows, {HERE}" in words_of(text)
+
+
+def test_account_page_shows_the_addresses_of_earlier_sessions_and_of_what_ended_them(shared_site):
+    signed_in_from(shared_site, HERE, CHROME)
+    new = signed_in_from(shared_site, THERE, FIREFOX)
+    words = words_of(shared_site.daemon.ask(path="/session/account", headers=new).body.decode())
+    this, earlier = words.split("Earlier")
+    assert f"Firefox on Linux Address {THERE}" in this
+    assert f"Chrome on Windows, {HERE}" in earlier
+    assert f"Signed out by a sign-in on Firefox on Linux, {THERE}" in earlier
+    assert "Not you? Change your password" in earlier
+
+
+def test_where_an_account_is_signed_in_is_told_with_the_address(new_site):
+    for on_limit in ("ask", "refuse"):
+        site = new_site({"session.on_limit": on_limit})
+        signed_in_from(site, HERE, CHROME)
+        body = f"username=bob&password={site.database.password}".encode()
+        answer = site.daemon.ask(method="POST", path="/session/login", headers=FORM, body=body, REMOTE_ADDR=THERE)
+        assert answer.status == 409
+        assert f"Chrome on Windows, {HERE}" in words_of(answer.body.decode())
+
+
+def test_signing_out_is_answered_with_a_word(shared_site, browse):
+    person = browse(shared_site, program=False)
+    for _ in range(2):
+        person.sign_in("bob")
+        answer = person.logout()
+        assert answer.status_code == 303
+        text = person.get(answer.headers["Location"]).text
+        assert title_of(text) == "You have signed out"
+        assert "<h1>You have signed out</h1>" in text
+    # It says nothing wrong to whoever is signed in.
+    person.sign_in("bob")
+    assert person.get("/session/login?signed_out").status_code == 303
+
+
+def test_ending_this_very_session_is_answered_with_the_same_word(shared_site, browse):
+    person = browse(shared_site, program=False)
+    person.sign_in("bob")
+    end = re.search(r'action="(/session/sessions/[^"]+/end)"', person.get("/session/sessions").text)[1]
+    answer = person.post(end, {})
+    assert title_of(person.get(answer.headers["Location"]).text) == "You have signed out"
+
+
+def test_displaced_person_is_not_told_to_have_signed_out(shared_site, browse):
+    old = browse(shared_site, program=False)
+    old.sign_in("bob")
+    browse(shared_site).sign_in("bob")
+    assert title_of(old.get("/session/login?signed_out").text) == "You were signed out"
+
+
+def test_hint_that_signing_in_signs_out_elsewhere_is_there_only_where_it_is_true(new_daemon):
+    hint = "signed in elsewhere"
+    assert hint in page_of(new_daemon().start())
+    assert hint not in page_of(new_daemon({"session.on_limit": "refuse"}).start())
+    assert hint not in page_of(new_daemon({"session.max_sessions": 0}).start())
+
+
+def test_pages_speak_plainly():
+    """No word of the program's own makers: what is "live" is "signed in" to those who read it."""
+    for path in PAGES.glob("*.html"):
+        text = re.sub(r"{{!.*?}}|{{.*?}}|<[^>]+>", " ", path.read_text())
+        assert not re.search(r"\blive\b|\bdisplace|What you do not know|Leave it as it is", text), path.name
