@@ -56,9 +56,12 @@ def new_members_site(request, cluster, closing):
         daemon.start()
         files = daemon.folder / "site"
         shutil.copytree(harness.ROOT / "conf/demo/site", files)
+        policy = f'add_header Content-Security-Policy "{POLICY}" always;'
         changes = {
             "root /var/www/html;": f"root {files}; types {{ text/html html; text/css css; text/javascript js; }} ssi on;",
-            'add_header Cache-Control "private, no-cache";': f'add_header Content-Security-Policy "{POLICY}" always;',
+            'add_header Cache-Control "private, no-cache";': policy,
+            # The front page is open to all.
+            "location = /robots.txt {": f"location ~ ^/(index.html|demo.css|greet.js)?$ {{ index index.html; {policy}",
         }
         nginx = closing.add(harness.Nginx(daemon.address, sample="static.conf", changes=changes))
         remember_log(request.node, "nginx", nginx.log)
