@@ -83,11 +83,11 @@ static bool read_link(struct links *links, char *item, const char **expected)
 struct links *links_parse(TALLOC_CTX *ctx, const char *text, const char **expected)
 {
 	struct links *links = talloc_zero(ctx, struct links);
-	char *rest = talloc_strdup(links, text + strspn(text, BLANK));
+	char *rest = links != NULL ? talloc_strdup(links, text + strspn(text, BLANK)) : NULL;
 	char *item;
 
 	*expected = NULL;
-	if (links == NULL || rest == NULL)
+	if (rest == NULL)
 		goto failed;
 	if (*rest == '\0')
 		return links;

@@ -401,7 +401,7 @@ def test_displaced_are_told_browser_and_address_of_both_and_how_to_change_the_pa
     old = signed_in_from(shared_site, HERE, CHROME)
     signed_in_from(shared_site, THERE, FIREFOX)
     text = shared_site.daemon.ask(path="/session/login", headers=old).body.decode()
-    assert f"There Firefox on Linux, {THERE} Here Chrome on Windows, {HERE}" in words_of(text)
+    assert f"There Firefox on Linux {THERE} Here Chrome on Windows {HERE}" in words_of(text)
     assert "Not you? Change your password" in words_of(text)
 
 
@@ -432,7 +432,7 @@ def test_other_endings_name_both_devices_too(new_site, change):
         path = f"/session/sessions/{site.database.value('SELECT id::text FROM sessions ORDER BY login_order')}/end"
     assert site.daemon.ask(method="POST", path=path, headers={**FORM, **new}, body=body, REMOTE_ADDR=THERE).status == 303
     text = site.daemon.ask(path="/session/login", headers=old).body.decode()
-    assert f"There Firefox on Linux, {THERE} Here Chrome on Windows, {HERE}" in words_of(text)
+    assert f"There Firefox on Linux {THERE} Here Chrome on Windows {HERE}" in words_of(text)
 
 
 def test_account_page_shows_the_addresses_of_earlier_sessions_and_of_what_ended_them(shared_site):
