@@ -99,7 +99,7 @@ static bool is_moment(int64_t us, time_t *seconds)
 	return us > 0 && us < INT64_MAX;
 }
 
-__attribute__((format(strftime, 3, 0))) static char *format_time(TALLOC_CTX *ctx, int64_t us, const char *format)
+static char *format_time(TALLOC_CTX *ctx, int64_t us, bool is_exact)
 {
 	struct tm broken_down;
 	time_t seconds;
@@ -107,17 +107,19 @@ __attribute__((format(strftime, 3, 0))) static char *format_time(TALLOC_CTX *ctx
 
 	if (!is_moment(us, &seconds) || localtime_r(&seconds, &broken_down) == NULL)
 		return talloc_strdup(ctx, "never");
-	return talloc_strndup(ctx, text, strftime(text, sizeof text, format, &broken_down));
+	return talloc_strndup(
+		ctx, text,
+		strftime(text, sizeof text, is_exact ? "%Y-%m-%d %H:%M:%S" : "%Y-%m-%d %H:%M", &broken_down));
 }
 
 char *text_time(TALLOC_CTX *ctx, int64_t us)
 {
-	return format_time(ctx, us, "%Y-%m-%d %H:%M");
+	return format_time(ctx, us, false);
 }
 
 char *text_time_exact(TALLOC_CTX *ctx, int64_t us)
 {
-	return format_time(ctx, us, "%Y-%m-%d %H:%M:%S");
+	return format_time(ctx, us, true);
 }
 
 char *text_time_utc(TALLOC_CTX *ctx, int64_t us)
