@@ -182,7 +182,8 @@ const char *ones_form_token(struct ones_request *req);
 void ones_offer_cookie(struct ones_request *req);
 
 /*
- * End the presented session and take its cookie away. Nobody signed in is no error: it is the same as success.
+ * End the presented session, or all of them, and take the cookie away. Nobody signed in is no error: it is the same as
+ * success.
  * ONES_OK, ONES_UNAVAILABLE or ONES_FAILED. On anything but ONES_OK the cookie stays, so that it can be tried again.
  */
 enum ones_result ones_logout(struct ones_request *req);
@@ -309,8 +310,9 @@ const char *ones_next(struct ones_request *req, const char *wanted);
 /*
  * The sign-in page that leads to `wanted` afterwards: "/session/login?next=%2Fpage". `wanted` is as in ones_next();
  * it is left out when it leads elsewhere, is one of the daemon's own addresses, or is too long for a header field.
+ * `lost`: what this request was to do has not been done, and the page says so, before signing in and after it.
  */
-const char *ones_sign_in_url(struct ones_request *req, const char *wanted);
+const char *ones_sign_in_url(struct ones_request *req, const char *wanted, bool lost);
 
 /* ---- Answering: exactly one of these for each request ------------------------------------------------------- */
 
@@ -414,6 +416,7 @@ struct ones_route {
 	bool no_body;        /* a body is neither read nor waited for: sub-requests carry the client's CONTENT_LENGTH */
 	bool hashes;         /* its handler checks a password, and may be run twice: see ones_login() */
 	bool keeps_data;     /* what is kept with the session is read before the handler, and written after it */
+	bool navigations;    /* whoever does not navigate is a program here: see request_is_navigation() */
 	bool quick;          /* GET waits for nothing, not even the database: it is answered before those that may */
 };
 

@@ -69,7 +69,14 @@ static void account(struct ones_request *req)
 		account_show(req, 200, ones_query(req, "changed") != NULL ? "changed" : NULL, 0);
 }
 
+/* Whoever has left out the last part of an address. */
+static void front(struct ones_request *req)
+{
+	ones_reply_redirect(req, ones_url(req, "/account"));
+}
+
 void account_setup(struct ones_app *app)
 {
+	ones_route(app, &(struct ones_route){.path = "/", .get = front, .no_database = true});
 	ones_route(app, &(struct ones_route){.path = "/account", .get = account});
 }

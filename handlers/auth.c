@@ -44,7 +44,7 @@ static void refuse(struct ones_request *req)
 	else if (ones_is_program(req))
 		ones_reply_unauthenticated(req);
 	else
-		login_show(req, 401, refused_address(req));
+		login_show(req, 401, refused_address(req), refused_is_lost(req));
 }
 
 static void auth(struct ones_request *req)
@@ -65,5 +65,6 @@ static void auth(struct ones_request *req)
 
 void auth_setup(struct ones_app *app)
 {
-	ones_route(app, &(struct ones_route){.path = "/auth", .get = auth, .no_body = true, .quick = true});
+	ones_route(app, &(struct ones_route){
+				.path = "/auth", .get = auth, .no_body = true, .navigations = true, .quick = true});
 }

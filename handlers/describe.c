@@ -39,5 +39,5 @@ void not_signed_in(struct ones_request *req)
 	if (ones_is_program(req))
 		ones_reply_unauthenticated(req);
 	else
-		ones_reply_redirect(req, ones_sign_in_url(req, refused_address(req)));
+		ones_reply_redirect(req, ones_sign_in_url(req, refused_address(req), refused_is_lost(req)));
 }

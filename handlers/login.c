@@ -17,8 +17,8 @@ static const char *form_of(struct ones_request *req)
 /* The page for people who are not signed in (yet). `more` adds what has just happened; takes over the reference. */
 static void show_page(struct ones_request *req, int status, const char *username, const char *next, json_t *more)
 {
-	json_t *page = json_pack("{s:s, s:s, s:s}", "username", username, "next", next != NULL ? next : "", "form",
-	                         form_of(req));
+	json_t *page = json_pack("{s:s, s:s, s:s, s:b}", "username", username, "next", next != NULL ? next : "", "form",
+	                         form_of(req), "lost", (int)ones_field_is_true(req, "lost"));
 
 	if (page != NULL && json_object_update(page, more) != 0) {
 		json_decref(page);
@@ -28,14 +28,15 @@ static void show_page(struct ones_request *req, int status, const char *username
 	ones_reply_page(req, status, "login.html", page);
 }
 
-void login_show(struct ones_request *req, int status, const char *next)
+void login_show(struct ones_request *req, int status, const char *next, bool lost)
 {
 	const struct ones_ending *ending = ones_ending(req);
 
 	ones_offer_cookie(req);
 	/* Whoever has just signed out knows it. */
 	show_page(req, status, "", next,
-	          json_pack("{s:o*}", "ended", ending->reason != ONES_LOGGED_OUT ? ending_for_page(ending) : NULL));
+	          json_pack("{s:b, s:o*}", "lost", (int)lost, "ended",
+	                    ending->reason != ONES_LOGGED_OUT ? ending_for_page(ending) : NULL));
 }
 
 /* Who came here by signing out; not one whose session has ended in another way, with the address of that page. */
@@ -49,13 +50,27 @@ static bool has_signed_out(struct ones_request *req)
 static void login_page(struct ones_request *req)
 {
 	const char *next = ones_query(req, "next");
+	bool lost = ones_query(req, "lost") != NULL;
 
-	if (ones_session(req) != NULL)
-		ones_reply_redirect(req, ones_next(req, next));
-	else if (has_signed_out(req))
+	if (ones_session(req) == NULL && has_signed_out(req))
 		show_page(req, 200, "", next, json_pack("{s:b}", "signed_out", 1));
+	else if (ones_session(req) == NULL)
+		login_show(req, 200, next, lost);
+	else if (lost)
+		ones_reply_page(req, 200, "lost.html", json_pack("{s:s}", "next", ones_next(req, next)));
 	else
-		login_show(req, 200, next);
+		ones_reply_redirect(req, ones_next(req, next));
+}
+
+/* Where to go from here: what was lost is told before that. */
+static void lead_on(struct ones_request *req)
+{
+	const char *next = ones_field(req, "next");
+
+	if (ones_field_is_true(req, "lost"))
+		ones_reply_redirect(req, ones_sign_in_url(req, next, true));
+	else
+		ones_reply_redirect(req, ones_next(req, next));
 }
 
 static json_t *displaced_json(const struct ones_places *places)
@@ -83,7 +98,7 @@ static void reply_signed_in(struct ones_request *req, const struct ones_login *l
 		                          ones_session_json(&login->session), "displaced",
 		                          displaced_json(&login->displaced)));
 	else
-		ones_reply_redirect(req, ones_next(req, ones_field(req, "next")));
+		lead_on(req);
 }
 
 /* People get the page again, with what they have to know; the status is the one that programs get. */
@@ -118,9 +133,10 @@ static void refuse_person(struct ones_request *req, enum ones_result result, con
 			          json_pack("{s:{s:o}}", "refused", "places", places_for_page(&login->in_the_way)));
 		else
 			ones_reply_page(req, 409, "takeover.html",
-			                json_pack("{s:s, s:s, s:s, s:o}", "username", username, "next",
-			                          next != NULL ? next : "", "ticket", login->ticket, "places",
-			                          places_for_page(&login->in_the_way)));
+			                json_pack("{s:s, s:s, s:b, s:s, s:o}", "username", username, "next",
+			                          next != NULL ? next : "", "lost",
+			                          (int)ones_field_is_true(req, "lost"), "ticket", login->ticket,
+			                          "places", places_for_page(&login->in_the_way)));
 		break;
 	}
 }
@@ -177,7 +193,7 @@ static void login(struct ones_request *req)
 	if (result == ONES_OK)
 		reply_signed_in(req, &made);
 	else if (result == ONES_TICKET_GONE && !ones_is_program(req) && is_signed_in_already(req))
-		ones_reply_redirect(req, ones_next(req, ones_field(req, "next")));
+		lead_on(req);
 	else
 		refuse(req, result, &made);
 }

@@ -39,13 +39,19 @@ json_t *ending_for_page(const struct ones_ending *ending);
 /* and where an account is live. */
 json_t *places_for_page(const struct ones_places *places);
 
-/* The sign-in page, which says why the session has ended and leads to `next` (NULL: nowhere in particular). */
-void login_show(struct ones_request *req, int status, const char *next);
+/*
+ * The sign-in page, which says why the session has ended and leads to `next` (NULL: nowhere in particular). `lost`: it
+ * says, too, that what was sent is not there.
+ */
+void login_show(struct ones_request *req, int status, const char *next, bool lost);
 
 /*
- * The request target, as the client wrote it, of a request that the guard refuses; NULL when it is nothing to come
- * back to: what a form was sent to is not repeated by a GET.
+ * Where whoever sent a request comes back to that was refused: the request target, as the client wrote it, or, as what
+ * a form was sent to is not repeated by a GET, the page that the form was on; NULL when that is not known.
  */
 const char *refused_address(const struct ones_request *req);
+
+/* True when such a request was to do something. */
+bool refused_is_lost(const struct ones_request *req);
 
 #endif

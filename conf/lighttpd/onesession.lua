@@ -16,6 +16,19 @@ if written:find("%%2[EFef]") or written:find("#", 1, true) or written:gsub("%%%x
 	return 400
 end
 
+-- Where browsers and password managers look for the place to change a password.
+if read == "/.well-known/change-password" then
+	request.resp_header["Location"] = "/session/account"
+	return 303
+end
+
+-- By HTTP/2 (h2c) requests would go past the guard, which is asked once for each connection.
+local upgrade = request.req_header["Upgrade"]
+
+if upgrade and upgrade:lower() ~= "websocket" then
+	request.req_header["Upgrade"] = ""
+end
+
 -- The session's key is not the application's business: it would have to be kept out of its logs, too. What it gets is
 -- the client's cookies without ours: key and device cookie, each as often as it is there.
 -- Yours: "onesession" is session.cookie_name. "session" is what it was until 0.1; one with anything but 43 characters

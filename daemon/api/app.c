@@ -279,6 +279,8 @@ static void route_request(struct ones_request *req)
 	if (route != NULL && route->operators_only && !networks_have_text(req->app->operators, req->http->remote_addr))
 		route = NULL;
 	req->was_answered = true;
+	if (route != NULL && route->navigations && !request_is_navigation(req->http))
+		req->http->is_program = true;
 	/* An authorizer's request has the method of the request that it is about. */
 	if (req->http->is_authorizer) {
 		req->http->method = ONES_GET;

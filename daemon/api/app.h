@@ -55,8 +55,11 @@ struct app_times {
 	int64_t hashing_us;  /* of that, the hashing */
 };
 
-/* How many sessions a request may present: other applications' cookies can have the same name. */
-#define APP_KEYS_MAX 4
+/*
+ * How many sessions a request may present. Of one name a browser has as many cookies as there are paths and domains
+ * that they were set for; each is looked up, and more of them would only be somebody's who wants work to be done.
+ */
+#define APP_KEYS_MAX 16
 
 /* What is known of a request before it is taken in. */
 struct app_preview {

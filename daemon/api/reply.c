@@ -58,10 +58,8 @@ void ones_reply_redirect(struct ones_request *req, const char *location)
 	ones_reply_empty(req, 303);
 }
 
-/* What a page may load, and where its forms may go. One with a script may run what this site serves, and ask it. */
-#define POLICY                                                                                                         \
-	"default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "            \
-	"frame-ancestors 'none'"
+/* What a page may load. One with a script may run what this site serves, and ask it. */
+#define POLICY             "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
 #define POLICY_WITH_SCRIPT POLICY "; script-src 'self'; connect-src 'self'"
 
 static json_t *links_json(struct ones_request *req)
@@ -94,6 +92,21 @@ static json_t *common_values(struct ones_request *req)
 	                 settings->session.on_limit == ON_LIMIT_DISPLACE && settings->session.max_sessions > 0);
 }
 
+/*
+ * Where a page's forms may go. Chromium holds that against every redirect that follows as well, and what people sign in
+ * for may lead on to another site, or to a program on their telephone: the forms that sign in may go anywhere.
+ */
+#define POLICY_OF_FORMS "; form-action 'self'"
+
+static const char *policy_for(const char *page, bool has_script)
+{
+	bool signs_in = strcmp(page, "login.html") == 0 || strcmp(page, "takeover.html") == 0;
+
+	if (has_script)
+		return signs_in ? POLICY_WITH_SCRIPT : POLICY_WITH_SCRIPT POLICY_OF_FORMS;
+	return signs_in ? POLICY : POLICY POLICY_OF_FORMS;
+}
+
 void ones_reply_page(struct ones_request *req, int status, const char *page, json_t *values)
 {
 	json_t *common = common_values(req);
@@ -109,7 +122,7 @@ void ones_reply_page(struct ones_request *req, int status, const char *page, jso
 		req->response.failed = true;
 		return;
 	}
-	ones_header(req, "Content-Security-Policy", has_script ? POLICY_WITH_SCRIPT : POLICY);
+	ones_header(req, "Content-Security-Policy", policy_for(page, has_script));
 	ones_header(req, "Referrer-Policy", "same-origin");
 	reply_body(req, status, "text/html; charset=utf-8", text, size);
 }
@@ -272,16 +285,16 @@ const char *ones_next(struct ones_request *req, const char *wanted)
 	return fallback[0] != '\0' ? fallback : ones_url(req, "/account");
 }
 
-const char *ones_sign_in_url(struct ones_request *req, const char *wanted)
+const char *ones_sign_in_url(struct ones_request *req, const char *wanted, bool lost)
 {
-	const char *page = ones_url(req, "/login");
+	const char *page = ones_url(req, lost ? "/login?lost=true" : "/login");
 	size_t prefix_length = strlen(req->app->settings->server.prefix);
 	char *escaped, *url;
 
 	if (!next_is_safe(wanted) || (prefix_length > 0 && strncmp(wanted, page, prefix_length + 1) == 0))
 		return page;
 	escaped = urlencoded_escape(req, wanted);
-	url = escaped != NULL ? talloc_asprintf(req, "%s?next=%s", page, escaped) : NULL;
+	url = escaped != NULL ? talloc_asprintf(req, "%s%cnext=%s", page, lost ? '&' : '?', escaped) : NULL;
 	if (url == NULL)
 		req->response.failed = true;
 	return url != NULL && strlen(escaped) <= NEXT_MAX ? url : page;

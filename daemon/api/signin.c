@@ -348,6 +348,47 @@ static void remember_browser(struct ones_request *req, const struct rule_order *
 	(void)browsers_remember(req->app->rule.db, order->user->id, former, order->device);
 }
 
+/*
+ * A browser may present more than one session that is live: what it signs out of, or of what another takes the place,
+ * is all of them. `but` is ended by other means.
+ */
+static enum db_status end_presented(struct ones_request *req, const struct session_key *but)
+{
+	const struct client client = app_client(req);
+	const struct app_preview *preview = &req->preview;
+	const struct app_look_up *look_up = &req->look_up;
+	enum db_status status = DB_OK;
+
+	for (size_t i = 0; status == DB_OK && look_up->reading != NULL && i < preview->key_count; i++) {
+		const struct session_key *key = &preview->keys[i];
+
+		if ((but == NULL || memcmp(key, but, sizeof *key) != 0) &&
+		    rule_may_be_live(&req->app->rule, look_up->reading, look_up->first + i))
+			status = rule_logout(&req->app->rule, req, key, &client);
+	}
+	return status;
+}
+
+/* Of what this browser presents: the account's own session, whose place the new one takes, else the one it is. */
+static const struct session_key *presented_by(struct ones_request *req, int64_t user_id)
+{
+	const struct client client = app_client(req);
+	const struct app_look_up *look_up = &req->look_up;
+
+	if (req->verdict.live && req->verdict.session.user.id == user_id)
+		return &req->key;
+	for (size_t i = 0; look_up->reading != NULL && i < req->preview.key_count; i++) {
+		struct rule_verdict verdict;
+
+		if (rule_is_settled(&req->app->rule, look_up->reading, look_up->first + i) &&
+		    rule_check(&req->app->rule, req, look_up->reading, look_up->first + i, &client, &verdict) ==
+		            DB_OK &&
+		    verdict.live && verdict.session.user.id == user_id)
+			return &req->preview.keys[i];
+	}
+	return req->has_key ? &req->key : NULL;
+}
+
 /* Have the rule carry out what is ordered for this browser; its cookie and the request are the new session's then. */
 static enum ones_result begin_session(struct ones_request *req, const struct rule_order *ordered,
                                       struct ones_login *login)
@@ -364,12 +405,15 @@ static enum ones_result begin_session(struct ones_request *req, const struct rul
 	token_generate(token);
 	key = token_key(token);
 	order.key = &key;
-	order.presented = req->has_key ? &req->key : NULL;
+	order.presented = presented_by(req, order.user->id);
 	if (order.new_password_hash == NULL)
 		order_device(req, &device, &order);
 	made = rule_login(&req->app->rule, req, &order, &client, &by_rule);
 	result = describe(req, made, &by_rule, login);
 	if (result == ONES_OK) {
+		/* That fails only with the database; the login stands. */
+		(void)end_presented(req, order.presented);
+		req->preview.key_count = 0;
 		key_cookie_write(req, token);
 		req->has_key = true;
 		req->key = key;
@@ -447,12 +491,13 @@ const char *ones_form_token(struct ones_request *req)
 enum ones_result ones_logout(struct ones_request *req)
 {
 	const struct client client = app_client(req);
-	enum db_status status = DB_OK;
+	enum db_status status = end_presented(req, &req->key);
 
-	if (req->verdict.live)
+	if (status == DB_OK && req->verdict.live)
 		status = rule_logout(&req->app->rule, req, &req->key, &client);
 	if (status != DB_OK)
 		return app_result(status);
+	req->preview.key_count = 0;
 	req->verdict = (struct rule_verdict){.reason = ONES_LOGGED_OUT};
 	req->has_key = false;
 	key_cookie_write(req, NULL);

@@ -90,6 +90,20 @@ bool accept_prefers_json(const char *accept)
 	return json.weight > html.weight || (json.weight > 0 && json.weight == html.weight && json.fit > html.fit);
 }
 
+bool accept_names_html(const char *accept)
+{
+	for (int i = 0; accept != NULL && *accept != '\0' && i < RANGES_MAX; i++) {
+		size_t length;
+
+		accept += strspn(accept, " \t,");
+		length = strcspn(accept, ",");
+		if (is_range(accept, strcspn(accept, " \t;,"), "text/html") && range_weight(accept, length) > 0)
+			return true;
+		accept += length;
+	}
+	return false;
+}
+
 /* How much of "host:port" counts: all of it but a port that goes without saying. */
 static size_t authority_length(const char *authority, const char *port)
 {

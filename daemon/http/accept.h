@@ -7,6 +7,10 @@
 /* True when an Accept header (RFC 9110, 12.5.1; may be NULL) prefers application/json to text/html. */
 bool accept_prefers_json(const char *accept);
 
+/* True when an Accept header (may be NULL) asks for text/html by that name: scripts and players say any type at most.
+ */
+bool accept_names_html(const char *accept);
+
 /*
  * True when another site made the browser send this: by Sec-Fetch-Site (W3C Fetch Metadata), or, where that says
  * nothing or no more than that it was a neighbour, by comparing Origin (RFC 6454, 7) with Host, to which a default port

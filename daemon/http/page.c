@@ -32,6 +32,7 @@ BUILT_IN(page_front, "handlers/pages/front.html");
 BUILT_IN(page_head, "handlers/pages/head.html");
 BUILT_IN(page_links, "handlers/pages/links.html");
 BUILT_IN(page_login, "handlers/pages/login.html");
+BUILT_IN(page_lost, "handlers/pages/lost.html");
 BUILT_IN(page_moment, "handlers/pages/moment.html");
 BUILT_IN(page_notice, "handlers/pages/notice.js");
 BUILT_IN(page_place, "handlers/pages/place.html");
@@ -44,16 +45,16 @@ static const struct {
 	const char *name;
 	const char *text;
 } built_in[] = {
-	{"account.html", page_account}, {"at.html", page_at},
-	{"brand.html", page_brand},     {"device.html", page_device},
-	{"devices.html", page_devices}, {"ended.html", page_ended},
-	{"error.html", page_error},     {"error_title.html", page_error_title},
-	{"front.html", page_front},     {"head.html", page_head},
-	{"links.html", page_links},     {"login.html", page_login},
-	{"moment.html", page_moment},   {"notice.js", page_notice},
-	{"place.html", page_place},     {"sessions.html", page_sessions},
-	{"style.css", page_style},      {"takeover.html", page_takeover},
-	{"wait.html", page_wait},
+	{"account.html", page_account},   {"at.html", page_at},
+	{"brand.html", page_brand},       {"device.html", page_device},
+	{"devices.html", page_devices},   {"ended.html", page_ended},
+	{"error.html", page_error},       {"error_title.html", page_error_title},
+	{"front.html", page_front},       {"head.html", page_head},
+	{"links.html", page_links},       {"login.html", page_login},
+	{"lost.html", page_lost},         {"moment.html", page_moment},
+	{"notice.js", page_notice},       {"place.html", page_place},
+	{"sessions.html", page_sessions}, {"style.css", page_style},
+	{"takeover.html", page_takeover}, {"wait.html", page_wait},
 };
 
 #define PAGE_COUNT (sizeof built_in / sizeof built_in[0])

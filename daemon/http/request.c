@@ -208,6 +208,23 @@ struct http_problem request_read_body(struct http_request *request)
 	return parse_form(request, body, size);
 }
 
+/* Is it there with a value, and none of the two? */
+static bool says_other_than(const struct http_request *request, const char *name, const char *first, const char *second)
+{
+	const char *value = param_or_empty(request->fcgi, name);
+
+	return *value != '\0' && strcmp(value, first) != 0 && strcmp(value, second) != 0;
+}
+
+bool request_is_navigation(const struct http_request *request)
+{
+	return accept_names_html(fcgi_param(request->fcgi, "HTTP_ACCEPT")) &&
+	       *param_or_empty(request->fcgi, "HTTP_HX_REQUEST") == '\0' &&
+	       *param_or_empty(request->fcgi, "HTTP_X_REQUESTED_WITH") == '\0' &&
+	       !says_other_than(request, "HTTP_SEC_FETCH_MODE", "navigate", "navigate") &&
+	       !says_other_than(request, "HTTP_SEC_FETCH_DEST", "document", "frame");
+}
+
 bool request_is_forged(const struct http_request *request)
 {
 	const char *sec_fetch_site = fcgi_param(request->fcgi, "HTTP_SEC_FETCH_SITE");

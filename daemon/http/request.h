@@ -61,6 +61,13 @@ struct http_problem request_read(struct http_request *request, struct fcgi *fcgi
 /* Decode the body: a form or a JSON object. */
 struct http_problem request_read_body(struct http_request *request);
 
+/*
+ * True when a browser asks for a page that it is going to show in a tab or frame: what a script, a player or an
+ * element of a page asks for has no use for another page in its place (W3C Fetch Metadata, and what htmx and jQuery
+ * send).
+ */
+bool request_is_navigation(const struct http_request *request);
+
 /* True when another site made the browser send a request that may change something. */
 bool request_is_forged(const struct http_request *request);
 

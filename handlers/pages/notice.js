@@ -27,6 +27,16 @@ function writeTimes() {
 	}
 }
 
+// The part of an address behind # stays in the browser: where signing in leads to has it by way of the form.
+function carryFragment() {
+	const signIn = new URL("login", home).pathname;
+	for (const form of location.hash ? document.forms : []) {
+		const action = new URL(form.getAttribute("action") ?? "", location);
+		if (action.origin === home.origin && action.pathname === signIn)
+			form.setAttribute("action", action.pathname + action.search + location.hash);
+	}
+}
+
 // ---- What is said ---------------------------------------------------------------------------------------------------
 
 function sentence({ reason, ended_at, by }) {
@@ -142,6 +152,7 @@ document.addEventListener("visibilitychange", ask);
 addEventListener("focus", ask);
 addEventListener("pageshow", ask);
 ask();
+carryFragment();
 // On the daemon's own pages only: how a site writes times is its own affair.
 if (location.pathname.startsWith(home.pathname))
 	writeTimes();

@@ -495,3 +495,88 @@ exports.readersTime = async (world) => {
 	assert.equal(await since.innerText(), wanted);
 	assert.match(await since.getAttribute("title"), /^\d\d:\d\d UTC$/);
 };
+
+// ---- Where signing in leads to ---------------------------------------------------------------------------------------
+
+/* It is another origin for the browser, at which it looks when a form is sent. */
+exports.signingInLeadsToAnotherSite = async (world) => {
+	const elsewhere = world.sites.many + "/session/health";
+	const way = "/session/login?next=" + encodeURIComponent("/leave?to=" + elsewhere);
+	const page = await world.open({ site: "ask" });
+	await page.goto(way);
+	await world.fillIn(page);
+	await page.waitForURL(elsewhere);
+
+	// And by the other form that signs in.
+	const other = await world.open({ site: "ask", agent: "firefox" });
+	await other.goto(way);
+	await world.fillIn(other);
+	await other.getByRole("button", { name: "continue here" }).click();
+	await other.waitForURL(elsewhere);
+};
+
+exports.placeWithinThePageIsKept = async (world) => {
+	const place = MEMBERS + "?a=b#the/place";
+	const page = await world.open({ site: "ask" });
+	await page.goto(place);
+	await world.fillIn(page, { password: "wrong" });
+	await page.waitForFunction(() => document.title.includes("not right"));
+	await world.fillIn(page, { username: null });
+	await page.waitForURL(place);
+	assert.equal(await heading(page), "The reading room");
+
+	const other = await world.open({ site: "ask", agent: "firefox" });
+	await other.goto(place);
+	await world.fillIn(other);
+	await other.getByRole("button", { name: "Leave it as it is" }).click();
+	await other.waitForURL(/login\?next=/);
+	await world.fillIn(other);
+	await other.getByRole("button", { name: "continue here" }).click();
+	await other.waitForURL(place);
+
+	// The notice in the open page leads back to it as well.
+	await page.getByRole("link", { name: "Sign in here" }).click();
+	await page.waitForURL(/login/);
+	await world.fillIn(page);
+	await page.getByRole("button", { name: "continue here" }).click();
+	await page.waitForURL(place);
+
+	// Without a script it is the page, at least.
+	const plain = await world.open({ site: "ask", script: false });
+	await plain.goto(place);
+	await world.fillIn(plain);
+	await plain.getByRole("button", { name: "continue here" }).click();
+	await plain.waitForURL((url) => url.pathname === MEMBERS);
+};
+
+/* A form on a page that somebody has read for too long. */
+exports.formThatWasSentInVain = async (world) => {
+	const page = await world.open();
+	await world.signIn(page, { next: MEMBERS });
+	await world.query("plain", "DELETE FROM sessions");
+	await page.evaluate(() => {
+		const form = Object.assign(document.createElement("form"), { method: "post", action: "/members/save" });
+		document.body.append(form);
+		form.submit();
+	});
+	await page.waitForURL(/login/);
+	assert.match(await page.getByRole("alert").innerText(), /What you sent has not arrived/);
+	await world.fillIn(page);
+	await page.getByRole("heading", { name: "You are signed in" }).waitFor();
+	assert.match(await page.getByRole("alert").innerText(), /Please send it again/);
+	assert.deepEqual(await world.findings(page), []);
+	await page.getByRole("link", { name: "Go on to where you were" }).click();
+	await page.waitForURL(MEMBERS);
+};
+
+exports.scriptIsToldAndNotLedAway = async (world) => {
+	const page = await world.open();
+	await page.goto("/session/login");
+	const told = await page.evaluate(async () => {
+		const answers = [await fetch("/members/save", { method: "POST" }), await fetch("/members/film.mp4")];
+		return Promise.all(answers.map(async (answer) => [answer.status, (await answer.json()).code]));
+	});
+	assert.deepEqual(told, [[401, "unauthenticated"], [401, "unauthenticated"]]);
+	// What the browser thinks of that is no defect of the page's.
+	world.complaints = world.complaints.filter((line) => !line.includes("/members/"));
+};

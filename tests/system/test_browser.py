@@ -62,6 +62,8 @@ def new_members_site(request, cluster, closing):
             'add_header Cache-Control "private, no-cache";': policy,
             # The front page is open to all.
             "location = /robots.txt {": f"location ~ ^/(index.html|demo.css|greet.js)?$ {{ index index.html; {policy}",
+            # An application that sends people on to wherever they want.
+            "\tlocation / {\n": "\tlocation = /leave {\n\t\treturn 302 $arg_to;\n\t}\n\n\tlocation / {\n",
         }
         nginx = closing.add(harness.Nginx(daemon.address, sample="static.conf", changes=changes))
         remember_log(request.node, "nginx", nginx.log)
@@ -156,13 +158,17 @@ STORIES = {
     "withoutJavaScript": "ask",
     "keyboardOnly": "plain",
     "readersTime": "plain",
+    "signingInLeadsToAnotherSite": "ask many",
+    "placeWithinThePageIsKept": "ask",
+    "formThatWasSentInVain": "plain",
+    "scriptIsToldAndNotLedAway": "plain",
 }
 
 
 @pytest.mark.parametrize("story", STORIES)
 def test_story(play, story):
     """Each is told in tests/browser/stories.cjs."""
-    play("stories.cjs", story, [STORIES[story]])
+    play("stories.cjs", story, STORIES[story].split())
 
 
 @pytest.mark.slow

@@ -79,7 +79,6 @@ def test_head_is_get_without_a_body(shared_site, path):
     [
         "/session/nothing",
         "/session",
-        "/session/",
         "/session/login/",
         "/session/Login",
         "/session//login",
@@ -103,6 +102,13 @@ def test_unknown_path_is_404(shared_site, path):
     assert_page(answer, 404)
     answer = shared_site.daemon.ask(method="POST", path=path, headers=headers, REMOTE_ADDR="203.0.113.5")
     assert answer.status == 404
+
+
+def test_address_that_ends_too_early_leads_to_the_account(shared_site):
+    for headers in ({"Accept": "application/json"}, {"Accept": PERSON_ACCEPT}):
+        answer = shared_site.daemon.ask(path="/session/", headers=headers)
+        assert (answer.status, answer.get("Location")) == (303, "/session/account")
+    assert shared_site.daemon.ask(method="POST", path="/session/", headers=JSON).status == 405
 
 
 @pytest.mark.parametrize("size", [3000, 30000])
@@ -625,6 +631,55 @@ def test_two_keys_never_make_two_sessions(site, browse):
     jar = {"Cookie": f"onesession={one.key}; onesession={other.key}"}
     users = {site.daemon.ask(headers=jar).get("Remote-User") for _ in range(5)}
     assert len(users) == 1 and users <= {"alice", "bob", ""}
+
+
+STALE = [letter * 43 for letter in "BCDEFGHIJKLMNOP"]
+
+
+def jar_of(*keys):
+    return {"Accept": "application/json", "Cookie": "; ".join(f"onesession={key}" for key in keys)}
+
+
+@pytest.mark.parametrize("before, after", [(1, 0), (0, 1), (5, 5), (15, 0)])
+def test_session_that_is_live_is_found_among_cookies_that_are_not(site, browse, before, after):
+    """Over http a neighbour may have planted them, or an application; each is well-formed."""
+    program = browse(site)
+    program.sign_in()
+    jar = jar_of(*STALE[:before], program.key, *STALE[15 - after :])
+    assert site.daemon.ask(headers=jar).status == 200
+    # Signing in helps, also where such a one is in front for ever, and takes nothing over.
+    body = json.dumps(CREDENTIALS)
+    answer = site.daemon.ask(method="POST", path="/session/login", headers={**JSON, **jar}, body=body)
+    assert (answer.status, json.loads(answer.body)["displaced"]) == (200, [])
+    again = jar_of(*STALE[:before], answer.cookie(), *STALE[15 - after :])
+    assert site.daemon.ask(headers=again).status == 200
+    assert site.daemon.ask(method="POST", path="/session/logout", headers=again).status == 204
+    assert site.daemon.ask(headers=again).status == 401
+    assert site.database.query("SELECT count(*) FROM sessions") == [(0,)]
+
+
+def live_of_each(site, browse):
+    browsers = [browse(site), browse(site)]
+    for browser, name in zip(browsers, ("alice", "bob")):
+        browser.sign_in(name)
+    return browsers
+
+
+def test_signing_out_ends_all_that_is_presented(site, browse):
+    one, other = live_of_each(site, browse)
+    jar = jar_of(STALE[0], other.key, one.key)
+    assert site.daemon.ask(method="POST", path="/session/logout", headers=jar).status == 204
+    assert (one.auth(), other.auth()) == ("logged_out", "logged_out")
+
+
+def test_signing_in_takes_the_place_of_all_that_is_presented(site, browse):
+    """Else somebody's who planted his own in front would be used in place of the new one."""
+    one, other = live_of_each(site, browse)
+    headers = {**JSON, **jar_of(other.key, STALE[0], one.key)}
+    answer = site.daemon.ask(method="POST", path="/session/login", headers=headers, body=json.dumps(CREDENTIALS))
+    assert answer.status == 200
+    assert (one.auth(), other.auth()) == ("logged_out", "logged_out")
+    assert site.daemon.ask(headers=jar_of(other.key, answer.cookie())).get("Remote-User") == "alice"
 
 
 def test_key_in_the_address_is_nobody(site, browse):

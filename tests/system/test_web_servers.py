@@ -20,7 +20,7 @@ import requests
 import fastcgi
 import harness
 import webservers
-from browser import CHROME, problem
+from browser import CHROME, PERSON_ACCEPT, problem
 from conftest import Closing, remember_log
 from waiting import wait_until
 
@@ -196,6 +196,88 @@ def test_json_body_makes_a_program_whatever_it_accepts(web, browse):
     problem(answer, 401, "unauthenticated")
 
 
+# What only a navigation lacks. Each comes with what a navigation says, or without.
+NO_NAVIGATION = [
+    {"Accept": "*/*"},
+    {"Accept": None},
+    {"Accept": "video/mp4,*/*;q=0.5"},
+    {"Accept": "application/vnd.api+json"},
+    {"Accept": "text/*;q=0.9, text/html;q=0"},
+    {"Sec-Fetch-Mode": "cors"},
+    {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "video"},
+    {"Sec-Fetch-Mode": "websocket"},
+    {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+    {"Sec-Fetch-Dest": "image"},
+    {"HX-Request": "true"},
+    {"X-Requested-With": "XMLHttpRequest"},
+]
+NAVIGATION = [
+    {},
+    {"Sec-Fetch-Mode": "navigate"},
+    {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-User": "?1", "Sec-Fetch-Site": "none"},
+    {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "frame"},
+    {"Accept": "TEXT/HTML"},
+]
+
+
+def test_only_a_navigation_is_led_to_a_page(web, browse):
+    """A save by fetch() is not taken for done, and no player is shown a form."""
+    person = browse(web, program=False)
+    for headers in NO_NAVIGATION:
+        for method in ("GET", "POST"):
+            answer = person.request(method, "/page.html", headers=headers)
+            problem(answer, 401, "unauthenticated")
+            assert "Location" not in answer.headers
+    for headers in NAVIGATION:
+        assert is_refused(web, person.get("/page.html", headers=headers)), headers
+
+
+def fields_of(page):
+    """The hidden fields of the form."""
+    return {name: html.unescape(value) for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page)}
+
+
+def test_form_that_was_sent_in_vain_is_told_of_when_the_person_is_back(web, browse):
+    person = browse(web, program=False)
+    came_from = {"Referer": web.url + "/folder/?a=b", "Origin": web.url}
+    lost = "What you sent"
+    for method, headers, back in (("POST", came_from, "/folder/?a=b"), ("POST", {}, ""), ("GET", came_from, None)):
+        answer = person.request(method, "/page.html", data={"a": "b"} if method == "POST" else None, headers=headers)
+        assert is_refused(web, answer)
+        if answer.status_code == 303:
+            assert answer.headers["Location"].startswith("/session/login")
+            answer = person.get(answer.headers["Location"])
+        assert (lost in answer.text) == (method == "POST")
+        fields = fields_of(answer.text)
+        if back is None:
+            assert fields["next"] == "/page.html"
+            continue
+        assert fields["next"] == back
+        # A wrong password in between, and then the right one.
+        answer = person.login("nobody", **fields)
+        assert lost in answer.text
+        name = web.new_user()
+        answer = person.login(name, **fields_of(answer.text))
+        assert answer.status_code == 303
+        answer = person.get(answer.headers["Location"])
+        assert answer.status_code == 200 and lost in answer.text
+        assert f'href="{back or "/session/account"}"' in answer.text
+        person.logout()
+
+
+@pytest.mark.parametrize(
+    "referer", ["https://elsewhere.example/form", "{url}.example/form", "{url}//elsewhere.example/", "{url}", "form", ":///"]
+)
+def test_form_that_was_not_on_this_site_is_nothing_to_come_back_to(web, browse, referer):
+    person = browse(web, program=False)
+    answer = person.request("POST", "/page.html", headers={"Referer": referer.format(url=web.url)})
+    if answer.status_code == 303:
+        answer = person.get(answer.headers["Location"])
+    answer = person.login(web.new_user(), **fields_of(answer.text))
+    assert answer.headers["Location"] == "/session/login?lost=true"
+    assert 'href="/session/account"' in person.get(answer.headers["Location"]).text
+
+
 def test_displaced_browser_is_told(web, browse):
     first, second, program = browse(web, program=False), browse(web, user_agent=CHROME), browse(web)
     name = web.new_user()
@@ -258,7 +340,7 @@ def test_client_cannot_pass_itself_off_as_somebody(web, browse, path, signed_in)
     if program.key is not None:
         headers.append(("Cookie", f"onesession={program.key}"))
     status, text = raw(web, "GET", path, headers)
-    assert status == (200 if signed_in or path == "/robots.txt" else is_refused_status(web))
+    assert status == (200 if signed_in or path == "/robots.txt" else 401)
     assert "forged" not in text
     if not signed_in and path != "/robots.txt":
         assert len(web.application.seen) == count
@@ -298,7 +380,7 @@ UNKNOWN_KEY = "A" * 43
 def test_cookie_that_is_no_session_lets_nobody_in(web, cookie):
     count = len(web.application.seen)
     status, text = raw(web, "GET", "/page.html", [("Cookie", cookie)])
-    assert status in (is_refused_status(web), 400)
+    assert status in (401, 400)
     assert webservers.PAGE not in text
     assert len(web.application.seen) == count
 
@@ -326,6 +408,10 @@ def test_cookie_that_is_no_session_lets_nobody_in(web, cookie):
         "/robots.txt%2f..%2fpage.html",
         "/robots.txt/%2e%2e/page.html",
         "/robots.txt/page.html",
+        "/.well-known/../page.html",
+        "/.well-known/%2e%2e/page.html",
+        "/.well-known/..%2fpage.html",
+        "/.well-known",
         "/robots.txt%00/../page.html",
         "/robots.txt?/../page.html",
         "/%70age.html",
@@ -388,7 +474,7 @@ def test_every_method_is_guarded_and_reaches_the_application(web, browse, method
         assert "Location" not in answer.headers or answer.headers["Location"].endswith("next=/page.html%3Fx%3D1")
         assert method == "GET" or answer.text == ""
     else:
-        assert answer.headers.get("Location", "/session/login") == "/session/login"
+        assert answer.headers.get("Location", "/session/login?lost=true") == "/session/login?lost=true"
         assert 'name="next" value="/' not in answer.text
     answer = program.request(method, "/page.html?x=1")
     if web.has_application:
@@ -402,7 +488,7 @@ def test_every_method_is_guarded_and_reaches_the_application(web, browse, method
 
 
 @only("proxied", "fastcgi")
-@pytest.mark.parametrize("size", [0, 1, 1024 * 1024])
+@pytest.mark.parametrize("size", [0, 1, 12 * 1024 * 1024])
 def test_body_passes_the_guard_unchanged(web, browse, size):
     program = browse(web)
     body = os.urandom(size)
@@ -453,13 +539,192 @@ def test_header_that_is_too_large_lets_nobody_in(web, browse, count, size):
         if cookie and status == 200:
             assert count * size < 65536
             continue
-        assert status in (None, 400, 431, 503, is_refused_status(web))
+        assert status in (None, 400, 401, 431, 503)
         assert webservers.PAGE not in text
         assert len(web.application.seen) == seen
 
 
 def test_open_location_needs_no_session(web, browse):
     assert browse(web, program=False).get("/robots.txt").status_code == 200
+
+
+def test_what_is_well_known_is_for_everyone(web, browse):
+    person = browse(web, program=False)
+    answer = person.get("/.well-known/acme-challenge/proof")
+    assert answer.status_code == 200
+    if web.has_application:
+        assert web.last().target == "/.well-known/acme-challenge/proof"
+    else:
+        assert answer.text == "proven\n"
+        # So that programs can tell: RFC 8615, and "A well-known URL for changing passwords".
+        assert person.get("/.well-known/resource-that-should-not-exist").status_code == 404
+    answer = person.get("/.well-known/change-password")
+    assert (answer.status_code, answer.headers["Location"].removeprefix(web.url)) == (303, "/session/account")
+
+
+def test_address_of_the_daemon_that_ends_too_early_leads_to_the_account(web, browse):
+    answer = browse(web, program=False).get("/session/")
+    assert (answer.status_code, answer.headers["Location"].removeprefix(web.url)) == (303, "/session/account")
+
+
+# ---- A cookie of the application's that has a common name, and others that are in the way ----------------------------
+
+
+def keeps_its_own_cookie(web, person):
+    assert person.login(web.new_user()).status_code == 303
+    assert person.get("/flask").status_code == 200
+    assert web.shows_page(person.get("/page.html"))
+    sent = web.last().get("Cookie")
+    assert [pair.strip() for pair in sent.split(";") if pair.strip()] == [webservers.FLASK_COOKIE]
+    # Each is still there after a sign-in and a sign-out.
+    assert person.login(web.new_user()).status_code == 303
+    assert web.shows_page(person.get("/page.html"))
+    person.logout()
+    assert is_refused(web, person.get("/page.html"))
+    assert webservers.FLASK_COOKIE in [f"{cookie.name}={cookie.value}" for cookie in person.http.cookies]
+
+
+@only("proxied")
+def test_application_whose_cookie_is_called_session_keeps_it(web, browse):
+    keeps_its_own_cookie(web, browse(web, program=False))
+
+
+def test_session_that_is_live_is_found_behind_stale_cookies(web, browse):
+    program = browse(web)
+    program.sign_in(web.new_user())
+    mine = f"onesession={program.key}"
+    jar = [("Cookie", f"onesession={UNKNOWN_KEY}; onesession={'B' * 43}; {mine}; onesession={'C' * 43}")]
+    assert raw(web, "GET", "/page.html", jar)[0] == 200
+    assert raw(web, "POST", "/session/logout", [*jar, ("Accept", "application/json")])[0] == 204
+    assert program.auth() == "logged_out"
+
+
+# ---- WebSocket -------------------------------------------------------------------------------------------------------
+
+
+def ask_for_upgrade(web, protocols, cookie, path="/page.html"):
+    """An open connection, what was answered, and the bytes that came after it."""
+    lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{web.server.port}", "Connection: Upgrade"]
+    lines += [f"Upgrade: {protocol}" for protocol in protocols]
+    lines += ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-Fetch-Mode: websocket"]
+    lines += [f"Cookie: onesession={cookie}"] if cookie else []
+    connection = socket.create_connection(("127.0.0.1", web.server.port), timeout=30)
+    connection.sendall("\r\n".join([*lines, "", ""]).encode())
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        data = connection.recv(1000)
+        assert data, answer
+        answer += data
+    head, _, rest = answer.partition(b"\r\n\r\n")
+    return connection, int(head.split()[1]), rest
+
+
+@only("proxied")
+@pytest.mark.parametrize("protocol", ["websocket", "WebSocket"])
+def test_websocket_passes_for_who_is_signed_in_and_nobody_else(web, browse, protocol):
+    program = browse(web)
+    program.sign_in(web.new_user())
+    connection, status, rest = ask_for_upgrade(web, [protocol], program.key)
+    with connection:
+        assert status == 101
+        for sent in (b"\x81\x02hi", b"\x89\x00"):
+            connection.sendall(sent)
+            while len(rest) < len(sent):
+                data = connection.recv(1000)
+                assert data
+                rest += data
+            assert rest == sent
+            rest = b""
+    count = len(web.application.seen)
+    connection, status, _ = ask_for_upgrade(web, [protocol], UNKNOWN_KEY)
+    with connection:
+        assert status == 401
+    assert len(web.application.seen) == count
+
+
+@only("proxied")
+@pytest.mark.parametrize("path", ["/page.html", "/.well-known/x"])
+@pytest.mark.parametrize(
+    "protocols", [["h2c"], ["websocket, h2c"], ["h2c, websocket"], ["h2c", "websocket"], ["websocket", "h2c"], ["x"]]
+)
+def test_connection_becomes_nothing_else(web, browse, protocols, path):
+    """Requests inside of it would be asked of the application by whoever they please."""
+    program = browse(web)
+    program.sign_in(web.new_user())
+    count = len(web.application.seen)
+    connection, status, _ = ask_for_upgrade(web, protocols, program.key, path)
+    with connection:
+        asked = web.application.seen[count:]
+        # Some take the first that is asked for, and ask the application for that and nothing else.
+        assert status in ((101,) if [one for one in asked if one.get("Upgrade") == "websocket"] else (200, 400))
+    for one in asked:
+        assert one.get("Upgrade") in ("", "websocket")
+
+
+# ---- A refusal that is not the guard's -------------------------------------------------------------------------------
+
+INTERCEPTED = {
+    "nginx": ("\tlocation / {\n", "\tproxy_intercept_errors on;\n\tlocation / {\n"),
+    "apache": ("\tProxyPreserveHost On\n", "\tProxyPreserveHost On\n\tProxyErrorOverride On 401\n"),
+}
+
+
+@pytest.mark.parametrize("server_name", INTERCEPTED)
+def test_refusal_of_the_applications_own_does_not_lead_in_a_circle(request, cluster_of_worker, browse, server_name):
+    def make_server(daemon, kind, application):
+        server = SERVERS[server_name](daemon, kind, application)
+        before, after = INTERCEPTED[server_name]
+        server.changes[before] = server.changes.get(before, before).replace(before, after)
+        return server
+
+    with running(request.node, cluster_of_worker, server_name, make_server, "proxied") as web:
+        person, program = browse(web, program=False), browse(web)
+        for browser in (person, program):
+            browser.sign_in(web.new_user())
+        answer = person.get("/answer/401")
+        assert answer.status_code == 403
+        assert "You are signed in" in answer.text
+        problem(program.get("/answer/401"), 403, "forbidden")
+        person.logout()
+        assert is_refused(web, person.get("/answer/401"))
+
+
+# ---- What nginx answers by itself ------------------------------------------------------------------------------------
+
+
+def assert_told(answer, status, page, code):
+    """People see a page, programs JSON; nobody nginx's own."""
+    assert answer.status_code == status
+    assert "<center>" not in answer.text
+    if page:
+        assert answer.headers["Content-Type"].startswith("text/html")
+        assert "<h1>" in answer.text
+    else:
+        problem(answer, status, code)
+        assert status != 503 or answer.headers["Retry-After"]
+
+
+def test_what_nginx_answers_by_itself_is_told_to_people_and_programs(request, cluster_of_worker, browse):
+    for kind in APPLICATIONS:
+        with running(request.node, cluster_of_worker, "nginx", webservers.nginx_site, kind) as web:
+            both = [(browse(web, program=it, permits_5xx=True), not it) for it in (False, True)]
+            for browser, page in both:
+                browser.sign_in(web.new_user())
+                for path in ["/session-auth", "/session-away/page"] + ["/no-such-file"] * (kind == "static"):
+                    assert_told(browser.get(path), 404, page, "not_found")
+            if web.has_application:
+                web.application.close()
+                web.application.close = lambda: None
+                for browser, page in both:
+                    assert_told(browser.get("/page.html"), 503, page, "unavailable")
+                    assert_told(browser.post("/page.html", {"a": "b"}), 503, page, "unavailable")
+            web.daemon.stop()
+            for browser, page in both:
+                for path in ("/page.html", "/session/login", "/session/me"):
+                    assert_told(browser.get(path), 503, page, "unavailable")
+                assert_told(browser.post("/page.html", {"a": "x" * 2_000_000}), 503, page, "unavailable")
+                assert browser.request("HEAD", "/page.html").status_code == 503
+            web.daemon.start()
 
 
 # ---- A static site ---------------------------------------------------------------------------------------------------
@@ -568,6 +833,7 @@ def test_cookie_is_secure_with_tls_and_the_guard_knows_it(request, cluster_of_wo
             assert web.shows_page(other.get("/page.html"))
             assert web.identity(web.last())[0] == name
             assert is_refused(web, person.get("/page.html"))
+            keeps_its_own_cookie(web, other)
 
 
 # ---- A site that an operator has added to ----------------------------------------------------------------------------
@@ -604,6 +870,7 @@ def test_location_that_is_added_is_guarded_too(request, cluster_of_worker, brows
 
 def refused(site, method="GET", target="/page?a=b&c=%26", headers=None, **params):
     params = {"REQUEST_URI": target, **params}
+    headers = {"Accept": PERSON_ACCEPT, **(headers or {})}
     return site.daemon.ask(path="/session/refused", method=method, headers=headers, **params)
 
 
@@ -611,7 +878,7 @@ def refused(site, method="GET", target="/page?a=b&c=%26", headers=None, **params
 def test_refused_person_is_led_to_the_form_and_back_to_what_can_be_asked_for_again(shared_site, method):
     answer = refused(shared_site, method)
     assert answer.status == 303
-    expected = "?next=/page%3Fa%3Db%26c%3D%2526" if method in ("GET", "HEAD") else ""
+    expected = "?next=/page%3Fa%3Db%26c%3D%2526" if method in ("GET", "HEAD") else "?lost=true"
     assert answer.get("Location") == "/session/login" + expected
     assert answer.get("Session-Reason") == "unauthenticated"
     assert answer.all("Set-Cookie") == []
@@ -619,7 +886,7 @@ def test_refused_person_is_led_to_the_form_and_back_to_what_can_be_asked_for_aga
 
 def test_method_before_the_error_document_of_apache_counts(shared_site):
     answer = refused(shared_site, REDIRECT_REQUEST_METHOD="POST")
-    assert (answer.status, answer.get("Location")) == (303, "/session/login")
+    assert (answer.status, answer.get("Location")) == (303, "/session/login?lost=true")
     assert refused(shared_site, REDIRECT_REQUEST_METHOD="GET").get("Location").endswith("%2526")
 
 
@@ -631,6 +898,18 @@ def test_method_before_the_error_document_of_apache_counts(shared_site):
 def test_refused_person_is_led_back_to_this_site_only(shared_site, target):
     answer = refused(shared_site, target=target)
     assert (answer.status, answer.get("Location")) == (303, "/session/login")
+
+
+def test_who_is_signed_in_is_refused_by_somebody_else_and_not_led_in_a_circle(shared_site, browse):
+    program = browse(shared_site)
+    program.sign_in("bob")
+    mine = {"Cookie": f"onesession={program.key}"}
+    for method in ("GET", "POST"):
+        answer = refused(shared_site, method, headers=mine)
+        assert (answer.status, answer.get("Content-Type")) == (403, "text/html; charset=utf-8")
+        assert b"You are signed in" in answer.body
+        answer = refused(shared_site, method, headers={**mine, "Accept": "*/*"})
+        assert (answer.status, answer.get("Content-Type")) == (403, "application/problem+json")
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
@@ -645,7 +924,8 @@ def test_refused_program_is_told_why(shared_site, method, headers):
 
 
 def authorize(site, **params):
-    asked = {"REQUEST_METHOD": "GET", "REQUEST_URI": "/page?a=b", "REMOTE_ADDR": "192.0.2.7", **params}
+    asked = {"REQUEST_METHOD": "GET", "REQUEST_URI": "/page?a=b", "REMOTE_ADDR": "192.0.2.7"}
+    asked = {"HTTP_ACCEPT": PERSON_ACCEPT, **asked, **params}
     return site.daemon.ask(asked, role=fastcgi.AUTHORIZER)
 
 
@@ -655,9 +935,10 @@ def test_refusing_authorizer_serves_people_and_programs(shared_site):
     assert (answer.status, answer.get("Session-Reason")) == (401, "unauthenticated")
     assert b'action="/session/login"' in answer.body and b'name="next" value="/page?a=b"' in answer.body
     assert b'name="next" value=""' in authorize(shared_site, REQUEST_METHOD="POST").body
-    answer = authorize(shared_site, HTTP_ACCEPT="application/json")
-    assert answer.status == 401
-    assert answer.get("Content-Type") == "application/problem+json"
+    for accept in ("application/json", "*/*"):
+        answer = authorize(shared_site, HTTP_ACCEPT=accept)
+        assert answer.status == 401
+        assert answer.get("Content-Type") == "application/problem+json"
     assert answer.get("Cache-Control") == "no-store"
 
 

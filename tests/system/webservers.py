@@ -48,7 +48,10 @@ class Asked:
 
 
 class Application:
-    """Answers 200 with what it was asked, or NNN to .../answer/NNN."""
+    """
+    Answers 200 with what it was asked, or NNN to .../answer/NNN; /flask also sets a cookie. Where it speaks HTTP, it
+    lets a connection become whatever it is asked to, and repeats what comes then.
+    """
 
     def __init__(self):
         self.seen = []
@@ -58,6 +61,10 @@ class Application:
         self.seen.append(asked)
         _, is_told, status = target.partition("/answer/")
         return int(status) if is_told else 200, json.dumps({"application": target, "method": method}).encode()
+
+
+# As Flask signs it, under the name that Flask gives it.
+FLASK_COOKIE = "session=eyJhIjoxfQ.aR4nQw.8kK-r3yq3P4f5p0Jc8v1Yt0qN_E"
 
 
 class ProxiedApplication(Application):
@@ -74,12 +81,26 @@ class ProxiedApplication(Application):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 fields = [(name, value) for name, value in self.headers.items()]
                 status, text = application.answer(self.command, self.path, fields, body)
+                if self.headers.get("Upgrade"):
+                    self._repeat()
+                    return
                 self.send_response(status)
+                if self.path == "/flask":
+                    self.send_header("Set-Cookie", f"{FLASK_COOKIE}; HttpOnly; Path=/")
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(text)
+
+            def _repeat(self):
+                self.send_response(101)
+                self.send_header("Connection", "Upgrade")
+                self.send_header("Upgrade", self.headers["Upgrade"])
+                self.end_headers()
+                self.close_connection = True
+                while data := self.rfile.read1(1000):
+                    self.wfile.write(data)
 
             do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do
 
@@ -118,7 +139,7 @@ class FastCgiApplication(Application):
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection):
-        streams = {fastcgi.PARAMS: b"", fastcgi.STDIN: b""}
+        streams = {fastcgi.PARAMS: bytearray(), fastcgi.STDIN: bytearray()}
         with connection, connection.makefile("rb") as incoming:
             while True:
                 header = incoming.read(8)
@@ -130,7 +151,7 @@ class FastCgiApplication(Application):
                     streams[kind] += content
                 if kind == fastcgi.STDIN and size == 0:
                     break
-            fields = fastcgi.parse_pairs(streams[fastcgi.PARAMS])
+            fields = fastcgi.parse_pairs(bytes(streams[fastcgi.PARAMS]))
             params = dict(fields)
             status, text = self.answer(
                 params["REQUEST_METHOD"], params["REQUEST_URI"], fields, streams[fastcgi.STDIN]
@@ -162,6 +183,8 @@ class StaticSite(Application):
         for name in FILES:
             (self.root / name).write_text(PAGE)
         (self.root / "robots.txt").write_text("User-agent: *\n")
+        (self.root / ".well-known/acme-challenge").mkdir(parents=True)
+        (self.root / ".well-known/acme-challenge/proof").write_text("proven\n")
 
     def close(self):
         discard(self.root)
@@ -446,6 +469,8 @@ def nginx_site(daemon, kind, application, certificate=None):
         "proxied": lambda: {"http://127.0.0.1:8000;": f"http://127.0.0.1:{application.port};"},
         "fastcgi": lambda: {"unix:/run/app/app.sock;": f"unix:{application.path};"},
     }[kind]()
+    # What a location takes is not the guard's limit.
+    changes["\tlocation / {\n"] = "\tlocation / {\n\t\tclient_max_body_size 100m;\n"
     return Nginx(daemon.path, f"{kind}.conf", changes, certificate)
 
 

@@ -171,11 +171,43 @@ static void other_sites_are_told_apart(void **state)
 	}
 }
 
+static void only_its_own_name_asks_for_html(void **state)
+{
+	static const struct {
+		const char *accept;
+		bool names_html;
+	} rows[] = {
+		{NULL, false},
+		{"", false},
+		{",", false},
+		{"*/*", false},
+		{"text/*", false},
+		{"text/htmlx", false},
+		{"application/xhtml+xml", false},
+		{"text/html;q=0", false},
+		{"text/html ; q=0.000, */*", false},
+		{"video/mp4, image/*", false},
+		{"text/html", true},
+		{"TEXT/HTML", true},
+		{"text/html;charset=utf-8;q=0.1", true},
+		{"application/json, text/html;q=0.1", true},
+		{"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true},
+		{" ,, text/html ,", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		if (accept_names_html(rows[i].accept) != rows[i].names_html)
+			fail_msg("row %zu: Accept: %s", i, rows[i].accept != NULL ? rows[i].accept : "(none)");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_is_for_those_who_prefer_it),
 		cmocka_unit_test(list_without_an_end_is_cut),
+		cmocka_unit_test(only_its_own_name_asks_for_html),
 		cmocka_unit_test(other_sites_are_told_apart),
 	};
 
