@@ -73,7 +73,7 @@ RUNS          ?=
 # What the tests of the pages take from npm, in one place for every build.
 NPM := build/npm/node_modules/.package-lock.json
 
-.PHONY: all objects deps run check test nightly debian unit unit-programs system sanitized fuzz fuzz-programs coverage bench race soak model faults \
+.PHONY: all objects deps run check test nightly debian unit unit-programs system sanitized fuzz fuzz-programs coverage bench compare race soak model faults \
         lint format clean help sample screenshots man install uninstall deb force
 .DELETE_ON_ERROR:
 
@@ -157,7 +157,7 @@ fuzz: ## feed the parsers with inputs that nobody would think of (SECONDS=60 for
 
 BENCH_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 # Those that were given; bench.py has defaults of its own.
-GIVEN = $(foreach knob,SECONDS WARM_UP ROUNDS CONNECTIONS THREADS WORKERS SESSIONS LARGE EXPIRED BASE,\
+GIVEN = $(foreach knob,SECONDS WARM_UP ROUNDS CONNECTIONS THREADS WORKERS SESSIONS STALE LARGE EXPIRED BASE,\
         $(if $(filter command% environment%,$(origin $(knob))),\
              --$(subst _,-,$(shell echo $(knob) | tr A-Z a-z)) $($(knob))))
 
@@ -165,6 +165,12 @@ bench: ## measure onesession beside others that do the same job, and write docs/
 	@conf/install-packages build bench
 	@$(MAKE) --no-print-directory all $(BENCH_PROGRAMS)
 	@ONESESSION_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py --parts "$(PARTS)" $(GIVEN)
+
+compare: ## onesession beside LemonLDAP::NG, Express and Django: speed, memory, displaced browsers, races (PARTS=, STALE=)
+	@conf/install-packages build bench
+	@$(MAKE) --no-print-directory all $(BENCH_PROGRAMS)
+	@ONESESSION_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py \
+		--parts "$(or $(PARTS),guarded stale race)" $(GIVEN)
 
 MINUTES ?= 30
 

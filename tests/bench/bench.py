@@ -19,15 +19,17 @@ from pathlib import Path
 import psycopg2
 
 import admission
+import compare
 import parts
 import report
 from contestants import Apache, Django, Express, Floor, OneSession, Php, Refusals, Static, Web, environment_of_unit, token
+from lemonldap import LemonLdap
 from load import FEW_CONNECTIONS, measure, measure_pgbench, prepare_pgbench
 from machine import BUILD, HERE, PROGRAMS, Failure, Home, Server, become_reaper, descendants, describe_host, first_line
 
 # In the order in which they are measured. The floor stands next to what is compared with it.
-SIDES = ("nginx", "floor", "auth", "me", "refused", "page", "php", "apache", "proxied", "express", "django", "pgbench")
-OTHERS = ("memory", "size", "purge", "flood", "logins", "tail", "slow", "retire")
+SIDES = ("nginx", "floor", "auth", "me", "refused", "page", "php", "apache", "proxied", "express", "django", "lemonldap", "strict", "pgbench")
+OTHERS = ("memory", "size", "purge", "flood", "logins", "tail", "slow", "retire", *compare.PARTS)
 
 
 # What is not given. The parts of admission.py have others.
@@ -76,6 +78,7 @@ class Bench:
         self.options = options
         self.home = self.server = self.web = self.main = None
         self.services = {}
+        self.comparison = None
         self.sides = []
         self.results = {"options": {}, "began": time.strftime("%Y-%m-%d %H:%M %Z"), "failed": {}, "sides": {}}
         self.plan = Plan()
@@ -138,10 +141,14 @@ class Bench:
             "apache": lambda: Apache(self, "apache"),
             "express": lambda: Express(self, "express"),
             "django": lambda: Django(self, "django"),
+            "lemonldap": lambda: LemonLdap(self, "lemonldap"),
+            "strict": lambda: LemonLdap(self, "strict", strict=True),
         }
         wanted = set(self.options.parts) | {"nginx"}
         if "proxied" in wanted:
             wanted.add("apache")
+        if self.wants(*compare.PARTS):
+            wanted.update(compare.RIVALS)
         self.services = {"onesession": self.main}
         self.services.update((name, make[name]()) for name in make if name in wanted)
         sessions = ["sessions", str(self.options.sessions)]
@@ -161,6 +168,8 @@ class Bench:
                 "proxied": lambda: Side("proxied", services["apache"], "/auth", own("apache")),
                 "express": lambda: Side("express", services["express"], "/auth", own("express")),
                 "django": lambda: Side("django", services["django"], "/auth", own("django")),
+                "lemonldap": lambda: Side("lemonldap", services["lemonldap"], "/page", own("lemonldap")),
+                "strict": lambda: Side("strict", services["strict"], "/page", own("strict")),
                 "pgbench": lambda: Side("pgbench", None, None, None),
             }[name]()
             self.sides.append(side)
@@ -304,13 +313,13 @@ class Bench:
             base=None if self.options.base is None else commit_of(self.options.base),
             environment=environment_of_unit(),
             **admission.facts(self),
+            comparison=compare.facts(self),
             all_parts=[*SIDES, *OTHERS],
             few_connections=FEW_CONNECTIONS,
             flood_connections=parts.FLOOD_CONNECTIONS,
             login_connections=parts.LOGIN_CONNECTIONS,
         )
-        path = BUILD / "bench/results.json"
-        path.write_text(json.dumps(self.results, indent=1), encoding="utf-8")
+        report.keep(self.results)
 
 
 def read_options():
@@ -325,6 +334,7 @@ def read_options():
     parser.add_argument("--threads", type=number, default=1, help="wrk's")
     parser.add_argument("--workers", type=number, default=8, help="of each that has a fixed number of them")
     parser.add_argument("--sessions", type=number, default=1000, help="live ones, each of an account of its own")
+    parser.add_argument("--stale", type=number, default=660, help="seconds after which displaced browsers are given up")
     parser.add_argument("--large", type=number, default=1_000_000, help="sessions of the large database")
     parser.add_argument("--expired", type=number, default=1_000_000, help="expired sessions to purge")
     options = parser.parse_args()
@@ -344,6 +354,8 @@ def read_options():
         if lacking:
             parser.error(f"there is no {lacking[0]} in {options.base}/build")
     options.whole = options.parts == everything
+    # make compare
+    options.only_compared = bool(options.parts) and set(options.parts) <= set(compare.PARTS)
     return options
 
 
@@ -380,9 +392,11 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupted)
     try:
-        if options.parts:
-            Bench(options).run()
-        return report.write()
+        if not options.parts:
+            return report.write()
+        bench = Bench(options)
+        bench.run()
+        return report.write_comparison(bench.results["failed"]) if options.only_compared else report.write()
     except KeyboardInterrupt:
         print("\nStopped; there is no report.", file=sys.stderr)
         return 130

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import socket
+from html import unescape
 from pathlib import Path
 
 from load import ask, sign_in
@@ -30,10 +31,14 @@ def environment_of_unit():
 
 
 class Service:
-    """A server behind nginx. `nginx` is what its server { } holds."""
+    """
+    A server behind nginx. `nginx` is what its server { } holds. With a `database` it is another instance of the one that
+    has that name, as on another host.
+    """
 
-    def __init__(self, bench, name):
+    def __init__(self, bench, name, database=None):
         self.bench, self.name = bench, name
+        self.database = database or name
         self.socket = bench.home.sockets / name
         self.process = None
         self.failure = None
@@ -41,6 +46,16 @@ class Service:
     @property
     def roots(self):
         return [self.process.pid] if self.process is not None else []
+
+    @property
+    def owns_database(self):
+        return self.database == self.name
+
+    @property
+    def workers(self):
+        """The processes that serve."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(pid) for pid in children]
 
     def ask(self, path, cookie=None):
         return ask(self.bench.web.port, self.name, path, cookie=cookie)
@@ -72,13 +87,29 @@ class Service:
 
     def require(self, path, cookie, user):
         """The answer is 200 and for that user; with None, that it is not 200."""
-        status, headers, _ = self.ask(path, cookie)
+        answer = self.ask(path, cookie)
         if user is None:
-            if 200 <= status < 300 or status >= 500:
-                raise Failure(f"{path} gave {status} to somebody who is not signed in")
-        elif status != 200 or headers.get("remote-user", user) != user:
-            raise Failure(f"{path} gave {status} for {headers.get('remote-user')}, and not 200 for {user}")
-        return headers
+            if 200 <= answer.status < 300 or answer.status >= 500:
+                raise Failure(f"{path} gave {answer.status} to somebody who is not signed in")
+        elif answer.status != 200 or answer.headers.get("remote-user", user) != user:
+            raise Failure(f"{path} gave {answer.status} for {answer.headers.get('remote-user')}, and not 200 for {user}")
+        return answer.headers
+
+    def live(self, cookies):
+        """How many of these sessions are live: whoever asks is let in."""
+        return sum(self.ask("/page", cookie).status == 200 for cookie in cookies)
+
+    def rows(self, table, column, cookies):
+        """The same by what is stored, where asking changes it or is answered from a cache."""
+        keys = [cookie.partition("=")[2] for cookie in cookies]
+        sql = f"SELECT count(*) FROM {table} WHERE {column} = ANY (%s)"
+        return self.bench.server.query(self.database, sql, (keys,))[0][0]
+
+    @staticmethod
+    def words(text):
+        """What a page says to somebody who was displaced: its notice, else its heading."""
+        found = re.search(r'id="told"[^>]*>(.*?)</(?:p|div)>', text, re.S) or re.search(r"<h1[^>]*>(.*?)</h1>", text, re.S)
+        return " ".join(unescape(re.sub(r"<[^>]*>", "", found[1])).split()) if found else ""
 
 
 class Static(Service):
@@ -100,6 +131,12 @@ def guard(bench, name, socket_path):
         path, shipped("nginx/onesession.conf", {"unix:/run/onesession/onesession.sock;": f"unix:{socket_path};"})
     )
     return f"include {bench.home.path / path};"
+
+
+def page(bench, question=None, more=""):
+    """A small file that is guarded by the answer to `question`; without, by what guards the whole site."""
+    asking = f"auth_request {question}; " if question else ""
+    return f"location = /page {{ {asking}{more} alias {bench.home.app}/page.html; default_type text/html; }}"
 
 
 class Floor(Service):
@@ -127,16 +164,14 @@ class OneSession(Service):
     """
 
     def __init__(self, bench, name, database=None, build="after", bare=False, **settings):
-        super().__init__(bench, name)
-        self.database = database or name
+        super().__init__(bench, name, database)
         self.bin = bench.home.bin / "before" if build == "before" else bench.home.bin
         self.env = {} if bare else bench.home.environment(**environment_of_unit())
         self.settings = settings
 
     @property
     def nginx(self):
-        site = f"location /page {{ alias {self.bench.home.app}/page.html; default_type text/html; }}"
-        return guard(self.bench, self.name, self.socket) + "\n" + site
+        return guard(self.bench, self.name, self.socket) + "\n" + page(self.bench)
 
     def conninfo(self, role=None):
         return self.bench.server.conninfo(self.database, role or self.bench.server.DAEMON)
@@ -198,12 +233,6 @@ class OneSession(Service):
         conf = write_conf(self.bench.home.path / f"{self.name}.conf", settings)
         self.launch([self.bin / "onesessiond", "-c", conf], env=self.env)
 
-    @property
-    def workers(self):
-        """The processes that serve."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(pid) for pid in children]
-
     def log_in(self, user):
         return sign_in(
             self.bench.web.port, self.name, "/session/login", as_json=True, username=user, password=PASSWORD
@@ -262,19 +291,25 @@ class Refusals(Service):
 class Django(Service):
     @property
     def nginx(self):
-        return f"location / {{ proxy_pass http://unix:{self.socket}:; proxy_set_header Host $host; }}"
+        site = f"location / {{ proxy_pass http://unix:{self.socket}:; proxy_set_header Host $host; }}"
+        return site + "\n" + page(self.bench, "/auth")
 
-    def start(self):
-        bench, folder = self.bench, self.bench.home.app / "django"
-        bench.server.make(self.name)
-        env = bench.home.environment(
-            BENCH_DATABASE=self.name, BENCH_ROLE=bench.server.DAEMON, BENCH_DATABASE_HOST=bench.home.sockets
-        )
+    def _fill(self, env, folder):
+        bench = self.bench
+        bench.server.make(self.database)
         cookies = run(
             bench.home, ["/usr/bin/python3", "fill.py", bench.options.sessions, PASSWORD], "fill.py", env=env, cwd=folder
         )
         bench.cookies(self.name, cookies.split())
-        bench.server.settle(self.name)
+        bench.server.settle(self.database)
+
+    def start(self):
+        bench, folder = self.bench, self.bench.home.app / "django"
+        env = bench.home.environment(
+            BENCH_DATABASE=self.database, BENCH_ROLE=bench.server.DAEMON, BENCH_DATABASE_HOST=bench.home.sockets
+        )
+        if self.owns_database:
+            self._fill(env, folder)
         self.launch(
             ["/usr/bin/python3", "-m", "gunicorn", f"--workers={bench.options.workers}", "--worker-class=sync"]
             + [f"--bind=unix:{self.socket}", "--log-level=warning", "wsgi"],
@@ -282,12 +317,18 @@ class Django(Service):
             cwd=folder,
         )
 
+    def log_in(self, user):
+        return sign_in(self.bench.web.port, self.name, name="sessionid", username=user, password=PASSWORD)
+
+    def live(self, cookies):
+        """A session that asks displaces the others."""
+        return self.rows("django_session", "session_key", cookies)
+
     def verify(self):
         verify_own_cookies(self, self.bench.cookies(self.name), "sessionid")
-        port = self.bench.web.port
-        old = sign_in(port, self.name, name="sessionid", username="u1", password=PASSWORD)
+        old = self.log_in("u1")
         self.require("/auth", old, "u1")
-        new = sign_in(port, self.name, name="sessionid", username="u1", password=PASSWORD)
+        new = self.log_in("u1")
         # The middleware acts at the first request of the new session, and no sooner.
         self.require("/auth", new, "u1")
         self.require("/auth", old, None)
@@ -346,28 +387,32 @@ class Php(Service):
 class Express(Service):
     @property
     def nginx(self):
-        return proxied(self.name)
+        return proxied(self.name) + "\n" + page(self.bench, "/auth")
 
     @property
     def upstream(self):
         return f"unix:{self.socket}"
 
-    def start(self):
-        bench, folder = self.bench, self.bench.home.app / "express"
-        modules = BUILD / "bench/npm/node_modules"
+    def _make_database(self, folder):
+        bench, modules = self.bench, BUILD / "bench/npm/node_modules"
         shutil.copytree(modules, folder / "node_modules", symlinks=True)
-        bench.server.make(self.name)
+        bench.server.make(self.database)
         bench.server.query(
-            self.name,
+            self.database,
             f"SET ROLE {bench.server.DAEMON};" + (modules / "connect-pg-simple/table.sql").read_text(),
         )
+
+    def start(self):
+        bench, folder = self.bench, self.bench.home.app / "express"
+        if self.owns_database:
+            self._make_database(folder)
         self.launch(
             [program("node"), "server.js"],
             cwd=folder,
             env=bench.home.environment(
                 NODE_ENV="production",
                 BENCH_SOCKET=self.socket,
-                BENCH_DATABASE=self.name,
+                BENCH_DATABASE=self.database,
                 BENCH_ROLE=bench.server.DAEMON,
                 BENCH_DATABASE_HOST=bench.home.sockets,
                 # As many connections as the others have, for all processes together.
@@ -376,15 +421,13 @@ class Express(Service):
             ),
         )
 
-    def _log_in(self, number):
-        return sign_in(
-            self.bench.web.port, self.name, name="connect.sid", username=f"u{number}", password=PASSWORD
-        )
+    def log_in(self, user):
+        return sign_in(self.bench.web.port, self.name, name="connect.sid", username=user, password=PASSWORD)
 
     def verify(self):
-        cookies = [self._log_in(number + 1) for number in range(self.bench.options.sessions)]
+        cookies = [self.log_in(f"u{number + 1}") for number in range(self.bench.options.sessions)]
         verify_own_cookies(self, cookies, "connect.sid")
-        old, cookies[0] = cookies[0], self._log_in(1)
+        old, cookies[0] = cookies[0], self.log_in("u1")
         self.require("/auth", old, None)
         self.require("/auth", cookies[0], "u1")
         self.bench.cookies(self.name, cookies)

@@ -8,6 +8,7 @@ import json
 import re
 import signal
 import subprocess
+from typing import NamedTuple
 
 from machine import Failure, cpu_seconds, end, program, run, start, wait_until
 
@@ -15,20 +16,30 @@ from machine import Failure, cpu_seconds, end, program, run, start, wait_until
 ANSWER_TIMEOUT = 30
 # So few that what is measured is how long an answer takes and not how long the queue is.
 FEW_CONNECTIONS = 8
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+
+
+class Answer(NamedTuple):
+    """`headers`: by lower case names; `cookies`: those that were set, as a browser sends them."""
+
+    status: int
+    headers: dict
+    cookies: list
+    text: str
 
 
 def ask(port, host, path, method="GET", body=None, cookie=None, **headers):
-    """One request. Returns status, header fields by lower case name, and the cookies that were set."""
-    fields = {"Host": host, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    """One request."""
+    fields = {"Host": host, "User-Agent": BROWSER, **{name.replace("_", "-"): value for name, value in headers.items()}}
     if cookie is not None:
         fields["Cookie"] = cookie
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_TIMEOUT)
     try:
         connection.request(method, path, body, fields)
         response = connection.getresponse()
-        response.read()
+        text = response.read().decode("utf-8", "replace")
         cookies = [line.partition(";")[0] for line in response.msg.get_all("Set-Cookie") or []]
-        return response.status, {name.lower(): value for name, value in response.getheaders()}, cookies
+        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, cookies, text)
     except (OSError, http.client.HTTPException) as error:
         raise Failure(f"{host}{path}: {type(error).__name__}: {error}") from error
     finally:
@@ -41,10 +52,10 @@ def sign_in(port, host, path="/login", name="onesession", ok=(200, 204, 303), as
         body, kind = json.dumps(account), "application/json"
     else:
         body, kind = "&".join(f"{key}={value}" for key, value in account.items()), "application/x-www-form-urlencoded"
-    status, _, cookies = ask(port, host, path, "POST", body, Content_Type=kind)
-    cookies = [cookie for cookie in cookies if cookie.startswith(f"{name}=")]
-    if status not in ok or not cookies:
-        raise Failure(f"signing in to {host} gave {status} and {'no' if not cookies else 'a'} cookie")
+    answer = ask(port, host, path, "POST", body, Content_Type=kind)
+    cookies = [cookie for cookie in answer.cookies if cookie.startswith(f"{name}=")]
+    if answer.status not in ok or not cookies:
+        raise Failure(f"signing in to {host} gave {answer.status} and {'no' if not cookies else 'a'} cookie")
     return cookies[-1]
 
 

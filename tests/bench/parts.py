@@ -8,6 +8,7 @@ import statistics
 import time
 
 import admission
+import compare
 from contestants import PASSWORD
 from load import FEW_CONNECTIONS, Wrk, measure
 from machine import Failure, end, memory_of, run, start, wait_until
@@ -35,11 +36,12 @@ def prepare(bench):
     bench.touched = bench.onesession("touched", database="large", **TOUCH, **NO_PURGE)
     bench.logins = bench.onesession("logins", database=bench.main.database, **NO_THROTTLE)
     admission.prepare(bench)
+    compare.prepare(bench)
 
 
 def services(bench):
     """Those that nginx has to know of; they are started when their part begins."""
-    return [bench.small, bench.large, bench.touched, bench.logins, *admission.services(bench)]
+    return [bench.small, bench.large, bench.touched, bench.logins, *admission.services(bench), *compare.services(bench)]
 
 
 def plan(bench, add):
@@ -80,6 +82,7 @@ def plan(bench, add):
     if bench.wants("flood", "logins"):
         add("ending the daemon for logins", 1, lambda: stop(bench.logins))
     admission.plan(bench, add, step)
+    compare.plan(bench, add, step)
 
 
 def step(bench, part, call):

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import compared
+from figures import NEVER, count, milliseconds, ratio, seconds, spread, table
 from machine import BUILD, HERE, ROOT, Failure, first_line, program
 
 RESULTS = BUILD / "bench/results.json"
@@ -58,6 +60,18 @@ NAMES = {
         "receivers of the login signals, and `OneSessionPerUserMiddleware`, which writes at every request. "
         "Connections are kept (`CONN_MAX_AGE`).",
     ),
+    "lemonldap": (
+        "LemonLDAP::NG",
+        "a page guarded by Debian's `lemonldap-ng-fastcgi-server` with `singleSession`: nginx asks it by `auth_request`. "
+        "Sessions are in PostgreSQL, in the table that the manual of `Apache::Session::Browseable::PgJSON` has, and in the "
+        "caches that it comes with: in files for 600 s, and for 15 s the last one of each process. It makes a connection to "
+        "the database for each session that is in neither. No password is hashed.",
+    ),
+    "strict": (
+        "LemonLDAP::NG, no caches",
+        "the same as strict as onesession (`localSessionStorage` empty, `handlerInternalCache` 0): the database is asked every "
+        "time. pgbouncer keeps the connections.",
+    ),
     "pgbench": (
         "pgbench, the hook's SELECT",
         "no web at all: the statement that onesession's hook asks, read from PostgreSQL's log while it did, prepared, by "
@@ -82,40 +96,9 @@ FLOODS = {
     "many stay": "each from another address",
     "many leave": "each from another address, hanging up",
 }
-NEVER = float("inf")
 
 
-# ---- Figures ---------------------------------------------------------------------------------------------------------
-
-
-def spread(values, form):
-    """The median, and the lowest and the highest in parentheses."""
-    values = list(values)
-    text = form(statistics.median(values))
-    return f"{text} ({form(min(values))}–{form(max(values))})" if len(values) > 1 else text
-
-
-def count(value):
-    return f"{value:,.0f}"
-
-
-def milliseconds(value):
-    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
-
-
-def seconds(value):
-    """Of somebody who was not in when a flood ended it is not known how long it would have taken."""
-    return "never" if value == NEVER else f"{value:.1f}"
-
-
-def ratio(value):
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
-
-
-def table(heads, rows, texts=1):
-    """The first column, or the first `texts` of them, are text, the others are figures."""
-    lines = [heads, [*["---"] * texts, *["---:"] * (len(heads) - texts)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+# ---- Results ---------------------------------------------------------------------------------------------------------
 
 
 class Results:
@@ -606,6 +589,11 @@ def versions(bench):
             "Node.js": first_line([program("node"), "--version"], number),
             **{name: node_version(name) for name in ("express", "express-session", "connect-pg-simple", "pg")},
         },
+        "lemonldap": lambda: {
+            "LemonLDAP::NG": package_version("lemonldap-ng-fastcgi-server"),
+            "Apache::Session::Browseable": package_version("libapache-session-browseable-perl"),
+        },
+        "strict": lambda: {"pgbouncer": package_version("pgbouncer")},
         "django": lambda: {
             "Python": first_line(["/usr/bin/python3", "--version"], number),
             "Django": python_version("django"),
@@ -689,6 +677,30 @@ plot $data using 3:2:(0):3:($2-0.36):($2+0.36):6:ytic(1) with boxxyerror lc rgb 
 # ---- All of it -------------------------------------------------------------------------------------------------------
 
 
+def keep(results):
+    """For write(). Of the comparison each part is kept from the last run that it was in; all else is of one run."""
+    compared.keep(results)
+    if not results["options"]["only_compared"]:
+        RESULTS.write_text(json.dumps(results, indent=1), encoding="utf-8")
+
+
+def write_comparison(failed):
+    """Into its place in docs/, when there is all of it."""
+    data = compared.load()
+    print(compared.overview(data))
+    if compared.is_whole(data):
+        path = ROOT / "docs/benchmarks.md"
+        path.write_text(compared.put(data, path.read_text(encoding="utf-8")), encoding="utf-8")
+        print(f"The report is in {os.path.relpath(path)}")
+    return tell(failed)
+
+
+def tell(failed):
+    for name, reason in failed.items():
+        print(f"  FAILED   {name}: {reason}", file=sys.stderr)
+    return 1 if failed else 0
+
+
 def write():
     """Of a whole run into docs/, else into build/bench/report. Returns an exit status: 1 when something has failed."""
     try:
@@ -718,14 +730,12 @@ def write():
     )
     if not draw(results, folder / "benchmarks.svg"):
         text = text.replace("![Requests a second](benchmarks.svg)\n\n", "")
-    (folder / "benchmarks.md").write_text(text, encoding="utf-8")
+    (folder / "benchmarks.md").write_text(compared.put(compared.load(), text), encoding="utf-8")
     shown = [
         f"  {'met    ' if met else 'NOT MET'}  {what}: {spread(values, form)}, {wanted}"
         for what, wanted, values, met, form in bars(results)
         if values
     ]
     print("\n".join(shown))
-    for name, reason in results.failed.items():
-        print(f"  FAILED   {name}: {reason}", file=sys.stderr)
     print(f"The report is {os.path.relpath(folder / 'benchmarks.md')}")
-    return 1 if results.failed else 0
+    return tell(results.failed)
