@@ -31,9 +31,10 @@ def load():
 def keep(results):
     """Takes the parts out of the results of a run."""
     run = {name: results[name] for name in ("began", "host", "versions")}
-    found = {part: {**run, "options": results["options"]["comparison"], "found": results.pop(part)} for part in PARTS if part in results}
-    if found:
-        RESULTS.write_text(json.dumps({**load(), **found}, indent=1), encoding="utf-8")
+    run["options"] = results["options"]["comparison"]
+    parts = {part: {**run, "found": results.pop(part)} for part in PARTS if part in results}
+    if parts:
+        RESULTS.write_text(json.dumps({**load(), **parts}, indent=1), encoding="utf-8")
 
 
 def is_whole(data):
@@ -125,7 +126,7 @@ def guarded_table(data):
             ]
         )
     heads = ["", "requests/s", "onesession's to it", "p50, ms", "p99, ms", "CPU, µs a request: its own", "PostgreSQL's", "nginx's"]
-    return table([*heads, "a worker's memory (PSS), MiB", "workers"], rows)
+    return table([*heads, "a worker's memory (PSS), MiB", "processes"], rows)
 
 
 def race_table(data):
@@ -142,7 +143,8 @@ def race_table(data):
 def section(data):
     options = data["guarded"]["options"]
     stale, race = data["stale"]["options"], data["race"]["options"]
-    began = "; ".join(f"{title}: {data[part]['began']}" for part, title in zip(PARTS, ("the guarded file", "displaced browsers", "sign-ins")))
+    titles = {"guarded": "the guarded file", "stale": "displaced browsers", "race": "sign-ins"}
+    began = "; ".join(f"{title}: {data[part]['began']}" for part, title in titles.items())
     host = data["guarded"]["host"]
     versions = {name: version for part in PARTS for name, version in data[part]["versions"].items()}
     return f"""{HEADING}
@@ -164,9 +166,9 @@ the last round and {4 * options["workers"]} sign-ins: by then a worker has loade
 {guarded_table(data)}
 
 **A displaced browser.** Two instances of each on one database, as on two hosts, each with caches of its own. A browser signs in at
-the first and asks for the file at both, {4 * stale["workers"]} times each; another signs in to the same account at the first, and is let in. From
-then on the first browser asks again at both, each {stale["often"]} s for {stale["often_for"]} s and then each {stale["seldom"]:.0f} s. Told is when it was let in last,
-counted from when the other one was in: 0 is never. What it is told is what stands on the page where all redirects end; the two
+the first and asks for the file at both, {stale["workers"]} times {stale["at_once"]} times at once, so that each worker has seen it; another signs in to the
+same account at the first, and is let in. From then on the first browser asks again at both, {stale["at_once"]} times at once, each {stale["often"]} s for
+{stale["often_for"]} s and then each {stale["seldom"]:.0f} s. Told is when it last got anything, counted from when the other one was in: 0 is never. What it is told is what stands on the page where all redirects end; the two
 small applications have no page for it, and “401 Authorization Required” is nginx's.
 
 **Simultaneous sign-ins.** {", ".join(map(str, BROWSERS[:-1]))} or {BROWSERS[-1]} browsers sign in to one account at the same moment and then ask for the file, {race["races"]} rounds each.

@@ -59,7 +59,7 @@ class LemonLdap(Service):
             "PATH_INFO": "$portal_path",
         }
 
-        def ask(parameters):
+        def passed(parameters):
             lines = "".join(f"fastcgi_param {name} {value}; " for name, value in parameters.items())
             return f"fastcgi_pass unix:{self.socket}; {lines}"
 
@@ -68,8 +68,8 @@ class LemonLdap(Service):
             " auth_request_set $portal $upstream_http_location; error_page 401 $portal; add_header Remote-User $user;"
         )
         return (
-            f"location = /lmauth {{ internal; fastcgi_pass_request_body off; {ask(guard)}}}\n"
-            f"location ~ ^/portal(?<portal_path>/.*)$ {{ {ask(portal)}}}\n" + page(self.bench, "/lmauth", signed_in)
+            f"location = /lmauth {{ internal; fastcgi_pass_request_body off; {passed(guard)}}}\n"
+            f"location ~ ^/portal(?<portal_path>/.*)$ {{ {passed(portal)}}}\n" + page(self.bench, "/lmauth", signed_in)
         )
 
     def _configuration(self):
@@ -163,6 +163,10 @@ class LemonLdap(Service):
         if self.pool is not None:
             self.pool.close()
             self.pool = None
+
+    @property
+    def roots(self):
+        return super().roots + ([self.pool.process.pid] if self.pool is not None else [])
 
     def log_in(self, user):
         return sign_in(
