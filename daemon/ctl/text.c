@@ -99,7 +99,7 @@ static bool is_moment(int64_t us, time_t *seconds)
 	return us > 0 && us < INT64_MAX;
 }
 
-static char *format_time(TALLOC_CTX *ctx, int64_t us, bool is_exact)
+static char *format_time(TALLOC_CTX *ctx, int64_t us, bool with_seconds)
 {
 	struct tm broken_down;
 	time_t seconds;
@@ -109,7 +109,7 @@ static char *format_time(TALLOC_CTX *ctx, int64_t us, bool is_exact)
 		return talloc_strdup(ctx, "never");
 	return talloc_strndup(
 		ctx, text,
-		strftime(text, sizeof text, is_exact ? "%Y-%m-%d %H:%M:%S" : "%Y-%m-%d %H:%M", &broken_down));
+		strftime(text, sizeof text, with_seconds ? "%Y-%m-%d %H:%M:%S" : "%Y-%m-%d %H:%M", &broken_down));
 }
 
 char *text_time(TALLOC_CTX *ctx, int64_t us)

@@ -164,9 +164,13 @@ static bool django_argon2_verify(const char *hash, const char *password)
 
 char *password_composed(const char *password)
 {
-	size_t length = strlen(password), composed_length = 0;
-	uint8_t *composed = u8_normalize(UNINORM_NFC, (const uint8_t *)password, length + 1, NULL, &composed_length);
+	size_t composed_length = 0;
+	uint8_t *composed;
 
+	/* Of what is not, libunistring would make replacement characters: another password, and the same of many. */
+	if (!utf8_is_valid(password))
+		return NULL;
+	composed = u8_normalize(UNINORM_NFC, (const uint8_t *)password, strlen(password) + 1, NULL, &composed_length);
 	if (composed == NULL || strcmp((const char *)composed, password) != 0)
 		return (char *)composed;
 	sodium_memzero(composed, composed_length);
