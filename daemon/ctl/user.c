@@ -584,14 +584,14 @@ static int set_limit(struct ctl *ctl, int64_t limit)
 {
 	const struct alteration alteration = {
 		.event = "user_limit_changed", .apply = apply_limit, .detail = limit_detail, .number = limit};
-	struct user *user;
+	struct user *was, *user = NULL;
 	int64_t before;
-	int result = alter(ctl, &alteration, &user, &before);
+	int result = alter(ctl, &alteration, &was, &before);
 	enum db_status status;
 
 	if (result != EXIT_SUCCESS)
 		return result;
-	status = read_user(ctl, user->id, &user);
+	status = read_user(ctl, was->id, &user);
 	if (status != DB_OK)
 		return fail_database(ctl, status);
 	if (user == NULL)
