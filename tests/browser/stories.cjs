@@ -194,7 +194,7 @@ exports.revokedFromElsewhere = async (world) => {
 	await world.signIn(page);
 	await world.signIn(other);
 	await other.getByRole("link", { name: "All devices that you are signed in on" }).click();
-	await other.getByRole("button", { name: "Sign out Chrome on Windows" }).click();
+	await other.getByRole("button", { name: "Sign out there Chrome on Windows" }).click();
 	await other.getByText("Chrome on Windows").waitFor({ state: "detached" });
 	assert.match(await readWhy(page), /^You were signed out here from Firefox on Linux at \d\d:\d\d\.$/);
 	await other.getByRole("button", { name: "Sign out" }).click();
