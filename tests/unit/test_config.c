@@ -214,6 +214,9 @@ static void defaults_are_those_of_the_manual(void **state)
 	assert_int_equal(settings->login.attempts_per_address, 50);
 	assert_int_equal(settings->login.attempts_window, 15 * MINUTE);
 	assert_string_equal(settings->login.pages, "");
+	assert_string_equal(settings->login.site_name, "");
+	assert_string_equal(settings->login.name_label, "Username");
+	assert_string_equal(settings->login.links, "");
 	assert_int_equal(settings->sharing.takeovers, 5);
 	assert_int_equal(settings->sharing.window, HOUR);
 	assert_int_equal(settings->sharing.action, SHARING_LOG);
@@ -222,7 +225,7 @@ static void defaults_are_those_of_the_manual(void **state)
 	assert_int_equal(settings->log.level, LOG_LEVEL_INFO);
 	assert_int_equal(settings->log.format, LOG_FORMAT_TEXT);
 	assert_int_equal(settings->log.slow_request, 1000);
-	assert_int_equal(options_count, 47);
+	assert_int_equal(options_count, 50);
 	talloc_free(loaded.ctx);
 }
 
