@@ -511,6 +511,15 @@ def test_package_installs_serves_upgrades_removes_and_purges(package, folder, cl
     assert root.stat("/run/onesession/onesession.sock") == "660 root:www-data"
     assert (ask_nginx(root, "/session/login"), ask_nginx(root, "/")) == ("200", "303")
     assert root.call(*as_other, *probe).returncode == 1
+    assert harness.end(daemon, (signal.SIGTERM,)) == 0
+    root.run("rm", "/run/onesession/onesession.sock")
+
+    # And that of a daemon which root has started, and which becomes the package's user by itself.
+    daemon = root.start(*start)
+    wait_until(is_ready, "the daemon that root has started to answer")
+    assert harness.uids_of(daemon.pid) == [int(account[2])] * 4
+    assert root.stat("/run/onesession/onesession.sock") == "660 root:www-data"
+    assert (ask_nginx(root, "/session/login"), ask_nginx(root, "/")) == ("200", "303")
     assert harness.end(web) == 0
 
     # An upgrade leaves the operator's configuration as it is, and who may read it.

