@@ -182,9 +182,9 @@ const char *ones_form_token(struct ones_request *req);
 void ones_offer_cookie(struct ones_request *req);
 
 /*
- * End the presented session, or all of them, and take the cookie away. Nobody signed in is no error: it is the same as
- * success.
- * ONES_OK, ONES_UNAVAILABLE or ONES_FAILED. On anything but ONES_OK the cookie stays, so that it can be tried again.
+ * End the presented session, all of them where there are several, and take their cookie away. Nobody signed in is no
+ * error: it is the same as success. ONES_OK, ONES_UNAVAILABLE or ONES_FAILED. On anything but ONES_OK the cookie stays,
+ * so that it can be tried again.
  */
 enum ones_result ones_logout(struct ones_request *req);
 
@@ -416,7 +416,7 @@ struct ones_route {
 	bool no_body;        /* a body is neither read nor waited for: sub-requests carry the client's CONTENT_LENGTH */
 	bool hashes;         /* its handler checks a password, and may be run twice: see ones_login() */
 	bool keeps_data;     /* what is kept with the session is read before the handler, and written after it */
-	bool navigations;    /* whoever does not navigate is a program here: see request_is_navigation() */
+	bool navigations;    /* whoever asks for something else than a page to be shown is a program here */
 	bool quick;          /* GET waits for nothing, not even the database: it is answered before those that may */
 };
 

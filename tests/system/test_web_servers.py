@@ -975,6 +975,10 @@ def test_haproxy_serves_the_pages_and_passes_no_identity_on(request, cluster_of_
         forged = [(field, "forged") for field in FORGED if field != "Authorization"]
         assert raw(web, "GET", "/page.html", forged)[0] == 200
         assert not [value for _, value in web.last().fields if value == "forged"]
+        for protocols in (["h2c"], ["websocket, h2c"], ["h2c", "websocket"]):
+            connection, status, _ = ask_for_upgrade(web, protocols, None)
+            connection.close()
+            assert (status, web.last().all("Upgrade")) == (200, [])
         program.logout()
         problem(program.get("/session/me"), 401, "unauthenticated")
         web.daemon.stop()
