@@ -1,5 +1,6 @@
 """What the documentation points to is there: tests, files, sections."""
 
+import json
 import re
 from pathlib import Path
 
@@ -64,3 +65,13 @@ def test_every_event_is_described():
     rows = re.findall(r"(?m)^\| ((?:`\w+`(?:, )?)+) \|", (harness.ROOT / "docs/events.md").read_text())
     described = {name for row in rows for name in re.findall(r"\w+", row)}
     assert written <= described, written - described
+
+
+@pytest.mark.parametrize("lock", ["tests/package-lock.json", "tests/bench/express/package-lock.json"])
+def test_what_npm_brings_runs_with_the_node_of_debian_12(lock):
+    """Which is 18; playwright-core of late wants a newer one."""
+    packages = json.loads((harness.ROOT / lock).read_text())["packages"]
+    wanted = {name: what["engines"]["node"] for name, what in packages.items() if "node" in what.get("engines", {})}
+    assert wanted
+    for name, versions in wanted.items():
+        assert min(map(int, re.findall(r"[>^]=? ?(\d+)", versions))) <= 18, f"{name}: {versions}"

@@ -8,7 +8,7 @@ import pytest
 import harness
 
 MODEL = harness.ROOT / "tests/model/onesession.pml"
-MEGABYTES, DEPTH, PATIENCE = 1024, 10000, 300
+MEGABYTES, DEPTH, PATIENCE = 1024, 10000, 900
 
 HOLDS = [
     ["LIMIT=1"],
