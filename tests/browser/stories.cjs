@@ -528,9 +528,6 @@ exports.placeWithinThePageIsKept = async (world) => {
 	const other = await world.open({ site: "ask", agent: "firefox" });
 	await other.goto(place);
 	await world.fillIn(other);
-	await other.getByRole("button", { name: "Leave it as it is" }).click();
-	await other.waitForURL(/login\?next=/);
-	await world.fillIn(other);
 	await other.getByRole("button", { name: "continue here" }).click();
 	await other.waitForURL(place);
 

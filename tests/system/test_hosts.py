@@ -151,7 +151,7 @@ def test_what_an_operator_does_is_seen_by_every_host(hosts, ctl, database):
     device.sign_in(hosts[1])
     ctl.run("user", "disable", "alice")
     assert [device.reason(host) for host in hosts] == ["disabled", "disabled"]
-    assert [device.login(host) for host in hosts] == [401, 401]
+    assert [device.login(host) for host in hosts] == [403, 403]
     ctl.run("user", "enable", "alice")
     assert device.login(hosts[0]) == 200
     ctl.run("user", "delete", "alice")

@@ -426,8 +426,8 @@ def start_packaged_nginx(root):
 
 
 def ask_nginx(root, path):
-    """The status."""
-    words = ["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}"]
+    """The status that people get."""
+    words = ["curl", "--silent", "--header", "Accept: text/html", "--output", "/dev/null", "--write-out", "%{http_code}"]
     return root.run(*words, "--unix-socket", "/run/web.sock", f"http://localhost{path}")
 
 
