@@ -1,6 +1,8 @@
 # onesession. `make help` lists the targets.
 
 BUILD  ?= build
+# One name for one folder: what an object depends on is kept under the name that it was made by.
+override BUILD := $(patsubst $(CURDIR)/%,%,$(abspath $(BUILD)))
 # make has a CC of its own, which is not meant.
 ifeq ($(origin CC),default)
 CC := gcc

@@ -131,6 +131,13 @@ def test_install_puts_everything_below_prefix_and_uninstall_takes_it_away(folder
     assert [path for path in folder.rglob("*onesession*")] == []
 
 
+def test_build_folder_has_one_name():
+    """Or what `make BUILD=/...` notes down of an object is nothing to `make`, which then takes it when it is too old."""
+    made = "build/never-made/objects/daemon/base/clock.o"
+    for folder in ("build/never-made", ROOT / "build/never-made"):
+        assert f"-o {made} " in make("-n", f"BUILD={folder}", made)
+
+
 def test_install_never_touches_a_configuration_that_was_changed(folder):
     conf = folder / "etc/onesession/onesession.conf"
     sample = folder / "usr/local/share/doc/onesession/examples/onesession.conf"
