@@ -319,7 +319,7 @@ def passwords_being_hashed(daemon):
 
 def test_tries_used_up_while_a_right_password_is_looked_at(new_daemon, database):
     """The answer would tell that it was right: as much as one try more."""
-    cost = {"login.memory": "256MiB", "login.passes": 8}
+    cost = {"login.memory": "96MiB", "login.passes": 8}
     Ctl(database.conninfo, **cost).run("user", "passwd", "alice", stdin=database.password + "\n")
     daemon = new_daemon({"server.workers": 1, "login.max_hashing": 1, **cost}).start()
     call = Background(guess, daemon, "alice", database.password)
