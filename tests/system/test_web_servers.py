@@ -724,6 +724,9 @@ def test_what_nginx_answers_by_itself_is_told_to_people_and_programs(request, cl
                     assert_told(browser.get(path), 503, page, "unavailable")
                 assert_told(browser.post("/page.html", {"a": "x" * 2_000_000}), 503, page, "unavailable")
                 assert browser.request("HEAD", "/page.html").status_code == 503
+            person = both[0][0]
+            for fields in ({"Accept": "application/json, text/html;q=0.5"}, {"Content-Type": "application/json"}):
+                assert_told(person.post("/page.html", "{}", headers=fields), 503, False, "unavailable")
             web.daemon.start()
 
 
