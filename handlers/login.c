@@ -67,7 +67,7 @@ static void lead_on(struct ones_request *req)
 {
 	const char *next = ones_field(req, "next");
 
-	if (ones_field_is_true(req, "change_password"))
+	if (ones_query(req, "change_password") != NULL)
 		ones_reply_redirect(req, ones_url(req, "/account#password"));
 	else if (ones_field_is_true(req, "lost"))
 		ones_reply_redirect(req, ones_sign_in_url(req, next, true));
