@@ -198,14 +198,23 @@ def test_failures_take_the_same_time_whatever_the_form_of_the_hash(database, new
     )
     for kind in kinds:
         attempt(daemon, kind)
-    took = {(kind, how): [] for kind in kinds for how in passwords}
-    for _ in range(7):
-        for kind, how in took:
-            began = time.monotonic()
-            assert attempt(daemon, kind, passwords[how]).status == 401
-            took[kind, how].append(time.monotonic() - began)
-    medians = {key: sorted(times)[3] for key, times in took.items()}
-    # What is compared a second time, as NFC, takes longer: for everybody alike.
-    for how in passwords:
-        of_kinds = [medians[kind, how] for kind in kinds]
-        assert max(of_kinds) < 1.3 * min(of_kinds), medians
+
+    def medians():
+        took = {(kind, how): [] for kind in kinds for how in passwords}
+        for _ in range(7):
+            for kind, how in took:
+                began = time.monotonic()
+                assert attempt(daemon, kind, passwords[how]).status == 401
+                took[kind, how].append(time.monotonic() - began)
+        return {key: sorted(times)[3] for key, times in took.items()}
+
+    def spread(found):
+        """What is compared a second time, as NFC, takes longer: for everybody alike."""
+        of_kinds = [[found[kind, how] for kind in kinds] for how in passwords]
+        return max(max(times) / min(times) for times in of_kinds)
+
+    # A form that can be told by its time can be told each time; another process's work comes and goes.
+    tries = []
+    while len(tries) < 4 and (not tries or spread(tries[-1]) >= 1.3):
+        tries.append(medians())
+    assert spread(tries[-1]) < 1.3, tries
