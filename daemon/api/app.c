@@ -101,8 +101,10 @@ struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings, const
 	app->pages = pages;
 	app->board = board;
 	app->operators = networks_parse(app, settings->server.operators, &wrong);
+	app->links = links_parse(app, settings->login.links, &wrong);
 	app->signals = signals_new(app);
-	if (app->operators == NULL || app->signals == NULL || rule_connect_receivers(app->signals) != 0) {
+	if (app->operators == NULL || app->links == NULL || app->signals == NULL ||
+	    rule_connect_receivers(app->signals) != 0) {
 		talloc_free(app);
 		return NULL;
 	}

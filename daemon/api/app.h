@@ -8,6 +8,7 @@
 #ifndef API_APP_H
 #define API_APP_H
 
+#include "base/links.h"
 #include "base/networks.h"
 #include "base/scoreboard.h"
 #include "base/settings.h"
@@ -30,6 +31,7 @@ struct ones_app {
 	const struct pages *pages;
 	struct scoreboard *board;
 	struct networks *operators;
+	const struct links *links; /* login.links */
 	struct signals *signals;
 	struct ones_route routes[COUNTERS_ROUTES_MAX];
 	size_t route_count;

@@ -1,6 +1,5 @@
 /* The answers that handlers give. */
 #include "api/app.h"
-#include "base/links.h"
 #include "http/next.h"
 #include "http/page.h"
 #include "http/urlencoded.h"
@@ -62,11 +61,9 @@ void ones_reply_redirect(struct ones_request *req, const char *location)
 #define POLICY             "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
 #define POLICY_WITH_SCRIPT POLICY "; script-src 'self'; connect-src 'self'"
 
-static json_t *links_json(struct ones_request *req)
+static json_t *links_json(const struct links *links)
 {
-	const char *expected;
-	const struct links *links = links_parse(req, req->app->settings->login.links, &expected);
-	json_t *list = links != NULL ? json_array() : NULL;
+	json_t *list = json_array();
 
 	for (size_t i = 0; list != NULL && i < links->count; i++) {
 		const struct link *link = &links->all[i];
@@ -81,10 +78,10 @@ static json_t *links_json(struct ones_request *req)
 }
 
 /* What every page may show; a new reference, NULL when out of memory. */
-static json_t *common_values(struct ones_request *req)
+static json_t *common_values(const struct ones_request *req)
 {
 	const struct settings *settings = req->app->settings;
-	json_t *links = links_json(req);
+	json_t *links = links_json(req->app->links);
 
 	return json_pack("{s:s, s:s, s:s, s:o, s:b, s:b}", "prefix", settings->server.prefix, "site_name",
 	                 settings->login.site_name, "name_label", settings->login.name_label, "links", links,

@@ -178,7 +178,7 @@ char *password_composed(const char *password)
 	return NULL;
 }
 
-static void wipe(char *composed)
+void password_forget_composed(char *composed)
 {
 	if (composed != NULL)
 		sodium_memzero(composed, strlen(composed));
@@ -197,7 +197,7 @@ int password_hash(const char *password, const struct password_cost *cost, char h
 	hashed = composed != NULL ? composed : password;
 	result = crypto_pwhash_str_alg(hash, hashed, strlen(hashed), (unsigned long long)cost->passes,
 	                               (size_t)cost->memory, crypto_pwhash_ALG_ARGON2ID13);
-	wipe(composed);
+	password_forget_composed(composed);
 	return result;
 }
 
@@ -342,6 +342,6 @@ const char *password_problem(const char *password)
 		return "is longer than " TEXT(PASSWORD_MAX) " bytes";
 	composed = password_composed(password);
 	is_acceptable = is_long_enough(composed != NULL ? composed : password);
-	wipe(composed);
+	password_forget_composed(composed);
 	return is_acceptable ? NULL : "is shorter than " TEXT(PASSWORD_MIN) " characters";
 }

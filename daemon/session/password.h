@@ -21,9 +21,12 @@ struct password_cost {
 
 /*
  * The password in Unicode's form NFC, by which it does not matter how a keyboard has put its accents together; in
- * memory of its own, to be wiped and freed with free(3). NULL when it is in that form already or is not UTF-8.
+ * memory of its own. NULL when it is in that form already, is not UTF-8, or there is not enough memory.
  */
 char *password_composed(const char *password);
+
+/* Wipe and free what password_composed() gave, which may be NULL. */
+void password_forget_composed(char *composed);
 
 /* Hash `password`, in NFC, into `hash`, with a NUL. Returns 0, or -1 when there is not enough memory. */
 int password_hash(const char *password, const struct password_cost *cost, char hash[PASSWORD_HASH_SIZE]);

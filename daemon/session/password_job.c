@@ -2,8 +2,6 @@
 
 #include "base/clock.h"
 
-#include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* As login.memory and login.passes may be set. */
@@ -72,8 +70,7 @@ static void compare_composed(const struct password_job *job, const char *decoy, 
 	if (composed == NULL)
 		return;
 	compare(job, decoy, composed, answer);
-	sodium_memzero(composed, strlen(composed));
-	free(composed);
+	password_forget_composed(composed);
 }
 
 void password_job_run(const struct password_job *job, const char *decoy, struct password_answer *answer)

@@ -55,11 +55,6 @@ enum db_status sessions_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, in
 	return DB_OK;
 }
 
-static const char *text_or_none(const struct db_result *rows, size_t row, int column)
-{
-	return db_is_null(rows, row, column) ? "" : db_text(rows, row, column);
-}
-
 enum db_status sessions_history(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms, int64_t max,
                                 struct ended_row **rows, size_t *count)
 {
@@ -88,7 +83,7 @@ enum db_status sessions_history(struct db *db, TALLOC_CTX *ctx, int64_t user_id,
 			.by = {.id = db_text(found, i, ENDING_BY_ID),
 		               .ip = db_text(found, i, ENDING_BY_IP),
 		               .user_agent = db_text(found, i, ENDING_BY_USER_AGENT),
-		               .operator_name = text_or_none(found, i, ENDING_OPERATOR)},
+		               .operator_name = db_text(found, i, ENDING_OPERATOR)},
 		};
 	*count = db_rows(found);
 	return DB_OK;

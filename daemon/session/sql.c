@@ -164,10 +164,10 @@ const struct db_statement sql_list_endings = {
 	"list_endings",
 	"SELECT e.id::text, e.created_at, e.last_seen_at, e.user_agent, coalesce(host(e.ip), ''), e.reason, e.ended_at,"
 	"       coalesce(e.by_id::text, ''), e.by_user_agent, coalesce(host(e.by_ip), ''),"
-	"       CASE WHEN e.by_id IS NULL AND e.reason IN ('revoked', 'disabled', 'password_changed') THEN"
+	"       coalesce(CASE WHEN e.by_id IS NULL AND e.reason IN ('revoked', 'disabled', 'password_changed') THEN"
 	"            (SELECT o.detail ->> 'operator' FROM events o WHERE o.user_id = $1::bigint"
 	"                AND o.name IN ('sessions_ended', 'user_disabled', 'user_password_changed')"
-	"                AND o.at BETWEEN e.ended_at AND e.ended_at + interval '1 minute' ORDER BY o.id LIMIT 1) END"
+	"                AND o.at BETWEEN e.ended_at AND e.ended_at + interval '1 minute' ORDER BY o.id LIMIT 1) END, '')"
 	"  FROM (SELECT id, created_at, last_seen_at, user_agent, ip, reason, ended_at, by_id, by_user_agent, by_ip"
 	"          FROM ended_sessions WHERE user_id = $1::bigint"
 	"        UNION ALL"
