@@ -97,12 +97,22 @@ struct crew *crew_new(TALLOC_CTX *ctx, struct scoreboard *board, const struct li
 
 /* ---- Starting ----------------------------------------------------------------------------------------------- */
 
-/* Fork a child that does not outlive this process. Returns as fork() does. */
-static pid_t fork_child(void)
+/*
+ * Fork a child that does not outlive this process. Returns as fork() does. It is born with its `name`, which ps(1) and
+ * top(1) show (prctl(2), PR_SET_NAME), for one that names itself is taken for a worker until it does. NULL: our own.
+ */
+static pid_t fork_child(const char *name)
 {
+	char own[16] = "";
 	pid_t parent = getpid();
-	pid_t pid = fork();
+	pid_t pid;
 
+	(void)prctl(PR_GET_NAME, own);
+	if (name != NULL)
+		(void)prctl(PR_SET_NAME, name);
+	pid = fork();
+	if (pid != 0)
+		(void)prctl(PR_SET_NAME, own);
 	if (pid == 0) {
 		if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent)
 			_exit(1);
@@ -115,12 +125,11 @@ static pid_t fork_child(void)
 pid_t crew_fork_helper(const char *name)
 {
 	const struct sigaction standard = {.sa_handler = SIG_DFL};
-	pid_t pid = fork_child();
+	pid_t pid = fork_child(name);
 	sigset_t none;
 
 	if (pid != 0)
 		return pid;
-	(void)prctl(PR_SET_NAME, name);
 	for (size_t i = 0; i < crew_signal_count; i++)
 		(void)sigaction(crew_signals[i], &standard, NULL);
 	sigemptyset(&none);
@@ -194,27 +203,31 @@ void crew_hire_hasher(struct crew *crew, const struct settings *settings)
 static int run(const struct crew *crew, size_t at)
 {
 	const struct place *place = &crew->places[at];
-	bool is_attendant = place->role == ROLE_ATTENDANT;
 	const struct worker_setup setup = {
 		.generation = place->generation,
 		.listeners = crew->listeners,
 		.board = crew->board,
 		.slot = at,
-		.is_attendant = is_attendant,
+		.is_attendant = place->role == ROLE_ATTENDANT,
 		.handoff = crew->handoff,
 		.hashing = crew->hashing[1],
 		.seats = crew->seats,
 	};
 
-	/* As ps(1) and top(1) show it: it comes and goes, and is none of those that server.workers counts. */
-	if (is_attendant)
-		(void)prctl(PR_SET_NAME, "onesession-tend");
 	if (place->role != ROLE_HASHER)
 		return worker_run(&setup);
 	/* It is none of those who take connections. */
 	for (size_t i = 0; i < crew->listeners->count; i++)
 		close(crew->listeners->all[i].fd);
 	return hasher_run(&crew->hasher);
+}
+
+/* Workers, which server.workers counts, are called as the program is. */
+static const char *name_of(enum process_role role)
+{
+	if (role == ROLE_ATTENDANT)
+		return "onesession-tend";
+	return role == ROLE_HASHER ? "onesession-hash" : NULL;
 }
 
 static void start(struct crew *crew, size_t at)
@@ -229,7 +242,7 @@ static void start(struct crew *crew, size_t at)
 	atomic_store(&slot->started_ms, place->started_at);
 	atomic_store(&slot->role, (int)place->role);
 	atomic_store(&slot->state, (int)WORKER_STARTING);
-	pid = fork_child();
+	pid = fork_child(name_of(place->role));
 	if (pid == 0) {
 		/* As the master does below: whoever is first, it is on the board before it serves. */
 		atomic_store(&slot->pid, getpid());

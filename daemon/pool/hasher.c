@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <talloc.h>
@@ -484,8 +483,6 @@ int hasher_run(const struct hasher_setup *setup)
 		errno = ENOMEM;
 		goto fail;
 	}
-	/* As ps(1) and top(1) show it: it is what takes so much of the processor. */
-	(void)prctl(PR_SET_NAME, "onesession-hash");
 	hasher->setup = setup;
 	hasher->slot = &setup->board->slots[setup->slot];
 	hasher->thread_count = setup->thread_count;

@@ -567,7 +567,7 @@ class Daemon:
         return next(iter(self._children(lambda name: name == HASHER)), None)
 
     def await_workers(self, count):
-        """So many and no more; returns them. A child has its name a moment after it has been made."""
+        """So many and no more; returns them."""
         found = []
 
         def are_there():
