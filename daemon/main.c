@@ -91,12 +91,12 @@ static int parse_arguments(int argc, char *argv[], struct arguments *arguments)
 	return optind < argc ? usage_error("takes no arguments besides its options") : -1;
 }
 
-static void log_doubt(const char *doubt)
+static void log_config_warning(const char *doubt)
 {
 	log_warning("configuration_doubtful", LOG_STR("problem", doubt));
 }
 
-static void print_doubt(const char *doubt)
+static void print_config_warning(const char *doubt)
 {
 	(void)printf("warning: %s\n", doubt);
 }
@@ -127,7 +127,7 @@ static int test(TALLOC_CTX *ctx, const struct settings *settings)
 	struct db *db = app_new_database(ctx, settings, NULL, PROGRAM " test");
 	struct sequence_list behind;
 
-	config_each_doubt(settings, print_doubt);
+	config_warnings(settings, print_config_warning);
 	(void)puts("configuration: right");
 	(void)fflush(stdout);
 	if (db == NULL || db_connect(db) != DB_OK) {
@@ -149,7 +149,7 @@ static int test(TALLOC_CTX *ctx, const struct settings *settings)
 	return puts("database: right") >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int fail(const char *problem)
+static int fail_start(const char *problem)
 {
 	log_error("start_failed", LOG_STR("problem", problem));
 	return EXIT_FAILURE;
@@ -187,7 +187,7 @@ static int open_log(const struct settings *settings, char *problem, size_t size)
 		               user != NULL ? user->pw_name : "");
 		return -1;
 	}
-	config_each_doubt(settings, log_doubt);
+	config_warnings(settings, log_config_warning);
 	return 0;
 }
 
@@ -225,22 +225,22 @@ static int serve(struct master_setup setup)
 	int status;
 
 	if (!is_log_for_user_to_open(settings) && open_log(settings, problem, sizeof problem) != 0)
-		return fail(problem);
+		return fail_start(problem);
 	setup.program = find_program(setup.ctx, setup.argv[0]);
 	if (setup.program == NULL)
-		return fail(strerror(errno));
+		return fail_start(strerror(errno));
 	/* From here on a signal waits for the master, so that nothing that was opened is left behind. */
 	if (master_block_signals() != 0)
-		return fail(strerror(errno));
+		return fail_start(strerror(errno));
 	setup.upgraded_from = upgrade_inherited(&own_sockets);
 	if (listeners_open(&listeners, settings, own_sockets, problem, sizeof problem) != 0)
-		return fail(problem);
+		return fail_start(problem);
 	setup.listeners = &listeners;
 	defect = prepare(&setup, problem, sizeof problem);
 	if (defect != NULL) {
 		if (setup.upgraded_from < 0)
 			listeners_unlink(&listeners);
-		return fail(defect);
+		return fail_start(defect);
 	}
 	status = master_run(&setup);
 	scoreboard_free(setup.board);
@@ -253,7 +253,7 @@ static int dump(TALLOC_CTX *ctx, const struct settings *settings)
 
 	shown.database.conninfo = db_conninfo_shown(ctx, settings->database.conninfo);
 	if (shown.database.conninfo == NULL)
-		return fail(strerror(ENOMEM));
+		return fail_start(strerror(ENOMEM));
 	config_dump(&shown, stdout);
 	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -287,7 +287,7 @@ int main(int argc, char *argv[])
 		return status;
 	ctx = talloc_new(NULL);
 	if (ctx == NULL || sodium_init() < 0)
-		return fail("libsodium cannot be initialised");
+		return fail_start("libsodium cannot be initialised");
 	status = act(ctx, &arguments, argv);
 	talloc_free(ctx);
 	log_close();

@@ -19,7 +19,7 @@
  *	void my_setup(struct ones_app *app)
  *	{
  *		ones_route(app, &(struct ones_route){.path = "/hello", .get = hello});
- *		ones_connect(app, ONES_USER_LOGGED_IN,
+ *		ones_connect(app, ONES_SIGNAL_LOGGED_IN,
  *		             &(struct ones_receiver){.name = "greet", .phase = ONES_AFTER_COMMIT, .call = greet});
  *	}
  *
@@ -61,21 +61,21 @@ struct ones_session {
 
 /* Why there is no live session. ones_reason_code() gives the code that programs see. */
 enum ones_reason {
-	ONES_LIVE = 0,
-	ONES_UNAUTHENTICATED, /* no key, or one that was never issued */
-	ONES_DISPLACED,       /* the account signed in elsewhere */
-	ONES_EXPIRED,         /* past session.lifetime */
-	ONES_IDLE,            /* past session.idle_timeout */
-	ONES_LOGGED_OUT,      /* its own person signed out, or signed in anew in the same browser */
-	ONES_REVOKED,         /* ended by an operator */
-	ONES_PASSWORD_CHANGED,
-	ONES_DISABLED, /* the account was disabled */
+	ONES_REASON_LIVE = 0,
+	ONES_REASON_UNAUTHENTICATED, /* no key, or one that was never issued */
+	ONES_REASON_DISPLACED,       /* the account signed in elsewhere */
+	ONES_REASON_EXPIRED,         /* past session.lifetime */
+	ONES_REASON_IDLE,            /* past session.idle_timeout */
+	ONES_REASON_LOGGED_OUT,      /* its own person signed out, or signed in anew in the same browser */
+	ONES_REASON_REVOKED,         /* ended by an operator */
+	ONES_REASON_PASSWORD_CHANGED,
+	ONES_REASON_DISABLED, /* the account was disabled */
 };
 
-/* The code in the contract's words: "displaced", "logged_out"...; "" for ONES_LIVE. A constant string. */
+/* The code in the contract's words: "displaced", "logged_out"...; "" for ONES_REASON_LIVE. A constant string. */
 const char *ones_reason_code(enum ones_reason reason);
 
-/* The same as a sentence for the person whose session it was; "" for ONES_LIVE. A constant string. */
+/* The same as a sentence for the person whose session it was; "" for ONES_REASON_LIVE. A constant string. */
 const char *ones_reason_text(enum ones_reason reason);
 
 /* What the hook found before this handler ran: the live session, or NULL when nobody is signed in. */
@@ -93,26 +93,27 @@ struct ones_ending {
 	const char *ip;
 };
 
-/* How the presented session ended; .reason is ONES_LIVE when it has not. Never NULL. */
+/* How the presented session ended; .reason is ONES_REASON_LIVE when it has not. Never NULL. */
 const struct ones_ending *ones_ending(const struct ones_request *req);
 
 /* ---- Signing in and out ------------------------------------------------------------------------------------- */
 
 enum ones_result {
-	ONES_OK,
-	ONES_INVALID,      /* unknown user, or wrong password: the same answer, the same work */
-	ONES_CLOSED,       /* the right password of an account that is disabled */
-	ONES_NO_COOKIES,   /* the password is right, but the browser has not kept the cookie that the form came with */
-	ONES_THROTTLED,    /* too many failed attempts at this account or from this address */
-	ONES_LIMIT,        /* the account is live elsewhere, and session.on_limit is ask or refuse */
-	ONES_COOLDOWN,     /* the account has been taken over too often of late: the session elsewhere stays */
-	ONES_TICKET_GONE,  /* the ticket was used, has run out, or the password is another one now */
-	ONES_ENDED,        /* the session that this was to be done for has ended: ones_ending() tells how */
-	ONES_UNACCEPTABLE, /* the new password is too short or too long */
-	ONES_BUSY,         /* nobody can look at the password now, so many others wait; nothing was counted */
-	ONES_UNAVAILABLE,  /* the database is away, or the outcome could not be learnt in time */
-	ONES_FAILED,       /* a receiver in the transaction refused: nothing was changed */
-	ONES_PENDING,      /* the password is being looked at: return, the handler is run again for the result */
+	ONES_RESULT_OK,
+	ONES_RESULT_INVALID,      /* unknown user, or wrong password: the same answer, the same work */
+	ONES_RESULT_CLOSED,       /* the right password of an account that is disabled */
+	ONES_RESULT_NO_COOKIES,   /* the password is right, but the browser has not kept the cookie that the form came
+	                             with */
+	ONES_RESULT_THROTTLED,    /* too many failed attempts at this account or from this address */
+	ONES_RESULT_LIMIT,        /* the account is live elsewhere, and session.on_limit is ask or refuse */
+	ONES_RESULT_COOLDOWN,     /* the account has been taken over too often of late: the session elsewhere stays */
+	ONES_RESULT_TICKET_GONE,  /* the ticket was used, has run out, or the password is another one now */
+	ONES_RESULT_ENDED,        /* the session that this was to be done for has ended: ones_ending() tells how */
+	ONES_RESULT_UNACCEPTABLE, /* the new password is too short or too long */
+	ONES_RESULT_BUSY,         /* nobody can look at the password now, so many others wait; nothing was counted */
+	ONES_RESULT_UNAVAILABLE,  /* the database is away, or the outcome could not be learnt in time */
+	ONES_RESULT_FAILED,       /* a receiver in the transaction refused: nothing was changed */
+	ONES_RESULT_PENDING,      /* the password is being looked at: return, the handler is run again for the result */
 };
 
 /* Where an account is live, or was. */
@@ -135,27 +136,28 @@ struct ones_places {
 struct ones_credentials {
 	const char *username; /* with `password`, as it was typed: see ones_plain_name(); NULL with a ticket */
 	const char *password;
-	const char *ticket;  /* of an earlier ones_login() that answered ONES_LIMIT; NULL: name and password */
+	const char *ticket;  /* of an earlier ones_login() that answered ONES_RESULT_LIMIT; NULL: name and password */
 	const char *form;    /* the ones_form_token() that the form was given; NULL: none */
 	bool checks_cookies; /* the form came with a cookie: see ones_offer_cookie() */
 	bool take_over;      /* the person has been asked, and wants it: for session.on_limit = ask */
 };
 
 struct ones_login {
-	struct ones_session session;   /* after ONES_OK, as the next */
-	struct ones_places displaced;  /* the sessions that this login ended elsewhere */
-	struct ones_places in_the_way; /* after ONES_LIMIT and ONES_COOLDOWN: those that it would have to end */
-	const char *ticket;            /* after ONES_LIMIT: lets the same login take over; NULL: it may not */
-	int64_t retry_after_s;         /* after ONES_THROTTLED and ONES_COOLDOWN */
+	struct ones_session session;  /* after ONES_RESULT_OK, as the next */
+	struct ones_places displaced; /* the sessions that this login ended elsewhere */
+	struct ones_places
+		conflicting;   /* after ONES_RESULT_LIMIT and ONES_RESULT_COOLDOWN: those that it would have to end */
+	const char *ticket;    /* after ONES_RESULT_LIMIT: lets the same login take over; NULL: it may not */
+	int64_t retry_after_s; /* after ONES_RESULT_THROTTLED and ONES_RESULT_COOLDOWN */
 };
 
 /*
  * Check the password and, when it is right, make this request's browser the account's newest session: see "The
- * rule" in daemon/session/rule.c. On ONES_OK the answer carries the new cookie, *login is filled in, and
+ * rule" in daemon/session/rule.c. On ONES_RESULT_OK the answer carries the new cookie, *login is filled in, and
  * ones_session() is the new session. On anything else nothing has changed and no cookie is set.
  * The route must have .hashes = true: the password is looked at by another process while this one serves others. The
- * handler is run twice for that: the first time ONES_PENDING is what it gets, and whatever it answers then is dropped;
- * the second time, from its beginning, the call gives the result.
+ * handler is run twice for that: the first time ONES_RESULT_PENDING is what it gets, and whatever it answers then is
+ * dropped; the second time, from its beginning, the call gives the result.
  */
 enum ones_result ones_login(struct ones_request *req, const struct ones_credentials *credentials,
                             struct ones_login *login);
@@ -183,8 +185,8 @@ void ones_offer_cookie(struct ones_request *req);
 
 /*
  * End the presented session, all of them where there are several, and take their cookie away. Nobody signed in is no
- * error: it is the same as success. ONES_OK, ONES_UNAVAILABLE or ONES_FAILED. On anything but ONES_OK the cookie stays,
- * so that it can be tried again.
+ * error: it is the same as success. ONES_RESULT_OK, ONES_RESULT_UNAVAILABLE or ONES_RESULT_FAILED. On anything but
+ * ONES_RESULT_OK the cookie stays, so that it can be tried again.
  */
 enum ones_result ones_logout(struct ones_request *req);
 
@@ -197,12 +199,13 @@ enum ones_result ones_change_password(struct ones_request *req, const char *curr
 
 /* ---- The account's sessions --------------------------------------------------------------------------------- */
 
-/* The live sessions of who is signed in here, the newest login first. ONES_OK, ONES_UNAVAILABLE or ONES_FAILED. */
+/* The live sessions of who is signed in here, the newest login first. ONES_RESULT_OK, ONES_RESULT_UNAVAILABLE or
+ * ONES_RESULT_FAILED. */
 enum ones_result ones_sessions(struct ones_request *req, struct ones_places *places);
 
 /*
  * End one of these by its id; *found tells whether it was one. Ending this request's own is signing out.
- * ONES_OK, ONES_UNAVAILABLE or ONES_FAILED.
+ * ONES_RESULT_OK, ONES_RESULT_UNAVAILABLE or ONES_RESULT_FAILED.
  */
 enum ones_result ones_end_session(struct ones_request *req, const char *id, bool *found);
 
@@ -259,9 +262,17 @@ bool ones_data_remove(struct ones_request *req, const char *name);
 
 /* ---- Reading the request ------------------------------------------------------------------------------------ */
 
-enum ones_method { ONES_GET, ONES_POST, ONES_PUT, ONES_PATCH, ONES_DELETE, ONES_OPTIONS, ONES_METHOD_COUNT };
+enum ones_method {
+	ONES_METHOD_GET,
+	ONES_METHOD_POST,
+	ONES_METHOD_PUT,
+	ONES_METHOD_PATCH,
+	ONES_METHOD_DELETE,
+	ONES_METHOD_OPTIONS,
+	ONES_METHOD_COUNT
+};
 
-/* HEAD is seen as ONES_GET: the answer's body is left out on the way. */
+/* HEAD is seen as ONES_METHOD_GET: the answer's body is left out on the way. */
 enum ones_method ones_method(const struct ones_request *req);
 
 /*
@@ -429,12 +440,12 @@ void ones_route(struct ones_app *app, const struct ones_route *route);
 /* ---- Signals: callback lists -------------------------------------------------------------------------------- */
 
 enum ones_signal {
-	ONES_USER_LOGGED_IN,
-	ONES_USER_LOGGED_OUT, /* a session ended by its person, an operator, a new password or a disabled account */
-	ONES_USER_LOGIN_FAILED,
-	ONES_SESSION_DISPLACED,
-	ONES_ACCOUNT_SHARED, /* sharing.takeovers displacements in sharing.window; once in each window */
-	ONES_PASSWORD_CHANGED_SIGNAL,
+	ONES_SIGNAL_LOGGED_IN,
+	ONES_SIGNAL_LOGGED_OUT, /* a session ended by its person, an operator, a new password or a disabled account */
+	ONES_SIGNAL_LOGIN_FAILED,
+	ONES_SIGNAL_SESSION_DISPLACED,
+	ONES_SIGNAL_ACCOUNT_SHARED, /* sharing.takeovers displacements in sharing.window; once in each window */
+	ONES_SIGNAL_PASSWORD_CHANGED,
 	ONES_SIGNAL_COUNT,
 };
 
@@ -444,7 +455,7 @@ struct ones_event {
 	const char *username;      /* "" likewise */
 	const char *session_id;    /* the session that began or ended, or that did it; "" at a failed login */
 	const char *by_session_id; /* the session that took its place or ended it, else "" */
-	enum ones_reason reason;   /* why it ended; ONES_LIVE at a login */
+	enum ones_reason reason;   /* why it ended; ONES_REASON_LIVE at a login */
 	const char *ip;            /* of the request behind it; "" when there is none */
 	const char *user_agent;
 	const char *was_ip;                   /* of a session that ended: where it had signed in from; else "" */

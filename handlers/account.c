@@ -11,16 +11,16 @@ static json_t *past_for_page(struct ones_request *req, enum ones_result *result)
 	size_t count;
 
 	*result = ones_past_sessions(req, PAST_MAX, &past, &count);
-	for (size_t i = 0; *result == ONES_OK && i < count; i++) {
+	for (size_t i = 0; *result == ONES_RESULT_OK && i < count; i++) {
 		const struct ones_place *place = &past[i].place;
 
 		if (json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:o}", "browser", place->browser, "os",
 		                                          place->os, "ip", place->ip, "since",
 		                                          ones_moment_json(place->created_at), "ended",
 		                                          ending_for_page(&past[i].ending))) != 0)
-			*result = ONES_FAILED;
+			*result = ONES_RESULT_FAILED;
 	}
-	if (*result == ONES_OK)
+	if (*result == ONES_RESULT_OK)
 		return list;
 	json_decref(list);
 	return NULL;
@@ -42,10 +42,10 @@ void account_show(struct ones_request *req, int status, const char *notice, int6
 	struct ones_places places = {0};
 	enum ones_result result = ones_sessions(req, &places);
 	const struct ones_place *here = this_place(&places);
-	json_t *past = result == ONES_OK ? past_for_page(req, &result) : NULL;
+	json_t *past = result == ONES_RESULT_OK ? past_for_page(req, &result) : NULL;
 	json_t *page;
 
-	if (result != ONES_OK) {
+	if (result != ONES_RESULT_OK) {
 		ones_reply_failure(req, result, NULL);
 		return;
 	}

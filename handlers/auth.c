@@ -37,7 +37,7 @@ void identify(struct ones_request *req, const char *user_name, const char *id_na
  * the sign-in page, and programs. Apache, which alone says in which of its phases it asks, would put a body in the
  * place of its ErrorDocument; that leads to /refused.
  */
-static void refuse(struct ones_request *req)
+static void refuse_request(struct ones_request *req)
 {
 	if (!ones_is_authorizer(req) || ones_param(req, "FCGI_APACHE_ROLE") != NULL)
 		ones_reply_empty(req, 401);
@@ -60,7 +60,7 @@ static void auth(struct ones_request *req)
 	if (is_live)
 		ones_reply_empty(req, 200);
 	else
-		refuse(req);
+		refuse_request(req);
 }
 
 void auth_setup(struct ones_app *app)

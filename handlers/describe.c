@@ -6,7 +6,7 @@
 json_t *ending_for_page(const struct ones_ending *ending)
 {
 	/* Whoever was never signed in knows it. */
-	if (ending->reason == ONES_LIVE || ending->reason == ONES_UNAUTHENTICATED)
+	if (ending->reason == ONES_REASON_LIVE || ending->reason == ONES_REASON_UNAUTHENTICATED)
 		return NULL;
 	return json_pack("{s:b, s:s, s:s, s:s, s:o, s:{s:s, s:s, s:s}}", ones_reason_code(ending->reason), 1, "browser",
 	                 ending->by_browser, "os", ending->by_os, "ip", ending->by_ip, "at",

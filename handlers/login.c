@@ -36,7 +36,7 @@ void login_show(struct ones_request *req, int status, const char *next, bool los
 	/* Whoever has just signed out knows it. */
 	show_page(req, status, "", next,
 	          json_pack("{s:b, s:o*}", "lost", (int)lost, "ended",
-	                    ending->reason != ONES_LOGGED_OUT ? ending_for_page(ending) : NULL));
+	                    ending->reason != ONES_REASON_LOGGED_OUT ? ending_for_page(ending) : NULL));
 }
 
 /* Who came here by signing out; not one whose session has ended in another way, with the address of that page. */
@@ -44,7 +44,8 @@ static bool has_signed_out(struct ones_request *req)
 {
 	enum ones_reason reason = ones_ending(req)->reason;
 
-	return ones_query(req, "signed_out") != NULL && (reason == ONES_UNAUTHENTICATED || reason == ONES_LOGGED_OUT);
+	return ones_query(req, "signed_out") != NULL &&
+	       (reason == ONES_REASON_UNAUTHENTICATED || reason == ONES_REASON_LOGGED_OUT);
 }
 
 static void login_page(struct ones_request *req)
@@ -104,7 +105,7 @@ static void reply_signed_in(struct ones_request *req, const struct ones_login *l
 }
 
 /* People get the page again, with what they have to know; the status is the one that programs get. */
-static void refuse_person(struct ones_request *req, enum ones_result result, const struct ones_login *login)
+static void show_refused(struct ones_request *req, enum ones_result result, const struct ones_login *login)
 {
 	const char *username = ones_field(req, "username");
 	const char *next = ones_field(req, "next");
@@ -112,42 +113,43 @@ static void refuse_person(struct ones_request *req, enum ones_result result, con
 	if (username == NULL)
 		username = "";
 	switch (result) {
-	case ONES_INVALID: show_page(req, 401, username, next, json_pack("{s:b}", "invalid", 1)); break;
-	case ONES_CLOSED: show_page(req, 403, username, next, json_pack("{s:b}", "closed", 1)); break;
-	case ONES_NO_COOKIES:
+	case ONES_RESULT_INVALID: show_page(req, 401, username, next, json_pack("{s:b}", "invalid", 1)); break;
+	case ONES_RESULT_CLOSED: show_page(req, 403, username, next, json_pack("{s:b}", "closed", 1)); break;
+	case ONES_RESULT_NO_COOKIES:
 		/* Allowed now, they need only the same once more. */
 		ones_offer_cookie(req);
 		show_page(req, 400, username, next, json_pack("{s:b}", "no_cookies", 1));
 		break;
-	case ONES_TICKET_GONE: show_page(req, 401, username, next, json_pack("{s:b}", "ticket_gone", 1)); break;
-	case ONES_THROTTLED:
+	case ONES_RESULT_TICKET_GONE: show_page(req, 401, username, next, json_pack("{s:b}", "ticket_gone", 1)); break;
+	case ONES_RESULT_THROTTLED:
 		show_page(req, 429, username, next,
 		          json_pack("{s:o}", "throttled", ones_wait_json(login->retry_after_s)));
 		break;
-	case ONES_COOLDOWN:
+	case ONES_RESULT_COOLDOWN:
 		show_page(req, 429, username, next,
 		          json_pack("{s:o, s:o}", "cooldown", ones_wait_json(login->retry_after_s), "places",
-		                    places_for_page(&login->in_the_way)));
+		                    places_for_page(&login->conflicting)));
 		break;
 	default:
 		if (login->ticket == NULL)
 			show_page(req, 409, username, next,
-			          json_pack("{s:{s:o}}", "refused", "places", places_for_page(&login->in_the_way)));
+			          json_pack("{s:{s:o}}", "refused", "places", places_for_page(&login->conflicting)));
 		else
 			ones_reply_page(req, 409, "takeover.html",
 			                json_pack("{s:s, s:s, s:b, s:s, s:o}", "username", username, "next",
 			                          next != NULL ? next : "", "lost",
 			                          (int)ones_field_is_true(req, "lost"), "ticket", login->ticket,
-			                          "places", places_for_page(&login->in_the_way)));
+			                          "places", places_for_page(&login->conflicting)));
 		break;
 	}
 }
 
-static void refuse(struct ones_request *req, enum ones_result result, const struct ones_login *login)
+static void reply_refused(struct ones_request *req, enum ones_result result, const struct ones_login *login)
 {
-	bool is_about_the_login = result == ONES_INVALID || result == ONES_CLOSED || result == ONES_NO_COOKIES ||
-	                          result == ONES_TICKET_GONE || result == ONES_THROTTLED || result == ONES_COOLDOWN ||
-	                          result == ONES_LIMIT;
+	bool is_about_the_login = result == ONES_RESULT_INVALID || result == ONES_RESULT_CLOSED ||
+	                          result == ONES_RESULT_NO_COOKIES || result == ONES_RESULT_TICKET_GONE ||
+	                          result == ONES_RESULT_THROTTLED || result == ONES_RESULT_COOLDOWN ||
+	                          result == ONES_RESULT_LIMIT;
 	char seconds[24];
 
 	if (ones_is_program(req) || !is_about_the_login) {
@@ -158,7 +160,7 @@ static void refuse(struct ones_request *req, enum ones_result result, const stru
 		(void)snprintf(seconds, sizeof seconds, "%lld", (long long)login->retry_after_s);
 		ones_header(req, "Retry-After", seconds);
 	}
-	refuse_person(req, result, login);
+	show_refused(req, result, login);
 }
 
 /*
@@ -192,12 +194,12 @@ static void login(struct ones_request *req)
 		return;
 	}
 	result = ones_login(req, &credentials, &made);
-	if (result == ONES_OK)
+	if (result == ONES_RESULT_OK)
 		reply_signed_in(req, &made);
-	else if (result == ONES_TICKET_GONE && !ones_is_program(req) && is_signed_in_already(req))
+	else if (result == ONES_RESULT_TICKET_GONE && !ones_is_program(req) && is_signed_in_already(req))
 		lead_on(req);
 	else
-		refuse(req, result, &made);
+		reply_refused(req, result, &made);
 }
 
 void login_setup(struct ones_app *app)

@@ -6,7 +6,7 @@ static void logout(struct ones_request *req)
 	const char *next = ones_field(req, "next");
 	enum ones_result result = ones_logout(req);
 
-	if (result != ONES_OK)
+	if (result != ONES_RESULT_OK)
 		ones_reply_failure(req, result, NULL);
 	else if (ones_is_program(req))
 		ones_reply_empty(req, 204);

@@ -13,19 +13,19 @@ static void reply_changed(struct ones_request *req, const struct ones_login *cha
 		ones_reply_redirect(req, ones_url(req, "/account?changed"));
 }
 
-static void refuse_person(struct ones_request *req, enum ones_result result, const struct ones_login *changed)
+static void show_refused(struct ones_request *req, enum ones_result result, const struct ones_login *changed)
 {
 	char seconds[24];
 
 	switch (result) {
-	case ONES_INVALID: account_show(req, 401, "wrong", 0); break;
-	case ONES_UNACCEPTABLE: account_show(req, 400, "unacceptable", 0); break;
-	case ONES_THROTTLED:
+	case ONES_RESULT_INVALID: account_show(req, 401, "wrong", 0); break;
+	case ONES_RESULT_UNACCEPTABLE: account_show(req, 400, "unacceptable", 0); break;
+	case ONES_RESULT_THROTTLED:
 		(void)snprintf(seconds, sizeof seconds, "%lld", (long long)changed->retry_after_s);
 		ones_header(req, "Retry-After", seconds);
 		account_show(req, 429, NULL, changed->retry_after_s);
 		break;
-	case ONES_ENDED: not_signed_in(req); break;
+	case ONES_RESULT_ENDED: not_signed_in(req); break;
 	default: ones_reply_failure(req, result, changed); break;
 	}
 }
@@ -46,12 +46,12 @@ static void password(struct ones_request *req)
 		return;
 	}
 	result = ones_change_password(req, current_password, new_password, &changed);
-	if (result == ONES_OK)
+	if (result == ONES_RESULT_OK)
 		reply_changed(req, &changed);
 	else if (ones_is_program(req))
 		ones_reply_failure(req, result, &changed);
 	else
-		refuse_person(req, result, &changed);
+		show_refused(req, result, &changed);
 }
 
 void password_setup(struct ones_app *app)

@@ -11,7 +11,7 @@ static void ready(struct ones_request *req)
 		ones_reply_json(req, 200,
 		                json_pack("{s:s, s:o}", "status", "ready", "warnings", ones_database_warnings(req)));
 	else
-		ones_reply_failure(req, ONES_UNAVAILABLE, NULL);
+		ones_reply_failure(req, ONES_RESULT_UNAVAILABLE, NULL);
 }
 
 void ready_setup(struct ones_app *app)

@@ -33,7 +33,7 @@ static void sessions(struct ones_request *req)
 		return;
 	}
 	result = ones_sessions(req, &places);
-	if (result != ONES_OK)
+	if (result != ONES_RESULT_OK)
 		ones_reply_failure(req, result, NULL);
 	else if (ones_is_program(req))
 		ones_reply_json(req, 200, json_pack("{s:o}", "sessions", sessions_json(&places)));
@@ -53,7 +53,7 @@ static void end(struct ones_request *req)
 		return;
 	}
 	result = ones_end_session(req, ones_path_part(req), &found);
-	if (result != ONES_OK)
+	if (result != ONES_RESULT_OK)
 		ones_reply_failure(req, result, NULL);
 	else if (!found)
 		ones_reply_problem(req, 404, "not_found", "You have no live session of that name.");

@@ -1,6 +1,6 @@
 #include "api/app.h"
 
-#include "api/data.h"
+#include "api/request_data.h"
 #include "api/key_cookie.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -59,7 +59,7 @@ static bool log_event(const struct ones_event *event, void *context)
 {
 	(void)context;
 	/* At this one somebody may want to be woken. */
-	if (event->signal == ONES_ACCOUNT_SHARED)
+	if (event->signal == ONES_SIGNAL_ACCOUNT_SHARED)
 		log_warning(ones_signal_name(event->signal), LOG_INT("user_id", event->user_id),
 		            LOG_STR("username", event->username), LOG_INT("takeovers", event->takeovers),
 		            LOG_STR("session", event->session_id), LOG_STR("ip", event->ip));
@@ -74,12 +74,12 @@ static bool log_event(const struct ones_event *event, void *context)
 static bool count_event(const struct ones_event *event, void *context)
 {
 	static const enum counter counters[ONES_SIGNAL_COUNT] = {
-		[ONES_USER_LOGGED_IN] = COUNTER_LOGINS,
-		[ONES_USER_LOGGED_OUT] = COUNTER_LOGOUTS,
-		[ONES_USER_LOGIN_FAILED] = COUNTER_LOGIN_FAILURES,
-		[ONES_SESSION_DISPLACED] = COUNTER_DISPLACEMENTS,
-		[ONES_ACCOUNT_SHARED] = COUNTER_SHARED_ACCOUNTS,
-		[ONES_PASSWORD_CHANGED_SIGNAL] = COUNTER_PASSWORD_CHANGES,
+		[ONES_SIGNAL_LOGGED_IN] = COUNTER_LOGINS,
+		[ONES_SIGNAL_LOGGED_OUT] = COUNTER_LOGOUTS,
+		[ONES_SIGNAL_LOGIN_FAILED] = COUNTER_LOGIN_FAILURES,
+		[ONES_SIGNAL_SESSION_DISPLACED] = COUNTER_DISPLACEMENTS,
+		[ONES_SIGNAL_ACCOUNT_SHARED] = COUNTER_SHARED_ACCOUNTS,
+		[ONES_SIGNAL_PASSWORD_CHANGED] = COUNTER_PASSWORD_CHANGES,
 	};
 
 	counters_add(context, counters[event->signal]);
@@ -229,7 +229,7 @@ void app_preview(const struct ones_app *app, const struct fcgi *fcgi, struct app
 
 	*preview = (struct app_preview){.is_quick = true, .route = COUNTERS_NO_ROUTE, .method = ONES_METHOD_COUNT};
 	if (is_authorizer)
-		preview->method = ONES_GET;
+		preview->method = ONES_METHOD_GET;
 	else if (fcgi_peek_param(fcgi, "REQUEST_METHOD", &method))
 		preview->method = (int)request_method(method, &is_head);
 	if (!is_authorizer && !peek_path(fcgi, path))
@@ -241,7 +241,7 @@ void app_preview(const struct ones_app *app, const struct fcgi *fcgi, struct app
 		return;
 	preview->route = (uint32_t)(route - app->routes);
 	preview->needs_no_database = route->no_database;
-	preview->is_quick = route->no_database || (route->quick && preview->method == ONES_GET);
+	preview->is_quick = route->no_database || (route->quick && preview->method == ONES_METHOD_GET);
 	if (!route->no_session && !route->no_database)
 		preview->key_count = key_cookie_peek(app, fcgi, preview->keys);
 }
@@ -255,9 +255,9 @@ static ones_handler *handler_of(const struct ones_route *route, enum ones_method
 {
 	if (route->any != NULL)
 		return route->any;
-	if (method == ONES_GET)
+	if (method == ONES_METHOD_GET)
 		return route->get;
-	return method == ONES_POST ? route->post : NULL;
+	return method == ONES_METHOD_POST ? route->post : NULL;
 }
 
 static void reply_wrong_method(struct ones_request *req, const struct ones_route *route)
@@ -285,7 +285,7 @@ static void route_request(struct ones_request *req)
 		req->http->is_program = true;
 	/* An authorizer's request has the method of the request that it is about. */
 	if (req->http->is_authorizer) {
-		req->http->method = ONES_GET;
+		req->http->method = ONES_METHOD_GET;
 		req->http->is_head = false;
 	}
 	if (req->path_part == NULL)
@@ -304,11 +304,11 @@ static void route_request(struct ones_request *req)
 
 static bool wants_body(const struct ones_request *req)
 {
-	return !req->was_answered && req->route != NULL && !req->route->no_body && req->http->method != ONES_GET;
+	return !req->was_answered && req->route != NULL && !req->route->no_body && req->http->method != ONES_METHOD_GET;
 }
 
 struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, const struct app_preview *preview,
-                              const struct app_look_up *look_up, const struct app_times *times)
+                              const struct app_lookup *lookup, const struct app_times *times)
 {
 	struct ones_request *req = talloc_pooled_object(NULL, struct ones_request, 16, REQUEST_POOL_SIZE);
 	struct http_problem problem;
@@ -322,9 +322,9 @@ struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, const str
 	}
 	*req = (struct ones_request){.app = app, .path_part = "", .preview = *preview, .times = *times};
 	(void)talloc_steal(req, fcgi);
-	req->verdict = (struct rule_verdict){.reason = ONES_UNAUTHENTICATED};
-	if (look_up != NULL)
-		req->look_up = *look_up;
+	req->verdict = (struct rule_verdict){.reason = ONES_REASON_UNAUTHENTICATED};
+	if (lookup != NULL)
+		req->lookup = *lookup;
 	req->http = talloc_zero(req, struct http_request);
 	if (req->http == NULL) {
 		talloc_free(req);
@@ -370,8 +370,8 @@ struct client app_client(const struct ones_request *req)
 enum ones_result app_result(enum db_status status)
 {
 	if (status == DB_OK)
-		return ONES_OK;
-	return status == DB_ERROR ? ONES_FAILED : ONES_UNAVAILABLE;
+		return ONES_RESULT_OK;
+	return status == DB_ERROR ? ONES_RESULT_FAILED : ONES_RESULT_UNAVAILABLE;
 }
 
 static const char *or_empty(const char *text)
@@ -384,20 +384,20 @@ static enum db_status check_session(struct ones_request *req)
 {
 	const struct client client = app_client(req);
 	const struct app_preview *preview = &req->preview;
-	const struct app_look_up *look_up = &req->look_up;
+	const struct app_lookup *lookup = &req->lookup;
 	size_t which = 0;
 	enum db_status status;
 
 	req->has_key = preview->key_count > 0;
 	if (req->has_key) {
-		status = look_up->status;
+		status = lookup->status;
 		for (size_t i = preview->key_count; status == DB_OK && i-- > 0;) {
-			if (rule_may_be_live(&req->app->rule, look_up->reading, look_up->first + i))
+			if (rule_may_be_live(&req->app->rule, lookup->result, lookup->first + i))
 				which = i;
 		}
 		req->key = preview->keys[which];
 		if (status == DB_OK)
-			status = rule_check(&req->app->rule, req, look_up->reading, look_up->first + which, &client,
+			status = rule_check(&req->app->rule, req, lookup->result, lookup->first + which, &client,
 			                    &req->verdict);
 		if (status != DB_OK)
 			return status;
@@ -417,13 +417,13 @@ static enum db_status check_session(struct ones_request *req)
 
 enum db_status app_check_session(struct ones_request *req)
 {
-	struct rule_reading *reading = NULL;
+	struct session_lookup *found = NULL;
 
 	if (req->preview.key_count > 0)
-		req->look_up.status =
-			rule_read(&req->app->rule, req, req->preview.keys, req->preview.key_count, &reading);
-	req->look_up.reading = reading;
-	req->look_up.first = 0;
+		req->lookup.status =
+			rule_lookup(&req->app->rule, req, req->preview.keys, req->preview.key_count, &found);
+	req->lookup.result = found;
+	req->lookup.first = 0;
 	return check_session(req);
 }
 
@@ -465,7 +465,7 @@ void app_run(struct ones_request *req)
 static void log_slow(const struct ones_request *req, int64_t done, int status)
 {
 	const struct app_times *times = &req->times;
-	int64_t database = times->look_up_us + times->database_us;
+	int64_t database = times->lookup_us + times->database_us;
 
 	log_warning("slow_request", LOG_STR("method", req->http->method_name), LOG_STR("path", req->http->path),
 	            LOG_INT("status", status), LOG_INT("ms", (done - times->connected) / 1000),

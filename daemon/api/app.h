@@ -50,7 +50,7 @@ struct app_times {
 	int64_t received;    /* the request was there */
 	int64_t began;       /* its session was being looked up, or its handler was about to run */
 	int64_t sending;     /* the answer was made */
-	int64_t look_up_us;  /* how long the look-up took */
+	int64_t lookup_us;   /* how long the look-up took */
 	int64_t database_us; /* how long the handler waited for the database */
 	int64_t ordered;     /* a password was to be looked at */
 	int64_t parked_us;   /* after that, until the answer was there */
@@ -74,10 +74,10 @@ struct app_preview {
 };
 
 /* What the look-up of a request's keys found, together with others'. */
-struct app_look_up {
+struct app_lookup {
 	enum db_status status;
-	const struct rule_reading *reading; /* with DB_OK */
-	size_t first;                       /* the request's first key is that number of the reading's */
+	const struct session_lookup *result; /* with DB_OK */
+	size_t first;                        /* the request's first key is that number of the reading's */
 };
 
 struct ones_request {
@@ -91,7 +91,7 @@ struct ones_request {
 	bool has_key;                   /* a well-formed one was presented */
 	struct session_key key;
 	struct app_preview preview;
-	struct app_look_up look_up; /* when the preview has keys */
+	struct app_lookup lookup; /* when the preview has keys */
 	struct rule_verdict verdict;
 	struct ones_ending ending;
 	struct kept_data *kept;  /* see data.c; NULL on routes that keep none */
@@ -122,11 +122,11 @@ void app_preview(const struct ones_app *app, const struct fcgi *fcgi, struct app
 
 /*
  * The request that is ready in `fcgi`; it owns `fcgi` from now on, also when it is NULL: it could not be taken in.
- * `look_up` (NULL: there were no keys) is copied; its reading has to last until app_close(). Of `times` the first four
+ * `lookup` (NULL: there were no keys) is copied; its reading has to last until app_close(). Of `times` the first four
  * are set, and the time of the look-up.
  */
 struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, const struct app_preview *preview,
-                              const struct app_look_up *look_up, const struct app_times *times);
+                              const struct app_lookup *lookup, const struct app_times *times);
 
 /* What a handler is told of what the database answered. */
 enum ones_result app_result(enum db_status status);

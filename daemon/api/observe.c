@@ -12,12 +12,8 @@
 /* ---- /status ------------------------------------------------------------------------------------------------ */
 
 static const char *const method_names[ONES_METHOD_COUNT + 1] = {
-	[ONES_GET] = "GET",
-	[ONES_POST] = "POST",
-	[ONES_PUT] = "PUT",
-	[ONES_PATCH] = "PATCH",
-	[ONES_DELETE] = "DELETE",
-	[ONES_OPTIONS] = "OPTIONS",
+	[ONES_METHOD_GET] = "GET",     [ONES_METHOD_POST] = "POST",     [ONES_METHOD_PUT] = "PUT",
+	[ONES_METHOD_PATCH] = "PATCH", [ONES_METHOD_DELETE] = "DELETE", [ONES_METHOD_OPTIONS] = "OPTIONS",
 	[ONES_METHOD_COUNT] = "OTHER",
 };
 
@@ -51,7 +47,7 @@ static json_t *worker_json(const struct ones_app *app, size_t number)
 
 	return json_pack("{s:I, s:I, s:s, s:s, s:o, s:o, s:I, s:I}", "worker", (json_int_t)number, "pid",
 	                 (json_int_t)atomic_load(&slot->pid), "role",
-	                 atomic_load(&slot->role) == ROLE_ATTENDANT ? "attendant" : "worker", "state",
+	                 atomic_load(&slot->role) == ROLE_FALLBACK ? "attendant" : "worker", "state",
 	                 scoreboard_state_name((enum worker_state)(unsigned int)atomic_load(&slot->state)), "request",
 	                 began != 0 ? request_json(app, slot) : json_null(), "request_age_ms",
 	                 began != 0 ? json_integer(now - began) : json_null(), "requests",

@@ -194,42 +194,42 @@ void ones_reply_failure(struct ones_request *req, enum ones_result result, const
 	int64_t wait_s = login != NULL ? login->retry_after_s : 0;
 
 	switch (result) {
-	case ONES_INVALID:
+	case ONES_RESULT_INVALID:
 		ones_reply_problem(req, 401, "invalid_credentials", "The name or the password is not right.");
 		break;
-	case ONES_CLOSED: ones_reply_problem(req, 403, "account_closed", "This account is closed."); break;
-	case ONES_NO_COOKIES:
+	case ONES_RESULT_CLOSED: ones_reply_problem(req, 403, "account_closed", "This account is closed."); break;
+	case ONES_RESULT_NO_COOKIES:
 		ones_reply_problem(req, 400, "bad_request", "The browser has not kept the cookie of the sign-in form.");
 		break;
-	case ONES_THROTTLED:
+	case ONES_RESULT_THROTTLED:
 		reply_problem(req, 429, "too_many_attempts",
 		              "There were too many failed attempts. Please wait before you try again.", wait_s,
 		              json_object());
 		break;
-	case ONES_LIMIT:
+	case ONES_RESULT_LIMIT:
 		ones_reply_problem_with(req, 409, "session_limit", "This account is signed in elsewhere.",
-		                        json_pack("{s:o}", "sessions", places_json(&login->in_the_way)));
+		                        json_pack("{s:o}", "sessions", places_json(&login->conflicting)));
 		break;
-	case ONES_COOLDOWN:
+	case ONES_RESULT_COOLDOWN:
 		reply_problem(req, 429, "cooldown",
 		              "This account was signed in on too many devices of late. The session elsewhere stays for "
 		              "now.",
-		              wait_s, json_pack("{s:o}", "sessions", places_json(&login->in_the_way)));
+		              wait_s, json_pack("{s:o}", "sessions", places_json(&login->conflicting)));
 		break;
-	case ONES_TICKET_GONE:
+	case ONES_RESULT_TICKET_GONE:
 		ones_reply_problem(req, 401, "invalid_credentials", "That took too long. Please sign in again.");
 		break;
-	case ONES_ENDED: ones_reply_unauthenticated(req); break;
-	case ONES_BUSY:
+	case ONES_RESULT_ENDED: ones_reply_unauthenticated(req); break;
+	case ONES_RESULT_BUSY:
 		ones_reply_problem(req, 503, "busy",
 		                   "Your password cannot be checked at this moment. Please try again.");
 		break;
-	case ONES_UNACCEPTABLE:
+	case ONES_RESULT_UNACCEPTABLE:
 		ones_reply_problem(req, 400, "bad_request",
 		                   "The new password must have at least 8 characters and at most 1024 bytes.");
 		break;
-	case ONES_PENDING: break;
-	case ONES_UNAVAILABLE:
+	case ONES_RESULT_PENDING: break;
+	case ONES_RESULT_UNAVAILABLE:
 		ones_reply_problem(req, 503, "unavailable", "The database is away for the moment. Please try again.");
 		break;
 	default: ones_reply_problem(req, 500, "internal", "Something went wrong here. It has been logged."); break;
@@ -239,15 +239,15 @@ void ones_reply_failure(struct ones_request *req, enum ones_result result, const
 const char *ones_reason_text(enum ones_reason reason)
 {
 	static const char *const texts[] = {
-		[ONES_LIVE] = "",
-		[ONES_UNAUTHENTICATED] = "You are not signed in.",
-		[ONES_DISPLACED] = "You were signed out because your account was signed in elsewhere.",
-		[ONES_EXPIRED] = "Your session has expired. Please sign in again.",
-		[ONES_IDLE] = "You were signed out because you had not been here for a while.",
-		[ONES_LOGGED_OUT] = "You have signed out.",
-		[ONES_REVOKED] = "Your session was ended from elsewhere, by you or by an operator.",
-		[ONES_PASSWORD_CHANGED] = "You were signed out because your password was changed.",
-		[ONES_DISABLED] = "Your account has been disabled.",
+		[ONES_REASON_LIVE] = "",
+		[ONES_REASON_UNAUTHENTICATED] = "You are not signed in.",
+		[ONES_REASON_DISPLACED] = "You were signed out because your account was signed in elsewhere.",
+		[ONES_REASON_EXPIRED] = "Your session has expired. Please sign in again.",
+		[ONES_REASON_IDLE] = "You were signed out because you had not been here for a while.",
+		[ONES_REASON_LOGGED_OUT] = "You have signed out.",
+		[ONES_REASON_REVOKED] = "Your session was ended from elsewhere, by you or by an operator.",
+		[ONES_REASON_PASSWORD_CHANGED] = "You were signed out because your password was changed.",
+		[ONES_REASON_DISABLED] = "Your account has been disabled.",
 	};
 
 	return texts[reason];

@@ -1,12 +1,12 @@
 /* Signing in and out: where passwords, the throttle of guesses, the rule and the cookies come together. */
 #include "api/app.h"
-#include "api/data.h"
+#include "api/request_data.h"
 #include "api/key_cookie.h"
 #include "api/login_rank.h"
-#include "api/places.h"
+#include "api/session_lists.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "session/attempts.h"
+#include "session/throttle.h"
 #include "session/browsers.h"
 #include "session/tickets.h"
 #include "session/users.h"
@@ -25,9 +25,9 @@ struct device {
 };
 
 /* Somebody at the password. */
-struct guess {
-	struct attempt attempt;
-	struct attempts_policy policy;
+struct login_throttle {
+	struct throttle_subject subject;
+	struct throttle_policy policy;
 	struct session_key device;
 };
 
@@ -35,38 +35,39 @@ struct guess {
 struct sign_in {
 	int looks;
 	uint32_t rank;
-	struct guess guess;
+	struct login_throttle throttle;
 	struct user *user; /* NULL: nobody has the name */
 	bool is_answered;
 	struct password_job job;
 	struct password_answer answer;
 };
 
-static void begin_guess(struct ones_request *req, const char *username, const struct user *user, struct guess *guess)
+static void begin_throttle(struct ones_request *req, const char *username, const struct user *user,
+                           struct login_throttle *throttle)
 {
 	const struct settings *settings = req->app->settings;
 
-	*guess = (struct guess){
-		.attempt = {.username = username, .user_id = user != NULL ? user->id : 0, .ip = req->http->remote_addr},
+	*throttle = (struct login_throttle){
+		.subject = {.username = username, .user_id = user != NULL ? user->id : 0, .ip = req->http->remote_addr},
 		.policy = {.per_user = settings->login.attempts_per_user,
 	                   .per_address = settings->login.attempts_per_address,
 	                   .window_ms = settings->login.attempts_window},
 	};
-	if (device_cookie_read(req, &guess->device))
-		guess->attempt.device = &guess->device;
+	if (device_cookie_read(req, &throttle->device))
+		throttle->subject.device = &throttle->device;
 }
 
-static enum ones_result throttled(struct ones_request *req, int64_t wait_s, struct ones_login *login)
+static enum ones_result reply_throttled(struct ones_request *req, int64_t wait_s, struct ones_login *login)
 {
 	counters_add(&req->app->board->counters, COUNTER_THROTTLED);
 	login->retry_after_s = wait_s;
-	return ONES_THROTTLED;
+	return ONES_RESULT_THROTTLED;
 }
 
 static enum ones_result busy(struct ones_request *req)
 {
 	counters_add(&req->app->board->counters, COUNTER_THROTTLED);
-	return ONES_BUSY;
+	return ONES_RESULT_BUSY;
 }
 
 /* Nobody who has tried as much of late finds a place to wait. */
@@ -76,10 +77,10 @@ static bool is_crowded_out(const struct ones_request *req, uint32_t rank)
 }
 
 /* What was tried at the account counts, unless it is from a browser that the account knows. */
-static enum db_status rank_guess(struct ones_request *req, const char *username)
+static enum db_status rank_login(struct ones_request *req, const char *username)
 {
 	struct sign_in *sign_in = req->sign_in;
-	const struct session_key *device = sign_in->guess.attempt.device;
+	const struct session_key *device = sign_in->throttle.subject.device;
 	struct rates *rates = &req->app->board->login_rates;
 	enum db_status status = DB_OK;
 	bool is_known = false;
@@ -97,11 +98,11 @@ static enum db_status rank_guess(struct ones_request *req, const char *username)
 }
 
 /*
- * May there be a look at the password? Whoever is throttled is told so before there is a wait for it. ONES_PENDING when
- * the look is ordered.
+ * May there be a look at the password? Whoever is throttled is told so before there is a wait for it.
+ * ONES_RESULT_PENDING when the look is ordered.
  */
-static enum ones_result order_look(struct ones_request *req, const char *username, const char *password,
-                                   const char *new_password, struct ones_login *login)
+static enum ones_result start_password_check(struct ones_request *req, const char *username, const char *password,
+                                             const char *new_password, struct ones_login *login)
 {
 	const struct settings *settings = req->app->settings;
 	const struct password_cost cost = {.memory = settings->login.memory, .passes = settings->login.passes};
@@ -113,14 +114,14 @@ static enum ones_result order_look(struct ones_request *req, const char *usernam
 	status = users_find(db, sign_in, username, &sign_in->user);
 	if (status != DB_OK)
 		return app_result(status);
-	begin_guess(req, username, sign_in->user, &sign_in->guess);
-	status = attempts_look(db, &sign_in->guess.policy, &sign_in->guess.attempt, &wait_s);
+	begin_throttle(req, username, sign_in->user, &sign_in->throttle);
+	status = throttle_check(db, &sign_in->throttle.policy, &sign_in->throttle.subject, &wait_s);
 	if (status != DB_OK)
 		return app_result(status);
 	if (wait_s > 0)
-		return throttled(req, wait_s, login);
+		return reply_throttled(req, wait_s, login);
 	if (sign_in->looks == 0) {
-		status = rank_guess(req, username);
+		status = rank_login(req, username);
 		if (status != DB_OK)
 			return app_result(status);
 		if (is_crowded_out(req, sign_in->rank))
@@ -132,14 +133,14 @@ static enum ones_result order_look(struct ones_request *req, const char *usernam
 	sign_in->is_answered = false;
 	sign_in->looks++;
 	req->times.ordered = clock_monotonic_us();
-	return ONES_PENDING;
+	return ONES_RESULT_PENDING;
 }
 
-/* ONES_OK when the password was that of sign_in->user. */
-static enum ones_result judge_answer(struct ones_request *req, struct ones_login *login)
+/* ONES_RESULT_OK when the password was that of sign_in->user. */
+static enum ones_result evaluate_answer(struct ones_request *req, struct ones_login *login)
 {
 	struct sign_in *sign_in = req->sign_in;
-	const struct guess *guess = &sign_in->guess;
+	const struct login_throttle *throttle = &sign_in->throttle;
 	const struct client client = app_client(req);
 	bool is_right = sign_in->answer.match == PASSWORD_RIGHT;
 	struct db *db = req->app->rule.db;
@@ -151,22 +152,22 @@ static enum ones_result judge_answer(struct ones_request *req, struct ones_login
 		return busy(req);
 	}
 	if (is_right) {
-		status = attempts_look(db, &guess->policy, &guess->attempt, &wait_s);
+		status = throttle_check(db, &throttle->policy, &throttle->subject, &wait_s);
 	} else {
-		status = attempts_failed(db, &guess->policy, &guess->attempt, &wait_s);
+		status = throttle_count_failure(db, &throttle->policy, &throttle->subject, &wait_s);
 		if (status == DB_OK)
 			status = rule_login_failed(&req->app->rule, req, sign_in->user, &client);
 	}
 	if (status != DB_OK)
 		return app_result(status);
 	if (wait_s > 0)
-		return throttled(req, wait_s, login);
-	return is_right ? ONES_OK : ONES_INVALID;
+		return reply_throttled(req, wait_s, login);
+	return is_right ? ONES_RESULT_OK : ONES_RESULT_INVALID;
 }
 
 /*
- * ONES_OK when the password is that of the account with that name, which is *user then; ONES_PENDING when the handler
- * is to be run again for that.
+ * ONES_RESULT_OK when the password is that of the account with that name, which is *user then; ONES_RESULT_PENDING when
+ * the handler is to be run again for that.
  */
 static enum ones_result check_password(struct ones_request *req, const char *username, const char *password,
                                        const char *new_password, struct user **user, struct ones_login *login)
@@ -176,7 +177,7 @@ static enum ones_result check_password(struct ones_request *req, const char *use
 	if (!req->route->hashes) {
 		log_error("password_not_looked_at", LOG_STR("route", req->route->path),
 		          LOG_STR("hint", "it needs .hashes = true"));
-		return ONES_FAILED;
+		return ONES_RESULT_FAILED;
 	}
 	if (req->sign_in == NULL) {
 		uint32_t rank = login_rank_of_address(&req->app->board->login_rates, req->http->remote_addr,
@@ -187,11 +188,11 @@ static enum ones_result check_password(struct ones_request *req, const char *use
 			return busy(req);
 		req->sign_in = talloc_zero(req, struct sign_in);
 		if (req->sign_in == NULL)
-			return ONES_FAILED;
+			return ONES_RESULT_FAILED;
 		req->sign_in->rank = rank;
-		return order_look(req, username, password, new_password, login);
+		return start_password_check(req, username, password, new_password, login);
 	}
-	result = judge_answer(req, login);
+	result = evaluate_answer(req, login);
 	*user = req->sign_in->user;
 	return result;
 }
@@ -232,34 +233,34 @@ static enum ones_result upgrade_hash(struct ones_request *req, const struct ones
 	enum db_status status;
 
 	if (sign_in->answer.new_hash[0] == '\0')
-		return ONES_OK;
+		return ONES_RESULT_OK;
 	status = users_upgrade_password(req->app->rule.db, req, user->id, user->password, sign_in->answer.new_hash,
 	                                &replaced);
 	if (status != DB_OK)
 		return app_result(status);
 	if (replaced) {
 		user->password = sign_in->answer.new_hash;
-		return ONES_OK;
+		return ONES_RESULT_OK;
 	}
 	if (sign_in->looks == LOOKS_MAX)
 		return busy(req);
-	return order_look(req, credentials->username, credentials->password, NULL, login);
+	return start_password_check(req, credentials->username, credentials->password, NULL, login);
 }
 
 /* Who is to be signed in, by name and password or by a ticket. */
 static enum ones_result authenticate(struct ones_request *req, const struct ones_credentials *credentials,
-                                     const struct rule_order *order, struct user **user, struct ones_login *login)
+                                     const struct login_request *request, struct user **user, struct ones_login *login)
 {
 	const struct client client = app_client(req);
 	enum ones_result result;
 	enum db_status status;
 
-	if (order->ticket != NULL) {
-		status = tickets_find(req->app->rule.db, req, order->ticket, order->form, &client, user);
-		return status == DB_OK && *user == NULL ? ONES_TICKET_GONE : app_result(status);
+	if (request->ticket != NULL) {
+		status = tickets_find(req->app->rule.db, req, request->ticket, request->form, &client, user);
+		return status == DB_OK && *user == NULL ? ONES_RESULT_TICKET_GONE : app_result(status);
 	}
 	result = check_password(req, credentials->username, credentials->password, NULL, user, login);
-	return result == ONES_OK ? upgrade_hash(req, credentials, *user, login) : result;
+	return result == ONES_RESULT_OK ? upgrade_hash(req, credentials, *user, login) : result;
 }
 
 /* Where it is not known yet, the ticket's form could not be told from that of somebody who has seen the ticket. */
@@ -297,18 +298,20 @@ static enum ones_result describe(struct ones_request *req, enum rule_login_resul
 {
 	login->session = by_rule->session;
 	login->retry_after_s = by_rule->wait_s;
-	if (!places_describe(req, &by_rule->displaced, &login->displaced) ||
-	    !places_describe(req, &by_rule->in_the_way, &login->in_the_way))
-		return ONES_FAILED;
+	if (!describe_sessions(req, &by_rule->displaced, &login->displaced) ||
+	    !describe_sessions(req, &by_rule->conflicting, &login->conflicting))
+		return ONES_RESULT_FAILED;
 	switch (made) {
-	case RULE_LOGIN_OK: return ONES_OK;
-	case RULE_LOGIN_STALE: return ONES_INVALID;
-	case RULE_LOGIN_ENDED: return ONES_ENDED;
-	case RULE_LOGIN_TICKET_GONE: return ONES_TICKET_GONE;
-	case RULE_LOGIN_LIMIT: return ONES_LIMIT;
-	case RULE_LOGIN_COOLDOWN: counters_add(&req->app->board->counters, COUNTER_THROTTLED); return ONES_COOLDOWN;
-	case RULE_LOGIN_FAILED: return ONES_FAILED;
-	default: return ONES_UNAVAILABLE;
+	case RULE_LOGIN_OK: return ONES_RESULT_OK;
+	case RULE_LOGIN_STALE: return ONES_RESULT_INVALID;
+	case RULE_LOGIN_ENDED: return ONES_RESULT_ENDED;
+	case RULE_LOGIN_TICKET_GONE: return ONES_RESULT_TICKET_GONE;
+	case RULE_LOGIN_LIMIT: return ONES_RESULT_LIMIT;
+	case RULE_LOGIN_COOLDOWN:
+		counters_add(&req->app->board->counters, COUNTER_THROTTLED);
+		return ONES_RESULT_COOLDOWN;
+	case RULE_LOGIN_FAILED: return ONES_RESULT_FAILED;
+	default: return ONES_RESULT_UNAVAILABLE;
 	}
 }
 
@@ -331,21 +334,22 @@ static bool form_key(const struct ones_request *req, const struct ones_credentia
 }
 
 /* A login gives the browser another device cookie, of which its session knows. */
-static void order_device(const struct ones_request *req, struct device *device, struct rule_order *order)
+static void request_device(const struct ones_request *req, struct device *device, struct login_request *request)
 {
 	token_generate(device->token);
 	device->key = token_key(device->token);
-	order->device = &device->key;
+	request->device = &device->key;
 	if (device_cookie_read(req, &device->presented))
-		order->presented_device = &device->presented;
+		request->presented_device = &device->presented;
 }
 
 /* From now on failures of others at the account do not keep this browser out. That it fails is of no consequence. */
-static void remember_browser(struct ones_request *req, const struct rule_order *order, const struct rule_login *made)
+static void remember_browser(struct ones_request *req, const struct login_request *request,
+                             const struct rule_login *made)
 {
-	const struct session_key *former = made->has_former_device ? &made->former_device : order->presented_device;
+	const struct session_key *former = made->has_former_device ? &made->former_device : request->presented_device;
 
-	(void)browsers_remember(req->app->rule.db, order->user->id, former, order->device);
+	(void)browsers_remember(req->app->rule.db, request->user->id, former, request->device);
 }
 
 /*
@@ -356,14 +360,14 @@ static enum db_status end_presented(struct ones_request *req, const struct sessi
 {
 	const struct client client = app_client(req);
 	const struct app_preview *preview = &req->preview;
-	const struct app_look_up *look_up = &req->look_up;
+	const struct app_lookup *lookup = &req->lookup;
 	enum db_status status = DB_OK;
 
-	for (size_t i = 0; status == DB_OK && look_up->reading != NULL && i < preview->key_count; i++) {
+	for (size_t i = 0; status == DB_OK && lookup->result != NULL && i < preview->key_count; i++) {
 		const struct session_key *key = &preview->keys[i];
 
 		if ((but == NULL || memcmp(key, but, sizeof *key) != 0) &&
-		    rule_may_be_live(&req->app->rule, look_up->reading, look_up->first + i))
+		    rule_may_be_live(&req->app->rule, lookup->result, lookup->first + i))
 			status = rule_logout(&req->app->rule, req, key, &client);
 	}
 	return status;
@@ -373,16 +377,15 @@ static enum db_status end_presented(struct ones_request *req, const struct sessi
 static const struct session_key *presented_by(struct ones_request *req, int64_t user_id)
 {
 	const struct client client = app_client(req);
-	const struct app_look_up *look_up = &req->look_up;
+	const struct app_lookup *lookup = &req->lookup;
 
 	if (req->verdict.live && req->verdict.session.user.id == user_id)
 		return &req->key;
-	for (size_t i = 0; look_up->reading != NULL && i < req->preview.key_count; i++) {
+	for (size_t i = 0; lookup->result != NULL && i < req->preview.key_count; i++) {
 		struct rule_verdict verdict;
 
-		if (rule_is_settled(&req->app->rule, look_up->reading, look_up->first + i) &&
-		    rule_check(&req->app->rule, req, look_up->reading, look_up->first + i, &client, &verdict) ==
-		            DB_OK &&
+		if (rule_is_final(&req->app->rule, lookup->result, lookup->first + i) &&
+		    rule_check(&req->app->rule, req, lookup->result, lookup->first + i, &client, &verdict) == DB_OK &&
 		    verdict.live && verdict.session.user.id == user_id)
 			return &req->preview.keys[i];
 	}
@@ -390,11 +393,11 @@ static const struct session_key *presented_by(struct ones_request *req, int64_t 
 }
 
 /* Have the rule carry out what is ordered for this browser; its cookie and the request are the new session's then. */
-static enum ones_result begin_session(struct ones_request *req, const struct rule_order *ordered,
+static enum ones_result begin_session(struct ones_request *req, const struct login_request *wanted,
                                       struct ones_login *login)
 {
 	const struct client client = app_client(req);
-	struct rule_order order = *ordered;
+	struct login_request request = *wanted;
 	struct rule_login by_rule = {0};
 	char token[TOKEN_LENGTH + 1];
 	struct session_key key;
@@ -404,25 +407,25 @@ static enum ones_result begin_session(struct ones_request *req, const struct rul
 
 	token_generate(token);
 	key = token_key(token);
-	order.key = &key;
-	order.presented = presented_by(req, order.user->id);
-	if (order.new_password_hash == NULL)
-		order_device(req, &device, &order);
-	made = rule_login(&req->app->rule, req, &order, &client, &by_rule);
+	request.key = &key;
+	request.presented = presented_by(req, request.user->id);
+	if (request.new_password_hash == NULL)
+		request_device(req, &device, &request);
+	made = rule_login(&req->app->rule, req, &request, &client, &by_rule);
 	result = describe(req, made, &by_rule, login);
-	if (result == ONES_OK) {
+	if (result == ONES_RESULT_OK) {
 		/* That fails only with the database; the login stands. */
-		(void)end_presented(req, order.presented);
+		(void)end_presented(req, request.presented);
 		req->preview.key_count = 0;
 		key_cookie_write(req, token);
 		req->has_key = true;
 		req->key = key;
 		req->verdict = (struct rule_verdict){.live = true, .session = by_rule.session};
-		data_follow(req);
+		data_rebind(req);
 	}
-	if (result == ONES_OK && order.device != NULL) {
+	if (result == ONES_RESULT_OK && request.device != NULL) {
 		device_cookie_write(req, device.token);
-		remember_browser(req, &order, &by_rule);
+		remember_browser(req, &request, &by_rule);
 	}
 	sodium_memzero(token, sizeof token);
 	sodium_memzero(&device, sizeof device);
@@ -442,7 +445,7 @@ static void offer_ticket(struct ones_request *req, const struct ones_credentials
 enum ones_result ones_login(struct ones_request *req, const struct ones_credentials *given, struct ones_login *login)
 {
 	struct ones_credentials credentials = *given;
-	struct rule_order order = {.take_over = credentials.take_over};
+	struct login_request request = {.take_over = credentials.take_over};
 	struct session_key ticket, form;
 	struct user *user = NULL;
 	enum ones_result result;
@@ -450,26 +453,26 @@ enum ones_result ones_login(struct ones_request *req, const struct ones_credenti
 	*login = (struct ones_login){0};
 	if (credentials.ticket != NULL) {
 		if (!token_is_well_formed(credentials.ticket))
-			return ONES_TICKET_GONE;
+			return ONES_RESULT_TICKET_GONE;
 		ticket = token_key(credentials.ticket);
-		order.ticket = &ticket;
+		request.ticket = &ticket;
 	} else {
 		credentials.username = ones_plain_name(req, credentials.username);
 		if (credentials.username == NULL)
-			return ONES_FAILED;
+			return ONES_RESULT_FAILED;
 	}
 	if (form_key(req, &credentials, &form))
-		order.form = &form;
-	result = authenticate(req, &credentials, &order, &user, login);
-	if (result != ONES_OK)
+		request.form = &form;
+	result = authenticate(req, &credentials, &request, &user, login);
+	if (result != ONES_RESULT_OK)
 		return result;
 	if (credentials.ticket == NULL && !user->is_active)
-		return ONES_CLOSED;
+		return ONES_RESULT_CLOSED;
 	if (credentials.checks_cookies && !key_cookie_is_any(req))
-		return ONES_NO_COOKIES;
-	order.user = user;
-	result = begin_session(req, &order, login);
-	if (result == ONES_LIMIT && req->app->settings->session.on_limit == ON_LIMIT_ASK)
+		return ONES_RESULT_NO_COOKIES;
+	request.user = user;
+	result = begin_session(req, &request, login);
+	if (result == ONES_RESULT_LIMIT && req->app->settings->session.on_limit == ON_LIMIT_ASK)
 		offer_ticket(req, &credentials, user, login);
 	return result;
 }
@@ -498,11 +501,11 @@ enum ones_result ones_logout(struct ones_request *req)
 	if (status != DB_OK)
 		return app_result(status);
 	req->preview.key_count = 0;
-	req->verdict = (struct rule_verdict){.reason = ONES_LOGGED_OUT};
+	req->verdict = (struct rule_verdict){.reason = ONES_REASON_LOGGED_OUT};
 	req->has_key = false;
 	key_cookie_write(req, NULL);
-	data_follow(req);
-	return ONES_OK;
+	data_rebind(req);
+	return ONES_RESULT_OK;
 }
 
 enum ones_result ones_end_session(struct ones_request *req, const char *id, bool *found)
@@ -511,7 +514,7 @@ enum ones_result ones_end_session(struct ones_request *req, const char *id, bool
 
 	*found = false;
 	if (!req->verdict.live || !session_id_is_well_formed(id))
-		return ONES_OK;
+		return ONES_RESULT_OK;
 	if (strcasecmp(id, req->verdict.session.id) == 0) {
 		*found = true;
 		return ones_logout(req);
@@ -522,35 +525,35 @@ enum ones_result ones_end_session(struct ones_request *req, const char *id, bool
 enum ones_result ones_change_password(struct ones_request *req, const char *current_password, const char *new_password,
                                       struct ones_login *changed)
 {
-	struct rule_order order = {0};
+	struct login_request request = {0};
 	struct user *user = NULL;
 	enum ones_result result;
 	enum db_status status;
 
 	*changed = (struct ones_login){0};
 	if (!req->verdict.live)
-		return ONES_ENDED;
+		return ONES_RESULT_ENDED;
 	if (password_problem(new_password) != NULL)
-		return ONES_UNACCEPTABLE;
+		return ONES_RESULT_UNACCEPTABLE;
 	result =
 		check_password(req, req->verdict.session.user.username, current_password, new_password, &user, changed);
-	if (result != ONES_OK)
+	if (result != ONES_RESULT_OK)
 		return result;
 	if (user->is_active) {
 		if (req->sign_in->answer.new_hash[0] == '\0')
-			return ONES_FAILED;
-		order.new_password_hash = req->sign_in->answer.new_hash;
-		order.user = user;
-		result = begin_session(req, &order, changed);
+			return ONES_RESULT_FAILED;
+		request.new_password_hash = req->sign_in->answer.new_hash;
+		request.user = user;
+		result = begin_session(req, &request, changed);
 	} else {
 		/* Since the hook has looked. */
-		result = ONES_ENDED;
+		result = ONES_RESULT_ENDED;
 	}
-	if (result == ONES_OK)
-		(void)browsers_forget(req->app->rule.db, user->id, req->sign_in->guess.attempt.device);
-	if (result == ONES_ENDED) {
+	if (result == ONES_RESULT_OK)
+		(void)browsers_forget(req->app->rule.db, user->id, req->sign_in->throttle.subject.device);
+	if (result == ONES_RESULT_ENDED) {
 		status = app_check_session(req);
-		return status == DB_OK ? ONES_ENDED : app_result(status);
+		return status == DB_OK ? ONES_RESULT_ENDED : app_result(status);
 	}
 	return result;
 }

@@ -747,7 +747,7 @@ int config_keep_fixed(TALLOC_CTX *ctx, struct settings *next, const struct setti
 	return 0;
 }
 
-void config_each_doubt(const struct settings *settings, void (*tell)(const char *doubt))
+void config_warnings(const struct settings *settings, void (*tell)(const char *doubt))
 {
 	if (settings->session.on_limit == ON_LIMIT_REFUSE && settings->session.idle_timeout == 0)
 		tell("session.on_limit = refuse without session.idle_timeout: whoever loses a browser cannot sign in "

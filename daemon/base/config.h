@@ -37,6 +37,6 @@ int config_keep_fixed(TALLOC_CTX *ctx, struct settings *next, const struct setti
                       void (*tell)(const char *section, const char *key));
 
 /* Calls `tell`, with a sentence, for each thing that is allowed but hardly meant. */
-void config_each_doubt(const struct settings *settings, void (*tell)(const char *doubt));
+void config_warnings(const struct settings *settings, void (*tell)(const char *doubt));
 
 #endif

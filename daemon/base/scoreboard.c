@@ -71,8 +71,8 @@ void scoreboard_clear(struct scoreboard *board, size_t slot)
 	atomic_store(&place->pid, 0);
 	atomic_store(&place->role, (int)ROLE_WORKER);
 	atomic_store(&place->is_connected, false);
-	atomic_store(&place->has_seat, false);
-	atomic_store(&place->wants_relief, false);
+	atomic_store(&place->has_permit, false);
+	atomic_store(&place->wants_recycling, false);
 	atomic_store(&place->state, (int)WORKER_NONE);
 	atomic_store(&place->request_began_ms, 0);
 	atomic_store(&place->requests, 0);

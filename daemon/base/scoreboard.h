@@ -25,7 +25,7 @@ enum worker_state {
 /* "idle" and so on: a constant string. */
 const char *scoreboard_state_name(enum worker_state state);
 
-enum process_role { ROLE_WORKER, ROLE_ATTENDANT, ROLE_HASHER };
+enum process_role { ROLE_WORKER, ROLE_FALLBACK, ROLE_HASHER };
 
 /*
  * A process: a worker; the attendant, which answers what needs no database while every worker is busy; or the hasher.
@@ -35,9 +35,9 @@ enum process_role { ROLE_WORKER, ROLE_ATTENDANT, ROLE_HASHER };
 struct worker_slot {
 	_Alignas(64) _Atomic pid_t pid; /* 0: nobody */
 	_Atomic int role;
-	_Atomic bool is_connected; /* to the database */
-	_Atomic bool has_seat;     /* at the listening sockets (pool/seats.h) */
-	_Atomic bool wants_relief; /* it has answered server.max_requests */
+	_Atomic bool is_connected;    /* to the database */
+	_Atomic bool has_permit;      /* at the listening sockets (pool/accept_permits.h) */
+	_Atomic bool wants_recycling; /* it has answered server.max_requests */
 	_Atomic int state;
 	_Atomic int64_t started_ms;       /* clock_monotonic_ms() */
 	_Atomic int64_t request_began_ms; /* of the request or look-up under way; 0: none */

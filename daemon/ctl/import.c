@@ -13,7 +13,7 @@
 
 /* Accounts in one transaction: few enough that nobody waits for its locks for long. */
 #define BATCH 500
-/* A transaction that others were in the way of is run again; more often than this is not chance. */
+/* A transaction that others were in the way of is import_run again; more often than this is not chance. */
 #define ATTEMPTS 5
 
 /* A name and a hash at their longest, with room to spare. */
@@ -65,7 +65,7 @@ static void show_progress(struct import *import)
 }
 
 /* `why` goes on where `what` ends. */
-static void refuse(struct import *import, const char *where, const char *what, const char *why)
+static void report_refused(struct import *import, const char *where, const char *what, const char *why)
 {
 	clear_progress(import);
 	(void)fail("%s: %s%s", where, what, why);
@@ -154,11 +154,11 @@ static int take(struct import *import, const char *where, int64_t line, const st
 	struct users_import *taken = &import->accounts[import->count];
 
 	if (name_problem != NULL) {
-		refuse(import, where, "the name ", name_problem);
+		report_refused(import, where, "the name ", name_problem);
 		return EXIT_SUCCESS;
 	}
 	if (hash_problem != NULL) {
-		refuse(import, where, "the hash ", hash_problem);
+		report_refused(import, where, "the hash ", hash_problem);
 		return EXIT_SUCCESS;
 	}
 	*taken = *account;
@@ -353,7 +353,7 @@ static int take_htpasswd_line(struct import *import, TALLOC_CTX *scratch, const 
 	const char *where;
 
 	if (colon == NULL) {
-		refuse(import, place, "there is no colon behind the name", "");
+		report_refused(import, place, "there is no colon behind the name", "");
 		return EXIT_SUCCESS;
 	}
 	account.username = talloc_strndup(scratch, text, (size_t)(colon - text));
@@ -381,9 +381,9 @@ static int take_line(struct import *import, const char *name, int64_t number, en
 	if (place == NULL)
 		result = fail("out of memory");
 	else if (line == LINE_TOO_LONG)
-		refuse(import, place, "the line is too long", "");
+		report_refused(import, place, "the line is too long", "");
 	else if (line == LINE_HAS_NUL)
-		refuse(import, place, "there is a NUL byte in the line", "");
+		report_refused(import, place, "there is a NUL byte in the line", "");
 	else if (text[0] != '\0' && text[0] != '#')
 		result = take_htpasswd_line(import, scratch, place, number, text);
 	talloc_free(scratch);

@@ -54,7 +54,7 @@ struct command {
 	bool takes_value;     /* and something behind that */
 	unsigned options;     /* that it takes, of enum option_bit */
 	enum need needs;
-	int (*run)(struct ctl *ctl);
+	int (*run_command)(struct ctl *ctl);
 	const char *synopsis;
 	const char *help;
 };
@@ -484,7 +484,7 @@ static int plain_names(struct ctl *ctl, const struct command *command)
 	bool is_name = command->operand != NULL && strcmp(command->operand, "NAME") == 0;
 	const char **const names[] = {
 		is_name ? &ctl->operand : NULL,
-		command->run == command_user_rename ? &ctl->value : NULL,
+		command->run_command == command_user_rename ? &ctl->value : NULL,
 		&ctl->user,
 	};
 
@@ -540,10 +540,10 @@ static int64_t longer(int64_t one, int64_t other)
 static int64_t statement_timeout(const struct ctl *ctl, const struct command *command)
 {
 	/* What the daemon has told is not to wait for what the database adds to it. */
-	if (command->run == command_status)
+	if (command->run_command == command_status)
 		return ctl->settings.database.connect_timeout;
 	return longer(ctl->settings.database.statement_timeout,
-	              command->run == command_migrate ? MIGRATE_TIMEOUT_MS : STATEMENT_TIMEOUT_MS);
+	              command->run_command == command_migrate ? MIGRATE_TIMEOUT_MS : STATEMENT_TIMEOUT_MS);
 }
 
 static int set_up(struct ctl *ctl, const struct command *command)
@@ -554,7 +554,7 @@ static int set_up(struct ctl *ctl, const struct command *command)
 		.connect_timeout_ms = ctl->settings.database.connect_timeout,
 		.statement_timeout_ms = statement_timeout(ctl, command),
 		.prepare = ctl->settings.database.prepare,
-		.required_schema = command->run == command_migrate ? 0 : schema_version(),
+		.required_schema = command->run_command == command_migrate ? 0 : schema_version(),
 	};
 
 	ctl->signals = signals_new(ctl->ctx);
@@ -562,12 +562,12 @@ static int set_up(struct ctl *ctl, const struct command *command)
 	if (ctl->db == NULL || ctl->signals == NULL || rule_connect_receivers(ctl->signals) != 0)
 		return fail("out of memory");
 	/* The daemon itself is asked, also when its database is away. */
-	if (command->run != command_status && db_connect(ctl->db) != DB_OK)
+	if (command->run_command != command_status && db_connect(ctl->db) != DB_OK)
 		return fail_database(ctl, DB_UNAVAILABLE);
 	return EXIT_SUCCESS;
 }
 
-static int run(struct ctl *ctl, int argc, char *argv[])
+static int run_command(struct ctl *ctl, int argc, char *argv[])
 {
 	struct arguments arguments = {0};
 	const struct command *command;
@@ -596,7 +596,7 @@ static int run(struct ctl *ctl, int argc, char *argv[])
 	if (config_load(ctl->ctx, &arguments.source, &ctl->settings, stderr) != 0)
 		return EX_CONFIG;
 	result = set_up(ctl, command);
-	return result == EXIT_SUCCESS ? command->run(ctl) : result;
+	return result == EXIT_SUCCESS ? command->run_command(ctl) : result;
 }
 
 int main(int argc, char *argv[])
@@ -614,7 +614,7 @@ int main(int argc, char *argv[])
 	/* The lower rooms log what goes wrong; here it is told to who asked, once. */
 	if (log_open("onesessionctl", "/dev/null", LOG_LEVEL_ERROR, LOG_FORMAT_TEXT) != 0)
 		(void)fail("cannot open /dev/null: what follows may be told twice");
-	result = run(&ctl, argc, argv);
+	result = run_command(&ctl, argc, argv);
 	log_close();
 	talloc_free(ctl.ctx);
 	if ((fflush(stdout) != 0 || ferror(stdout)) && result == EXIT_SUCCESS)

@@ -1,6 +1,6 @@
 /* onesessionctl status */
 #include "ctl/output.h"
-#include "ctl/responder.h"
+#include "ctl/fcgi_client.h"
 #include "ctl/table.h"
 #include "session/schema.h"
 
@@ -100,11 +100,11 @@ static int show(const struct ctl *ctl, const json_t *status)
 	json_array_foreach(json_object_get(status, "workers"), at, worker)
 	{
 		const json_t *age = json_object_get(worker, "request_age_ms");
-		bool is_attendant = strcmp(text(worker, "role"), "attendant") == 0;
+		bool is_fallback = strcmp(text(worker, "role"), "attendant") == 0;
 
 		table_cell(table, talloc_asprintf(table, "%lld", (long long)number(worker, "worker")));
 		table_cell(table, talloc_asprintf(table, "%lld", (long long)number(worker, "pid")));
-		table_cell(table, is_attendant ? "attendant" : text(worker, "state"));
+		table_cell(table, is_fallback ? "attendant" : text(worker, "state"));
 		table_cell(table, duration(table, number(worker, "age_ms")));
 		table_cell(table, talloc_asprintf(table, "%lld", (long long)number(worker, "requests")));
 		table_cell(table, json_is_integer(age) ? duration(table, json_integer_value(age)) : "");
@@ -116,7 +116,7 @@ static int show(const struct ctl *ctl, const json_t *status)
 int command_status(struct ctl *ctl)
 {
 	char problem[256];
-	char *body = responder_get(ctl->ctx, &ctl->settings, "/status", problem, sizeof problem);
+	char *body = fcgi_client_get(ctl->ctx, &ctl->settings, "/status", problem, sizeof problem);
 	json_t *status, *warnings;
 	const char *why;
 	int result;

@@ -4,7 +4,7 @@
 #include "ctl/prompt.h"
 #include "ctl/table.h"
 #include "ctl/text.h"
-#include "session/attempts.h"
+#include "session/throttle.h"
 #include "session/events.h"
 #include "session/password.h"
 #include "session/revoke.h"
@@ -297,15 +297,15 @@ struct account_change {
 	bool is_active;
 	bool forgets_failures;
 	bool erases;             /* the person from the events */
-	enum ones_reason reason; /* of the sessions that end, ONES_LIVE when they go on */
+	enum ones_reason reason; /* of the sessions that end, ONES_REASON_LIVE when they go on */
 };
 
 /*
  * One transaction. The account's row in `users` is updated first, also when it is deleted in the end: no login of the
  * account gets in after that.
  */
-static enum db_status change_once(struct ctl *ctl, const struct account_change *change, const struct user *user,
-                                  size_t *ended)
+static enum db_status apply_change(struct ctl *ctl, const struct account_change *change, const struct user *user,
+                                   size_t *ended)
 {
 	struct db *db = ctl->db;
 	enum db_status status = db_begin(db);
@@ -314,11 +314,11 @@ static enum db_status change_once(struct ctl *ctl, const struct account_change *
 	*ended = 0;
 	/* Before a new password makes the account forget its browsers. */
 	if (status == DB_OK && change->forgets_failures)
-		status = attempts_forget(db, user->id, &failures);
+		status = throttle_forget(db, user->id, &failures);
 	if (status == DB_OK)
 		status = change->action == SET_PASSWORD ? users_set_password(db, user->id, change->password_hash)
 		                                        : users_set_active(db, user->id, change->is_active);
-	if (status == DB_OK && change->reason != ONES_LIVE)
+	if (status == DB_OK && change->reason != ONES_REASON_LIVE)
 		status = revoke_all_of_account(ctl->db, ctl->signals, ctl->ctx, user, change->reason, ended);
 	if (status == DB_OK && change->erases)
 		status = users_erase_events(db, user->id);
@@ -344,14 +344,14 @@ static int change_account(struct ctl *ctl, const struct account_change *change)
 		user = ctl_find_user(ctl, ctl->operand);
 		if (user == NULL)
 			return EXIT_FAILURE;
-		status = change_once(ctl, change, user, &ended);
+		status = apply_change(ctl, change, user, &ended);
 	}
 	if (status != DB_OK)
 		return fail_database(ctl, status);
 	if (ctl->json)
 		return output_json(json_pack("{s:I, s:s, s:I}", "id", (json_int_t)user->id, "username", user->username,
 		                             "ended_sessions", (json_int_t)ended));
-	if (change->reason == ONES_LIVE)
+	if (change->reason == ONES_REASON_LIVE)
 		return output_line("Account %s %s.", user->username, change->done);
 	return output_line("Account %s %s, %s ended.", user->username, change->done,
 	                   output_count(ctl->ctx, (int64_t)ended, "session"));
@@ -369,7 +369,7 @@ int command_user_passwd(struct ctl *ctl)
 	                                                          .action = SET_PASSWORD,
 	                                                          .password_hash = hash,
 	                                                          .forgets_failures = true,
-	                                                          .reason = ONES_PASSWORD_CHANGED});
+	                                                          .reason = ONES_REASON_PASSWORD_CHANGED});
 }
 
 int command_user_enable(struct ctl *ctl)
@@ -379,7 +379,7 @@ int command_user_enable(struct ctl *ctl)
 	                                                          .action = SET_ACTIVE,
 	                                                          .is_active = true,
 	                                                          .forgets_failures = true,
-	                                                          .reason = ONES_LIVE});
+	                                                          .reason = ONES_REASON_LIVE});
 }
 
 int command_user_disable(struct ctl *ctl)
@@ -387,7 +387,7 @@ int command_user_disable(struct ctl *ctl)
 	return change_account(ctl, &(const struct account_change){.event = "user_disabled",
 	                                                          .done = "disabled",
 	                                                          .action = SET_ACTIVE,
-	                                                          .reason = ONES_DISABLED});
+	                                                          .reason = ONES_REASON_DISABLED});
 }
 
 int command_user_delete(struct ctl *ctl)
@@ -397,7 +397,7 @@ int command_user_delete(struct ctl *ctl)
 	                                                          .action = DELETE,
 	                                                          .forgets_failures = true,
 	                                                          .erases = ctl->erases,
-	                                                          .reason = ONES_REVOKED});
+	                                                          .reason = ONES_REASON_REVOKED});
 }
 
 /* ---- What ends no session ----------------------------------------------------------------------------------- */
@@ -447,7 +447,7 @@ static int alter(struct ctl *ctl, const struct alteration *alteration, struct us
 static enum db_status apply_unlock(struct db *db, const struct alteration *alteration, int64_t id, int64_t *before)
 {
 	(void)alteration;
-	return attempts_forget(db, id, before);
+	return throttle_forget(db, id, before);
 }
 
 static json_t *unlock_detail(const struct alteration *alteration, const struct user *user, int64_t before)

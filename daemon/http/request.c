@@ -25,13 +25,13 @@ static const struct http_problem out_of_memory = {500, "internal", "Out of memor
 enum ones_method request_method(struct fcgi_text name, bool *is_head)
 {
 	static const char *const names[ONES_METHOD_COUNT] = {
-		[ONES_GET] = "GET",     [ONES_POST] = "POST",     [ONES_PUT] = "PUT",
-		[ONES_PATCH] = "PATCH", [ONES_DELETE] = "DELETE", [ONES_OPTIONS] = "OPTIONS",
+		[ONES_METHOD_GET] = "GET",     [ONES_METHOD_POST] = "POST",     [ONES_METHOD_PUT] = "PUT",
+		[ONES_METHOD_PATCH] = "PATCH", [ONES_METHOD_DELETE] = "DELETE", [ONES_METHOD_OPTIONS] = "OPTIONS",
 	};
 
 	*is_head = name.length == 4 && memcmp(name.at, "HEAD", 4) == 0;
 	if (*is_head)
-		return ONES_GET;
+		return ONES_METHOD_GET;
 	for (enum ones_method method = 0; method < ONES_METHOD_COUNT; method++) {
 		if (name.length == strlen(names[method]) && memcmp(name.at, names[method], name.length) == 0)
 			return method;
@@ -233,7 +233,7 @@ bool request_is_forged(const struct http_request *request)
 	const char *port = param_or_empty(request->fcgi, "SERVER_PORT");
 	char with_port[HOST_SIZE];
 
-	if (request->method == ONES_GET || request->method == ONES_OPTIONS ||
+	if (request->method == ONES_METHOD_GET || request->method == ONES_METHOD_OPTIONS ||
 	    !is_cross_site(sec_fetch_site, origin, host))
 		return false;
 	/* Debian's fastcgi_params for nginx passes the host without its port; Origin has it. */

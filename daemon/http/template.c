@@ -366,7 +366,7 @@ static bool put_escaped(struct output *output, const char *text, size_t size)
 	return done;
 }
 
-static const json_t *look_up(const struct scope *scope, const struct node *node)
+static const json_t *lookup(const struct scope *scope, const struct node *node)
 {
 	for (; scope != NULL; scope = scope->outer) {
 		const json_t *value = json_object_getn(scope->value, node->text, node->size);
@@ -405,7 +405,7 @@ static bool render(struct output *output, const struct template *template, size_
 static bool render_section(struct output *output, const struct template *template, size_t at, const struct scope *outer)
 {
 	const struct node *node = &template->nodes[at];
-	const json_t *value = look_up(outer, node);
+	const json_t *value = lookup(outer, node);
 	struct scope scope = {.value = value, .outer = outer};
 
 	if (!is_there(value))
@@ -433,14 +433,14 @@ static bool render(struct output *output, const struct template *template, size_
 			return false;
 		switch (node->kind) {
 		case NODE_TEXT: done = put(output, node->text, node->size); break;
-		case NODE_VALUE: done = put_value(output, look_up(scope, node)); break;
+		case NODE_VALUE: done = put_value(output, lookup(scope, node)); break;
 		case NODE_PARTIAL: done = render(output, node->partial, 0, node->partial->count, scope); break;
 		case NODE_SECTION:
 			done = render_section(output, template, i, scope);
 			i = node->end - 1;
 			break;
 		case NODE_INVERTED:
-			if (!is_there(look_up(scope, node)))
+			if (!is_there(lookup(scope, node)))
 				done = render(output, template, i + 1, node->end, scope);
 			i = node->end - 1;
 			break;

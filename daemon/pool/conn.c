@@ -69,24 +69,24 @@ struct conn *conns_oldest_waiting(const struct conns *conns, const struct conn *
 	return NULL;
 }
 
-void line_add(struct line *line, struct conn *conn)
+void conn_queue_put(struct conn_queue *conn_queue, struct conn *conn)
 {
-	conn->next_in_line = NULL;
-	if (line->first == NULL)
-		line->first = conn;
+	conn->next_in_queue = NULL;
+	if (conn_queue->first == NULL)
+		conn_queue->first = conn;
 	else
-		line->last->next_in_line = conn;
-	line->last = conn;
-	line->count++;
+		conn_queue->last->next_in_queue = conn;
+	conn_queue->last = conn;
+	conn_queue->count++;
 }
 
-struct conn *line_take(struct line *line)
+struct conn *conn_queue_take(struct conn_queue *conn_queue)
 {
-	struct conn *conn = line->first;
+	struct conn *conn = conn_queue->first;
 
 	if (conn == NULL)
 		return NULL;
-	line->first = conn->next_in_line;
-	line->count--;
+	conn_queue->first = conn->next_in_queue;
+	conn_queue->count--;
 	return conn;
 }

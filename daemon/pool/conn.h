@@ -10,7 +10,7 @@
 
 enum conn_state {
 	CONN_READING,    /* the request is not whole yet */
-	CONN_LOOKING_UP, /* its session is being looked up, or will be (look_ups.h) */
+	CONN_LOOKUP,     /* its session is being looked up, or will be (lookups.h) */
 	CONN_RUNNABLE,   /* its handler, which may wait for the database, is next or one of the next */
 	CONN_HASHING,    /* a password of it is being looked at by the hasher */
 	CONN_DRAINING,   /* answered: what the peer still sends is thrown away */
@@ -33,20 +33,20 @@ struct conn {
 	int64_t left_us;     /* when forwarding: since when, clock_monotonic_us() */
 	int64_t runnable_us; /* since when, of the same clock */
 	struct app_preview preview;
-	struct app_look_up look_up;
-	struct conn *next_in_line;
+	struct app_lookup lookup;
+	struct conn *next_in_queue;
 };
 
-/* Connections that wait for the same thing, first come first served. Each is in one line at the most. */
-struct line {
+/* Connections that wait for the same thing, first come first served. Each is in one conn_queue at the most. */
+struct conn_queue {
 	struct conn *first, *last;
 	unsigned int count;
 };
 
-void line_add(struct line *line, struct conn *conn);
+void conn_queue_put(struct conn_queue *conn_queue, struct conn *conn);
 
 /* Take the first one out; NULL when there is none. */
-struct conn *line_take(struct line *line);
+struct conn *conn_queue_take(struct conn_queue *conn_queue);
 
 /* All of a worker's, the oldest first. */
 struct conns {

@@ -13,9 +13,9 @@ struct generation *generation_load(TALLOC_CTX *ctx, const struct config_source *
 	settings = &generation->settings;
 	if (config_load(generation, source, &generation->settings, complaints) != 0)
 		goto fail;
-	generation->peer_rules =
-		peer_rules_new(generation, settings->server.allowed_clients, settings->server.allowed_users, &problem);
-	if (generation->peer_rules == NULL) {
+	generation->acl =
+		acl_new(generation, settings->server.allowed_clients, settings->server.allowed_users, &problem);
+	if (generation->acl == NULL) {
 		(void)fprintf(complaints, "%s\n", problem);
 		goto fail;
 	}

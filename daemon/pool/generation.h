@@ -5,14 +5,14 @@
 #include "api/app.h"
 #include "base/config.h"
 #include "base/scoreboard.h"
-#include "pool/peers.h"
+#include "pool/acl.h"
 
 #include <stdio.h>
 #include <talloc.h>
 
 struct generation {
 	struct settings settings;
-	struct peer_rules *peer_rules;
+	struct acl *acl;
 	struct pages *pages;
 	struct ones_app *app; /* NULL until generation_prepare() */
 };

@@ -24,24 +24,24 @@ int hash_channel_open(int registration)
 	return -1;
 }
 
-static bool put(int channel, const struct hash_order *order, size_t size)
+static bool put(int channel, const struct hash_message *order, size_t size)
 {
 	return channel >= 0 && send(channel, order, size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size;
 }
 
-bool hash_channel_order(int channel, const struct hash_order *order)
+bool hash_channel_send(int channel, const struct hash_message *order)
 {
 	return put(channel, order, sizeof *order);
 }
 
 bool hash_channel_cancel(int channel, uint64_t id)
 {
-	const struct hash_order order = {.kind = HASH_ORDER_CANCEL, .id = id};
+	const struct hash_message order = {.kind = HASH_MESSAGE_CANCEL, .id = id};
 
-	return put(channel, &order, offsetof(struct hash_order, job));
+	return put(channel, &order, offsetof(struct hash_message, job));
 }
 
-enum hash_channel_news hash_channel_result(int channel, struct hash_result *result)
+enum hash_channel_status hash_channel_receive(int channel, struct hash_result *result)
 {
 	ssize_t size = recv(channel, result, sizeof *result, MSG_DONTWAIT);
 

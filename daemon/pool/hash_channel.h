@@ -10,16 +10,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum hash_order_kind { HASH_ORDER_JOB, HASH_ORDER_CANCEL };
+enum hash_message_kind { HASH_MESSAGE_JOB, HASH_MESSAGE_CANCEL };
 
-struct hash_order {
+struct hash_message {
 	uint32_t kind;
 	uint32_t rank; /* see hash_queue.h */
 	uint64_t id;   /* the worker's own name for it */
 	struct password_job job;
 };
 
-enum hash_outcome { HASH_DONE, HASH_NO_PLACE, HASH_WAITED_TOO_LONG };
+enum hash_outcome { HASH_DONE, HASH_NO_SLOT, HASH_WAITED_TOO_LONG };
 
 struct hash_result {
 	uint64_t id;
@@ -31,12 +31,12 @@ struct hash_result {
 int hash_channel_open(int registration);
 
 /* Send a job, or the word that its answer is of no interest any more. False: the hasher is away, or does not read. */
-bool hash_channel_order(int channel, const struct hash_order *order);
+bool hash_channel_send(int channel, const struct hash_message *order);
 bool hash_channel_cancel(int channel, uint64_t id);
 
-enum hash_channel_news { HASH_CHANNEL_NOTHING, HASH_CHANNEL_RESULT, HASH_CHANNEL_CLOSED };
+enum hash_channel_status { HASH_CHANNEL_NOTHING, HASH_CHANNEL_RESULT, HASH_CHANNEL_CLOSED };
 
 /* The next result, if there is one. Never blocks. */
-enum hash_channel_news hash_channel_result(int channel, struct hash_result *result);
+enum hash_channel_status hash_channel_receive(int channel, struct hash_result *result);
 
 #endif

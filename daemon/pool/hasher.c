@@ -353,7 +353,7 @@ static void close_channel(struct hasher *hasher, struct channel *channel)
 	talloc_free(channel);
 }
 
-static void take_job(struct hasher *hasher, struct channel *channel, const struct hash_order *order)
+static void take_job(struct hasher *hasher, struct channel *channel, const struct hash_message *order)
 {
 	struct task *task = talloc_zero(hasher, struct task);
 	struct hash_entry *turned_away;
@@ -374,19 +374,19 @@ static void take_job(struct hasher *hasher, struct channel *channel, const struc
 	memcpy(task->decoy, hasher->decoy, sizeof task->decoy);
 	turned_away = hash_queue_put(&hasher->queue, &task->entry);
 	if (turned_away != NULL)
-		answer((struct task *)turned_away, HASH_NO_PLACE);
+		answer((struct task *)turned_away, HASH_NO_SLOT);
 }
 
 /* As many as it has: it waits for each, so there are no more than it has connections. */
 static void take_orders(struct hasher *hasher, struct channel *channel)
 {
-	struct hash_order order;
+	struct hash_message order;
 	ssize_t size;
 
 	while ((size = recv(channel->fd, &order, sizeof order, MSG_DONTWAIT)) > 0) {
-		if (size == (ssize_t)sizeof order && order.kind == HASH_ORDER_JOB)
+		if (size == (ssize_t)sizeof order && order.kind == HASH_MESSAGE_JOB)
 			take_job(hasher, channel, &order);
-		else if (size == (ssize_t)offsetof(struct hash_order, job) && order.kind == HASH_ORDER_CANCEL)
+		else if (size == (ssize_t)offsetof(struct hash_message, job) && order.kind == HASH_MESSAGE_CANCEL)
 			drop(hasher, channel, order.id);
 	}
 	sodium_memzero(&order, sizeof order);

@@ -24,7 +24,8 @@ struct complaint {
 	size_t size;
 };
 
-__attribute__((format(printf, 2, 3))) static int fail(const struct complaint *complaint, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int listen_problem(const struct complaint *complaint, const char *format,
+                                                                ...)
 {
 	va_list arguments;
 
@@ -51,7 +52,7 @@ static int make_ready(int fd)
 	return 0;
 }
 
-static struct listener *add(struct listeners *listeners, int fd)
+static struct listener *add_listener(struct listeners *listeners, int fd)
 {
 	struct listener *listener;
 
@@ -90,12 +91,12 @@ static int add_given(struct listeners *listeners, int fd, const char *giver, boo
 	struct listener *listener;
 
 	if (!is_listening(fd))
-		return fail(complaint, "descriptor %d from %s is not a listening stream socket", fd, giver);
+		return listen_problem(complaint, "descriptor %d from %s is not a listening stream socket", fd, giver);
 	if (make_ready(fd) != 0)
-		return fail(complaint, "descriptor %d from %s: %s", fd, giver, strerror(errno));
-	listener = add(listeners, fd);
+		return listen_problem(complaint, "descriptor %d from %s: %s", fd, giver, strerror(errno));
+	listener = add_listener(listeners, fd);
 	if (listener == NULL)
-		return fail(complaint, "%s gives more than %d sockets", giver, LISTENERS_MAX);
+		return listen_problem(complaint, "%s gives more than %d sockets", giver, LISTENERS_MAX);
 	if (path != NULL)
 		(void)snprintf(listener->name, sizeof listener->name, "unix:%s", path);
 	else
@@ -114,20 +115,21 @@ static int remove_stale(const struct sockaddr_un *address, const struct complain
 	int probe, result;
 
 	if (lstat(address->sun_path, &status) != 0)
-		return errno == ENOENT ? 0 : fail(complaint, "%s: %s", address->sun_path, strerror(errno));
+		return errno == ENOENT ? 0 : listen_problem(complaint, "%s: %s", address->sun_path, strerror(errno));
 	if (!S_ISSOCK(status.st_mode))
-		return fail(complaint, "%s: is there already and is not a socket", address->sun_path);
+		return listen_problem(complaint, "%s: is there already and is not a socket", address->sun_path);
 	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (probe < 0)
-		return fail(complaint, "%s: %s", address->sun_path, strerror(errno));
+		return listen_problem(complaint, "%s: %s", address->sun_path, strerror(errno));
 	result = connect(probe, (const struct sockaddr *)address, sizeof *address);
 	if (result == 0 || errno != ECONNREFUSED) {
 		close(probe);
-		return fail(complaint, "%s: another process is listening on it", address->sun_path);
+		return listen_problem(complaint, "%s: another process is listening on it", address->sun_path);
 	}
 	close(probe);
 	if (unlink(address->sun_path) != 0)
-		return fail(complaint, "%s: cannot remove the old socket: %s", address->sun_path, strerror(errno));
+		return listen_problem(complaint, "%s: cannot remove the old socket: %s", address->sun_path,
+		                      strerror(errno));
 	return 0;
 }
 
@@ -169,14 +171,16 @@ static int set_owner(const char *path, const struct settings *settings, const st
 	gid_t gid = (gid_t)-1;
 
 	if (settings->server.listen_owner[0] != '\0' && find_user(settings->server.listen_owner, &uid) != 0)
-		return fail(complaint, "server.listen_owner: there is no user \"%s\"", settings->server.listen_owner);
+		return listen_problem(complaint, "server.listen_owner: there is no user \"%s\"",
+		                      settings->server.listen_owner);
 	if (settings->server.listen_group[0] != '\0' && find_group(settings->server.listen_group, &gid) != 0)
-		return fail(complaint, "server.listen_group: there is no group \"%s\"", settings->server.listen_group);
+		return listen_problem(complaint, "server.listen_group: there is no group \"%s\"",
+		                      settings->server.listen_group);
 	/* A service manager may have forbidden the call as such. */
 	if ((uid != (uid_t)-1 || gid != (gid_t)-1) && chown(path, uid, gid) != 0)
-		return fail(complaint, "%s: %s", path, strerror(errno));
+		return listen_problem(complaint, "%s: %s", path, strerror(errno));
 	if (chmod(path, (mode_t)settings->server.listen_mode) != 0)
-		return fail(complaint, "%s: %s", path, strerror(errno));
+		return listen_problem(complaint, "%s: %s", path, strerror(errno));
 	return 0;
 }
 
@@ -189,41 +193,41 @@ static int open_unix(struct listeners *listeners, const char *path, const struct
 	int fd, bound;
 
 	if (strlen(path) >= sizeof address.sun_path)
-		return fail(complaint, "%s: a socket's path may have at most %zu bytes", path,
-		            sizeof address.sun_path - 1);
+		return listen_problem(complaint, "%s: a socket's path may have at most %zu bytes", path,
+		                      sizeof address.sun_path - 1);
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	if (remove_stale(&address, complaint) != 0)
 		return -1;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return fail(complaint, "%s: %s", path, strerror(errno));
+		return listen_problem(complaint, "%s: %s", path, strerror(errno));
 	/* Nobody may connect between bind() and chmod() who may not do so after it. */
 	mask = umask(0777);
 	bound = bind(fd, (const struct sockaddr *)&address, sizeof address);
 	(void)umask(mask);
 	if (bound != 0) {
-		(void)fail(complaint, "%s: %s", path, strerror(errno));
-		goto fail;
+		(void)listen_problem(complaint, "%s: %s", path, strerror(errno));
+		goto listen_problem;
 	}
 	if (set_owner(path, settings, complaint) != 0) {
 		(void)unlink(path);
-		goto fail;
+		goto listen_problem;
 	}
 	if (listen(fd, SOMAXCONN) != 0) {
-		(void)fail(complaint, "%s: %s", path, strerror(errno));
+		(void)listen_problem(complaint, "%s: %s", path, strerror(errno));
 		(void)unlink(path);
-		goto fail;
+		goto listen_problem;
 	}
-	listener = add(listeners, fd);
+	listener = add_listener(listeners, fd);
 	if (listener == NULL) {
 		(void)unlink(path);
-		(void)fail(complaint, "server.listen: more than %d sockets", LISTENERS_MAX);
-		goto fail;
+		(void)listen_problem(complaint, "server.listen: more than %d sockets", LISTENERS_MAX);
+		goto listen_problem;
 	}
 	(void)snprintf(listener->name, sizeof listener->name, "unix:%s", path);
 	set_own(listeners, path);
 	return 0;
-fail:
+listen_problem:
 	close(fd);
 	return -1;
 }
@@ -245,7 +249,7 @@ static int open_tcp(struct listeners *listeners, const char *where, const struct
 	int fd, error;
 
 	if (length == 0 || length >= sizeof host)
-		return fail(complaint, "tcp:%s: is not tcp:ADDRESS:PORT", where);
+		return listen_problem(complaint, "tcp:%s: is not tcp:ADDRESS:PORT", where);
 	memcpy(host, where, length);
 	host[length] = '\0';
 	if (host[0] == '[' && host[length - 1] == ']') {
@@ -254,23 +258,23 @@ static int open_tcp(struct listeners *listeners, const char *where, const struct
 	}
 	error = getaddrinfo(host, port + 1, &hints, &found);
 	if (error != 0)
-		return fail(complaint, "tcp:%s: %s", where, gai_strerror(error));
+		return listen_problem(complaint, "tcp:%s: %s", where, gai_strerror(error));
 	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
 	    (found->ai_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
 	    bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, SOMAXCONN) != 0) {
-		(void)fail(complaint, "tcp:%s: %s", where, strerror(errno));
-		goto fail;
+		(void)listen_problem(complaint, "tcp:%s: %s", where, strerror(errno));
+		goto listen_problem;
 	}
-	listener = add(listeners, fd);
+	listener = add_listener(listeners, fd);
 	if (listener == NULL) {
-		(void)fail(complaint, "server.listen: more than %d sockets", LISTENERS_MAX);
-		goto fail;
+		(void)listen_problem(complaint, "server.listen: more than %d sockets", LISTENERS_MAX);
+		goto listen_problem;
 	}
 	(void)snprintf(listener->name, sizeof listener->name, "tcp:%s", where);
 	freeaddrinfo(found);
 	return 0;
-fail:
+listen_problem:
 	freeaddrinfo(found);
 	if (fd >= 0)
 		close(fd);
@@ -285,7 +289,7 @@ static int open_own(struct listeners *listeners, const struct settings *settings
 	int result = 0;
 
 	if (words == NULL)
-		return fail(complaint, "out of memory");
+		return listen_problem(complaint, "out of memory");
 	while (result == 0 && (word = strsep(&rest, " \t")) != NULL) {
 		if (strncmp(word, "unix:", 5) == 0)
 			result = open_unix(listeners, word + 5, settings, complaint);
@@ -296,7 +300,7 @@ static int open_own(struct listeners *listeners, const struct settings *settings
 	if (result != 0)
 		listeners_unlink(listeners);
 	else if (listeners->count == 0)
-		result = fail(complaint, "server.listen: names no socket");
+		result = listen_problem(complaint, "server.listen: names no socket");
 	return result;
 }
 
@@ -308,7 +312,7 @@ int listeners_open(struct listeners *listeners, const struct settings *settings,
 
 	*listeners = (struct listeners){0};
 	if (given < 0)
-		return fail(&complaint, "LISTEN_FDS: %s", strerror(-given));
+		return listen_problem(&complaint, "LISTEN_FDS: %s", strerror(-given));
 	for (int i = 0; i < given; i++) {
 		if (add_given(listeners, SD_LISTEN_FDS_START + i, "LISTEN_FDS", i < 64 && (own_sockets >> i & 1) != 0,
 		              &complaint) != 0)

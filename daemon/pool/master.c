@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "pool/crew.h"
+#include "pool/children.h"
 #include "pool/sandbox.h"
 #include "pool/service.h"
 #include "pool/upgrade.h"
@@ -40,7 +40,7 @@ struct reload {
 
 struct master {
 	const struct master_setup *setup;
-	struct crew *crew;
+	struct children *children;
 	struct generation *current;
 	struct generation *retired[RETIRED_MAX]; /* whose last workers are on their way out */
 	struct reload reload;
@@ -74,8 +74,8 @@ static void ignore(int signal)
 static void signals_set(sigset_t *set)
 {
 	sigemptyset(set);
-	for (size_t i = 0; i < crew_signal_count; i++)
-		sigaddset(set, crew_signals[i]);
+	for (size_t i = 0; i < master_signal_count; i++)
+		sigaddset(set, master_signals[i]);
 }
 
 int master_block_signals(void)
@@ -86,8 +86,8 @@ int master_block_signals(void)
 	sigset_t set;
 
 	signals_set(&set);
-	for (size_t i = 0; i < crew_signal_count; i++) {
-		if (sigaction(crew_signals[i], &handle, NULL) != 0)
+	for (size_t i = 0; i < master_signal_count; i++) {
+		if (sigaction(master_signals[i], &handle, NULL) != 0)
 			return -1;
 	}
 	return sigaction(SIGPIPE, &pipe, NULL) != 0 || sigprocmask(SIG_BLOCK, &set, NULL) != 0 ? -1 : 0;
@@ -139,7 +139,7 @@ static void purge_when_due(struct master *master)
 	if (interval == 0 || master->purger != 0 || clock_until_ms(master->purge_at) > 0)
 		return;
 	master->purge_at = clock_monotonic_ms() + interval;
-	pid = crew_fork_helper("onesession-tidy");
+	pid = fork_helper("onesession-tidy");
 	if (pid == 0)
 		exit(purge(settings_of(master), &master->setup->board->counters));
 	if (pid > 0)
@@ -178,7 +178,7 @@ static void count_when_wanted(struct master *master)
 	if (!is_wanted || master->live_counter != 0 || clock_until_ms(master->count_again_at) > 0)
 		return;
 	master->count_began_at = clock_monotonic_ms();
-	pid = crew_fork_helper("onesession-live");
+	pid = fork_helper("onesession-live");
 	if (pid == 0)
 		exit(count_live(settings_of(master), board));
 	if (pid > 0)
@@ -196,7 +196,7 @@ static void live_counter_ended(struct master *master)
 
 /* ---- A look at the database --------------------------------------------------------------------------------- */
 
-static int look_at_database(const struct settings *settings, struct counters *counters)
+static int probe_database(const struct settings *settings, struct counters *counters)
 {
 	struct db *db = app_new_database(NULL, settings, counters, "onesessiond start");
 	int status = LOOK_WELL;
@@ -212,19 +212,19 @@ static int look_at_database(const struct settings *settings, struct counters *co
 	return status;
 }
 
-static pid_t start_look(const struct master *master, const struct generation *generation)
+static pid_t start_probe(const struct master *master, const struct generation *generation)
 {
-	pid_t pid = crew_fork_helper("onesession-look");
+	pid_t pid = fork_helper("onesession-look");
 
 	if (pid == 0)
-		exit(look_at_database(&generation->settings, &master->setup->board->counters));
+		exit(probe_database(&generation->settings, &master->setup->board->counters));
 	return pid;
 }
 
 /* A database that is away may come back, but one of another schema is not served. Returns false for that. */
 static bool has_right_schema(const struct master *master)
 {
-	pid_t pid = start_look(master, master->current);
+	pid_t pid = start_probe(master, master->current);
 	int status = 0;
 
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -250,8 +250,8 @@ static void retire(struct master *master, struct generation *generation)
 	while (master->retired[at] != NULL)
 		at++;
 	master->retired[at] = generation;
-	crew_dismiss(master->crew, generation, CREW_ALL,
-	             clock_monotonic_ms() + settings_of(master)->server.shutdown_timeout);
+	children_retire(master->children, generation, CHILDREN_ALL,
+	                clock_monotonic_ms() + settings_of(master)->server.shutdown_timeout);
 }
 
 static int open_log(const struct settings *settings)
@@ -325,7 +325,7 @@ static void begin_reload(struct master *master)
 	const char *problem;
 
 	if (master->reload.next != NULL || master->upgrade.pid != 0 || !has_room_to_retire(master) ||
-	    !crew_has_room(master->crew)) {
+	    !children_have_room(master->children)) {
 		master->reload.is_asked_again = true;
 		return;
 	}
@@ -346,7 +346,7 @@ static void begin_reload(struct master *master)
 		TALLOC_FREE(master->reload.next);
 		return;
 	}
-	master->reload.look = start_look(master, master->reload.next);
+	master->reload.look = start_probe(master, master->reload.next);
 	if (master->reload.look < 0) {
 		master->reload.look = 0;
 		give_up_reload(master, "there is no process to look at the database with");
@@ -356,7 +356,7 @@ static void begin_reload(struct master *master)
 }
 
 /* The database of the new configuration has been looked at: its workers may come. */
-static void take_look(struct master *master, int status)
+static void read_probe(struct master *master, int status)
 {
 	const char *conninfo = settings_of(master)->database.conninfo;
 	int found = WIFEXITED(status) ? WEXITSTATUS(status) : LOOK_AWAY;
@@ -371,10 +371,10 @@ static void take_look(struct master *master, int status)
 	if (master->reload.next == NULL)
 		return;
 	extend_reload(master);
-	crew_hire(master->crew, master->reload.next);
+	children_spawn_workers(master->children, master->reload.next);
 }
 
-static void go_on_with_reload(struct master *master)
+static void reload_step(struct master *master)
 {
 	struct reload *reload = &master->reload;
 
@@ -388,9 +388,9 @@ static void go_on_with_reload(struct master *master)
 			(void)kill(reload->look, SIGKILL);
 		return;
 	}
-	if (crew_has_failed(master->crew, reload->next)) {
+	if (children_have_failed(master->children, reload->next)) {
 		give_up_reload(master, "a new worker did not come up");
-	} else if (crew_is_up(master->crew, reload->next)) {
+	} else if (children_are_up(master->children, reload->next)) {
 		retire(master, master->current);
 		master->current = reload->next;
 		reload->next = NULL;
@@ -405,7 +405,8 @@ static void go_on_with_reload(struct master *master)
 static void free_retired(struct master *master)
 {
 	for (size_t i = 0; i < RETIRED_MAX; i++) {
-		if (master->retired[i] != NULL && crew_count(master->crew, master->retired[i], CREW_ALL) == 0)
+		if (master->retired[i] != NULL &&
+		    children_count(master->children, master->retired[i], CHILDREN_ALL) == 0)
 			TALLOC_FREE(master->retired[i]);
 	}
 }
@@ -438,7 +439,7 @@ static void begin_upgrade(struct master *master)
 
 static void begin_to_stop(struct master *master, const char *why);
 
-static void go_on_with_upgrade(struct master *master)
+static void upgrade_step(struct master *master)
 {
 	if (master->upgrade.pid == 0) {
 		if (master->is_upgrade_asked)
@@ -461,7 +462,7 @@ static void go_on_with_upgrade(struct master *master)
 	}
 }
 
-static void new_master_ended(struct master *master, int status)
+static void upgrade_ended(struct master *master, int status)
 {
 	int error = upgrade_error(&master->upgrade);
 
@@ -513,19 +514,20 @@ static void begin_to_stop(struct master *master, const char *why)
 	master->stop_until = clock_monotonic_ms() + settings_of(master)->server.shutdown_timeout;
 	leave_sockets(master);
 	/* The workers go after them: an attendant hands on what it has. */
-	crew_dismiss(master->crew, NULL, CREW_ATTENDANTS, master->stop_until);
+	children_retire(master->children, NULL, CHILDREN_FALLBACK, master->stop_until);
 	stop_helpers(master, SIGTERM);
 }
 
-static void go_on_with_stop(struct master *master)
+static void stop_step(struct master *master)
 {
-	if (!master->is_crew_told && crew_count(master->crew, NULL, CREW_ATTENDANTS) == 0) {
+	if (!master->is_crew_told && children_count(master->children, NULL, CHILDREN_FALLBACK) == 0) {
 		master->is_crew_told = true;
-		crew_dismiss(master->crew, NULL, CREW_SERVING, master->stop_until);
+		children_retire(master->children, NULL, CHILDREN_WORKERS, master->stop_until);
 	}
-	if (master->is_crew_told && !master->is_hasher_told && crew_count(master->crew, NULL, CREW_SERVING) == 0) {
+	if (master->is_crew_told && !master->is_hasher_told &&
+	    children_count(master->children, NULL, CHILDREN_WORKERS) == 0) {
 		master->is_hasher_told = true;
-		crew_dismiss(master->crew, NULL, CREW_ALL, master->stop_until);
+		children_retire(master->children, NULL, CHILDREN_ALL, master->stop_until);
 	}
 }
 
@@ -534,7 +536,7 @@ static void stop_at_once(struct master *master, const char *why)
 	log_info("stopping", LOG_STR("why", why), LOG_STR("how", "at once"));
 	master->stopping = master->is_crew_told = master->is_hasher_told = true;
 	leave_sockets(master);
-	crew_kill(master->crew);
+	children_kill(master->children);
 	stop_helpers(master, SIGKILL);
 }
 
@@ -547,7 +549,7 @@ static void reap(struct master *master)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (crew_take_leave(master->crew, pid, status))
+		if (children_reap(master->children, pid, status))
 			continue;
 		if (pid == master->purger) {
 			master->purger = 0;
@@ -556,9 +558,9 @@ static void reap(struct master *master)
 		} else if (pid == master->live_counter) {
 			live_counter_ended(master);
 		} else if (pid == master->reload.look) {
-			take_look(master, status);
+			read_probe(master, status);
 		} else if (pid == master->upgrade.pid) {
-			new_master_ended(master, status);
+			upgrade_ended(master, status);
 		}
 	}
 }
@@ -570,7 +572,7 @@ static void reopen_logs(const struct master *master)
 	else
 		log_error("log_not_reopened", LOG_STR("problem", strerror(errno)),
 		          LOG_STR("in_force", "the file before it"));
-	crew_signal(master->crew, SIGUSR1);
+	children_signal(master->children, SIGUSR1);
 }
 
 static void take_signal(struct master *master, int signal)
@@ -598,7 +600,7 @@ static void take_signal(struct master *master, int signal)
 /* Our workers have come up for the first time. */
 static void announce(struct master *master)
 {
-	if (master->is_announced || !crew_is_up(master->crew, master->current))
+	if (master->is_announced || !children_are_up(master->children, master->current))
 		return;
 	master->is_announced = true;
 	if (master->setup->upgraded_from >= 0)
@@ -622,34 +624,34 @@ static void tell_status(struct master *master)
 	               (long long)settings_of(master)->server.workers, busy,
 	               (unsigned long long)atomic_load(&board->counters.all[COUNTER_LOGINS]),
 	               (unsigned long long)atomic_load(&board->counters.all[COUNTER_DISPLACEMENTS]),
-	               (unsigned long long)crew_deaths(master->crew));
+	               (unsigned long long)children_deaths(master->children));
 }
 
-static void look_after(struct master *master)
+static void housekeeping(struct master *master)
 {
-	crew_kill_overdue(master->crew);
+	children_kill_overdue(master->children);
 	if (master->stopping) {
-		go_on_with_stop(master);
+		stop_step(master);
 		return;
 	}
-	go_on_with_reload(master);
-	go_on_with_upgrade(master);
-	crew_mend_board(master->crew);
-	crew_relieve(master->crew);
-	crew_start_missing(master->crew);
+	reload_step(master);
+	upgrade_step(master);
+	children_repair_scoreboard(master->children);
+	children_recycle(master->children);
+	children_start_missing(master->children);
 	purge_when_due(master);
 	count_when_wanted(master);
 	announce(master);
 	if (master->is_announced)
-		crew_call_attendant(master->crew, master->current);
+		children_spawn_fallback(master->children, master->current);
 	tell_status(master);
 	free_retired(master);
 }
 
-static bool is_anyone_left(const struct master *master)
+static bool are_children_left(const struct master *master)
 {
-	return crew_count(master->crew, NULL, CREW_ALL) > 0 || master->purger != 0 || master->live_counter != 0 ||
-	       master->upgrade.pid != 0 || master->reload.look != 0;
+	return children_count(master->children, NULL, CHILDREN_ALL) > 0 || master->purger != 0 ||
+	       master->live_counter != 0 || master->upgrade.pid != 0 || master->reload.look != 0;
 }
 
 int master_run(const struct master_setup *setup)
@@ -664,19 +666,19 @@ int master_run(const struct master_setup *setup)
 	sigset_t signals;
 
 	signals_set(&signals);
-	master.crew = crew_new(setup->ctx, setup->board, setup->listeners);
-	if (master.crew == NULL)
+	master.children = children_new(setup->ctx, setup->board, setup->listeners);
+	if (master.children == NULL)
 		log_error("start_failed", LOG_STR("problem", strerror(errno)));
-	if (master.crew == NULL || !has_right_schema(&master)) {
+	if (master.children == NULL || !has_right_schema(&master)) {
 		if (!master.keeps_paths)
 			listeners_unlink(setup->listeners);
 		return 1;
 	}
 	master.purge_at = clock_monotonic_ms() + settings_of(&master)->session.purge_interval;
-	crew_hire_hasher(master.crew, settings_of(&master));
-	crew_hire(master.crew, master.current);
+	children_spawn_hasher(master.children, settings_of(&master));
+	children_spawn_workers(master.children, master.current);
 	count_when_wanted(&master);
-	crew_start_missing(master.crew);
+	children_start_missing(master.children);
 	for (size_t i = 0; i < setup->listeners->count; i++)
 		log_info("listening", LOG_STR("on", setup->listeners->all[i].name));
 	log_info("started", LOG_INT("workers", settings_of(&master)->server.workers));
@@ -686,12 +688,12 @@ int master_run(const struct master_setup *setup)
 		if (signal > 0)
 			take_signal(&master, signal);
 		reap(&master);
-		look_after(&master);
+		housekeeping(&master);
 		/* Of two masters only the one whose sockets they are is listened to. */
 		if (master.is_announced && !master.keeps_paths)
 			service_alive(&master.alive_at);
-	} while (!master.stopping || is_anyone_left(&master));
-	log_info("stopped", LOG_INT("workers_lost", (int64_t)crew_deaths(master.crew)),
-	         LOG_INT("requests_overdue", (int64_t)crew_timeouts(master.crew)));
+	} while (!master.stopping || are_children_left(&master));
+	log_info("stopped", LOG_INT("workers_lost", (int64_t)children_deaths(master.children)),
+	         LOG_INT("requests_overdue", (int64_t)children_timeouts(master.children)));
 	return 0;
 }

@@ -5,9 +5,9 @@
 #include "pool/conn.h"
 #include "pool/handoff.h"
 #include "pool/hash_channel.h"
-#include "pool/look_ups.h"
+#include "pool/lookups.h"
 #include "pool/sandbox.h"
-#include "pool/seats.h"
+#include "pool/accept_permits.h"
 #include "pool/signals_fd.h"
 #include "session/db.h"
 
@@ -37,8 +37,8 @@
 /* Room for all connections and the few others: one look tells of everybody who is ready. */
 #define EVENTS_MAX (CONNS_MAX + 32)
 /* How often the attendant looks whether it is needed, and after how long of not being needed it goes. */
-#define ATTENDANCE_MS      100
-#define ATTENDANCE_IDLE_MS 2000
+#define FALLBACK_CHECK_MS 100
+#define FALLBACK_IDLE_MS  2000
 /* An attendant that cannot hand on a connection tries again this often. */
 #define HANDOFF_REST_MS 10
 
@@ -50,15 +50,15 @@ struct worker {
 	struct worker_slot *slot;
 	int epoll;
 	struct conns conns;
-	struct look_ups look_ups;
-	struct line runnable;
+	struct lookups lookups;
+	struct conn_queue runnable;
 	unsigned int hashing_count, forwarding_count;
 	int hash_channel; /* -1: none */
 	uint64_t last_hash_id;
 	int64_t needed_until; /* the attendant goes then */
-	bool has_seat;
-	bool is_listening, is_waiting_for_seat, is_taking_handoffs; /* in the epoll set */
-	int64_t accept_again_at;                                    /* 0: not resting */
+	bool has_permit;
+	bool is_listening, is_waiting_for_permit, is_taking_handoffs; /* in the epoll set */
+	int64_t accept_again_at;                                      /* 0: not resting */
 	unsigned int db_watch_id;
 	int64_t busy_since_us; /* 0: it is not */
 	int64_t busy_us;       /* in all the times before */
@@ -103,12 +103,12 @@ static void set_listening(struct worker *worker, bool on)
 	worker->is_listening = on;
 }
 
-static void set_seated(struct worker *worker, bool on)
+static void set_permit(struct worker *worker, bool on)
 {
-	if (worker->has_seat && !on)
-		seats_give_back(worker->setup->seats);
-	worker->has_seat = on;
-	atomic_store(&worker->slot->has_seat, on);
+	if (worker->has_permit && !on)
+		accept_permits_release(worker->setup->accept_permits);
+	worker->has_permit = on;
+	atomic_store(&worker->slot->has_permit, on);
 }
 
 /* For the attendant. */
@@ -117,14 +117,13 @@ static bool is_needed(struct worker *worker)
 	bool are_all_busy = scoreboard_are_all_busy(worker->setup->board);
 
 	if (are_all_busy)
-		worker->needed_until = clock_monotonic_ms() + ATTENDANCE_IDLE_MS;
+		worker->needed_until = clock_monotonic_ms() + FALLBACK_IDLE_MS;
 	return are_all_busy;
 }
 
 static bool is_late(const struct worker *worker)
 {
-	return look_ups_first(&worker->look_ups) != NULL &&
-	       clock_until_ms(worker->look_ups.sent_us / 1000 + LATE_MS) == 0;
+	return lookups_first(&worker->lookups) != NULL && clock_until_ms(worker->lookups.sent_us / 1000 + LATE_MS) == 0;
 }
 
 /* A worker without a database could only say so: it leaves connections to those that have one. */
@@ -132,7 +131,7 @@ static bool can_serve(struct worker *worker)
 {
 	bool is_connected;
 
-	if (worker->setup->is_attendant)
+	if (worker->setup->is_fallback)
 		return is_needed(worker);
 	is_connected = db_is_connected(worker->db);
 	if (is_connected != atomic_load_explicit(&worker->slot->is_connected, memory_order_relaxed))
@@ -144,7 +143,7 @@ static bool can_serve(struct worker *worker)
 
 static bool has_room(const struct worker *worker)
 {
-	return worker->runnable.count == 0 && worker->look_ups.waiting.count < RULE_KEYS_MAX;
+	return worker->runnable.count == 0 && worker->lookups.waiting.count < RULE_KEYS_MAX;
 }
 
 /*
@@ -154,23 +153,23 @@ static bool has_room(const struct worker *worker)
  */
 static void update_listening(struct worker *worker)
 {
-	bool is_attendant = worker->setup->is_attendant;
+	bool is_fallback = worker->setup->is_fallback;
 	bool is_willing = can_serve(worker) && !worker->stopping && worker->runnable.count == 0;
 
 	if (worker->accept_again_at != 0 && clock_until_ms(worker->accept_again_at) == 0)
 		worker->accept_again_at = 0;
 	is_willing = is_willing && worker->accept_again_at == 0;
-	if (is_attendant) {
+	if (is_fallback) {
 		set_listening(worker, is_willing);
 		return;
 	}
-	if (!is_willing && worker->has_seat)
-		set_seated(worker, false);
-	else if (is_willing && !worker->has_seat && seats_take(worker->setup->seats))
-		set_seated(worker, true);
-	set_listening(worker, worker->has_seat && has_room(worker));
-	set_watched(worker, &worker->is_waiting_for_seat, is_willing && !worker->has_seat, worker->setup->seats,
-	            &worker->setup->seats);
+	if (!is_willing && worker->has_permit)
+		set_permit(worker, false);
+	else if (is_willing && !worker->has_permit && accept_permits_take(worker->setup->accept_permits))
+		set_permit(worker, true);
+	set_listening(worker, worker->has_permit && has_room(worker));
+	set_watched(worker, &worker->is_waiting_for_permit, is_willing && !worker->has_permit,
+	            worker->setup->accept_permits, &worker->setup->accept_permits);
 	set_watched(worker, &worker->is_taking_handoffs, is_willing, worker->setup->handoff[0],
 	            &worker->setup->handoff);
 }
@@ -224,17 +223,17 @@ static void forward(struct worker *worker, struct conn *conn)
 /* Whoever would wait behind a handler is handed on, as long as another worker is free; what has been taken in stays. */
 static void forward_runnable(struct worker *worker)
 {
-	struct line kept = {0};
+	struct conn_queue kept = {0};
 	struct conn *conn;
 
-	if (worker->setup->is_attendant || worker->runnable.count == 0 ||
+	if (worker->setup->is_fallback || worker->runnable.count == 0 ||
 	    !scoreboard_is_another_answered(worker->setup->board, worker->setup->slot, LATE_MS))
 		return;
-	while ((conn = line_take(&worker->runnable)) != NULL) {
+	while ((conn = conn_queue_take(&worker->runnable)) != NULL) {
 		if (conn->req == NULL && conn->held == 0)
 			forward(worker, conn);
 		else
-			line_add(&kept, conn);
+			conn_queue_put(&kept, conn);
 	}
 	worker->runnable = kept;
 	forward_pending(worker);
@@ -259,15 +258,15 @@ static void set_request(struct worker *worker, const struct app_preview *preview
  * longer than a request may is as much a reason to start anew as a handler that does. With no room for more, it is
  * busy. False when nobody waits for one.
  */
-static bool set_looking_up(struct worker *worker)
+static bool set_lookup_state(struct worker *worker)
 {
-	const struct conn *conn = look_ups_first(&worker->look_ups);
+	const struct conn *conn = lookups_first(&worker->lookups);
 	enum worker_state state = has_room(worker) ? WORKER_WAITING : WORKER_BUSY;
 
 	if (conn == NULL)
 		return false;
 	set_request(worker, &conn->preview);
-	set_state(worker, worker->stopping ? WORKER_STOPPING : state, worker->look_ups.sent_us / 1000);
+	set_state(worker, worker->stopping ? WORKER_STOPPING : state, worker->lookups.sent_us / 1000);
 	return true;
 }
 
@@ -276,7 +275,7 @@ static void set_at_rest(struct worker *worker)
 	if (worker->busy_since_us != 0)
 		worker->busy_us += clock_monotonic_us() - worker->busy_since_us;
 	worker->busy_since_us = 0;
-	if (!set_looking_up(worker))
+	if (!set_lookup_state(worker))
 		set_state(worker, worker->stopping ? WORKER_STOPPING : WORKER_IDLE, 0);
 }
 
@@ -284,7 +283,7 @@ static void set_busy(struct worker *worker, const struct app_preview *preview)
 {
 	if (worker->busy_since_us == 0)
 		worker->busy_since_us = clock_monotonic_us();
-	if (set_looking_up(worker))
+	if (set_lookup_state(worker))
 		return;
 	set_request(worker, preview);
 	set_state(worker, WORKER_BUSY, worker->busy_since_us / 1000);
@@ -296,7 +295,7 @@ static void finish(struct worker *worker, struct conn *conn)
 	(void)app_close(conn->req);
 	atomic_fetch_add_explicit(&worker->slot->requests, 1, memory_order_relaxed);
 	if (worker->requests_left > 0 && --worker->requests_left == 0)
-		atomic_store(&worker->slot->wants_relief, true);
+		atomic_store(&worker->slot->wants_recycling, true);
 	if (fcgi_drained(conn->fcgi)) {
 		forget(worker, conn);
 		return;
@@ -321,14 +320,14 @@ static void open_hash_channel(struct worker *worker)
 		log_error("hasher_not_reached", LOG_STR("problem", strerror(errno)));
 }
 
-static void order_hash(struct worker *worker, struct conn *conn, const struct password_job *job, uint32_t rank)
+static void request_hash(struct worker *worker, struct conn *conn, const struct password_job *job, uint32_t rank)
 {
-	struct hash_order order = {.kind = HASH_ORDER_JOB, .rank = rank, .id = ++worker->last_hash_id, .job = *job};
+	struct hash_message order = {.kind = HASH_MESSAGE_JOB, .rank = rank, .id = ++worker->last_hash_id, .job = *job};
 	bool is_ordered;
 
 	if (worker->hash_channel < 0)
 		open_hash_channel(worker);
-	is_ordered = worker->hashing_count < HASHING_MAX && hash_channel_order(worker->hash_channel, &order);
+	is_ordered = worker->hashing_count < HASHING_MAX && hash_channel_send(worker->hash_channel, &order);
 	sodium_memzero(&order, sizeof order);
 	if (!is_ordered) {
 		refuse_busy(worker, conn);
@@ -351,7 +350,7 @@ static void serve(struct worker *worker, struct conn *conn)
 	if (conn->req == NULL) {
 		set_busy(worker, &conn->preview);
 		conn->req = app_open(worker->app, conn->fcgi, &conn->preview,
-		                     conn->preview.key_count > 0 ? &conn->look_up : NULL, &conn->times);
+		                     conn->preview.key_count > 0 ? &conn->lookup : NULL, &conn->times);
 		if (conn->req == NULL)
 			conn->fcgi = NULL;
 	}
@@ -364,7 +363,7 @@ static void serve(struct worker *worker, struct conn *conn)
 	app_run(conn->req);
 	job = app_job(conn->req, &rank);
 	if (job != NULL)
-		order_hash(worker, conn, job, rank);
+		request_hash(worker, conn, job, rank);
 	else
 		finish(worker, conn);
 	set_at_rest(worker);
@@ -375,7 +374,7 @@ static void make_runnable(struct worker *worker, struct conn *conn)
 	conn->state = CONN_RUNNABLE;
 	conn->deadline = INT64_MAX;
 	conn->runnable_us = clock_monotonic_us();
-	line_add(&worker->runnable, conn);
+	conn_queue_put(&worker->runnable, conn);
 }
 
 /* One handler that may wait, when nobody waits for a look-up: who comes meanwhile goes to the other workers. */
@@ -384,9 +383,9 @@ static void run_next(struct worker *worker)
 	struct app_times *times;
 	struct conn *conn;
 
-	if (!look_ups_are_idle(&worker->look_ups))
+	if (!lookups_are_idle(&worker->lookups))
 		return;
-	conn = line_take(&worker->runnable);
+	conn = conn_queue_take(&worker->runnable);
 	if (conn == NULL)
 		return;
 	times = conn->req != NULL ? &conn->req->times : &conn->times;
@@ -395,15 +394,15 @@ static void run_next(struct worker *worker)
 	else
 		times->parked_us += clock_monotonic_us() - conn->runnable_us;
 	/* It may have become runnable since we last looked who listens. */
-	set_seated(worker, false);
+	set_permit(worker, false);
 	forward_runnable(worker);
 	serve(worker, conn);
 }
 
 /* What the look-up found is needed for longer than the others of its batch are. False when out of memory. */
-static bool keep_look_up(struct conn *conn)
+static bool keep_lookup(struct conn *conn)
 {
-	return conn->look_up.reading == NULL || talloc_reference(conn, conn->look_up.reading) != NULL;
+	return conn->lookup.result == NULL || talloc_reference(conn, conn->lookup.result) != NULL;
 }
 
 /* Those that are quick, and wait for nobody who holds the account, are answered at once. */
@@ -411,28 +410,27 @@ static void answer_batch(struct worker *worker, const struct batch *batch)
 {
 	for (size_t i = 0; i < batch->count; i++) {
 		struct conn *conn = batch->conns[i];
-		const struct app_look_up *look_up = &conn->look_up;
-		bool is_settled = true;
+		const struct app_lookup *lookup = &conn->lookup;
+		bool is_final = true;
 
-		for (size_t key = 0; look_up->status == DB_OK && key < conn->preview.key_count; key++)
-			is_settled = is_settled &&
-			             rule_is_settled(&worker->app->rule, look_up->reading, look_up->first + key);
-		if (conn->preview.is_quick && is_settled)
+		for (size_t key = 0; lookup->status == DB_OK && key < conn->preview.key_count; key++)
+			is_final = is_final && rule_is_final(&worker->app->rule, lookup->result, lookup->first + key);
+		if (conn->preview.is_quick && is_final)
 			serve(worker, conn);
-		else if (keep_look_up(conn))
+		else if (keep_lookup(conn))
 			make_runnable(worker, conn);
 		else
 			forget(worker, conn);
 	}
 }
 
-static void proceed_with_look_ups(struct worker *worker)
+static void proceed_with_lookups(struct worker *worker)
 {
 	struct batch done;
 
-	if (worker->db == NULL || !look_ups_can_proceed(&worker->look_ups))
+	if (worker->db == NULL || !lookups_can_proceed(&worker->lookups))
 		return;
-	if (look_ups_proceed(&worker->look_ups, &done)) {
+	if (lookups_proceed(&worker->lookups, &done)) {
 		answer_batch(worker, &done);
 		talloc_free(done.ctx);
 	}
@@ -447,10 +445,10 @@ static void dispatch(struct worker *worker, struct conn *conn)
 	conn->times.received = clock_monotonic_us();
 	conn->times.queued_us += worker->busy_us - conn->busy_then;
 	conn->deadline = INT64_MAX;
-	if (worker->setup->is_attendant && !conn->preview.needs_no_database) {
+	if (worker->setup->is_fallback && !conn->preview.needs_no_database) {
 		forward(worker, conn);
 	} else if (conn->preview.key_count > 0) {
-		look_ups_add(&worker->look_ups, conn);
+		lookups_add(&worker->lookups, conn);
 	} else if (conn->preview.is_quick) {
 		conn->times.began = conn->times.received;
 		serve(worker, conn);
@@ -522,7 +520,7 @@ static void take_connection(struct worker *worker, int fd, int64_t connected_us,
 	conn = conns_add(&worker->conns, fd, settings->server.io_timeout, (size_t)settings->server.max_body);
 	if (conn == NULL)
 		return;
-	if (worker->setup->is_attendant)
+	if (worker->setup->is_fallback)
 		fcgi_wait_for_head_only(conn->fcgi);
 	conn->deadline = clock_monotonic_ms() + settings->server.io_timeout;
 	conn->times.connected = connected_us;
@@ -539,7 +537,7 @@ static bool accept_from(struct worker *worker, int listening)
 	socklen_t size = sizeof address;
 	int fd = accept4(listening, (struct sockaddr *)&address, &size, SOCK_CLOEXEC);
 
-	if (fd >= 0 && !peer_is_allowed(worker->setup->generation->peer_rules, fd, &address)) {
+	if (fd >= 0 && !acl_allows(worker->setup->generation->acl, fd, &address)) {
 		log_warning("peer_refused", LOG_STR("hint", "see server.allowed_clients and server.allowed_users"));
 		close(fd);
 		return true;
@@ -561,7 +559,7 @@ static bool accept_handed_on(struct worker *worker)
 {
 	struct handoff handoff;
 
-	if (worker->setup->is_attendant || !handoff_take(worker->setup->handoff[0], &handoff))
+	if (worker->setup->is_fallback || !handoff_take(worker->setup->handoff[0], &handoff))
 		return false;
 	take_connection(worker, handoff.fd, handoff.connected_us, clock_monotonic_us() - handoff.left_us);
 	return true;
@@ -602,7 +600,7 @@ static void end_hashing(struct worker *worker, struct conn *conn, const struct h
 /* Another one takes its place. Those whose passwords it had are told to come again. */
 static void leave_hasher(struct worker *worker)
 {
-	const struct hash_result result = {.outcome = HASH_NO_PLACE};
+	const struct hash_result result = {.outcome = HASH_NO_SLOT};
 	struct conn *next;
 
 	close(worker->hash_channel);
@@ -616,10 +614,10 @@ static void leave_hasher(struct worker *worker)
 
 static void take_hash_results(struct worker *worker)
 {
-	enum hash_channel_news news;
+	enum hash_channel_status news;
 	struct hash_result result;
 
-	while ((news = hash_channel_result(worker->hash_channel, &result)) == HASH_CHANNEL_RESULT) {
+	while ((news = hash_channel_receive(worker->hash_channel, &result)) == HASH_CHANNEL_RESULT) {
 		struct conn *conn = find_hashing(worker, result.id);
 
 		if (conn != NULL)
@@ -682,10 +680,10 @@ static int sooner(int one, int other)
 
 static int wait_ms(const struct worker *worker)
 {
-	int wait = worker->db != NULL ? db_wait_ms(worker->db) : ATTENDANCE_MS;
+	int wait = worker->db != NULL ? db_wait_ms(worker->db) : FALLBACK_CHECK_MS;
 
-	if ((worker->runnable.count > 0 && look_ups_are_idle(&worker->look_ups)) ||
-	    (worker->db != NULL && look_ups_can_proceed(&worker->look_ups)))
+	if ((worker->runnable.count > 0 && lookups_are_idle(&worker->lookups)) ||
+	    (worker->db != NULL && lookups_can_proceed(&worker->lookups)))
 		return 0;
 	if (worker->forwarding_count > 0)
 		wait = sooner(wait, HANDOFF_REST_MS);
@@ -695,9 +693,9 @@ static int wait_ms(const struct worker *worker)
 	}
 	if (worker->accept_again_at != 0)
 		wait = sooner(wait, clock_until_ms(worker->accept_again_at));
-	if (look_ups_first(&worker->look_ups) != NULL)
+	if (lookups_first(&worker->lookups) != NULL)
 		wait = sooner(wait,
-		              is_late(worker) ? LATE_MS : clock_until_ms(worker->look_ups.sent_us / 1000 + LATE_MS));
+		              is_late(worker) ? LATE_MS : clock_until_ms(worker->lookups.sent_us / 1000 + LATE_MS));
 	return wait;
 }
 
@@ -762,7 +760,7 @@ static void drain_backlog(struct worker *worker, enum backlog backlog)
 static void begin_to_stop(struct worker *worker)
 {
 	retire(worker);
-	if (worker->setup->is_attendant) {
+	if (worker->setup->is_fallback) {
 		for (struct conn *conn = worker->conns.first; conn != NULL; conn = conn->next) {
 			if (conn->state == CONN_READING)
 				forward(worker, conn);
@@ -787,9 +785,9 @@ static bool has_finished(struct worker *worker)
 	if (!worker->stopping || worker->conns.count > 0)
 		return false;
 	/* More than one can hold may have been waiting. */
-	if (worker->is_told && !worker->setup->is_attendant)
+	if (worker->is_told && !worker->setup->is_fallback)
 		drain_backlog(worker, atomic_load(&worker->setup->board->is_closing) ? BACKLOG_OWN : BACKLOG_HANDED_ON);
-	return worker->conns.count == 0 && (worker->db == NULL || !look_ups_can_proceed(&worker->look_ups));
+	return worker->conns.count == 0 && (worker->db == NULL || !lookups_can_proceed(&worker->lookups));
 }
 
 static int serve_until_told(struct worker *worker)
@@ -803,8 +801,7 @@ static int serve_until_told(struct worker *worker)
 
 		update_listening(worker);
 		set_at_rest(worker);
-		if (worker->setup->is_attendant && worker->conns.count == 0 &&
-		    clock_until_ms(worker->needed_until) == 0)
+		if (worker->setup->is_fallback && worker->conns.count == 0 && clock_until_ms(worker->needed_until) == 0)
 			retire(worker);
 		if (has_finished(worker))
 			return 0;
@@ -827,7 +824,7 @@ static int serve_until_told(struct worker *worker)
 		 */
 		for (size_t i = 0; is_listener_ready && worker->is_listening && i < listeners->count; i++)
 			accept_some(worker, listeners->all[i].fd);
-		proceed_with_look_ups(worker);
+		proceed_with_lookups(worker);
 		if (is_signalled)
 			read_signals(worker);
 		run_next(worker);
@@ -854,7 +851,7 @@ static int open_all(struct worker *worker)
 	if (worker->epoll < 0 || worker->signals < 0)
 		return -1;
 	watch(worker, EPOLL_CTL_ADD, worker->signals, EPOLLIN, &worker->signals);
-	if (worker->setup->is_attendant)
+	if (worker->setup->is_fallback)
 		return 0;
 	open_hash_channel(worker);
 	if (app_open_database(worker->app, "onesessiond") != 0)
@@ -886,7 +883,7 @@ int worker_run(const struct worker_setup *setup)
 		.app = setup->generation->app,
 		.settings = &setup->generation->settings,
 		.slot = &setup->board->slots[setup->slot],
-		.look_ups = {.app = setup->generation->app},
+		.lookups = {.app = setup->generation->app},
 		.hash_channel = -1,
 		.requests_left = requests_with_jitter(setup->generation->settings.server.max_requests),
 	};
@@ -901,7 +898,7 @@ int worker_run(const struct worker_setup *setup)
 		atomic_store(&worker.slot->is_connected, db_is_connected(worker.db));
 	set_state(&worker, WORKER_IDLE, 0);
 	status = serve_until_told(&worker);
-	set_seated(&worker, false);
+	set_permit(&worker, false);
 	close(worker.signals);
 	close(worker.epoll);
 	if (worker.hash_channel >= 0)

@@ -13,10 +13,10 @@ struct worker_setup {
 	const struct listeners *listeners;
 	struct scoreboard *board;
 	size_t slot;
-	bool is_attendant;
+	bool is_fallback;
 	const int *handoff; /* handoff_open()'s ends: connections for the worker that is free first */
 	int hashing;        /* where the hasher learns of workers */
-	int seats;          /* at the listening sockets; the attendant needs none */
+	int accept_permits; /* at the listening sockets; the attendant needs none */
 };
 
 /*

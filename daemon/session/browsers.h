@@ -1,4 +1,4 @@
-/* Browsers that were signed in to an account before, known by a cookie of their own. See attempts.h for what it is for.
+/* Browsers that were signed in to an account before, known by a cookie of their own. See throttle.h for what it is for.
  */
 #ifndef SESSION_BROWSERS_H
 #define SESSION_BROWSERS_H

@@ -20,7 +20,8 @@
 #define STATEMENT_GRACE_MS 500
 /*
  * A connection over which nothing was said for so long is asked whether it is still there, unless conninfo says
- * otherwise: firewalls forget those that are idle for some minutes, and drop what comes on them later without a word.
+ * otherwise: firewalls forget those that are idle for some minutes, and drop_connection what comes on them later
+ * without a word.
  */
 #define KEEPALIVES_IDLE_S     "60"
 #define KEEPALIVES_INTERVAL_S "10"
@@ -43,7 +44,7 @@ enum {
 /* Microseconds from 1970-01-01 to 2000-01-01, where timestamptz counts from. */
 #define POSTGRES_EPOCH_US INT64_C(946684800000000)
 
-enum db_state { STATE_DOWN, STATE_CONNECTING, STATE_GREETING, STATE_UP };
+enum db_state { STATE_DOWN, STATE_CONNECTING, STATE_STARTUP, STATE_UP };
 
 /* libpq's lists of hosts, which belong together: as many members each, but for one port for all. */
 struct hosts {
@@ -91,7 +92,7 @@ struct db {
 	unsigned int watch_id;
 	bool is_standby;
 	bool was_read_only; /* when the connection came up */
-	bool is_greeted;    /* it has answered what every connection is asked; the transaction for it is to be ended */
+	bool is_started_up; /* it has answered what every connection is asked; the transaction for it is to be ended */
 	bool was_stuck;     /* and has not answered a statement since */
 	bool is_warned;     /* by the server, since this was last set to false */
 	bool in_transaction;
@@ -283,7 +284,7 @@ void db_set_problem(struct db *db, const char *problem)
 }
 
 /* The connection is of no more use. The first loss after it was up is worth an attempt at once, see ensure_up(). */
-static void drop(struct db *db)
+static void drop_connection(struct db *db)
 {
 	bool was_up = db->state == STATE_UP;
 
@@ -306,7 +307,7 @@ static void drop(struct db *db)
 }
 
 /* *turned is `list` with its first member moved to its end, if it has several. False when out of memory. */
-static bool turn(struct hosts *hosts, const char *list, char **turned)
+static bool rotate_list(struct hosts *hosts, const char *list, char **turned)
 {
 	const char *comma = strchr(list, ',');
 	int count = 1;
@@ -324,7 +325,7 @@ static bool turn(struct hosts *hosts, const char *list, char **turned)
  * libpq goes from one host to the next only when one has answered or refused: with our deadline, one that is silent
  * would keep it from the others for ever. So each attempt begins with another one.
  */
-static void turn_hosts(struct db *db)
+static void rotate_hosts(struct db *db)
 {
 	PQconninfoOption *options = db->conn != NULL ? PQconninfo(db->conn) : NULL;
 	struct hosts *hosts = talloc_zero(db, struct hosts);
@@ -334,11 +335,11 @@ static void turn_hosts(struct db *db)
 		if (option->val == NULL)
 			continue;
 		if (strcmp(option->keyword, "host") == 0)
-			done = turn(hosts, option->val, &hosts->host);
+			done = rotate_list(hosts, option->val, &hosts->host);
 		else if (strcmp(option->keyword, "hostaddr") == 0)
-			done = turn(hosts, option->val, &hosts->hostaddr);
+			done = rotate_list(hosts, option->val, &hosts->hostaddr);
 		else if (strcmp(option->keyword, "port") == 0)
-			done = turn(hosts, option->val, &hosts->port);
+			done = rotate_list(hosts, option->val, &hosts->port);
 	}
 	PQconninfoFree(options);
 	if (!done) {
@@ -381,7 +382,7 @@ static void attempt_failed(struct db *db)
 {
 	int64_t wait = RETRY_MAX_MS;
 
-	turn_hosts(db);
+	rotate_hosts(db);
 	if (db->failures < 4)
 		wait = RETRY_MIN_MS << db->failures;
 	if (wait > RETRY_MAX_MS)
@@ -390,7 +391,7 @@ static void attempt_failed(struct db *db)
 	if (db->failures == 0)
 		log_warning("database_unavailable", LOG_STR("problem", db->problem));
 	db->failures++;
-	drop(db);
+	drop_connection(db);
 	db->retry_at = clock_monotonic_ms() + wait;
 	if (is_background_pending(db))
 		connect_again_for_background(db);
@@ -500,14 +501,14 @@ static void start_attempt(struct db *db)
 	}
 }
 
-static void ask_greeting(struct db *db, const char *sql)
+static void ask_startup_query(struct db *db, const char *sql)
 {
 	if (PQsendQuery(db->conn, sql) != 1) {
 		set_problem(db, PQerrorMessage(db->conn));
 		attempt_failed(db);
 		return;
 	}
-	db->state = STATE_GREETING;
+	db->state = STATE_STARTUP;
 	db->waits_for = PGRES_POLLING_READING;
 }
 
@@ -516,16 +517,17 @@ static void ask_greeting(struct db *db, const char *sql)
  * is a standby, which may not know yet who has been displaced a moment ago. It is asked in a transaction of two round
  * trips, for a pooler of statements would let us read for ever, and nobody sign in.
  */
-static void send_greeting(struct db *db)
+static void send_startup_query(struct db *db)
 {
 	char settings[240] = "";
 	char sql[400];
 
 	/*
 	 * A pooler that hands the server's connection on after each transaction would hand on what was SET, too.
-	 * Prepared statements keep the plan that was best when they were first run: for a table that was empty then,
-	 * to read all of it. Every table has an index for what is asked, and nothing runs so long that JIT is worth it;
-	 * nor is there a better plan for one key than for another, which the server would look for at each request.
+	 * Prepared statements keep the plan that was best when they were first run_statement: for a table that was
+	 * empty then, to read all of it. Every table has an index for what is asked, and nothing runs so long that JIT
+	 * is worth it; nor is there a better plan for one key than for another, which the server would look for at each
+	 * request.
 	 */
 	if (db->config.prepare)
 		(void)snprintf(settings, sizeof settings,
@@ -537,9 +539,9 @@ static void send_greeting(struct db *db)
 	                                              : "0, pg_is_in_recovery()");
 	db->found_schema = 0;
 	db->is_standby = false;
-	db->is_greeted = false;
+	db->is_started_up = false;
 	if (PQsetnonblocking(db->conn, 1) == 0) {
-		ask_greeting(db, sql);
+		ask_startup_query(db, sql);
 		return;
 	}
 	set_problem(db, PQerrorMessage(db->conn));
@@ -556,7 +558,7 @@ static bool is_read_only(const struct db *db)
 
 static void send_background(struct db *db);
 
-static void greeting_done(struct db *db)
+static void startup_done(struct db *db)
 {
 	if (db->is_standby) {
 		set_problem(db, "the server is a standby");
@@ -568,7 +570,7 @@ static void greeting_done(struct db *db)
 		(void)snprintf(db->problem, sizeof db->problem,
 		               "the database's schema is version %d, this program needs version %d: %s",
 		               db->found_schema, db->config.required_schema,
-		               db->found_schema < db->config.required_schema ? "run onesessionctl migrate"
+		               db->found_schema < db->config.required_schema ? "run_statement onesessionctl migrate"
 		                                                             : "install the newer onesession");
 		attempt_failed(db);
 		return;
@@ -591,7 +593,7 @@ static bool has_sqlstate(const PGresult *pg, const char *sqlstate)
 }
 
 /* What pgbouncer says of a transaction with pool_mode = statement is no word for whoever has not written it. */
-static void set_greeting_problem(struct db *db, const char *said)
+static void set_startup_problem(struct db *db, const char *said)
 {
 	set_problem(db, strstr(said, "statement pooling") == NULL
 	                        ? said
@@ -599,7 +601,7 @@ static void set_greeting_problem(struct db *db, const char *said)
 	                          "which nobody can sign in: it takes pool_mode = transaction or session");
 }
 
-static void read_greeting(struct db *db)
+static void read_startup_answer(struct db *db)
 {
 	PGresult *pg;
 
@@ -612,13 +614,13 @@ static void read_greeting(struct db *db)
 		pg = PQgetResult(db->conn);
 		if (pg == NULL) {
 			if (PQstatus(db->conn) != CONNECTION_OK) {
-				set_greeting_problem(db, PQerrorMessage(db->conn));
+				set_startup_problem(db, PQerrorMessage(db->conn));
 				attempt_failed(db);
-			} else if (db->is_greeted) {
-				greeting_done(db);
+			} else if (db->is_started_up) {
+				startup_done(db);
 			} else {
-				db->is_greeted = true;
-				ask_greeting(db, "COMMIT");
+				db->is_started_up = true;
+				ask_startup_query(db, "COMMIT");
 			}
 			return;
 		}
@@ -630,7 +632,7 @@ static void read_greeting(struct db *db)
 			/* 42P01, undefined_table, is a database that was never migrated: version 0. */
 			const char *message = PQresultErrorField(pg, PG_DIAG_MESSAGE_PRIMARY);
 
-			set_greeting_problem(db, message != NULL ? message : PQerrorMessage(db->conn));
+			set_startup_problem(db, message != NULL ? message : PQerrorMessage(db->conn));
 			PQclear(pg);
 			attempt_failed(db);
 			return;
@@ -661,7 +663,7 @@ int db_wait_ms(const struct db *db)
 	switch (db->state) {
 	case STATE_DOWN: return clock_until_ms(db->retry_at);
 	case STATE_CONNECTING:
-	case STATE_GREETING: return clock_until_ms(db->deadline);
+	case STATE_STARTUP: return clock_until_ms(db->deadline);
 	default: return db->background.is_sent ? clock_until_ms(db->background.deadline) : -1;
 	}
 }
@@ -680,7 +682,7 @@ void db_service(struct db *db)
 			return;
 		start_attempt(db);
 	}
-	if (db->state == STATE_CONNECTING || db->state == STATE_GREETING) {
+	if (db->state == STATE_CONNECTING || db->state == STATE_STARTUP) {
 		if (clock_until_ms(db->deadline) == 0) {
 			set_problem(db, "the server did not answer within database.connect_timeout");
 			attempt_failed(db);
@@ -694,19 +696,19 @@ void db_service(struct db *db)
 		db->watch_id++;
 		db->waits_for = PQconnectPoll(db->conn);
 		if (db->waits_for == PGRES_POLLING_OK) {
-			send_greeting(db);
+			send_startup_query(db);
 		} else if (db->waits_for == PGRES_POLLING_FAILED) {
 			set_connect_problem(db);
 			attempt_failed(db);
 		}
 		break;
-	case STATE_GREETING: read_greeting(db); break;
+	case STATE_STARTUP: read_startup_answer(db); break;
 	case STATE_UP:
 		if (db->background.is_sent) {
 			read_background(db);
 		} else if (PQconsumeInput(db->conn) != 1 || PQstatus(db->conn) == CONNECTION_BAD) {
 			set_problem(db, PQerrorMessage(db->conn));
-			drop(db);
+			drop_connection(db);
 			start_attempt(db);
 		}
 		break;
@@ -720,7 +722,7 @@ static bool connect_once(struct db *db)
 
 	if (db->state == STATE_DOWN)
 		start_attempt(db);
-	while (db->state == STATE_CONNECTING || db->state == STATE_GREETING) {
+	while (db->state == STATE_CONNECTING || db->state == STATE_STARTUP) {
 		(void)socket_ready(db, clock_until_ms(db->deadline));
 		db_service(db);
 		if (db->failures != failures)
@@ -774,7 +776,7 @@ enum exchange { ANSWERED, LOST, OVERDUE };
 static enum exchange connection_lost(struct db *db)
 {
 	set_problem(db, PQerrorMessage(db->conn));
-	drop(db);
+	drop_connection(db);
 	return LOST;
 }
 
@@ -788,8 +790,8 @@ static void leave_stuck(struct db *db)
 
 	set_problem(db, "the server did not answer within database.statement_timeout");
 	log_error("database_stuck", LOG_STR("problem", db->problem));
-	turn_hosts(db);
-	drop(db);
+	rotate_hosts(db);
+	drop_connection(db);
 	db->was_stuck = true;
 	if (is_another_try_right)
 		return;
@@ -900,7 +902,7 @@ static bool means_stale(const char *sqlstate)
 enum verdict { VERDICT_OK, VERDICT_AGAIN, VERDICT_STATUS };
 
 /* Judge a result; AGAIN means that a new connection, which has been made room for, may give a better one. */
-static enum verdict judge(struct db *db, const PGresult *pg, const char *what, enum db_status *status)
+static enum verdict classify_result(struct db *db, const PGresult *pg, const char *what, enum db_status *status)
 {
 	const char *sqlstate;
 	const char *message;
@@ -923,7 +925,7 @@ static enum verdict judge(struct db *db, const PGresult *pg, const char *what, e
 		          LOG_STR("hint", "behind a pooler of transactions set database.prepare = off"));
 	if (means_lost(sqlstate) || means_stale(sqlstate)) {
 		*status = DB_CONFLICT;
-		drop(db);
+		drop_connection(db);
 		return VERDICT_AGAIN;
 	}
 	/* 23503: the account that a row belongs to was deleted a moment ago; seen anew, there is nothing to be done. */
@@ -1085,15 +1087,15 @@ static enum db_status note_failure(struct db *db, bool in_transaction, enum db_s
 	return status;
 }
 
-/* As judge(), of a statement outside a transaction when `is_alone`. */
+/* As classify_result(), of a statement outside a transaction when `is_alone`. */
 static enum verdict conclude(struct db *db, const PGresult *pg, const char *what, bool is_alone, enum db_status *status)
 {
-	enum verdict verdict = judge(db, pg, what, status);
+	enum verdict verdict = classify_result(db, pg, what, status);
 
 	if (verdict == VERDICT_OK && is_alone && is_read_only(db) && !db->was_read_only) {
 		/* There may be another primary by now, and what we were told may be outdated. */
 		set_problem(db, "the server has become read-only");
-		drop(db);
+		drop_connection(db);
 		return VERDICT_AGAIN;
 	}
 	return verdict;
@@ -1149,8 +1151,8 @@ static void await_background(struct db *db)
 	db->waited_us += clock_monotonic_us() - began;
 }
 
-static enum db_status run(struct db *db, const struct db_statement *statement, const char *sql,
-                          const struct wire_params *wire, PGresult **pg)
+static enum db_status run_statement(struct db *db, const struct db_statement *statement, const char *sql,
+                                    const struct wire_params *wire, PGresult **pg)
 {
 	bool in_transaction = db->in_transaction;
 
@@ -1187,7 +1189,7 @@ enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statemen
 	PGresult *pg;
 
 	encode(&wire, values, count);
-	status = run(db, statement, NULL, &wire, &pg);
+	status = run_statement(db, statement, NULL, &wire, &pg);
 	if (result != NULL)
 		*result = NULL;
 	return status == DB_OK ? wrap_result(db, ctx, pg, result) : status;
@@ -1211,7 +1213,7 @@ enum db_status db_execute_text(struct db *db, const char *sql, size_t count, con
 	}
 	exchange = await_result(db, &pg);
 	if (exchange == ANSWERED)
-		(void)judge(db, pg, "receiver's statement", &status);
+		(void)classify_result(db, pg, "receiver's statement", &status);
 	PQclear(pg);
 	return note_failure(db, true, exchange == OVERDUE ? DB_UNAVAILABLE : status);
 }
@@ -1219,7 +1221,7 @@ enum db_status db_execute_text(struct db *db, const char *sql, size_t count, con
 enum db_status db_script(struct db *db, const char *sql)
 {
 	PGresult *pg;
-	enum db_status status = run(db, NULL, sql, NULL, &pg);
+	enum db_status status = run_statement(db, NULL, sql, NULL, &pg);
 
 	PQclear(pg);
 	return status;
@@ -1256,7 +1258,7 @@ enum db_status db_commit(struct db *db)
 	if (exchange != ANSWERED)
 		return DB_UNKNOWN;
 	db->in_transaction = false;
-	if (judge(db, pg, "COMMIT", &status) == VERDICT_AGAIN)
+	if (classify_result(db, pg, "COMMIT", &status) == VERDICT_AGAIN)
 		status = DB_UNKNOWN;
 	rolled_back = status == DB_OK && strcmp(PQcmdStatus(pg), "COMMIT") != 0;
 	PQclear(pg);
@@ -1284,7 +1286,7 @@ void db_rollback(struct db *db)
 		return;
 	}
 	if (exchange_simple(db, "ROLLBACK", &pg) == ANSWERED && PQresultStatus(pg) != PGRES_COMMAND_OK)
-		drop(db);
+		drop_connection(db);
 	PQclear(pg);
 	db->in_transaction = false;
 }

@@ -5,15 +5,15 @@
 const char *ones_reason_code(enum ones_reason reason)
 {
 	static const char *const codes[] = {
-		[ONES_LIVE] = "",
-		[ONES_UNAUTHENTICATED] = "unauthenticated",
-		[ONES_DISPLACED] = "displaced",
-		[ONES_EXPIRED] = "expired",
-		[ONES_IDLE] = "idle",
-		[ONES_LOGGED_OUT] = "logged_out",
-		[ONES_REVOKED] = "revoked",
-		[ONES_PASSWORD_CHANGED] = "password_changed",
-		[ONES_DISABLED] = "disabled",
+		[ONES_REASON_LIVE] = "",
+		[ONES_REASON_UNAUTHENTICATED] = "unauthenticated",
+		[ONES_REASON_DISPLACED] = "displaced",
+		[ONES_REASON_EXPIRED] = "expired",
+		[ONES_REASON_IDLE] = "idle",
+		[ONES_REASON_LOGGED_OUT] = "logged_out",
+		[ONES_REASON_REVOKED] = "revoked",
+		[ONES_REASON_PASSWORD_CHANGED] = "password_changed",
+		[ONES_REASON_DISABLED] = "disabled",
 	};
 
 	return codes[reason];
@@ -21,9 +21,9 @@ const char *ones_reason_code(enum ones_reason reason)
 
 enum ones_reason reason_from_code(const char *code)
 {
-	for (enum ones_reason reason = ONES_DISPLACED; reason <= ONES_DISABLED; reason++) {
+	for (enum ones_reason reason = ONES_REASON_DISPLACED; reason <= ONES_REASON_DISABLED; reason++) {
 		if (strcmp(code, ones_reason_code(reason)) == 0)
 			return reason;
 	}
-	return ONES_UNAUTHENTICATED;
+	return ONES_REASON_UNAUTHENTICATED;
 }

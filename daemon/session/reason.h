@@ -4,7 +4,7 @@
 
 #include "onesession.h"
 
-/* The reason of that code, as ended_sessions holds it; ONES_UNAUTHENTICATED for a code that is not known. */
+/* The reason of that code, as ended_sessions holds it; ONES_REASON_UNAUTHENTICATED for a code that is not known. */
 enum ones_reason reason_from_code(const char *code);
 
 #endif

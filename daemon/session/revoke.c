@@ -2,23 +2,23 @@
 
 #include "session/rule_sql.h"
 
-static enum db_status end_locked(struct change *change, int64_t user_id, const char *username, const char *id,
+static enum db_status end_locked(struct account_tx *tx, int64_t user_id, const char *username, const char *id,
                                  enum ones_reason reason, size_t *ended)
 {
-	enum db_status status = change_lock_account(change, user_id);
+	enum db_status status = account_tx_lock(tx, user_id);
 
 	if (status == DB_OK)
-		status = change_end_by_id(change, user_id, username, id, NULL, reason, ended);
-	return status == DB_OK ? change_release_account(change, user_id) : status;
+		status = account_tx_end_by_id(tx, user_id, username, id, NULL, reason, ended);
+	return status == DB_OK ? account_tx_unlock(tx, user_id) : status;
 }
 
 enum db_status revoke_all_of_account(struct db *db, const struct signals *signals, TALLOC_CTX *ctx,
                                      const struct user *user, enum ones_reason reason, size_t *ended)
 {
-	struct change change = {.ctx = ctx, .db = db, .signals = signals};
+	struct account_tx tx = {.ctx = ctx, .db = db, .signals = signals};
 
 	*ended = 0;
-	return end_locked(&change, user->id, user->username, NULL, reason, ended);
+	return end_locked(&tx, user->id, user->username, NULL, reason, ended);
 }
 
 struct target {
@@ -28,16 +28,16 @@ struct target {
 	size_t ended;
 };
 
-static enum db_status end_target(struct change *change, void *context)
+static enum db_status end_target(struct account_tx *tx, void *context)
 {
 	struct target *target = context;
 	const struct revocation *revocation = target->revocation;
 	enum db_status status;
 
 	target->ended = 0;
-	status = end_locked(change, target->user_id, target->username, revocation->id, ONES_REVOKED, &target->ended);
+	status = end_locked(tx, target->user_id, target->username, revocation->id, ONES_REASON_REVOKED, &target->ended);
 	if (status == DB_OK && target->ended > 0)
-		status = revocation->record(change->db, target->user_id, target->username, target->ended,
+		status = revocation->record(tx->db, target->user_id, target->username, target->ended,
 		                            revocation->context);
 	return status;
 }
@@ -55,7 +55,7 @@ enum db_status revoke_sessions(struct db *db, const struct signals *signals, TAL
 
 		status = db_query(db, ctx, &sql_accounts_with_sessions, values, 2, &accounts);
 		for (size_t i = 0; status == DB_OK && i < db_rows(accounts); i++) {
-			struct change change = {.ctx = ctx, .db = db, .signals = signals};
+			struct account_tx tx = {.ctx = ctx, .db = db, .signals = signals};
 			struct target target = {.revocation = revocation,
 			                        .user_id = db_int(accounts, i, 0),
 			                        .username = db_text(accounts, i, 1)};
@@ -63,7 +63,7 @@ enum db_status revoke_sessions(struct db *db, const struct signals *signals, TAL
 			after = target.user_id;
 			if (revocation->user_id > 0 && after != revocation->user_id)
 				return DB_OK;
-			status = change_run_idempotent(&change, end_target, &target);
+			status = account_tx_run_idempotent(&tx, end_target, &target);
 			*ended += target.ended;
 		}
 	} while (status == DB_OK && db_rows(accounts) > 0);

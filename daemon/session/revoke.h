@@ -2,7 +2,7 @@
 #ifndef SESSION_REVOKE_H
 #define SESSION_REVOKE_H
 
-#include "session/change.h"
+#include "session/account_tx.h"
 #include "session/users.h"
 
 /* What is done and told by revoke_sessions(). */

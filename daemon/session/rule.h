@@ -4,7 +4,7 @@
 
 #include "base/settings.h"
 #include "onesession.h"
-#include "session/change.h"
+#include "session/account_tx.h"
 #include "session/db.h"
 #include "session/sharing.h"
 #include "session/signals.h"
@@ -54,35 +54,35 @@ int rule_connect_receivers(struct signals *signals);
 #define RULE_KEYS_MAX 32
 
 /* What the database knew of some keys at one moment. */
-struct rule_reading;
+struct session_lookup;
 
 /*
  * The hook's first half: look up the `count` keys, 1 to RULE_KEYS_MAX, of requests that have come together, in one
- * round trip. DB_OK with *reading on `ctx`, DB_UNAVAILABLE or DB_ERROR.
+ * round trip. DB_OK with *lookup on `ctx`, DB_UNAVAILABLE or DB_ERROR.
  */
-enum db_status rule_read(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key keys[], size_t count,
-                         struct rule_reading **reading);
+enum db_status rule_lookup(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key keys[], size_t count,
+                           struct session_lookup **lookup);
 
 /*
- * The same in the background (see db_start()): once db_is_done() says so rule_finish_reading() gives what rule_read()
+ * The same in the background (see db_start()): once db_is_done() says so rule_finish_lookup() gives what rule_lookup()
  * would, for the same keys, which have to last until then.
  */
-void rule_start_reading(const struct rule *rule, const struct session_key keys[], size_t count);
-enum db_status rule_finish_reading(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key keys[],
-                                   size_t count, struct rule_reading **reading);
+void rule_start_lookup(const struct rule *rule, const struct session_key keys[], size_t count);
+enum db_status rule_finish_lookup(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key keys[],
+                                  size_t count, struct session_lookup **lookup);
 
 /* True when rule_check() finds, or may find, the key that was number `which` to be live. */
-bool rule_may_be_live(const struct rule *rule, const struct rule_reading *reading, size_t which);
+bool rule_may_be_live(const struct rule *rule, const struct session_lookup *lookup, size_t which);
 
 /* True when rule_check() will neither read nor write, and so wait for nobody who holds the account. */
-bool rule_is_settled(const struct rule *rule, const struct rule_reading *reading, size_t which);
+bool rule_is_final(const struct rule *rule, const struct session_lookup *lookup, size_t which);
 
 /*
  * The hook's second half: is the key that was number `which`, from 0 on, the one live session of its account (one of
  * `limit`)? Nothing is read or written unless the stored key has to give way. DB_OK with *verdict filled in,
  * DB_UNAVAILABLE or DB_ERROR.
  */
-enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct rule_reading *reading, size_t which,
+enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct session_lookup *lookup, size_t which,
                           const struct client *client, struct rule_verdict *verdict);
 
 /*
@@ -92,7 +92,7 @@ enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct
 void rule_start_touch(const struct rule *rule, const struct session_key keys[], size_t count);
 
 /* Who is to be signed in, and how. The strings and keys are the caller's. */
-struct rule_order {
+struct login_request {
 	const struct user *user;             /* as users_find() gave it; its password is verified already */
 	const struct session_key *key;       /* of the new session */
 	const struct session_key *presented; /* that the browser holds now, NULL: none. Its session ends */
@@ -109,9 +109,9 @@ struct rule_login {
 	struct ones_session session;      /* the new one; strings on the ctx given */
 	struct session_key former_device; /* of the device cookie of the session whose place it takes */
 	bool has_former_device;
-	struct place_list displaced;
-	struct place_list in_the_way; /* of a login that the policy refuses */
-	int64_t wait_s;               /* with RULE_LOGIN_COOLDOWN */
+	struct session_info_list displaced;
+	struct session_info_list conflicting; /* of a login that the policy refuses */
+	int64_t wait_s;                       /* with RULE_LOGIN_COOLDOWN */
 };
 
 enum rule_login_result {
@@ -126,13 +126,13 @@ enum rule_login_result {
 };
 
 /*
- * Make `order->key` the account's newest session, in one transaction. The presented session ends: that is a rotation
+ * Make `request->key` the account's newest session, in one transaction. The presented session ends: that is a rotation
  * and no displacement when it is a live one of the same account, and then it meets no limit. The same goes for a live
  * one that the browser has lost the key of, as the device cookie given with it shows, or the form that made it. A
  * change of password is a rotation of the presented session too, and ends every other session of the account as
  * password_changed. On anything but RULE_LOGIN_OK nothing has changed.
  */
-enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, const struct rule_order *order,
+enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, const struct login_request *request,
                                   const struct client *client, struct rule_login *login);
 
 /* Tell the receivers of a login that failed. `user` is NULL when nobody has the name. */

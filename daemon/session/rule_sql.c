@@ -1,7 +1,7 @@
 #include "session/rule_sql.h"
 
 #include "session/live_sql.h"
-#include "session/places_sql.h"
+#include "session/session_info_sql.h"
 
 /*
  * Statements are laid out as SQL. The time is that at which a statement began and not now(), at which its transaction
@@ -107,9 +107,9 @@ const struct db_statement sql_own_sessions = {
 };
 
 /* $1 account, $2 idle_timeout, $3 limit: the live sessions that a new one would leave no place for. */
-const struct db_statement sql_in_the_way = {
-	"in_the_way",
-	"SELECT " SQL_PLACE("s") " FROM sessions s WHERE s.user_id = $1::bigint AND " SQL_LIVE("s", "$2::bigint")
+const struct db_statement sql_conflicting = {
+	"conflicting",
+	"SELECT " SQL_SESSION_INFO("s") " FROM sessions s WHERE s.user_id = $1::bigint AND " SQL_LIVE("s", "$2::bigint")
 	" ORDER BY s.login_order DESC OFFSET $3::bigint - 1",
 };
 

@@ -44,7 +44,7 @@ enum own_column {
 	OWN_IS_OF_FORM,
 };
 
-extern const struct db_statement sql_in_the_way; /* PLACE_*, see places.h */
+extern const struct db_statement sql_conflicting; /* PLACE_*, see places.h */
 extern const struct db_statement sql_insert_session;
 extern const struct db_statement sql_session_owner;
 extern const struct db_statement sql_session_exists;

@@ -11,7 +11,7 @@ int schema_version(void)
 	return migrations[migration_count - 1].version;
 }
 
-static enum db_status refuse(struct db *db, const char *problem)
+static enum db_status refuse_schema(struct db *db, const char *problem)
 {
 	db_set_problem(db, problem);
 	return DB_ERROR;
@@ -30,7 +30,7 @@ static enum db_status read_version(struct db *db, TALLOC_CTX *ctx, int *version)
 	if (strcmp(db_text(row, 0, 0), "UTF8") != 0) {
 		(void)snprintf(problem, sizeof problem, "the database's encoding is %s, it must be UTF8",
 		               db_text(row, 0, 0));
-		return refuse(db, problem);
+		return refuse_schema(db, problem);
 	}
 	if (!db_bool(row, 0, 1))
 		return DB_OK;
@@ -43,7 +43,7 @@ static enum db_status read_version(struct db *db, TALLOC_CTX *ctx, int *version)
 		               "the database's schema is version %d, this program knows no later than %d: "
 		               "install the newer onesession",
 		               *version, schema_version());
-		return refuse(db, problem);
+		return refuse_schema(db, problem);
 	}
 	return DB_OK;
 }
@@ -174,9 +174,10 @@ enum db_status schema_grant(struct db *db, const char *role)
 	enum db_status status = db_query(db, scratch, &sql_compose_grants, values, 1, &row);
 
 	if (status == DB_OK && db_rows(row) == 0)
-		status = refuse(db, "there is no such role");
+		status = refuse_schema(db, "there is no such role");
 	else if (status == DB_OK && db_bool(row, 0, 1))
-		status = refuse(db, "it has all rights of the tables' owner: the daemon needs a role of its own");
+		status =
+			refuse_schema(db, "it has all rights of the tables' owner: the daemon needs a role of its own");
 	else if (status == DB_OK)
 		status = db_script(db, db_text(row, 0, 0));
 	talloc_free(scratch);

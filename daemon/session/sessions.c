@@ -140,8 +140,8 @@ rollback:
 	return status;
 }
 
-static enum db_status purge_batch_at_last(const struct purge *purge, const struct db_statement *statement,
-                                          int64_t milliseconds, int64_t *taken)
+static enum db_status purge_batch_with_retry(const struct purge *purge, const struct db_statement *statement,
+                                             int64_t milliseconds, int64_t *taken)
 {
 	enum db_status status = DB_CONFLICT;
 
@@ -182,7 +182,7 @@ enum db_status sessions_purge(struct db *db, const struct purge_policy *policy, 
 		for (;;) {
 			int64_t began_us = clock_monotonic_us(), taken;
 			enum db_status status =
-				purge_batch_at_last(&purge, steps[i].statement, steps[i].milliseconds, &taken);
+				purge_batch_with_retry(&purge, steps[i].statement, steps[i].milliseconds, &taken);
 
 			if (status != DB_OK || *busy)
 				return status;

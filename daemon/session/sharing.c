@@ -2,7 +2,7 @@
 
 #include "session/sql.h"
 
-enum db_status sharing_wait(const struct change *change, const struct sharing_policy *policy, int64_t user_id,
+enum db_status sharing_wait(const struct account_tx *tx, const struct sharing_policy *policy, int64_t user_id,
                             int64_t *wait_s)
 {
 	const struct db_value values[] = {DB_INT(user_id)};
@@ -12,13 +12,13 @@ enum db_status sharing_wait(const struct change *change, const struct sharing_po
 	*wait_s = 0;
 	if (policy->takeovers == 0 || policy->cooldown_ms == 0)
 		return DB_OK;
-	status = db_query(change->db, change->ctx, &sql_takeover_wait, values, 1, &row);
+	status = db_query(tx->db, tx->ctx, &sql_takeover_wait, values, 1, &row);
 	if (status == DB_OK && db_rows(row) > 0)
 		*wait_s = db_int(row, 0, 0);
 	return status;
 }
 
-enum db_status sharing_count(struct change *change, const struct sharing_policy *policy, int64_t user_id,
+enum db_status sharing_count(struct account_tx *tx, const struct sharing_policy *policy, int64_t user_id,
                              const char *username, const char *session_id)
 {
 	const struct db_value values[] = {
@@ -32,16 +32,16 @@ enum db_status sharing_count(struct change *change, const struct sharing_policy 
 
 	if (policy->takeovers == 0)
 		return DB_OK;
-	status = db_query(change->db, change->ctx, &sql_count_takeover, values, 4, &row);
+	status = db_query(tx->db, tx->ctx, &sql_count_takeover, values, 4, &row);
 	if (status != DB_OK || !db_bool(row, 0, 1))
 		return status;
-	return change_tell(change, NULL,
-	                   (struct ones_event){.signal = ONES_ACCOUNT_SHARED,
-	                                       .user_id = user_id,
-	                                       .username = username,
-	                                       .session_id = session_id,
-	                                       .by_session_id = "",
-	                                       .takeovers = db_int(row, 0, 0)});
+	return account_tx_emit(tx, NULL,
+	                       (struct ones_event){.signal = ONES_SIGNAL_ACCOUNT_SHARED,
+	                                           .user_id = user_id,
+	                                           .username = username,
+	                                           .session_id = session_id,
+	                                           .by_session_id = "",
+	                                           .takeovers = db_int(row, 0, 0)});
 }
 
 static int64_t time_or_never(const struct db_result *rows, size_t row, enum sharing_column column)

@@ -2,7 +2,7 @@
 #ifndef SESSION_SHARING_H
 #define SESSION_SHARING_H
 
-#include "session/change.h"
+#include "session/account_tx.h"
 
 #include <stdint.h>
 
@@ -13,11 +13,11 @@ struct sharing_policy {
 };
 
 /* Within a change that holds the account's row. *wait_s: how long until it may be taken over, 0 for at once. */
-enum db_status sharing_wait(const struct change *change, const struct sharing_policy *policy, int64_t user_id,
+enum db_status sharing_wait(const struct account_tx *tx, const struct sharing_policy *policy, int64_t user_id,
                             int64_t *wait_s);
 
 /* Likewise: the session `session_id` has displaced others. Sends account_shared, once in a window. */
-enum db_status sharing_count(struct change *change, const struct sharing_policy *policy, int64_t user_id,
+enum db_status sharing_count(struct account_tx *tx, const struct sharing_policy *policy, int64_t user_id,
                              const char *username, const char *session_id);
 
 /* What is known of an account's takeovers. Times in us since 1970, 0: never, not now. */

@@ -16,9 +16,9 @@ struct signals {
 const char *ones_signal_name(enum ones_signal signal)
 {
 	static const char *const names[ONES_SIGNAL_COUNT] = {
-		[ONES_USER_LOGGED_IN] = "user_logged_in",       [ONES_USER_LOGGED_OUT] = "user_logged_out",
-		[ONES_USER_LOGIN_FAILED] = "user_login_failed", [ONES_SESSION_DISPLACED] = "session_displaced",
-		[ONES_ACCOUNT_SHARED] = "account_shared",       [ONES_PASSWORD_CHANGED_SIGNAL] = "password_changed",
+		[ONES_SIGNAL_LOGGED_IN] = "user_logged_in",       [ONES_SIGNAL_LOGGED_OUT] = "user_logged_out",
+		[ONES_SIGNAL_LOGIN_FAILED] = "user_login_failed", [ONES_SIGNAL_SESSION_DISPLACED] = "session_displaced",
+		[ONES_SIGNAL_ACCOUNT_SHARED] = "account_shared",  [ONES_SIGNAL_PASSWORD_CHANGED] = "password_changed",
 	};
 
 	return names[signal];

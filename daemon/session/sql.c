@@ -2,7 +2,7 @@
 
 #include "session/events_sql.h"
 #include "session/live_sql.h"
-#include "session/places_sql.h"
+#include "session/session_info_sql.h"
 
 /* Statements are laid out as SQL. */
 /* clang-format off */
@@ -142,15 +142,15 @@ const struct db_statement sql_list_sessions = {
 
 /* $1 account, $2 idle_timeout, $3 how many, $4 how many are looked at: most of very many may have gone idle. */
 const struct db_statement sql_places_live = {
-	"places_live",
-	"SELECT " SQL_PLACE("s") " FROM (SELECT * FROM sessions WHERE user_id = $1::bigint"
+	"session_info_live",
+	"SELECT " SQL_SESSION_INFO("s") " FROM (SELECT * FROM sessions WHERE user_id = $1::bigint"
 	"                ORDER BY login_order DESC LIMIT $4::bigint) AS s WHERE " SQL_LIVE("s", "$2::bigint")
 	" ORDER BY s.login_order DESC LIMIT $3::bigint",
 };
 
 /* $1 account, $2 how many. */
 const struct db_statement sql_places_past = {
-	"places_past",
+	"session_info_ended",
 	"SELECT id::text, created_at, last_seen_at, user_agent, coalesce(host(ip), ''), reason, ended_at, by_user_agent,"
 	"       coalesce(host(by_ip), '')"
 	"  FROM ended_sessions WHERE user_id = $1::bigint ORDER BY ended_at DESC LIMIT $2::bigint",

@@ -61,7 +61,7 @@ enum session_column {
 	SESSION_USER_AGENT,
 };
 
-/* The same of one account, for its own person: PLACE_* of places_sql.h. */
+/* The same of one account, for its own person: PLACE_* of session_info_sql.h. */
 extern const struct db_statement sql_places_live;
 
 extern const struct db_statement sql_places_past;

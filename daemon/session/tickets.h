@@ -5,7 +5,7 @@
 #ifndef SESSION_TICKETS_H
 #define SESSION_TICKETS_H
 
-#include "session/change.h"
+#include "session/account_tx.h"
 #include "session/db.h"
 #include "session/token.h"
 #include "session/users.h"

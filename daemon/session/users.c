@@ -220,8 +220,8 @@ enum db_status users_set_active(struct db *db, int64_t id, bool is_active)
 }
 
 /* Run a statement that answers with a row when the account is there. */
-static enum db_status change(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement, int64_t id,
-                             struct db_value value, struct db_result **row)
+static enum db_status update_user(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement, int64_t id,
+                                  struct db_value value, struct db_result **row)
 {
 	const struct db_value values[] = {DB_INT(id), value};
 	enum db_status status = db_query(db, ctx, statement, values, 2, row);
@@ -233,7 +233,7 @@ enum db_status users_rename(struct db *db, int64_t id, const char *username)
 {
 	TALLOC_CTX *scratch = talloc_new(NULL);
 	struct db_result *row;
-	enum db_status status = change(db, scratch, &sql_rename_user, id, DB_TEXT(username), &row);
+	enum db_status status = update_user(db, scratch, &sql_rename_user, id, DB_TEXT(username), &row);
 
 	talloc_free(scratch);
 	return status;
@@ -243,7 +243,7 @@ enum db_status users_set_admin(struct db *db, int64_t id, bool is_admin, bool *b
 {
 	TALLOC_CTX *scratch = talloc_new(NULL);
 	struct db_result *row;
-	enum db_status status = change(db, scratch, &sql_set_admin, id, DB_BOOL(is_admin), &row);
+	enum db_status status = update_user(db, scratch, &sql_set_admin, id, DB_BOOL(is_admin), &row);
 
 	*before = status == DB_OK && db_bool(row, 0, 0);
 	talloc_free(scratch);
@@ -254,8 +254,8 @@ enum db_status users_set_limit(struct db *db, int64_t id, int64_t session_limit,
 {
 	TALLOC_CTX *scratch = talloc_new(NULL);
 	struct db_result *row;
-	enum db_status status =
-		change(db, scratch, &sql_set_limit, id, session_limit >= 0 ? DB_INT(session_limit) : DB_NULL, &row);
+	enum db_status status = update_user(db, scratch, &sql_set_limit, id,
+	                                    session_limit >= 0 ? DB_INT(session_limit) : DB_NULL, &row);
 
 	*before = status == DB_OK ? db_int(row, 0, 0) : -1;
 	talloc_free(scratch);

@@ -46,7 +46,7 @@ void audit_setup(struct ones_app *app)
 		connect(app, signal, 10, late);
 		connect(app, signal, -10, early);
 	}
-	ones_connect(app, ONES_USER_LOGGED_IN,
+	ones_connect(app, ONES_SIGNAL_LOGGED_IN,
 	             &(struct ones_receiver){
 			     .name = "no_robots", .order = 20, .phase = ONES_IN_TRANSACTION, .call = refuse_robots});
 }

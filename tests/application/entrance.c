@@ -24,7 +24,7 @@ static void enter(struct ones_request *req)
 	const char *username = ones_field(req, "username");
 	const char *password = ones_field(req, "password");
 	struct ones_login login;
-	enum ones_result result = ONES_OK;
+	enum ones_result result = ONES_RESULT_OK;
 
 	json_decref(keep_members(req, "before"));
 	if (username == NULL || password == NULL) {
@@ -33,12 +33,12 @@ static void enter(struct ones_request *req)
 	}
 	if (ones_field_is_true(req, "afresh"))
 		result = ones_logout(req);
-	if (result != ONES_OK) {
+	if (result != ONES_RESULT_OK) {
 		ones_reply_failure(req, result, NULL);
 		return;
 	}
 	result = ones_login(req, &(struct ones_credentials){.username = username, .password = password}, &login);
-	if (result == ONES_OK)
+	if (result == ONES_RESULT_OK)
 		reply_steps(req, kept_value(req, "kept"));
 	else
 		ones_reply_failure(req, result, &login);
@@ -50,7 +50,7 @@ static void leave(struct ones_request *req)
 
 	json_decref(keep_members(req, "before"));
 	result = ones_logout(req);
-	if (result == ONES_OK)
+	if (result == ONES_RESULT_OK)
 		reply_steps(req, kept_value(req, "kept"));
 	else
 		ones_reply_failure(req, result, NULL);

@@ -64,14 +64,14 @@ static void put_lines(const uint8_t *data, size_t size)
 static void serve(struct ones_app *app, struct fcgi *fcgi)
 {
 	const struct app_times times = {.connected = clock_monotonic_us()};
-	const struct app_look_up look_up = {.status = DB_UNAVAILABLE};
+	const struct app_lookup lookup = {.status = DB_UNAVAILABLE};
 	struct app_preview preview;
 	struct ones_request *req;
 	int status;
 
 	app_preview(app, fcgi, &preview);
 	MUST(preview.key_count <= APP_KEYS_MAX);
-	req = app_open(app, fcgi, &preview, &look_up, &times);
+	req = app_open(app, fcgi, &preview, &lookup, &times);
 	if (req == NULL)
 		return;
 	MUST(req->was_answered || req->route != NULL);

@@ -762,7 +762,7 @@ static void assert_doubts(const char *text, const char *expected)
 	struct loaded loaded = load_text(text);
 
 	doubts[0] = '\0';
-	config_each_doubt(&loaded.settings, note_doubt);
+	config_warnings(&loaded.settings, note_doubt);
 	assert_string_equal(doubts, expected);
 	talloc_free(loaded.ctx);
 }

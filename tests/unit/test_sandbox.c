@@ -517,7 +517,7 @@ static void no_way_to_signal_another_is_left(void **state)
 
 #define THREADS 3
 
-static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t rotate_list = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t turn_came = PTHREAD_COND_INITIALIZER;
 static bool may_begin;
 
@@ -538,13 +538,13 @@ static void *work(void *no_failure)
 	pthread_t thread;
 	FILE *status;
 
-	if (pthread_mutex_lock(&turn) != 0)
+	if (pthread_mutex_lock(&rotate_list) != 0)
 		return &failures[0];
 	while (!may_begin) {
-		if (pthread_cond_wait(&turn_came, &turn) != 0)
+		if (pthread_cond_wait(&turn_came, &rotate_list) != 0)
 			return &failures[1];
 	}
-	if (pthread_mutex_unlock(&turn) != 0)
+	if (pthread_mutex_unlock(&rotate_list) != 0)
 		return &failures[2];
 	status = fopen("/proc/thread-self/status", "re");
 	while (status != NULL && fgets(line, sizeof line, status) != NULL)
@@ -580,10 +580,10 @@ static void threads_that_are_there_are_restricted_and_go_on(void **state)
 		}
 		if (sandbox_restrict() != 0)
 			_exit(2);
-		if (pthread_mutex_lock(&turn) != 0)
+		if (pthread_mutex_lock(&rotate_list) != 0)
 			_exit(3);
 		may_begin = true;
-		if (pthread_cond_broadcast(&turn_came) != 0 || pthread_mutex_unlock(&turn) != 0)
+		if (pthread_cond_broadcast(&turn_came) != 0 || pthread_mutex_unlock(&rotate_list) != 0)
 			_exit(4);
 		for (int i = 0; i < THREADS; i++) {
 			if (pthread_join(threads[i], &failure) != 0 || failure != &none)

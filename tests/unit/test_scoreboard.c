@@ -124,7 +124,7 @@ static void attendant_and_hasher_are_none_of_them(void **state)
 	(void)state;
 	put_worker(0, WORKER_BUSY, 60000);
 	put_worker(1, WORKER_IDLE, 0);
-	board->slots[1].role = ROLE_ATTENDANT;
+	board->slots[1].role = ROLE_FALLBACK;
 	put_worker(2, WORKER_IDLE, 0);
 	board->slots[2].role = ROLE_HASHER;
 	assert_true(scoreboard_are_all_busy(board));
@@ -141,14 +141,14 @@ static void place_of_who_has_ended_is_as_it_was_at_first(void **state)
 	(void)state;
 	put_worker(3, WORKER_BUSY, 60000);
 	put_worker(4, WORKER_BUSY, 60000);
-	board->slots[3].role = ROLE_ATTENDANT;
-	board->slots[3].wants_relief = true;
+	board->slots[3].role = ROLE_FALLBACK;
+	board->slots[3].wants_recycling = true;
 	board->slots[3].requests = 17;
 	counters_add(&board->counters, COUNTER_LOGINS);
 	scoreboard_clear(board, 3);
 	assert_int_equal(board->slots[3].pid, 0);
 	assert_int_equal(board->slots[3].role, ROLE_WORKER);
-	assert_false(board->slots[3].wants_relief);
+	assert_false(board->slots[3].wants_recycling);
 	assert_int_equal(board->slots[3].state, WORKER_NONE);
 	assert_int_equal(board->slots[3].request_began_ms, 0);
 	assert_int_equal(board->slots[3].requests, 0);

@@ -1,4 +1,4 @@
-#include "session/data.h"
+#include "session/session_data.h"
 
 /* cmocka wants these first. */
 #include <setjmp.h>

@@ -55,7 +55,7 @@ static void connect_to(enum ones_signal signal, const char *name, int order, cha
 
 static void connect(const char *name, int order, char letter)
 {
-	connect_to(ONES_USER_LOGGED_IN, name, order, letter);
+	connect_to(ONES_SIGNAL_LOGGED_IN, name, order, letter);
 }
 
 static void connect_phase(const char *name, enum ones_phase phase, bool succeeds, char letter)
@@ -65,7 +65,7 @@ static void connect_phase(const char *name, enum ones_phase phase, bool succeeds
 	                                       .call = succeeds ? note : note_and_fail,
 	                                       .context = &letters[letter - 'a']};
 
-	assert_int_equal(signals_connect(signals, ONES_USER_LOGGED_IN, &receiver), 0);
+	assert_int_equal(signals_connect(signals, ONES_SIGNAL_LOGGED_IN, &receiver), 0);
 }
 
 static bool emit(enum ones_signal signal, enum ones_phase phase)
@@ -83,7 +83,7 @@ static bool emit(enum ones_signal signal, enum ones_phase phase)
 
 static void assert_called(const char *expected)
 {
-	assert_true(emit(ONES_USER_LOGGED_IN, ONES_IN_TRANSACTION));
+	assert_true(emit(ONES_SIGNAL_LOGGED_IN, ONES_IN_TRANSACTION));
 	assert_string_equal(called, expected);
 }
 
@@ -169,7 +169,7 @@ static void same_name_is_kept_once(void **state)
 	/* So does the new phase. */
 	connect_phase("one", ONES_AFTER_COMMIT, true, 'e');
 	assert_called("b");
-	assert_true(emit(ONES_USER_LOGGED_IN, ONES_AFTER_COMMIT));
+	assert_true(emit(ONES_SIGNAL_LOGGED_IN, ONES_AFTER_COMMIT));
 	assert_string_equal(called, "e");
 }
 
@@ -183,26 +183,26 @@ static void names_are_compared_by_their_text(void **state)
 	connect("Receiver", 0, 'c');
 	connect("receiver2", 0, 'd');
 	assert_called("bcd");
-	assert_true(signals_disconnect(signals, ONES_USER_LOGGED_IN, one));
+	assert_true(signals_disconnect(signals, ONES_SIGNAL_LOGGED_IN, one));
 	assert_called("cd");
 }
 
 static void each_signal_has_its_own_list(void **state)
 {
 	(void)state;
-	connect_to(ONES_USER_LOGGED_IN, "same", 0, 'a');
-	connect_to(ONES_USER_LOGGED_OUT, "same", 0, 'b');
+	connect_to(ONES_SIGNAL_LOGGED_IN, "same", 0, 'a');
+	connect_to(ONES_SIGNAL_LOGGED_OUT, "same", 0, 'b');
 	assert_called("a");
 	for (int signal = 0; signal < ONES_SIGNAL_COUNT; signal++) {
 		assert_true(emit((enum ones_signal)signal, ONES_IN_TRANSACTION));
-		assert_string_equal(called, signal == ONES_USER_LOGGED_IN    ? "a"
-		                            : signal == ONES_USER_LOGGED_OUT ? "b"
-		                                                             : "");
+		assert_string_equal(called, signal == ONES_SIGNAL_LOGGED_IN    ? "a"
+		                            : signal == ONES_SIGNAL_LOGGED_OUT ? "b"
+		                                                               : "");
 	}
-	assert_false(signals_disconnect(signals, ONES_SESSION_DISPLACED, "same"));
-	assert_true(signals_disconnect(signals, ONES_USER_LOGGED_IN, "same"));
+	assert_false(signals_disconnect(signals, ONES_SIGNAL_SESSION_DISPLACED, "same"));
+	assert_true(signals_disconnect(signals, ONES_SIGNAL_LOGGED_IN, "same"));
 	assert_called("");
-	assert_true(emit(ONES_USER_LOGGED_OUT, ONES_IN_TRANSACTION));
+	assert_true(emit(ONES_SIGNAL_LOGGED_OUT, ONES_IN_TRANSACTION));
 	assert_string_equal(called, "b");
 }
 
@@ -213,7 +213,7 @@ static void each_phase_has_its_receivers(void **state)
 	connect_phase("two", ONES_AFTER_COMMIT, true, 'b');
 	connect_phase("three", ONES_IN_TRANSACTION, true, 'c');
 	assert_called("ac");
-	assert_true(emit(ONES_USER_LOGGED_IN, ONES_AFTER_COMMIT));
+	assert_true(emit(ONES_SIGNAL_LOGGED_IN, ONES_AFTER_COMMIT));
 	assert_string_equal(called, "b");
 }
 
@@ -225,7 +225,7 @@ static void first_failure_in_the_transaction_ends_it(void **state)
 	connect_phase("one", ONES_IN_TRANSACTION, true, 'a');
 	connect_phase("audit", ONES_IN_TRANSACTION, false, 'b');
 	connect_phase("three", ONES_IN_TRANSACTION, true, 'c');
-	assert_false(emit(ONES_USER_LOGGED_IN, ONES_IN_TRANSACTION));
+	assert_false(emit(ONES_SIGNAL_LOGGED_IN, ONES_IN_TRANSACTION));
 	assert_string_equal(called, "ab");
 	assert_int_equal(read_log(line, sizeof line), 1);
 	assert_non_null(strstr(line, " error "));
@@ -240,7 +240,7 @@ static void failure_after_commit_is_logged_and_changes_nothing(void **state)
 	connect_phase("one", ONES_AFTER_COMMIT, false, 'a');
 	connect_phase("two", ONES_AFTER_COMMIT, true, 'b');
 	connect_phase("mail", ONES_AFTER_COMMIT, false, 'c');
-	assert_true(emit(ONES_USER_LOGGED_IN, ONES_AFTER_COMMIT));
+	assert_true(emit(ONES_SIGNAL_LOGGED_IN, ONES_AFTER_COMMIT));
 	assert_string_equal(called, "abc");
 	assert_int_equal(read_log(line, sizeof line), 2);
 	assert_non_null(strstr(line, "receiver_failed signal=user_logged_in receiver=mail phase=after_commit"));
@@ -262,12 +262,12 @@ static void disconnected_receiver_is_called_no_more(void **state)
 	connect("one", 0, 'a');
 	connect("two", 1, 'b');
 	connect("three", 2, 'c');
-	assert_true(signals_disconnect(signals, ONES_USER_LOGGED_IN, "two"));
+	assert_true(signals_disconnect(signals, ONES_SIGNAL_LOGGED_IN, "two"));
 	assert_called("ac");
-	assert_false(signals_disconnect(signals, ONES_USER_LOGGED_IN, "two"));
-	assert_false(signals_disconnect(signals, ONES_USER_LOGGED_IN, "never"));
-	assert_true(signals_disconnect(signals, ONES_USER_LOGGED_IN, "three"));
-	assert_true(signals_disconnect(signals, ONES_USER_LOGGED_IN, "one"));
+	assert_false(signals_disconnect(signals, ONES_SIGNAL_LOGGED_IN, "two"));
+	assert_false(signals_disconnect(signals, ONES_SIGNAL_LOGGED_IN, "never"));
+	assert_true(signals_disconnect(signals, ONES_SIGNAL_LOGGED_IN, "three"));
+	assert_true(signals_disconnect(signals, ONES_SIGNAL_LOGGED_IN, "one"));
 	assert_called("");
 	/* And may come back. */
 	connect("two", 0, 'd');
@@ -280,7 +280,7 @@ static void receiver_is_copied(void **state)
 		.name = "one", .phase = ONES_IN_TRANSACTION, .call = note, .context = &letters[0]};
 
 	(void)state;
-	assert_int_equal(signals_connect(signals, ONES_USER_LOGGED_IN, &receiver), 0);
+	assert_int_equal(signals_connect(signals, ONES_SIGNAL_LOGGED_IN, &receiver), 0);
 	memset(&receiver, 0, sizeof receiver);
 	assert_called("a");
 }
@@ -288,12 +288,12 @@ static void receiver_is_copied(void **state)
 static void signals_are_called_as_in_the_contract(void **state)
 {
 	(void)state;
-	assert_string_equal(ones_signal_name(ONES_USER_LOGGED_IN), "user_logged_in");
-	assert_string_equal(ones_signal_name(ONES_USER_LOGGED_OUT), "user_logged_out");
-	assert_string_equal(ones_signal_name(ONES_USER_LOGIN_FAILED), "user_login_failed");
-	assert_string_equal(ones_signal_name(ONES_SESSION_DISPLACED), "session_displaced");
-	assert_string_equal(ones_signal_name(ONES_ACCOUNT_SHARED), "account_shared");
-	assert_string_equal(ones_signal_name(ONES_PASSWORD_CHANGED_SIGNAL), "password_changed");
+	assert_string_equal(ones_signal_name(ONES_SIGNAL_LOGGED_IN), "user_logged_in");
+	assert_string_equal(ones_signal_name(ONES_SIGNAL_LOGGED_OUT), "user_logged_out");
+	assert_string_equal(ones_signal_name(ONES_SIGNAL_LOGIN_FAILED), "user_login_failed");
+	assert_string_equal(ones_signal_name(ONES_SIGNAL_SESSION_DISPLACED), "session_displaced");
+	assert_string_equal(ones_signal_name(ONES_SIGNAL_ACCOUNT_SHARED), "account_shared");
+	assert_string_equal(ones_signal_name(ONES_SIGNAL_PASSWORD_CHANGED), "password_changed");
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)

@@ -1,4 +1,4 @@
-#include "pool/peers.h"
+#include "pool/acl.h"
 
 #include "base/networks.h"
 #include "base/units.h"
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-struct peer_rules {
+struct acl {
 	struct networks *clients;
 	uid_t *users;
 	unsigned int user_count;
@@ -30,9 +30,9 @@ static bool parse_user(const char *text, uid_t *user)
 	return true;
 }
 
-struct peer_rules *peer_rules_new(TALLOC_CTX *ctx, const char *clients, const char *users, const char **problem)
+struct acl *acl_new(TALLOC_CTX *ctx, const char *clients, const char *users, const char **problem)
 {
-	struct peer_rules *rules = talloc_zero(ctx, struct peer_rules);
+	struct acl *rules = talloc_zero(ctx, struct acl);
 	char *user_list = talloc_strdup(ctx, users);
 	const char *wrong;
 	char *word;
@@ -59,7 +59,7 @@ struct peer_rules *peer_rules_new(TALLOC_CTX *ctx, const char *clients, const ch
 	return rules;
 }
 
-static bool is_user_allowed(const struct peer_rules *rules, int fd)
+static bool is_user_allowed(const struct acl *rules, int fd)
 {
 	struct ucred credentials;
 	socklen_t size = sizeof credentials;
@@ -75,7 +75,7 @@ static bool is_user_allowed(const struct peer_rules *rules, int fd)
 	return false;
 }
 
-bool peer_is_allowed(const struct peer_rules *rules, int fd, const struct sockaddr_storage *address)
+bool acl_allows(const struct acl *rules, int fd, const struct sockaddr_storage *address)
 {
 	struct sockaddr_in6 v6;
 	struct sockaddr_in v4;

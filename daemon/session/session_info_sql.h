@@ -3,7 +3,7 @@
 #define SESSION_PLACES_SQL_H
 
 /* `row` is the alias of a row of sessions. */
-#define SQL_PLACE(row)                                                                                                 \
+#define SQL_SESSION_INFO(row)                                                                                          \
 	row ".id::text, " row ".created_at, " row ".last_seen_at, " row ".expires_at, " row ".user_agent,"             \
 	    " coalesce(host(" row ".ip), '')"
 

@@ -1,4 +1,4 @@
-#include "session/data.h"
+#include "session/session_data.h"
 
 #include "base/log.h"
 #include "session/sql.h"

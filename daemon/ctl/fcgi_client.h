@@ -11,6 +11,6 @@
  * GET `path` (below server.prefix), as one of the operators that server.operators lists. Returns the body, on `ctx`,
  * with a NUL behind it, or NULL with a sentence in problem[size].
  */
-char *responder_get(TALLOC_CTX *ctx, const struct settings *settings, const char *path, char *problem, size_t size);
+char *fcgi_client_get(TALLOC_CTX *ctx, const struct settings *settings, const char *path, char *problem, size_t size);
 
 #endif

@@ -13,7 +13,7 @@ bool data_open(struct ones_request *req);
  * Somebody has signed in or out in this request: ones_session() is whose data it is from now on. `req->verdict` and
  * `req->key` are the new ones already.
  */
-void data_follow(struct ones_request *req);
+void data_rebind(struct ones_request *req);
 
 /* After the handler: write what it has changed. The answer becomes a failure when that fails. */
 void data_close(struct ones_request *req);

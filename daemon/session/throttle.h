@@ -5,8 +5,8 @@
  * that nobody can lock an owner out (OWASP, "Slow down online guessing attacks with device cookies"); when its own
  * tries are used up it is like any other.
  */
-#ifndef SESSION_ATTEMPTS_H
-#define SESSION_ATTEMPTS_H
+#ifndef SESSION_THROTTLE_H
+#define SESSION_THROTTLE_H
 
 #include "session/db.h"
 #include "session/token.h"
@@ -15,14 +15,14 @@
 #include <stdint.h>
 
 /* 0 for a limit: it is off. */
-struct attempts_policy {
+struct throttle_policy {
 	int64_t per_user;
 	int64_t per_address;
 	int64_t window_ms;
 };
 
 /* Somebody who tries to sign in. */
-struct attempt {
+struct throttle_subject {
 	const char *username;             /* as it was given */
 	int64_t user_id;                  /* 0: nobody has the name */
 	const char *ip;                   /* "" when it is not known: then no address is counted */
@@ -34,35 +34,35 @@ struct attempt {
  * at as after it was found right, lest guesses at the same moment get more tries than one after the other. One round
  * trip; nothing is written.
  */
-enum db_status attempts_look(struct db *db, const struct attempts_policy *policy, const struct attempt *attempt,
-                             int64_t *wait_s);
+enum db_status throttle_check(struct db *db, const struct throttle_policy *policy,
+                              const struct throttle_subject *subject, int64_t *wait_s);
 
 /*
  * It was wrong: count it. *wait_s is as above, of this very attempt: more than 0 when others have used up the tries
  * meanwhile. The failure that uses them up is written to `events` as login_throttled, once in each window.
  */
-enum db_status attempts_failed(struct db *db, const struct attempts_policy *policy, const struct attempt *attempt,
-                               int64_t *wait_s);
+enum db_status throttle_count_failure(struct db *db, const struct throttle_policy *policy,
+                                      const struct throttle_subject *subject, int64_t *wait_s);
 
 /*
  * Forget the failures at an account and of the browsers that it knows, on an operator's word: *count is how many they
  * were. Those of an address are not the account's.
  */
-enum db_status attempts_forget(struct db *db, int64_t user_id, int64_t *count);
+enum db_status throttle_forget(struct db *db, int64_t user_id, int64_t *count);
 
-#define ATTEMPTS_NETWORK_SIZE (INET6_ADDRSTRLEN + 4)
+#define THROTTLE_NETWORK_SIZE (INET6_ADDRSTRLEN + 4)
 
 /*
  * What an address is counted as: an IPv4 one as itself, also in the form that IPv6 has for it; any other IPv6 one as
  * the network of its first 64 bits, of which one customer has at least one. False for what is no address.
  */
-bool attempts_address(const char *ip, char address[ATTEMPTS_NETWORK_SIZE]);
+bool throttle_address(const char *ip, char address[THROTTLE_NETWORK_SIZE]);
 
 /*
  * An IPv6 address is counted a second time as the network of its first 48 bits, for one customer may have all of that:
  * a firm, or somebody with a tunnel. Others share it, as the telephones of one provider do: it has ten times the tries.
  * False for IPv4, and for what is no address.
  */
-bool attempts_network(const char *ip, char network[ATTEMPTS_NETWORK_SIZE]);
+bool throttle_network(const char *ip, char network[THROTTLE_NETWORK_SIZE]);
 
 #endif

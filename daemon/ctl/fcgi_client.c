@@ -1,4 +1,4 @@
-#include "ctl/responder.h"
+#include "ctl/fcgi_client.h"
 
 #include "base/clock.h"
 
@@ -31,7 +31,7 @@ struct exchange {
 	size_t problem_size;
 };
 
-__attribute__((format(printf, 2, 3))) static int fail(const struct exchange *exchange, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int fail_exchange(const struct exchange *exchange, const char *format, ...)
 {
 	va_list arguments;
 
@@ -117,14 +117,14 @@ static int connect_daemon(struct exchange *exchange, TALLOC_CTX *ctx, const char
 	int result;
 
 	if (first == NULL)
-		return fail(exchange, "out of memory");
+		return fail_exchange(exchange, "out of memory");
 	if (strncmp(first, "unix:", 5) == 0)
 		result = connect_unix(exchange, first + 5);
 	else
 		result = connect_tcp(exchange, first + 4);
 	if (result != 0)
-		return fail(exchange, "cannot reach the daemon at %.*s (server.listen): %s",
-		            (int)strcspn(listen, " \t"), listen, strerror(errno));
+		return fail_exchange(exchange, "cannot reach the daemon at %.*s (server.listen): %s",
+		                     (int)strcspn(listen, " \t"), listen, strerror(errno));
 	return 0;
 }
 
@@ -165,8 +165,9 @@ static void put_param(struct request *request, const char *name, const char *val
 /* That is how the daemon turns peers away, and what is left to read of it depends on who was faster. */
 static int fail_closed(const struct exchange *exchange)
 {
-	return fail(exchange, "the daemon closed the connection without an answer: see server.allowed_users and "
-	                      "server.allowed_clients");
+	return fail_exchange(exchange,
+	                     "the daemon closed the connection without an answer: see server.allowed_users and "
+	                     "server.allowed_clients");
 }
 
 static int send_all(const struct exchange *exchange, const struct request *request)
@@ -181,7 +182,7 @@ static int send_all(const struct exchange *exchange, const struct request *reque
 		else if (errno == EPIPE || errno == ECONNRESET)
 			return fail_closed(exchange);
 		else if (errno == EAGAIN ? wait_for(exchange, POLLOUT) != 0 : errno != EINTR)
-			return fail(exchange, "cannot ask the daemon: %s", strerror(errno));
+			return fail_exchange(exchange, "cannot ask the daemon: %s", strerror(errno));
 	}
 	return 0;
 }
@@ -196,7 +197,7 @@ static int ask(const struct exchange *exchange, const struct settings *settings,
 
 	(void)snprintf(operator, sizeof operator, "%.*s", (int)strcspn(operators, " \t/"), operators);
 	if (snprintf(full_path, sizeof full_path, "%s%s", settings->server.prefix, path) >= (int)sizeof full_path)
-		return fail(exchange, "server.prefix is too long to ask for");
+		return fail_exchange(exchange, "server.prefix is too long to ask for");
 	put_header(&request, BEGIN_REQUEST, sizeof begin);
 	memcpy(request.bytes + request.size, begin, sizeof begin);
 	request.size += sizeof begin;
@@ -223,7 +224,7 @@ static int receive(const struct exchange *exchange, uint8_t *to, size_t size)
 		else if (now == 0 || errno == ECONNRESET)
 			return fail_closed(exchange);
 		else if (errno == EAGAIN ? wait_for(exchange, POLLIN) != 0 : errno != EINTR)
-			return fail(exchange, "no answer from the daemon: %s", strerror(errno));
+			return fail_exchange(exchange, "no answer from the daemon: %s", strerror(errno));
 	}
 	return 0;
 }
@@ -249,7 +250,7 @@ static char *read_answer(const struct exchange *exchange, TALLOC_CTX *ctx)
 		if (header[1] != STDOUT)
 			continue;
 		if (size + content_size > ANSWER_MAX) {
-			(void)fail(exchange, "the daemon's answer does not end");
+			(void)fail_exchange(exchange, "the daemon's answer does not end");
 			return NULL;
 		}
 		answer = talloc_realloc(ctx, answer, char, (unsigned int)(size + content_size + 1));
@@ -266,14 +267,14 @@ static char *take_body(const struct exchange *exchange, char *answer)
 	char *body = strstr(answer, "\r\n\r\n");
 
 	if (strncmp(answer, "Status: 200", 11) != 0 || body == NULL) {
-		(void)fail(exchange, "the daemon does not answer as expected: %.*s", (int)strcspn(answer, "\r\n"),
-		           answer);
+		(void)fail_exchange(exchange, "the daemon does not answer as expected: %.*s",
+		                    (int)strcspn(answer, "\r\n"), answer);
 		return NULL;
 	}
 	return body + 4;
 }
 
-char *responder_get(TALLOC_CTX *ctx, const struct settings *settings, const char *path, char *problem, size_t size)
+char *fcgi_client_get(TALLOC_CTX *ctx, const struct settings *settings, const char *path, char *problem, size_t size)
 {
 	struct exchange exchange = {
 		.fd = -1,
@@ -283,7 +284,7 @@ char *responder_get(TALLOC_CTX *ctx, const struct settings *settings, const char
 	};
 	char *answer = NULL;
 
-	(void)fail(&exchange, "out of memory");
+	(void)fail_exchange(&exchange, "out of memory");
 	if (connect_daemon(&exchange, ctx, settings->server.listen) == 0 && ask(&exchange, settings, path) == 0)
 		answer = read_answer(&exchange, ctx);
 	if (answer != NULL)

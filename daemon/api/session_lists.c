@@ -1,11 +1,11 @@
-#include "api/places.h"
+#include "api/session_lists.h"
 
 #include "api/app.h"
 #include "session/useragent.h"
 
 #include <string.h>
 
-static struct ones_place describe(const struct ones_request *req, const struct session_place *place)
+static struct ones_place describe(const struct ones_request *req, const struct session_info *place)
 {
 	return (struct ones_place){
 		.id = place->id,
@@ -19,7 +19,7 @@ static struct ones_place describe(const struct ones_request *req, const struct s
 	};
 }
 
-bool places_describe(struct ones_request *req, const struct place_list *list, struct ones_places *places)
+bool describe_sessions(struct ones_request *req, const struct session_info_list *list, struct ones_places *places)
 {
 	struct ones_place *all = talloc_array(req, struct ones_place, list->count);
 
@@ -33,32 +33,32 @@ bool places_describe(struct ones_request *req, const struct place_list *list, st
 
 enum ones_result ones_sessions(struct ones_request *req, struct ones_places *places)
 {
-	struct place_list list = {0};
+	struct session_info_list list = {0};
 	enum db_status status = DB_OK;
 
 	if (req->verdict.live)
-		status = places_live(req->app->rule.db, req, req->verdict.session.user.id,
-		                     req->app->settings->session.idle_timeout, &list);
+		status = session_info_live(req->app->rule.db, req, req->verdict.session.user.id,
+		                           req->app->settings->session.idle_timeout, &list);
 	if (status != DB_OK)
 		return app_result(status);
-	return places_describe(req, &list, places) ? ONES_OK : ONES_FAILED;
+	return describe_sessions(req, &list, places) ? ONES_RESULT_OK : ONES_RESULT_FAILED;
 }
 
 enum ones_result ones_past_sessions(struct ones_request *req, size_t max, const struct ones_past **past, size_t *count)
 {
-	struct past_place *places;
+	struct ended_session_info *places;
 	struct ones_past *all;
 	enum db_status status;
 
 	*count = 0;
 	if (!req->verdict.live)
-		return ONES_OK;
-	status = places_past(req->app->rule.db, req, req->verdict.session.user.id, (int64_t)max, &places, count);
+		return ONES_RESULT_OK;
+	status = session_info_ended(req->app->rule.db, req, req->verdict.session.user.id, (int64_t)max, &places, count);
 	if (status != DB_OK)
 		return app_result(status);
 	all = talloc_array(req, struct ones_past, (unsigned)*count);
 	if (all == NULL)
-		return ONES_FAILED;
+		return ONES_RESULT_FAILED;
 	for (size_t i = 0; i < *count; i++) {
 		const struct ones_place place = describe(req, &places[i].place);
 
@@ -75,5 +75,5 @@ enum ones_result ones_past_sessions(struct ones_request *req, size_t max, const 
 		};
 	}
 	*past = all;
-	return ONES_OK;
+	return ONES_RESULT_OK;
 }

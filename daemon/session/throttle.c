@@ -1,4 +1,4 @@
-#include "session/attempts.h"
+#include "session/throttle.h"
 
 #include "session/events.h"
 #include "session/sql.h"
@@ -30,7 +30,7 @@ static bool parse(const char *ip, struct in_addr *v4, bool *is_v4, struct in6_ad
 	return true;
 }
 
-static bool format_network(const struct in6_addr *v6, size_t bytes, char network[ATTEMPTS_NETWORK_SIZE])
+static bool format_network(const struct in6_addr *v6, size_t bytes, char network[THROTTLE_NETWORK_SIZE])
 {
 	struct in6_addr first = *v6;
 	size_t length;
@@ -39,10 +39,10 @@ static bool format_network(const struct in6_addr *v6, size_t bytes, char network
 	if (inet_ntop(AF_INET6, &first, network, INET6_ADDRSTRLEN) == NULL)
 		return false;
 	length = strlen(network);
-	return snprintf(network + length, ATTEMPTS_NETWORK_SIZE - length, "/%zu", 8 * bytes) > 0;
+	return snprintf(network + length, THROTTLE_NETWORK_SIZE - length, "/%zu", 8 * bytes) > 0;
 }
 
-bool attempts_address(const char *ip, char address[ATTEMPTS_NETWORK_SIZE])
+bool throttle_address(const char *ip, char address[THROTTLE_NETWORK_SIZE])
 {
 	struct in6_addr v6;
 	struct in_addr v4;
@@ -50,11 +50,11 @@ bool attempts_address(const char *ip, char address[ATTEMPTS_NETWORK_SIZE])
 
 	if (!parse(ip, &v4, &is_v4, &v6))
 		return false;
-	return is_v4 ? inet_ntop(AF_INET, &v4, address, ATTEMPTS_NETWORK_SIZE) != NULL
+	return is_v4 ? inet_ntop(AF_INET, &v4, address, THROTTLE_NETWORK_SIZE) != NULL
 	             : format_network(&v6, 8, address);
 }
 
-bool attempts_network(const char *ip, char network[ATTEMPTS_NETWORK_SIZE])
+bool throttle_network(const char *ip, char network[THROTTLE_NETWORK_SIZE])
 {
 	struct in6_addr v6;
 	struct in_addr v4;
@@ -80,17 +80,18 @@ static const char *name_to_count(const char *username, char stand_in[STAND_IN_SI
 }
 
 /* *rows is NULL when both limits that could apply are off: the database is not asked. */
-static enum db_status ask(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
-                          const struct attempts_policy *policy, const struct attempt *attempt, struct db_result **rows)
+static enum db_status run_throttle_statement(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
+                                             const struct throttle_policy *policy,
+                                             const struct throttle_subject *throttle_subject, struct db_result **rows)
 {
-	char address[ATTEMPTS_NETWORK_SIZE], network[ATTEMPTS_NETWORK_SIZE];
-	bool has_address = policy->per_address > 0 && attempts_address(attempt->ip, address);
-	bool has_network = has_address && attempts_network(attempt->ip, network);
-	const struct session_key *device = attempt->device;
+	char address[THROTTLE_NETWORK_SIZE], network[THROTTLE_NETWORK_SIZE];
+	bool has_address = policy->per_address > 0 && throttle_address(throttle_subject->ip, address);
+	bool has_network = has_address && throttle_network(throttle_subject->ip, network);
+	const struct session_key *device = throttle_subject->device;
 	char stand_in[STAND_IN_SIZE];
 	const struct db_value values[] = {
-		DB_TEXT(name_to_count(attempt->username, stand_in)),
-		DB_INT(attempt->user_id),
+		DB_TEXT(name_to_count(throttle_subject->username, stand_in)),
+		DB_INT(throttle_subject->user_id),
 		device != NULL ? DB_BYTES(device->bytes, sizeof device->bytes) : DB_NULL,
 		has_address ? DB_TEXT(address) : DB_NULL,
 		DB_INT(policy->per_user),
@@ -105,12 +106,13 @@ static enum db_status ask(struct db *db, TALLOC_CTX *ctx, const struct db_statem
 	return db_query(db, ctx, statement, values, sizeof values / sizeof values[0], rows);
 }
 
-enum db_status attempts_look(struct db *db, const struct attempts_policy *policy, const struct attempt *attempt,
-                             int64_t *wait_s)
+enum db_status throttle_check(struct db *db, const struct throttle_policy *policy,
+                              const struct throttle_subject *throttle_subject, int64_t *wait_s)
 {
 	TALLOC_CTX *scratch = talloc_new(NULL);
 	struct db_result *rows;
-	enum db_status status = ask(db, scratch, &sql_throttle_look, policy, attempt, &rows);
+	enum db_status status =
+		run_throttle_statement(db, scratch, &sql_throttle_look, policy, throttle_subject, &rows);
 
 	*wait_s = 0;
 	if (rows != NULL && db_rows(rows) > 0)
@@ -120,22 +122,22 @@ enum db_status attempts_look(struct db *db, const struct attempts_policy *policy
 }
 
 /* Each kind is told by itself: of an account nobody knows which of the addresses it was. */
-static enum db_status tell_throttled(struct db *db, TALLOC_CTX *ctx, const struct attempt *attempt,
-                                     const struct db_result *rows, size_t row)
+static enum db_status record_throttled(struct db *db, TALLOC_CTX *ctx, const struct throttle_subject *throttle_subject,
+                                       const struct db_result *rows, size_t row)
 {
 	const struct event_record record = {
 		.name = "login_throttled",
-		.user_id = attempt->user_id,
+		.user_id = throttle_subject->user_id,
 		.username = db_text(rows, row, THROTTLE_USERNAME),
-		.ip = attempt->ip,
+		.ip = throttle_subject->ip,
 		.detail = talloc_asprintf(ctx, "{\"kind\":\"%s\"}", db_text(rows, row, THROTTLE_KIND)),
 	};
 
 	return events_record(db, &record);
 }
 
-enum db_status attempts_failed(struct db *db, const struct attempts_policy *policy, const struct attempt *attempt,
-                               int64_t *wait_s)
+enum db_status throttle_count_failure(struct db *db, const struct throttle_policy *policy,
+                                      const struct throttle_subject *throttle_subject, int64_t *wait_s)
 {
 	TALLOC_CTX *scratch = talloc_new(NULL);
 	struct db_result *rows = NULL;
@@ -143,20 +145,20 @@ enum db_status attempts_failed(struct db *db, const struct attempts_policy *poli
 
 	*wait_s = 0;
 	for (int i = 0; i < CONFLICTS_MAX && status == DB_CONFLICT; i++)
-		status = ask(db, scratch, &sql_throttle_count, policy, attempt, &rows);
+		status = run_throttle_statement(db, scratch, &sql_throttle_count, policy, throttle_subject, &rows);
 	for (size_t i = 0; rows != NULL && status == DB_OK && i < db_rows(rows); i++) {
 		int64_t own_wait_s = db_int(rows, i, THROTTLE_WAIT_S);
 
 		if (own_wait_s > *wait_s)
 			*wait_s = own_wait_s;
 		if (db_bool(rows, i, THROTTLE_IS_USED_UP))
-			status = tell_throttled(db, scratch, attempt, rows, i);
+			status = record_throttled(db, scratch, throttle_subject, rows, i);
 	}
 	talloc_free(scratch);
 	return status == DB_CONFLICT ? DB_UNAVAILABLE : status;
 }
 
-enum db_status attempts_forget(struct db *db, int64_t user_id, int64_t *count)
+enum db_status throttle_forget(struct db *db, int64_t user_id, int64_t *count)
 {
 	const struct db_value values[] = {DB_INT(user_id)};
 	TALLOC_CTX *scratch = talloc_new(NULL);

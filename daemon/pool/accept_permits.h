@@ -6,22 +6,22 @@
  *
  * A semaphore of eventfd(2): reading it takes a seat, writing gives one back.
  */
-#ifndef POOL_SEATS_H
-#define POOL_SEATS_H
+#ifndef POOL_ACCEPT_PERMITS_H
+#define POOL_ACCEPT_PERMITS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 /* As many as this machine has use for; of a descriptor that is non-blocking. -1 with errno. */
-size_t seats_wanted(void);
-int seats_open(size_t count);
+size_t accept_permits_default(void);
+int accept_permits_open(size_t count);
 
 /* Take one, if there is one. */
-bool seats_take(int seats);
+bool accept_permits_take(int accept_permits);
 
-void seats_give_back(int seats);
+void accept_permits_release(int accept_permits);
 
 /* Take away or add what makes `taken` and those that are left as many as `count`. */
-void seats_audit(int seats, size_t count, size_t taken);
+void accept_permits_audit(int accept_permits, size_t count, size_t taken);
 
 #endif

@@ -1,4 +1,4 @@
-#include "session/attempts.h"
+#include "session/throttle.h"
 
 /* cmocka wants these first. */
 #include <setjmp.h>
@@ -8,18 +8,18 @@
 
 static void assert_address(const char *ip, const char *expected)
 {
-	char address[ATTEMPTS_NETWORK_SIZE];
+	char address[THROTTLE_NETWORK_SIZE];
 
-	if (!attempts_address(ip, address))
+	if (!throttle_address(ip, address))
 		fail_msg("%s is refused", ip);
 	assert_string_equal(address, expected);
 }
 
 static void assert_network(const char *ip, const char *expected)
 {
-	char network[ATTEMPTS_NETWORK_SIZE];
+	char network[THROTTLE_NETWORK_SIZE];
 
-	if (!attempts_network(ip, network))
+	if (!throttle_network(ip, network))
 		fail_msg("%s is refused", ip);
 	assert_string_equal(network, expected);
 }
@@ -45,26 +45,26 @@ static void address_of_ipv6_is_counted_by_its_first_half(void **state)
 
 static void address_of_ipv6_is_counted_by_its_larger_network_too(void **state)
 {
-	char network[ATTEMPTS_NETWORK_SIZE];
+	char network[THROTTLE_NETWORK_SIZE];
 
 	(void)state;
 	assert_network("2001:db8:1:2:3:4:5:6", "2001:db8:1::/48");
 	assert_network("2001:db8:1:ffff::", "2001:db8:1::/48");
 	assert_network("2001:db8:2::1", "2001:db8:2::/48");
 	assert_network("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255", "ffff:ffff:ffff::/48");
-	assert_false(attempts_network("192.0.2.1", network));
-	assert_false(attempts_network("::ffff:192.0.2.1", network));
+	assert_false(throttle_network("192.0.2.1", network));
+	assert_false(throttle_network("::ffff:192.0.2.1", network));
 }
 
 static void what_is_no_address_is_not_counted(void **state)
 {
 	static const char *const others[] = {"", "unix:", "192.0.2.1.", "192.0.2.1/24", "fe80::1%eth0"};
-	char network[ATTEMPTS_NETWORK_SIZE];
+	char network[THROTTLE_NETWORK_SIZE];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-		assert_false(attempts_address(others[i], network));
-		assert_false(attempts_network(others[i], network));
+		assert_false(throttle_address(others[i], network));
+		assert_false(throttle_network(others[i], network));
 	}
 }
 

@@ -1,9 +1,9 @@
-#include "api/data.h"
+#include "api/request_data.h"
 
 #include "api/app.h"
 #include "api/key_cookie.h"
 #include "base/log.h"
-#include "session/data.h"
+#include "session/session_data.h"
 
 #include <sodium.h>
 
@@ -47,7 +47,7 @@ bool ones_data_remove(struct ones_request *req, const char *name)
 	return data != NULL && session_data_remove(data, name);
 }
 
-static void fail(struct ones_request *req, enum db_status status)
+static void reply_data_failure(struct ones_request *req, enum db_status status)
 {
 	response_reset(&req->response);
 	ones_reply_failure(req, app_result(status), NULL);
@@ -71,7 +71,7 @@ bool data_open(struct ones_request *req)
 	if (kept != NULL)
 		kept->data = session_data_new(kept);
 	if (kept == NULL || kept->data == NULL) {
-		fail(req, DB_ERROR);
+		reply_data_failure(req, DB_ERROR);
 		return false;
 	}
 	req->kept = kept;
@@ -81,11 +81,11 @@ bool data_open(struct ones_request *req)
 	else if (req->has_key)
 		status = session_data_read_anonymous(kept->data, req->app->rule.db, &kept->key, &kept->has_row);
 	if (status != DB_OK)
-		fail(req, status);
+		reply_data_failure(req, status);
 	return status == DB_OK;
 }
 
-void data_follow(struct ones_request *req)
+void data_rebind(struct ones_request *req)
 {
 	struct kept_data *kept = req->kept;
 	bool goes_along;
@@ -142,5 +142,5 @@ void data_close(struct ones_request *req)
 		return;
 	status = write_change(req);
 	if (status != DB_OK)
-		fail(req, status);
+		reply_data_failure(req, status);
 }

@@ -1,4 +1,4 @@
-#include "pool/peers.h"
+#include "pool/acl.h"
 
 /* cmocka wants these first. */
 #include <setjmp.h>
@@ -89,23 +89,23 @@ static void close_connection(const struct connection *connection)
 	close(connection->peer);
 }
 
-static struct peer_rules *make_rules(const char *clients, const char *users)
+static struct acl *make_rules(const char *clients, const char *users)
 {
 	const char *problem = NULL;
-	struct peer_rules *rules = peer_rules_new(ctx, clients, users, &problem);
+	struct acl *rules = acl_new(ctx, clients, users, &problem);
 
 	if (rules == NULL)
 		fail_msg("%s", problem);
 	return rules;
 }
 
-static bool is_allowed(const struct peer_rules *rules, int fd)
+static bool is_allowed(const struct acl *rules, int fd)
 {
 	struct sockaddr_storage peer;
 	socklen_t size = sizeof peer;
 
 	assert_int_equal(getpeername(fd, (struct sockaddr *)&peer, &size), 0);
-	return peer_is_allowed(rules, fd, &peer);
+	return acl_allows(rules, fd, &peer);
 }
 
 static void assert_clients(const struct connection *connection, const char *clients, bool expected)
@@ -241,7 +241,7 @@ static void what_is_of_another_kind_is_kept_out(void **state)
 	const struct sockaddr_storage nowhere = {.ss_family = AF_UNSPEC};
 
 	(void)state;
-	assert_false(peer_is_allowed(make_rules("0.0.0.0/0 ::/0", ""), -1, &nowhere));
+	assert_false(acl_allows(make_rules("0.0.0.0/0 ::/0", ""), -1, &nowhere));
 }
 
 /* ---- Users -------------------------------------------------------------------------------------------------- */
@@ -285,7 +285,7 @@ static void assert_problem(const char *clients, const char *users, const char *w
 	const char *problem = NULL;
 	char *quoted = talloc_asprintf(ctx, "\"%s\"", word);
 
-	if (peer_rules_new(ctx, clients, users, &problem) != NULL)
+	if (acl_new(ctx, clients, users, &problem) != NULL)
 		fail_msg("%s%s is taken", clients, users);
 	assert_non_null(problem);
 	if (strstr(problem, quoted) == NULL)

@@ -1,0 +1,201 @@
+#include "session/account_tx.h"
+
+#include "base/log.h"
+#include "session/reason.h"
+#include "session/rule_sql.h"
+#include "session/schema.h"
+
+#include <string.h>
+
+/* Bad luck with deadlocks or connections does not come more often than this in a row. */
+#define ATTEMPTS 5
+
+struct db_value client_ip(const struct client *client)
+{
+	return client->ip != NULL && client->ip[0] != '\0' ? DB_TEXT(client->ip) : DB_NULL;
+}
+
+enum db_status account_tx_unlock(const struct account_tx *tx, int64_t user_id)
+{
+	const struct db_value values[] = {DB_INT(user_id)};
+
+	return db_query(tx->db, NULL, &sql_drop_lock_row, values, 1, NULL);
+}
+
+enum db_status account_tx_lock(const struct account_tx *tx, int64_t user_id)
+{
+	const struct db_value values[] = {DB_INT(user_id)};
+
+	return db_query(tx->db, NULL, &sql_lock_account, values, 1, NULL);
+}
+
+enum db_status account_tx_emit(struct account_tx *tx, const struct session_key *key, struct ones_event event)
+{
+	struct ones_transaction transaction = {.db = tx->db, .key = key};
+	struct ones_event *grown = talloc_realloc(tx->ctx, tx->events, struct ones_event, tx->count + 1);
+	enum db_status status;
+
+	if (grown == NULL)
+		return DB_ERROR;
+	event.ip = tx->client.ip != NULL ? tx->client.ip : "";
+	event.user_agent = tx->client.user_agent != NULL ? tx->client.user_agent : "";
+	event.was_ip = event.was_ip != NULL ? event.was_ip : "";
+	event.was_user_agent = event.was_user_agent != NULL ? event.was_user_agent : "";
+	tx->events = grown;
+	tx->events[tx->count++] = event;
+	event.transaction = &transaction;
+	if (signals_emit(tx->signals, ONES_IN_TRANSACTION, &event))
+		return DB_OK;
+	/* A receiver that failed because of the database has refused nothing. */
+	status = db_transaction_failure(tx->db);
+	return status != DB_OK ? status : DB_ERROR;
+}
+
+static enum db_status run_transaction(struct account_tx *tx,
+                                      enum db_status (*body)(struct account_tx *tx, void *context), void *context,
+                                      bool confirms)
+{
+	enum db_status status = DB_CONFLICT;
+
+	for (int attempt = 0; attempt < ATTEMPTS && status == DB_CONFLICT; attempt++) {
+		tx->events = NULL;
+		tx->count = 0;
+		status = db_begin(tx->db);
+		if (status == DB_OK && confirms)
+			status = account_tx_confirm(tx);
+		if (status == DB_OK)
+			status = body(tx, context);
+		if (status == DB_OK)
+			status = db_commit(tx->db);
+		if (status == DB_OK)
+			account_tx_committed(tx);
+		else
+			db_rollback(tx->db);
+	}
+	if (status == DB_DUPLICATE) {
+		schema_explain_duplicate(tx->db);
+		log_error("database_duplicate", LOG_STR("problem", db_problem(tx->db)));
+		return DB_ERROR;
+	}
+	return status == DB_CONFLICT ? DB_UNAVAILABLE : status;
+}
+
+enum db_status account_tx_confirm(const struct account_tx *tx)
+{
+	return db_query(tx->db, NULL, &sql_confirm, NULL, 0, NULL);
+}
+
+enum db_status account_tx_run(struct account_tx *tx, enum db_status (*body)(struct account_tx *tx, void *context),
+                              void *context)
+{
+	return run_transaction(tx, body, context, false);
+}
+
+enum db_status account_tx_run_idempotent(struct account_tx *tx,
+                                         enum db_status (*body)(struct account_tx *tx, void *context), void *context)
+{
+	enum db_status status = DB_UNKNOWN;
+
+	for (int attempt = 0; attempt < ATTEMPTS && status == DB_UNKNOWN; attempt++)
+		status = run_transaction(tx, body, context, attempt > 0);
+	return status == DB_UNKNOWN ? DB_UNAVAILABLE : status;
+}
+
+void account_tx_committed(const struct account_tx *tx)
+{
+	for (unsigned int i = 0; i < tx->count; i++)
+		(void)signals_emit(tx->signals, ONES_AFTER_COMMIT, &tx->events[i]);
+}
+
+/* Tell of each row that an END statement returned; *displaced (may be NULL) gets those that the newest displaced. */
+static enum db_status emit_ended(struct account_tx *tx, int64_t user_id, const char *username,
+                                 const struct db_result *rows, struct session_info_list *displaced)
+{
+	for (size_t i = 0; i < db_rows(rows); i++) {
+		enum ones_reason reason = reason_from_code(db_text(rows, i, ENDED_REASON));
+		struct ones_event event = {
+			.signal = reason == ONES_REASON_DISPLACED ? ONES_SIGNAL_SESSION_DISPLACED
+		                                                  : ONES_SIGNAL_LOGGED_OUT,
+			.user_id = user_id,
+			.username = username,
+			.session_id = db_text(rows, i, ENDED_ID),
+			.by_session_id = db_is_null(rows, i, ENDED_BY_ID) ? "" : db_text(rows, i, ENDED_BY_ID),
+			.reason = reason,
+			.was_ip = db_text(rows, i, ENDED_IP),
+			.was_user_agent = db_text(rows, i, ENDED_USER_AGENT),
+		};
+		struct session_key key;
+		enum db_status status;
+		size_t size;
+		const uint8_t *bytes = db_bytes(rows, i, ENDED_KEY, &size);
+
+		if (size != sizeof key.bytes)
+			return DB_ERROR;
+		memcpy(key.bytes, bytes, sizeof key.bytes);
+		status = account_tx_emit(tx, &key, event);
+		if (status != DB_OK)
+			return status;
+		if (displaced != NULL && reason == ONES_REASON_DISPLACED &&
+		    !session_info_add(tx->ctx, displaced,
+		                      &(const struct session_info){
+					      .id = event.session_id,
+					      .created_at = db_time(rows, i, ENDED_CREATED_AT),
+					      .last_seen_at = db_time(rows, i, ENDED_LAST_SEEN_AT),
+					      .user_agent = db_text(rows, i, ENDED_USER_AGENT),
+					      .ip = db_text(rows, i, ENDED_IP),
+				      }))
+			return DB_ERROR;
+	}
+	return DB_OK;
+}
+
+enum db_status account_tx_end_by_key(struct account_tx *tx, int64_t user_id, const char *username,
+                                     const struct session_key *key, enum ones_reason reason)
+{
+	const struct db_value values[] = {
+		DB_INT(user_id),
+		DB_BYTES(key->bytes, sizeof key->bytes),
+		DB_TEXT(ones_reason_code(reason)),
+	};
+	struct db_result *rows;
+	enum db_status status = db_query(tx->db, tx->ctx, &sql_end_by_key, values, 3, &rows);
+
+	return status != DB_OK ? status : emit_ended(tx, user_id, username, rows, NULL);
+}
+
+enum db_status account_tx_end_beyond_limit(struct account_tx *tx, int64_t user_id, const char *username, int64_t limit,
+                                           int64_t idle_timeout_ms, const struct session_key *newest,
+                                           struct session_info_list *displaced)
+{
+	const struct db_value values[] = {
+		DB_INT(user_id),
+		DB_INT(limit),
+		DB_INT(idle_timeout_ms),
+		newest != NULL ? DB_BYTES(newest->bytes, sizeof newest->bytes) : DB_NULL,
+	};
+	struct db_result *rows;
+	enum db_status status;
+
+	if (limit == 0)
+		return DB_OK;
+	status = db_query(tx->db, tx->ctx, &sql_end_beyond_limit, values, 4, &rows);
+	return status != DB_OK ? status : emit_ended(tx, user_id, username, rows, displaced);
+}
+
+enum db_status account_tx_end_by_id(struct account_tx *tx, int64_t user_id, const char *username, const char *id,
+                                    const struct session_key *by, enum ones_reason reason, size_t *ended)
+{
+	const struct db_value values[] = {
+		DB_INT(user_id),
+		DB_TEXT(id),
+		DB_TEXT(ones_reason_code(reason)),
+		by != NULL ? DB_BYTES(by->bytes, sizeof by->bytes) : DB_NULL,
+	};
+	struct db_result *rows;
+	enum db_status status = db_query(tx->db, tx->ctx, &sql_end_by_id, values, 4, &rows);
+
+	if (status != DB_OK)
+		return status;
+	*ended += db_rows(rows);
+	return emit_ended(tx, user_id, username, rows, NULL);
+}
