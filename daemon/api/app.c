@@ -4,7 +4,9 @@
 #include "api/key_cookie.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "session/rule_receivers.h"
 #include "session/schema.h"
+#include "session/session_lookup.h"
 #include "session/useragent.h"
 
 #include <endian.h>
@@ -421,7 +423,7 @@ enum db_status app_check_session(struct ones_request *req)
 
 	if (req->preview.key_count > 0)
 		req->lookup.status =
-			rule_lookup(&req->app->rule, req, req->preview.keys, req->preview.key_count, &found);
+			session_lookup(&req->app->rule, req, req->preview.keys, req->preview.key_count, &found);
 	req->lookup.result = found;
 	req->lookup.first = 0;
 	return check_session(req);

@@ -5,7 +5,7 @@
 #include "base/version.h"
 #include "ctl/ctl.h"
 #include "ctl/text.h"
-#include "session/rule.h"
+#include "session/rule_receivers.h"
 #include "session/schema.h"
 #include "session/users.h"
 

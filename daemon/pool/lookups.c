@@ -1,6 +1,7 @@
 #include "pool/lookups.h"
 
 #include "base/clock.h"
+#include "session/session_lookup.h"
 
 #include <string.h>
 
@@ -59,7 +60,7 @@ static void send_next(struct lookups *lookups)
 		app_start_touch(lookups->app);
 	} else if (lookups->waiting.count > 0) {
 		fill(&lookups->under_way, &lookups->waiting);
-		rule_start_lookup(&lookups->app->rule, lookups->under_way.keys, lookups->under_way.key_count);
+		session_lookup_start(&lookups->app->rule, lookups->under_way.keys, lookups->under_way.key_count);
 	}
 }
 
@@ -72,7 +73,7 @@ static void take_batch(struct lookups *lookups, struct batch *done)
 	*done = lookups->under_way;
 	lookups->under_way.count = 0;
 	done->ctx = talloc_new(NULL);
-	status = rule_finish_lookup(&lookups->app->rule, done->ctx, done->keys, done->key_count, &found);
+	status = session_lookup_finish(&lookups->app->rule, done->ctx, done->keys, done->key_count, &found);
 	took_us = clock_monotonic_us() - lookups->sent_us;
 	for (size_t i = 0; i < done->count; i++) {
 		struct conn *conn = done->conns[i];

@@ -5,31 +5,33 @@
  * that takes none which is not above all numbers of the account (schema/0003_sequences.sql): the sequence may be behind
  * the rows. A higher number is a newer login, whatever any clock says.
  *
- * Who decides. A row of `logged_in_user` belongs to each account and holds the key of its newest login. Whoever ends
- * or begins a session does it in a transaction that holds this row (account_tx.c), so for one account these
- * transactions run one after another; a login takes its number while it holds the row, so their order is the order of
- * the numbers.
+ * Who decides. A row of `logged_in_user` belongs to each account and holds the key of its newest login. A
+ * session is begun or ended in a transaction that holds this row (account_tx.c), so for one account these transactions
+ * run one after another; a login takes its number while it holds the row, so their order is the order of the numbers.
  *
- * rule_login   makes a row in `sessions`, removes the account's other rows beyond the limit, stores the key, commits.
- *              From then on the hook finds no row for an old key: the old device is out at its very next request.
- *              Before it displaces anybody it asks the policy (session.on_limit, sharing.action), which may give_up;
- *              a browser whose own live session it takes the place of displaces nobody and is not asked. Its own is
- *              one whose key it presents, or the device cookie that was given together with that very key, or that
- *              was made by the form which it has sent once more: browsers lose keys, and people click twice.
- *              Were its row not the newest, the login would fail: nobody is told to be signed in who is not. What
- *              another program inserts after that is a later login, and none of this one's business.
+ * rule_login       makes a row in `sessions`, removes the account's other rows beyond the limit, stores the key,
+ * commits. From then on the hook finds no row for an old key: the old device is out at its very next request. Before it
+ * displaces a session it asks the policy (session.on_limit, sharing.action), which may refuse; a browser that replaces
+ * its own live session displaces none, and is not asked. Its own is one whose key it presents, or the device cookie
+ * that was given together with that very key, or that was made by the form which it has sent once more: browsers lose
+ * keys, and people click twice. Were its row not the newest, the login would fail: it never answers 200 to a device
+ * that is not signed in. What another program inserts after that is a later login. The steps: login_steps.c.
  *
- * rule_lookup,   the hook, before every request. The first reads the session, its account and the stored key in one
- * rule_check   round trip, for as many requests as are there at that moment. The second, in evaluate(), tells one of
- * four things of each: GONE    there is no such row, or it has run out: not signed in; ended_sessions tells why; LIVE
- * the usual case: nothing is written; ENDS    as many live sessions as the limit allows are newer, or the account is
- * disabled: it is not signed in, and its row is removed; AHEAD   it is among the newest, but no key or an older one is
- * stored (the row was inserted by another program, or the stored one was lost): it is stored, what is beyond the limit
- * ends. Only the last two write; they do it in reconcile(), which takes the lock and judges again, because what was
- * read before the lock may have changed.
+ * session_lookup,  the hook, before every request. The first reads the session, its account and the stored key in one
+ * rule_check       round trip, for as many requests as are there at that moment. The second, in evaluate(), tells one
+ *                  of four things of each:
+ *                    GONE    there is no such row, or it has run out: not signed in; ended_sessions tells why;
+ *                    LIVE    the usual case: nothing is written;
+ *                    ENDS    as many live sessions as the limit allows are newer, or the account is disabled: it is
+ *                            not signed in, and its row is removed;
+ *                    AHEAD   it is among the newest, but no key or an older one is stored (the row was inserted by
+ *                            another program, or the stored one was lost): it is stored, and the account's sessions
+ *                            beyond the limit end.
+ *                  Only the last two write; they do it in reconcile(), which takes the lock and evaluates again,
+ *                  because what was read before the lock may have changed.
  *
- * rule_logout  removes the presented row, and the stored key only where it is the same: what a displaced device does
- *              changes nothing.
+ * rule_logout      removes the presented row, and the stored key only where it is the same: what a displaced device
+ * does changes nothing.
  *
  * A change of password is a login of a browser that is signed in, which leaves no other session.
  *
@@ -38,16 +40,12 @@
  */
 #include "session/rule.h"
 
-#include "base/log.h"
-#include "session/events.h"
+#include "session/commit_outcome.h"
+#include "session/login_steps.h"
 #include "session/reason.h"
+#include "session/rule_receivers.h"
 #include "session/rule_sql.h"
-#include "session/tickets.h"
-#include "session/useragent.h"
-
-#include <jansson.h>
-#include <stdlib.h>
-#include <string.h>
+#include "session/session_lookup.h"
 
 /* An idle_timeout shorter than touch_interval would end sessions that are in use. */
 static int64_t touch_ms(const struct rule *rule)
@@ -57,95 +55,9 @@ static int64_t touch_ms(const struct rule *rule)
 	return quarter > 0 && quarter < rule->policy.touch_interval ? quarter : rule->policy.touch_interval;
 }
 
-/* Run a statement whose parameters are an account and a key. */
-static enum db_status query_key(struct db *db, const struct db_statement *statement, int64_t user_id,
-                                const struct session_key *key)
-{
-	const struct db_value values[] = {DB_INT(user_id), DB_BYTES(key->bytes, sizeof key->bytes)};
-
-	return db_query(db, NULL, statement, values, 2, NULL);
-}
-
-static bool store_key(const struct ones_event *event, void *context)
-{
-	const struct ones_transaction *transaction = event->transaction;
-
-	(void)context;
-	return query_key(transaction->db, &sql_store_key, event->user_id, transaction->key) == DB_OK;
-}
-
-static bool clear_key(const struct ones_event *event, void *context)
-{
-	const struct ones_transaction *transaction = event->transaction;
-
-	(void)context;
-	return query_key(transaction->db, &sql_clear_key, event->user_id, transaction->key) == DB_OK;
-}
-
-/* What else there is to an event, beside its columns; a new reference, NULL when out of memory. */
-static json_t *event_detail(const struct ones_event *event)
-{
-	const char *reason = ones_reason_code(event->reason);
-
-	if (event->takeovers > 0)
-		return json_pack("{s:I}", "takeovers", (json_int_t)event->takeovers);
-	if (event->reason == ONES_REASON_DISPLACED)
-		return json_pack("{s:s, s:{s:s, s:s, s:s}}", "by", event->by_session_id, "was", "ip", event->was_ip,
-		                 "browser", useragent_browser(event->was_user_agent), "os",
-		                 useragent_os(event->was_user_agent));
-	if (event->by_session_id[0] != '\0')
-		return json_pack("{s:s, s:s}", "reason", reason, "by", event->by_session_id);
-	return event->reason != ONES_REASON_LIVE ? json_pack("{s:s}", "reason", reason) : json_object();
-}
-
-static bool record_event(const struct ones_event *event, void *context)
-{
-	json_t *detail = event_detail(event);
-	char *text = detail != NULL ? json_dumps(detail, JSON_COMPACT) : NULL;
-	const struct event_record record = {
-		.name = ones_signal_name(event->signal),
-		.user_id = event->user_id,
-		.username = event->username,
-		.session_id = event->session_id,
-		.ip = event->ip,
-		.user_agent = event->user_agent,
-		.detail = text,
-	};
-	bool is_recorded = text != NULL && events_record(event->transaction->db, &record) == DB_OK;
-
-	(void)context;
-	free(text);
-	json_decref(detail);
-	return is_recorded;
-}
-
-int rule_connect_receivers(struct signals *signals)
-{
-	const struct ones_receiver store = {.name = "store_key", .phase = ONES_IN_TRANSACTION, .call = store_key};
-	const struct ones_receiver clear = {.name = "clear_key", .phase = ONES_IN_TRANSACTION, .call = clear_key};
-	const struct ones_receiver record = {
-		.name = "record_event", .phase = ONES_IN_TRANSACTION, .call = record_event};
-
-	if (signals_connect(signals, ONES_SIGNAL_LOGGED_IN, &store) != 0 ||
-	    signals_connect(signals, ONES_SIGNAL_PASSWORD_CHANGED, &store) != 0 ||
-	    signals_connect(signals, ONES_SIGNAL_LOGGED_OUT, &clear) != 0)
-		return -1;
-	for (enum ones_signal signal = 0; signal < ONES_SIGNAL_COUNT; signal++) {
-		if (signals_connect(signals, signal, &record) != 0)
-			return -1;
-	}
-	return 0;
-}
-
 /* ---- The hook ----------------------------------------------------------------------------------------------- */
 
 enum standing { GONE, LIVE, ENDS, AHEAD };
-
-struct session_lookup {
-	struct db_result *rows;
-	struct session_key keys[RULE_KEYS_MAX];
-	size_t row_of[RULE_KEYS_MAX];
-};
 
 /* Fill in *verdict from sql_check's row and tell where the session stands. */
 static enum standing evaluate(const struct rule *rule, const struct session_lookup *lookup, size_t which,
@@ -214,59 +126,6 @@ static enum standing evaluate(const struct rule *rule, const struct session_look
 	return is_stored || stored_order > order ? LIVE : AHEAD;
 }
 
-#define CHECK_VALUES(rule, keys, count)                                                                                \
-	{                                                                                                              \
-		DB_BYTES_LIST(keys, sizeof(struct session_key), count), DB_INT((rule)->policy.max_sessions),           \
-			DB_INT((rule)->policy.idle_timeout),                                                           \
-	}
-#define CHECK_VALUE_COUNT 3
-
-/* Takes over `rows`. */
-static enum db_status make_lookup(TALLOC_CTX *ctx, struct db_result *rows, const struct session_key keys[],
-                                  size_t count, struct session_lookup **lookup)
-{
-	struct session_lookup *made = talloc(ctx, struct session_lookup);
-
-	if (made == NULL) {
-		talloc_free(rows);
-		return DB_ERROR;
-	}
-	if (db_rows(rows) != count)
-		abort();
-	made->rows = talloc_steal(made, rows);
-	memcpy(made->keys, keys, count * sizeof keys[0]);
-	for (size_t row = 0; row < count; row++)
-		made->row_of[db_int(rows, row, CHECK_NUMBER) - 1] = row;
-	*lookup = made;
-	return DB_OK;
-}
-
-enum db_status rule_lookup(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key keys[], size_t count,
-                           struct session_lookup **lookup)
-{
-	const struct db_value values[] = CHECK_VALUES(rule, keys, count);
-	struct db_result *rows;
-	enum db_status status = db_query(rule->db, ctx, &sql_check, values, CHECK_VALUE_COUNT, &rows);
-
-	return status == DB_OK ? make_lookup(ctx, rows, keys, count, lookup) : status;
-}
-
-void rule_start_lookup(const struct rule *rule, const struct session_key keys[], size_t count)
-{
-	const struct db_value values[] = CHECK_VALUES(rule, keys, count);
-
-	db_start(rule->db, &sql_check, values, CHECK_VALUE_COUNT);
-}
-
-enum db_status rule_finish_lookup(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key keys[],
-                                  size_t count, struct session_lookup **lookup)
-{
-	struct db_result *rows;
-	enum db_status status = db_finish(rule->db, ctx, &rows);
-
-	return status == DB_OK ? make_lookup(ctx, rows, keys, count, lookup) : status;
-}
-
 struct reconciliation {
 	const struct rule *rule;
 	const struct session_key *key;
@@ -274,41 +133,61 @@ struct reconciliation {
 	struct rule_verdict *verdict;
 };
 
+/* It is stored, and the account's sessions beyond the limit end. */
+static enum db_status store_newer(const struct reconciliation *own, struct account_tx *tx, int64_t limit)
+{
+	const struct rule *rule = own->rule;
+	const struct ones_session *session = &own->verdict->session;
+	struct session_info_list displaced = {0};
+	enum db_status status = stored_key_set(tx->db, own->user_id, own->key);
+
+	if (status == DB_OK)
+		status = account_tx_end_beyond_limit(tx, own->user_id, session->user.username, limit,
+		                                     rule->policy.idle_timeout, NULL, &displaced);
+	if (status != DB_OK || displaced.count == 0)
+		return status;
+	return sharing_count(tx, &rule->policy.sharing, own->user_id, session->user.username, session->id);
+}
+
+/* Its row is removed, and the verdict is the one of a session that has ended. */
+static enum db_status end_older(const struct reconciliation *own, struct account_tx *tx, int64_t limit)
+{
+	const struct rule *rule = own->rule;
+	const char *username = own->verdict->session.user.username;
+	struct session_lookup *lookup;
+	enum db_status status = DB_OK;
+
+	if (own->verdict->reason == ONES_REASON_DISPLACED)
+		status = account_tx_end_beyond_limit(tx, own->user_id, username, limit, rule->policy.idle_timeout, NULL,
+		                                     NULL);
+	/* That has not ended it where only the stored key is newer, or the account is disabled. */
+	if (status == DB_OK)
+		status = account_tx_end_by_key(tx, own->user_id, username, own->key, own->verdict->reason);
+	if (status == DB_OK)
+		status = session_lookup(rule, tx->ctx, own->key, 1, &lookup);
+	if (status == DB_OK)
+		(void)evaluate(rule, lookup, 0, own->verdict);
+	return status;
+}
+
 /* Under the lock, evaluate again and do what follows from it. */
 static enum db_status reconcile(struct account_tx *tx, void *context)
 {
-	const struct reconciliation *reconciliation = context;
-	const struct rule *rule = reconciliation->rule;
-	int64_t user_id = reconciliation->user_id;
-	struct rule_verdict *verdict = reconciliation->verdict;
-	enum standing standing = GONE;
-	struct session_info_list displaced = {0};
+	const struct reconciliation *own = context;
 	struct session_lookup *lookup;
-	enum db_status status = account_tx_lock(tx, user_id);
+	enum standing standing;
+	enum db_status status = account_tx_lock(tx, own->user_id);
 
 	if (status == DB_OK)
-		status = rule_lookup(rule, tx->ctx, reconciliation->key, 1, &lookup);
-	if (status == DB_OK)
-		standing = evaluate(rule, lookup, 0, verdict);
-	if (status == DB_OK && standing == AHEAD)
-		status = query_key(rule->db, &sql_store_key, user_id, reconciliation->key);
-	if (status == DB_OK && (standing == AHEAD || (standing == ENDS && verdict->reason == ONES_REASON_DISPLACED)))
-		status = account_tx_end_beyond_limit(tx, user_id, verdict->session.user.username,
-		                                     db_int(lookup->rows, 0, CHECK_LIMIT), rule->policy.idle_timeout,
-		                                     NULL, &displaced);
-	if (status == DB_OK && standing == AHEAD && displaced.count > 0)
-		status = sharing_count(tx, &rule->policy.sharing, user_id, verdict->session.user.username,
-		                       verdict->session.id);
-	if (status == DB_OK && standing == ENDS) {
-		/* Gone already, unless what is newer is only the stored key, or the account is disabled. */
-		status = account_tx_end_by_key(tx, user_id, verdict->session.user.username, reconciliation->key,
-		                               verdict->reason);
-		if (status == DB_OK)
-			status = rule_lookup(rule, tx->ctx, reconciliation->key, 1, &lookup);
-		if (status == DB_OK)
-			(void)evaluate(rule, lookup, 0, verdict);
-	}
-	return status == DB_OK ? account_tx_unlock(tx, user_id) : status;
+		status = session_lookup(own->rule, tx->ctx, own->key, 1, &lookup);
+	if (status != DB_OK)
+		return status;
+	standing = evaluate(own->rule, lookup, 0, own->verdict);
+	if (standing == AHEAD)
+		status = store_newer(own, tx, db_int(lookup->rows, 0, CHECK_LIMIT));
+	else if (standing == ENDS)
+		status = end_older(own, tx, db_int(lookup->rows, 0, CHECK_LIMIT));
+	return status == DB_OK ? account_tx_unlock(tx, own->user_id) : status;
 }
 
 static bool is_final(enum standing standing)
@@ -352,374 +231,33 @@ void rule_start_touch(const struct rule *rule, const struct session_key keys[], 
 
 /* ---- Login -------------------------------------------------------------------------------------------------- */
 
-/* How often the end of a lost commit is asked for: whoever ends the connections may end a few. */
-#define OUTCOME_ATTEMPTS 3
-
-struct login_state {
-	const struct rule *rule;
-	const struct login_request *request;
-	const struct session_key *presented; /* NULL when the browser's key is nobody's session */
-	int64_t presented_user_id;
-	const char *presented_username;
-	const struct db_result *own; /* the account's live sessions in this browser, OWN_*: their place is taken */
-	struct rule_login *login;
-	enum rule_login_result refusal; /* why it was given up; RULE_LOGIN_OK: for another reason, or not */
+/* One transaction; the first step that is not DB_OK rolls it back. */
+static login_step *const login_steps[] = {
+	login_recheck_account,                       /* active still, and with the password that was verified */
+	login_find_presented,                        /* the session of the key that the browser presents */
+	login_lock_accounts,                         /* from here on no other login or hook of the account writes */
+	login_find_own,                              /* its own sessions: then it is a rotation */
+	login_ask_policy,                            /* or else a displacement, which the policy may refuse */
+	login_use_ticket,      login_insert_session, /* with a number above all others of the account */
+	login_end_replaced,    login_emit,           /* the receivers: one of them stores the key */
+	login_end_others,                            /* beyond the limit: displaced */
+	login_unlock_other,
 };
-
-static enum db_status give_up(struct login_state *state, enum rule_login_result refusal)
-{
-	state->refusal = refusal;
-	return DB_ERROR;
-}
-
-/* Two browsers that swap accounts at one moment would each hold what the other waits for, but for this order. */
-static enum db_status lock_both(const struct account_tx *tx, int64_t one, int64_t other)
-{
-	enum db_status status = account_tx_lock(tx, one < other ? one : other);
-
-	if (status == DB_OK && one != other)
-		status = account_tx_lock(tx, one < other ? other : one);
-	return status;
-}
-
-/* Whose is the key that the browser holds now? When it is nobody's, there is nothing to end. */
-static enum db_status find_presented(struct login_state *state, TALLOC_CTX *ctx)
-{
-	struct db_result *owner;
-	struct db_value values[1];
-	enum db_status status;
-
-	state->presented = state->request->presented;
-	if (state->presented == NULL)
-		return DB_OK;
-	values[0] = DB_BYTES(state->presented->bytes, sizeof state->presented->bytes);
-	status = db_query(state->rule->db, ctx, &sql_session_owner, values, 1, &owner);
-	if (status != DB_OK)
-		return status;
-	if (db_rows(owner) == 0) {
-		state->presented = NULL;
-		return DB_OK;
-	}
-	state->presented_user_id = db_int(owner, 0, 0);
-	state->presented_username = db_text(owner, 0, 1);
-	return DB_OK;
-}
-
-static struct db_value key_value(const struct session_key *key)
-{
-	return key != NULL ? DB_BYTES(key->bytes, sizeof key->bytes) : DB_NULL;
-}
-
-/* False for NULL. */
-static bool read_key(const struct db_result *rows, size_t row, int column, struct session_key *key)
-{
-	size_t size;
-	const uint8_t *bytes = db_bytes(rows, row, column, &size);
-
-	if (size != sizeof key->bytes)
-		return false;
-	memcpy(key->bytes, bytes, sizeof key->bytes);
-	return true;
-}
-
-/* Which live sessions of the account are this browser's own? A new password is for the one that it presents. */
-static enum db_status find_own(struct login_state *state, const struct account_tx *tx)
-{
-	const struct login_request *request = state->request;
-	const struct db_value values[] = {
-		DB_INT(request->user->id),
-		key_value(state->presented),
-		key_value(request->presented_device),
-		key_value(request->form),
-		DB_INT(state->rule->policy.idle_timeout),
-		client_ip(&tx->client),
-		DB_TEXT(tx->client.user_agent != NULL ? tx->client.user_agent : ""),
-	};
-	struct rule_login *login = state->login;
-	struct db_result *rows = NULL;
-	enum db_status status = DB_OK;
-
-	if (state->presented != NULL || request->presented_device != NULL || request->form != NULL)
-		status = db_query(tx->db, tx->ctx, &sql_own_sessions, values, 7, &rows);
-	if (status != DB_OK || rows == NULL || db_rows(rows) == 0)
-		return status;
-	state->own = rows;
-	login->has_former_device = read_key(rows, 0, OWN_DEVICE, &login->former_device);
-	return DB_OK;
-}
-
-static bool is_rotation(const struct login_state *state)
-{
-	return state->own != NULL;
-}
-
-/* The form has made a session already, which is live: it is the same login. */
-static bool is_repetition(const struct login_state *state)
-{
-	for (size_t row = 0; state->own != NULL && row < db_rows(state->own); row++) {
-		if (db_bool(state->own, row, OWN_IS_OF_FORM))
-			return true;
-	}
-	return false;
-}
-
-/* A login from elsewhere: may it displace who is in the way? */
-static enum db_status ask_policy(struct login_state *state, const struct account_tx *tx, int64_t limit)
-{
-	const struct rule_policy *policy = &state->rule->policy;
-	const struct db_value values[] = {DB_INT(state->request->user->id), DB_INT(policy->idle_timeout),
-	                                  DB_INT(limit)};
-	struct db_result *rows;
-	enum db_status status;
-
-	if (limit == 0 || (policy->on_limit == ON_LIMIT_DISPLACE && policy->sharing.cooldown_ms == 0))
-		return DB_OK;
-	status = db_query(tx->db, tx->ctx, &sql_conflicting, values, 3, &rows);
-	if (status != DB_OK || db_rows(rows) == 0)
-		return status;
-	status = session_info_from_rows(tx->ctx, rows, &state->login->conflicting);
-	if (status == DB_OK && policy->on_limit == ON_LIMIT_REFUSE)
-		return give_up(state, RULE_LOGIN_LIMIT);
-	if (status == DB_OK)
-		status = sharing_wait(tx, &policy->sharing, state->request->user->id, &state->login->wait_s);
-	if (status == DB_OK && state->login->wait_s > 0)
-		return give_up(state, RULE_LOGIN_COOLDOWN);
-	if (status == DB_OK && policy->on_limit == ON_LIMIT_ASK && !state->request->take_over)
-		return give_up(state, RULE_LOGIN_LIMIT);
-	return status;
-}
-
-static enum db_status use_ticket(struct login_state *state, const struct account_tx *tx)
-{
-	bool was_there;
-	enum db_status status;
-
-	if (state->request->ticket == NULL || is_repetition(state))
-		return DB_OK;
-	status = tickets_use(tx->db, tx->ctx, state->request->ticket, &was_there);
-	return status == DB_OK && !was_there ? give_up(state, RULE_LOGIN_TICKET_GONE) : status;
-}
-
-/*
- * The browser gets a new key under which it is the same person's session: no signal, for nobody has signed out. But who
- * knows the old session by its id, such as the sender of a video, has to hear that it is no more.
- */
-static enum db_status record_replaced(const struct login_state *state, const struct account_tx *tx,
-                                      const struct db_result *ended)
-{
-	const struct event_record record = {
-		.name = "session_replaced",
-		.user_id = state->request->user->id,
-		.username = state->request->user->username,
-		.session_id = db_text(ended, 0, ENDED_ID),
-		.ip = tx->client.ip,
-		.user_agent = tx->client.user_agent,
-		.detail = talloc_asprintf(tx->ctx, "{\"by\": \"%s\"}", state->login->session.id),
-	};
-
-	return record.detail != NULL ? events_record(tx->db, &record) : DB_ERROR;
-}
-
-/* The browser gets a new key: its old session of the same account ends. */
-static enum db_status replace(const struct login_state *state, const struct account_tx *tx,
-                              const struct session_key *key)
-{
-	enum ones_reason reason =
-		state->request->new_password_hash != NULL ? ONES_REASON_PASSWORD_CHANGED : ONES_REASON_LOGGED_OUT;
-	const struct db_value values[] = {
-		DB_INT(state->request->user->id),
-		key_value(key),
-		DB_TEXT(ones_reason_code(reason)),
-	};
-	struct db_result *ended;
-	enum db_status status = db_query(tx->db, tx->ctx, &sql_end_by_key, values, 3, &ended);
-
-	return status == DB_OK && db_rows(ended) > 0 ? record_replaced(state, tx, ended) : status;
-}
-
-/* What the browser presents ends, also when it is another account's or has run out; so do its own that it has lost. */
-static enum db_status end_former(const struct login_state *state, struct account_tx *tx)
-{
-	const struct session_key *presented = state->presented;
-	enum db_status status = DB_OK;
-
-	if (presented != NULL && state->presented_user_id != state->request->user->id)
-		status = account_tx_end_by_key(tx, state->presented_user_id, state->presented_username, presented,
-		                               ONES_REASON_LOGGED_OUT);
-	else if (presented != NULL)
-		status = replace(state, tx, presented);
-	for (size_t row = 0; state->own != NULL && status == DB_OK && row < db_rows(state->own); row++) {
-		struct session_key key;
-
-		if (db_bool(state->own, row, OWN_IS_PRESENTED))
-			continue;
-		status = read_key(state->own, row, OWN_KEY, &key) ? replace(state, tx, &key) : DB_ERROR;
-	}
-	return status;
-}
-
-static enum db_status insert_session(const struct login_state *state, const struct account_tx *tx,
-                                     struct ones_session *session)
-{
-	const struct client *client = &tx->client;
-	const struct user *user = state->request->user;
-	struct session_key former;
-	bool has_former = is_rotation(state) && read_key(state->own, 0, OWN_KEY, &former);
-	const struct db_value values[] = {
-		key_value(state->request->key),
-		DB_INT(user->id),
-		DB_INT(state->rule->policy.lifetime),
-		client_ip(client),
-		DB_TEXT(client->user_agent != NULL ? client->user_agent : ""),
-		key_value(state->request->presented),
-		key_value(has_former ? &former : NULL),
-		key_value(state->request->device),
-		key_value(state->request->form),
-	};
-	struct db_result *row;
-	enum db_status status = db_query(tx->db, tx->ctx, &sql_insert_session, values, 9, &row);
-
-	if (status != DB_OK)
-		return status;
-	if (!db_bool(row, 0, 4)) {
-		log_error("login_not_the_newest", LOG_INT("user_id", user->id),
-		          LOG_STR("hint", "sessions.login_order is below that of an older session: look at the trigger "
-		                          "number_login"));
-		return DB_ERROR;
-	}
-	*session = (struct ones_session){
-		.id = db_text(row, 0, 0),
-		.user = {.id = user->id, .username = user->username, .is_admin = user->is_admin},
-		.created_at = db_time(row, 0, 1),
-		.last_seen_at = db_time(row, 0, 2),
-		.expires_at = db_time(row, 0, 3),
-	};
-	return DB_OK;
-}
-
-/*
- * May this account still sign in with that password, which is changed now if that is what was ordered? *limit is how
- * many sessions it may have, 0 for any number.
- */
-static enum db_status recheck_account(struct login_state *state, const struct account_tx *tx, int64_t *limit)
-{
-	const char *new_hash = state->request->new_password_hash;
-	const struct db_value values[] = {DB_INT(state->request->user->id), DB_TEXT(state->request->user->password),
-	                                  DB_TEXT(new_hash)};
-	struct db_result *account;
-	enum db_status status = new_hash != NULL ? db_query(tx->db, tx->ctx, &sql_change_password, values, 3, &account)
-	                                         : db_query(tx->db, tx->ctx, &sql_recheck_account, values, 2, &account);
-
-	if (status != DB_OK)
-		return status;
-	if (db_rows(account) == 0)
-		return give_up(state, RULE_LOGIN_STALE);
-	*limit = db_int(account, 0, 0);
-	if (*limit < 0)
-		*limit = state->rule->policy.max_sessions;
-	return DB_OK;
-}
-
-/* The others end: for a new password all of them, else those beyond the limit. */
-static enum db_status end_others(struct login_state *state, struct account_tx *tx, int64_t limit)
-{
-	const struct user *user = state->request->user;
-	struct rule_login *login = state->login;
-	size_t ended = 0;
-	enum db_status status;
-
-	if (state->request->new_password_hash != NULL)
-		return account_tx_end_by_id(tx, user->id, user->username, NULL, state->request->key,
-		                            ONES_REASON_PASSWORD_CHANGED, &ended);
-	status = account_tx_end_beyond_limit(tx, user->id, user->username, limit, state->rule->policy.idle_timeout,
-	                                     state->request->key, &login->displaced);
-	if (status == DB_OK && login->displaced.count > 0 && !is_rotation(state))
-		status = sharing_count(tx, &state->rule->policy.sharing, user->id, user->username, login->session.id);
-	return status;
-}
 
 static enum db_status log_in(struct account_tx *tx, void *context)
 {
 	struct login_state *state = context;
-	const struct user *user = state->request->user;
-	bool changes_password = state->request->new_password_hash != NULL;
-	int64_t limit = 0;
-	bool is_other;
-	enum db_status status;
 
 	*state->login = (struct rule_login){0};
 	state->own = NULL;
 	state->refusal = RULE_LOGIN_OK;
-	status = recheck_account(state, tx, &limit);
-	if (status == DB_OK)
-		status = find_presented(state, tx->ctx);
-	is_other = state->presented != NULL && state->presented_user_id != user->id;
-	if (status == DB_OK)
-		status = lock_both(tx, user->id, is_other ? state->presented_user_id : user->id);
-	if (status == DB_OK)
-		status = find_own(state, tx);
-	if (status == DB_OK && changes_password && !is_rotation(state))
-		status = give_up(state, RULE_LOGIN_ENDED);
-	if (status == DB_OK && !is_rotation(state))
-		status = ask_policy(state, tx, limit);
-	if (status == DB_OK)
-		status = use_ticket(state, tx);
-	if (status == DB_OK)
-		status = insert_session(state, tx, &state->login->session);
-	if (status == DB_OK)
-		status = end_former(state, tx);
-	if (status == DB_OK)
-		status = account_tx_emit(tx, state->request->key,
-		                         (struct ones_event){.signal = changes_password ? ONES_SIGNAL_PASSWORD_CHANGED
-		                                                                        : ONES_SIGNAL_LOGGED_IN,
-		                                             .user_id = user->id,
-		                                             .username = user->username,
-		                                             .session_id = state->login->session.id,
-		                                             .by_session_id = ""});
-	if (status == DB_OK)
-		status = end_others(state, tx, limit);
-	return status == DB_OK && is_other ? account_tx_unlock(tx, state->presented_user_id) : status;
-}
+	for (size_t i = 0; i < sizeof login_steps / sizeof login_steps[0]; i++) {
+		enum db_status status = login_steps[i](state, tx);
 
-/*
- * The connection was lost while the server had our COMMIT. Whoever gets the account's lock knows that the lost
- * transaction has ended one way or the other: then the key tells which, and our own commit that it will last.
- */
-static enum db_status read_outcome(const struct rule *rule, TALLOC_CTX *ctx, int64_t user_id,
-                                   const struct session_key *key, bool *committed)
-{
-	const struct db_value values[] = {DB_BYTES(key->bytes, sizeof key->bytes)};
-	struct db_result *row = NULL;
-	const struct account_tx tx = {.ctx = ctx, .db = rule->db};
-	enum db_status status = db_reconnect(rule->db);
-
-	if (status == DB_OK)
-		status = db_begin(rule->db);
-	if (status == DB_OK)
-		status = account_tx_lock(&tx, user_id);
-	if (status == DB_OK)
-		status = db_query(rule->db, ctx, &sql_session_exists, values, 1, &row);
-	if (status == DB_OK) {
-		*committed = db_bool(row, 0, 0);
-		status = account_tx_unlock(&tx, user_id);
+		if (status != DB_OK)
+			return status;
 	}
-	if (status == DB_OK)
-		status = account_tx_confirm(&tx);
-	if (status == DB_OK)
-		status = db_commit(rule->db);
-	if (status != DB_OK)
-		db_rollback(rule->db);
-	return status;
-}
-
-static enum db_status read_outcome_with_retry(const struct rule *rule, TALLOC_CTX *ctx, int64_t user_id,
-                                              const struct session_key *key, bool *committed)
-{
-	enum db_status status = DB_UNKNOWN;
-
-	for (int state = 0; state < OUTCOME_ATTEMPTS && (status == DB_UNKNOWN || status == DB_CONFLICT); state++)
-		status = read_outcome(rule, ctx, user_id, key, committed);
-	return status;
+	return DB_OK;
 }
 
 enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, const struct login_request *request,
@@ -730,8 +268,8 @@ enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, cons
 	bool committed = false;
 	enum db_status status = account_tx_run(&tx, log_in, &state);
 
-	for (int tries = 0; tries < OUTCOME_ATTEMPTS && status == DB_UNKNOWN; tries++) {
-		status = read_outcome_with_retry(rule, ctx, request->user->id, request->key, &committed);
+	for (int tries = 0; tries < COMMIT_OUTCOME_ATTEMPTS && status == DB_UNKNOWN; tries++) {
+		status = commit_outcome_read(rule->db, ctx, request->user->id, request->key, &committed);
 		if (status == DB_OK && committed)
 			account_tx_committed(&tx);
 		else if (status == DB_OK)
@@ -770,7 +308,7 @@ enum db_status rule_login_failed(const struct rule *rule, TALLOC_CTX *ctx, struc
 
 /* ---- Logout ------------------------------------------------------------------------------------------------- */
 
-/* What somebody asks for who presents a key. */
+/* What the browser that presents a key asks for. */
 struct logout_state {
 	const struct rule *rule;
 	struct session_key presented;
@@ -789,7 +327,7 @@ static enum db_status end_stragglers(const struct logout_state *logout_state, st
 	struct session_info_list displaced = {0};
 	struct session_lookup *lookup;
 	struct rule_verdict verdict;
-	enum db_status status = rule_lookup(rule, tx->ctx, &logout_state->presented, 1, &lookup);
+	enum db_status status = session_lookup(rule, tx->ctx, &logout_state->presented, 1, &lookup);
 
 	if (status != DB_OK)
 		return status;

@@ -44,32 +44,10 @@ struct rule_verdict {
 	const char *ip;
 };
 
-/*
- * Connect the receivers that are part of the rule: they store and clear logged_in_user and write events.
- * Returns 0, or -1 when out of memory.
- */
-int rule_connect_receivers(struct signals *signals);
-
 /* As many keys are looked up together. */
 #define RULE_KEYS_MAX 32
 
-/* What the database knew of some keys at one moment. */
 struct session_lookup;
-
-/*
- * The hook's first half: look up the `count` keys, 1 to RULE_KEYS_MAX, of requests that have come together, in one
- * round trip. DB_OK with *lookup on `ctx`, DB_UNAVAILABLE or DB_ERROR.
- */
-enum db_status rule_lookup(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key keys[], size_t count,
-                           struct session_lookup **lookup);
-
-/*
- * The same in the background (see db_start()): once db_is_done() says so rule_finish_lookup() gives what rule_lookup()
- * would, for the same keys, which have to last until then.
- */
-void rule_start_lookup(const struct rule *rule, const struct session_key keys[], size_t count);
-enum db_status rule_finish_lookup(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key keys[],
-                                  size_t count, struct session_lookup **lookup);
 
 /* True when rule_check() finds, or may find, the key that was number `which` to be live. */
 bool rule_may_be_live(const struct rule *rule, const struct session_lookup *lookup, size_t which);
