@@ -13,7 +13,7 @@
 
 /* Accounts in one transaction: few enough that nobody waits for its locks for long. */
 #define BATCH 500
-/* A transaction that others were in the way of is import_run again; more often than this is not chance. */
+/* A transaction that others were in the way of is run again; more often than this is not chance. */
 #define ATTEMPTS 5
 
 /* A name and a hash at their longest, with room to spare. */

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A worker that dies young is replaced later and later, so that a fault at start_child does not become a storm of
+/* A worker that dies young is replaced later and later, so that a fault at start does not become a storm of
  * forks. */
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 10000

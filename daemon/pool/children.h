@@ -43,7 +43,7 @@ void children_start_missing(struct children *children);
  */
 void children_recycle(struct children *children);
 
-/* Put right on the scoreboard what only the master may write there, and put back the accept_permits of who has died. */
+/* Put right on the scoreboard what only the master may write there, and release the permits of those that died. */
 void children_repair_scoreboard(struct children *children);
 
 /* A child has ended. Returns false when it was none of the children. */

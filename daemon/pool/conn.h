@@ -37,7 +37,7 @@ struct conn {
 	struct conn *next_in_queue;
 };
 
-/* Connections that wait for the same thing, first come first served. Each is in one conn_queue at the most. */
+/* Connections that wait for the same thing, first come first served. Each is in one queue at the most. */
 struct conn_queue {
 	struct conn *first, *last;
 	unsigned int count;

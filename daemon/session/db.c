@@ -20,7 +20,7 @@
 #define STATEMENT_GRACE_MS 500
 /*
  * A connection over which nothing was said for so long is asked whether it is still there, unless conninfo says
- * otherwise: firewalls forget those that are idle for some minutes, and drop_connection what comes on them later
+ * otherwise: firewalls forget those that are idle for some minutes, and drop what comes on them later
  * without a word.
  */
 #define KEEPALIVES_IDLE_S     "60"
@@ -524,7 +524,7 @@ static void send_startup_query(struct db *db)
 
 	/*
 	 * A pooler that hands the server's connection on after each transaction would hand on what was SET, too.
-	 * Prepared statements keep the plan that was best when they were first run_statement: for a table that was
+	 * Prepared statements keep the plan that was best when they were first run: for a table that was
 	 * empty then, to read all of it. Every table has an index for what is asked, and nothing runs so long that JIT
 	 * is worth it; nor is there a better plan for one key than for another, which the server would look for at each
 	 * request.
@@ -570,7 +570,7 @@ static void startup_done(struct db *db)
 		(void)snprintf(db->problem, sizeof db->problem,
 		               "the database's schema is version %d, this program needs version %d: %s",
 		               db->found_schema, db->config.required_schema,
-		               db->found_schema < db->config.required_schema ? "run_statement onesessionctl migrate"
+		               db->found_schema < db->config.required_schema ? "run onesessionctl migrate"
 		                                                             : "install the newer onesession");
 		attempt_failed(db);
 		return;

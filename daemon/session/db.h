@@ -90,7 +90,7 @@ struct db *db_new(TALLOC_CTX *ctx, const struct db_config *config);
  */
 enum db_status db_connect(struct db *db);
 
-/* The same within a single connect_timeout, for when somebody waits for it: not every host may get its rotate_list. */
+/* The same within a single connect_timeout, for when somebody waits for it: not every host may get its turn. */
 enum db_status db_reconnect(struct db *db);
 
 /* What went wrong last, in a sentence without parameter values: for logs and command lines. Never NULL. */
