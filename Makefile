@@ -1,4 +1,14 @@
-# onesession. `make help` lists the targets.
+# onesession. `make help` lists the targets. A line for each file that is made; `make V=1` shows the commands.
+
+V ?= 0
+ifeq ($(V),0)
+Q    := @
+# $(call say,CC) prints what is done, and to what.
+say   = @printf '  %-5s %s\n' '$(1)' '$(patsubst $(CURDIR)/%,%,$(2))'
+else
+Q    :=
+say   = @:
+endif
 
 BUILD  ?= build
 # One name for one folder: what an object depends on is kept under the name that it was made by.
@@ -29,7 +39,7 @@ else
 HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
 HARDENING_LINK := -pie -Wl,-z,relro,-z,now
 endif
-# COVERAGE=1 counts what is run, see conf/coverage.
+# COVERAGE=1 counts what is run, see tools/coverage.
 ifeq ($(COVERAGE),1)
 # Only as GNU C does gcc keep the counts of a process when it runs another program.
 SANITIZE_FLAGS += --coverage -std=gnu17
@@ -42,9 +52,9 @@ CFLAGS        ?= -O2 -g
 ALL_CFLAGS     = -std=c17 -D_GNU_SOURCE -Idaemon $(WARNINGS) $(WERROR) $(HARDENING) $(SANITIZE_FLAGS) \
                  $(PACKAGE_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS    = $(HARDENING_LINK) $(SANITIZE_FLAGS) $(LDFLAGS)
-# Asked when something is compiled, so that `make deps` and `make run` work before the packages are there.
-PACKAGE_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
-PACKAGE_LIBS   = $(shell pkg-config --libs $(PACKAGES)) -linih -lunistring -lfcgi
+# Asked when something is compiled, so that `make deps` and `make run` work before the packages are there; then once.
+PACKAGE_CFLAGS = $(eval PACKAGE_CFLAGS := $(shell pkg-config --cflags $(PACKAGES)))$(PACKAGE_CFLAGS)
+PACKAGE_LIBS   = $(eval PACKAGE_LIBS := $(shell pkg-config --libs $(PACKAGES)) -linih -lunistring -lfcgi)$(PACKAGE_LIBS)
 
 ROOM      = $(sort $(wildcard daemon/$(1)/*.c))
 LOWER    := $(call ROOM,base) $(call ROOM,session)
@@ -57,6 +67,7 @@ DAEMON_OBJECTS := $(call object,$(DAEMON))
 CTL_OBJECTS    := $(call object,$(CTL))
 # What unit tests link against: everything but the programs' own main files.
 TESTED_OBJECTS := $(filter-out %/daemon/main.o,$(DAEMON_OBJECTS))
+TESTED_ARCHIVE := $(BUILD)/objects/tested.a
 UNIT_PROGRAMS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNITS))
 # The daemon with the routes and receivers of an application, whose ones_setup() takes the place of the daemon's own.
 APPLICATION         := $(BUILD)/tests/onesessiond-application
@@ -76,7 +87,7 @@ RUNS          ?=
 NPM := build/npm/node_modules/.package-lock.json
 
 .PHONY: all objects deps run check test nightly debian unit unit-programs system sanitized fuzz fuzz-programs coverage bench compare race soak model faults \
-        lint format clean help sample screenshots man install uninstall deb force
+        lint format hooks clean help sample screenshots man install uninstall deb force
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/onesessiond $(BUILD)/onesessionctl ## build both programs (the default)
@@ -84,33 +95,51 @@ all: $(BUILD)/onesessiond $(BUILD)/onesessionctl ## build both programs (the def
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
 
+# What everything is compiled and linked with: when that is another, all of it is made anew.
+FLAGS_FILE := $(BUILD)/objects/flags
+$(FLAGS_FILE): force
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(PACKAGE_LIBS)' | cmp -s - $@ || \
+		printf '%s\n' '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(PACKAGE_LIBS)' > $@
+
 $(BUILD)/onesessiond: $(DAEMON_OBJECTS)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
 
 $(BUILD)/onesessionctl: $(CTL_OBJECTS)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
 
-$(BUILD)/objects/%.o: %.c
+$(BUILD)/objects/%.o: %.c $(FLAGS_FILE)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/tests/%: tests/unit/%.c $(TESTED_OBJECTS)
+$(TESTED_ARCHIVE): $(TESTED_OBJECTS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) cr $@ $^
+
+$(BUILD)/tests/%: tests/unit/%.c $(TESTED_ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(TESTED_OBJECTS) $(PACKAGE_LIBS) -lcmocka
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(TESTED_ARCHIVE) $(PACKAGE_LIBS) -lcmocka
 
 $(FUZZ_PROGRAMS): $(BUILD)/tests/fuzz/%: $(BUILD)/objects/tests/fuzz/fuzz_%.o $(FUZZ_OBJECTS) \
-                  $(filter %.o,$(FUZZ_DRIVER)) $(TESTED_OBJECTS)
+                  $(filter %.o,$(FUZZ_DRIVER)) $(TESTED_ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(filter -%,$(FUZZ_DRIVER)) $(PACKAGE_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(filter -%,$(FUZZ_DRIVER)) $(PACKAGE_LIBS)
 
 $(APPLICATION): $(APPLICATION_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
 
 # Under another name, so that the application can call it.
-$(DAEMON_SETUP): handlers/setup.c
+$(DAEMON_SETUP): handlers/setup.c $(FLAGS_FILE)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Dones_setup=daemon_setup -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -Dones_setup=daemon_setup -MMD -MP -c -o $@ $<
 
 # The assembler includes these; the compiler's dependency files do not know of them.
 $(BUILD)/objects/daemon/session/migrations.o: $(wildcard schema/*.sql)
@@ -119,12 +148,12 @@ $(BUILD)/objects/daemon/http/page.o: $(wildcard handlers/pages/*)
 -include $(shell find $(BUILD)/objects $(BUILD)/tests -name '*.d' 2>/dev/null)
 
 deps: ## install what building needs
-	@conf/install-packages build
+	@tools/install-packages build
 
 run: ## install what is missing and show the demo site (PORT=8080)
-	@conf/install-packages build run
+	@tools/install-packages build run
 	@$(MAKE) --no-print-directory all
-	@exec env PORT=$(PORT) BUILD=$(BUILD) conf/demo/run
+	@exec env PORT=$(PORT) BUILD=$(BUILD) tools/demo/run
 
 unit-programs: $(UNIT_PROGRAMS) $(APPLICATION) $(FUZZ_PROGRAMS)
 
@@ -137,12 +166,12 @@ unit: $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS)
 	exit $$status
 
 coverage: ## run every test of a sanitized build, and see that they run 90 % of the lines of daemon and handlers
-	@conf/install-packages build test coverage
+	@tools/install-packages build test coverage
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined COVERAGE=1 all unit-programs
-	@conf/coverage begin $(BUILD)/coverage
+	@tools/coverage begin $(BUILD)/coverage
 	@GCOV_ERROR_FILE=$(abspath $(BUILD)/coverage/errors) \
 		$(MAKE) --no-print-directory SANITIZE=address,undefined COVERAGE=1 test
-	@conf/coverage end $(BUILD)/coverage 90
+	@tools/coverage end $(BUILD)/coverage 90
 
 fuzz-programs: $(FUZZ_PROGRAMS)
 
@@ -152,7 +181,7 @@ $(BUILD)/objects/daemon/base/config.o: SANITIZE_FLAGS += -fno-sanitize-coverage=
 endif
 
 fuzz: ## feed the parsers with inputs that nobody would think of (SECONDS=60 for each target, or RUNS=)
-	@conf/install-packages build fuzz
+	@tools/install-packages build fuzz
 	@$(MAKE) --no-print-directory -j$$(nproc) FUZZER=1 fuzz-programs
 	@$(PYTHON) tests/fuzz/run.py --build $(BUILD)/fuzz --seconds $(SECONDS) $(if $(RUNS),--runs $(RUNS)) \
 		$(or $(TARGETS),$(FUZZ_TARGETS))
@@ -164,12 +193,12 @@ GIVEN = $(foreach knob,SECONDS WARM_UP ROUNDS CONNECTIONS THREADS WORKERS SESSIO
              --$(subst _,-,$(shell echo $(knob) | tr A-Z a-z)) $($(knob))))
 
 bench: ## measure onesession beside others that do the same job, and write docs/benchmarks.md (PARTS=, SECONDS=, BASE=another checkout)
-	@conf/install-packages build bench
+	@tools/install-packages build bench
 	@$(MAKE) --no-print-directory all $(BENCH_PROGRAMS)
 	@ONESESSION_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py --parts "$(PARTS)" $(GIVEN)
 
 compare: ## onesession beside LemonLDAP::NG, Express and Django: speed, memory, displaced browsers, races (PARTS=, STALE=)
-	@conf/install-packages build bench
+	@tools/install-packages build bench
 	@$(MAKE) --no-print-directory all $(BENCH_PROGRAMS)
 	@ONESESSION_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py \
 		--parts "$(or $(PARTS),guarded stale race)" $(GIVEN)
@@ -177,16 +206,16 @@ compare: ## onesession beside LemonLDAP::NG, Express and Django: speed, memory, 
 MINUTES ?= 30
 
 soak: ## half an hour of everything, with reloads: does anything grow? Writes docs/soak.md (MINUTES=30)
-	@conf/install-packages build run test bench
+	@tools/install-packages build run test bench
 	@$(MAKE) --no-print-directory all
 	@ONESESSION_BUILD=$(abspath $(BUILD)) PYTHONPATH=tests/system $(PYTHON) tests/bench/soak.py --minutes $(MINUTES)
 
 model: ## have spin search the model of the rule, and show what it says
-	@conf/install-packages build test
+	@tools/install-packages build test
 	@$(PYTHON) -m pytest -q -s -p no:cacheprovider tests/system/test_model.py
 
 faults: ## break everything around it, one thing after the other, and write what clients saw to docs/faults.md
-	@conf/install-packages build run test
+	@tools/install-packages build run test
 	@$(MAKE) --no-print-directory all
 	@sed '/^| ---/q' tests/system/faults.md.in > docs/faults.md
 	@ONESESSION_BUILD=$(abspath $(BUILD)) ONESESSION_FAULT_TABLE=docs/faults.md \
@@ -195,10 +224,11 @@ faults: ## break everything around it, one thing after the other, and write what
 
 $(BUILD)/bench/%: tests/bench/%.c tests/bench/program.h
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(PACKAGE_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(PACKAGE_LIBS)
 
 race: ## devices, kills and lost connections at two daemons, judged by the rule (SECONDS=60, SEED= of a run before)
-	@conf/install-packages build test
+	@tools/install-packages build test
 	@$(MAKE) --no-print-directory all
 	@ONESESSION_BUILD=$(abspath $(BUILD)) ONESESSION_RACE_SECONDS=$(SECONDS) ONESESSION_RACE_SEED=$(SEED) \
 		$(PYTHON) -m pytest -q -s -p no:cacheprovider tests/system/test_race_random.py
@@ -214,11 +244,11 @@ system: all $(APPLICATION) $(NPM)
 	@ONESESSION_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -n $(JOBS) -p no:cacheprovider tests/system $(PYTEST_FLAGS)
 
 check: ## the part of the tests that takes under a minute
-	@conf/install-packages build test
+	@tools/install-packages build test
 	@$(MAKE) --no-print-directory unit
 
 test: ## install what is missing and run every test
-	@conf/install-packages build test
+	@tools/install-packages build test
 	@$(MAKE) --no-print-directory all unit
 	@$(MAKE) --no-print-directory system
 
@@ -228,7 +258,7 @@ sanitized: ## run every test of a build with the address and undefined behaviour
 RELEASES ?= bookworm trixie
 
 debian: ## run the README's commands, make deb and other compilers in minimal roots of Debian 12 and 13 (RELEASES=, MIRROR=)
-	@conf/install-packages debian
+	@tools/install-packages debian
 	@set -e; for release in $(RELEASES); do PYTEST_FLAGS="$(PYTEST_FLAGS)" tests/debian/run $$release; done
 
 nightly: ## what CI has no time for: all tests sanitized and counted, long fuzzing, the model, the race, both releases of Debian
@@ -244,8 +274,8 @@ sample: all ## write the sample configuration anew from the table of options
 	$(BUILD)/onesessiond --sample > conf/onesession.conf
 
 lint: ## warnings as errors under gcc and clang, gcc's analyzer, cppcheck, shellcheck, clang-format
-	@conf/install-packages build test lint
-	@conf/lint
+	@tools/install-packages build test lint
+	@tools/lint
 
 screenshots: all $(NPM) ## take the pictures of the pages in docs/screenshots anew
 	@ONESESSION_BUILD=$(abspath $(BUILD)) ONESESSION_SCREENSHOTS=docs/screenshots \
@@ -253,6 +283,10 @@ screenshots: all $(NPM) ## take the pictures of the pages in docs/screenshots an
 
 format: ## lay out the sources with clang-format
 	clang-format -i $$(git ls-files '*.c' '*.h')
+
+hooks: ## have git check the layout and run the unit tests before each commit in this checkout
+	@git config core.hooksPath tools/hooks
+	@echo 'git runs tools/hooks/pre-commit before each commit; git config --unset core.hooksPath ends that'
 
 clean: ## remove what was built
 	rm -rf build
@@ -310,15 +344,17 @@ man: $(MAN_BUILT) ## build the man pages
 
 $(MAN_PROGRAM): $(call object,docs/man/options.c $(call ROOM,base))
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
 
 $(MAN_BUILT): docs/man/onesession.conf.5.in $(MAN_PROGRAM)
-	$(MAN_PROGRAM) < $< > $@
+	$(call say,MAN,$@)
+	$(Q)$(MAN_PROGRAM) < $< > $@
 
 # Every time, for PREFIX may be another one.
 $(BUILD)/systemd/%: systemd/% force
 	@mkdir -p $(@D)
-	sed -e 's|/usr/local/sbin/|$(SBINDIR)/|g' -e 's|/etc/onesession/|$(SYSCONFDIR)/onesession/|g' $< > $@
+	$(Q)sed -e 's|/usr/local/sbin/|$(SBINDIR)/|g' -e 's|/etc/onesession/|$(SYSCONFDIR)/onesession/|g' $< > $@
 
 # A configuration that is still the sample of the version before becomes that of this one; any other stays.
 install: all man $(UNITS_BUILT) ## install below PREFIX (/usr/local), and a configuration into /etc (DESTDIR=)
@@ -345,5 +381,5 @@ uninstall: ## remove what install has put there
 	@for folder in $(OWN_FOLDERS); do rmdir "$(DESTDIR)$$folder" 2>/dev/null || true; done
 
 deb: ## build a Debian package, build/onesession_VERSION_ARCH.deb
-	@conf/install-packages build package
+	@tools/install-packages build package
 	@conf/debian/build $(BUILD) $(VERSION)

@@ -307,7 +307,7 @@ def program(name):
         found = sorted(glob.glob(f"{folder}/{name}"))
         if found:
             return found[-1]
-    raise Failure(f"{name} is not on this machine: conf/install-packages bench")
+    raise Failure(f"{name} is not on this machine: tools/install-packages bench")
 
 
 def cpu_model():

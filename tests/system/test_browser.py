@@ -55,7 +55,7 @@ def new_members_site(request, cluster, closing):
         remember_log(request.node, "onesessiond", daemon.log)
         daemon.start()
         files = daemon.folder / "site"
-        shutil.copytree(harness.ROOT / "conf/demo/site", files)
+        shutil.copytree(harness.ROOT / "tools/demo/site", files)
         policy = f'add_header Content-Security-Policy "{POLICY}" always;'
         changes = {
             "root /var/www/html;": f"root {files}; types {{ text/html html; text/css css; text/javascript js; }} ssi on;",
