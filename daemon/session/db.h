@@ -149,7 +149,7 @@ size_t db_rows(const struct db_result *result);
 bool db_is_null(const struct db_result *result, size_t row, int column);
 int64_t db_int(const struct db_result *result, size_t row, int column); /* smallint, integer, bigint */
 bool db_bool(const struct db_result *result, size_t row, int column);
-int64_t db_time(const struct db_result *result, size_t row, int column); /* timestamptz: us since 1970 */
+int64_t db_time(const struct db_result *result, size_t row, int column);          /* timestamptz: us since 1970 */
 int64_t db_time_or_never(const struct db_result *result, size_t row, int column); /* likewise; SQL NULL is 0: never */
 /* Text. Belongs to the result. NULL for SQL NULL. */
 const char *db_text(const struct db_result *result, size_t row, int column);

@@ -44,11 +44,6 @@ enum db_status sharing_count(struct account_tx *tx, const struct sharing_policy 
 	                                           .takeovers = db_int(row, 0, 0)});
 }
 
-static int64_t time_or_never(const struct db_result *rows, size_t row, enum sharing_column column)
-{
-	return db_is_null(rows, row, (int)column) ? 0 : db_time(rows, row, (int)column);
-}
-
 enum db_status sharing_list(struct db *db, TALLOC_CTX *ctx, int64_t window_ms, int64_t max, struct sharing_row **rows,
                             size_t *count)
 {
@@ -70,9 +65,9 @@ enum db_status sharing_list(struct db *db, TALLOC_CTX *ctx, int64_t window_ms, i
 			.username = db_text(found, *count, SHARING_USERNAME),
 			.in_window = db_int(found, *count, SHARING_IN_WINDOW),
 			.in_history = db_int(found, *count, SHARING_IN_HISTORY),
-			.last_at = time_or_never(found, *count, SHARING_LAST_AT),
-			.shared_at = time_or_never(found, *count, SHARING_SHARED_AT),
-			.cooldown_until = time_or_never(found, *count, SHARING_COOLDOWN_UNTIL),
+			.last_at = db_time_or_never(found, *count, SHARING_LAST_AT),
+			.shared_at = db_time_or_never(found, *count, SHARING_SHARED_AT),
+			.cooldown_until = db_time_or_never(found, *count, SHARING_COOLDOWN_UNTIL),
 		};
 	}
 	return DB_OK;

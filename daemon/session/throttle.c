@@ -136,16 +136,25 @@ static enum db_status record_throttled(struct db *db, TALLOC_CTX *ctx, const str
 	return events_record(db, &record);
 }
 
+/* One statement, which is its own transaction. */
+static enum db_status count_with_retry(struct db *db, TALLOC_CTX *ctx, const struct throttle_policy *policy,
+                                       const struct throttle_subject *subject, struct db_result **rows)
+{
+	enum db_status status = DB_CONFLICT;
+
+	for (int i = 0; i < CONFLICTS_MAX && status == DB_CONFLICT; i++)
+		status = run_throttle_statement(db, ctx, &sql_throttle_count, policy, subject, rows);
+	return status == DB_CONFLICT ? DB_UNAVAILABLE : status;
+}
+
 enum db_status throttle_count_failure(struct db *db, const struct throttle_policy *policy,
                                       const struct throttle_subject *throttle_subject, int64_t *wait_s)
 {
 	TALLOC_CTX *scratch = talloc_new(NULL);
 	struct db_result *rows = NULL;
-	enum db_status status = DB_CONFLICT;
+	enum db_status status = count_with_retry(db, scratch, policy, throttle_subject, &rows);
 
 	*wait_s = 0;
-	for (int i = 0; i < CONFLICTS_MAX && status == DB_CONFLICT; i++)
-		status = run_throttle_statement(db, scratch, &sql_throttle_count, policy, throttle_subject, &rows);
 	for (size_t i = 0; rows != NULL && status == DB_OK && i < db_rows(rows); i++) {
 		int64_t own_wait_s = db_int(rows, i, THROTTLE_WAIT_S);
 
@@ -155,7 +164,7 @@ enum db_status throttle_count_failure(struct db *db, const struct throttle_polic
 			status = record_throttled(db, scratch, throttle_subject, rows, i);
 	}
 	talloc_free(scratch);
-	return status == DB_CONFLICT ? DB_UNAVAILABLE : status;
+	return status;
 }
 
 enum db_status throttle_forget(struct db *db, int64_t user_id, int64_t *count)

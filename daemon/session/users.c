@@ -147,11 +147,6 @@ enum db_status users_list(struct db *db, TALLOC_CTX *ctx, const struct user_filt
 	return DB_OK;
 }
 
-static int64_t time_or_never(const struct db_result *rows, int column)
-{
-	return db_is_null(rows, 0, column) ? 0 : db_time(rows, 0, column);
-}
-
 enum db_status users_watch(struct db *db, int64_t id, int64_t sharing_window_ms, int64_t attempts_window_ms,
                            struct user_watch *watch)
 {
@@ -164,11 +159,11 @@ enum db_status users_watch(struct db *db, int64_t id, int64_t sharing_window_ms,
 	if (status == DB_OK && db_rows(row) > 0)
 		*watch = (struct user_watch){
 			.takeovers = db_int(row, 0, WATCH_TAKEOVERS),
-			.last_takeover_at = time_or_never(row, WATCH_LAST_AT),
-			.shared_at = time_or_never(row, WATCH_SHARED_AT),
-			.cooldown_until = time_or_never(row, WATCH_COOLDOWN_UNTIL),
+			.last_takeover_at = db_time_or_never(row, 0, WATCH_LAST_AT),
+			.shared_at = db_time_or_never(row, 0, WATCH_SHARED_AT),
+			.cooldown_until = db_time_or_never(row, 0, WATCH_COOLDOWN_UNTIL),
 			.failures = db_int(row, 0, WATCH_FAILURES),
-			.failures_until = time_or_never(row, WATCH_FAILURES_UNTIL),
+			.failures_until = db_time_or_never(row, 0, WATCH_FAILURES_UNTIL),
 		};
 	talloc_free(scratch);
 	return status;
