@@ -50,7 +50,7 @@ enum db_status account_tx_emit(struct account_tx *tx, const struct session_key *
 }
 
 /* What one transaction of an account does; its events are those of its last run. */
-struct run {
+struct bound_body {
 	struct account_tx *tx;
 	account_tx_body *body;
 	void *context;
@@ -58,18 +58,18 @@ struct run {
 
 static enum db_status run_body(struct db *db, void *context)
 {
-	const struct run *run = context;
+	const struct bound_body *bound = context;
 
 	(void)db;
-	run->tx->events = NULL;
-	run->tx->count = 0;
-	return run->body(run->tx, run->context);
+	bound->tx->events = NULL;
+	bound->tx->count = 0;
+	return bound->body(bound->tx, bound->context);
 }
 
 enum db_status account_tx_run(struct account_tx *tx, enum transaction_retry retry, account_tx_body *body, void *context)
 {
-	struct run run = {.tx = tx, .body = body, .context = context};
-	enum db_status status = transaction_run(tx->db, retry, run_body, &run);
+	struct bound_body bound = {.tx = tx, .body = body, .context = context};
+	enum db_status status = transaction_run(tx->db, retry, run_body, &bound);
 
 	if (status == DB_OK)
 		account_tx_committed(tx);

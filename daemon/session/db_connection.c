@@ -308,8 +308,8 @@ static void set_startup_problem(struct db_connection *connection, const char *sa
 	db_connection_set_problem(
 		connection, strstr(said, "statement pooling") == NULL
 				    ? said
-				    : "pgbouncer has pool_mode = statement and lets nobody have a transaction, without "
-				      "which nobody can sign in: it takes pool_mode = transaction or session");
+				    : "pgbouncer has pool_mode = statement and refuses transactions, without which no "
+				      "login can work: it takes pool_mode = transaction or session");
 }
 
 static void read_startup_answer(struct db_connection *connection)

@@ -1,3 +1,4 @@
+/* The table `events`: writing, listing, and a feed that sees each event once. */
 #include "session/events.h"
 
 #include "base/clock.h"
@@ -81,10 +82,10 @@ enum db_status events_latest(struct db *db, TALLOC_CTX *ctx, int64_t user_id, in
 
 /* ---- The feed ----------------------------------------------------------------------------------------------- */
 
-/* As many events are read at once; how many there are is bounded by nothing. */
+/* So many events are read at once: their number has no bound. */
 #define PAGE 1000
 
-/* Who writes events is looked up no more often: it costs more than to look for events. */
+/* Transactions that write events are looked up no more often: it costs more than to look for events. */
 #define SETTLE_MS 1000
 
 /* Ids of which no event has been seen. */
@@ -96,7 +97,8 @@ struct gap {
  * Ids are taken before rows can be seen, so one with a lower id may come after one with a higher id. What the feed
  * remembers is where it has seen none: in gaps, the last of which is without an end. To read is to look there and
  * nowhere else, so that it costs what is new and no more, however long other transactions go on. A gap whose id was
- * taken by a transaction that was rolled back is dropped as soon as nobody who could have taken it is under way.
+ * taken by a transaction that was rolled back is dropped as soon as no transaction that could have taken it is under
+ * way.
  */
 struct event_feed {
 	struct db *db;
@@ -292,7 +294,7 @@ static enum db_status meet_server(struct event_feed *feed)
 	return DB_OK;
 }
 
-/* Has everybody ended who could have taken an id of the gaps up to next.id? */
+/* Have all transactions ended that could have taken an id of the gaps up to next.id? */
 static enum db_status ask_writers(struct event_feed *feed, bool *ended)
 {
 	const struct db_value values[] = {DB_TEXT(feed->next.writers)};
@@ -311,7 +313,7 @@ static enum db_status ask_writers(struct event_feed *feed, bool *ended)
 	return DB_OK;
 }
 
-/* Whoever could have taken an id of a gap has ended, and what he wrote was looked for since. */
+/* All transactions that could have taken an id of a gap have ended, and their events were read since. */
 static void drop_gaps(struct event_feed *feed)
 {
 	size_t first = find_gap(feed, feed->next.id + 1);

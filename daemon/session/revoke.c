@@ -1,3 +1,4 @@
+/* Ending sessions by an operator. */
 #include "session/revoke.h"
 
 #include "session/rule_sql.h"

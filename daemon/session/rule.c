@@ -59,7 +59,7 @@ static int64_t touch_ms(const struct rule *rule)
 
 enum standing { GONE, LIVE, ENDS, AHEAD };
 
-/* Fill in *verdict from sql_check's row and tell where the session stands. */
+/* Fill in *verdict from sql_check's row and return where the session stands. */
 static enum standing evaluate(const struct rule *rule, const struct session_lookup *lookup, size_t which,
                               struct rule_verdict *verdict)
 {
@@ -112,7 +112,7 @@ static enum standing evaluate(const struct rule *rule, const struct session_look
 	order = db_int(rows, row, CHECK_LOGIN_ORDER);
 	stored_order = db_is_null(rows, row, CHECK_STORED_ORDER) ? 0 : db_int(rows, row, CHECK_STORED_ORDER);
 	is_stored = db_bool(rows, row, CHECK_IS_STORED);
-	/* The newest login counts also when its row has gone: with a limit of one it leaves no place. */
+	/* The newest login counts also when its row has gone: with a limit of one none is left. */
 	if (!is_stored && stored_order > order && newer == 0)
 		newer = 1;
 	if (limit > 0 && newer >= limit) {
@@ -302,7 +302,7 @@ enum db_status rule_login_failed(const struct rule *rule, TALLOC_CTX *ctx, struc
 	struct account_tx tx = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
 	enum db_status status = account_tx_run(&tx, TRANSACTION_RETRIED, emit_failure, user);
 
-	/* Told or not, the login has failed: that the outcome is not known is of no consequence. */
+	/* With or without the event the login has failed: that the outcome is not known is of no consequence. */
 	return status == DB_UNKNOWN ? DB_OK : status;
 }
 

@@ -1,3 +1,4 @@
+/* Takeovers of an account, counted, and the cooldown that follows. */
 #include "session/sharing.h"
 
 #include "session/sql.h"

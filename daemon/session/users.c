@@ -1,3 +1,4 @@
+/* Accounts: names, and their statements. */
 #include "session/users.h"
 
 #include "base/utf8.h"
@@ -139,8 +140,7 @@ enum db_status users_list(struct db *db, TALLOC_CTX *ctx, const struct user_filt
 	}
 	for (size_t i = 0; i < db_rows(rows); i++) {
 		(*users)[i] = user_from_row(rows, i);
-		if (!db_is_null(rows, i, USER_LAST_LOGIN_AT))
-			(*users)[i].last_login_at = db_time(rows, i, USER_LAST_LOGIN_AT);
+		(*users)[i].last_login_at = db_time_or_never(rows, i, USER_LAST_LOGIN_AT);
 		(*users)[i].live_sessions = db_int(rows, i, USER_LIVE_SESSIONS);
 	}
 	*count = db_rows(rows);

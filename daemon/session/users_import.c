@@ -1,3 +1,4 @@
+/* Accounts that come from elsewhere with their hashes: their statements. */
 #include "session/users_import.h"
 
 #include "session/events_sql.h"
