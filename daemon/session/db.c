@@ -63,6 +63,12 @@ void db_set_problem(struct db *db, const char *problem)
 	db_connection_set_problem(db->connection, problem);
 }
 
+enum db_status db_out_of_memory(struct db *db)
+{
+	db_set_problem(db, "out of memory");
+	return DB_ERROR;
+}
+
 bool db_schema_mismatch(const struct db *db)
 {
 	return db->connection->schema_mismatch;
@@ -210,11 +216,7 @@ static enum db_status wrap_result(struct db *db, TALLOC_CTX *ctx, PGresult *pg, 
 		return DB_OK;
 	}
 	*result = db_result_new(ctx, pg);
-	if (*result == NULL) {
-		db_connection_set_problem(db->connection, "out of memory");
-		return DB_ERROR;
-	}
-	return DB_OK;
+	return *result != NULL ? DB_OK : db_out_of_memory(db);
 }
 
 enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
@@ -370,7 +372,7 @@ static void send_background(struct db *db)
 	is_queued = background->is_preparing
 	                    ? db_send_prepare(db->connection, background->statement)
 	                    : db_send_statement(db->connection, background->statement, &background->params);
-	/* So little that an idle connection takes it at once. */
+	/* It is so little that an idle connection takes it at once. */
 	if (is_queued && PQflush(db->connection->conn) == 0)
 		background->is_sent = true;
 	else
@@ -445,7 +447,7 @@ static void connect_again_for_background(struct db *db)
 		finish_background(db, DB_UNAVAILABLE, NULL);
 }
 
-/* Do what the connection's state now lets be done for the statement: it does not tell us when that changes. */
+/* Go on as far as the connection's state allows. The connection does not call back when its state changes. */
 static void advance_background(struct db *db)
 {
 	while (is_background_pending(db)) {

@@ -99,6 +99,9 @@ const char *db_problem(const struct db *db);
 /* For what a caller finds wrong with the database: db_problem() then returns it. */
 void db_set_problem(struct db *db, const char *problem);
 
+/* The same for a lack of memory. Returns DB_ERROR. */
+enum db_status db_out_of_memory(struct db *db);
+
 /* True when the schema is another than required_schema: waiting will not help. */
 bool db_schema_mismatch(const struct db *db);
 

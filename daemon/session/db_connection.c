@@ -1,5 +1,4 @@
-/* The connection machine: states, attempts, hosts in turn, startup query, keepalives, the socket to watch, deadlines.
- */
+/* The connection machine: states, attempts, hosts in turn, startup query, keepalives, socket and deadlines. */
 #include "session/db_private.h"
 
 #include "base/clock.h"
@@ -148,7 +147,7 @@ static void note_notice(void *context, const PGresult *pg)
 	log_debug("database_notice", LOG_STR("sqlstate", sqlstate));
 }
 
-/* Take what libpq says as the problem, as `compose` lets it be told. */
+/* What libpq says becomes the problem, in the words that `compose` allows of it. */
 static void set_libpq_problem(struct db_connection *connection,
                               char *(*compose)(TALLOC_CTX *ctx, const char *conninfo, const char *message))
 {

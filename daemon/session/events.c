@@ -64,10 +64,8 @@ static enum db_status list(struct db *db, TALLOC_CTX *ctx, const struct db_state
 	if (status != DB_OK)
 		return status;
 	found->rows = talloc_array(ctx, struct event_row, (unsigned)db_rows(rows));
-	if (found->rows == NULL) {
-		db_set_problem(db, "out of memory");
-		return DB_ERROR;
-	}
+	if (found->rows == NULL)
+		return db_out_of_memory(db);
 	for (; found->count < db_rows(rows); found->count++)
 		found->rows[found->count] = event_from_row(rows, found->count);
 	return DB_OK;
@@ -114,12 +112,6 @@ struct event_feed {
 	} next;
 };
 
-static enum db_status out_of_memory(struct db *db)
-{
-	db_set_problem(db, "out of memory");
-	return DB_ERROR;
-}
-
 struct event_feed *event_feed_new(TALLOC_CTX *ctx, struct db *db, int64_t user_id)
 {
 	struct event_feed *feed = talloc_zero(ctx, struct event_feed);
@@ -143,7 +135,7 @@ enum db_status event_feed_begin(struct event_feed *feed)
 	feed->gap_count = db_rows(rows);
 	feed->gaps = talloc_array(feed, struct gap, (unsigned)feed->gap_count);
 	if (feed->gaps == NULL)
-		return out_of_memory(feed->db);
+		return db_out_of_memory(feed->db);
 	for (size_t i = 0; i < feed->gap_count; i++)
 		feed->gaps[i] = (struct gap){
 			.first = db_int(rows, i, 0),
@@ -193,7 +185,7 @@ static enum db_status see(struct event_feed *feed, int64_t id)
 	}
 	grown = talloc_realloc(feed, feed->gaps, struct gap, (unsigned)feed->gap_count + 1);
 	if (grown == NULL)
-		return out_of_memory(feed->db);
+		return db_out_of_memory(feed->db);
 	feed->gaps = grown;
 	gap = &grown[at];
 	memmove(gap + 1, gap, (feed->gap_count - at) * sizeof *gap);
@@ -233,7 +225,7 @@ static enum db_status read_page(struct event_feed *feed, TALLOC_CTX *ctx, struct
 
 	*page = (struct event_list){0};
 	if (values[0].data == NULL || values[1].data == NULL)
-		return out_of_memory(feed->db);
+		return db_out_of_memory(feed->db);
 	return list(feed->db, ctx, &sql_events_within, values, 3, page);
 }
 
@@ -249,7 +241,7 @@ static void keep_own(const struct event_feed *feed, struct event_list *page)
 	page->count = kept;
 }
 
-static enum db_status read_all(struct event_feed *feed, bool (*tell)(const struct event_list *events, void *context),
+static enum db_status read_all(struct event_feed *feed, bool (*deliver)(const struct event_list *events, void *context),
                                void *context)
 {
 	bool more = true;
@@ -265,14 +257,14 @@ static enum db_status read_all(struct event_feed *feed, bool (*tell)(const struc
 			status = event_feed_skip(feed, &page);
 		keep_own(feed, &page);
 		if (status == DB_OK && page.count > 0)
-			more = tell(&page, context) && more;
+			more = deliver(&page, context) && more;
 		talloc_free(scratch);
 	}
 	return status;
 }
 
-/* A server that took over may not have the last events of the one before, and gives their ids once more. */
-static enum db_status meet_server(struct event_feed *feed)
+/* A server after a fail-over may lack the last events of the former one, and gives their ids once more. */
+static enum db_status check_server(struct event_feed *feed)
 {
 	struct db_result *row;
 	enum db_status status;
@@ -338,19 +330,19 @@ static enum db_status note_writers(struct event_feed *feed)
 	feed->next.since = clock_monotonic_ms();
 	feed->next.writers = talloc_strdup(feed, db_text(row, 0, 0));
 	talloc_free(row);
-	return feed->next.writers != NULL ? DB_OK : out_of_memory(feed->db);
+	return feed->next.writers != NULL ? DB_OK : db_out_of_memory(feed->db);
 }
 
-enum db_status event_feed_read(struct event_feed *feed, bool (*tell)(const struct event_list *events, void *context),
+enum db_status event_feed_read(struct event_feed *feed, bool (*deliver)(const struct event_list *events, void *context),
                                void *context)
 {
 	bool ended = false;
-	enum db_status status = meet_server(feed);
+	enum db_status status = check_server(feed);
 
 	if (status == DB_OK)
 		status = ask_writers(feed, &ended);
 	if (status == DB_OK)
-		status = read_all(feed, tell, context);
+		status = read_all(feed, deliver, context);
 	if (status == DB_OK && ended)
 		drop_gaps(feed);
 	return status == DB_OK ? note_writers(feed) : status;

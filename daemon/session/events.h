@@ -63,8 +63,8 @@ enum db_status event_feed_begin(struct event_feed *feed);
 /* Leave out these too. */
 enum db_status event_feed_skip(struct event_feed *feed, const struct event_list *events);
 
-/* Hand the events that have come to be seen since to `tell`, page by page; false from it ends the reading. */
-enum db_status event_feed_read(struct event_feed *feed, bool (*tell)(const struct event_list *events, void *context),
+/* Hand the events that have come to be seen since to `deliver`, page by page; false from it ends the reading. */
+enum db_status event_feed_read(struct event_feed *feed, bool (*deliver)(const struct event_list *events, void *context),
                                void *context);
 
 #endif

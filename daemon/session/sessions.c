@@ -34,10 +34,8 @@ enum db_status sessions_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, in
 	if (status != DB_OK)
 		return status;
 	*rows = talloc_array(ctx, struct session_row, (unsigned)db_rows(found));
-	if (*rows == NULL) {
-		db_set_problem(db, "out of memory");
-		return DB_ERROR;
-	}
+	if (*rows == NULL)
+		return db_out_of_memory(db);
 	for (size_t i = 0; i < db_rows(found); i++) {
 		(*rows)[i] = (struct session_row){
 			.id = db_text(found, i, SESSION_ID),
@@ -66,10 +64,8 @@ enum db_status sessions_history(struct db *db, TALLOC_CTX *ctx, int64_t user_id,
 	if (status != DB_OK)
 		return status;
 	*rows = talloc_array(ctx, struct ended_row, (unsigned)db_rows(found));
-	if (*rows == NULL) {
-		db_set_problem(db, "out of memory");
-		return DB_ERROR;
-	}
+	if (*rows == NULL)
+		return db_out_of_memory(db);
 	for (size_t i = 0; i < db_rows(found); i++)
 		(*rows)[i] = (struct ended_row){
 			.was = {.id = db_text(found, i, ENDING_ID),

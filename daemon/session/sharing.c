@@ -56,10 +56,8 @@ enum db_status sharing_list(struct db *db, TALLOC_CTX *ctx, int64_t window_ms, i
 	if (status != DB_OK)
 		return status;
 	*rows = talloc_array(ctx, struct sharing_row, (unsigned)db_rows(found));
-	if (*rows == NULL) {
-		db_set_problem(db, "out of memory");
-		return DB_ERROR;
-	}
+	if (*rows == NULL)
+		return db_out_of_memory(db);
 	for (; *count < db_rows(found); ++*count) {
 		(*rows)[*count] = (struct sharing_row){
 			.user_id = db_int(found, *count, SHARING_USER_ID),

@@ -419,8 +419,8 @@ const struct db_statement sql_use_ticket = {
 	"               ('address', $4::text), ('network', $8::text)) AS o (kind, subject)"                           \
 	" WHERE subject IS NOT NULL AND " TRIES("kind") " > 0"
 
-const struct db_statement sql_throttle_look = {
-	"throttle_look",
+const struct db_statement sql_throttle_check = {
+	"throttle_check",
 	"WITH browser AS (" THROTTLE_BROWSER "), others AS (" THROTTLE_OTHERS "),"
 	"     used_up AS (SELECT f.kind, f.began_at + " WINDOW " AS ends"
 	"                   FROM (SELECT * FROM browser UNION ALL SELECT * FROM others) AS t"

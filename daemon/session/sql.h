@@ -165,7 +165,7 @@ extern const struct db_statement sql_use_ticket;
 /* ---- login_failures and known_browsers ---------------------------------------------------------------------- */
 
 /* One row, one column: seconds until the next try; no row: it may be now. */
-extern const struct db_statement sql_throttle_look;
+extern const struct db_statement sql_throttle_check;
 
 /* A row for each of what was counted. */
 extern const struct db_statement sql_throttle_count;

@@ -112,7 +112,7 @@ enum db_status throttle_check(struct db *db, const struct throttle_policy *polic
 {
 	TALLOC_CTX *scratch = talloc_new(NULL);
 	struct db_result *rows;
-	enum db_status status = run_throttle_statement(db, scratch, &sql_throttle_look, policy, subject, &rows);
+	enum db_status status = run_throttle_statement(db, scratch, &sql_throttle_check, policy, subject, &rows);
 
 	*wait_s = 0;
 	if (rows != NULL && db_rows(rows) > 0)

@@ -101,10 +101,8 @@ enum db_status users_find_by(struct db *db, TALLOC_CTX *ctx, const struct db_sta
 	if (status != DB_OK || db_rows(rows) == 0)
 		return status;
 	*user = talloc(ctx, struct user);
-	if (*user == NULL) {
-		db_set_problem(db, "out of memory");
-		return DB_ERROR;
-	}
+	if (*user == NULL)
+		return db_out_of_memory(db);
 	**user = user_from_row(rows, 0);
 	return DB_OK;
 }
@@ -134,10 +132,8 @@ enum db_status users_list(struct db *db, TALLOC_CTX *ctx, const struct user_filt
 	if (status != DB_OK)
 		return status;
 	*users = talloc_array(ctx, struct user, (unsigned)db_rows(rows));
-	if (*users == NULL) {
-		db_set_problem(db, "out of memory");
-		return DB_ERROR;
-	}
+	if (*users == NULL)
+		return db_out_of_memory(db);
 	for (size_t i = 0; i < db_rows(rows); i++) {
 		(*users)[i] = user_from_row(rows, i);
 		(*users)[i].last_login_at = db_time_or_never(rows, i, USER_LAST_LOGIN_AT);
