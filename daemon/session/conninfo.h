@@ -5,7 +5,7 @@
 #include <talloc.h>
 
 /*
- * `conninfo` as it may be shown to people who must not learn a password in it: with one, or what may be one, only what
+ * `conninfo` as it may be shown without giving a password away: with one, or what may be one, only what
  * is certainly none. On `ctx`; NULL when out of memory.
  */
 char *conninfo_shown(TALLOC_CTX *ctx, const char *conninfo);

@@ -226,8 +226,8 @@ static void ask_startup_query(struct db_connection *connection, const char *sql)
 
 /*
  * What every new connection is asked before it is used: that it keeps our settings, what schema it has, and whether it
- * is a standby, which may not know yet who has been displaced a moment ago. It is asked in a transaction of two round
- * trips: a pooler of statements would let reads through and fail every login.
+ * is a standby, which may not know yet which session was displaced a moment ago. It is asked in a transaction of two
+ * round trips: a pooler of statements would let reads through and fail every login.
  */
 static void send_startup_query(struct db_connection *connection)
 {

@@ -233,7 +233,7 @@ static const struct form forms[] = {
 
 #define UNSUPPORTED(name) "is of the form " name ", which is not supported"
 
-/* Those that people are likely to have. */
+/* Those that other programs are likely to have made. */
 static const struct {
 	const char *prefix, *problem;
 } unsupported[] = {

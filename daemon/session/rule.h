@@ -69,7 +69,7 @@ enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct
  */
 void rule_start_touch(const struct rule *rule, const struct session_key keys[], size_t count);
 
-/* Who is to be signed in, and how. The strings and keys are the caller's. */
+/* A login: its account and its keys. The strings and keys are the caller's. */
 struct login_request {
 	const struct user *user;             /* as users_find() gave it; its password is verified already */
 	const struct session_key *key;       /* of the new session */

@@ -1,4 +1,4 @@
-/* Accounts that several people share: how often sessions of an account are displaced, and what follows ([sharing]). */
+/* Shared accounts: how often sessions of an account are displaced, and what follows ([sharing]). */
 #ifndef SESSION_SHARING_H
 #define SESSION_SHARING_H
 

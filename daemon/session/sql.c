@@ -115,7 +115,7 @@ const struct db_statement sql_hold_user = {
 	"SELECT FROM users WHERE id = $1::bigint FOR UPDATE",
 };
 
-/* $1 account. `was` is a device of the person, and of user_renamed `before` is a name. */
+/* $1 account. `was` is a device of the user, and of user_renamed `before` is a name. */
 const struct db_statement sql_erase_events = {
 	"erase_events",
 	"UPDATE events SET username = '', ip = NULL, user_agent = '',"
@@ -287,7 +287,7 @@ const struct db_statement sql_events_within = {
 };
 
 /*
- * Those who may have taken ids: an INSERT locks the table before it takes one, and its transaction until all can see
+ * The transactions that may have taken ids: an INSERT locks the table before it takes one, and its transaction until all can see
  * the row. Other databases and tables have no part in it.
  */
 const struct db_statement sql_events_writers = {
@@ -400,7 +400,7 @@ const struct db_statement sql_use_ticket = {
  */
 #define WINDOW "$7::bigint * interval '1 millisecond'"
 
-/* An operator who has turned off the one limit of accounts still wants a stolen device cookie to have one. */
+/* With the limit for accounts turned off, a stolen device cookie still has one. */
 #define TRIES(kind)                                                                                                   \
 	"CASE " kind " WHEN 'account' THEN $5::bigint WHEN 'address' THEN $6::bigint"                                 \
 	" WHEN 'network' THEN 10 * $6::bigint"                                                                        \
