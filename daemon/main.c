@@ -8,6 +8,7 @@
 #include "pool/privileges.h"
 #include "pool/sandbox.h"
 #include "pool/upgrade.h"
+#include "session/conninfo.h"
 #include "session/schema.h"
 #include "base/version.h"
 
@@ -251,7 +252,7 @@ static int dump(TALLOC_CTX *ctx, const struct settings *settings)
 {
 	struct settings shown = *settings;
 
-	shown.database.conninfo = db_conninfo_shown(ctx, settings->database.conninfo);
+	shown.database.conninfo = conninfo_shown(ctx, settings->database.conninfo);
 	if (shown.database.conninfo == NULL)
 		return fail_start(strerror(ENOMEM));
 	config_dump(&shown, stdout);

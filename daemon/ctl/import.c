@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "ctl/output.h"
 #include "session/password.h"
+#include "session/transaction.h"
 #include "session/users.h"
 #include "session/users_import.h"
 
@@ -11,10 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Accounts in one transaction: few enough that nobody waits for its locks for long. */
+/* Accounts in one transaction: few enough that no login waits for its locks for long. */
 #define BATCH 500
-/* A transaction that others were in the way of is run again; more often than this is not chance. */
-#define ATTEMPTS 5
 
 /* A name and a hash at their longest, with room to spare. */
 #define LINE_SIZE 4096
@@ -96,27 +95,20 @@ static void tell_existing(struct import *import, size_t i)
 	           import->where[i], account->existing_as);
 }
 
-static enum db_status add_once(struct import *import)
+static enum db_status add_batch(struct db *db, void *context)
 {
-	struct db *db = import->ctl->db;
-	enum db_status status = db_begin(db);
+	struct import *import = context;
 
-	if (status == DB_OK)
-		status = users_import(db, import->batch, import->accounts, import->count, import->detail);
-	if (status == DB_OK)
-		status = db_commit(db);
-	if (status != DB_OK)
-		db_rollback(db);
-	return status;
+	return users_import(db, import->batch, import->accounts, import->count, import->detail);
 }
 
 /* Add the batch, and begin the next one. Returns the exit code. */
 static int finish_batch(struct import *import)
 {
-	enum db_status status = import->count > 0 ? DB_CONFLICT : DB_OK;
+	enum db_status status = DB_OK;
 
-	for (int attempt = 0; attempt < ATTEMPTS && status == DB_CONFLICT; attempt++)
-		status = add_once(import);
+	if (import->count > 0)
+		status = transaction_run(import->ctl->db, TRANSACTION_RETRIED, add_batch, import);
 	if (status != DB_OK) {
 		clear_progress(import);
 		return fail_database(import->ctl, status);

@@ -4,18 +4,16 @@
 #include "ctl/prompt.h"
 #include "ctl/table.h"
 #include "ctl/text.h"
-#include "session/throttle.h"
 #include "session/events.h"
 #include "session/password.h"
 #include "session/revoke.h"
+#include "session/throttle.h"
+#include "session/transaction.h"
 #include "session/users.h"
 
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A transaction that others were in the way of is run again; more often than this is not chance. */
-#define ATTEMPTS 5
 
 /* As many are shown to people without --first: a table is measured before it is printed, and nobody reads more. */
 #define FIRST_USERS 1000
@@ -61,42 +59,51 @@ static int ask_for_hash(const struct ctl *ctl, const char *username, char hash[P
 	return result;
 }
 
+struct addition {
+	const struct ctl *ctl;
+	const char *hash;
+	int64_t id;
+	bool is_taken; /* the name */
+};
+
+static enum db_status add(struct db *db, void *context)
+{
+	struct addition *addition = context;
+	const struct ctl *ctl = addition->ctl;
+	enum db_status status = users_add(db, ctl->operand, addition->hash, ctl->is_admin, ctl->limit, &addition->id);
+
+	addition->is_taken = status == DB_OK && addition->id == 0;
+	if (status != DB_OK)
+		return status;
+	return addition->is_taken ? DB_DUPLICATE : record(db, "user_added", addition->id, ctl->operand, NULL);
+}
+
 int command_user_add(struct ctl *ctl)
 {
 	const char *name = ctl->operand;
 	const char *problem = users_name_problem(name);
 	char hash[PASSWORD_HASH_SIZE];
+	struct addition addition = {.ctl = ctl, .hash = hash};
 	struct user *user;
 	enum db_status status;
-	bool is_taken;
-	int64_t id = 0;
 
 	if (problem != NULL)
 		return fail("the name %s", problem);
 	status = users_find(ctl->db, ctl->ctx, name, &user);
 	if (status != DB_OK)
 		return fail_database(ctl, status);
-	/* Only so that nobody types a password in vain: what counts is the answer to the INSERT. */
+	/* Only to spare the operator typing a password in vain: what counts is the answer to the INSERT. */
 	if (user != NULL)
 		return fail("account exists: %s", user->username);
 	if (ask_for_hash(ctl, name, hash) != 0)
 		return EXIT_FAILURE;
-	status = db_begin(ctl->db);
-	if (status == DB_OK)
-		status = users_add(ctl->db, name, hash, ctl->is_admin, ctl->limit, &id);
-	is_taken = status == DB_OK && id == 0;
-	if (status == DB_OK && !is_taken)
-		status = record(ctl->db, "user_added", id, name, NULL);
-	if (status == DB_OK && !is_taken)
-		status = db_commit(ctl->db);
-	if (status != DB_OK || is_taken)
-		db_rollback(ctl->db);
-	if (is_taken)
+	status = transaction_run(ctl->db, TRANSACTION_ONCE, add, &addition);
+	if (addition.is_taken)
 		return fail("account exists: %s", name);
 	if (status != DB_OK)
 		return fail_database(ctl, status);
 	if (ctl->json)
-		return output_json(json_pack("{s:I, s:s}", "id", (json_int_t)id, "username", name));
+		return output_json(json_pack("{s:I, s:s}", "id", (json_int_t)addition.id, "username", name));
 	return output_line("Account %s added.", name);
 }
 
@@ -300,61 +307,90 @@ struct account_change {
 	enum ones_reason reason; /* of the sessions that end, ONES_REASON_LIVE when they go on */
 };
 
-/*
- * One transaction. The account's row in `users` is updated first, also when it is deleted in the end: no login of the
- * account gets in after that.
- */
-static enum db_status apply_change(struct ctl *ctl, const struct account_change *change, const struct user *user,
-                                   size_t *ended)
+struct alteration;
+
+/* One transaction on the account that the operand names: a change, or an alteration. */
+struct account_run {
+	struct ctl *ctl;
+	const struct account_change *change;
+	const struct alteration *alteration;
+	struct user *user; /* as it was */
+	bool is_missing;   /* there is no such account */
+	size_t ended;      /* sessions, by a change */
+	int64_t before;    /* the former value, of an alteration */
+};
+
+/* The account is looked up in each run: a conflict may mean that it has been deleted. */
+static enum db_status find_account(struct db *db, struct account_run *run)
 {
-	struct db *db = ctl->db;
-	enum db_status status = db_begin(db);
+	enum db_status status = users_find(db, run->ctl->ctx, run->ctl->operand, &run->user);
+
+	run->is_missing = status == DB_OK && run->user == NULL;
+	return run->is_missing ? DB_ERROR : status;
+}
+
+/* Returns the exit code, and reports what went wrong. */
+static int report_run(const struct account_run *run, enum db_status status)
+{
+	if (run->is_missing)
+		return fail("no such account: %s", run->ctl->operand);
+	return status == DB_OK ? EXIT_SUCCESS : fail_database(run->ctl, status);
+}
+
+/* The account's row in `users` is updated, which holds it: no login of the account gets in after that. */
+static enum db_status update_account(struct db *db, const struct account_change *change, const struct user *user)
+{
 	int64_t failures;
 
-	*ended = 0;
 	/* Before a new password makes the account forget its browsers. */
-	if (status == DB_OK && change->forgets_failures)
-		status = throttle_forget(db, user->id, &failures);
-	if (status == DB_OK)
-		status = change->action == SET_PASSWORD ? users_set_password(db, user->id, change->password_hash)
-		                                        : users_set_active(db, user->id, change->is_active);
+	if (change->forgets_failures) {
+		enum db_status status = throttle_forget(db, user->id, &failures);
+
+		if (status != DB_OK)
+			return status;
+	}
+	return change->action == SET_PASSWORD ? users_set_password(db, user->id, change->password_hash)
+	                                      : users_set_active(db, user->id, change->is_active);
+}
+
+/* The row is updated first, also when it is deleted in the end. */
+static enum db_status apply_change(struct db *db, void *context)
+{
+	struct account_run *run = context;
+	const struct account_change *change = run->change;
+	const struct user *user;
+	enum db_status status = find_account(db, run);
+
+	if (status != DB_OK)
+		return status;
+	user = run->user;
+	run->ended = 0;
+	status = update_account(db, change, user);
 	if (status == DB_OK && change->reason != ONES_REASON_LIVE)
-		status = revoke_all_of_account(ctl->db, ctl->signals, ctl->ctx, user, change->reason, ended);
+		status = revoke_all_of_account(db, run->ctl->signals, run->ctl->ctx, user, change->reason, &run->ended);
 	if (status == DB_OK && change->erases)
 		status = users_erase_events(db, user->id);
-	if (status == DB_OK)
-		status = record(db, change->event, user->id, change->erases ? "" : user->username, NULL);
-	if (status == DB_OK && change->action == DELETE)
-		status = users_delete(db, user->id);
-	if (status == DB_OK)
-		status = db_commit(db);
 	if (status != DB_OK)
-		db_rollback(db);
-	return status;
+		return status;
+	status = record(db, change->event, user->id, change->erases ? "" : user->username, NULL);
+	return status == DB_OK && change->action == DELETE ? users_delete(db, user->id) : status;
 }
 
 static int change_account(struct ctl *ctl, const struct account_change *change)
 {
-	enum db_status status = DB_CONFLICT;
-	struct user *user = NULL;
-	size_t ended = 0;
+	struct account_run run = {.ctl = ctl, .change = change};
+	int result = report_run(&run, transaction_run(ctl->db, TRANSACTION_RETRIED, apply_change, &run));
+	const struct user *user = run.user;
 
-	/* The account is looked for each time: a conflict may mean that it has gone. */
-	for (int attempt = 0; attempt < ATTEMPTS && status == DB_CONFLICT; attempt++) {
-		user = ctl_find_user(ctl, ctl->operand);
-		if (user == NULL)
-			return EXIT_FAILURE;
-		status = apply_change(ctl, change, user, &ended);
-	}
-	if (status != DB_OK)
-		return fail_database(ctl, status);
+	if (result != EXIT_SUCCESS)
+		return result;
 	if (ctl->json)
 		return output_json(json_pack("{s:I, s:s, s:I}", "id", (json_int_t)user->id, "username", user->username,
-		                             "ended_sessions", (json_int_t)ended));
+		                             "ended_sessions", (json_int_t)run.ended));
 	if (change->reason == ONES_REASON_LIVE)
 		return output_line("Account %s %s.", user->username, change->done);
 	return output_line("Account %s %s, %s ended.", user->username, change->done,
-	                   output_count(ctl->ctx, (int64_t)ended, "session"));
+	                   output_count(ctl->ctx, (int64_t)run.ended, "session"));
 }
 
 int command_user_passwd(struct ctl *ctl)
@@ -402,7 +438,7 @@ int command_user_delete(struct ctl *ctl)
 
 /* ---- What ends no session ----------------------------------------------------------------------------------- */
 
-/* A change in one transaction, with the event that tells of it. */
+/* A change in one transaction, with its event. */
 struct alteration {
 	const char *event;
 	enum db_status (*apply)(struct db *db, const struct alteration *alteration, int64_t id, int64_t *before);
@@ -411,37 +447,34 @@ struct alteration {
 	const char *name; /* likewise */
 };
 
-static enum db_status alter_once(struct db *db, const struct alteration *alteration, const struct user *user,
-                                 int64_t *before)
+static enum db_status apply_alteration(struct db *db, void *context)
 {
-	const char *name = alteration->name != NULL ? alteration->name : user->username;
-	enum db_status status = db_begin(db);
+	struct account_run *run = context;
+	const struct alteration *alteration = run->alteration;
+	const char *name;
+	enum db_status status = find_account(db, run);
 
-	if (status == DB_OK)
-		status = alteration->apply(db, alteration, user->id, before);
-	if (status == DB_OK)
-		status = record(db, alteration->event, user->id, name, alteration->detail(alteration, user, *before));
-	if (status == DB_OK)
-		status = db_commit(db);
 	if (status != DB_OK)
-		db_rollback(db);
-	return status;
+		return status;
+	status = alteration->apply(db, alteration, run->user->id, &run->before);
+	if (status != DB_OK)
+		return status;
+	name = alteration->name != NULL ? alteration->name : run->user->username;
+	return record(db, alteration->event, run->user->id, name,
+	              alteration->detail(alteration, run->user, run->before));
 }
 
 /* *user is the account as it was. Returns the exit code. */
 static int alter(struct ctl *ctl, const struct alteration *alteration, struct user **user, int64_t *before)
 {
-	enum db_status status = DB_CONFLICT;
+	struct account_run run = {.ctl = ctl, .alteration = alteration};
+	enum db_status status = transaction_run(ctl->db, TRANSACTION_RETRIED, apply_alteration, &run);
 
-	for (int attempt = 0; attempt < ATTEMPTS && status == DB_CONFLICT; attempt++) {
-		*user = ctl_find_user(ctl, ctl->operand);
-		if (*user == NULL)
-			return EXIT_FAILURE;
-		status = alter_once(ctl->db, alteration, *user, before);
-	}
+	*user = run.user;
+	*before = run.before;
 	if (status == DB_DUPLICATE && alteration->name != NULL)
 		return fail("account exists: %s", alteration->name);
-	return status == DB_OK ? EXIT_SUCCESS : fail_database(ctl, status);
+	return report_run(&run, status);
 }
 
 static enum db_status apply_unlock(struct db *db, const struct alteration *alteration, int64_t id, int64_t *before)

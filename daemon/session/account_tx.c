@@ -1,3 +1,4 @@
+/* A change to an account's sessions in one transaction. */
 #include "session/account_tx.h"
 
 #include "base/log.h"
@@ -6,9 +7,6 @@
 #include "session/schema.h"
 
 #include <string.h>
-
-/* Bad luck with deadlocks or connections does not come more often than this in a row. */
-#define ATTEMPTS 5
 
 struct db_value client_ip(const struct client *client)
 {
@@ -51,54 +49,38 @@ enum db_status account_tx_emit(struct account_tx *tx, const struct session_key *
 	return status != DB_OK ? status : DB_ERROR;
 }
 
-static enum db_status run_transaction(struct account_tx *tx,
-                                      enum db_status (*body)(struct account_tx *tx, void *context), void *context,
-                                      bool confirms)
-{
-	enum db_status status = DB_CONFLICT;
+/* What one transaction of an account does; its events are those of its last run. */
+struct bound_body {
+	struct account_tx *tx;
+	account_tx_body *body;
+	void *context;
+};
 
-	for (int attempt = 0; attempt < ATTEMPTS && status == DB_CONFLICT; attempt++) {
-		tx->events = NULL;
-		tx->count = 0;
-		status = db_begin(tx->db);
-		if (status == DB_OK && confirms)
-			status = account_tx_confirm(tx);
-		if (status == DB_OK)
-			status = body(tx, context);
-		if (status == DB_OK)
-			status = db_commit(tx->db);
-		if (status == DB_OK)
-			account_tx_committed(tx);
-		else
-			db_rollback(tx->db);
-	}
+static enum db_status run_body(struct db *db, void *context)
+{
+	const struct bound_body *bound = context;
+
+	(void)db;
+	bound->tx->events = NULL;
+	bound->tx->count = 0;
+	return bound->body(bound->tx, bound->context);
+}
+
+enum db_status account_tx_run(struct account_tx *tx, enum transaction_retry retry, account_tx_body *body, void *context)
+{
+	struct bound_body bound = {.tx = tx, .body = body, .context = context};
+	enum db_status status = transaction_run(tx->db, retry, run_body, &bound);
+
+	if (status == DB_OK)
+		account_tx_committed(tx);
 	if (status == DB_DUPLICATE) {
 		schema_explain_duplicate(tx->db);
 		log_error("database_duplicate", LOG_STR("problem", db_problem(tx->db)));
 		return DB_ERROR;
 	}
-	return status == DB_CONFLICT ? DB_UNAVAILABLE : status;
-}
-
-enum db_status account_tx_confirm(const struct account_tx *tx)
-{
-	return db_query(tx->db, NULL, &sql_confirm, NULL, 0, NULL);
-}
-
-enum db_status account_tx_run(struct account_tx *tx, enum db_status (*body)(struct account_tx *tx, void *context),
-                              void *context)
-{
-	return run_transaction(tx, body, context, false);
-}
-
-enum db_status account_tx_run_idempotent(struct account_tx *tx,
-                                         enum db_status (*body)(struct account_tx *tx, void *context), void *context)
-{
-	enum db_status status = DB_UNKNOWN;
-
-	for (int attempt = 0; attempt < ATTEMPTS && status == DB_UNKNOWN; attempt++)
-		status = run_transaction(tx, body, context, attempt > 0);
-	return status == DB_UNKNOWN ? DB_UNAVAILABLE : status;
+	if (status == DB_CONFLICT || (status == DB_UNKNOWN && retry == TRANSACTION_IDEMPOTENT))
+		return DB_UNAVAILABLE;
+	return status;
 }
 
 void account_tx_committed(const struct account_tx *tx)
@@ -107,7 +89,7 @@ void account_tx_committed(const struct account_tx *tx)
 		(void)signals_emit(tx->signals, ONES_AFTER_COMMIT, &tx->events[i]);
 }
 
-/* Tell of each row that an END statement returned; *displaced (may be NULL) gets those that the newest displaced. */
+/* Emit an event for each row that an END statement returned; *displaced (may be NULL) gets the displaced sessions. */
 static enum db_status emit_ended(struct account_tx *tx, int64_t user_id, const char *username,
                                  const struct db_result *rows, struct session_info_list *displaced)
 {

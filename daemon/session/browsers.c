@@ -1,3 +1,4 @@
+/* Browsers that were signed in to an account before: their statements. */
 #include "session/browsers.h"
 
 #include "session/sql.h"

@@ -1,5 +1,4 @@
-/* Browsers that were signed in to an account before, known by a cookie of their own. See throttle.h for what it is for.
- */
+/* Browsers that were signed in to an account before, known by a device cookie. The throttle counts them apart. */
 #ifndef SESSION_BROWSERS_H
 #define SESSION_BROWSERS_H
 
@@ -12,7 +11,7 @@
 /*
  * The browser with that cookie has signed in to the account: remember it. It gets a new cookie at each login, so `old`
  * (NULL: it had none) becomes `new` for every account that knew it, and its failed logins go along, as do the sessions
- * that are live in it: whoever planted or stole the old one has nothing any more. An account keeps the latest ten.
+ * that are live in it: an old cookie that was stolen or planted is of no use any more. An account keeps the latest ten.
  */
 enum db_status browsers_remember(struct db *db, int64_t user_id, const struct session_key *old,
                                  const struct session_key *new);

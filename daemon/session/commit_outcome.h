@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Whatever breaks one connection may break the next few. */
+/* What breaks one connection may break the next few. */
 #define COMMIT_OUTCOME_ATTEMPTS 3
 
 /*

@@ -1,11 +1,11 @@
 /*
- * One connection to PostgreSQL that keeps its deadlines, and the only file that knows libpq's connection handling.
+ * One connection to PostgreSQL that keeps its deadlines: statements, transactions, notifications.
  *
  * While connected, a call blocks until the server has answered (but for db_start()), and never past
- * database.statement_timeout and a grace: a server that is stuck is left, and what was asked of it outside a
- * transaction is asked once more on a new connection; then the call says DB_UNAVAILABLE. After a connection is lost the
- * next call connects anew at once; when that fails the connection is down: calls then fail at once, and db_service(),
- * called from the process's loop, brings it back in the background.
+ * database.statement_timeout and a grace: a silent server's connection is dropped, and a statement outside a
+ * transaction is sent once more on a new connection; then the call returns DB_UNAVAILABLE. After a connection is lost
+ * the next call connects anew at once; when that fails the connection is down: calls then fail at once, and
+ * db_service(), called from the process's loop, connects again in the background.
  */
 #ifndef SESSION_DB_H
 #define SESSION_DB_H
@@ -90,20 +90,17 @@ struct db *db_new(TALLOC_CTX *ctx, const struct db_config *config);
  */
 enum db_status db_connect(struct db *db);
 
-/* The same within a single connect_timeout, for when somebody waits for it: not every host may get its turn. */
+/* The same within a single connect_timeout, for when a request waits for it: not every host may get its turn. */
 enum db_status db_reconnect(struct db *db);
 
-/* What went wrong last, in a sentence without parameter values: for logs and command lines. Never NULL. */
+/* The last error, in a sentence without parameter values: for logs and command lines. Never NULL. */
 const char *db_problem(const struct db *db);
 
-/*
- * `conninfo` as it may be shown to whoever is not to know a password in it: with one, or what may be one, only what is
- * certainly none. On `ctx`; NULL when out of memory.
- */
-char *db_conninfo_shown(TALLOC_CTX *ctx, const char *conninfo);
-
-/* For what a caller over this file finds wrong with the database: db_problem() then tells it. */
+/* For what a caller finds wrong with the database: db_problem() then returns it. */
 void db_set_problem(struct db *db, const char *problem);
+
+/* The same for a lack of memory. Returns DB_ERROR. */
+enum db_status db_out_of_memory(struct db *db);
 
 /* True when the schema is another than required_schema: waiting will not help. */
 bool db_schema_mismatch(const struct db *db);
@@ -112,15 +109,15 @@ struct db_result;
 
 /*
  * Run one statement with `count` values. With `result` NULL its rows are dropped, else *result is on `ctx`.
- * Outside a transaction, a statement whose connection breaks off or is silent is sent again on a new one: it must be
- * one that does no harm when it is done twice.
+ * Outside a transaction, a statement whose connection is lost or silent is sent again on a new one: it must be
+ * idempotent.
  */
 enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
                         const struct db_value values[], size_t count, struct db_result **result);
 
 /*
- * Like db_query, for SQL of someone else's in a transaction, never prepared, with values as text (NULL: SQL NULL) and
- * no rows.
+ * Like db_query, for a receiver's own SQL in a transaction: never prepared, with values as text (NULL: SQL NULL) and no
+ * rows.
  */
 enum db_status db_execute_text(struct db *db, const char *sql, size_t count, const char *const values[]);
 
@@ -141,7 +138,7 @@ enum db_status db_script(struct db *db, const char *sql);
 
 /*
  * Transactions do not nest, and are READ COMMITTED whatever the server's default is. After any status but DB_OK from
- * within one, only db_rollback() is right: whatever else is tried gives the same status again, db_commit() included.
+ * within one, only db_rollback() is right: any other call returns the same status again, db_commit() included.
  */
 enum db_status db_begin(struct db *db);
 enum db_status db_commit(struct db *db);
@@ -155,21 +152,23 @@ size_t db_rows(const struct db_result *result);
 bool db_is_null(const struct db_result *result, size_t row, int column);
 int64_t db_int(const struct db_result *result, size_t row, int column); /* smallint, integer, bigint */
 bool db_bool(const struct db_result *result, size_t row, int column);
-int64_t db_time(const struct db_result *result, size_t row, int column); /* timestamptz: us since 1970 */
+int64_t db_time(const struct db_result *result, size_t row, int column);          /* timestamptz: us since 1970 */
+int64_t db_time_or_never(const struct db_result *result, size_t row, int column); /* likewise; SQL NULL is 0: never */
 /* Text. Belongs to the result. NULL for SQL NULL. */
 const char *db_text(const struct db_result *result, size_t row, int column);
 /* bytea. Belongs to the result; *size is set. NULL for SQL NULL. */
 const uint8_t *db_bytes(const struct db_result *result, size_t row, int column, size_t *size);
 
 /*
- * Have the server tell of each NOTIFY on the channel; to be said again before each wait, for the connection may be
- * another one by then. With database.prepare off nothing is told: behind a pooler it would be told to somebody else.
+ * LISTEN on the channel; to be called again before each wait, for the connection may be another one by then. With
+ * database.prepare off there are no notifications: behind a pooler another client would get them.
  */
 enum db_status db_listen(struct db *db, const char *channel);
 
 /*
- * Wait until something is told, the time is over, or the connection is lost: DB_UNAVAILABLE then, else DB_OK. Does not
- * wait on a connection that db_listen() was not called for. What is told is a hint and may get lost: look for it.
+ * Wait until a notification comes, the time is over, or the connection is lost: DB_UNAVAILABLE then, else DB_OK. Does
+ * not wait on a connection that db_listen() was not called for. A notification is a hint and may get lost: the caller
+ * reads the table.
  */
 enum db_status db_wait_notification(struct db *db, int64_t timeout_ms);
 
@@ -181,7 +180,7 @@ int db_socket(const struct db *db);
 /* Changes whenever db_socket() may be another one, if only by the same number, or db_wants_write() may have changed. */
 unsigned int db_watch_id(const struct db *db);
 
-/* True when db_service() waits for the socket to become writable, else it waits for it to become readable. */
+/* True when db_service() waits for the socket to become writable, false for readable. */
 bool db_wants_write(const struct db *db);
 
 /* Milliseconds until db_service() wants to be called whatever the socket does; -1: not at all. */

@@ -1,3 +1,4 @@
+/* The table `events`: writing, listing, and a feed that sees each event once. */
 #include "session/events.h"
 
 #include "base/clock.h"
@@ -63,10 +64,8 @@ static enum db_status list(struct db *db, TALLOC_CTX *ctx, const struct db_state
 	if (status != DB_OK)
 		return status;
 	found->rows = talloc_array(ctx, struct event_row, (unsigned)db_rows(rows));
-	if (found->rows == NULL) {
-		db_set_problem(db, "out of memory");
-		return DB_ERROR;
-	}
+	if (found->rows == NULL)
+		return db_out_of_memory(db);
 	for (; found->count < db_rows(rows); found->count++)
 		found->rows[found->count] = event_from_row(rows, found->count);
 	return DB_OK;
@@ -81,10 +80,10 @@ enum db_status events_latest(struct db *db, TALLOC_CTX *ctx, int64_t user_id, in
 
 /* ---- The feed ----------------------------------------------------------------------------------------------- */
 
-/* As many events are read at once; how many there are is bounded by nothing. */
+/* So many events are read at once: their number has no bound. */
 #define PAGE 1000
 
-/* Who writes events is looked up no more often: it costs more than to look for events. */
+/* Transactions that write events are looked up no more often: it costs more than to look for events. */
 #define SETTLE_MS 1000
 
 /* Ids of which no event has been seen. */
@@ -96,7 +95,8 @@ struct gap {
  * Ids are taken before rows can be seen, so one with a lower id may come after one with a higher id. What the feed
  * remembers is where it has seen none: in gaps, the last of which is without an end. To read is to look there and
  * nowhere else, so that it costs what is new and no more, however long other transactions go on. A gap whose id was
- * taken by a transaction that was rolled back is dropped as soon as nobody who could have taken it is under way.
+ * taken by a transaction that was rolled back is dropped as soon as no transaction that could have taken it is under
+ * way.
  */
 struct event_feed {
 	struct db *db;
@@ -111,12 +111,6 @@ struct event_feed {
 		int64_t since; /* of the monotonic clock, in ms */
 	} next;
 };
-
-static enum db_status out_of_memory(struct db *db)
-{
-	db_set_problem(db, "out of memory");
-	return DB_ERROR;
-}
 
 struct event_feed *event_feed_new(TALLOC_CTX *ctx, struct db *db, int64_t user_id)
 {
@@ -141,7 +135,7 @@ enum db_status event_feed_begin(struct event_feed *feed)
 	feed->gap_count = db_rows(rows);
 	feed->gaps = talloc_array(feed, struct gap, (unsigned)feed->gap_count);
 	if (feed->gaps == NULL)
-		return out_of_memory(feed->db);
+		return db_out_of_memory(feed->db);
 	for (size_t i = 0; i < feed->gap_count; i++)
 		feed->gaps[i] = (struct gap){
 			.first = db_int(rows, i, 0),
@@ -191,7 +185,7 @@ static enum db_status see(struct event_feed *feed, int64_t id)
 	}
 	grown = talloc_realloc(feed, feed->gaps, struct gap, (unsigned)feed->gap_count + 1);
 	if (grown == NULL)
-		return out_of_memory(feed->db);
+		return db_out_of_memory(feed->db);
 	feed->gaps = grown;
 	gap = &grown[at];
 	memmove(gap + 1, gap, (feed->gap_count - at) * sizeof *gap);
@@ -231,7 +225,7 @@ static enum db_status read_page(struct event_feed *feed, TALLOC_CTX *ctx, struct
 
 	*page = (struct event_list){0};
 	if (values[0].data == NULL || values[1].data == NULL)
-		return out_of_memory(feed->db);
+		return db_out_of_memory(feed->db);
 	return list(feed->db, ctx, &sql_events_within, values, 3, page);
 }
 
@@ -247,7 +241,7 @@ static void keep_own(const struct event_feed *feed, struct event_list *page)
 	page->count = kept;
 }
 
-static enum db_status read_all(struct event_feed *feed, bool (*tell)(const struct event_list *events, void *context),
+static enum db_status read_all(struct event_feed *feed, bool (*deliver)(const struct event_list *events, void *context),
                                void *context)
 {
 	bool more = true;
@@ -263,14 +257,14 @@ static enum db_status read_all(struct event_feed *feed, bool (*tell)(const struc
 			status = event_feed_skip(feed, &page);
 		keep_own(feed, &page);
 		if (status == DB_OK && page.count > 0)
-			more = tell(&page, context) && more;
+			more = deliver(&page, context) && more;
 		talloc_free(scratch);
 	}
 	return status;
 }
 
-/* A server that took over may not have the last events of the one before, and gives their ids once more. */
-static enum db_status meet_server(struct event_feed *feed)
+/* A server after a fail-over may lack the last events of the former one, and gives their ids once more. */
+static enum db_status check_server(struct event_feed *feed)
 {
 	struct db_result *row;
 	enum db_status status;
@@ -292,7 +286,7 @@ static enum db_status meet_server(struct event_feed *feed)
 	return DB_OK;
 }
 
-/* Has everybody ended who could have taken an id of the gaps up to next.id? */
+/* Have all transactions ended that could have taken an id of the gaps up to next.id? */
 static enum db_status ask_writers(struct event_feed *feed, bool *ended)
 {
 	const struct db_value values[] = {DB_TEXT(feed->next.writers)};
@@ -311,7 +305,7 @@ static enum db_status ask_writers(struct event_feed *feed, bool *ended)
 	return DB_OK;
 }
 
-/* Whoever could have taken an id of a gap has ended, and what he wrote was looked for since. */
+/* All transactions that could have taken an id of a gap have ended, and their events were read since. */
 static void drop_gaps(struct event_feed *feed)
 {
 	size_t first = find_gap(feed, feed->next.id + 1);
@@ -336,19 +330,19 @@ static enum db_status note_writers(struct event_feed *feed)
 	feed->next.since = clock_monotonic_ms();
 	feed->next.writers = talloc_strdup(feed, db_text(row, 0, 0));
 	talloc_free(row);
-	return feed->next.writers != NULL ? DB_OK : out_of_memory(feed->db);
+	return feed->next.writers != NULL ? DB_OK : db_out_of_memory(feed->db);
 }
 
-enum db_status event_feed_read(struct event_feed *feed, bool (*tell)(const struct event_list *events, void *context),
+enum db_status event_feed_read(struct event_feed *feed, bool (*deliver)(const struct event_list *events, void *context),
                                void *context)
 {
 	bool ended = false;
-	enum db_status status = meet_server(feed);
+	enum db_status status = check_server(feed);
 
 	if (status == DB_OK)
 		status = ask_writers(feed, &ended);
 	if (status == DB_OK)
-		status = read_all(feed, tell, context);
+		status = read_all(feed, deliver, context);
 	if (status == DB_OK && ended)
 		drop_gaps(feed);
 	return status == DB_OK ? note_writers(feed) : status;

@@ -12,7 +12,7 @@
 /* Any text may be NULL or "" for "none". */
 struct event_record {
 	const char *name; /* "user_logged_in"; always there */
-	int64_t user_id;  /* 0: nobody's */
+	int64_t user_id;  /* 0: of no account */
 	const char *username;
 	const char *session_id; /* a UUID */
 	const char *ip;
@@ -27,7 +27,7 @@ struct event_record {
  */
 enum db_status events_record(struct db *db, const struct event_record *record);
 
-/* What an operator did to an account: by name, with the operator's own words in `detail`. */
+/* An operator's event, whose `detail` names the operator. */
 enum db_status events_record_operator(struct db *db, const char *name, int64_t user_id, const char *username,
                                       const char *detail);
 
@@ -35,7 +35,7 @@ struct event_row {
 	int64_t id;
 	int64_t at; /* us since 1970 */
 	const char *name;
-	int64_t user_id;      /* 0: nobody's */
+	int64_t user_id;      /* 0: of no account */
 	const char *username; /* "" for none, as the next three */
 	const char *session_id;
 	const char *ip;
@@ -57,14 +57,14 @@ enum db_status events_latest(struct db *db, TALLOC_CTX *ctx, int64_t user_id, in
  */
 struct event_feed *event_feed_new(TALLOC_CTX *ctx, struct db *db, int64_t user_id);
 
-/* What can be seen now is not told. */
+/* Leave out the events that can be seen now. */
 enum db_status event_feed_begin(struct event_feed *feed);
 
-/* Nor are these. */
+/* Leave out these too. */
 enum db_status event_feed_skip(struct event_feed *feed, const struct event_list *events);
 
-/* Tell of what has come to be seen since, page by page; false from `tell` ends it. */
-enum db_status event_feed_read(struct event_feed *feed, bool (*tell)(const struct event_list *events, void *context),
+/* Hand the events that have come to be seen since to `deliver`, page by page; false from it ends the reading. */
+enum db_status event_feed_read(struct event_feed *feed, bool (*deliver)(const struct event_list *events, void *context),
                                void *context);
 
 #endif

@@ -1,4 +1,4 @@
-/* How events are sent when they have been written: said once, for all statements. */
+/* The NOTIFY for rows of `events`, the same in all statements. */
 #ifndef SESSION_EVENTS_SQL_H
 #define SESSION_EVENTS_SQL_H
 

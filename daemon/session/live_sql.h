@@ -1,4 +1,4 @@
-/* When a session counts as live, and as that of a form: said once, for all statements. */
+/* The conditions for a live session, and for one made by a form, the same in all statements. */
 #ifndef SESSION_LIVE_SQL_H
 #define SESSION_LIVE_SQL_H
 
@@ -8,8 +8,8 @@
 	    ".last_seen_at > statement_timestamp() - " idle " * interval '1 millisecond')"
 
 /*
- * It was made by the same form, of which `form` is the key, a short while ago: one that is sent twice is sent twice at
- * once, from one address by one browser, and is no pass for others to sign in with.
+ * It was made by the same form, of which `form` is the key, a short while ago. A form that is sent twice is sent twice
+ * at once, from one address by one browser: later, or from elsewhere, its key is not accepted.
  */
 #define SQL_OF_FORM(row, form, ip, user_agent)                                                                         \
 	row ".form_key = " form " AND " row ".created_at > statement_timestamp() - interval '30 seconds'"              \

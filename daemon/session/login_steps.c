@@ -67,7 +67,7 @@ enum db_status login_recheck_account(struct login_state *state, struct account_t
 	return DB_OK;
 }
 
-/* Whose is the key that the browser holds now? When it is nobody's, there is nothing to end. */
+/* Which session does the browser's key belong to? Without one, there is nothing to end. */
 enum db_status login_find_presented(struct login_state *state, struct account_tx *tx)
 {
 	struct db_result *owner;
@@ -96,7 +96,7 @@ static bool presents_other_account(const struct login_state *state)
 	return state->presented != NULL && state->presented_user_id != state->request->user->id;
 }
 
-/* Two browsers that swap accounts at one moment would each hold what the other waits for, but for this order. */
+/* In the order of their ids: two browsers that swap accounts at one moment would deadlock otherwise. */
 enum db_status login_lock_accounts(struct login_state *state, struct account_tx *tx)
 {
 	int64_t one = state->request->user->id;
@@ -134,7 +134,7 @@ enum db_status login_find_own(struct login_state *state, struct account_tx *tx)
 	return DB_OK;
 }
 
-/* A login from elsewhere: may it displace who is in the way? */
+/* A login from another browser: may it displace the conflicting sessions? */
 enum db_status login_ask_policy(struct login_state *state, struct account_tx *tx)
 {
 	const struct rule_policy *policy = &state->rule->policy;
@@ -214,8 +214,8 @@ enum db_status login_insert_session(struct login_state *state, struct account_tx
 }
 
 /*
- * The browser gets a new key under which it is the same person's session: no signal, for nobody has signed out. But who
- * knows the old session by its id, such as the sender of a video, has to hear that it is no more.
+ * The browser gets a new key for a session of the same user: no signal, for there was no logout. But a program that
+ * knows the old session by its id, such as the sender of a video, needs an event that it has ended.
  */
 static enum db_status record_replaced(const struct login_state *state, const struct account_tx *tx,
                                       const struct db_result *ended)
@@ -250,7 +250,7 @@ static enum db_status replace(const struct login_state *state, const struct acco
 	return status == DB_OK && db_rows(ended) > 0 ? record_replaced(state, tx, ended) : status;
 }
 
-/* What the browser presents ends, also when it is another account's or has run out; so do its own that it has lost. */
+/* The presented session ends, also when it is another account's or has expired; so do the browser's own lost ones. */
 enum db_status login_end_replaced(struct login_state *state, struct account_tx *tx)
 {
 	const struct session_key *presented = state->presented;

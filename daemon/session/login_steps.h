@@ -1,4 +1,4 @@
-/* The steps of a login's transaction; rule.c says in which order, and is who calls them. */
+/* The steps of a login's transaction. rule.c calls them, in the order of its table. */
 #ifndef SESSION_LOGIN_STEPS_H
 #define SESSION_LOGIN_STEPS_H
 

@@ -1,3 +1,4 @@
+/* The files of schema/, built in. */
 #include "session/migrations.h"
 
 /* The assembler puts the file in as it is, with a NUL behind it; its path is that from the project's root. */

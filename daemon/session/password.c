@@ -1,3 +1,4 @@
+/* Passwords: Argon2id, and a verification of each form of hash. */
 #include "session/password.h"
 
 #include "base/utf8.h"
@@ -21,8 +22,8 @@ static_assert(PASSWORD_HASH_SIZE == crypto_pwhash_STRBYTES, "a hash of libsodium
 #define OWN_MEMORY_MAX_KIB (UINT32_C(4) * 1024 * 1024)
 #define OWN_PASSES_MAX     64
 /*
- * Anybody else's, see password_forms.h. Memory times passes is what takes time: libsodium fills the lanes one after the
- * other, so that more of them make it no faster than one.
+ * Of hashes made elsewhere, see password_forms.h. Memory times passes is what takes time: libsodium fills the lanes one
+ * after the other, so that more of them make it no faster than one.
  */
 #define ARGON2_MEMORY_MAX_KIB (UINT32_C(128) * 1024)
 #define ARGON2_WORK_MAX_KIB   (UINT64_C(8) * ARGON2_MEMORY_MAX_KIB)
@@ -232,7 +233,7 @@ static const struct form forms[] = {
 
 #define UNSUPPORTED(name) "is of the form " name ", which is not supported"
 
-/* Those that people are likely to have. */
+/* Those that other programs are likely to have made. */
 static const struct {
 	const char *prefix, *problem;
 } unsupported[] = {
@@ -307,7 +308,7 @@ enum password_match password_verify(const char *hash, const char *password)
 
 	if (form == NULL || password_hash_problem(hash) != NULL)
 		return PASSWORD_WRONG;
-	/* What the libraries return does not tell a wrong password from one that they had no memory for. */
+	/* The libraries return the same for a wrong password and for a lack of memory. */
 	errno = 0;
 	if (form->verify(hash, password))
 		return PASSWORD_RIGHT;

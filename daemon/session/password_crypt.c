@@ -1,3 +1,4 @@
+/* Hashes in crypt(5)'s forms: bcrypt, SHA-512, yescrypt. */
 #include "session/password_forms.h"
 
 #include <crypt.h>

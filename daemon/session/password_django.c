@@ -1,3 +1,4 @@
+/* Hashes in Django's forms: pbkdf2_sha256, bcrypt_sha256. */
 #include "session/password_forms.h"
 
 #include <openssl/evp.h>

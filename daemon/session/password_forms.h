@@ -2,7 +2,7 @@
  * Hashes that were made elsewhere. Of each form, _problem() says why its _verify() cannot work with `hash`, and is to
  * be asked first: it is what keeps a hash that is corrupt or meant to do harm from costing minutes or gigabytes.
  *
- * What is allowed takes about a second of a processor's time and 128 MiB at most, whatever the guess. Measured with
+ * What is allowed takes about a second of a processor's time and 128 MiB at most, whatever the password. Measured with
  * each form at its bound, on a virtual machine of 2 GHz, where a hash of login.memory's and login.passes' defaults
  * takes 0.2 s:
  *

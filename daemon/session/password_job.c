@@ -1,3 +1,4 @@
+/* A password job, and how long its failure takes. */
 #include "session/password_job.h"
 
 #include "base/clock.h"
@@ -90,7 +91,7 @@ void password_job_run(const struct password_job *job, const char *decoy, struct 
 #define SLOWEST_OVER_OWN 5
 /* Room for what is a little slower or busier than thought. */
 #define MARGIN 1.25
-/* What took less than this part of a hash of ours says little about how busy the machine is. */
+/* A comparison that took less than this part of a hash of ours is no measure of the machine's load. */
 #define TELLING_PART 4
 /* The weight of the latest. */
 #define LATEST 0.25

@@ -1,4 +1,4 @@
-/* What is to be found out about a password: asked by a worker, done by a process that does nothing else. */
+/* The verification of a password and the making of a hash: a worker asks for it, a hashing process does it. */
 #ifndef SESSION_PASSWORD_JOB_H
 #define SESSION_PASSWORD_JOB_H
 
@@ -13,7 +13,7 @@
 struct password_job {
 	struct password_cost cost;         /* of hashes that are made */
 	bool is_closed;                    /* the account is disabled: no hash is made, also of a right password */
-	char hash[PASSWORD_JOB_HASH_SIZE]; /* "": nobody's */
+	char hash[PASSWORD_JOB_HASH_SIZE]; /* "": of no account */
 	char password[PASSWORD_MAX + 1];
 	char new_password[PASSWORD_MAX + 1]; /* is hashed when the password is right; "": none */
 };
@@ -28,8 +28,8 @@ struct password_answer {
 };
 
 /*
- * A job for the password of an account with that hash (NULL: there is no such account, or nobody can sign in to it).
- * What is too long to be a password is nobody's. `new_password` may be NULL.
+ * A job for the password of an account with that hash (NULL: there is no such account, or it has no password).
+ * What is too long to be a password is wrong. `new_password` may be NULL.
  */
 void password_job_begin(struct password_job *job, const struct password_cost *cost, const char *hash,
                         const char *password, const char *new_password);
@@ -38,7 +38,7 @@ void password_job_begin(struct password_job *job, const struct password_cost *co
  */
 bool password_job_is_sound(const struct password_job *job);
 
-/* Do it. `decoy` is a hash of the job's cost, verified for nobody's. */
+/* Do it. `decoy` is a hash of the job's cost, verified when the job has none. */
 void password_job_run(const struct password_job *job, const char *decoy, struct password_answer *answer);
 
 /*

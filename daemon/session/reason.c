@@ -1,3 +1,4 @@
+/* Why a session ended, as a code. */
 #include "session/reason.h"
 
 #include <string.h>

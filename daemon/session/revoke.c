@@ -1,3 +1,4 @@
+/* Ending sessions by an operator. */
 #include "session/revoke.h"
 
 #include "session/rule_sql.h"
@@ -63,7 +64,7 @@ enum db_status revoke_sessions(struct db *db, const struct signals *signals, TAL
 			after = target.user_id;
 			if (revocation->user_id > 0 && after != revocation->user_id)
 				return DB_OK;
-			status = account_tx_run_idempotent(&tx, end_target, &target);
+			status = account_tx_run(&tx, TRANSACTION_IDEMPOTENT, end_target, &target);
 			*ended += target.ended;
 		}
 	} while (status == DB_OK && db_rows(accounts) > 0);

@@ -1,13 +1,13 @@
-/* Ending sessions on an operator's word. */
+/* Ending sessions by an operator. */
 #ifndef SESSION_REVOKE_H
 #define SESSION_REVOKE_H
 
 #include "session/account_tx.h"
 #include "session/users.h"
 
-/* What is done and told by revoke_sessions(). */
+/* Which sessions revoke_sessions() ends, and how that is recorded. */
 struct revocation {
-	int64_t user_id; /* 0: of everybody */
+	int64_t user_id; /* 0: of all accounts */
 	const char *id;  /* only the session with this public id (a UUID), or NULL */
 	/*
 	 * Called in the transaction of each account of which sessions ended; what it returns is as that of a statement.

@@ -59,7 +59,7 @@ static int64_t touch_ms(const struct rule *rule)
 
 enum standing { GONE, LIVE, ENDS, AHEAD };
 
-/* Fill in *verdict from sql_check's row and tell where the session stands. */
+/* Fill in *verdict from sql_check's row and return where the session stands. */
 static enum standing evaluate(const struct rule *rule, const struct session_lookup *lookup, size_t which,
                               struct rule_verdict *verdict)
 {
@@ -112,7 +112,7 @@ static enum standing evaluate(const struct rule *rule, const struct session_look
 	order = db_int(rows, row, CHECK_LOGIN_ORDER);
 	stored_order = db_is_null(rows, row, CHECK_STORED_ORDER) ? 0 : db_int(rows, row, CHECK_STORED_ORDER);
 	is_stored = db_bool(rows, row, CHECK_IS_STORED);
-	/* The newest login counts also when its row has gone: with a limit of one it leaves no place. */
+	/* The newest login counts also when its row has gone: with a limit of one none is left. */
 	if (!is_stored && stored_order > order && newer == 0)
 		newer = 1;
 	if (limit > 0 && newer >= limit) {
@@ -219,7 +219,7 @@ enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct
 	if (is_final(evaluate(rule, lookup, which, verdict)))
 		return DB_OK;
 	reconciliation.user_id = verdict->session.user.id;
-	return account_tx_run_idempotent(&tx, reconcile, &reconciliation);
+	return account_tx_run(&tx, TRANSACTION_IDEMPOTENT, reconcile, &reconciliation);
 }
 
 void rule_start_touch(const struct rule *rule, const struct session_key keys[], size_t count)
@@ -266,14 +266,14 @@ enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, cons
 	struct account_tx tx = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
 	struct login_state state = {.rule = rule, .request = request, .login = login};
 	bool committed = false;
-	enum db_status status = account_tx_run(&tx, log_in, &state);
+	enum db_status status = account_tx_run(&tx, TRANSACTION_RETRIED, log_in, &state);
 
 	for (int tries = 0; tries < COMMIT_OUTCOME_ATTEMPTS && status == DB_UNKNOWN; tries++) {
 		status = commit_outcome_read(rule->db, ctx, request->user->id, request->key, &committed);
 		if (status == DB_OK && committed)
 			account_tx_committed(&tx);
 		else if (status == DB_OK)
-			status = account_tx_run(&tx, log_in, &state);
+			status = account_tx_run(&tx, TRANSACTION_RETRIED, log_in, &state);
 		else
 			break;
 	}
@@ -300,9 +300,9 @@ enum db_status rule_login_failed(const struct rule *rule, TALLOC_CTX *ctx, struc
                                  const struct client *client)
 {
 	struct account_tx tx = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
-	enum db_status status = account_tx_run(&tx, emit_failure, user);
+	enum db_status status = account_tx_run(&tx, TRANSACTION_RETRIED, emit_failure, user);
 
-	/* Told or not, the login has failed: that the outcome is not known is of no consequence. */
+	/* With or without the event the login has failed: that the outcome is not known is of no consequence. */
 	return status == DB_UNKNOWN ? DB_OK : status;
 }
 
@@ -372,7 +372,7 @@ enum db_status rule_logout(const struct rule *rule, TALLOC_CTX *ctx, const struc
 	struct account_tx tx = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
 	struct logout_state logout_state = {.rule = rule, .presented = *key};
 
-	return account_tx_run_idempotent(&tx, end_for_holder, &logout_state);
+	return account_tx_run(&tx, TRANSACTION_IDEMPOTENT, end_for_holder, &logout_state);
 }
 
 enum db_status rule_end_session(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *presented,
@@ -380,7 +380,7 @@ enum db_status rule_end_session(const struct rule *rule, TALLOC_CTX *ctx, const 
 {
 	struct account_tx tx = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
 	struct logout_state logout_state = {.rule = rule, .presented = *presented, .id = id};
-	enum db_status status = account_tx_run_idempotent(&tx, end_for_holder, &logout_state);
+	enum db_status status = account_tx_run(&tx, TRANSACTION_IDEMPOTENT, end_for_holder, &logout_state);
 
 	*ended = logout_state.ended > 0;
 	return status;

@@ -34,17 +34,17 @@ struct rule {
 struct rule_verdict {
 	bool live;
 	bool touch_due; /* last_seen_at is older than touch_interval: call rule_start_touch() when the answer is out */
-	struct ones_session session; /* when live; strings on the ctx or the reading */
+	struct ones_session session; /* when live; strings on the ctx or the lookup */
 	enum ones_reason reason;     /* when not */
 	int64_t ended_at;            /* us since 1970; 0 when not known */
-	/* Of who ended it, and of the session itself. NULL when not known. */
+	/* Of the session that ended it, and of the session itself. NULL when not known. */
 	const char *by_user_agent;
 	const char *by_ip;
 	const char *user_agent;
 	const char *ip;
 };
 
-/* As many keys are looked up together. */
+/* The most keys that are looked up together. */
 #define RULE_KEYS_MAX 32
 
 struct session_lookup;
@@ -52,7 +52,7 @@ struct session_lookup;
 /* True when rule_check() finds, or may find, the key that was number `which` to be live. */
 bool rule_may_be_live(const struct rule *rule, const struct session_lookup *lookup, size_t which);
 
-/* True when rule_check() will neither read nor write, and so wait for nobody who holds the account. */
+/* True when rule_check() will neither read nor write, and so not wait for the account's lock. */
 bool rule_is_final(const struct rule *rule, const struct session_lookup *lookup, size_t which);
 
 /*
@@ -69,7 +69,7 @@ enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct
  */
 void rule_start_touch(const struct rule *rule, const struct session_key keys[], size_t count);
 
-/* Who is to be signed in, and how. The strings and keys are the caller's. */
+/* A login: its account and its keys. The strings and keys are the caller's. */
 struct login_request {
 	const struct user *user;             /* as users_find() gave it; its password is verified already */
 	const struct session_key *key;       /* of the new session */
@@ -85,7 +85,7 @@ struct login_request {
 
 struct rule_login {
 	struct ones_session session;      /* the new one; strings on the ctx given */
-	struct session_key former_device; /* of the device cookie of the session whose place it takes */
+	struct session_key former_device; /* of the device cookie of the session that it replaces */
 	bool has_former_device;
 	struct session_info_list displaced;
 	struct session_info_list conflicting; /* of a login that the policy refuses */
@@ -96,7 +96,7 @@ enum rule_login_result {
 	RULE_LOGIN_OK,
 	RULE_LOGIN_STALE,       /* the account was disabled or got another password since it was read */
 	RULE_LOGIN_ENDED,       /* a change of password: the presented session is not live any more */
-	RULE_LOGIN_TICKET_GONE, /* somebody else has used it */
+	RULE_LOGIN_TICKET_GONE, /* it has been used by another request */
 	RULE_LOGIN_LIMIT,    /* the account is live elsewhere, and session.on_limit does not let this one displace it */
 	RULE_LOGIN_COOLDOWN, /* likewise, for it has been taken over too often (sharing.action) */
 	RULE_LOGIN_FAILED,   /* a receiver in the transaction failed */
@@ -113,7 +113,7 @@ enum rule_login_result {
 enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, const struct login_request *request,
                                   const struct client *client, struct rule_login *login);
 
-/* Tell the receivers of a login that failed. `user` is NULL when nobody has the name. */
+/* Emit the signal of a failed login. `user` is NULL when no account has the name. */
 enum db_status rule_login_failed(const struct rule *rule, TALLOC_CTX *ctx, struct user *user,
                                  const struct client *client);
 
@@ -122,8 +122,8 @@ enum db_status rule_logout(const struct rule *rule, TALLOC_CTX *ctx, const struc
                            const struct client *client);
 
 /*
- * On the word of the presented session's person: end the session of the same account whose public id (a UUID) is `id`.
- * *ended tells whether there was one; there is none when the presented session is not live any more itself.
+ * For the holder of the presented session: end the session of the same account whose public id (a UUID) is `id`.
+ * *ended is whether there was one; there is none when the presented session is not live any more itself.
  */
 enum db_status rule_end_session(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *presented,
                                 const char *id, const struct client *client, bool *ended);

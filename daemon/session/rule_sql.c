@@ -1,3 +1,4 @@
+/* The statements of the rule. */
 #include "session/rule_sql.h"
 
 #include "session/live_sql.h"
@@ -39,7 +40,7 @@ const struct db_statement sql_check = {
 };
 
 /*
- * $1 account. Whoever holds this row decides. DO UPDATE and not DO NOTHING, because only it locks a row that is
+ * $1 account. The transaction that holds this row decides. DO UPDATE and not DO NOTHING, because only it locks a row that is
  * there; a row made for the lock has no key and counts as no login. An account that has been deleted has none to lock.
  */
 const struct db_statement sql_lock_account = {
@@ -49,7 +50,7 @@ const struct db_statement sql_lock_account = {
 	" ON CONFLICT (user_id) DO UPDATE SET user_id = l.user_id",
 };
 
-/* Something to be written that is nowhere to be seen: a transaction that wrote nothing is confirmed by nobody. */
+/* Something to be written that has no effect: standbys confirm no transaction that wrote nothing. */
 const struct db_statement sql_confirm = {
 	"confirm",
 	"SELECT FROM pg_logical_emit_message(true, 'onesession', '')",
@@ -106,7 +107,7 @@ const struct db_statement sql_own_sessions = {
 	" ORDER BY 3 DESC, s.login_order DESC",
 };
 
-/* $1 account, $2 idle_timeout, $3 limit: the live sessions that a new one would leave no place for. */
+/* $1 account, $2 idle_timeout, $3 limit: the live sessions that a new one would displace. */
 const struct db_statement sql_conflicting = {
 	"conflicting",
 	"SELECT " SQL_SESSION_INFO("s") " FROM sessions s WHERE s.user_id = $1::bigint AND " SQL_LIVE("s", "$2::bigint")
@@ -115,9 +116,9 @@ const struct db_statement sql_conflicting = {
 
 /*
  * $1 key, $2 account, $3 lifetime in milliseconds, $4 address or NULL, $5 User-Agent, $6 the key that the browser had,
- * $7 the key of the session whose place it takes (each or NULL): what was kept with either goes along; $8 the key of the
+ * $7 the key of the session that it replaces (each or NULL): what was kept with either goes along; $8 the key of the
  * device cookie, NULL: the browser holds the one it had; $9 that of the form, or NULL. The trigger number_login gives the
- * row its login_order (schema/0003_sequences.sql); the last column tells whether it is above those that could be seen
+ * row its login_order (schema/0003_sequences.sql); the last column is whether it is above those that could be seen
  * before.
  */
 const struct db_statement sql_insert_session = {
@@ -148,8 +149,9 @@ const struct db_statement sql_session_exists = {
 };
 
 /*
- * $1 keys, $2 touch_interval in milliseconds. A row that somebody holds is being touched or ended by them; to wait for
- * several could be a deadlock. That a crash of the server forgets the last of it is no loss, so nobody waits for its disk.
+ * $1 keys, $2 touch_interval in milliseconds. A row that is locked is being touched or ended by the transaction that holds
+ * it; to wait for several could be a deadlock. That a crash of the server loses the last touches is no harm, so the commit
+ * does not wait for the disk.
  */
 const struct db_statement sql_touch = {
 	"touch",
@@ -198,8 +200,7 @@ const struct db_statement sql_end_by_id = {
 
 /*
  * $1 account, $2 limit, $3 idle_timeout, $4 key or NULL: all but the newest live ones of the account, by the newest; for
- * a key as if that were the newest, and whatever has come after it not there. What had run out anyhow was not displaced
- * by anybody.
+ * a key as if that were the newest, and later ones not there. A session that had expired or gone idle was not displaced.
  */
 #define NOT_AFTER(row)                                                                                          \
 	row ".login_order <= coalesce((SELECT login_order FROM sessions WHERE session_key = $4::bytea),"            \

@@ -1,4 +1,4 @@
-/* The statements of the rule: everything that it asks of logged_in_user, sessions and ended_sessions. */
+/* The statements of the rule, on logged_in_user, sessions and ended_sessions. */
 #ifndef SESSION_RULE_SQL_H
 #define SESSION_RULE_SQL_H
 
@@ -44,7 +44,7 @@ enum own_column {
 	OWN_IS_OF_FORM,
 };
 
-extern const struct db_statement sql_conflicting; /* PLACE_*, see places.h */
+extern const struct db_statement sql_conflicting; /* SESSION_INFO_*, see session_info_sql.h */
 extern const struct db_statement sql_insert_session;
 extern const struct db_statement sql_session_owner;
 extern const struct db_statement sql_session_exists;

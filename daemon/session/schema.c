@@ -1,7 +1,9 @@
+/* The schema's version, its migrations, sequences and rights. */
 #include "session/schema.h"
 
 #include "session/migrations.h"
 #include "session/sql.h"
+#include "session/transaction.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -56,45 +58,44 @@ static enum db_status apply(struct db *db, const struct schema_migration *migrat
 	return status == DB_OK ? db_query(db, NULL, &sql_record_migration, values, 2, NULL) : status;
 }
 
-/* Apply the one migration that is next, in a transaction that holds the lock. *applied is NULL when there is none. */
-static enum db_status migrate_once(struct db *db, TALLOC_CTX *ctx, const struct schema_migration **applied)
-{
-	const struct schema_migration *next = NULL;
-	int version;
-	enum db_status status = db_begin(db);
+struct migrating {
+	TALLOC_CTX *ctx;
+	const struct schema_migration *next; /* that was applied; NULL: there was none */
+};
 
-	*applied = NULL;
-	if (status == DB_OK)
-		status = db_query(db, NULL, &sql_lock_migrations, NULL, 0, NULL);
-	if (status == DB_OK)
-		status = read_version(db, ctx, &version);
-	for (size_t i = 0; status == DB_OK && next == NULL && i < migration_count; i++) {
+/* Under the lock, apply the one migration that is next. */
+static enum db_status apply_next(struct db *db, void *context)
+{
+	struct migrating *migrating = context;
+	int version;
+	enum db_status status = db_query(db, NULL, &sql_lock_migrations, NULL, 0, NULL);
+
+	if (status != DB_OK)
+		return status;
+	status = read_version(db, migrating->ctx, &version);
+	if (status != DB_OK)
+		return status;
+	for (size_t i = 0; i < migration_count; i++) {
 		if (migrations[i].version > version) {
-			next = &migrations[i];
-			status = apply(db, next);
+			migrating->next = &migrations[i];
+			return apply(db, migrating->next);
 		}
 	}
-	if (status == DB_OK)
-		status = db_commit(db);
-	if (status == DB_OK)
-		*applied = next;
-	else
-		db_rollback(db);
-	return status;
+	return DB_OK;
 }
 
 enum db_status schema_migrate(struct db *db, void (*applied)(const struct schema_migration *migration))
 {
-	const struct schema_migration *migration;
-	TALLOC_CTX *scratch = talloc_new(NULL);
+	struct migrating migrating = {.ctx = talloc_new(NULL)};
 	enum db_status status;
 
 	do {
-		status = migrate_once(db, scratch, &migration);
-		if (migration != NULL && applied != NULL)
-			applied(migration);
-	} while (migration != NULL);
-	talloc_free(scratch);
+		migrating.next = NULL;
+		status = transaction_run(db, TRANSACTION_ONCE, apply_next, &migrating);
+		if (status == DB_OK && migrating.next != NULL && applied != NULL)
+			applied(migrating.next);
+	} while (status == DB_OK && migrating.next != NULL);
+	talloc_free(migrating.ctx);
 	return status;
 }
 

@@ -17,11 +17,11 @@ int schema_version(void);
 
 /*
  * Apply what is missing, under a lock, each in a transaction; `applied` is called after each one. A database that is
- * newer than this build, or not in UTF-8, is left alone: DB_ERROR with db_problem() telling.
+ * newer than this build, or not in UTF-8, is left alone: DB_ERROR with the reason as db_problem().
  */
 enum db_status schema_migrate(struct db *db, void (*applied)(const struct schema_migration *migration));
 
-/* How many connections this role can have to this database, those of others included. */
+/* How many connections this role can have to this database, those of other processes included. */
 enum db_status schema_connection_limit(struct db *db, int64_t *limit);
 
 /* A sequence whose numbers are taken by rows of the table already, as after a restore of single tables. */
@@ -38,8 +38,8 @@ struct sequence_list {
 };
 
 /*
- * Strings on `ctx`. Two round trips that read the ends of a few indexes. While somebody has one of the tables for
- * himself there is none behind: nobody is to wait for him because of this.
+ * Strings on `ctx`. Two round trips that read the ends of a few indexes. While a transaction holds one of the tables
+ * exclusively none is found: no request is to wait for that lock because of this.
  */
 enum db_status schema_sequences_behind(struct db *db, TALLOC_CTX *ctx, struct sequence_list *behind);
 
@@ -50,7 +50,7 @@ enum db_status schema_advance_sequences(struct db *db, TALLOC_CTX *ctx, struct s
 const char *schema_sequence_problem(TALLOC_CTX *ctx, const struct sequence *sequence);
 
 /*
- * After DB_DUPLICATE of a number that no caller chose, and outside a transaction: db_problem() tells of the sequence
+ * After DB_DUPLICATE of a number that no caller chose, and outside a transaction: db_problem() becomes the sequence
  * that is behind, if one is.
  */
 void schema_explain_duplicate(struct db *db);

@@ -1,3 +1,4 @@
+/* Session data: JSON values by name, in memory and in the database. */
 #include "session/session_data.h"
 
 #include "base/log.h"

@@ -1,6 +1,6 @@
 /*
- * What the application keeps with a session: JSON values by name, in sessions.data, or in anonymous_sessions for
- * browsers that nobody is signed in at. It is read whole and written name by name.
+ * Session data, which an application keeps: JSON values by name, in sessions.data, or in anonymous_sessions for
+ * browsers without a session. It is read whole and written name by name.
  */
 #ifndef SESSION_DATA_H
 #define SESSION_DATA_H
@@ -26,8 +26,8 @@ struct session_data;
 struct session_data *session_data_new(TALLOC_CTX *ctx);
 
 /*
- * Read what is kept with the session, or for that anonymous key; *found tells whether there is one. DB_ERROR also when
- * it is nothing that was written here.
+ * Read what is kept with the session, or for that anonymous key; *found is whether there is one. DB_ERROR also when
+ * it was not written by this program.
  */
 enum db_status session_data_read(struct session_data *data, struct db *db, const struct session_key *key);
 enum db_status session_data_read_anonymous(struct session_data *data, struct db *db, const struct session_key *key,
@@ -42,7 +42,7 @@ bool session_data_set(struct session_data *data, const char *name, json_t *value
 /* False only when out of memory. */
 bool session_data_remove(struct session_data *data, const char *name);
 
-/* Go on as one that nothing is kept with. False when out of memory: then it is left as it was. */
+/* Remove all values. False when out of memory: then it is left as it was. */
 bool session_data_clear(struct session_data *data);
 
 /* What is to be written: the names whose values are others than what was read. */

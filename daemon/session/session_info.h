@@ -1,4 +1,4 @@
-/* Where an account is live, and was: its sessions as its own person sees them. */
+/* An account's sessions as the user of the account sees them: those that are live, and those that have ended. */
 #ifndef SESSION_SESSION_INFO_H
 #define SESSION_SESSION_INFO_H
 
@@ -26,14 +26,14 @@ struct session_info_list {
 };
 
 /* Add a copy, whose strings stay the caller's; the list grows on `ctx`. False when out of memory. */
-bool session_info_add(TALLOC_CTX *ctx, struct session_info_list *list, const struct session_info *place);
+bool session_info_add(TALLOC_CTX *ctx, struct session_info_list *list, const struct session_info *info);
 
 /* The rows that a statement with SQL_SESSION_INFO's columns gave, as a list on `ctx`; the strings are the rows'. */
 enum db_status session_info_from_rows(TALLOC_CTX *ctx, const struct db_result *rows, struct session_info_list *list);
 
-/* An account without a limit may have any number of sessions, a page of them has not. */
+/* An account without a limit may have any number of sessions: a page shows no more than these. */
 #define SESSION_INFO_LIVE_MAX 1000
-/* As many of its newest sessions are looked at for that, live or not. */
+/* How many of its newest sessions are read for that, live or not. */
 #define SESSION_INFO_READ_MAX 10000
 
 /* The account's live sessions, the newest login first, at most SESSION_INFO_LIVE_MAX. Everything on `ctx`. */

@@ -1,3 +1,4 @@
+/* The look-up of sessions by their keys. */
 #include "session/session_lookup.h"
 
 #include "session/rule_sql.h"

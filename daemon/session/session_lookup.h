@@ -1,4 +1,4 @@
-/* The look-up of sessions by their keys, for many requests in one round trip. What it means is told by rule.c. */
+/* The look-up of sessions by their keys, for many requests in one round trip. rule.c evaluates what it finds. */
 #ifndef SESSION_SESSION_LOOKUP_H
 #define SESSION_SESSION_LOOKUP_H
 
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <talloc.h>
 
-/* What the database knew of some keys at one moment. */
+/* The rows of some keys at one moment. */
 struct session_lookup {
 	struct db_result *rows;
 	struct session_key keys[RULE_KEYS_MAX];
@@ -17,7 +17,7 @@ struct session_lookup {
 };
 
 /*
- * The hook's first half: look up the `count` keys, 1 to RULE_KEYS_MAX, of requests that have come together, in one
+ * The hook's first half: look up the `count` keys, 1 to RULE_KEYS_MAX, of requests of one batch, in one
  * round trip. DB_OK with *lookup on `ctx`, DB_UNAVAILABLE or DB_ERROR.
  */
 enum db_status session_lookup(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key keys[], size_t count,

@@ -1,9 +1,11 @@
+/* Sessions as operators see them, and the purge. */
 #include "session/sessions.h"
 
 #include "base/clock.h"
 #include "session/sql.h"
+#include "session/transaction.h"
 
-/* Few enough that nobody waits for a batch, many enough that its commit is not what it costs. */
+/* Few enough that no request waits for a batch, many enough that its commit is not what it costs. */
 #define PURGE_BATCH 1000
 
 /*
@@ -15,9 +17,6 @@
 
 /* How long a browser is known without a login: a little less than it keeps its cookie. */
 #define KNOWN_BROWSER_MS (INT64_C(365) * 24 * 3600 * 1000)
-
-/* A batch that met someone else's transaction the wrong way round is done again. */
-#define PURGE_ATTEMPTS 5
 
 enum db_status sessions_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms, int64_t max,
                              struct session_row **rows, size_t *count)
@@ -35,10 +34,8 @@ enum db_status sessions_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, in
 	if (status != DB_OK)
 		return status;
 	*rows = talloc_array(ctx, struct session_row, (unsigned)db_rows(found));
-	if (*rows == NULL) {
-		db_set_problem(db, "out of memory");
-		return DB_ERROR;
-	}
+	if (*rows == NULL)
+		return db_out_of_memory(db);
 	for (size_t i = 0; i < db_rows(found); i++) {
 		(*rows)[i] = (struct session_row){
 			.id = db_text(found, i, SESSION_ID),
@@ -67,10 +64,8 @@ enum db_status sessions_history(struct db *db, TALLOC_CTX *ctx, int64_t user_id,
 	if (status != DB_OK)
 		return status;
 	*rows = talloc_array(ctx, struct ended_row, (unsigned)db_rows(found));
-	if (*rows == NULL) {
-		db_set_problem(db, "out of memory");
-		return DB_ERROR;
-	}
+	if (*rows == NULL)
+		return db_out_of_memory(db);
 	for (size_t i = 0; i < db_rows(found); i++)
 		(*rows)[i] = (struct ended_row){
 			.was = {.id = db_text(found, i, ENDING_ID),
@@ -102,52 +97,30 @@ enum db_status sessions_count_live(struct db *db, int64_t idle_timeout_ms, int64
 	return DB_OK;
 }
 
-struct purge {
-	struct db *db;
-	bool *busy;
+/* A step of the purge, and its batch under way. */
+struct purge_step {
+	const struct db_statement *statement;
+	int64_t milliseconds; /* its second parameter */
+	int64_t *count;
+	int64_t taken; /* rows of the batch */
+	bool is_busy;  /* another process is purging */
 };
 
-/* One batch in a transaction of its own. *taken is how many rows, and untouched when another process is at it. */
-static enum db_status purge_batch(const struct purge *purge, const struct db_statement *statement, int64_t milliseconds,
-                                  int64_t *taken)
+static enum db_status purge_batch(struct db *db, void *context)
 {
-	const struct db_value values[] = {DB_INT(PURGE_BATCH), DB_INT(milliseconds)};
+	struct purge_step *step = context;
+	const struct db_value values[] = {DB_INT(PURGE_BATCH), DB_INT(step->milliseconds)};
 	TALLOC_CTX *scratch = talloc_new(NULL);
 	struct db_result *row;
-	int64_t count = 0;
-	enum db_status status = db_begin(purge->db);
+	enum db_status status = db_query(db, scratch, &sql_lock_purge, NULL, 0, &row);
 
-	if (status == DB_OK)
-		status = db_query(purge->db, scratch, &sql_lock_purge, NULL, 0, &row);
-	if (status == DB_OK && !db_bool(row, 0, 0)) {
-		*purge->busy = true;
-		goto rollback;
-	}
-	if (status == DB_OK)
-		status = db_query(purge->db, scratch, statement, values, 2, &row);
-	if (status != DB_OK)
-		goto rollback;
-	count = db_int(row, 0, 0);
-	status = db_commit(purge->db);
-	if (status != DB_OK)
-		goto rollback;
-	*taken = count;
+	step->taken = 0;
+	step->is_busy = status == DB_OK && !db_bool(row, 0, 0);
+	if (status == DB_OK && !step->is_busy)
+		status = db_query(db, scratch, step->statement, values, 2, &row);
+	if (status == DB_OK && !step->is_busy)
+		step->taken = db_int(row, 0, 0);
 	talloc_free(scratch);
-	return DB_OK;
-rollback:
-	db_rollback(purge->db);
-	talloc_free(scratch);
-	return status;
-}
-
-static enum db_status purge_batch_with_retry(const struct purge *purge, const struct db_statement *statement,
-                                             int64_t milliseconds, int64_t *taken)
-{
-	enum db_status status = DB_CONFLICT;
-
-	*taken = 0;
-	for (int attempt = 0; attempt < PURGE_ATTEMPTS && status == DB_CONFLICT; attempt++)
-		status = purge_batch(purge, statement, milliseconds, taken);
 	return status;
 }
 
@@ -158,41 +131,46 @@ static void rest_after(int64_t batch_us)
 	clock_sleep_us(rest_us < PURGE_REST_MAX_US ? rest_us : PURGE_REST_MAX_US);
 }
 
+static enum db_status run_step(struct db *db, struct purge_step *step, const struct purge_counts *counts,
+                               void (*progress)(const struct purge_counts *counts))
+{
+	do {
+		int64_t began_us = clock_monotonic_us();
+		/* A batch that met another transaction in the opposite order of locks is done again. */
+		enum db_status status = transaction_run(db, TRANSACTION_RETRIED, purge_batch, step);
+
+		if (status != DB_OK || step->is_busy)
+			return status;
+		*step->count += step->taken;
+		if (progress != NULL)
+			progress(counts);
+		if (step->taken == PURGE_BATCH)
+			rest_after(clock_monotonic_us() - began_us);
+	} while (step->taken == PURGE_BATCH);
+	return DB_OK;
+}
+
 enum db_status sessions_purge(struct db *db, const struct purge_policy *policy, struct purge_counts *counts, bool *busy,
                               void (*progress)(const struct purge_counts *counts))
 {
-	const struct purge purge = {.db = db, .busy = busy};
-	const struct {
-		const struct db_statement *statement;
-		int64_t milliseconds;
-		int64_t *count;
-	} steps[] = {
-		{&sql_purge_sessions, policy->idle_timeout_ms, &counts->sessions},
-		{&sql_purge_ended_sessions, policy->history_ms, &counts->ended_sessions},
-		{&sql_purge_events, policy->history_ms, &counts->events},
-		{&sql_purge_login_tickets, 0, &counts->login_tickets},
-		{&sql_purge_login_failures, policy->attempts_window_ms, &counts->login_failures},
-		{&sql_purge_known_browsers, KNOWN_BROWSER_MS, &counts->known_browsers},
-		{&sql_purge_anonymous_sessions, 0, &counts->anonymous_sessions},
+	struct purge_step steps[] = {
+		{&sql_purge_sessions, policy->idle_timeout_ms, &counts->sessions, 0, false},
+		{&sql_purge_ended_sessions, policy->history_ms, &counts->ended_sessions, 0, false},
+		{&sql_purge_events, policy->history_ms, &counts->events, 0, false},
+		{&sql_purge_login_tickets, 0, &counts->login_tickets, 0, false},
+		{&sql_purge_login_failures, policy->attempts_window_ms, &counts->login_failures, 0, false},
+		{&sql_purge_known_browsers, KNOWN_BROWSER_MS, &counts->known_browsers, 0, false},
+		{&sql_purge_anonymous_sessions, 0, &counts->anonymous_sessions, 0, false},
 	};
 
 	*counts = (struct purge_counts){0};
 	*busy = false;
 	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-		for (;;) {
-			int64_t began_us = clock_monotonic_us(), taken;
-			enum db_status status =
-				purge_batch_with_retry(&purge, steps[i].statement, steps[i].milliseconds, &taken);
+		enum db_status status = run_step(db, &steps[i], counts, progress);
 
-			if (status != DB_OK || *busy)
-				return status;
-			*steps[i].count += taken;
-			if (progress != NULL)
-				progress(counts);
-			if (taken < PURGE_BATCH)
-				break;
-			rest_after(clock_monotonic_us() - began_us);
-		}
+		*busy = steps[i].is_busy;
+		if (status != DB_OK || *busy)
+			return status;
 	}
 	return DB_OK;
 }

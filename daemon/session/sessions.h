@@ -63,8 +63,8 @@ struct purge_counts {
 };
 
 /*
- * Remove what has expired, in batches that each hold few rows for a moment and pass over rows that someone else
- * holds, with rests between them. One process at a time over all hosts: *busy is set when another one is at it.
+ * Remove what has expired, in batches that each hold few rows for a moment and pass over rows that another transaction
+ * has locked, with rests between them. One process at a time over all hosts: *busy is set when another one is purging.
  * `progress` (may be NULL) is called after each batch with the counts so far.
  */
 enum db_status sessions_purge(struct db *db, const struct purge_policy *policy, struct purge_counts *counts, bool *busy,

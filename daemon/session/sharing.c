@@ -1,3 +1,4 @@
+/* Takeovers of an account, counted, and the cooldown that follows. */
 #include "session/sharing.h"
 
 #include "session/sql.h"
@@ -44,11 +45,6 @@ enum db_status sharing_count(struct account_tx *tx, const struct sharing_policy 
 	                                           .takeovers = db_int(row, 0, 0)});
 }
 
-static int64_t time_or_never(const struct db_result *rows, size_t row, enum sharing_column column)
-{
-	return db_is_null(rows, row, (int)column) ? 0 : db_time(rows, row, (int)column);
-}
-
 enum db_status sharing_list(struct db *db, TALLOC_CTX *ctx, int64_t window_ms, int64_t max, struct sharing_row **rows,
                             size_t *count)
 {
@@ -60,19 +56,17 @@ enum db_status sharing_list(struct db *db, TALLOC_CTX *ctx, int64_t window_ms, i
 	if (status != DB_OK)
 		return status;
 	*rows = talloc_array(ctx, struct sharing_row, (unsigned)db_rows(found));
-	if (*rows == NULL) {
-		db_set_problem(db, "out of memory");
-		return DB_ERROR;
-	}
+	if (*rows == NULL)
+		return db_out_of_memory(db);
 	for (; *count < db_rows(found); ++*count) {
 		(*rows)[*count] = (struct sharing_row){
 			.user_id = db_int(found, *count, SHARING_USER_ID),
 			.username = db_text(found, *count, SHARING_USERNAME),
 			.in_window = db_int(found, *count, SHARING_IN_WINDOW),
 			.in_history = db_int(found, *count, SHARING_IN_HISTORY),
-			.last_at = time_or_never(found, *count, SHARING_LAST_AT),
-			.shared_at = time_or_never(found, *count, SHARING_SHARED_AT),
-			.cooldown_until = time_or_never(found, *count, SHARING_COOLDOWN_UNTIL),
+			.last_at = db_time_or_never(found, *count, SHARING_LAST_AT),
+			.shared_at = db_time_or_never(found, *count, SHARING_SHARED_AT),
+			.cooldown_until = db_time_or_never(found, *count, SHARING_COOLDOWN_UNTIL),
 		};
 	}
 	return DB_OK;

@@ -1,4 +1,4 @@
-/* Accounts that are handed around: how often sessions of an account are displaced, and what follows ([sharing]). */
+/* Shared accounts: how often sessions of an account are displaced, and what follows ([sharing]). */
 #ifndef SESSION_SHARING_H
 #define SESSION_SHARING_H
 
@@ -12,7 +12,8 @@ struct sharing_policy {
 	int64_t cooldown_ms; /* how long other devices wait then; 0: they do not */
 };
 
-/* Within a change that holds the account's row. *wait_s: how long until it may be taken over, 0 for at once. */
+/* Within a change that holds the account's row. *wait_s: how long until its sessions may be displaced, 0 for at once.
+ */
 enum db_status sharing_wait(const struct account_tx *tx, const struct sharing_policy *policy, int64_t user_id,
                             int64_t *wait_s);
 

@@ -1,3 +1,4 @@
+/* The receivers of each signal, and their calls. */
 #include "session/signals.h"
 
 #include "base/log.h"

@@ -1,4 +1,4 @@
-/* The callback lists behind ones_connect(): who is called, in what order, in which phase. */
+/* The receivers behind ones_connect(): which are called, in what order, in which phase. */
 #ifndef SESSION_SIGNALS_H
 #define SESSION_SIGNALS_H
 

@@ -1,3 +1,4 @@
+/* The SQL that is not the rule's, by table. */
 #include "session/sql.h"
 
 #include "session/events_sql.h"
@@ -108,13 +109,13 @@ const struct db_statement sql_set_admin = {
 	" RETURNING o.is_admin",
 };
 
-/* $1 account. Also against whoever writes an event of it, which refers to the row. */
+/* $1 account. The lock is also against transactions that write an event of it, which refers to the row. */
 const struct db_statement sql_hold_user = {
 	"hold_user",
 	"SELECT FROM users WHERE id = $1::bigint FOR UPDATE",
 };
 
-/* $1 account. `was` is a device of the person, and of user_renamed `before` is a name. */
+/* $1 account. `was` is a device of the user, and of user_renamed `before` is a name. */
 const struct db_statement sql_erase_events = {
 	"erase_events",
 	"UPDATE events SET username = '', ip = NULL, user_agent = '',"
@@ -141,7 +142,7 @@ const struct db_statement sql_list_sessions = {
 };
 
 /* $1 account, $2 idle_timeout, $3 how many, $4 how many are looked at: most of very many may have gone idle. */
-const struct db_statement sql_places_live = {
+const struct db_statement sql_session_info_live = {
 	"session_info_live",
 	"SELECT " SQL_SESSION_INFO("s") " FROM (SELECT * FROM sessions WHERE user_id = $1::bigint"
 	"                ORDER BY login_order DESC LIMIT $4::bigint) AS s WHERE " SQL_LIVE("s", "$2::bigint")
@@ -149,7 +150,7 @@ const struct db_statement sql_places_live = {
 };
 
 /* $1 account, $2 how many. */
-const struct db_statement sql_places_past = {
+const struct db_statement sql_session_info_ended = {
 	"session_info_ended",
 	"SELECT id::text, created_at, last_seen_at, user_agent, coalesce(host(ip), ''), reason, ended_at, by_user_agent,"
 	"       coalesce(host(by_ip), '')"
@@ -192,7 +193,7 @@ const struct db_statement sql_lock_purge = {
 
 /*
  * $1 how many, $2 idle_timeout. A session that had gone idle before it expired ended then, and for that reason, as
- * people are told while its row is still there. One whose account is missing is told of to nobody.
+ * an answer says while its row is still there. One whose account is missing leaves no trace.
  */
 const struct db_statement sql_purge_sessions = {
 	"purge_sessions",
@@ -286,7 +287,7 @@ const struct db_statement sql_events_within = {
 };
 
 /*
- * Those who may have taken ids: an INSERT locks the table before it takes one, and its transaction until all can see
+ * The transactions that may have taken ids: an INSERT locks the table before it takes one, and its transaction until all can see
  * the row. Other databases and tables have no part in it.
  */
 const struct db_statement sql_events_writers = {
@@ -297,7 +298,7 @@ const struct db_statement sql_events_writers = {
 	"   AND relation = 'events'::regclass",
 };
 
-/* $1 what sql_events_writers has told. A prepared transaction, which has no process, had another name before. */
+/* $1 what sql_events_writers has returned. A prepared transaction, which has no process, had another name before. */
 const struct db_statement sql_events_are_written = {
 	"events_are_written",
 	"SELECT EXISTS (SELECT FROM pg_locks WHERE (virtualtransaction = ANY ($1::text::text[]) OR pid IS NULL)"
@@ -393,13 +394,13 @@ const struct db_statement sql_use_ticket = {
 /* ---- login_failures and known_browsers ---------------------------------------------------------------------- */
 
 /*
- * Both of the throttle's statements: $1 name as it was given, $2 account (0: nobody's), $3 key of the device cookie or
+ * Both of the throttle's statements: $1 name as it was given, $2 account (0: none), $3 key of the device cookie or
  * NULL, $4 what the address is counted as or NULL, $5 attempts_per_user, $6 attempts_per_address (either 0: off),
  * $7 attempts_window, $8 the larger network that the address is of, or NULL.
  */
 #define WINDOW "$7::bigint * interval '1 millisecond'"
 
-/* An operator who has turned off the one limit of accounts still wants a stolen device cookie to have one. */
+/* With the limit for accounts turned off, a stolen device cookie still has one. */
 #define TRIES(kind)                                                                                                   \
 	"CASE " kind " WHEN 'account' THEN $5::bigint WHEN 'address' THEN $6::bigint"                                 \
 	" WHEN 'network' THEN 10 * $6::bigint"                                                                        \
@@ -407,7 +408,7 @@ const struct db_statement sql_use_ticket = {
 
 #define BROWSER_SUBJECT(user_id, key) "encode(sha256(int8send(" user_id ") || " key "), 'hex')"
 
-/* The browser, if it is known to the account; it is nobody's business then what others have tried. */
+/* The browser, if it is known to the account: the failures of others do not count then. */
 #define THROTTLE_BROWSER                                                                                              \
 	"SELECT 'browser' AS kind, " BROWSER_SUBJECT("user_id", "browser_key") " AS subject FROM known_browsers"      \
 	" WHERE user_id = $2::bigint AND browser_key = $3::bytea"
@@ -418,8 +419,8 @@ const struct db_statement sql_use_ticket = {
 	"               ('address', $4::text), ('network', $8::text)) AS o (kind, subject)"                           \
 	" WHERE subject IS NOT NULL AND " TRIES("kind") " > 0"
 
-const struct db_statement sql_throttle_look = {
-	"throttle_look",
+const struct db_statement sql_throttle_check = {
+	"throttle_check",
 	"WITH browser AS (" THROTTLE_BROWSER "), others AS (" THROTTLE_OTHERS "),"
 	"     used_up AS (SELECT f.kind, f.began_at + " WINDOW " AS ends"
 	"                   FROM (SELECT * FROM browser UNION ALL SELECT * FROM others) AS t"
@@ -441,9 +442,9 @@ const struct db_statement sql_throttle_look = {
 	" RETURNING f.kind, f.count - " TRIES("f.kind") " AS past, f.began_at + " WINDOW " AS ends"
 
 /*
- * Everybody locks in the same order: the browser, where a rotation of its cookie waits for us or we for it; its
- * failures; then the account's, the address's, its network's. Only when nothing is left to wait for are a few outdated rows of
- * anybody's removed, past those that somebody holds: so there are never more than the failures of a window.
+ * All transactions lock in the same order: the browser, where a rotation of its cookie waits for us or we for it; its
+ * failures; then the account's, the address's, its network's. Only when nothing is left to wait for are a few outdated rows
+ * of any subject removed, past those that are locked: so there are never more than the failures of a window.
  */
 const struct db_statement sql_throttle_count = {
 	"throttle_count",
@@ -475,7 +476,7 @@ const struct db_statement sql_forget_failures = {
 
 /*
  * $1 account, $2 the key that the browser had or NULL, $3 the key that it has now. Its failures move along, lest
- * somebody gets new tries at one account by signing in to another; so do sessions of others that are live in it. An
+ * a client gets new tries at one account by signing in to another; so do sessions of others that are live in it. An
  * account keeps ten: without a row of the same browser, the new one and nine of the others.
  */
 const struct db_statement sql_remember_browser = {
@@ -511,7 +512,7 @@ const struct db_statement sql_forget_browsers = {
 	"DELETE FROM known_browsers WHERE user_id = $1::bigint AND browser_key IS DISTINCT FROM $2::bytea",
 };
 
-/* ---- What the application keeps: sessions.data and anonymous_sessions --------------------------------------- */
+/* ---- Session data: sessions.data and anonymous_sessions ---------------------------------------------------------- */
 
 /* $1 key. */
 const struct db_statement sql_read_data = {
@@ -582,8 +583,8 @@ const struct db_statement sql_record_migration = {
 };
 
 /*
- * What is numbered by a sequence, and its highest number. To compare the two takes the right to see the sequence; who
- * does not have it finds none behind. One that was never used is at 0.
+ * What is numbered by a sequence, and its highest number. To compare the two takes the right to see the sequence; a role
+ * without it finds none behind. One that was never used is at 0.
  */
 #define SEQUENCES(highest_login)                                                                                      \
 	"(SELECT q.*, CASE WHEN has_sequence_privilege(q.name, 'USAGE, SELECT')"                                      \
@@ -593,7 +594,7 @@ const struct db_statement sql_record_migration = {
 	"                (pg_get_serial_sequence('sessions', 'login_order'), 'sessions', " highest_login "))"         \
 	"        AS q (name, in_table, highest)) AS q"
 
-/* To read them would be to wait for whoever has one of the tables for himself, or is waiting for it. */
+/* To read them would be to wait for a transaction that holds one of the tables exclusively, or waits for it. */
 const struct db_statement sql_sequences_are_free = {
 	"sequences_are_free",
 	"SELECT NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock'"
@@ -616,8 +617,8 @@ const struct db_statement sql_advance_sequences = {
 };
 
 /*
- * $1 role. GRANT takes no parameters, so the server itself quotes the names. What an earlier version gave is taken away
- * first. Who makes and closes accounts, and makes administrators, is an operator: the tables' owner. Locking a row of
+ * $1 role. GRANT takes no parameters, so the server itself quotes the names. What an earlier version granted is revoked
+ * first. To add, disable and delete accounts and to make administrators is for operators: the tables' owner. Locking a row of
  * users takes the right to change some column of it. Identity columns and the trigger number_login
  * need no right on the sequences; to see whether they are behind takes one.
  */

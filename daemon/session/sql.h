@@ -1,4 +1,4 @@
-/* The SQL that is not the rule's, by table; what the rule asks stands in rule_sql.h. */
+/* The SQL that is not the rule's, by table; the rule's statements stand in rule_sql.h. */
 #ifndef SESSION_SQL_H
 #define SESSION_SQL_H
 
@@ -61,20 +61,20 @@ enum session_column {
 	SESSION_USER_AGENT,
 };
 
-/* The same of one account, for its own person: PLACE_* of session_info_sql.h. */
-extern const struct db_statement sql_places_live;
+/* The same of one account, for its user: SESSION_INFO_* of session_info_sql.h. */
+extern const struct db_statement sql_session_info_live;
 
-extern const struct db_statement sql_places_past;
-enum past_column {
-	PAST_ID,
-	PAST_CREATED_AT,
-	PAST_LAST_SEEN_AT,
-	PAST_USER_AGENT,
-	PAST_IP,
-	PAST_REASON,
-	PAST_ENDED_AT,
-	PAST_BY_USER_AGENT,
-	PAST_BY_IP,
+extern const struct db_statement sql_session_info_ended;
+enum ended_info_column {
+	ENDED_INFO_ID,
+	ENDED_INFO_CREATED_AT,
+	ENDED_INFO_LAST_SEEN_AT,
+	ENDED_INFO_USER_AGENT,
+	ENDED_INFO_IP,
+	ENDED_INFO_REASON,
+	ENDED_INFO_ENDED_AT,
+	ENDED_INFO_BY_USER_AGENT,
+	ENDED_INFO_BY_IP,
 };
 
 extern const struct db_statement sql_list_endings;
@@ -140,7 +140,7 @@ extern const struct db_statement sql_events_last;
 /* One row, one column: seconds to wait; no row: none. */
 extern const struct db_statement sql_takeover_wait;
 
-/* One row: how many there were in the window, and whether that is told now. */
+/* One row: how many there were in the window, and whether account_shared is emitted now. */
 extern const struct db_statement sql_count_takeover;
 
 extern const struct db_statement sql_list_sharing;
@@ -165,7 +165,7 @@ extern const struct db_statement sql_use_ticket;
 /* ---- login_failures and known_browsers ---------------------------------------------------------------------- */
 
 /* One row, one column: seconds until the next try; no row: it may be now. */
-extern const struct db_statement sql_throttle_look;
+extern const struct db_statement sql_throttle_check;
 
 /* A row for each of what was counted. */
 extern const struct db_statement sql_throttle_count;
@@ -185,7 +185,7 @@ extern const struct db_statement sql_browser_is_known;
 extern const struct db_statement sql_remember_browser;
 extern const struct db_statement sql_forget_browsers;
 
-/* ---- What the application keeps: sessions.data and anonymous_sessions --------------------------------------- */
+/* ---- Session data: sessions.data and anonymous_sessions ---------------------------------------------------------- */
 
 /* One column: the JSON object. No row when there is no such session. */
 extern const struct db_statement sql_read_data;

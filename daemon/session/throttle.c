@@ -1,3 +1,4 @@
+/* The throttle: failed logins are counted by account, address and browser. */
 #include "session/throttle.h"
 
 #include "session/events.h"
@@ -9,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Statements that met a stricter isolation of the server's wrongly do so no more often than this in a row. */
+/* A statement conflicts where the server's default isolation is stricter; no more often than this in a row. */
 #define CONFLICTS_MAX 20
 
 #define DIGEST_SIZE 32
@@ -64,8 +65,8 @@ bool throttle_network(const char *ip, char network[THROTTLE_NETWORK_SIZE])
 }
 
 /*
- * What can be nobody's name is counted, too, but is not for the database, which takes long to normalize what nobody has
- * bounded: a digest stands in for it, which can be nobody's name either.
+ * What cannot be an account's name is counted, too, but not given to the database, which takes long to normalize text
+ * of any length: a digest stands in for it, which cannot be a name either.
  */
 static const char *name_to_count(const char *username, char stand_in[STAND_IN_SIZE])
 {
@@ -82,16 +83,16 @@ static const char *name_to_count(const char *username, char stand_in[STAND_IN_SI
 /* *rows is NULL when both limits that could apply are off: the database is not asked. */
 static enum db_status run_throttle_statement(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
                                              const struct throttle_policy *policy,
-                                             const struct throttle_subject *throttle_subject, struct db_result **rows)
+                                             const struct throttle_subject *subject, struct db_result **rows)
 {
 	char address[THROTTLE_NETWORK_SIZE], network[THROTTLE_NETWORK_SIZE];
-	bool has_address = policy->per_address > 0 && throttle_address(throttle_subject->ip, address);
-	bool has_network = has_address && throttle_network(throttle_subject->ip, network);
-	const struct session_key *device = throttle_subject->device;
+	bool has_address = policy->per_address > 0 && throttle_address(subject->ip, address);
+	bool has_network = has_address && throttle_network(subject->ip, network);
+	const struct session_key *device = subject->device;
 	char stand_in[STAND_IN_SIZE];
 	const struct db_value values[] = {
-		DB_TEXT(name_to_count(throttle_subject->username, stand_in)),
-		DB_INT(throttle_subject->user_id),
+		DB_TEXT(name_to_count(subject->username, stand_in)),
+		DB_INT(subject->user_id),
 		device != NULL ? DB_BYTES(device->bytes, sizeof device->bytes) : DB_NULL,
 		has_address ? DB_TEXT(address) : DB_NULL,
 		DB_INT(policy->per_user),
@@ -107,12 +108,11 @@ static enum db_status run_throttle_statement(struct db *db, TALLOC_CTX *ctx, con
 }
 
 enum db_status throttle_check(struct db *db, const struct throttle_policy *policy,
-                              const struct throttle_subject *throttle_subject, int64_t *wait_s)
+                              const struct throttle_subject *subject, int64_t *wait_s)
 {
 	TALLOC_CTX *scratch = talloc_new(NULL);
 	struct db_result *rows;
-	enum db_status status =
-		run_throttle_statement(db, scratch, &sql_throttle_look, policy, throttle_subject, &rows);
+	enum db_status status = run_throttle_statement(db, scratch, &sql_throttle_check, policy, subject, &rows);
 
 	*wait_s = 0;
 	if (rows != NULL && db_rows(rows) > 0)
@@ -121,41 +121,50 @@ enum db_status throttle_check(struct db *db, const struct throttle_policy *polic
 	return status;
 }
 
-/* Each kind is told by itself: of an account nobody knows which of the addresses it was. */
-static enum db_status record_throttled(struct db *db, TALLOC_CTX *ctx, const struct throttle_subject *throttle_subject,
+/* Each kind has an event: that of an account names no address, for it may have been several. */
+static enum db_status record_throttled(struct db *db, TALLOC_CTX *ctx, const struct throttle_subject *subject,
                                        const struct db_result *rows, size_t row)
 {
 	const struct event_record record = {
 		.name = "login_throttled",
-		.user_id = throttle_subject->user_id,
+		.user_id = subject->user_id,
 		.username = db_text(rows, row, THROTTLE_USERNAME),
-		.ip = throttle_subject->ip,
+		.ip = subject->ip,
 		.detail = talloc_asprintf(ctx, "{\"kind\":\"%s\"}", db_text(rows, row, THROTTLE_KIND)),
 	};
 
 	return events_record(db, &record);
 }
 
+/* One statement, which is its own transaction. */
+static enum db_status count_with_retry(struct db *db, TALLOC_CTX *ctx, const struct throttle_policy *policy,
+                                       const struct throttle_subject *subject, struct db_result **rows)
+{
+	enum db_status status = DB_CONFLICT;
+
+	for (int i = 0; i < CONFLICTS_MAX && status == DB_CONFLICT; i++)
+		status = run_throttle_statement(db, ctx, &sql_throttle_count, policy, subject, rows);
+	return status == DB_CONFLICT ? DB_UNAVAILABLE : status;
+}
+
 enum db_status throttle_count_failure(struct db *db, const struct throttle_policy *policy,
-                                      const struct throttle_subject *throttle_subject, int64_t *wait_s)
+                                      const struct throttle_subject *subject, int64_t *wait_s)
 {
 	TALLOC_CTX *scratch = talloc_new(NULL);
 	struct db_result *rows = NULL;
-	enum db_status status = DB_CONFLICT;
+	enum db_status status = count_with_retry(db, scratch, policy, subject, &rows);
 
 	*wait_s = 0;
-	for (int i = 0; i < CONFLICTS_MAX && status == DB_CONFLICT; i++)
-		status = run_throttle_statement(db, scratch, &sql_throttle_count, policy, throttle_subject, &rows);
 	for (size_t i = 0; rows != NULL && status == DB_OK && i < db_rows(rows); i++) {
 		int64_t own_wait_s = db_int(rows, i, THROTTLE_WAIT_S);
 
 		if (own_wait_s > *wait_s)
 			*wait_s = own_wait_s;
 		if (db_bool(rows, i, THROTTLE_IS_USED_UP))
-			status = record_throttled(db, scratch, throttle_subject, rows, i);
+			status = record_throttled(db, scratch, subject, rows, i);
 	}
 	talloc_free(scratch);
-	return status == DB_CONFLICT ? DB_UNAVAILABLE : status;
+	return status;
 }
 
 enum db_status throttle_forget(struct db *db, int64_t user_id, int64_t *count)

@@ -1,9 +1,9 @@
 /*
- * Guessing passwords: failed logins are counted in the database, so over all hosts, for each account (or name that is
- * nobody's), for each address and for each larger network of IPv6, over login.attempts_window. A browser that was
- * signed in to the account before (see browsers.h) is counted by itself and not held up by the failures of others, so
- * that nobody can lock an owner out (OWASP, "Slow down online guessing attacks with device cookies"); when its own
- * tries are used up it is like any other.
+ * The throttle: failed logins are counted in the database, so over all hosts, for each account (or name of no account),
+ * for each address and for each larger network of IPv6, over login.attempts_window. A browser that was signed in to the
+ * account before (see browsers.h) is counted by itself and not delayed by the failures of others, so that an attacker
+ * cannot lock the owner out (OWASP, "Slow down online guessing attacks with device cookies"); when its own tries are
+ * used up it is like any other.
  */
 #ifndef SESSION_THROTTLE_H
 #define SESSION_THROTTLE_H
@@ -21,32 +21,32 @@ struct throttle_policy {
 	int64_t window_ms;
 };
 
-/* Somebody who tries to sign in. */
+/* What a login is counted under. */
 struct throttle_subject {
 	const char *username;             /* as it was given */
-	int64_t user_id;                  /* 0: nobody has the name */
+	int64_t user_id;                  /* 0: no account has the name */
 	const char *ip;                   /* "" when it is not known: then no address is counted */
 	const struct session_key *device; /* the key of the browser's device cookie, NULL without one */
 };
 
 /*
- * May this one have a try? *wait_s becomes 0, or how many seconds until it may: as much before the password is looked
- * at as after it was found right, lest guesses at the same moment get more tries than one after the other. One round
- * trip; nothing is written.
+ * May a login be tried? *wait_s becomes 0, or how many seconds until it may: to be asked before the password is
+ * verified and again after it was found right, lest tries at the same moment be more than those one after the other.
+ * One round trip; nothing is written.
  */
 enum db_status throttle_check(struct db *db, const struct throttle_policy *policy,
                               const struct throttle_subject *subject, int64_t *wait_s);
 
 /*
- * It was wrong: count it. *wait_s is as above, of this very attempt: more than 0 when others have used up the tries
- * meanwhile. The failure that uses them up is written to `events` as login_throttled, once in each window.
+ * The password was wrong: count it. *wait_s is as above, of this very try: more than 0 when others have used up the
+ * tries meanwhile. The failure that uses them up is written to `events` as login_throttled, once in each window.
  */
 enum db_status throttle_count_failure(struct db *db, const struct throttle_policy *policy,
                                       const struct throttle_subject *subject, int64_t *wait_s);
 
 /*
- * Forget the failures at an account and of the browsers that it knows, on an operator's word: *count is how many they
- * were. Those of an address are not the account's.
+ * Forget the failures at an account and of the browsers that it knows, for an operator: *count is their number.
+ * Those of an address are not the account's.
  */
 enum db_status throttle_forget(struct db *db, int64_t user_id, int64_t *count);
 
@@ -60,7 +60,7 @@ bool throttle_address(const char *ip, char address[THROTTLE_NETWORK_SIZE]);
 
 /*
  * An IPv6 address is counted a second time as the network of its first 48 bits, for one customer may have all of that:
- * a firm, or somebody with a tunnel. Others share it, as the telephones of one provider do: it has ten times the tries.
+ * a company, or a user of a tunnel. Others share it, as the telephones of one provider do: it has ten times the tries.
  * False for IPv4, and for what is no address.
  */
 bool throttle_network(const char *ip, char network[THROTTLE_NETWORK_SIZE]);

@@ -1,3 +1,4 @@
+/* Login tickets: their statements. */
 #include "session/tickets.h"
 
 #include "session/sql.h"

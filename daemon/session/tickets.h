@@ -1,6 +1,6 @@
 /*
- * Tickets: who has given the right password and is asked whether to sign the other device out (session.on_limit = ask)
- * gets one, and need not give the password again.
+ * Login tickets: a client that has given the right password and is asked whether to sign the other device out
+ * (session.on_limit = ask) gets one, and need not give the password again.
  */
 #ifndef SESSION_TICKETS_H
 #define SESSION_TICKETS_H
@@ -25,7 +25,7 @@ enum db_status tickets_issue(struct db *db, int64_t user_id, const struct sessio
 enum db_status tickets_find(struct db *db, TALLOC_CTX *ctx, const struct session_key *key,
                             const struct session_key *form, const struct client *client, struct user **user);
 
-/* In a transaction: use it up. *was_there is false when somebody else has. */
+/* In a transaction: use it up. *was_there is false when another request has. */
 enum db_status tickets_use(struct db *db, TALLOC_CTX *ctx, const struct session_key *key, bool *was_there);
 
 #endif

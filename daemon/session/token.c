@@ -1,3 +1,4 @@
+/* Session keys and ids: made, checked, hashed. */
 #include "session/token.h"
 
 #include <assert.h>

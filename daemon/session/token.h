@@ -20,7 +20,7 @@ bool token_is_well_formed(const char *text);
 
 struct session_key token_key(const char token[TOKEN_LENGTH + 1]);
 
-/* That of a token which is one's own only together with another. */
+/* That of a token which is valid only together with another. */
 struct session_key token_key_with(const char token[TOKEN_LENGTH + 1], const struct session_key *other);
 
 /* True when `text` is a UUID (RFC 9562, 4), as sessions' public ids are. */

@@ -1,3 +1,4 @@
+/* Browser and system of a User-Agent. */
 #include "session/useragent.h"
 
 #include <stddef.h>
@@ -9,8 +10,8 @@ struct token {
 };
 
 /*
- * Browsers claim to be each other: Edge also says Chrome and Safari, Chrome also says Safari. So whoever claims most
- * comes first, and Safari, whom all claim to be, comes last of them.
+ * Browsers claim to be each other: Edge also names Chrome and Safari, Chrome also names Safari. So the one that claims
+ * most comes first, and Safari, whom all claim to be, comes last of them.
  */
 static const struct token browsers[] = {
 	{"Edg/", "Edge"},
@@ -60,7 +61,7 @@ static const struct token browsers[] = {
 	{"Java/", "Java"},
 };
 
-/* Likewise: Android also says Linux, Windows Phone also says Android, an iPhone is "like Mac OS X". */
+/* Likewise: Android also names Linux, Windows Phone also names Android, an iPhone is "like Mac OS X". */
 static const struct token systems[] = {
 	{"Windows Phone", "Windows Phone"},
 	{"Tizen", "Tizen"},

@@ -1,8 +1,8 @@
-/* The names that people know their browser and system by. */
+/* The names of browser and system in a User-Agent, as users know them. */
 #ifndef SESSION_USERAGENT_H
 #define SESSION_USERAGENT_H
 
-/* "Firefox", "Chrome", "Safari"...; "" when `user_agent` (may be NULL) tells none that is known. A constant. */
+/* "Firefox", "Chrome", "Safari"...; "" when `user_agent` (may be NULL) names none that is known. A constant. */
 const char *useragent_browser(const char *user_agent);
 
 /* "Linux", "Windows", "macOS", "Android", "iOS"...; likewise. */

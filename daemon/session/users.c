@@ -1,3 +1,4 @@
+/* Accounts: names, and their statements. */
 #include "session/users.h"
 
 #include "base/utf8.h"
@@ -100,10 +101,8 @@ enum db_status users_find_by(struct db *db, TALLOC_CTX *ctx, const struct db_sta
 	if (status != DB_OK || db_rows(rows) == 0)
 		return status;
 	*user = talloc(ctx, struct user);
-	if (*user == NULL) {
-		db_set_problem(db, "out of memory");
-		return DB_ERROR;
-	}
+	if (*user == NULL)
+		return db_out_of_memory(db);
 	**user = user_from_row(rows, 0);
 	return DB_OK;
 }
@@ -133,23 +132,15 @@ enum db_status users_list(struct db *db, TALLOC_CTX *ctx, const struct user_filt
 	if (status != DB_OK)
 		return status;
 	*users = talloc_array(ctx, struct user, (unsigned)db_rows(rows));
-	if (*users == NULL) {
-		db_set_problem(db, "out of memory");
-		return DB_ERROR;
-	}
+	if (*users == NULL)
+		return db_out_of_memory(db);
 	for (size_t i = 0; i < db_rows(rows); i++) {
 		(*users)[i] = user_from_row(rows, i);
-		if (!db_is_null(rows, i, USER_LAST_LOGIN_AT))
-			(*users)[i].last_login_at = db_time(rows, i, USER_LAST_LOGIN_AT);
+		(*users)[i].last_login_at = db_time_or_never(rows, i, USER_LAST_LOGIN_AT);
 		(*users)[i].live_sessions = db_int(rows, i, USER_LIVE_SESSIONS);
 	}
 	*count = db_rows(rows);
 	return DB_OK;
-}
-
-static int64_t time_or_never(const struct db_result *rows, int column)
-{
-	return db_is_null(rows, 0, column) ? 0 : db_time(rows, 0, column);
 }
 
 enum db_status users_watch(struct db *db, int64_t id, int64_t sharing_window_ms, int64_t attempts_window_ms,
@@ -164,11 +155,11 @@ enum db_status users_watch(struct db *db, int64_t id, int64_t sharing_window_ms,
 	if (status == DB_OK && db_rows(row) > 0)
 		*watch = (struct user_watch){
 			.takeovers = db_int(row, 0, WATCH_TAKEOVERS),
-			.last_takeover_at = time_or_never(row, WATCH_LAST_AT),
-			.shared_at = time_or_never(row, WATCH_SHARED_AT),
-			.cooldown_until = time_or_never(row, WATCH_COOLDOWN_UNTIL),
+			.last_takeover_at = db_time_or_never(row, 0, WATCH_LAST_AT),
+			.shared_at = db_time_or_never(row, 0, WATCH_SHARED_AT),
+			.cooldown_until = db_time_or_never(row, 0, WATCH_COOLDOWN_UNTIL),
 			.failures = db_int(row, 0, WATCH_FAILURES),
-			.failures_until = time_or_never(row, WATCH_FAILURES_UNTIL),
+			.failures_until = db_time_or_never(row, 0, WATCH_FAILURES_UNTIL),
 		};
 	talloc_free(scratch);
 	return status;

@@ -24,14 +24,14 @@ struct user {
 
 /*
  * The name that is meant: what was typed or pasted without space and invisible characters before and after it, on
- * `ctx`; NULL when out of memory. Whatever comes from outside goes through it before it is looked for or stored.
+ * `ctx`; NULL when out of memory. Every name from outside goes through it before it is looked for or stored.
  */
 const char *users_plain_name(TALLOC_CTX *ctx, const char *typed);
 
 /* Why `username` cannot be an account's name ("is empty", "is longer than 150 characters"...), or NULL when it can. */
 const char *users_name_problem(const char *username);
 
-/* DB_OK with *user on `ctx`, or with *user NULL when nobody has that name, whatever the case. */
+/* DB_OK with *user on `ctx`, or with *user NULL when no account has that name, whatever the case. */
 enum db_status users_find(struct db *db, TALLOC_CTX *ctx, const char *username, struct user **user);
 
 /* The same by another statement, whose rows have sql_find_user's columns. */
@@ -48,7 +48,7 @@ struct user_filter {
 enum db_status users_list(struct db *db, TALLOC_CTX *ctx, const struct user_filter *filter, int64_t idle_timeout_ms,
                           struct user **users, size_t *count);
 
-/* What the account has to do with others' devices and guesses of late. Times are us since 1970, 0: never, not now. */
+/* The account's takeovers and failed logins of late. Times are us since 1970, 0: never, not now. */
 struct user_watch {
 	int64_t takeovers; /* in the running window */
 	int64_t last_takeover_at;
@@ -88,7 +88,7 @@ enum db_status users_upgrade_password(struct db *db, TALLOC_CTX *ctx, int64_t id
  */
 enum db_status users_erase_events(struct db *db, int64_t id);
 
-/* The account and everything that hangs on it but its events. */
+/* The account, and its rows in other tables but for its events. */
 enum db_status users_delete(struct db *db, int64_t id);
 
 #endif

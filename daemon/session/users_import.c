@@ -1,3 +1,4 @@
+/* Accounts that come from elsewhere with their hashes: their statements. */
 #include "session/users_import.h"
 
 #include "session/events_sql.h"
@@ -81,10 +82,8 @@ enum db_status users_import(struct db *db, TALLOC_CTX *ctx, struct users_import 
 	struct db_result *rows;
 	enum db_status status;
 
-	if (text == NULL) {
-		db_set_problem(db, "out of memory");
-		return DB_ERROR;
-	}
+	if (text == NULL)
+		return db_out_of_memory(db);
 	status = db_execute_text(db, SQL_PLAN_FOR_MANY, 0, NULL);
 	if (status == DB_OK)
 		status = db_query(db, ctx, &sql_import_users, values, 2, &rows);
@@ -109,10 +108,8 @@ enum db_status users_read_django(struct db *db, TALLOC_CTX *ctx, int64_t after_i
 	if (status != DB_OK)
 		return status;
 	*users = talloc_array(ctx, struct django_user, (unsigned)db_rows(rows));
-	if (*users == NULL) {
-		db_set_problem(db, "out of memory");
-		return DB_ERROR;
-	}
+	if (*users == NULL)
+		return db_out_of_memory(db);
 	*count = db_rows(rows);
 	for (size_t i = 0; i < *count; i++)
 		(*users)[i] = (struct django_user){

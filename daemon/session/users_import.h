@@ -18,7 +18,7 @@ struct users_import {
 	bool is_admin;
 	bool is_new;             /* set: false when the name was taken */
 	const char *key;         /* set: the same for names that differ in case only */
-	const char *existing_as; /* set when the name was taken: who has it; NULL when not known */
+	const char *existing_as; /* set when the name was taken: how the account spells it; NULL when not known */
 };
 
 /*
