@@ -221,9 +221,9 @@ enum ones_result ones_past_sessions(struct ones_request *req, size_t max, const 
 /* ---- Data that is kept with a session ----------------------------------------------------------------------- */
 
 /*
- * For routes with .keeps_data = true. Each is a JSON value under a name. It was read before the handler; what the
- * handler changes is written once, after it and before the answer: no earlier, and not at all when the answer is a 5xx
- * or the values are equal to those that were read. When that fails the answer becomes a 503 or 500 instead.
+ * For routes with .needs = ONES_NEEDS_SESSION_DATA. Each is a JSON value under a name. It was read before the handler;
+ *what the handler changes is written once, after it and before the answer: no earlier, and not at all when the answer
+ *is a 5xx or the values are equal to those that were read. When that fails the answer becomes a 503 or 500 instead.
  *
  * Name by name, so that requests at the same time do not undo each other; of two that set the same name the later
  * one stays. It never brings a session back that has ended meanwhile: then nothing is kept.
@@ -333,6 +333,12 @@ const char *ones_sign_in_url(struct ones_request *req, const char *wanted, bool 
  */
 void ones_header(struct ones_request *req, const char *name, const char *value);
 
+/* False when ones_header() refuses the value. */
+bool ones_header_can_hold(const char *value);
+
+/* Add Retry-After to the answer that follows; nothing for 0. */
+void ones_retry_after(struct ones_request *req, int64_t wait_s);
+
 /* Status and header fields, no body. */
 void ones_reply_empty(struct ones_request *req, int status);
 
@@ -351,6 +357,13 @@ void ones_reply_redirect(struct ones_request *req, const char *location);
  * {{has_links}}, and {{displaces}} where signing in can end a session elsewhere.
  */
 void ones_reply_page(struct ones_request *req, int status, const char *page, json_t *values);
+
+/*
+ * The forms of the page that is the answer may lead on to another site, or to a program on a telephone: what people
+ * sign in for may be there. Without this call a page's forms stay on this site (form-action 'self'), and Chromium holds
+ * that against every redirect that follows as well.
+ */
+void ones_allow_form_redirects(struct ones_request *req);
 
 /* One of the files in handlers/pages as it is, for instance a style sheet; browsers may keep it for an hour. */
 void ones_reply_file(struct ones_request *req, const char *file, const char *content_type);
@@ -415,24 +428,37 @@ void ones_reply_metrics(struct ones_request *req);
 
 typedef void ones_handler(struct ones_request *req);
 
+/* What has to be there before a route's handler runs. */
+enum ones_needs {
+	ONES_NEEDS_SESSION = 0,  /* the database, and the session is looked up: ones_session() */
+	ONES_NEEDS_SESSION_DATA, /* and so is its data, which is read before the handler, and written after it */
+	ONES_NEEDS_DATABASE,     /* for machines: no session is looked up */
+	ONES_NEEDS_NOTHING,      /* neither: it is answered even while every worker is busy */
+};
+
 struct ones_route {
 	const char *path;  /* below server.prefix, begins with a slash; one part of it may be *: see ones_path_part() */
 	ones_handler *get; /* serves HEAD too */
 	ones_handler *post;
-	ones_handler *any;   /* every method, in place of the two above: must not change anything */
-	bool passive;        /* being asked is no activity of the person: last_seen_at stays (pollers) */
-	bool no_session;     /* for machines: the hook does not look for a session */
-	bool no_database;    /* needs no database and no session: answered even while every worker is busy */
+	ones_handler *any; /* every method, in place of the two above: must not change anything */
+	enum ones_needs needs;
+	bool passive;        /* a request is no activity of the person: last_seen_at stays (pollers) */
 	bool operators_only; /* is not there for others than those at the addresses in server.operators */
 	bool no_body;        /* a body is neither read nor waited for: sub-requests carry the client's CONTENT_LENGTH */
 	bool hashes;         /* its handler checks a password, and may be run twice: see ones_login() */
-	bool keeps_data;     /* what is kept with the session is read before the handler, and written after it */
-	bool navigations;    /* whoever asks for something else than a page to be shown is a program here */
+	bool navigations;    /* a client that asks for something else than a page to be shown is a program here */
 	bool quick;          /* GET waits for nothing, not even the database: it is answered before those that may */
 };
 
 /* In handlers/setup.c: calls every setup function. */
 void ones_setup(struct ones_app *app);
+
+/*
+ * Which of the pages in handlers/pages people get for a problem, filled in with {{title}}, {{status}}, {{code}},
+ * {{detail}}, {{#is}} with a member of the code's name, {{request_id}} of a 5xx, and {{#retry}} as ones_wait_json().
+ * Without one they get what programs get. The string is not copied.
+ */
+void ones_error_page(struct ones_app *app, const char *page);
 
 /* Add a route. `route` is copied, its strings are not. A path that is there already is an error at start. */
 void ones_route(struct ones_app *app, const struct ones_route *route);
@@ -470,17 +496,24 @@ enum ones_phase {
 };
 
 struct ones_receiver {
-	const char *name; /* connecting the same name to the same signal again replaces the former receiver */
+	const char *name; /* connecting the same name to the same signal again replaces the former receiver; store_key,
+	                     clear_key, record_event, log_event and count_event are the daemon's own, and refused */
 	int order;        /* lower first; equal: in the order of connecting. The daemon's own are at 0 */
 	enum ones_phase phase;
 	bool (*call)(const struct ones_event *event, void *context);
 	void *context; /* given back to call, not looked at */
 };
 
-/* Connect a receiver to a signal. `receiver` is copied, its strings and context are not. */
+/*
+ * Connect a receiver to a signal. `receiver` is copied, its strings and context are not. A name of the daemon's own
+ * receivers is an error at start.
+ */
 void ones_connect(struct ones_app *app, enum ones_signal signal, const struct ones_receiver *receiver);
 
-/* Take a receiver off again. Returns false when none of that name is connected. */
+/*
+ * Take a receiver off again. Returns false when none of that name is connected, and for the daemon's own, which is an
+ * error at start.
+ */
 bool ones_disconnect(struct ones_app *app, enum ones_signal signal, const char *name);
 
 /* "user_logged_in" and so on: a constant string. */

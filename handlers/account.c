@@ -77,6 +77,6 @@ static void front(struct ones_request *req)
 
 void account_setup(struct ones_app *app)
 {
-	ones_route(app, &(struct ones_route){.path = "/", .get = front, .no_database = true});
+	ones_route(app, &(struct ones_route){.path = "/", .get = front, .needs = ONES_NEEDS_NOTHING});
 	ones_route(app, &(struct ones_route){.path = "/account", .get = account});
 }

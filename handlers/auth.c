@@ -6,18 +6,15 @@
 #include <string.h>
 
 /*
- * A name that another program has put in may hold what no header field can, or begin or end with a space, which whoever
- * reads the field takes off (RFC 9110, 5.5). It is left out: whoever goes by names finds nobody, and not somebody else.
+ * A name that another program has written to the database may hold what no header field can, or begin or end with a
+ * space, which a reader of the field takes off (RFC 9110, 5.5). It is left out: an application that goes by names then
+ * finds no account, and not another one.
  */
 static const char *name_for_header(const char *name)
 {
 	if (name[0] == ' ' || (name[0] != '\0' && name[strlen(name) - 1] == ' '))
 		return "";
-	for (const char *at = name; *at != '\0'; at++) {
-		if ((unsigned char)*at < 0x20 || *at == 0x7f)
-			return "";
-	}
-	return name;
+	return ones_header_can_hold(name) ? name : "";
 }
 
 void identify(struct ones_request *req, const char *user_name, const char *id_name, const char *session_name)
@@ -44,7 +41,7 @@ static void refuse_request(struct ones_request *req)
 	else if (ones_is_program(req))
 		ones_reply_unauthenticated(req);
 	else
-		login_show(req, 401, refused_address(req), refused_is_lost(req));
+		login_show(req, 401, return_address(req), is_lost(req));
 }
 
 static void auth(struct ones_request *req)

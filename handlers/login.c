@@ -1,7 +1,6 @@
 /* /login: the sign-in page, and signing in by form or JSON. */
 #include "setup.h"
 
-#include <stdio.h>
 #include <strings.h>
 
 /* A form that was sent and is shown again is still the same one. */
@@ -25,6 +24,7 @@ static void show_page(struct ones_request *req, int status, const char *username
 		page = NULL;
 	}
 	json_decref(more);
+	ones_allow_form_redirects(req);
 	ones_reply_page(req, status, "login.html", page);
 }
 
@@ -104,8 +104,19 @@ static void reply_signed_in(struct ones_request *req, const struct ones_login *l
 		lead_on(req);
 }
 
+/* The question whether to end the sessions elsewhere. */
+static void show_takeover(struct ones_request *req, const char *username, const char *next,
+                          const struct ones_login *login)
+{
+	ones_allow_form_redirects(req);
+	ones_reply_page(req, 409, "takeover.html",
+	                json_pack("{s:s, s:s, s:b, s:s, s:o}", "username", username, "next", next != NULL ? next : "",
+	                          "lost", (int)ones_field_is_true(req, "lost"), "ticket", login->ticket, "places",
+	                          places_for_page(&login->conflicting)));
+}
+
 /* People get the page again, with what they have to know; the status is the one that programs get. */
-static void show_refused(struct ones_request *req, enum ones_result result, const struct ones_login *login)
+static void show_login_refused(struct ones_request *req, enum ones_result result, const struct ones_login *login)
 {
 	const char *username = ones_field(req, "username");
 	const char *next = ones_field(req, "next");
@@ -135,11 +146,7 @@ static void show_refused(struct ones_request *req, enum ones_result result, cons
 			show_page(req, 409, username, next,
 			          json_pack("{s:{s:o}}", "refused", "places", places_for_page(&login->conflicting)));
 		else
-			ones_reply_page(req, 409, "takeover.html",
-			                json_pack("{s:s, s:s, s:b, s:s, s:o}", "username", username, "next",
-			                          next != NULL ? next : "", "lost",
-			                          (int)ones_field_is_true(req, "lost"), "ticket", login->ticket,
-			                          "places", places_for_page(&login->conflicting)));
+			show_takeover(req, username, next, login);
 		break;
 	}
 }
@@ -150,17 +157,13 @@ static void reply_refused(struct ones_request *req, enum ones_result result, con
 	                          result == ONES_RESULT_NO_COOKIES || result == ONES_RESULT_TICKET_GONE ||
 	                          result == ONES_RESULT_THROTTLED || result == ONES_RESULT_COOLDOWN ||
 	                          result == ONES_RESULT_LIMIT;
-	char seconds[24];
 
 	if (ones_is_program(req) || !is_about_the_login) {
 		ones_reply_failure(req, result, login);
 		return;
 	}
-	if (login->retry_after_s > 0) {
-		(void)snprintf(seconds, sizeof seconds, "%lld", (long long)login->retry_after_s);
-		ones_header(req, "Retry-After", seconds);
-	}
-	show_refused(req, result, login);
+	ones_retry_after(req, login->retry_after_s);
+	show_login_refused(req, result, login);
 }
 
 /*

@@ -16,5 +16,5 @@ static void ready(struct ones_request *req)
 
 void ready_setup(struct ones_app *app)
 {
-	ones_route(app, &(struct ones_route){.path = "/ready", .get = ready, .no_session = true});
+	ones_route(app, &(struct ones_route){.path = "/ready", .get = ready, .needs = ONES_NEEDS_DATABASE});
 }

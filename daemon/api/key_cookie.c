@@ -1,3 +1,4 @@
+/* The cookies that hold keys: their names, reading and writing them. */
 #include "api/key_cookie.h"
 
 #include "http/cookie.h"

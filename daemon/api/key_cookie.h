@@ -2,7 +2,7 @@
 #ifndef API_KEY_COOKIE_H
 #define API_KEY_COOKIE_H
 
-#include "api/app.h"
+#include "api/exchange.h"
 
 #include <stdbool.h>
 #include <stddef.h>

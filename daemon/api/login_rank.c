@@ -1,3 +1,4 @@
+/* The rank of a login among those that want their passwords hashed. */
 #include "api/login_rank.h"
 
 #include <arpa/inet.h>

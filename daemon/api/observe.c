@@ -1,5 +1,5 @@
 /* What operators see: the pool's state as JSON, and what is counted as OpenMetrics text. */
-#include "api/app.h"
+#include "api/reply.h"
 #include "base/clock.h"
 #include "base/version.h"
 #include "session/schema.h"
@@ -294,10 +294,8 @@ void ones_reply_metrics(struct ones_request *req)
 		return;
 	}
 	ones_header(req, "Vary", "Accept");
-	req->response.status = 200;
-	req->response.content_type = metrics.format == FORMAT_PROMETHEUS
-	                                     ? "text/plain; version=0.0.4; charset=utf-8"
-	                                     : "application/openmetrics-text; version=1.0.0; charset=utf-8";
-	req->response.body = metrics.text;
-	req->response.body_size = strlen(metrics.text);
+	reply_body(req, 200,
+	           metrics.format == FORMAT_PROMETHEUS ? "text/plain; version=0.0.4; charset=utf-8"
+	                                               : "application/openmetrics-text; version=1.0.0; charset=utf-8",
+	           metrics.text, strlen(metrics.text));
 }
