@@ -1,5 +1,4 @@
-/* GET /auth: may this request pass? For nginx auth_request, and for web servers that ask in the role of an authorizer.
- */
+/* GET /auth: the guard, for nginx auth_request and for web servers that ask in the role of an authorizer. */
 #include "setup.h"
 
 #include <stdio.h>
@@ -30,8 +29,8 @@ void identify(struct ones_request *req, const char *user_name, const char *id_na
 }
 
 /*
- * lighttpd hands an authorizer's refusal to the client as it is (FastCGI 1.0, 6.3), so it has to serve people, who get
- * the sign-in page, and programs. Apache, which alone says in which of its phases it asks, would put a body in the
+ * lighttpd hands an authorizer's refusal to the client as it is (FastCGI 1.0, 6.3), so it has to serve people, with the
+ * sign-in page, and programs. Apache, which alone says in which of its phases it asks, would put a body in the
  * place of its ErrorDocument; that leads to /refused.
  */
 static void refuse_request(struct ones_request *req)

@@ -13,7 +13,7 @@ static const char *form_of(struct ones_request *req)
 	return sent != NULL ? sent : "";
 }
 
-/* The page for people who are not signed in (yet). `more` adds what has just happened; takes over the reference. */
+/* The sign-in page. `more` adds what has just happened; takes over the reference. */
 static void show_page(struct ones_request *req, int status, const char *username, const char *next, json_t *more)
 {
 	json_t *page = json_pack("{s:s, s:s, s:s, s:b}", "username", username, "next", next != NULL ? next : "", "form",
@@ -33,13 +33,16 @@ void login_show(struct ones_request *req, int status, const char *next, bool los
 	const struct ones_ending *ending = ones_ending(req);
 
 	ones_offer_cookie(req);
-	/* Whoever has just signed out knows it. */
+	/* After signing out the reason is no news. */
 	show_page(req, status, "", next,
 	          json_pack("{s:b, s:o*}", "lost", (int)lost, "ended",
 	                    ending->reason != ONES_REASON_LOGGED_OUT ? ending_for_page(ending) : NULL));
 }
 
-/* Who came here by signing out; not one whose session has ended in another way, with the address of that page. */
+/*
+ * Does the page follow a sign-out? Not when the session has ended in another way and the address is that of a former
+ * sign-out.
+ */
 static bool has_signed_out(struct ones_request *req)
 {
 	enum ones_reason reason = ones_ending(req)->reason;
@@ -63,7 +66,7 @@ static void login_page(struct ones_request *req)
 		ones_reply_redirect(req, ones_next(req, next));
 }
 
-/* Where to go from here: what was lost is told before that. */
+/* To the wanted page; when the form of a refused request was lost, by way of the page that says so. */
 static void lead_on(struct ones_request *req)
 {
 	const char *next = ones_field(req, "next");
@@ -115,7 +118,7 @@ static void show_takeover(struct ones_request *req, const char *username, const 
 	                          places_for_page(&login->conflicting)));
 }
 
-/* People get the page again, with what they have to know; the status is the one that programs get. */
+/* The page again, with what was wrong; the status is the one that programs get. */
 static void show_login_refused(struct ones_request *req, enum ones_result result, const struct ones_login *login)
 {
 	const char *username = ones_field(req, "username");
@@ -167,8 +170,8 @@ static void reply_refused(struct ones_request *req, enum ones_result result, con
 }
 
 /*
- * The page that asks is still there while the next one is on its way: its button was clicked again by whoever has got
- * what it is for.
+ * The takeover page stays on the screen until the next one arrives: a second click on its button finds the ticket used
+ * and the browser signed in.
  */
 static bool is_signed_in_already(struct ones_request *req)
 {

@@ -1,4 +1,4 @@
-/* GET /me: who is signed in here? For programs. */
+/* GET /me: the account and the session of the request. For programs. */
 #include "setup.h"
 
 static void me(struct ones_request *req)

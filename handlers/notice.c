@@ -1,4 +1,4 @@
-/* GET /notice.js: the script that tells in an open page that its session has ended. */
+/* GET /notice.js: the script that shows in an open page that its session has ended. */
 #include "setup.h"
 
 static void notice(struct ones_request *req)

@@ -75,7 +75,7 @@ void ones_error_page(struct ones_app *app, const char *page)
 
 /* ---- Receivers ---------------------------------------------------------------------------------------------- */
 
-/* Logged as well, for after setup nobody looks at setup_problem. */
+/* Logged as well: setup_problem is read after setup only. */
 static void refuse_reserved(struct ones_app *app, const char *name)
 {
 	char *problem = talloc_asprintf(

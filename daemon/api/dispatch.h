@@ -12,7 +12,7 @@
 #include "api/password_check.h"
 #include "http/fcgi.h"
 
-/* Look at a request that is ready, before another one is (see fcgi_peek_param()). */
+/* Inspect a request that is ready, before another one is inspected (see fcgi_peek_param()). */
 void app_preview(const struct ones_app *app, const struct fcgi *fcgi, struct app_preview *preview);
 
 /*

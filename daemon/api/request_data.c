@@ -9,7 +9,7 @@
 
 struct request_data {
 	struct session_data *values;
-	int64_t user_id;        /* the account whose session it is kept with; 0: nobody is signed in */
+	int64_t user_id;        /* the account whose session it is kept with; 0: none */
 	struct session_key key; /* of the row that it was read from */
 	bool has_row;           /* there is one; without a session it is made when there is something to keep */
 	bool failed;            /* out of memory in between: nothing that is right could be written */

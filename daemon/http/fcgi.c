@@ -1,3 +1,4 @@
+/* FastCGI: inspecting a request, and the one file that calls libfcgi. */
 #include "http/fcgi.h"
 
 #include <assert.h>
@@ -16,8 +17,8 @@ enum { VERSION_1 = 1, HEADER_SIZE = 8, BEGIN_BODY_SIZE = 8 };
 enum { BEGIN_REQUEST = 1, PARAMS = 4, STDIN = 5 };
 enum { RESPONDER = 1, AUTHORIZER = 2 };
 
-/* The parameters are looked for only in this much; those in ever so small records do not fit and are refused. */
-#define LOOK_SIZE (FCGI_PARAMS_SIZE_MAX + 16 * 1024)
+/* Parameters have to be within this much; those in very small records do not fit and are refused. */
+#define SCRATCH_SIZE (FCGI_PARAMS_SIZE_MAX + 16 * 1024)
 /* A collected body's buffer begins with this much and doubles. */
 #define BODY_SIZE_MIN 4096
 /* The library reads this much at a time, so a request no larger has left nothing in the socket. */
@@ -27,7 +28,7 @@ enum { RESPONDER = 1, AUTHORIZER = 2 };
 /* What fits into the emptiest of buffers, those of a connection that nothing was written to: nothing waits for it. */
 #define SMALL_ANSWER_SIZE 4096
 
-/* What we set ourselves is marked private in fcgiapp.h. It has not moved from 2.4.0 to 2.4.7. */
+/* The members that this file sets are marked private in fcgiapp.h. It has not moved from 2.4.0 to 2.4.7. */
 static_assert(sizeof(void *) != 8 || (sizeof(FCGX_Request) == 80 && offsetof(FCGX_Request, ipcFd) == 48 &&
                                       offsetof(FCGX_Request, keepConnection) == 56),
               "libfcgi's FCGX_Request is not laid out as this file needs it");
@@ -57,7 +58,7 @@ struct fcgi {
 	bool is_accepted;
 	enum fcgi_role_kind role;
 	const char *defect;
-	/* What fcgi_inspect() knows so far; records before `offset` have been looked at. */
+	/* What fcgi_inspect() knows so far; records before `offset` have been inspected. */
 	size_t offset;
 	unsigned int request_id;
 	bool has_begun, has_params, has_body;
@@ -116,7 +117,7 @@ enum fcgi_role_kind fcgi_role(const struct fcgi *fcgi)
 	return fcgi->role;
 }
 
-/* ---- Looking a request through before the library gets it --------------------------------------------------- */
+/* ---- Inspecting a request before the library gets it -------------------------------------------------------- */
 
 struct record {
 	unsigned int version, type, request_id;
@@ -149,7 +150,7 @@ static size_t read_length(const uint8_t *at, size_t left, size_t *length)
 	return 4;
 }
 
-/* The pairs must be whole, and a name or value must mean the same to us as a C string. */
+/* The pairs must be whole, and a name or value must be the same as a C string. */
 static const char *params_defect(const uint8_t *params, size_t size)
 {
 	size_t at = 0;
@@ -218,7 +219,7 @@ static const char *header_defect(const struct fcgi *fcgi, const struct record *r
 		return "does not begin with a request";
 	if (fcgi->has_begun && record->request_id != fcgi->request_id)
 		return "a record of another request";
-	/* The library does not skip these paddings: it would take them for records, which nobody has looked through. */
+	/* The library does not skip these paddings: it would take them for records, which have not been inspected. */
 	if (!fcgi->has_begun && record->padding_size > 0)
 		return "padding behind the beginning, which libfcgi takes for a record";
 	if (fcgi->are_params_padded && record->type == STDIN && record->content_size > 0)
@@ -226,27 +227,27 @@ static const char *header_defect(const struct fcgi *fcgi, const struct record *r
 	return NULL;
 }
 
-/* One request is looked at at a time, so all connections share the place where it is looked at. */
+/* One request is inspected at a time, so all connections share the memory for that. */
 static struct {
-	uint8_t data[LOOK_SIZE];
+	uint8_t data[SCRATCH_SIZE];
 	uint8_t params[FCGI_PARAMS_SIZE_MAX];
 	size_t params_size;
-	const struct fcgi *whose; /* the parameters are */
-} look;
+	const struct fcgi *owner; /* of the parameters */
+} scratch;
 
 /* Gather the parameters of a head that is whole at `data`. */
 static void gather_params(const struct fcgi *fcgi, const uint8_t *data)
 {
-	look.params_size = 0;
-	look.whose = fcgi;
+	scratch.params_size = 0;
+	scratch.owner = fcgi;
 	for (;;) {
 		struct record record = read_header(data);
 
 		if (record.type == PARAMS) {
 			if (record.content_size == 0)
 				return;
-			memcpy(look.params + look.params_size, record.content, record.content_size);
-			look.params_size += record.content_size;
+			memcpy(scratch.params + scratch.params_size, record.content, record.content_size);
+			scratch.params_size += record.content_size;
 		}
 		data += HEADER_SIZE + record.content_size + record.padding_size;
 	}
@@ -296,14 +297,14 @@ bool fcgi_peek_param(const struct fcgi *fcgi, const char *name, struct fcgi_text
 	size_t at = 0, wanted = strlen(name);
 	bool found = false;
 
-	assert(look.whose == fcgi);
-	while (at < look.params_size) {
+	assert(scratch.owner == fcgi);
+	while (at < scratch.params_size) {
 		size_t name_length = 0, value_length = 0;
 
-		at += read_length(look.params + at, look.params_size - at, &name_length);
-		at += read_length(look.params + at, look.params_size - at, &value_length);
-		if (name_length == wanted && memcmp(look.params + at, name, wanted) == 0) {
-			*value = (struct fcgi_text){.at = (const char *)look.params + at + name_length,
+		at += read_length(scratch.params + at, scratch.params_size - at, &name_length);
+		at += read_length(scratch.params + at, scratch.params_size - at, &value_length);
+		if (name_length == wanted && memcmp(scratch.params + at, name, wanted) == 0) {
+			*value = (struct fcgi_text){.at = (const char *)scratch.params + at + name_length,
 			                            .length = value_length};
 			found = true;
 		}
@@ -312,7 +313,7 @@ bool fcgi_peek_param(const struct fcgi *fcgi, const char *name, struct fcgi_text
 	return found;
 }
 
-/* A body that is said to be too large is not waited for. */
+/* A body that is declared to be too large is not waited for. */
 static bool declares_too_much(const struct fcgi *fcgi)
 {
 	struct fcgi_text length;
@@ -347,7 +348,7 @@ static const char *take_records(struct fcgi *fcgi, const uint8_t *data, size_t s
 		fcgi->offset += HEADER_SIZE + record.content_size + record.padding_size;
 		if (fcgi->has_params && !had_params) {
 			gather_params(fcgi, data);
-			defect = params_defect(look.params, look.params_size);
+			defect = params_defect(scratch.params, scratch.params_size);
 			if (defect != NULL)
 				return defect;
 		}
@@ -371,7 +372,7 @@ static size_t head_size_of(const uint8_t *data)
 	}
 }
 
-/* The head is whole in look.data, and some of the body may be: all that is still in the socket. */
+/* The head is whole in scratch.data, and some of the body may be: all that is still in the socket. */
 static bool begin_to_collect(struct fcgi *fcgi)
 {
 	struct collected *collected = talloc_zero(fcgi, struct collected);
@@ -379,7 +380,7 @@ static bool begin_to_collect(struct fcgi *fcgi)
 
 	if (collected == NULL)
 		return false;
-	collected->head_size = head_size_of(look.data);
+	collected->head_size = head_size_of(scratch.data);
 	collected->head = talloc_size(collected, collected->head_size);
 	while (collected->head != NULL && taken < collected->head_size) {
 		ssize_t received = receive(fcgi, collected->head + taken, collected->head_size - taken, 0);
@@ -464,14 +465,14 @@ static const char *collect_some(struct fcgi *fcgi, const uint8_t *data, size_t s
 static enum fcgi_progress collect(struct fcgi *fcgi)
 {
 	while (!is_whole(fcgi)) {
-		ssize_t received = receive(fcgi, look.data, sizeof look.data, 0);
+		ssize_t received = receive(fcgi, scratch.data, sizeof scratch.data, 0);
 		size_t size = received > 0 ? (size_t)received : 0;
 		size_t used;
 
 		if (received <= 0)
 			return progress_without_data(received);
 		for (size_t at = 0; at < size && !is_whole(fcgi); at += used) {
-			const char *defect = collect_some(fcgi, look.data + at, size - at, &used);
+			const char *defect = collect_some(fcgi, scratch.data + at, size - at, &used);
 
 			if (defect != NULL)
 				return broken(fcgi, defect);
@@ -493,21 +494,21 @@ enum fcgi_progress fcgi_inspect(struct fcgi *fcgi)
 
 	if (fcgi->collected != NULL)
 		return collect(fcgi);
-	look.whose = NULL;
-	received = receive(fcgi, look.data, sizeof look.data, MSG_PEEK);
+	scratch.owner = NULL;
+	received = receive(fcgi, scratch.data, sizeof scratch.data, MSG_PEEK);
 	if (received <= 0)
 		return progress_without_data(received);
-	defect = take_records(fcgi, look.data, (size_t)received);
+	defect = take_records(fcgi, scratch.data, (size_t)received);
 	if (defect != NULL)
 		return broken(fcgi, defect);
 	if (!fcgi->has_params)
-		return (size_t)received == sizeof look.data ? broken(fcgi, "too many small records") : FCGI_WAIT;
-	if (look.whose != fcgi)
-		gather_params(fcgi, look.data);
+		return (size_t)received == sizeof scratch.data ? broken(fcgi, "too many small records") : FCGI_WAIT;
+	if (scratch.owner != fcgi)
+		gather_params(fcgi, scratch.data);
 	fcgi->is_too_large = fcgi->is_too_large || (!fcgi->has_body && declares_too_much(fcgi));
 	if (is_whole(fcgi))
 		return FCGI_READY;
-	/* Some web servers send the end of no body by itself: what is whole by then need not be copied. */
+	/* Some web servers send the end of an empty body by itself: what is whole by then need not be copied. */
 	if (fcgi->body_size == 0 && (size_t)received - fcgi->offset < HEADER_SIZE)
 		return FCGI_WAIT;
 	return begin_to_collect(fcgi) ? collect(fcgi) : broken(fcgi, "out of memory for its body");
@@ -522,7 +523,7 @@ bool fcgi_has_hung_up(const struct fcgi *fcgi)
 
 /* ---- The library -------------------------------------------------------------------------------------------- */
 
-/* A request's parameters are asked for many times. False when out of memory. */
+/* In a table, for a request's parameters are read many times. False when out of memory. */
 static bool list_params(struct fcgi *fcgi)
 {
 	unsigned int count = 0;
@@ -541,7 +542,7 @@ static bool list_params(struct fcgi *fcgi)
 	return true;
 }
 
-/* What was taken out of the socket goes to the library by another one, whose end is returned; -1: there is none. */
+/* What was taken out of the socket goes to the library by a socket pair, one end of which is returned; -1: failed. */
 static int feed_library(const struct collected *collected, unsigned int request_id)
 {
 	const uint8_t no_body[HEADER_SIZE] = {VERSION_1, STDIN, (uint8_t)(request_id >> 8), (uint8_t)request_id};
@@ -576,7 +577,7 @@ int fcgi_accept(struct fcgi *fcgi)
 	fcgi->request.ipcFd = from;
 	fcgi->request.keepConnection = 1;
 	if (FCGX_Accept_r(&fcgi->request) != 0) {
-		/* It has closed the descriptor: let the destructor close one of its own. */
+		/* It has closed the descriptor: the destructor must not close it again. */
 		if (from == fcgi->fd)
 			fcgi->fd = -1;
 		return -1;
@@ -613,7 +614,7 @@ const void *fcgi_body(struct fcgi *fcgi, size_t *size)
 {
 	uint8_t *body;
 
-	/* Also lest the library comes to what header_defect() has let stand because there is no body. */
+	/* Also so that the library does not reach padding that header_defect() has accepted, as there is no body. */
 	*size = fcgi->is_too_large || fcgi->role == FCGI_ROLE_AUTHORIZER ? 0 : fcgi->body_size;
 	if (*size == 0)
 		return "";
@@ -632,7 +633,7 @@ int fcgi_answer(struct fcgi *fcgi, const void *answer, size_t size)
 		set_timeout(fcgi->fd, SO_SNDTIMEO, fcgi->io_timeout_ms);
 	sent = FCGX_PutStr(answer, (int)size, fcgi->request.out);
 
-	/* We close, see fcgi_drained(): the library would wait for the peer to do so. */
+	/* fcgi_drained() comes before closing: the library would wait for the peer to close. */
 	fcgi->request.keepConnection = 1;
 	FCGX_Finish_r(&fcgi->request);
 	fcgi->is_accepted = false;
@@ -690,7 +691,7 @@ const char *fcgi_init(void)
 	struct fcgi *fcgi;
 	int pair[2];
 
-	/* Where the library closes after all, it must not wait for a peer that stays. */
+	/* Where the library closes after all, it must not wait for a peer that stays connected. */
 	if (setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "0", 1) != 0 || FCGX_Init() != 0)
 		return "libfcgi cannot be initialised";
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)

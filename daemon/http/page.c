@@ -66,7 +66,7 @@ static struct template *find_template(void *context, const char *name, size_t si
 	return number < PAGE_COUNT ? pages->all[number].template : NULL;
 }
 
-/* ---- A folder of one's own ---------------------------------------------------------------------------------- */
+/* ---- A folder of the operator's ---------------------------------------------------------------------------------- */
 
 static char *read_all(TALLOC_CTX *ctx, int fd, const char *path, FILE *complaints)
 {
@@ -93,7 +93,7 @@ static char *read_all(TALLOC_CTX *ctx, int fd, const char *path, FILE *complaint
 	return NULL;
 }
 
-/* An editor's other encodings are found here, and not by the people who are to read it. */
+/* A file in another encoding is found here, and not by its readers. */
 static int check_text(const char *text, const char *path, FILE *complaints)
 {
 	int line = 1;
@@ -126,7 +126,7 @@ static int load_file(struct pages *pages, const char *folder, const char *name, 
 		            LOG_STR("problem", "no page has this name, so it is not used"));
 		return 0;
 	}
-	/* Whatever it is, opening it does not wait. */
+	/* Also of a FIFO the open does not block. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0) {
 		(void)fprintf(complaints, "%s: %s\n", path, strerror(errno));
@@ -165,7 +165,7 @@ static int load_folder(struct pages *pages, const char *folder, FILE *complaints
 	return result;
 }
 
-/* ---- All of them -------------------------------------------------------------------------------------------- */
+/* ---- Loading -------------------------------------------------------------------------------------------- */
 
 static bool is_template(size_t number)
 {

@@ -126,7 +126,7 @@ static bool build(const struct http_response *response, TALLOC_CTX *ctx, bool is
 		       append_field(ctx, answer, "X-Content-Type-Options", "nosniff");
 	/*
 	 * RFC 9110, 8.6: a 204 has no Content-Length. It comes last: Caddy takes what was cut off for a whole answer,
-	 * and whoever has this line has all before it.
+	 * and a client that has this line has all before it.
 	 */
 	if (done && response->status != 204)
 		done = append(ctx, answer, "Content-Length: ", 16) &&
