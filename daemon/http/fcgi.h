@@ -8,15 +8,12 @@
 #ifndef HTTP_FCGI_H
 #define HTTP_FCGI_H
 
+#include "http/inspection.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <talloc.h>
-
-/* The parameters of one request, as they are on the wire. */
-#define FCGI_PARAMS_SIZE_MAX (64 * 1024)
-
-enum fcgi_role_kind { FCGI_ROLE_RESPONDER, FCGI_ROLE_AUTHORIZER };
 
 struct fcgi;
 
@@ -41,14 +38,6 @@ void fcgi_wait_for_head_only(struct fcgi *fcgi);
 
 int fcgi_fd(const struct fcgi *fcgi);
 
-enum fcgi_progress {
-	FCGI_WAIT,   /* more is to come: call again when the descriptor has become readable anew (edge) */
-	FCGI_READY,  /* all of it is there, or the body is too large to be read */
-	FCGI_CLOSED, /* the peer has closed, with nothing left to read; after half a request only the events of the
-	                descriptor show it */
-	FCGI_BROKEN, /* no request that can be taken in; fcgi_defect() says why. Close it. */
-};
-
 /* Inspect what has arrived, without blocking. */
 enum fcgi_progress fcgi_inspect(struct fcgi *fcgi);
 
@@ -56,12 +45,6 @@ const char *fcgi_defect(const struct fcgi *fcgi);
 
 /* The bytes of memory that a request holds which is not whole yet. */
 size_t fcgi_held(const struct fcgi *fcgi);
-
-/* Text without a NUL at its end. */
-struct fcgi_text {
-	const char *at;
-	size_t length;
-};
 
 /*
  * A parameter, as fcgi_param() finds it, without taking the request in: after FCGI_READY, and before another connection
