@@ -118,7 +118,7 @@ static void request_device(const struct ones_request *req, struct device *device
 		request->presented_device = &device->presented;
 }
 
-/* From now on failures of others at the account do not keep this browser out. That it fails is of no consequence. */
+/* From now on others' failed attempts at the account do not throttle this browser. A failure has no consequence. */
 static void remember_browser(struct ones_request *req, const struct login_request *request,
                              const struct rule_login *made)
 {
@@ -128,8 +128,8 @@ static void remember_browser(struct ones_request *req, const struct login_reques
 }
 
 /*
- * A browser may present more than one session that is live: what it signs out of, or of what another takes the place,
- * is all of them. `but` is ended by other means.
+ * A browser may present more than one live session: signing out ends all of them, and a login replaces all of them.
+ * `but` (may be NULL) is ended by other means.
  */
 static enum db_status end_presented(struct ones_request *req, const struct session_key *but)
 {
@@ -148,7 +148,7 @@ static enum db_status end_presented(struct ones_request *req, const struct sessi
 	return status;
 }
 
-/* Of what this browser presents: the account's own session, whose place the new one takes, else the one it is. */
+/* The presented session that a login of the account replaces: a live one of the same account, else that of the hook. */
 static const struct session_key *presented_by(struct ones_request *req, int64_t user_id)
 {
 	const struct client client = exchange_client(req);
@@ -321,7 +321,7 @@ enum ones_result ones_change_password(struct ones_request *req, const char *curr
 		request.user = user;
 		result = begin_session(req, &request, changed);
 	} else {
-		/* Since the hook has looked. */
+		/* Disabled since the hook has run. */
 		result = ONES_RESULT_ENDED;
 	}
 	if (result == ONES_RESULT_OK)
