@@ -64,7 +64,7 @@ void account_show(struct ones_request *req, int status, const char *notice, int6
 static void account(struct ones_request *req)
 {
 	if (ones_session(req) == NULL)
-		not_signed_in(req);
+		reply_not_signed_in(req);
 	else
 		account_show(req, 200, ones_query(req, "changed") != NULL ? "changed" : NULL, 0);
 }

@@ -16,7 +16,7 @@ static const char *name_for_header(const char *name)
 	return ones_header_can_hold(name) ? name : "";
 }
 
-void identify(struct ones_request *req, const char *user_name, const char *id_name, const char *session_name)
+void identity_headers(struct ones_request *req, const char *user_name, const char *id_name, const char *session_name)
 {
 	const struct ones_session *session = ones_session(req);
 	char id[24] = "";
@@ -48,9 +48,9 @@ static void auth(struct ones_request *req)
 	bool is_live = ones_session(req) != NULL;
 
 	if (ones_is_authorizer(req) && is_live)
-		identify(req, "Variable-REMOTE_USER", "Variable-REMOTE_USER_ID", "Variable-SESSION_ID");
+		identity_headers(req, "Variable-REMOTE_USER", "Variable-REMOTE_USER_ID", "Variable-SESSION_ID");
 	else
-		identify(req, "Remote-User", "Remote-User-Id", "Session-Id");
+		identity_headers(req, "Remote-User", "Remote-User-Id", "Session-Id");
 	if (!ones_is_authorizer(req) || !is_live)
 		ones_header(req, "Session-Reason", ones_reason_code(ones_ending(req)->reason));
 	if (is_live)

@@ -35,7 +35,7 @@ const char *return_address(const struct ones_request *req)
 	return is_lost(req) ? page_before(req) : ones_param(req, "REQUEST_URI");
 }
 
-void not_signed_in(struct ones_request *req)
+void reply_not_signed_in(struct ones_request *req)
 {
 	if (ones_is_program(req))
 		ones_reply_unauthenticated(req);

@@ -20,7 +20,7 @@ static void show_password_refused(struct ones_request *req, enum ones_result res
 		ones_retry_after(req, changed->retry_after_s);
 		account_show(req, 429, NULL, changed->retry_after_s);
 		break;
-	case ONES_RESULT_ENDED: not_signed_in(req); break;
+	case ONES_RESULT_ENDED: reply_not_signed_in(req); break;
 	default: ones_reply_failure(req, result, changed); break;
 	}
 }
@@ -33,7 +33,7 @@ static void password(struct ones_request *req)
 	enum ones_result result;
 
 	if (ones_session(req) == NULL) {
-		not_signed_in(req);
+		reply_not_signed_in(req);
 		return;
 	}
 	if (current_password == NULL || new_password == NULL) {

@@ -24,7 +24,7 @@ static void refused(struct ones_request *req)
 	if (was_let_in(req))
 		ones_reply_problem(req, 403, "forbidden", "You are signed in, but this is not open to you.");
 	else
-		not_signed_in(req);
+		reply_not_signed_in(req);
 }
 
 void refused_setup(struct ones_app *app)

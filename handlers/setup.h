@@ -27,14 +27,14 @@ void style_setup(struct ones_app *app);
  * Header fields with these names: the account's name and number and the session's public name; empty without a live
  * session.
  */
-void identify(struct ones_request *req, const char *user_name, const char *id_name, const char *session_name);
+void identity_headers(struct ones_request *req, const char *user_name, const char *id_name, const char *session_name);
 
 /* The account page with one more value, true: "changed", "wrong"...; NULL: none. `wait_s` is for "throttled", else 0.
  */
 void account_show(struct ones_request *req, int status, const char *notice, int64_t wait_s);
 
 /* For people a redirect to the sign-in page, which says why; for programs 401. */
-void not_signed_in(struct ones_request *req);
+void reply_not_signed_in(struct ones_request *req);
 
 /* For pages, new references, NULL when out of memory: how a session ended (NULL also when none has ended), */
 json_t *ending_for_page(const struct ones_ending *ending);

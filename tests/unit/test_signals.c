@@ -1,3 +1,4 @@
+/* The callback lists: order, phases, names that are reserved. */
 #include "session/signals.h"
 
 /* cmocka wants these first. */
