@@ -199,8 +199,10 @@ enum ones_result ones_change_password(struct ones_request *req, const char *curr
 
 /* ---- The account's sessions --------------------------------------------------------------------------------- */
 
-/* The live sessions of this request's account, the newest login first. ONES_RESULT_OK, ONES_RESULT_UNAVAILABLE or
- * ONES_RESULT_FAILED. */
+/*
+ * The live sessions of this request's account, the newest login first. ONES_RESULT_OK, ONES_RESULT_UNAVAILABLE or
+ * ONES_RESULT_FAILED.
+ */
 enum ones_result ones_sessions(struct ones_request *req, struct ones_places *places);
 
 /*
@@ -222,15 +224,15 @@ enum ones_result ones_past_sessions(struct ones_request *req, size_t max, const 
 
 /*
  * For routes with .needs = ONES_NEEDS_SESSION_DATA. Each is a JSON value under a name. It was read before the handler;
- *what the handler changes is written once, after it and before the answer: no earlier, and not at all when the answer
- *is a 5xx or the values are equal to those that were read. When that fails the answer becomes a 503 or 500 instead.
+ * what the handler changes is written once, after it and before the answer: no earlier, and not at all when the answer
+ * is a 5xx or the values are equal to those that were read. When that fails the answer becomes a 503 or 500 instead.
  *
  * Name by name, so that requests at the same time do not undo each other; of two that set the same name the later
  * one stays. It never brings a session back that has ended meanwhile: then nothing is kept.
  *
  * A browser that is not signed in has data too, by the same cookie, which then stands for no account; they are kept for
  * session.lifetime. The first value that is set makes the cookie. It is always a new one: when the browser presented
- *the key of a session that has ended, later requests do not learn any more how it ended.
+ * the key of a session that has ended, later requests do not learn any more how it ended.
  *
  * Signing in keeps what the same browser has: data without an account, or of the same account. What was kept for
  * another account is gone; so is everything after signing out. In a handler that does so itself, what it changes
