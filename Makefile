@@ -61,6 +61,8 @@ LOWER    := $(call ROOM,base) $(call ROOM,session)
 DAEMON   := daemon/main.c $(LOWER) $(call ROOM,http) $(call ROOM,api) $(call ROOM,pool) $(sort $(wildcard handlers/*.c))
 CTL      := $(LOWER) $(call ROOM,ctl)
 UNITS    := $(sort $(wildcard tests/unit/test_*.c))
+# Tables that are made from what is in a folder.
+TABLES   := $(BUILD)/tables
 object    = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
 
 DAEMON_OBJECTS := $(call object,$(DAEMON))
@@ -143,7 +145,15 @@ $(DAEMON_SETUP): handlers/setup.c $(FLAGS_FILE)
 
 # The assembler includes these; the compiler's dependency files do not know of them.
 $(BUILD)/objects/daemon/session/migrations.o: $(wildcard schema/*.sql)
-$(BUILD)/objects/daemon/http/page.o: $(wildcard handlers/pages/*)
+$(BUILD)/objects/daemon/http/page.o: $(wildcard handlers/pages/*) $(TABLES)/pages.inc
+$(BUILD)/objects/daemon/http/page.o: ALL_CFLAGS += -I$(TABLES)
+
+# The table of the built-in pages; made anew when a file has come or gone.
+$(TABLES)/pages.inc: force
+	@mkdir -p $(@D)
+	@for page in $(notdir $(sort $(wildcard handlers/pages/*))); do \
+		printf 'PAGE(%s, "%s")\n' "$$(echo "$$page" | tr .- __)" "$$page"; done > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 -include $(shell find $(BUILD)/objects $(BUILD)/tests -name '*.d' 2>/dev/null)
 

@@ -52,21 +52,21 @@ struct ones_user {
 };
 
 struct ones_session {
-	const char *id; /* public name (a UUID): safe to show and to log, lets nobody in */
+	const char *id; /* public name (a UUID): safe to show and to log, for it is no credential */
 	struct ones_user user;
 	ones_time created_at;
 	ones_time last_seen_at;
 	ones_time expires_at;
 };
 
-/* Why there is no live session. ones_reason_code() gives the code that programs see. */
+/* Why there is no live session. ones_reason_code() gives the code that programs get. */
 enum ones_reason {
 	ONES_REASON_LIVE = 0,
 	ONES_REASON_UNAUTHENTICATED, /* no key, or one that was never issued */
 	ONES_REASON_DISPLACED,       /* the account signed in elsewhere */
 	ONES_REASON_EXPIRED,         /* past session.lifetime */
 	ONES_REASON_IDLE,            /* past session.idle_timeout */
-	ONES_REASON_LOGGED_OUT,      /* its own person signed out, or signed in anew in the same browser */
+	ONES_REASON_LOGGED_OUT,      /* signed out, or signed in anew in the same browser */
 	ONES_REASON_REVOKED,         /* ended by an operator */
 	ONES_REASON_PASSWORD_CHANGED,
 	ONES_REASON_DISABLED, /* the account was disabled */
@@ -78,7 +78,7 @@ const char *ones_reason_code(enum ones_reason reason);
 /* The same as a sentence for the person whose session it was; "" for ONES_REASON_LIVE. A constant string. */
 const char *ones_reason_text(enum ones_reason reason);
 
-/* What the hook found before this handler ran: the live session, or NULL when nobody is signed in. */
+/* What the hook found before this handler ran: the live session, or NULL when there is none. */
 const struct ones_session *ones_session(const struct ones_request *req);
 
 /* Why ones_session() is NULL. */
@@ -87,7 +87,7 @@ struct ones_ending {
 	ones_time ended_at;
 	const char *by_browser; /* of the login that displaced it: "Firefox"; "" when not known */
 	const char *by_os;      /* "Linux"; "" when not known */
-	const char *by_ip;      /* "" when not known; the account's own person may see it, and nobody else */
+	const char *by_ip;      /* "" when not known; to be shown to the account's own person only */
 	const char *browser;    /* the same of the session that ended */
 	const char *os;
 	const char *ip;
@@ -106,14 +106,14 @@ enum ones_result {
 	                             with */
 	ONES_RESULT_THROTTLED,    /* too many failed attempts at this account or from this address */
 	ONES_RESULT_LIMIT,        /* the account is live elsewhere, and session.on_limit is ask or refuse */
-	ONES_RESULT_COOLDOWN,     /* the account has been taken over too often of late: the session elsewhere stays */
+	ONES_RESULT_COOLDOWN,     /* the account has been taken over too often lately: the session elsewhere stays */
 	ONES_RESULT_TICKET_GONE,  /* the ticket was used, has run out, or the password is another one now */
-	ONES_RESULT_ENDED,        /* the session that this was to be done for has ended: ones_ending() tells how */
+	ONES_RESULT_ENDED,        /* the session that this was to be done for has ended: see ones_ending() */
 	ONES_RESULT_UNACCEPTABLE, /* the new password is too short or too long */
-	ONES_RESULT_BUSY,         /* nobody can look at the password now, so many others wait; nothing was counted */
+	ONES_RESULT_BUSY,         /* too many passwords wait for their check; nothing was counted */
 	ONES_RESULT_UNAVAILABLE,  /* the database is away, or the outcome could not be learnt in time */
 	ONES_RESULT_FAILED,       /* a receiver in the transaction refused: nothing was changed */
-	ONES_RESULT_PENDING,      /* the password is being looked at: return, the handler is run again for the result */
+	ONES_RESULT_PENDING,      /* the password is being checked: return, the handler is run again for the result */
 };
 
 /* Where an account is live, or was. */
@@ -139,7 +139,7 @@ struct ones_credentials {
 	const char *ticket;  /* of an earlier ones_login() that answered ONES_RESULT_LIMIT; NULL: name and password */
 	const char *form;    /* the ones_form_token() that the form was given; NULL: none */
 	bool checks_cookies; /* the form came with a cookie: see ones_offer_cookie() */
-	bool take_over;      /* the person has been asked, and wants it: for session.on_limit = ask */
+	bool take_over;      /* the person has agreed to end the sessions elsewhere: for session.on_limit = ask */
 };
 
 struct ones_login {
@@ -155,9 +155,9 @@ struct ones_login {
  * Check the password and, when it is right, make this request's browser the account's newest session: see "The
  * rule" in daemon/session/rule.c. On ONES_RESULT_OK the answer carries the new cookie, *login is filled in, and
  * ones_session() is the new session. On anything else nothing has changed and no cookie is set.
- * The route must have .hashes = true: the password is looked at by another process while this one serves others. The
- * handler is run twice for that: the first time ONES_RESULT_PENDING is what it gets, and whatever it answers then is
- * dropped; the second time, from its beginning, the call gives the result.
+ * The route must have .hashes = true: the password is checked by another process while this one serves other requests.
+ * The handler is run twice for that: the first time the call returns ONES_RESULT_PENDING, and the answer given then is
+ * dropped; the second time, from its beginning, the call returns the result.
  */
 enum ones_result ones_login(struct ones_request *req, const struct ones_credentials *credentials,
                             struct ones_login *login);
@@ -169,23 +169,23 @@ enum ones_result ones_login(struct ones_request *req, const struct ones_credenti
 const char *ones_plain_name(struct ones_request *req, const char *typed);
 
 /*
- * For a hidden field of a sign-in form, another one each time that it is shown. A form that people send twice, as by a
- * double click, with the right password each time, is one login by it: the second answer is like the first. It lets
- * nobody in. NULL when out of memory.
+ * For a hidden field of a sign-in form, another one each time that it is shown. A form that is sent twice, as by a
+ * double click, with the right password each time, is one login by it: the second answer is like the first. It is no
+ * credential. NULL when out of memory.
  */
 const char *ones_form_token(struct ones_request *req);
 
 /*
- * Who signs in with a browser that refuses cookies is not signed in at the next page, is led back to the form, and each
- * time takes the account over from himself. A page with such a form therefore offers a cookie, which holds nothing and
- * goes with the browser; when the form is sent, with .checks_cookies, and none of the daemon's own comes along, the
- * browser keeps none.
+ * A browser that refuses cookies is not signed in at the next page, which leads back to the form, and each further
+ * login would displace the one before. A page with such a form therefore offers a cookie, which holds nothing and lasts
+ * until the browser is closed; when the form is sent, with .checks_cookies, and no cookie of the daemon's comes along,
+ * the browser keeps none.
  */
 void ones_offer_cookie(struct ones_request *req);
 
 /*
- * End the presented session, all of them where there are several, and take their cookie away. Nobody signed in is no
- * error: it is the same as success. ONES_RESULT_OK, ONES_RESULT_UNAVAILABLE or ONES_RESULT_FAILED. On anything but
+ * End the presented session, all of them where there are several, and delete their cookie. Without a live session it
+ * succeeds as well. ONES_RESULT_OK, ONES_RESULT_UNAVAILABLE or ONES_RESULT_FAILED. On anything but
  * ONES_RESULT_OK the cookie stays, so that it can be tried again.
  */
 enum ones_result ones_logout(struct ones_request *req);
@@ -199,12 +199,14 @@ enum ones_result ones_change_password(struct ones_request *req, const char *curr
 
 /* ---- The account's sessions --------------------------------------------------------------------------------- */
 
-/* The live sessions of who is signed in here, the newest login first. ONES_RESULT_OK, ONES_RESULT_UNAVAILABLE or
- * ONES_RESULT_FAILED. */
+/*
+ * The live sessions of this request's account, the newest login first. ONES_RESULT_OK, ONES_RESULT_UNAVAILABLE or
+ * ONES_RESULT_FAILED.
+ */
 enum ones_result ones_sessions(struct ones_request *req, struct ones_places *places);
 
 /*
- * End one of these by its id; *found tells whether it was one. Ending this request's own is signing out.
+ * End one of these by its id; *found is whether it was one. Ending this request's own is signing out.
  * ONES_RESULT_OK, ONES_RESULT_UNAVAILABLE or ONES_RESULT_FAILED.
  */
 enum ones_result ones_end_session(struct ones_request *req, const char *id, bool *found);
@@ -215,31 +217,31 @@ struct ones_past {
 	struct ones_ending ending;
 };
 
-/* The latest `max` sessions of who is signed in here that have ended, the last one first. Results as above. */
+/* The latest `max` sessions of this request's account that have ended, the last one first. Results as above. */
 enum ones_result ones_past_sessions(struct ones_request *req, size_t max, const struct ones_past **past, size_t *count);
 
 /* ---- Data that is kept with a session ----------------------------------------------------------------------- */
 
 /*
- * For routes with .keeps_data = true. Each is a JSON value under a name. It was read before the handler; what the
- * handler changes is written once, after it and before the answer: no earlier, and not at all when the answer is a 5xx
- * or the values are equal to those that were read. When that fails the answer becomes a 503 or 500 instead.
+ * For routes with .needs = ONES_NEEDS_SESSION_DATA. Each is a JSON value under a name. It was read before the handler;
+ * what the handler changes is written once, after it and before the answer: no earlier, and not at all when the answer
+ * is a 5xx or the values are equal to those that were read. When that fails the answer becomes a 503 or 500 instead.
  *
  * Name by name, so that requests at the same time do not undo each other; of two that set the same name the later
  * one stays. It never brings a session back that has ended meanwhile: then nothing is kept.
  *
- * Whoever is not signed in has data too, by the same cookie, which signs nobody in; they are kept for session.lifetime.
- * The first value that is set makes the cookie. It is always a new one: when the browser came with the key of a session
- * that has ended, the next requests are not told any more how.
+ * A browser that is not signed in has data too, by the same cookie, which then stands for no account; they are kept for
+ * session.lifetime. The first value that is set makes the cookie. It is always a new one: when the browser presented
+ * the key of a session that has ended, later requests do not learn any more how it ended.
  *
- * Signing in takes what the same browser has along: that of nobody, or of the same account. What was kept for
+ * Signing in keeps what the same browser has: data without an account, or of the same account. What was kept for
  * another account is gone; so is everything after signing out. In a handler that does so itself, what it changes
- * belongs to whom the request ends with:
+ * belongs to the session, or to the browser without one, that the request ends with:
  *	set, then ones_login()	kept with the new session, unless another account was signed in before: then gone
  *	ones_login(), then set	kept with the new session
  *	ones_login() fails	nothing has changed: kept where it would have been without
  *	set, then ones_logout()	gone
- *	ones_logout(), then set	kept for nobody, under a new cookie
+ *	ones_logout(), then set	kept without an account, under a new cookie
  * ones_change_password() is like signing in to the same account.
  *
  * A name has 1 to 200 bytes. All names and values together are at most 64 KiB of JSON (requests at the same time can
@@ -257,7 +259,7 @@ const json_t *ones_data_get(struct ones_request *req, const char *name);
  */
 bool ones_data_set(struct ones_request *req, const char *name, json_t *value);
 
-/* Take the value away, if there is one. Returns false when there is no memory for it. */
+/* Remove the value, if there is one. Returns false when there is no memory for it. */
 bool ones_data_remove(struct ones_request *req, const char *name);
 
 /* ---- Reading the request ------------------------------------------------------------------------------------ */
@@ -276,14 +278,14 @@ enum ones_method {
 enum ones_method ones_method(const struct ones_request *req);
 
 /*
- * True when the web server asks in the role of an authorizer (FastCGI 1.0, 6.3): it takes status 200 for "let in",
- * and puts header fields called Variable-NAME into the request's environment. Such requests go to the route /auth.
+ * True when the web server asks in the role of an authorizer (FastCGI 1.0, 6.3): status 200 lets the request in, and
+ * it puts header fields called Variable-NAME into the request's environment. Such requests go to the route /auth.
  */
 bool ones_is_authorizer(const struct ones_request *req);
 
 /*
- * True when a program asks, that is when the body is JSON or Accept prefers application/json (RFC 9110, 12.5.1);
- * false for a person's browser.
+ * True when the client is a program, that is when the body is JSON or Accept prefers application/json (RFC 9110,
+ * 12.5.1); false for a person's browser.
  */
 bool ones_is_program(const struct ones_request *req);
 
@@ -321,7 +323,7 @@ const char *ones_next(struct ones_request *req, const char *wanted);
 /*
  * The sign-in page that leads to `wanted` afterwards: "/session/login?next=%2Fpage". `wanted` is as in ones_next();
  * it is left out when it leads elsewhere, is one of the daemon's own addresses, or is too long for a header field.
- * `lost`: what this request was to do has not been done, and the page says so, before signing in and after it.
+ * `lost`: what this request was to do has not been done; the page says so before signing in, and another after it.
  */
 const char *ones_sign_in_url(struct ones_request *req, const char *wanted, bool lost);
 
@@ -332,6 +334,12 @@ const char *ones_sign_in_url(struct ones_request *req, const char *wanted, bool 
  * answer is then a 500.
  */
 void ones_header(struct ones_request *req, const char *name, const char *value);
+
+/* False when ones_header() refuses the value. */
+bool ones_header_can_hold(const char *value);
+
+/* Add Retry-After to the answer that follows; nothing for 0. */
+void ones_retry_after(struct ones_request *req, int64_t wait_s);
 
 /* Status and header fields, no body. */
 void ones_reply_empty(struct ones_request *req, int status);
@@ -352,12 +360,19 @@ void ones_reply_redirect(struct ones_request *req, const char *location);
  */
 void ones_reply_page(struct ones_request *req, int status, const char *page, json_t *values);
 
+/*
+ * The forms of the page that is the answer may lead on to another site, or to a program on a telephone: what people
+ * sign in for may be there. Without this call a page's forms stay on this site (form-action 'self'), and Chromium holds
+ * that against every redirect that follows as well.
+ */
+void ones_allow_form_redirects(struct ones_request *req);
+
 /* One of the files in handlers/pages as it is, for instance a style sheet; browsers may keep it for an hour. */
 void ones_reply_file(struct ones_request *req, const char *file, const char *content_type);
 
 /*
- * An error: for programs problem+json (RFC 9457) with `code`, for people a page. `detail` is a sentence for a
- * human reader. 503 also carries Retry-After.
+ * An error: for programs problem+json (RFC 9457) with `code`, for people the page of ones_error_page(). `detail` is a
+ * sentence for a human reader. 503 also carries Retry-After.
  */
 void ones_reply_problem(struct ones_request *req, int status, const char *code, const char *detail);
 
@@ -397,7 +412,7 @@ json_t *ones_wait_json(int64_t wait_s);
 /* True while the database answers; costs one round trip. */
 bool ones_database_ready(struct ones_request *req);
 
-/* What else is wrong with it, such as a sequence that is behind its table: a JSON array of sentences, as above. */
+/* Other faults of the database, such as a sequence that is behind its table: a JSON array of sentences, as above. */
 json_t *ones_database_warnings(struct ones_request *req);
 
 /* ---- For operators ------------------------------------------------------------------------------------------ */
@@ -415,24 +430,37 @@ void ones_reply_metrics(struct ones_request *req);
 
 typedef void ones_handler(struct ones_request *req);
 
+/* What has to be there before a route's handler runs. */
+enum ones_needs {
+	ONES_NEEDS_SESSION = 0,  /* the database, and the session is looked up: ones_session() */
+	ONES_NEEDS_SESSION_DATA, /* and so is its data, which is read before the handler, and written after it */
+	ONES_NEEDS_DATABASE,     /* for machines: no session is looked up */
+	ONES_NEEDS_NOTHING,      /* neither: it is answered even while every worker is busy */
+};
+
 struct ones_route {
 	const char *path;  /* below server.prefix, begins with a slash; one part of it may be *: see ones_path_part() */
 	ones_handler *get; /* serves HEAD too */
 	ones_handler *post;
-	ones_handler *any;   /* every method, in place of the two above: must not change anything */
-	bool passive;        /* being asked is no activity of the person: last_seen_at stays (pollers) */
-	bool no_session;     /* for machines: the hook does not look for a session */
-	bool no_database;    /* needs no database and no session: answered even while every worker is busy */
+	ones_handler *any; /* every method, in place of the two above: must not change anything */
+	enum ones_needs needs;
+	bool passive;        /* a request is no activity of the person: last_seen_at stays (pollers) */
 	bool operators_only; /* is not there for others than those at the addresses in server.operators */
 	bool no_body;        /* a body is neither read nor waited for: sub-requests carry the client's CONTENT_LENGTH */
 	bool hashes;         /* its handler checks a password, and may be run twice: see ones_login() */
-	bool keeps_data;     /* what is kept with the session is read before the handler, and written after it */
-	bool navigations;    /* whoever asks for something else than a page to be shown is a program here */
+	bool navigations;    /* a client that asks for something else than a page to be shown is a program here */
 	bool quick;          /* GET waits for nothing, not even the database: it is answered before those that may */
 };
 
 /* In handlers/setup.c: calls every setup function. */
 void ones_setup(struct ones_app *app);
+
+/*
+ * Which of the pages in handlers/pages people get for a problem, filled in with {{title}}, {{status}}, {{code}},
+ * {{detail}}, {{#is}} with a member of the code's name, {{request_id}} of a 5xx, and {{#retry}} as ones_wait_json().
+ * Without one they get what programs get. The string is not copied.
+ */
+void ones_error_page(struct ones_app *app, const char *page);
 
 /* Add a route. `route` is copied, its strings are not. A path that is there already is an error at start. */
 void ones_route(struct ones_app *app, const struct ones_route *route);
@@ -451,7 +479,7 @@ enum ones_signal {
 
 struct ones_event {
 	enum ones_signal signal;
-	int64_t user_id;           /* 0 when the name given at a failed login is nobody's */
+	int64_t user_id;           /* 0 when no account has the name given at a failed login */
 	const char *username;      /* "" likewise */
 	const char *session_id;    /* the session that began or ended, or that did it; "" at a failed login */
 	const char *by_session_id; /* the session that took its place or ended it, else "" */
@@ -470,17 +498,24 @@ enum ones_phase {
 };
 
 struct ones_receiver {
-	const char *name; /* connecting the same name to the same signal again replaces the former receiver */
+	const char *name; /* connecting the same name to the same signal again replaces the former receiver; store_key,
+	                     clear_key, record_event, log_event and count_event are the daemon's own, and refused */
 	int order;        /* lower first; equal: in the order of connecting. The daemon's own are at 0 */
 	enum ones_phase phase;
 	bool (*call)(const struct ones_event *event, void *context);
 	void *context; /* given back to call, not looked at */
 };
 
-/* Connect a receiver to a signal. `receiver` is copied, its strings and context are not. */
+/*
+ * Connect a receiver to a signal. `receiver` is copied, its strings and context are not. A name of the daemon's own
+ * receivers is an error at start.
+ */
 void ones_connect(struct ones_app *app, enum ones_signal signal, const struct ones_receiver *receiver);
 
-/* Take a receiver off again. Returns false when none of that name is connected. */
+/*
+ * Disconnect a receiver. Returns false when none of that name is connected, and for the daemon's own, which is an
+ * error at start.
+ */
 bool ones_disconnect(struct ones_app *app, enum ones_signal signal, const char *name);
 
 /* "user_logged_in" and so on: a constant string. */

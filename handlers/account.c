@@ -1,7 +1,7 @@
-/* GET /account: who am I, my session, what ended my earlier ones; forms to change the password and to sign out. */
+/* GET /account: the account, its session and how earlier ones ended; forms to change the password and to sign out. */
 #include "setup.h"
 
-/* As many of the earlier sessions as one looks through. */
+/* As many of the earlier sessions as are shown. */
 #define PAST_MAX 10
 
 static json_t *past_for_page(struct ones_request *req, enum ones_result *result)
@@ -26,7 +26,7 @@ static json_t *past_for_page(struct ones_request *req, enum ones_result *result)
 	return NULL;
 }
 
-/* This session's place among the live ones; NULL when it has ended just now. */
+/* This request's session among the live ones; NULL when it has ended just now. */
 static const struct ones_place *this_place(const struct ones_places *places)
 {
 	for (size_t i = 0; i < places->count; i++) {
@@ -64,12 +64,12 @@ void account_show(struct ones_request *req, int status, const char *notice, int6
 static void account(struct ones_request *req)
 {
 	if (ones_session(req) == NULL)
-		not_signed_in(req);
+		reply_not_signed_in(req);
 	else
 		account_show(req, 200, ones_query(req, "changed") != NULL ? "changed" : NULL, 0);
 }
 
-/* Whoever has left out the last part of an address. */
+/* For an address without its last part. */
 static void front(struct ones_request *req)
 {
 	ones_reply_redirect(req, ones_url(req, "/account"));
@@ -77,6 +77,6 @@ static void front(struct ones_request *req)
 
 void account_setup(struct ones_app *app)
 {
-	ones_route(app, &(struct ones_route){.path = "/", .get = front, .no_database = true});
+	ones_route(app, &(struct ones_route){.path = "/", .get = front, .needs = ONES_NEEDS_NOTHING});
 	ones_route(app, &(struct ones_route){.path = "/account", .get = account});
 }

@@ -1,26 +1,22 @@
-/* GET /auth: may this request pass? For nginx auth_request, and for web servers that ask in the role of an authorizer.
- */
+/* GET /auth: the guard, for nginx auth_request and for web servers that ask in the role of an authorizer. */
 #include "setup.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /*
- * A name that another program has put in may hold what no header field can, or begin or end with a space, which whoever
- * reads the field takes off (RFC 9110, 5.5). It is left out: whoever goes by names finds nobody, and not somebody else.
+ * A name that another program has written to the database may hold what no header field can, or begin or end with a
+ * space, which a reader of the field takes off (RFC 9110, 5.5). It is left out: an application that goes by names then
+ * finds no account, and not another one.
  */
 static const char *name_for_header(const char *name)
 {
 	if (name[0] == ' ' || (name[0] != '\0' && name[strlen(name) - 1] == ' '))
 		return "";
-	for (const char *at = name; *at != '\0'; at++) {
-		if ((unsigned char)*at < 0x20 || *at == 0x7f)
-			return "";
-	}
-	return name;
+	return ones_header_can_hold(name) ? name : "";
 }
 
-void identify(struct ones_request *req, const char *user_name, const char *id_name, const char *session_name)
+void identity_headers(struct ones_request *req, const char *user_name, const char *id_name, const char *session_name)
 {
 	const struct ones_session *session = ones_session(req);
 	char id[24] = "";
@@ -33,8 +29,8 @@ void identify(struct ones_request *req, const char *user_name, const char *id_na
 }
 
 /*
- * lighttpd hands an authorizer's refusal to the client as it is (FastCGI 1.0, 6.3), so it has to serve people, who get
- * the sign-in page, and programs. Apache, which alone says in which of its phases it asks, would put a body in the
+ * lighttpd hands an authorizer's refusal to the client as it is (FastCGI 1.0, 6.3), so it has to serve people, with the
+ * sign-in page, and programs. Apache, which alone says in which of its phases it asks, would put a body in the
  * place of its ErrorDocument; that leads to /refused.
  */
 static void refuse_request(struct ones_request *req)
@@ -44,7 +40,7 @@ static void refuse_request(struct ones_request *req)
 	else if (ones_is_program(req))
 		ones_reply_unauthenticated(req);
 	else
-		login_show(req, 401, refused_address(req), refused_is_lost(req));
+		login_show(req, 401, return_address(req), is_lost(req));
 }
 
 static void auth(struct ones_request *req)
@@ -52,9 +48,9 @@ static void auth(struct ones_request *req)
 	bool is_live = ones_session(req) != NULL;
 
 	if (ones_is_authorizer(req) && is_live)
-		identify(req, "Variable-REMOTE_USER", "Variable-REMOTE_USER_ID", "Variable-SESSION_ID");
+		identity_headers(req, "Variable-REMOTE_USER", "Variable-REMOTE_USER_ID", "Variable-SESSION_ID");
 	else
-		identify(req, "Remote-User", "Remote-User-Id", "Session-Id");
+		identity_headers(req, "Remote-User", "Remote-User-Id", "Session-Id");
 	if (!ones_is_authorizer(req) || !is_live)
 		ones_header(req, "Session-Reason", ones_reason_code(ones_ending(req)->reason));
 	if (is_live)

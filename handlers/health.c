@@ -9,5 +9,5 @@ static void health(struct ones_request *req)
 
 void health_setup(struct ones_app *app)
 {
-	ones_route(app, &(struct ones_route){.path = "/health", .get = health, .no_database = true});
+	ones_route(app, &(struct ones_route){.path = "/health", .get = health, .needs = ONES_NEEDS_NOTHING});
 }

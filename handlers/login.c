@@ -1,7 +1,6 @@
 /* /login: the sign-in page, and signing in by form or JSON. */
 #include "setup.h"
 
-#include <stdio.h>
 #include <strings.h>
 
 /* A form that was sent and is shown again is still the same one. */
@@ -14,7 +13,7 @@ static const char *form_of(struct ones_request *req)
 	return sent != NULL ? sent : "";
 }
 
-/* The page for people who are not signed in (yet). `more` adds what has just happened; takes over the reference. */
+/* The sign-in page. `more` adds what has just happened; takes over the reference. */
 static void show_page(struct ones_request *req, int status, const char *username, const char *next, json_t *more)
 {
 	json_t *page = json_pack("{s:s, s:s, s:s, s:b}", "username", username, "next", next != NULL ? next : "", "form",
@@ -25,6 +24,7 @@ static void show_page(struct ones_request *req, int status, const char *username
 		page = NULL;
 	}
 	json_decref(more);
+	ones_allow_form_redirects(req);
 	ones_reply_page(req, status, "login.html", page);
 }
 
@@ -33,13 +33,16 @@ void login_show(struct ones_request *req, int status, const char *next, bool los
 	const struct ones_ending *ending = ones_ending(req);
 
 	ones_offer_cookie(req);
-	/* Whoever has just signed out knows it. */
+	/* After signing out the reason is no news. */
 	show_page(req, status, "", next,
 	          json_pack("{s:b, s:o*}", "lost", (int)lost, "ended",
 	                    ending->reason != ONES_REASON_LOGGED_OUT ? ending_for_page(ending) : NULL));
 }
 
-/* Who came here by signing out; not one whose session has ended in another way, with the address of that page. */
+/*
+ * Does the page follow a sign-out? Not when the session has ended in another way and the address is that of a former
+ * sign-out.
+ */
 static bool has_signed_out(struct ones_request *req)
 {
 	enum ones_reason reason = ones_ending(req)->reason;
@@ -63,7 +66,7 @@ static void login_page(struct ones_request *req)
 		ones_reply_redirect(req, ones_next(req, next));
 }
 
-/* Where to go from here: what was lost is told before that. */
+/* To the wanted page; when the form of a refused request was lost, by way of the page that says so. */
 static void lead_on(struct ones_request *req)
 {
 	const char *next = ones_field(req, "next");
@@ -104,8 +107,19 @@ static void reply_signed_in(struct ones_request *req, const struct ones_login *l
 		lead_on(req);
 }
 
-/* People get the page again, with what they have to know; the status is the one that programs get. */
-static void show_refused(struct ones_request *req, enum ones_result result, const struct ones_login *login)
+/* The question whether to end the sessions elsewhere. */
+static void show_takeover(struct ones_request *req, const char *username, const char *next,
+                          const struct ones_login *login)
+{
+	ones_allow_form_redirects(req);
+	ones_reply_page(req, 409, "takeover.html",
+	                json_pack("{s:s, s:s, s:b, s:s, s:o}", "username", username, "next", next != NULL ? next : "",
+	                          "lost", (int)ones_field_is_true(req, "lost"), "ticket", login->ticket, "places",
+	                          places_for_page(&login->conflicting)));
+}
+
+/* The page again, with what was wrong; the status is the one that programs get. */
+static void show_login_refused(struct ones_request *req, enum ones_result result, const struct ones_login *login)
 {
 	const char *username = ones_field(req, "username");
 	const char *next = ones_field(req, "next");
@@ -135,11 +149,7 @@ static void show_refused(struct ones_request *req, enum ones_result result, cons
 			show_page(req, 409, username, next,
 			          json_pack("{s:{s:o}}", "refused", "places", places_for_page(&login->conflicting)));
 		else
-			ones_reply_page(req, 409, "takeover.html",
-			                json_pack("{s:s, s:s, s:b, s:s, s:o}", "username", username, "next",
-			                          next != NULL ? next : "", "lost",
-			                          (int)ones_field_is_true(req, "lost"), "ticket", login->ticket,
-			                          "places", places_for_page(&login->conflicting)));
+			show_takeover(req, username, next, login);
 		break;
 	}
 }
@@ -150,22 +160,18 @@ static void reply_refused(struct ones_request *req, enum ones_result result, con
 	                          result == ONES_RESULT_NO_COOKIES || result == ONES_RESULT_TICKET_GONE ||
 	                          result == ONES_RESULT_THROTTLED || result == ONES_RESULT_COOLDOWN ||
 	                          result == ONES_RESULT_LIMIT;
-	char seconds[24];
 
 	if (ones_is_program(req) || !is_about_the_login) {
 		ones_reply_failure(req, result, login);
 		return;
 	}
-	if (login->retry_after_s > 0) {
-		(void)snprintf(seconds, sizeof seconds, "%lld", (long long)login->retry_after_s);
-		ones_header(req, "Retry-After", seconds);
-	}
-	show_refused(req, result, login);
+	ones_retry_after(req, login->retry_after_s);
+	show_login_refused(req, result, login);
 }
 
 /*
- * The page that asks is still there while the next one is on its way: its button was clicked again by whoever has got
- * what it is for.
+ * The takeover page stays on the screen until the next one arrives: a second click on its button finds the ticket used
+ * and the browser signed in.
  */
 static bool is_signed_in_already(struct ones_request *req)
 {

@@ -1,4 +1,4 @@
-/* POST /logout: sign out. The same answer whether anybody was signed in or not. */
+/* POST /logout: sign out. The same answer with and without a live session. */
 #include "setup.h"
 
 static void logout(struct ones_request *req)

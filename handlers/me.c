@@ -1,11 +1,11 @@
-/* GET /me: who is signed in here? For programs. */
+/* GET /me: the account and the session of the request. For programs. */
 #include "setup.h"
 
 static void me(struct ones_request *req)
 {
 	const struct ones_session *session = ones_session(req);
 
-	identify(req, "Remote-User", "Remote-User-Id", "Session-Id");
+	identity_headers(req, "Remote-User", "Remote-User-Id", "Session-Id");
 	ones_header(req, "Session-Reason", ones_reason_code(ones_ending(req)->reason));
 	if (session == NULL)
 		ones_reply_unauthenticated(req);

@@ -9,6 +9,7 @@ static void metrics(struct ones_request *req)
 
 void metrics_setup(struct ones_app *app)
 {
-	ones_route(app, &(struct ones_route){
-				.path = "/metrics", .get = metrics, .no_database = true, .operators_only = true});
+	ones_route(app,
+	           &(struct ones_route){
+			   .path = "/metrics", .get = metrics, .needs = ONES_NEEDS_NOTHING, .operators_only = true});
 }

@@ -1,4 +1,4 @@
-/* GET /notice.js: the script that tells in an open page that its session has ended. */
+/* GET /notice.js: the script that shows in an open page that its session has ended. */
 #include "setup.h"
 
 static void notice(struct ones_request *req)
@@ -8,5 +8,5 @@ static void notice(struct ones_request *req)
 
 void notice_setup(struct ones_app *app)
 {
-	ones_route(app, &(struct ones_route){.path = "/notice.js", .get = notice, .no_session = true});
+	ones_route(app, &(struct ones_route){.path = "/notice.js", .get = notice, .needs = ONES_NEEDS_NOTHING});
 }

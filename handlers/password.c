@@ -1,8 +1,6 @@
 /* POST /password: another password; every other session of the account ends. */
 #include "setup.h"
 
-#include <stdio.h>
-
 static void reply_changed(struct ones_request *req, const struct ones_login *changed)
 {
 	if (ones_is_program(req))
@@ -13,19 +11,16 @@ static void reply_changed(struct ones_request *req, const struct ones_login *cha
 		ones_reply_redirect(req, ones_url(req, "/account?changed"));
 }
 
-static void show_refused(struct ones_request *req, enum ones_result result, const struct ones_login *changed)
+static void show_password_refused(struct ones_request *req, enum ones_result result, const struct ones_login *changed)
 {
-	char seconds[24];
-
 	switch (result) {
 	case ONES_RESULT_INVALID: account_show(req, 401, "wrong", 0); break;
 	case ONES_RESULT_UNACCEPTABLE: account_show(req, 400, "unacceptable", 0); break;
 	case ONES_RESULT_THROTTLED:
-		(void)snprintf(seconds, sizeof seconds, "%lld", (long long)changed->retry_after_s);
-		ones_header(req, "Retry-After", seconds);
+		ones_retry_after(req, changed->retry_after_s);
 		account_show(req, 429, NULL, changed->retry_after_s);
 		break;
-	case ONES_RESULT_ENDED: not_signed_in(req); break;
+	case ONES_RESULT_ENDED: reply_not_signed_in(req); break;
 	default: ones_reply_failure(req, result, changed); break;
 	}
 }
@@ -38,7 +33,7 @@ static void password(struct ones_request *req)
 	enum ones_result result;
 
 	if (ones_session(req) == NULL) {
-		not_signed_in(req);
+		reply_not_signed_in(req);
 		return;
 	}
 	if (current_password == NULL || new_password == NULL) {
@@ -51,7 +46,7 @@ static void password(struct ones_request *req)
 	else if (ones_is_program(req))
 		ones_reply_failure(req, result, &changed);
 	else
-		show_refused(req, result, &changed);
+		show_password_refused(req, result, &changed);
 }
 
 void password_setup(struct ones_app *app)

@@ -1,6 +1,6 @@
 /*
- * GET /ready: 200 while requests can be served, 503 while the database is away. For machines. What is wrong with the
- * database is a warning: whoever is signed in goes on, so no balancer is to leave this host out for it.
+ * GET /ready: 200 while requests can be served, 503 while the database is away. For machines. Other faults of the
+ * database are warnings: live sessions go on, so no balancer is to take this host out for them.
  */
 #include "setup.h"
 
@@ -16,5 +16,5 @@ static void ready(struct ones_request *req)
 
 void ready_setup(struct ones_app *app)
 {
-	ones_route(app, &(struct ones_route){.path = "/ready", .get = ready, .no_session = true});
+	ones_route(app, &(struct ones_route){.path = "/ready", .get = ready, .needs = ONES_NEEDS_DATABASE});
 }

@@ -4,46 +4,9 @@
  */
 #include "setup.h"
 
-#include <string.h>
-#include <strings.h>
-
-/* Apache's ErrorDocument makes every request a GET, and keeps the method that was. */
-#define METHOD_BEFORE_APACHE "REDIRECT_REQUEST_METHOD"
-
-bool refused_is_lost(const struct ones_request *req)
-{
-	const char *method = ones_param(req, METHOD_BEFORE_APACHE);
-
-	if (method == NULL)
-		method = ones_param(req, "REQUEST_METHOD");
-	return method == NULL || (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0);
-}
-
-/* The address of the page that the request came from; NULL when it is none of this site's. */
-static const char *page_before(const struct ones_request *req)
-{
-	const char *referer = ones_param(req, "HTTP_REFERER");
-	const char *host = ones_param(req, "HTTP_HOST");
-	const char *authority = referer != NULL ? strstr(referer, "://") : NULL;
-	size_t length;
-
-	if (authority == NULL || host == NULL)
-		return NULL;
-	authority += strlen("://");
-	length = strcspn(authority, "/");
-	if (length != strlen(host) || strncasecmp(authority, host, length) != 0)
-		return NULL;
-	return authority + length;
-}
-
-const char *refused_address(const struct ones_request *req)
-{
-	return refused_is_lost(req) ? page_before(req) : ones_param(req, "REQUEST_URI");
-}
-
 /*
- * Did the guard let it in? Apache has taken the key away by then, as from all that it passes on, but tells what the
- * guard had said.
+ * Did the guard let it in? Apache has taken the key out of the request by then, as out of all that it passes on, but
+ * sends along what the guard had answered.
  */
 static bool was_let_in(const struct ones_request *req)
 {
@@ -57,11 +20,11 @@ static void refused(struct ones_request *req)
 	/* Apache still has this field from the guard's answer, and would send both. */
 	if (ones_param(req, METHOD_BEFORE_APACHE) == NULL)
 		ones_header(req, "Session-Reason", ones_reason_code(ones_ending(req)->reason));
-	/* Then somebody else has refused it, and to sign in again would lead here again. */
+	/* Then the application has refused it, and signing in again would lead here again. */
 	if (was_let_in(req))
 		ones_reply_problem(req, 403, "forbidden", "You are signed in, but this is not open to you.");
 	else
-		not_signed_in(req);
+		reply_not_signed_in(req);
 }
 
 void refused_setup(struct ones_app *app)

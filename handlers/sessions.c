@@ -29,7 +29,7 @@ static void sessions(struct ones_request *req)
 	enum ones_result result;
 
 	if (session == NULL) {
-		not_signed_in(req);
+		reply_not_signed_in(req);
 		return;
 	}
 	result = ones_sessions(req, &places);
@@ -49,7 +49,7 @@ static void end(struct ones_request *req)
 	enum ones_result result;
 
 	if (ones_session(req) == NULL) {
-		not_signed_in(req);
+		reply_not_signed_in(req);
 		return;
 	}
 	result = ones_end_session(req, ones_path_part(req), &found);

@@ -1,8 +1,10 @@
+/* The list of routes, and of what else is set up before the workers start. */
 #include "setup.h"
 
 /* An application adds its own setup functions here. */
 void ones_setup(struct ones_app *app)
 {
+	ones_error_page(app, "error.html");
 	auth_setup(app);
 	refused_setup(app);
 	me_setup(app);

@@ -1,4 +1,4 @@
-/* GET /state: is this session still live, and whose is it, or why not? For pollers: asking is no activity. */
+/* GET /state: is this session still live, with its account, or why not? For pollers: it counts as no activity. */
 #include "setup.h"
 
 static void state(struct ones_request *req)

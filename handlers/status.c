@@ -9,6 +9,6 @@ static void status(struct ones_request *req)
 
 void status_setup(struct ones_app *app)
 {
-	ones_route(app,
-	           &(struct ones_route){.path = "/status", .get = status, .no_database = true, .operators_only = true});
+	ones_route(app, &(struct ones_route){
+				.path = "/status", .get = status, .needs = ONES_NEEDS_NOTHING, .operators_only = true});
 }

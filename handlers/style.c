@@ -8,5 +8,5 @@ static void style(struct ones_request *req)
 
 void style_setup(struct ones_app *app)
 {
-	ones_route(app, &(struct ones_route){.path = "/style.css", .get = style, .no_session = true});
+	ones_route(app, &(struct ones_route){.path = "/style.css", .get = style, .needs = ONES_NEEDS_NOTHING});
 }

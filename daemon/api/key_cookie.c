@@ -1,3 +1,4 @@
+/* The cookies that hold keys: their names, reading and writing them. */
 #include "api/key_cookie.h"
 
 #include "http/cookie.h"
@@ -23,7 +24,7 @@ static bool is_secure(const struct settings *settings, bool came_by_https)
 	}
 }
 
-/* Whose cookies: what a request says of itself. */
+/* The cookies of a request, and what decides on their names. */
 struct jar {
 	const struct settings *settings;
 	bool is_secure;
@@ -47,9 +48,9 @@ static struct jar jar_of(const struct ones_request *req)
 enum cookie { KEY_COOKIE, DEVICE_COOKIE, KEY_COOKIE_FORMER, DEVICE_COOKIE_FORMER, CHECK_COOKIE };
 
 /*
- * With __Host- a browser takes the session's cookie only over HTTPS and from this very host: nobody can plant one. For
- * those of our own routes this prefix would want Path=/; that a sibling host can plant it is of no use to it: see
- * browsers.h.
+ * With __Host- a browser takes the session's cookie only over HTTPS and from this very host, so that no other host can
+ * plant one. For the cookies of the daemon's own routes this prefix would want Path=/; that a sibling host can plant
+ * them is of no use to it: see browsers.h.
  */
 static void cookie_name(const struct jar *jar, enum cookie cookie, char name[NAME_SIZE])
 {
@@ -68,7 +69,7 @@ static void cookie_name(const struct jar *jar, enum cookie cookie, char name[NAM
 	               is_former ? COOKIE_NAME_FORMER : jar->settings->session.cookie_name, endings[cookie]);
 }
 
-/* Cookies of the former names are read, until 1.0, so that an upgrade signs nobody out. */
+/* Cookies of the former names are read, until 1.0, so that an upgrade ends no session. */
 static bool reads_former(const struct jar *jar)
 {
 	return strcmp(jar->settings->session.cookie_name, COOKIE_NAME_DEFAULT) == 0;
@@ -94,7 +95,7 @@ static size_t read_cookies(const struct jar *jar, enum cookie cookie, struct ses
 	return count;
 }
 
-/* What is called `session` may be another application's: one with a key in it is ours. */
+/* A cookie called `session` may be another application's: one with a key in it is the daemon's. */
 static bool has_former(const struct jar *jar, enum cookie former)
 {
 	struct session_key key;
@@ -124,7 +125,7 @@ static void write_cookie(struct ones_request *req, const char *name, const char 
 	talloc_free(field);
 }
 
-/* Of a request that has not been taken in yet: as request_read() tells it. */
+/* As request_read() finds it, of a request that has not been taken in yet. */
 static bool comes_by_https(const struct fcgi *fcgi)
 {
 	struct fcgi_text https = {0}, scheme = {0};

@@ -2,15 +2,15 @@
 #ifndef API_KEY_COOKIE_H
 #define API_KEY_COOKIE_H
 
-#include "api/app.h"
+#include "api/exchange.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 /*
  * The session's: the keys of all well-formed ones that a request presents which has not been taken in yet, those of the
- * name that is issued first. Over http any neighbouring host can plant one, and an old one may have stayed: only the
- * database tells which is live. Returns how many.
+ * current name first. Over http a neighbouring host can plant one, and an old one may have stayed: only the database
+ * knows which is live. Returns how many.
  */
 size_t key_cookie_peek(const struct ones_app *app, const struct fcgi *fcgi, struct session_key keys[APP_KEYS_MAX]);
 
@@ -21,13 +21,13 @@ size_t key_cookie_peek(const struct ones_app *app, const struct fcgi *fcgi, stru
 void key_cookie_write(struct ones_request *req, const char *token);
 
 /*
- * The device cookie tells that this browser was signed in to an account before (see session/browsers.h). It goes to our
- * own routes only, and stays at logout. False when there is none that is well-formed.
+ * The device cookie shows that this browser was signed in to an account before (see session/browsers.h). It goes to the
+ * daemon's own routes only, and stays at logout. False when there is none that is well-formed.
  */
 bool device_cookie_read(const struct ones_request *req, struct session_key *key);
 void device_cookie_write(struct ones_request *req, const char *token);
 
-/* Does the browser keep any cookie of ours? */
+/* Has the request any cookie of the daemon's? */
 bool key_cookie_is_any(const struct ones_request *req);
 
 #endif

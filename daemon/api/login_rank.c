@@ -1,3 +1,4 @@
+/* The rank of a login among those that want their passwords hashed. */
 #include "api/login_rank.h"
 
 #include <arpa/inet.h>
@@ -5,7 +6,7 @@
 #include <string.h>
 
 #define LEVELS 4
-/* A network counts as one of its parts when it has tried as often as so many of them. */
+/* A network has the rank of one of its parts when it has made so many times the attempts. */
 #define NETWORK_STEP 4
 
 struct subject {
@@ -37,7 +38,7 @@ uint32_t login_rank_of_address(struct rates *rates, const char *ip, int64_t now_
 	return highest;
 }
 
-/* Names that the database takes for the same one may be told apart here: it is no more than a rank. */
+/* Only ASCII is folded: names that the database takes for the same one may have ranks of their own. */
 uint32_t login_rank_of_name(struct rates *rates, const char *username, int64_t now_ms)
 {
 	char name[257] = "a";

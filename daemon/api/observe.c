@@ -1,5 +1,5 @@
 /* What operators see: the pool's state as JSON, and what is counted as OpenMetrics text. */
-#include "api/app.h"
+#include "api/reply.h"
 #include "base/clock.h"
 #include "base/version.h"
 #include "session/schema.h"
@@ -110,7 +110,7 @@ json_t *ones_database_warnings(struct ones_request *req)
  */
 enum format { FORMAT_EITHER, FORMAT_OPENMETRICS, FORMAT_PROMETHEUS };
 
-/* The text under way. NULL once memory has run out. */
+/* The text so far; NULL once memory has run out. */
 struct metrics {
 	const struct ones_app *app;
 	char *text;
@@ -142,7 +142,7 @@ static void put_family(struct metrics *metrics, const char *name, const char *su
 	bool is_openmetrics = metrics->format == FORMAT_OPENMETRICS;
 	const char *shown = is_openmetrics ? "" : suffix;
 
-	/* Prometheus' text format has no type for what only tells facts. */
+	/* Prometheus' text format has no type info. */
 	if (!is_openmetrics && strcmp(type, "info") == 0)
 		type = "gauge";
 	if (metrics->format != FORMAT_EITHER || strcmp(type, "counter") != 0)
@@ -172,11 +172,11 @@ static void put_counters(struct metrics *metrics)
 	         "Sessions that ended because their account signed in elsewhere."},
 		{COUNTER_SHARED_ACCOUNTS, "shared_accounts", "Accounts found to be shared."},
 		{COUNTER_PASSWORD_CHANGES, "password_changes", "Passwords changed by their person."},
-		{COUNTER_THROTTLED, "throttled", "Requests told to come again later (429, or 503 busy)."},
+		{COUNTER_THROTTLED, "throttled", "Requests refused for the moment (429, or 503 busy)."},
 		{COUNTER_DATABASE_ROUND_TRIPS, "database_round_trips", "Exchanges with the database."},
 		{COUNTER_DATABASE_ERRORS, "database_errors", "Exchanges and connections that failed."},
-		{COUNTER_WORKER_STARTS, "worker_starts", "Workers started, attendants included."},
-		{COUNTER_WORKER_DEATHS, "worker_deaths", "Workers that ended other than by being told to."},
+		{COUNTER_WORKER_STARTS, "worker_starts", "Workers started, fallback workers included."},
+		{COUNTER_WORKER_DEATHS, "worker_deaths", "Workers that ended unexpectedly."},
 		{COUNTER_WORKER_TIMEOUTS, "worker_timeouts", "Workers killed for a request past its deadline."},
 		{COUNTER_RELOADS, "reloads", "Configurations taken over while running."},
 		{COUNTER_RELOADS_REFUSED, "reloads_refused", "Configurations refused while running."},
@@ -270,7 +270,7 @@ void ones_reply_metrics(struct ones_request *req)
 	};
 	int64_t live = atomic_load(&req->app->board->live_sessions);
 
-	/* Counting is not done here but by a process of its own, again and again as long as somebody asks. */
+	/* Counted by a process of its own, again and again as long as this route is asked. */
 	atomic_store(&req->app->board->live_sessions_wanted_ms, clock_monotonic_ms());
 
 	put_requests(&metrics);
@@ -294,10 +294,8 @@ void ones_reply_metrics(struct ones_request *req)
 		return;
 	}
 	ones_header(req, "Vary", "Accept");
-	req->response.status = 200;
-	req->response.content_type = metrics.format == FORMAT_PROMETHEUS
-	                                     ? "text/plain; version=0.0.4; charset=utf-8"
-	                                     : "application/openmetrics-text; version=1.0.0; charset=utf-8";
-	req->response.body = metrics.text;
-	req->response.body_size = strlen(metrics.text);
+	reply_body(req, 200,
+	           metrics.format == FORMAT_PROMETHEUS ? "text/plain; version=0.0.4; charset=utf-8"
+	                                               : "application/openmetrics-text; version=1.0.0; charset=utf-8",
+	           metrics.text, strlen(metrics.text));
 }

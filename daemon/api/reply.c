@@ -1,20 +1,36 @@
 /* The answers that handlers give. */
-#include "api/app.h"
-#include "http/next.h"
+#include "api/reply.h"
+
 #include "http/page.h"
-#include "http/urlencoded.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+/* Seconds after which clients are asked to try again that were answered with 503. */
+#define RETRY_AFTER_S 2
 
 void ones_header(struct ones_request *req, const char *name, const char *value)
 {
 	response_header(&req->response, req, name, value);
 }
 
-static void reply_body(struct ones_request *req, int status, const char *content_type, const char *body, size_t size)
+bool ones_header_can_hold(const char *value)
+{
+	return response_field_can_hold(value);
+}
+
+void ones_retry_after(struct ones_request *req, int64_t wait_s)
+{
+	char seconds[24];
+
+	if (wait_s <= 0)
+		return;
+	(void)snprintf(seconds, sizeof seconds, "%lld", (long long)wait_s);
+	ones_header(req, "Retry-After", seconds);
+}
+
+void reply_body(struct ones_request *req, int status, const char *content_type, const char *body, size_t size)
 {
 	req->response.status = status;
 	req->response.content_type = content_type;
@@ -89,19 +105,21 @@ static json_t *common_values(const struct ones_request *req)
 	                 settings->session.on_limit == ON_LIMIT_DISPLACE && settings->session.max_sessions > 0);
 }
 
-/*
- * Where a page's forms may go. Chromium holds that against every redirect that follows as well, and what people sign in
- * for may lead on to another site, or to a program on their telephone: the forms that sign in may go anywhere.
- */
+/* Where a page's forms may go: see ones_allow_form_redirects(). */
 #define POLICY_OF_FORMS "; form-action 'self'"
 
-static const char *policy_for(const char *page, bool has_script)
+void ones_allow_form_redirects(struct ones_request *req)
 {
-	bool signs_in = strcmp(page, "login.html") == 0 || strcmp(page, "takeover.html") == 0;
+	req->response.allows_form_redirects = true;
+}
+
+static const char *policy_for(const struct ones_request *req, bool has_script)
+{
+	bool is_free = req->response.allows_form_redirects;
 
 	if (has_script)
-		return signs_in ? POLICY_WITH_SCRIPT : POLICY_WITH_SCRIPT POLICY_OF_FORMS;
-	return signs_in ? POLICY : POLICY POLICY_OF_FORMS;
+		return is_free ? POLICY_WITH_SCRIPT : POLICY_WITH_SCRIPT POLICY_OF_FORMS;
+	return is_free ? POLICY : POLICY POLICY_OF_FORMS;
 }
 
 void ones_reply_page(struct ones_request *req, int status, const char *page, json_t *values)
@@ -119,7 +137,7 @@ void ones_reply_page(struct ones_request *req, int status, const char *page, jso
 		req->response.failed = true;
 		return;
 	}
-	ones_header(req, "Content-Security-Policy", policy_for(page, has_script));
+	ones_header(req, "Content-Security-Policy", policy_for(req, has_script));
 	ones_header(req, "Referrer-Policy", "same-origin");
 	reply_body(req, status, "text/html; charset=utf-8", text, size);
 }
@@ -137,17 +155,12 @@ void ones_reply_file(struct ones_request *req, const char *name, const char *con
 	reply_body(req, 200, content_type, text, size);
 }
 
-/* One is to come again after `retry_after_s`; 0: nothing is said of that. */
+/* `retry_after_s` as in ones_retry_after(). */
 static void reply_problem(struct ones_request *req, int status, const char *code, const char *detail,
                           int64_t retry_after_s, json_t *members)
 {
-	char seconds[24];
-
-	if (retry_after_s > 0) {
-		(void)snprintf(seconds, sizeof seconds, "%lld", (long long)retry_after_s);
-		ones_header(req, "Retry-After", seconds);
-	}
-	if (req->http->is_program) {
+	ones_retry_after(req, retry_after_s);
+	if (req->http->is_program || req->app->error_page == NULL) {
 		json_t *problem =
 			json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title",
 		                  response_reason_phrase(status), "status", status, "code", code, "detail", detail);
@@ -159,7 +172,7 @@ static void reply_problem(struct ones_request *req, int status, const char *code
 		return;
 	}
 	json_decref(members);
-	ones_reply_page(req, status, "error.html",
+	ones_reply_page(req, status, req->app->error_page,
 	                json_pack("{s:s, s:i, s:s, s:s, s:{s:b}, s:s, s:o*}", "title", response_reason_phrase(status),
 	                          "status", status, "code", code, "detail", detail, "is", code, 1, "request_id",
 	                          status >= 500 ? req->http->id : "", "retry", ones_wait_json(retry_after_s)));
@@ -258,109 +271,4 @@ void ones_reply_unauthenticated(struct ones_request *req)
 	ones_reply_problem_with(req, 401, ones_reason_code(req->ending.reason), ones_reason_text(req->ending.reason),
 	                        json_pack("{s:o, s:o}", "ended_at", ones_time_json(req->ending.ended_at), "by",
 	                                  ones_by_json(&req->ending)));
-}
-
-const char *ones_url(struct ones_request *req, const char *path)
-{
-	const char *url = talloc_asprintf(req, "%s%s", req->app->settings->server.prefix, path);
-
-	if (url == NULL)
-		req->response.failed = true;
-	return url != NULL ? url : "/";
-}
-
-/* nginx gives an answer's header 4 KiB, and answers 502 when it is larger. */
-#define NEXT_MAX 3000
-
-const char *ones_next(struct ones_request *req, const char *wanted)
-{
-	const char *fallback = req->app->settings->login.default_next;
-	const char *escaped = next_is_safe(wanted) ? response_escape_url(req, wanted) : NULL;
-
-	if (escaped != NULL && strlen(escaped) <= NEXT_MAX)
-		return wanted;
-	return fallback[0] != '\0' ? fallback : ones_url(req, "/account");
-}
-
-const char *ones_sign_in_url(struct ones_request *req, const char *wanted, bool lost)
-{
-	const char *page = ones_url(req, lost ? "/login?lost=true" : "/login");
-	size_t prefix_length = strlen(req->app->settings->server.prefix);
-	char *escaped, *url;
-
-	if (!next_is_safe(wanted) || (prefix_length > 0 && strncmp(wanted, page, prefix_length + 1) == 0))
-		return page;
-	escaped = urlencoded_escape(req, wanted);
-	url = escaped != NULL ? talloc_asprintf(req, "%s%cnext=%s", page, lost ? '&' : '?', escaped) : NULL;
-	if (url == NULL)
-		req->response.failed = true;
-	return url != NULL && strlen(escaped) <= NEXT_MAX ? url : page;
-}
-
-json_t *ones_time_json(ones_time when)
-{
-	time_t seconds = (time_t)(when / 1000000);
-	char text[32];
-	struct tm utc;
-
-	if (when == 0 || when == INT64_MAX || when == INT64_MIN || gmtime_r(&seconds, &utc) == NULL ||
-	    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
-		return json_null();
-	return json_string(text);
-}
-
-json_t *ones_by_json(const struct ones_ending *ending)
-{
-	return json_pack("{s:s, s:s}", "browser", ending->by_browser, "os", ending->by_os);
-}
-
-json_t *ones_place_json(const struct ones_place *place)
-{
-	return json_pack("{s:s, s:o, s:o, s:s, s:s}", "id", place->id, "created_at", ones_time_json(place->created_at),
-	                 "last_seen_at", ones_time_json(place->last_seen_at), "browser", place->browser, "os",
-	                 place->os);
-}
-
-json_t *ones_wait_json(int64_t wait_s)
-{
-	int64_t minutes = (wait_s + 59) / 60;
-
-	return wait_s > 0 ? json_pack("{s:I, s:b}", "minutes", (json_int_t)minutes, "one", minutes == 1) : NULL;
-}
-
-/* Nothing but the time for today, no year for this one. */
-static size_t write_moment(char *text, size_t size, const struct tm *utc, const struct tm *today)
-{
-	if (utc->tm_year != today->tm_year)
-		return strftime(text, size, "%e %B %Y, %H:%M UTC", utc);
-	if (utc->tm_yday != today->tm_yday)
-		return strftime(text, size, "%e %B, %H:%M UTC", utc);
-	return strftime(text, size, "%H:%M UTC", utc);
-}
-
-json_t *ones_moment_json(ones_time when)
-{
-	time_t seconds = (time_t)(when / 1000000);
-	time_t now = time(NULL);
-	struct tm utc, today;
-	char text[64];
-
-	if (when == 0 || when == INT64_MAX || when == INT64_MIN || gmtime_r(&seconds, &utc) == NULL ||
-	    gmtime_r(&now, &today) == NULL || write_moment(text, sizeof text, &utc, &today) == 0)
-		return json_null();
-	return json_pack("{s:s, s:o, s:b}", "text", text + strspn(text, " "), "iso", ones_time_json(when), "today",
-	                 utc.tm_year == today.tm_year && utc.tm_yday == today.tm_yday);
-}
-
-json_t *ones_user_json(const struct ones_user *user)
-{
-	return json_pack("{s:I, s:s, s:b}", "id", (json_int_t)user->id, "username", user->username, "is_admin",
-	                 (int)user->is_admin);
-}
-
-json_t *ones_session_json(const struct ones_session *session)
-{
-	return json_pack("{s:s, s:o, s:o, s:o}", "id", session->id, "created_at", ones_time_json(session->created_at),
-	                 "last_seen_at", ones_time_json(session->last_seen_at), "expires_at",
-	                 ones_time_json(session->expires_at));
 }

@@ -1,106 +1,107 @@
+/* Session data on the way of a request: read before its handler, written after it. */
 #include "api/request_data.h"
 
-#include "api/app.h"
 #include "api/key_cookie.h"
 #include "base/log.h"
 #include "session/session_data.h"
 
 #include <sodium.h>
 
-struct kept_data {
-	struct session_data *data;
-	int64_t user_id;        /* whose session it is kept with; 0: nobody is signed in */
+struct request_data {
+	struct session_data *values;
+	int64_t user_id;        /* the account whose session it is kept with; 0: none */
 	struct session_key key; /* of the row that it was read from */
-	bool has_row;           /* there is one; for nobody's, else it is made when there is something to keep */
+	bool has_row;           /* there is one; without a session it is made when there is something to keep */
 	bool failed;            /* out of memory in between: nothing that is right could be written */
 };
 
-static struct session_data *data_of(struct ones_request *req)
+static struct session_data *values_of(struct ones_request *req)
 {
-	if (req->kept != NULL)
-		return req->kept->data;
-	log_error("no_data_kept", LOG_STR("route", req->route->path), LOG_STR("hint", "it needs .keeps_data = true"));
+	if (req->data != NULL)
+		return req->data->values;
+	log_error("no_data_kept", LOG_STR("route", req->route->path),
+	          LOG_STR("hint", "it needs .needs = ONES_NEEDS_SESSION_DATA"));
 	return NULL;
 }
 
 const json_t *ones_data_get(struct ones_request *req, const char *name)
 {
-	const struct session_data *data = data_of(req);
+	const struct session_data *values = values_of(req);
 
-	return data != NULL ? session_data_get(data, name) : NULL;
+	return values != NULL ? session_data_get(values, name) : NULL;
 }
 
 bool ones_data_set(struct ones_request *req, const char *name, json_t *value)
 {
-	struct session_data *data = data_of(req);
+	struct session_data *values = values_of(req);
 
-	if (data != NULL)
-		return session_data_set(data, name, value);
+	if (values != NULL)
+		return session_data_set(values, name, value);
 	json_decref(value);
 	return false;
 }
 
 bool ones_data_remove(struct ones_request *req, const char *name)
 {
-	struct session_data *data = data_of(req);
+	struct session_data *values = values_of(req);
 
-	return data != NULL && session_data_remove(data, name);
+	return values != NULL && session_data_remove(values, name);
 }
 
 static void reply_data_failure(struct ones_request *req, enum db_status status)
 {
 	response_reset(&req->response);
-	ones_reply_failure(req, app_result(status), NULL);
+	ones_reply_failure(req, exchange_result(status), NULL);
 }
 
 static void set_owner(struct ones_request *req)
 {
-	req->kept->user_id = req->verdict.live ? req->verdict.session.user.id : 0;
-	req->kept->has_row = req->verdict.live;
-	req->kept->key = req->key;
+	req->data->user_id = req->verdict.live ? req->verdict.session.user.id : 0;
+	req->data->has_row = req->verdict.live;
+	req->data->key = req->key;
 }
 
-bool data_open(struct ones_request *req)
+bool request_data_open(struct ones_request *req)
 {
 	enum db_status status = DB_OK;
-	struct kept_data *kept;
+	struct request_data *data;
 
-	if (!req->route->keeps_data)
+	if (req->route->needs != ONES_NEEDS_SESSION_DATA)
 		return true;
-	kept = talloc_zero(req, struct kept_data);
-	if (kept != NULL)
-		kept->data = session_data_new(kept);
-	if (kept == NULL || kept->data == NULL) {
+	data = talloc_zero(req, struct request_data);
+	if (data != NULL)
+		data->values = session_data_new(data);
+	if (data == NULL || data->values == NULL) {
 		reply_data_failure(req, DB_ERROR);
 		return false;
 	}
-	req->kept = kept;
+	req->data = data;
 	set_owner(req);
 	if (req->verdict.live)
-		status = session_data_read(kept->data, req->app->rule.db, &kept->key);
+		status = session_data_read(data->values, req->app->rule.db, &data->key);
 	else if (req->has_key)
-		status = session_data_read_anonymous(kept->data, req->app->rule.db, &kept->key, &kept->has_row);
+		status = session_data_read_anonymous(data->values, req->app->rule.db, &data->key, &data->has_row);
 	if (status != DB_OK)
 		reply_data_failure(req, status);
 	return status == DB_OK;
 }
 
-void data_rebind(struct ones_request *req)
+void request_data_rebind(struct ones_request *req)
 {
-	struct kept_data *kept = req->kept;
+	struct request_data *data = req->data;
 	bool goes_along;
 
-	if (kept == NULL)
+	if (data == NULL)
 		return;
 	/* As the login itself has done it in the database (see rule.c). */
-	goes_along = req->verdict.live && (kept->user_id == 0 || kept->user_id == req->verdict.session.user.id);
-	if (!goes_along && !session_data_clear(kept->data))
-		kept->failed = true;
+	goes_along = req->verdict.live && (data->user_id == 0 || data->user_id == req->verdict.session.user.id);
+	if (!goes_along && !session_data_clear(data->values))
+		data->failed = true;
 	set_owner(req);
 }
 
-/* Begin to keep something: under a key of our own making, whatever the browser has presented. */
-static enum db_status begin(struct ones_request *req, const struct session_data_change *change)
+/* Begin to keep something, under a new key, whatever key the browser has presented. */
+static enum db_status begin_anonymous(struct ones_request *req, const struct session_data_change *change)
 {
 	int64_t lifetime = req->app->settings->session.lifetime;
 	char token[TOKEN_LENGTH + 1];
@@ -118,27 +119,27 @@ static enum db_status begin(struct ones_request *req, const struct session_data_
 
 static enum db_status write_change(struct ones_request *req)
 {
-	const struct kept_data *kept = req->kept;
+	const struct request_data *data = req->data;
 	struct db *db = req->app->rule.db;
 	struct session_data_change change;
 
-	if (kept->failed || !session_data_change(kept->data, req, &change))
+	if (data->failed || !session_data_change(data->values, req, &change))
 		return DB_ERROR;
 	if (change.set == NULL && change.removed == NULL)
 		return DB_OK;
-	if (kept->user_id != 0)
-		return session_data_write(db, &kept->key, &change);
-	if (kept->has_row)
-		return session_data_write_anonymous(db, &kept->key, &change);
-	return begin(req, &change);
+	if (data->user_id != 0)
+		return session_data_write(db, &data->key, &change);
+	if (data->has_row)
+		return session_data_write_anonymous(db, &data->key, &change);
+	return begin_anonymous(req, &change);
 }
 
-void data_close(struct ones_request *req)
+void request_data_close(struct ones_request *req)
 {
 	const struct http_response *response = &req->response;
 	enum db_status status;
 
-	if (req->kept == NULL || response->failed || response->status == 0 || response->status >= 500)
+	if (req->data == NULL || response->failed || response->status == 0 || response->status >= 500)
 		return;
 	status = write_change(req);
 	if (status != DB_OK)

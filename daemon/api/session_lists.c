@@ -1,11 +1,11 @@
+/* The live and the past sessions of an account, as handlers get them. */
 #include "api/session_lists.h"
 
-#include "api/app.h"
 #include "session/useragent.h"
 
 #include <string.h>
 
-static struct ones_place describe(const struct ones_request *req, const struct session_info *place)
+static struct ones_place describe_place(const struct ones_request *req, const struct session_info *place)
 {
 	return (struct ones_place){
 		.id = place->id,
@@ -26,7 +26,7 @@ bool describe_sessions(struct ones_request *req, const struct session_info_list 
 	if (all == NULL)
 		return false;
 	for (unsigned int i = 0; i < list->count; i++)
-		all[i] = describe(req, &list->all[i]);
+		all[i] = describe_place(req, &list->all[i]);
 	*places = (struct ones_places){.count = list->count, .all = all};
 	return true;
 }
@@ -40,7 +40,7 @@ enum ones_result ones_sessions(struct ones_request *req, struct ones_places *pla
 		status = session_info_live(req->app->rule.db, req, req->verdict.session.user.id,
 		                           req->app->settings->session.idle_timeout, &list);
 	if (status != DB_OK)
-		return app_result(status);
+		return exchange_result(status);
 	return describe_sessions(req, &list, places) ? ONES_RESULT_OK : ONES_RESULT_FAILED;
 }
 
@@ -55,12 +55,12 @@ enum ones_result ones_past_sessions(struct ones_request *req, size_t max, const 
 		return ONES_RESULT_OK;
 	status = session_info_ended(req->app->rule.db, req, req->verdict.session.user.id, (int64_t)max, &places, count);
 	if (status != DB_OK)
-		return app_result(status);
+		return exchange_result(status);
 	all = talloc_array(req, struct ones_past, (unsigned)*count);
 	if (all == NULL)
 		return ONES_RESULT_FAILED;
 	for (size_t i = 0; i < *count; i++) {
-		const struct ones_place place = describe(req, &places[i].place);
+		const struct ones_place place = describe_place(req, &places[i].place);
 
 		all[i] = (struct ones_past){
 			.place = place,

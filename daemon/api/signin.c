@@ -1,21 +1,15 @@
-/* Signing in and out: where passwords, the throttle of guesses, the rule and the cookies come together. */
-#include "api/app.h"
-#include "api/request_data.h"
+/* Signing in and out: where passwords, tickets, the rule and the cookies come together. */
 #include "api/key_cookie.h"
-#include "api/login_rank.h"
+#include "api/password_check.h"
+#include "api/request_data.h"
+#include "api/session_check.h"
 #include "api/session_lists.h"
-#include "base/clock.h"
-#include "base/log.h"
-#include "session/throttle.h"
 #include "session/browsers.h"
 #include "session/tickets.h"
 #include "session/users.h"
 
 #include <sodium.h>
 #include <string.h>
-
-/* How often a look at a password may have to begin anew, because the hash was replaced meanwhile. */
-#define LOOKS_MAX 3
 
 /* The device cookie that a browser gets, and the one that it has. */
 struct device {
@@ -24,246 +18,27 @@ struct device {
 	struct session_key presented;
 };
 
-/* Somebody at the password. */
-struct login_throttle {
-	struct throttle_subject subject;
-	struct throttle_policy policy;
-	struct session_key device;
-};
-
-/* What is kept of a request from one run of its handler to the next, while its password is looked at elsewhere. */
-struct sign_in {
-	int looks;
-	uint32_t rank;
-	struct login_throttle throttle;
-	struct user *user; /* NULL: nobody has the name */
-	bool is_answered;
-	struct password_job job;
-	struct password_answer answer;
-};
-
-static void begin_throttle(struct ones_request *req, const char *username, const struct user *user,
-                           struct login_throttle *throttle)
-{
-	const struct settings *settings = req->app->settings;
-
-	*throttle = (struct login_throttle){
-		.subject = {.username = username, .user_id = user != NULL ? user->id : 0, .ip = req->http->remote_addr},
-		.policy = {.per_user = settings->login.attempts_per_user,
-	                   .per_address = settings->login.attempts_per_address,
-	                   .window_ms = settings->login.attempts_window},
-	};
-	if (device_cookie_read(req, &throttle->device))
-		throttle->subject.device = &throttle->device;
-}
-
-static enum ones_result reply_throttled(struct ones_request *req, int64_t wait_s, struct ones_login *login)
-{
-	counters_add(&req->app->board->counters, COUNTER_THROTTLED);
-	login->retry_after_s = wait_s;
-	return ONES_RESULT_THROTTLED;
-}
-
-static enum ones_result busy(struct ones_request *req)
-{
-	counters_add(&req->app->board->counters, COUNTER_THROTTLED);
-	return ONES_RESULT_BUSY;
-}
-
-/* Nobody who has tried as much of late finds a place to wait. */
-static bool is_crowded_out(const struct ones_request *req, uint32_t rank)
-{
-	return rank >= atomic_load(&req->app->board->hashing_rank);
-}
-
-/* What was tried at the account counts, unless it is from a browser that the account knows. */
-static enum db_status rank_login(struct ones_request *req, const char *username)
-{
-	struct sign_in *sign_in = req->sign_in;
-	const struct session_key *device = sign_in->throttle.subject.device;
-	struct rates *rates = &req->app->board->login_rates;
-	enum db_status status = DB_OK;
-	bool is_known = false;
-	uint32_t rank;
-
-	if (device != NULL && sign_in->user != NULL)
-		status = browsers_knows(req->app->rule.db, sign_in->user->id, device, &is_known);
-	if (status != DB_OK)
-		return status;
-	rank = is_known ? login_rank_of_browser(rates, device, clock_monotonic_ms())
-	                : login_rank_of_name(rates, username, clock_monotonic_ms());
-	if (rank > sign_in->rank)
-		sign_in->rank = rank;
-	return DB_OK;
-}
-
-/*
- * May there be a look at the password? Whoever is throttled is told so before there is a wait for it.
- * ONES_RESULT_PENDING when the look is ordered.
- */
-static enum ones_result start_password_check(struct ones_request *req, const char *username, const char *password,
-                                             const char *new_password, struct ones_login *login)
-{
-	const struct settings *settings = req->app->settings;
-	const struct password_cost cost = {.memory = settings->login.memory, .passes = settings->login.passes};
-	struct sign_in *sign_in = req->sign_in;
-	struct db *db = req->app->rule.db;
-	enum db_status status;
-	int64_t wait_s;
-
-	status = users_find(db, sign_in, username, &sign_in->user);
-	if (status != DB_OK)
-		return app_result(status);
-	begin_throttle(req, username, sign_in->user, &sign_in->throttle);
-	status = throttle_check(db, &sign_in->throttle.policy, &sign_in->throttle.subject, &wait_s);
-	if (status != DB_OK)
-		return app_result(status);
-	if (wait_s > 0)
-		return reply_throttled(req, wait_s, login);
-	if (sign_in->looks == 0) {
-		status = rank_login(req, username);
-		if (status != DB_OK)
-			return app_result(status);
-		if (is_crowded_out(req, sign_in->rank))
-			return busy(req);
-	}
-	password_job_begin(&sign_in->job, &cost, sign_in->user != NULL ? sign_in->user->password : NULL, password,
-	                   new_password);
-	sign_in->job.is_closed = sign_in->user != NULL && !sign_in->user->is_active;
-	sign_in->is_answered = false;
-	sign_in->looks++;
-	req->times.ordered = clock_monotonic_us();
-	return ONES_RESULT_PENDING;
-}
-
-/* ONES_RESULT_OK when the password was that of sign_in->user. */
-static enum ones_result evaluate_answer(struct ones_request *req, struct ones_login *login)
-{
-	struct sign_in *sign_in = req->sign_in;
-	const struct login_throttle *throttle = &sign_in->throttle;
-	const struct client client = app_client(req);
-	bool is_right = sign_in->answer.match == PASSWORD_RIGHT;
-	struct db *db = req->app->rule.db;
-	enum db_status status;
-	int64_t wait_s;
-
-	if (sign_in->answer.match == PASSWORD_NOT_LOOKED_AT) {
-		log_error("password_not_looked_at", LOG_STR("problem", "out of memory"));
-		return busy(req);
-	}
-	if (is_right) {
-		status = throttle_check(db, &throttle->policy, &throttle->subject, &wait_s);
-	} else {
-		status = throttle_count_failure(db, &throttle->policy, &throttle->subject, &wait_s);
-		if (status == DB_OK)
-			status = rule_login_failed(&req->app->rule, req, sign_in->user, &client);
-	}
-	if (status != DB_OK)
-		return app_result(status);
-	if (wait_s > 0)
-		return reply_throttled(req, wait_s, login);
-	return is_right ? ONES_RESULT_OK : ONES_RESULT_INVALID;
-}
-
-/*
- * ONES_RESULT_OK when the password is that of the account with that name, which is *user then; ONES_RESULT_PENDING when
- * the handler is to be run again for that.
- */
-static enum ones_result check_password(struct ones_request *req, const char *username, const char *password,
-                                       const char *new_password, struct user **user, struct ones_login *login)
-{
-	enum ones_result result;
-
-	if (!req->route->hashes) {
-		log_error("password_not_looked_at", LOG_STR("route", req->route->path),
-		          LOG_STR("hint", "it needs .hashes = true"));
-		return ONES_RESULT_FAILED;
-	}
-	if (req->sign_in == NULL) {
-		uint32_t rank = login_rank_of_address(&req->app->board->login_rates, req->http->remote_addr,
-		                                      clock_monotonic_ms());
-
-		/* Told before it costs anything. */
-		if (is_crowded_out(req, rank) || fcgi_has_hung_up(req->http->fcgi))
-			return busy(req);
-		req->sign_in = talloc_zero(req, struct sign_in);
-		if (req->sign_in == NULL)
-			return ONES_RESULT_FAILED;
-		req->sign_in->rank = rank;
-		return start_password_check(req, username, password, new_password, login);
-	}
-	result = evaluate_answer(req, login);
-	*user = req->sign_in->user;
-	return result;
-}
-
-const struct password_job *app_job(const struct ones_request *req, uint32_t *rank)
-{
-	const struct sign_in *sign_in = req->sign_in;
-
-	if (sign_in == NULL || sign_in->looks == 0 || sign_in->is_answered)
-		return NULL;
-	if (rank != NULL)
-		*rank = sign_in->rank;
-	return &sign_in->job;
-}
-
-void app_answer_job(struct ones_request *req, const struct password_answer *answer)
-{
-	struct sign_in *sign_in = req->sign_in;
-
-	sign_in->answer = *answer;
-	sign_in->answer.new_hash[sizeof answer->new_hash - 1] = '\0';
-	sign_in->is_answered = true;
-	sodium_memzero(sign_in->job.password, sizeof sign_in->job.password);
-	sodium_memzero(sign_in->job.new_password, sizeof sign_in->job.new_password);
-	req->times.parked_us += clock_monotonic_us() - req->times.ordered;
-	req->times.hashing_us += answer->hashing_us;
-}
-
-/*
- * The password is right, and its hash of another form or cost than ours are now: make it one of ours. When somebody
- * else has done so at this moment, theirs is looked at.
- */
-static enum ones_result upgrade_hash(struct ones_request *req, const struct ones_credentials *credentials,
-                                     struct user *user, struct ones_login *login)
-{
-	struct sign_in *sign_in = req->sign_in;
-	bool replaced;
-	enum db_status status;
-
-	if (sign_in->answer.new_hash[0] == '\0')
-		return ONES_RESULT_OK;
-	status = users_upgrade_password(req->app->rule.db, req, user->id, user->password, sign_in->answer.new_hash,
-	                                &replaced);
-	if (status != DB_OK)
-		return app_result(status);
-	if (replaced) {
-		user->password = sign_in->answer.new_hash;
-		return ONES_RESULT_OK;
-	}
-	if (sign_in->looks == LOOKS_MAX)
-		return busy(req);
-	return start_password_check(req, credentials->username, credentials->password, NULL, login);
-}
-
-/* Who is to be signed in, by name and password or by a ticket. */
+/* Which account is to be signed in: by name and password, or by a ticket. */
 static enum ones_result authenticate(struct ones_request *req, const struct ones_credentials *credentials,
                                      const struct login_request *request, struct user **user, struct ones_login *login)
 {
-	const struct client client = app_client(req);
+	const struct client client = exchange_client(req);
 	enum ones_result result;
 	enum db_status status;
 
 	if (request->ticket != NULL) {
 		status = tickets_find(req->app->rule.db, req, request->ticket, request->form, &client, user);
-		return status == DB_OK && *user == NULL ? ONES_RESULT_TICKET_GONE : app_result(status);
+		return status == DB_OK && *user == NULL ? ONES_RESULT_TICKET_GONE : exchange_result(status);
 	}
 	result = check_password(req, credentials->username, credentials->password, NULL, user, login);
-	return result == ONES_RESULT_OK ? upgrade_hash(req, credentials, *user, login) : result;
+	return result == ONES_RESULT_OK ? upgrade_hash(req, credentials->username, credentials->password, *user, login)
+	                                : result;
 }
 
-/* Where it is not known yet, the ticket's form could not be told from that of somebody who has seen the ticket. */
+/*
+ * A browser without a device cookie gets one with the ticket: without it, the form that brings the ticket could not be
+ * told from one of another browser that has seen the ticket.
+ */
 static void name_browser(struct ones_request *req)
 {
 	char token[TOKEN_LENGTH + 1];
@@ -276,7 +51,7 @@ static void name_browser(struct ones_request *req)
 	sodium_memzero(token, sizeof token);
 }
 
-/* The person may answer the question whether to take over without giving the password again. */
+/* With it the question whether to take over is answered without the password. */
 static void issue_ticket(struct ones_request *req, const struct user *user, struct ones_login *login)
 {
 	char *ticket = talloc_size(req, TOKEN_LENGTH + 1);
@@ -292,9 +67,9 @@ static void issue_ticket(struct ones_request *req, const struct user *user, stru
 	name_browser(req);
 }
 
-/* What the rule made of it, in a handler's words. */
-static enum ones_result describe(struct ones_request *req, enum rule_login_result made,
-                                 const struct rule_login *by_rule, struct ones_login *login)
+/* The rule's result as a handler gets it. */
+static enum ones_result describe_login(struct ones_request *req, enum rule_login_result made,
+                                       const struct rule_login *by_rule, struct ones_login *login)
 {
 	login->session = by_rule->session;
 	login->retry_after_s = by_rule->wait_s;
@@ -316,8 +91,8 @@ static enum ones_result describe(struct ones_request *req, enum rule_login_resul
 }
 
 /*
- * By what the form is known when it is sent once more; false: by nothing. That of a ticket counts only together with
- * the device cookie, for it brings no password.
+ * The key by which the form is recognised when it is sent once more; false: there is none. That of a ticket counts only
+ * together with the device cookie, for it brings no password.
  */
 static bool form_key(const struct ones_request *req, const struct ones_credentials *credentials,
                      struct session_key *key)
@@ -333,7 +108,7 @@ static bool form_key(const struct ones_request *req, const struct ones_credentia
 	return true;
 }
 
-/* A login gives the browser another device cookie, of which its session knows. */
+/* A login gives the browser another device cookie, which is stored with its session. */
 static void request_device(const struct ones_request *req, struct device *device, struct login_request *request)
 {
 	token_generate(device->token);
@@ -343,7 +118,7 @@ static void request_device(const struct ones_request *req, struct device *device
 		request->presented_device = &device->presented;
 }
 
-/* From now on failures of others at the account do not keep this browser out. That it fails is of no consequence. */
+/* From now on others' failed attempts at the account do not throttle this browser. A failure has no consequence. */
 static void remember_browser(struct ones_request *req, const struct login_request *request,
                              const struct rule_login *made)
 {
@@ -353,12 +128,12 @@ static void remember_browser(struct ones_request *req, const struct login_reques
 }
 
 /*
- * A browser may present more than one session that is live: what it signs out of, or of what another takes the place,
- * is all of them. `but` is ended by other means.
+ * A browser may present more than one live session: signing out ends all of them, and a login replaces all of them.
+ * `but` (may be NULL) is ended by other means.
  */
 static enum db_status end_presented(struct ones_request *req, const struct session_key *but)
 {
-	const struct client client = app_client(req);
+	const struct client client = exchange_client(req);
 	const struct app_preview *preview = &req->preview;
 	const struct app_lookup *lookup = &req->lookup;
 	enum db_status status = DB_OK;
@@ -373,10 +148,10 @@ static enum db_status end_presented(struct ones_request *req, const struct sessi
 	return status;
 }
 
-/* Of what this browser presents: the account's own session, whose place the new one takes, else the one it is. */
+/* The presented session that a login of the account replaces: a live one of the same account, else that of the hook. */
 static const struct session_key *presented_by(struct ones_request *req, int64_t user_id)
 {
-	const struct client client = app_client(req);
+	const struct client client = exchange_client(req);
 	const struct app_lookup *lookup = &req->lookup;
 
 	if (req->verdict.live && req->verdict.session.user.id == user_id)
@@ -392,11 +167,11 @@ static const struct session_key *presented_by(struct ones_request *req, int64_t 
 	return req->has_key ? &req->key : NULL;
 }
 
-/* Have the rule carry out what is ordered for this browser; its cookie and the request are the new session's then. */
+/* Have the rule carry out the login; the cookie and the request are the new session's then. */
 static enum ones_result begin_session(struct ones_request *req, const struct login_request *wanted,
                                       struct ones_login *login)
 {
-	const struct client client = app_client(req);
+	const struct client client = exchange_client(req);
 	struct login_request request = *wanted;
 	struct rule_login by_rule = {0};
 	char token[TOKEN_LENGTH + 1];
@@ -412,7 +187,7 @@ static enum ones_result begin_session(struct ones_request *req, const struct log
 	if (request.new_password_hash == NULL)
 		request_device(req, &device, &request);
 	made = rule_login(&req->app->rule, req, &request, &client, &by_rule);
-	result = describe(req, made, &by_rule, login);
+	result = describe_login(req, made, &by_rule, login);
 	if (result == ONES_RESULT_OK) {
 		/* That fails only with the database; the login stands. */
 		(void)end_presented(req, request.presented);
@@ -421,7 +196,7 @@ static enum ones_result begin_session(struct ones_request *req, const struct log
 		req->has_key = true;
 		req->key = key;
 		req->verdict = (struct rule_verdict){.live = true, .session = by_rule.session};
-		data_rebind(req);
+		request_data_rebind(req);
 	}
 	if (result == ONES_RESULT_OK && request.device != NULL) {
 		device_cookie_write(req, device.token);
@@ -432,7 +207,7 @@ static enum ones_result begin_session(struct ones_request *req, const struct log
 	return result;
 }
 
-/* Whoever has a ticket keeps it, for no longer than it lasts: a new one is for a password. */
+/* A login by ticket keeps that ticket, for no longer than it lasts: a new one takes a password. */
 static void offer_ticket(struct ones_request *req, const struct ones_credentials *credentials, const struct user *user,
                          struct ones_login *login)
 {
@@ -493,24 +268,24 @@ const char *ones_form_token(struct ones_request *req)
 
 enum ones_result ones_logout(struct ones_request *req)
 {
-	const struct client client = app_client(req);
+	const struct client client = exchange_client(req);
 	enum db_status status = end_presented(req, &req->key);
 
 	if (status == DB_OK && req->verdict.live)
 		status = rule_logout(&req->app->rule, req, &req->key, &client);
 	if (status != DB_OK)
-		return app_result(status);
+		return exchange_result(status);
 	req->preview.key_count = 0;
 	req->verdict = (struct rule_verdict){.reason = ONES_REASON_LOGGED_OUT};
 	req->has_key = false;
 	key_cookie_write(req, NULL);
-	data_rebind(req);
+	request_data_rebind(req);
 	return ONES_RESULT_OK;
 }
 
 enum ones_result ones_end_session(struct ones_request *req, const char *id, bool *found)
 {
-	const struct client client = app_client(req);
+	const struct client client = exchange_client(req);
 
 	*found = false;
 	if (!req->verdict.live || !session_id_is_well_formed(id))
@@ -519,7 +294,7 @@ enum ones_result ones_end_session(struct ones_request *req, const char *id, bool
 		*found = true;
 		return ones_logout(req);
 	}
-	return app_result(rule_end_session(&req->app->rule, req, &req->key, id, &client, found));
+	return exchange_result(rule_end_session(&req->app->rule, req, &req->key, id, &client, found));
 }
 
 enum ones_result ones_change_password(struct ones_request *req, const char *current_password, const char *new_password,
@@ -540,20 +315,20 @@ enum ones_result ones_change_password(struct ones_request *req, const char *curr
 	if (result != ONES_RESULT_OK)
 		return result;
 	if (user->is_active) {
-		if (req->sign_in->answer.new_hash[0] == '\0')
+		request.new_password_hash = checked_new_hash(req);
+		if (request.new_password_hash == NULL)
 			return ONES_RESULT_FAILED;
-		request.new_password_hash = req->sign_in->answer.new_hash;
 		request.user = user;
 		result = begin_session(req, &request, changed);
 	} else {
-		/* Since the hook has looked. */
+		/* Disabled since the hook has run. */
 		result = ONES_RESULT_ENDED;
 	}
 	if (result == ONES_RESULT_OK)
-		(void)browsers_forget(req->app->rule.db, user->id, req->sign_in->throttle.subject.device);
+		(void)browsers_forget(req->app->rule.db, user->id, checked_device(req));
 	if (result == ONES_RESULT_ENDED) {
-		status = app_check_session(req);
-		return status == DB_OK ? ONES_RESULT_ENDED : app_result(status);
+		status = session_recheck(req);
+		return status == DB_OK ? ONES_RESULT_ENDED : exchange_result(status);
 	}
 	return result;
 }

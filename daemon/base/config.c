@@ -328,8 +328,7 @@ static bool is_writable(const char *value)
 	bool after_space = true;
 
 	for (; *value != '\0'; value++) {
-		if (((unsigned char)*value < 0x20 && *value != '\t') || *value == 0x7f ||
-		    (after_space && *value == ';'))
+		if ((utf8_is_ascii_control(*value) && *value != '\t') || (after_space && *value == ';'))
 			return false;
 		after_space = *value == ' ' || *value == '\t';
 	}

@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/rfc3339.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 /* A longer field is cut, so that one field cannot push the others off the line. */
@@ -123,10 +123,10 @@ static size_t put_escaped(struct line *line, const char *at)
 		length = snprintf(escaped, sizeof escaped, "\\%c", *at);
 	} else if (*at == '\n') {
 		length = snprintf(escaped, sizeof escaped, "\\n");
-	} else if (sequence == 2 && byte[0] == 0xc2 && byte[1] < 0xa0) {
+	} else if (sequence == 2 && utf8_is_control(at)) {
 		/* U+0080 to U+009F steer terminals too. */
 		length = snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned int)byte[1]);
-	} else if (sequence == 0 || byte[0] < 0x20 || byte[0] == 0x7f) {
+	} else if (sequence == 0 || utf8_is_ascii_control(*at)) {
 		/* A byte that is not UTF-8 is shown as the character of its number. */
 		length = snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned int)byte[0]);
 		sequence = 1;
@@ -187,22 +187,10 @@ static void put_field(struct line *line, struct log_field field)
 	put(line, one.text, one.used);
 }
 
-static void format_time(char *text, size_t size)
-{
-	int64_t now = clock_wall_us();
-	time_t seconds = (time_t)(now / 1000000);
-	struct tm utc;
-
-	if (gmtime_r(&seconds, &utc) == NULL)
-		utc = (struct tm){0};
-	(void)snprintf(text, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900, utc.tm_mon + 1,
-	               utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, (int)(now / 1000 % 1000));
-}
-
 static void begin_text(struct line *line, enum log_level level, const char *event)
 {
 	char head[160];
-	char now[64];
+	char now[RFC3339_SIZE] = "";
 	int length;
 
 	/* syslog adds the time, the level and the process itself. */
@@ -210,18 +198,18 @@ static void begin_text(struct line *line, enum log_level level, const char *even
 		put(line, event, strlen(event));
 		return;
 	}
-	format_time(now, sizeof now);
+	(void)rfc3339_write(clock_wall_us(), 3, now);
 	length = snprintf(head, sizeof head, "%s %s [%ld] %.80s", now, level_names[level], (long)getpid(), event);
 	put(line, head, (size_t)length);
 }
 
 static void begin_json(struct line *line, enum log_level level, const char *event)
 {
-	char now[64];
+	char now[RFC3339_SIZE] = "";
 
 	put(line, "{", 1);
 	if (!state.to_syslog) {
-		format_time(now, sizeof now);
+		(void)rfc3339_write(clock_wall_us(), 3, now);
 		put_field(line, LOG_STR("time", now));
 	}
 	put_field(line, LOG_STR("level", level_names[level]));

@@ -1,3 +1,4 @@
+/* UTF-8 (RFC 3629), and the characters that text may not have. */
 #include "base/utf8.h"
 
 #include <stdint.h>
@@ -45,12 +46,16 @@ bool utf8_is_valid(const char *text)
 	return *text == '\0';
 }
 
-/* C0 and DEL, and C1 (U+0080 to U+009F), which terminals obey as well. */
-static bool is_control(const char *text)
+bool utf8_is_ascii_control(char byte)
+{
+	return (unsigned char)byte < 0x20 || byte == 0x7f;
+}
+
+bool utf8_is_control(const char *text)
 {
 	const unsigned char *byte = (const unsigned char *)text;
 
-	return byte[0] < 0x20 || byte[0] == 0x7f || (byte[0] == 0xc2 && byte[1] < 0xa0);
+	return utf8_is_ascii_control(*text) || (byte[0] == 0xc2 && byte[1] < 0xa0);
 }
 
 void utf8_clean(const char *text, char *out, size_t size)
@@ -60,7 +65,7 @@ void utf8_clean(const char *text, char *out, size_t size)
 	while (*text != '\0' && used + 1 < size) {
 		size_t sequence = utf8_sequence(text);
 
-		if (sequence == 0 || is_control(text)) {
+		if (sequence == 0 || utf8_is_control(text)) {
 			out[used++] = '?';
 			text += sequence > 0 ? sequence : 1;
 		} else if (used + sequence + 1 > size) {

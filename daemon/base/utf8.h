@@ -10,6 +10,12 @@ size_t utf8_sequence(const char *text);
 
 bool utf8_is_valid(const char *text);
 
+/* A control character of ASCII: C0 and DEL. No header field, path or line of text has one. */
+bool utf8_is_ascii_control(char byte);
+
+/* Does the text begin with one of these, or of C1 (U+0080 to U+009F), which terminals obey as well? */
+bool utf8_is_control(const char *text);
+
 /* Copy `text` to out[size], at most size - 1 bytes, with '?' for control characters and for what is not UTF-8. */
 void utf8_clean(const char *text, char *out, size_t size);
 

@@ -1,4 +1,5 @@
 /* onesessionctl events, and sharing: what has happened. */
+#include "base/rfc3339.h"
 #include "ctl/output.h"
 #include "ctl/table.h"
 #include "ctl/text.h"
@@ -11,7 +12,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LAST_EVENTS  50
@@ -28,14 +28,9 @@
 /* To the microsecond, as it is sent with NOTIFY: what happened in the same second has an order. */
 static json_t *exact_time(int64_t us)
 {
-	time_t seconds = (time_t)(us / 1000000);
-	struct tm broken_down;
-	char text[64];
+	char text[RFC3339_SIZE];
 
-	if (gmtime_r(&seconds, &broken_down) == NULL ||
-	    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &broken_down) == 0)
-		return json_null();
-	return json_sprintf("%s.%06dZ", text, (int)(us % 1000000));
+	return rfc3339_write(us, 6, text) ? json_string(text) : json_null();
 }
 
 static json_t *text_or_null(const char *text)

@@ -1,5 +1,7 @@
 #include "ctl/text.h"
 
+#include "base/rfc3339.h"
+
 #include <locale.h>
 #include <stdbool.h>
 #include <string.h>
@@ -124,11 +126,8 @@ char *text_time_exact(TALLOC_CTX *ctx, int64_t us)
 
 char *text_time_utc(TALLOC_CTX *ctx, int64_t us)
 {
-	struct tm broken_down;
+	char text[RFC3339_SIZE];
 	time_t seconds;
-	char text[64];
 
-	if (!is_moment(us, &seconds) || gmtime_r(&seconds, &broken_down) == NULL)
-		return NULL;
-	return talloc_strndup(ctx, text, strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &broken_down));
+	return is_moment(us, &seconds) && rfc3339_write(us, 0, text) ? talloc_strdup(ctx, text) : NULL;
 }

@@ -1,10 +1,11 @@
+/* What the headers of a request say about its client: preferred type, own site or another. */
 #include "http/accept.h"
 
 #include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
-/* How well a range fits: the more exact one's weight counts (RFC 9110, 12.5.1). */
+/* How well a range fits: the weight of the more exact one counts (RFC 9110, 12.5.1). */
 enum fit { FIT_NONE, FIT_ANY, FIT_TYPE, FIT_EXACT };
 
 #define RANGES_MAX 50
@@ -134,12 +135,12 @@ static bool is_own_origin(const char *origin, const char *host)
 
 bool is_cross_site(const char *sec_fetch_site, const char *origin, const char *host)
 {
-	bool is_told = sec_fetch_site != NULL && *sec_fetch_site != '\0';
+	bool is_sent = sec_fetch_site != NULL && *sec_fetch_site != '\0';
 
-	/* A neighbour below the same domain may be anybody's. */
-	if (is_told && strcmp(sec_fetch_site, "same-site") != 0)
+	/* Another host below the same domain may be run by another party. */
+	if (is_sent && strcmp(sec_fetch_site, "same-site") != 0)
 		return strcmp(sec_fetch_site, "same-origin") != 0 && strcmp(sec_fetch_site, "none") != 0;
 	if (origin == NULL || *origin == '\0')
-		return is_told;
+		return is_sent;
 	return host == NULL || !is_own_origin(origin, host);
 }

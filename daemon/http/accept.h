@@ -1,4 +1,4 @@
-/* What the headers of a request say about who is asking. */
+/* What the headers of a request say about its client: preferred type, own site or another. */
 #ifndef HTTP_ACCEPT_H
 #define HTTP_ACCEPT_H
 
@@ -12,8 +12,8 @@ bool accept_prefers_json(const char *accept);
 bool accept_names_html(const char *accept);
 
 /*
- * True when another site made the browser send this: by Sec-Fetch-Site (W3C Fetch Metadata), or, where that says
- * nothing or no more than that it was a neighbour, by comparing Origin (RFC 6454, 7) with Host, to which a default port
+ * True when another site made the browser send this: by Sec-Fetch-Site (W3C Fetch Metadata), or, where that is
+ * absent or "same-site", by comparing Origin (RFC 6454, 7) with Host, to which a default port
  * makes no difference. Any may be NULL; a request with none of them comes from no browser of today.
  */
 bool is_cross_site(const char *sec_fetch_site, const char *origin, const char *host);

@@ -1,3 +1,4 @@
+/* Cookies (RFC 6265): finding them in a Cookie header. */
 #include "http/cookie.h"
 
 #include <string.h>

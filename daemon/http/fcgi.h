@@ -1,28 +1,25 @@
 /*
  * FastCGI, and the only file that knows libfcgi. libfcgi trusts its peer: it blocks on a stalled one, takes truncated
- * parameters for whole ones and mishandles management records. So it is never shown a byte before the request has
- * been looked through: fcgi_inspect() says when it is whole and well-formed. It stays in the socket's buffer until
+ * parameters for whole ones and mishandles management records. So it gets no byte before the request has been
+ * inspected: fcgi_inspect() says when it is whole and well-formed. The request stays in the socket's buffer until
  * then; only a body that arrives later than the parameters is collected in memory. Nothing here blocks but for an
  * answer that the peer does not take. FastCGI Specification 1.0, sections 3 to 6.
  */
 #ifndef HTTP_FCGI_H
 #define HTTP_FCGI_H
 
+#include "http/inspection.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <talloc.h>
 
-/* The parameters of one request, as they are on the wire. */
-#define FCGI_PARAMS_SIZE_MAX (64 * 1024)
-
-enum fcgi_role_kind { FCGI_ROLE_RESPONDER, FCGI_ROLE_AUTHORIZER };
-
 struct fcgi;
 
 /*
- * Prepare the library and test, on a socket pair, that its insides are as this file takes them to be. Call it once,
- * after SIGPIPE, SIGUSR1 and SIGTERM have got handlers of ours. Returns NULL, or what is wrong.
+ * Prepare the library and test, on a socket pair, that its internals are as fcgi.c assumes. Call it once, after
+ * SIGPIPE, SIGUSR1 and SIGTERM have got the daemon's handlers. Returns NULL, or what is wrong.
  */
 const char *fcgi_init(void);
 
@@ -41,15 +38,7 @@ void fcgi_wait_for_head_only(struct fcgi *fcgi);
 
 int fcgi_fd(const struct fcgi *fcgi);
 
-enum fcgi_progress {
-	FCGI_WAIT,   /* more is to come: call again when the descriptor has become readable anew (edge) */
-	FCGI_READY,  /* all of it is there, or the body is too large to be read */
-	FCGI_CLOSED, /* the peer went away and has left nothing; one that leaves half a request shows in its descriptor
-	                only */
-	FCGI_BROKEN, /* not a request that we take; fcgi_defect() says why. Close it. */
-};
-
-/* Look at what has arrived, without blocking. */
+/* Inspect what has arrived, without blocking. */
 enum fcgi_progress fcgi_inspect(struct fcgi *fcgi);
 
 const char *fcgi_defect(const struct fcgi *fcgi);
@@ -57,19 +46,13 @@ const char *fcgi_defect(const struct fcgi *fcgi);
 /* The bytes of memory that a request holds which is not whole yet. */
 size_t fcgi_held(const struct fcgi *fcgi);
 
-/* Text without a NUL at its end. */
-struct fcgi_text {
-	const char *at;
-	size_t length;
-};
-
 /*
  * A parameter, as fcgi_param() finds it, without taking the request in: after FCGI_READY, and before another connection
- * is looked at, where *value then points to. False when it is not there.
+ * is inspected, which overwrites what *value points to. False when it is not there.
  */
 bool fcgi_peek_param(const struct fcgi *fcgi, const char *name, struct fcgi_text *value);
 
-/* True when the peer has closed the connection, or its half of it: nobody waits for an answer. */
+/* True when the peer has closed the connection, or its half of it: an answer would not be read. */
 bool fcgi_has_hung_up(const struct fcgi *fcgi);
 
 /* Take the request in. After FCGI_READY only. Returns 0, or -1: close it. */
@@ -92,7 +75,8 @@ bool fcgi_body_is_too_large(const struct fcgi *fcgi);
  */
 const void *fcgi_body(struct fcgi *fcgi, size_t *size);
 
-/* Send the whole answer, CGI header and body (RFC 3875, 6), and end the request. Returns 0, or -1: nobody took it. */
+/* Send the whole answer, CGI header and body (RFC 3875, 6), and end the request. Returns 0, or -1: the peer did not
+ * take it. */
 int fcgi_answer(struct fcgi *fcgi, const void *answer, size_t size);
 
 /*

@@ -1,4 +1,7 @@
+/* Where a sign-in page may send people afterwards. */
 #include "http/next.h"
+
+#include "base/utf8.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -12,7 +15,7 @@ bool next_is_safe(const char *target)
 	if (target == NULL || target[0] != '/' || target[1] == '/')
 		return false;
 	for (const char *at = target; *at != '\0'; at++) {
-		if ((unsigned char)*at < 0x20 || *at == 0x7f || *at == '\\')
+		if (utf8_is_ascii_control(*at) || *at == '\\')
 			return false;
 	}
 	return true;

@@ -1,3 +1,4 @@
+/* Pages: the built-in ones, a folder that takes their place, and filling them in. */
 #include "http/page.h"
 
 #include "base/log.h"
@@ -20,41 +21,18 @@
 	__asm__(".pushsection .rodata\n" #symbol ":\n.incbin \"" path "\"\n.byte 0\n.popsection\n");                   \
 	extern const char symbol[]
 
-BUILT_IN(page_account, "handlers/pages/account.html");
-BUILT_IN(page_at, "handlers/pages/at.html");
-BUILT_IN(page_brand, "handlers/pages/brand.html");
-BUILT_IN(page_device, "handlers/pages/device.html");
-BUILT_IN(page_devices, "handlers/pages/devices.html");
-BUILT_IN(page_ended, "handlers/pages/ended.html");
-BUILT_IN(page_error, "handlers/pages/error.html");
-BUILT_IN(page_error_title, "handlers/pages/error_title.html");
-BUILT_IN(page_front, "handlers/pages/front.html");
-BUILT_IN(page_head, "handlers/pages/head.html");
-BUILT_IN(page_links, "handlers/pages/links.html");
-BUILT_IN(page_login, "handlers/pages/login.html");
-BUILT_IN(page_lost, "handlers/pages/lost.html");
-BUILT_IN(page_moment, "handlers/pages/moment.html");
-BUILT_IN(page_notice, "handlers/pages/notice.js");
-BUILT_IN(page_place, "handlers/pages/place.html");
-BUILT_IN(page_sessions, "handlers/pages/sessions.html");
-BUILT_IN(page_style, "handlers/pages/style.css");
-BUILT_IN(page_takeover, "handlers/pages/takeover.html");
-BUILT_IN(page_wait, "handlers/pages/wait.html");
+/* The Makefile makes pages.inc from the folder handlers/pages: PAGE(symbol, "name") for each file. */
+#define PAGE(symbol, name) BUILT_IN(page_##symbol, "handlers/pages/" name);
+#include "pages.inc"
+#undef PAGE
 
 static const struct {
 	const char *name;
 	const char *text;
 } built_in[] = {
-	{"account.html", page_account},   {"at.html", page_at},
-	{"brand.html", page_brand},       {"device.html", page_device},
-	{"devices.html", page_devices},   {"ended.html", page_ended},
-	{"error.html", page_error},       {"error_title.html", page_error_title},
-	{"front.html", page_front},       {"head.html", page_head},
-	{"links.html", page_links},       {"login.html", page_login},
-	{"lost.html", page_lost},         {"moment.html", page_moment},
-	{"notice.js", page_notice},       {"place.html", page_place},
-	{"sessions.html", page_sessions}, {"style.css", page_style},
-	{"takeover.html", page_takeover}, {"wait.html", page_wait},
+#define PAGE(symbol, name) {name, page_##symbol},
+#include "pages.inc"
+#undef PAGE
 };
 
 #define PAGE_COUNT (sizeof built_in / sizeof built_in[0])
@@ -88,7 +66,7 @@ static struct template *find_template(void *context, const char *name, size_t si
 	return number < PAGE_COUNT ? pages->all[number].template : NULL;
 }
 
-/* ---- A folder of one's own ---------------------------------------------------------------------------------- */
+/* ---- A folder of the operator's ---------------------------------------------------------------------------------- */
 
 static char *read_all(TALLOC_CTX *ctx, int fd, const char *path, FILE *complaints)
 {
@@ -115,7 +93,7 @@ static char *read_all(TALLOC_CTX *ctx, int fd, const char *path, FILE *complaint
 	return NULL;
 }
 
-/* An editor's other encodings are found here, and not by the people who are to read it. */
+/* A file in another encoding is found here, and not by its readers. */
 static int check_text(const char *text, const char *path, FILE *complaints)
 {
 	int line = 1;
@@ -148,7 +126,7 @@ static int load_file(struct pages *pages, const char *folder, const char *name, 
 		            LOG_STR("problem", "no page has this name, so it is not used"));
 		return 0;
 	}
-	/* Whatever it is, opening it does not wait. */
+	/* Also of a FIFO the open does not block. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0) {
 		(void)fprintf(complaints, "%s: %s\n", path, strerror(errno));
@@ -187,7 +165,7 @@ static int load_folder(struct pages *pages, const char *folder, FILE *complaints
 	return result;
 }
 
-/* ---- All of them -------------------------------------------------------------------------------------------- */
+/* ---- Loading -------------------------------------------------------------------------------------------- */
 
 static bool is_template(size_t number)
 {

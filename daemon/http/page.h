@@ -12,8 +12,8 @@ struct pages;
 
 /*
  * All of them, read and checked, on `ctx`. `folder` may be "": then there are none but the built-in ones. All that is
- * wrong is told on `complaints`, a line each; NULL when anything was wrong. A file of another name is logged: it may
- * be a slip.
+ * wrong goes to `complaints`, a line each; NULL when anything was wrong. A file of another name is logged: it may
+ * be misspelt.
  */
 struct pages *pages_load(TALLOC_CTX *ctx, const char *folder, FILE *complaints);
 

@@ -1,3 +1,4 @@
+/* One HTTP request, read from its CGI parameters (RFC 3875), checked and bounded. */
 #include "http/request.h"
 
 #include "base/log.h"
@@ -114,7 +115,7 @@ struct http_problem request_read(struct http_request *request, struct fcgi *fcgi
 		request->content_length = -1;
 	if (request->content_length != 0 || *param_or_empty(fcgi, "HTTP_TRANSFER_ENCODING") != '\0')
 		request->body_kind = body_kind_of(content_type);
-	/* Also where the web server keeps the body back, as when it asks about a request that is not for us. */
+	/* Also where the web server keeps the body back, as in a sub-request of the guard. */
 	request->is_program =
 		body_kind_of(content_type) == BODY_JSON || accept_prefers_json(fcgi_param(fcgi, "HTTP_ACCEPT"));
 	request->path = talloc_asprintf(request, "%s%s", param_or_empty(fcgi, "SCRIPT_NAME"),
@@ -129,8 +130,7 @@ struct http_problem request_read(struct http_request *request, struct fcgi *fcgi
 		request->query = talloc(request, struct urlencoded);
 		if (request->query == NULL)
 			return out_of_memory;
-		/* Any page may be linked to with a query of somebody else's making: what cannot be read is not there.
-		 */
+		/* Another site may link here with any query: one that cannot be read is as none. */
 		if (urlencoded_parse(request->query, query, strlen(query), request->query) != NULL)
 			TALLOC_FREE(request->query);
 	}
@@ -185,7 +185,7 @@ struct http_problem request_read_body(struct http_request *request)
 	const char *body;
 	size_t size;
 
-	/* Web servers that pass a chunked body on as it comes cannot tell its length (RFC 9112, 6.3). */
+	/* Web servers that pass a chunked body on as it comes do not know its length (RFC 9112, 6.3). */
 	if (request->content_length == 0 && !is_chunked)
 		return no_problem;
 	if (request->content_length < 0)
@@ -240,7 +240,7 @@ bool request_is_forged(const struct http_request *request)
 	(void)snprintf(with_port, sizeof with_port, "%s:%s", host, port);
 	if (!is_cross_site(sec_fetch_site, origin, with_port))
 		return false;
-	/* For whoever has set up the web server so that these do not agree. */
+	/* For the operator: a web server may be set up so that these do not agree. */
 	log_info("cross_site", LOG_STR("sec_fetch_site", sec_fetch_site), LOG_STR("origin", origin),
 	         LOG_STR("host", host), LOG_STR("port", port), LOG_STR("path", request->path),
 	         LOG_STR("ip", request->remote_addr));

@@ -1,4 +1,4 @@
-/* One HTTP request as CGI parameters tell of it (RFC 3875), checked and bounded. */
+/* One HTTP request, read from its CGI parameters (RFC 3875), checked and bounded. */
 #ifndef HTTP_REQUEST_H
 #define HTTP_REQUEST_H
 

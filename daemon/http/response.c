@@ -1,4 +1,7 @@
+/* The answer to one request: built whole, then sent in one go. */
 #include "http/response.h"
+
+#include "base/utf8.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -27,13 +30,11 @@ const char *response_reason_phrase(int status)
 	}
 }
 
-static bool has_control_character(const char *text)
+bool response_field_can_hold(const char *value)
 {
-	for (; *text != '\0'; text++) {
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			return true;
-	}
-	return false;
+	while (*value != '\0' && !utf8_is_ascii_control(*value))
+		value++;
+	return *value == '\0';
 }
 
 /* False when out of memory. */
@@ -75,7 +76,7 @@ static bool append_number(TALLOC_CTX *ctx, struct http_text *text, size_t number
 
 void response_header(struct http_response *response, TALLOC_CTX *ctx, const char *name, const char *value)
 {
-	if (has_control_character(value) || !append_field(ctx, &response->headers, name, value))
+	if (!response_field_can_hold(value) || !append_field(ctx, &response->headers, name, value))
 		response->failed = true;
 }
 
@@ -84,7 +85,7 @@ void response_set_cookie(struct http_response *response, TALLOC_CTX *ctx, const 
 	struct http_cookie cookie = {.name = talloc_strdup(ctx, name), .field = talloc_strdup(ctx, field)};
 	size_t at = 0;
 
-	if (cookie.name == NULL || cookie.field == NULL || has_control_character(field)) {
+	if (cookie.name == NULL || cookie.field == NULL || !response_field_can_hold(field)) {
 		response->failed = true;
 		return;
 	}
@@ -125,7 +126,7 @@ static bool build(const struct http_response *response, TALLOC_CTX *ctx, bool is
 		       append_field(ctx, answer, "X-Content-Type-Options", "nosniff");
 	/*
 	 * RFC 9110, 8.6: a 204 has no Content-Length. It comes last: Caddy takes what was cut off for a whole answer,
-	 * and whoever has this line has all before it.
+	 * and a client that has this line has all before it.
 	 */
 	if (done && response->status != 204)
 		done = append(ctx, answer, "Content-Length: ", 16) &&

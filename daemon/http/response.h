@@ -31,11 +31,15 @@ struct http_response {
 	size_t body_size;
 	size_t cookie_count;
 	struct http_cookie cookies[RESPONSE_COOKIES_MAX];
-	bool failed; /* out of memory, or a header field that would break out of its line */
+	bool allows_form_redirects; /* of the page that is the body: see ones_allow_form_redirects() */
+	bool failed;                /* out of memory, or a header field that would break out of its line */
 };
 
-/* "Not Found" (RFC 9110, 15); "Status" for a number that we never send. */
+/* "Not Found" (RFC 9110, 15); "Status" for a number that is never sent. */
 const char *response_reason_phrase(int status);
+
+/* Has a header field's value room for this text? A control character would break out of its line. */
+bool response_field_can_hold(const char *value);
 
 /*
  * Add a header field, on `ctx`. A control character in the value, or no memory, marks the response as failed.
@@ -50,7 +54,7 @@ void response_reset(struct http_response *response);
 
 /*
  * Send it and end the request. A failed response, or one that was never given, becomes a bare 500. `is_head`: the
- * header as it would be, without the body. Returns 0, or -1 when nobody took it.
+ * header as it would be, without the body. Returns 0, or -1 when the peer did not take it.
  */
 int response_send(struct http_response *response, TALLOC_CTX *ctx, struct fcgi *fcgi, bool is_head);
 

@@ -1,10 +1,11 @@
+/* The language of pages: reading, linking and filling in templates. */
 #include "http/template.h"
 
 #include <string.h>
 
 /* Sections and included pages within each other: what there is recurses as deep, and no deeper. */
 #define DEPTH_MAX 32
-/* No page is near these. They bound what many lists within each other can become. */
+/* No page comes near these. They bound what nested lists can become. */
 #define OUTPUT_MAX ((size_t)4 << 20)
 #define STEPS_MAX  1000000
 
@@ -239,7 +240,7 @@ struct template *template_new(TALLOC_CTX *ctx, const char *path, const char *tex
 
 /* ---- Linking ------------------------------------------------------------------------------------------------ */
 
-/* What linking hands down. */
+/* What linking passes on to included templates. */
 struct linker {
 	template_find *find;
 	void *context;
@@ -326,7 +327,7 @@ struct output {
 	size_t steps;
 };
 
-/* Where names are looked up: here, then further out. */
+/* Where names are looked up: in the innermost scope first. */
 struct scope {
 	const json_t *value;
 	const struct scope *outer;

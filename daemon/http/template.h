@@ -1,5 +1,5 @@
 /*
- * The language of pages, a small part of mustache's; ones_reply_page() in onesession.h tells what it is. Besides,
+ * The language of pages, a small part of mustache's; it is described at ones_reply_page() in onesession.h. Besides,
  * {{! a comment }} is left out, and a tag other than {{name}} and {{>file}} that has a line to itself takes the line
  * away with it.
  */
@@ -19,7 +19,7 @@ typedef struct template *template_find(void *context, const char *name, size_t s
 
 /*
  * Read `text`, which stays the caller's and has to stay; `path` is what complaints call it: "path:line: what is wrong".
- * NULL when anything was wrong, or out of memory, which is told too.
+ * NULL when anything was wrong, or out of memory, which is a complaint too.
  */
 struct template *template_new(TALLOC_CTX *ctx, const char *path, const char *text, FILE *complaints);
 

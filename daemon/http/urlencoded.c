@@ -1,3 +1,4 @@
+/* application/x-www-form-urlencoded: decoding fields, escaping a value. */
 #include "http/urlencoded.h"
 
 #include "base/utf8.h"

@@ -2,7 +2,7 @@
 #ifndef POOL_CONN_H
 #define POOL_CONN_H
 
-#include "api/app.h"
+#include "api/dispatch.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,13 +1,18 @@
-/* The receivers of each signal, and their calls. */
+/* The callback lists behind ones_connect(). */
 #include "session/signals.h"
 
 #include "base/log.h"
 
 #include <string.h>
 
+struct connected {
+	struct ones_receiver receiver;
+	bool is_reserved;
+};
+
 struct receiver_list {
 	unsigned int count;
-	struct ones_receiver *receivers; /* by order; equal orders as they were connected */
+	struct connected *all; /* by order; equal orders as they were connected */
 };
 
 struct signals {
@@ -30,15 +35,37 @@ struct signals *signals_new(TALLOC_CTX *ctx)
 	return talloc_zero(ctx, struct signals);
 }
 
+void signals_reserve(struct signals *signals)
+{
+	for (enum ones_signal signal = 0; signal < ONES_SIGNAL_COUNT; signal++) {
+		struct receiver_list *list = &signals->lists[signal];
+
+		for (unsigned int i = 0; i < list->count; i++)
+			list->all[i].is_reserved = true;
+	}
+}
+
+bool signals_is_reserved(const struct signals *signals, const char *name)
+{
+	for (enum ones_signal signal = 0; signal < ONES_SIGNAL_COUNT; signal++) {
+		const struct receiver_list *list = &signals->lists[signal];
+
+		for (unsigned int i = 0; i < list->count; i++) {
+			if (list->all[i].is_reserved && strcmp(list->all[i].receiver.name, name) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
 bool signals_disconnect(struct signals *signals, enum ones_signal signal, const char *name)
 {
 	struct receiver_list *list = &signals->lists[signal];
 
 	for (unsigned int i = 0; i < list->count; i++) {
-		if (strcmp(list->receivers[i].name, name) == 0) {
+		if (strcmp(list->all[i].receiver.name, name) == 0 && !list->all[i].is_reserved) {
 			list->count--;
-			memmove(&list->receivers[i], &list->receivers[i + 1],
-			        (list->count - i) * sizeof list->receivers[0]);
+			memmove(&list->all[i], &list->all[i + 1], (list->count - i) * sizeof list->all[0]);
 			return true;
 		}
 	}
@@ -48,18 +75,21 @@ bool signals_disconnect(struct signals *signals, enum ones_signal signal, const 
 int signals_connect(struct signals *signals, enum ones_signal signal, const struct ones_receiver *receiver)
 {
 	struct receiver_list *list = &signals->lists[signal];
-	struct ones_receiver *grown = talloc_realloc(signals, list->receivers, struct ones_receiver, list->count + 1);
+	struct connected *grown;
 	unsigned int at;
 
+	if (signals_is_reserved(signals, receiver->name))
+		return -1;
+	grown = talloc_realloc(signals, list->all, struct connected, list->count + 1);
 	if (grown == NULL)
 		return -1;
-	list->receivers = grown;
+	list->all = grown;
 	(void)signals_disconnect(signals, signal, receiver->name);
 	at = list->count;
-	while (at > 0 && list->receivers[at - 1].order > receiver->order)
+	while (at > 0 && list->all[at - 1].receiver.order > receiver->order)
 		at--;
-	memmove(&list->receivers[at + 1], &list->receivers[at], (list->count - at) * sizeof list->receivers[0]);
-	list->receivers[at] = *receiver;
+	memmove(&list->all[at + 1], &list->all[at], (list->count - at) * sizeof list->all[0]);
+	list->all[at] = (struct connected){.receiver = *receiver};
 	list->count++;
 	return 0;
 }
@@ -69,7 +99,7 @@ bool signals_emit(const struct signals *signals, enum ones_phase phase, const st
 	const struct receiver_list *list = &signals->lists[event->signal];
 
 	for (unsigned int i = 0; i < list->count; i++) {
-		const struct ones_receiver *receiver = &list->receivers[i];
+		const struct ones_receiver *receiver = &list->all[i].receiver;
 
 		if (receiver->phase != phase || receiver->call(event, receiver->context))
 			continue;

@@ -20,11 +20,18 @@ struct ones_transaction {
 /* Empty lists, on `ctx`. NULL when out of memory. */
 struct signals *signals_new(TALLOC_CTX *ctx);
 
-/* See ones_connect(). Returns 0, or -1 when out of memory. */
+/* See ones_connect(). Returns 0, or -1 when out of memory or when the name is reserved. */
 int signals_connect(struct signals *signals, enum ones_signal signal, const struct ones_receiver *receiver);
 
-/* See ones_disconnect(). */
+/* See ones_disconnect(). False, too, when the name is reserved. */
 bool signals_disconnect(struct signals *signals, enum ones_signal signal, const char *name);
+
+/*
+ * Reserve the names of all receivers that are connected by now: from then on these are neither replaced nor taken off,
+ * and no receiver takes such a name at another signal.
+ */
+void signals_reserve(struct signals *signals);
+bool signals_is_reserved(const struct signals *signals, const char *name);
 
 /*
  * Call the signal's receivers of one phase, lowest order first. In the transaction the first failure ends it and

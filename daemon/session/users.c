@@ -21,9 +21,8 @@ static bool is_control(const char *at)
 		"\u2028", "\u2029", "\u202a", "\u202b", "\u202c", "\u202d",
 		"\u202e", "\u2066", "\u2067", "\u2068", "\u2069",
 	};
-	const unsigned char *byte = (const unsigned char *)at;
 
-	if (byte[0] < 0x20 || byte[0] == 0x7f || (byte[0] == 0xc2 && byte[1] < 0xa0))
+	if (utf8_is_control(at))
 		return true;
 	for (size_t i = 0; i < sizeof directions / sizeof directions[0]; i++) {
 		if (has_prefix(at, directions[i]))

@@ -58,6 +58,7 @@ static void leave(struct ones_request *req)
 
 void entrance_setup(struct ones_app *app)
 {
-	ones_route(app, &(struct ones_route){.path = "/enter", .post = enter, .hashes = true, .keeps_data = true});
-	ones_route(app, &(struct ones_route){.path = "/leave", .post = leave, .keeps_data = true});
+	ones_route(app, &(struct ones_route){
+				.path = "/enter", .post = enter, .hashes = true, .needs = ONES_NEEDS_SESSION_DATA});
+	ones_route(app, &(struct ones_route){.path = "/leave", .post = leave, .needs = ONES_NEEDS_SESSION_DATA});
 }

@@ -47,7 +47,8 @@ static void change(struct ones_request *req)
 
 void kept_setup(struct ones_app *app)
 {
-	ones_route(app, &(struct ones_route){.path = "/kept", .get = show, .post = change, .keeps_data = true});
+	ones_route(app, &(struct ones_route){
+				.path = "/kept", .get = show, .post = change, .needs = ONES_NEEDS_SESSION_DATA});
 	/* The same without .keeps_data, which makes every change one that cannot be kept. */
 	ones_route(app, &(struct ones_route){.path = "/forgotten", .get = show, .post = change});
 }

@@ -51,5 +51,5 @@ void notebook_setup(struct ones_app *app)
 		connect(app, signal, "unwanted", 0, unwanted);
 		(void)ones_disconnect(app, signal, "unwanted");
 	}
-	ones_route(app, &(struct ones_route){.path = "/notebook", .get = show, .no_session = true});
+	ones_route(app, &(struct ones_route){.path = "/notebook", .get = show, .needs = ONES_NEEDS_DATABASE});
 }

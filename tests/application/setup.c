@@ -1,3 +1,4 @@
+/* The setup function of the application, in place of the daemon's own, which it calls. */
 #include "application.h"
 
 void ones_setup(struct ones_app *app)

@@ -1,6 +1,6 @@
 /*
- * GET /signaller?pid=PID: what somebody who has a worker run code would try, so that another process of the same user
- * gets a signal. Answers with what failed: the errno of each step, 0 for one that did not.
+ * GET /signaller?pid=PID: what code that an attacker runs in a worker would try in order to signal another process of
+ * the same user. Answers with what failed: the errno of each step, 0 for one that did not.
  */
 #include "application.h"
 

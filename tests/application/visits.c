@@ -13,5 +13,5 @@ static void visits(struct ones_request *req)
 
 void visits_setup(struct ones_app *app)
 {
-	ones_route(app, &(struct ones_route){.path = "/visits", .get = visits, .keeps_data = true});
+	ones_route(app, &(struct ones_route){.path = "/visits", .get = visits, .needs = ONES_NEEDS_SESSION_DATA});
 }

@@ -1,7 +1,7 @@
 /* The body of a login in JSON, from libfcgi to the fields that a handler asks for. */
 #include "wire.h"
 
-#include "api/app.h"
+#include "api/dispatch.h"
 #include "base/utf8.h"
 #include "fuzz.h"
 

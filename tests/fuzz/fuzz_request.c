@@ -5,7 +5,7 @@
  */
 #include "wire.h"
 
-#include "api/app.h"
+#include "api/dispatch.h"
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
@@ -75,8 +75,8 @@ static void serve(struct ones_app *app, struct fcgi *fcgi)
 	if (req == NULL)
 		return;
 	MUST(req->was_answered || req->route != NULL);
-	MUST(req->was_answered || req->route->no_database == preview.needs_no_database);
-	if (!req->was_answered && !req->route->no_database)
+	MUST(req->was_answered || (req->route->needs == ONES_NEEDS_NOTHING) == preview.needs_no_database);
+	if (!req->was_answered && req->route->needs != ONES_NEEDS_NOTHING)
 		app_refuse_busy(req);
 	else
 		app_run(req);

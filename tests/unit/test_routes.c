@@ -1,3 +1,4 @@
+/* What ones_route() takes and what it refuses. */
 #include "api/app.h"
 
 /* cmocka wants these first. */
@@ -28,7 +29,7 @@ static struct ones_app *with(const struct ones_route *first, const struct ones_r
 static void routes_that_are_right_are_taken(void **state)
 {
 	const struct ones_route first = {.path = "/a", .get = handler, .quick = true};
-	const struct ones_route second = {.path = "/b", .post = handler, .keeps_data = true};
+	const struct ones_route second = {.path = "/b", .post = handler, .needs = ONES_NEEDS_SESSION_DATA};
 	struct ones_app *app = with(&first, &second);
 
 	(void)state;
@@ -47,9 +48,8 @@ static void route_that_is_wrong_is_told(void **state)
 		{{.get = handler}, "without a path"},
 		{{.path = "/a"}, "without a handler"},
 		{{.path = "/here", .any = handler}, "two routes with the same path"},
-		{{.path = "/a", .get = handler, .quick = true, .no_session = true}, "a quick route"},
-		{{.path = "/a", .get = handler, .quick = true, .keeps_data = true}, "a quick route"},
-		{{.path = "/a", .get = handler, .keeps_data = true, .no_database = true}, "keeps data"},
+		{{.path = "/a", .get = handler, .quick = true, .needs = ONES_NEEDS_DATABASE}, "a quick route"},
+		{{.path = "/a", .get = handler, .quick = true, .needs = ONES_NEEDS_SESSION_DATA}, "a quick route"},
 	};
 	const struct ones_route here = {.path = "/here", .get = handler};
 

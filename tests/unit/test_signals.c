@@ -1,3 +1,4 @@
+/* The callback lists: order, phases, names that are reserved. */
 #include "session/signals.h"
 
 /* cmocka wants these first. */
@@ -285,6 +286,39 @@ static void receiver_is_copied(void **state)
 	assert_called("a");
 }
 
+static void reserved_receiver_is_neither_replaced_nor_removed(void **state)
+{
+	const struct ones_receiver other = {
+		.name = "own", .phase = ONES_IN_TRANSACTION, .call = note, .context = &letters[1]};
+
+	(void)state;
+	connect("own", 0, 'a');
+	signals_reserve(signals);
+	assert_true(signals_is_reserved(signals, "own"));
+	assert_false(signals_is_reserved(signals, "other"));
+	/* At no signal, so that a name means one thing in the log. */
+	assert_int_equal(signals_connect(signals, ONES_SIGNAL_LOGGED_IN, &other), -1);
+	assert_int_equal(signals_connect(signals, ONES_SIGNAL_LOGGED_OUT, &other), -1);
+	assert_false(signals_disconnect(signals, ONES_SIGNAL_LOGGED_IN, "own"));
+	assert_called("a");
+	assert_true(emit(ONES_SIGNAL_LOGGED_OUT, ONES_IN_TRANSACTION));
+	assert_string_equal(called, "");
+}
+
+static void receiver_connected_after_the_reserved_ones_is_not_reserved(void **state)
+{
+	(void)state;
+	connect("own", 0, 'a');
+	signals_reserve(signals);
+	connect("other", -1, 'b');
+	assert_called("ba");
+	connect("other", 1, 'c');
+	assert_called("ac");
+	assert_false(signals_is_reserved(signals, "other"));
+	assert_true(signals_disconnect(signals, ONES_SIGNAL_LOGGED_IN, "other"));
+	assert_called("a");
+}
+
 static void signals_are_called_as_in_the_contract(void **state)
 {
 	(void)state;
@@ -312,6 +346,8 @@ int main(void)
 		TEST(success_is_not_logged),
 		TEST(disconnected_receiver_is_called_no_more),
 		TEST(receiver_is_copied),
+		TEST(reserved_receiver_is_neither_replaced_nor_removed),
+		TEST(receiver_connected_after_the_reserved_ones_is_not_reserved),
 		TEST(signals_are_called_as_in_the_contract),
 	};
 

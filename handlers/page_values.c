@@ -1,11 +1,9 @@
-/* What pages are told of sessions. */
+/* Sessions and their endings as the values of pages. */
 #include "setup.h"
-
-#include <string.h>
 
 json_t *ending_for_page(const struct ones_ending *ending)
 {
-	/* Whoever was never signed in knows it. */
+	/* Of a browser that was never signed in nothing has ended. */
 	if (ending->reason == ONES_REASON_LIVE || ending->reason == ONES_REASON_UNAUTHENTICATED)
 		return NULL;
 	return json_pack("{s:b, s:s, s:s, s:s, s:o, s:{s:s, s:s, s:s}}", ones_reason_code(ending->reason), 1, "browser",
@@ -32,12 +30,4 @@ json_t *places_for_page(const struct ones_places *places)
 		}
 	}
 	return list;
-}
-
-void not_signed_in(struct ones_request *req)
-{
-	if (ones_is_program(req))
-		ones_reply_unauthenticated(req);
-	else
-		ones_reply_redirect(req, ones_sign_in_url(req, refused_address(req), refused_is_lost(req)));
 }

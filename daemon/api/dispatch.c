@@ -1,0 +1,290 @@
+/* The way of a request, from its preview to its answer: route, hook, handler. */
+#include "api/dispatch.h"
+
+#include "api/key_cookie.h"
+#include "api/request_data.h"
+#include "api/routes.h"
+#include "api/session_check.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <endian.h>
+#include <sodium.h>
+#include <string.h>
+
+/* Room for what an ordinary request allocates, so that it costs one malloc. */
+#define REQUEST_POOL_SIZE 8192
+
+/* Two numbers of 32 bits in hexadecimal digits. */
+#define OWN_ID_SIZE (2 * 2 * sizeof(uint32_t) + 1)
+
+/* ---- Before it is taken in ---------------------------------------------------------------------------------- */
+
+/* SCRIPT_NAME and PATH_INFO (RFC 3875, 4.1). False when it does not fit. */
+static bool peek_path(const struct fcgi *fcgi, char path[REQUEST_PATH_MAX + 1])
+{
+	static const char *const names[] = {"SCRIPT_NAME", "PATH_INFO"};
+	size_t used = 0;
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		struct fcgi_text part;
+
+		if (!fcgi_peek_param(fcgi, names[i], &part))
+			continue;
+		if (part.length > REQUEST_PATH_MAX - used)
+			return false;
+		memcpy(path + used, part.at, part.length);
+		used += part.length;
+	}
+	path[used] = '\0';
+	return true;
+}
+
+void app_preview(const struct ones_app *app, const struct fcgi *fcgi, struct app_preview *preview)
+{
+	const struct ones_route *route = NULL;
+	bool is_authorizer = fcgi_role(fcgi) == FCGI_ROLE_AUTHORIZER;
+	char path[REQUEST_PATH_MAX + 1];
+	struct fcgi_text method;
+	const char *below, *part;
+	bool is_head;
+	size_t size;
+
+	*preview = (struct app_preview){.is_quick = true, .route = COUNTERS_NO_ROUTE, .method = ONES_METHOD_COUNT};
+	if (is_authorizer)
+		preview->method = ONES_METHOD_GET;
+	else if (fcgi_peek_param(fcgi, "REQUEST_METHOD", &method))
+		preview->method = (int)request_method(method, &is_head);
+	if (!is_authorizer && !peek_path(fcgi, path))
+		return;
+	below = is_authorizer ? "/auth" : routes_below_prefix(app, path);
+	if (below != NULL)
+		route = routes_find(app, below, &part, &size);
+	if (route == NULL)
+		return;
+	preview->route = routes_number(app, route);
+	preview->needs_no_database = route->needs == ONES_NEEDS_NOTHING;
+	preview->is_quick = preview->needs_no_database || (route->quick && preview->method == ONES_METHOD_GET);
+	if (route_has_session(route))
+		preview->key_count = key_cookie_peek(app, fcgi, preview->keys);
+}
+
+/* ---- Taking it in ------------------------------------------------------------------------------------------- */
+
+static void reply_http_problem(struct ones_request *req, const struct http_problem *problem)
+{
+	ones_reply_problem(req, problem->status, problem->code, problem->detail);
+}
+
+static void reply_wrong_method(struct ones_request *req, const struct ones_route *route)
+{
+	ones_header(req, "Allow", route_allowed_methods(route));
+	ones_reply_problem(req, 405, "method_not_allowed", "This address does not take that method.");
+}
+
+/* Sets req->route, and answers when no handler is to see the request. */
+static void route_request(struct ones_request *req)
+{
+	const char *path = req->http->is_authorizer ? "/auth" : routes_below_prefix(req->app, req->http->path);
+	const char *part;
+	size_t size;
+	const struct ones_route *route = path != NULL ? routes_find(req->app, path, &part, &size) : NULL;
+
+	if (route != NULL && size > 0)
+		req->path_part = talloc_strndup(req, part, size);
+	if (route != NULL && route->operators_only && !networks_have_text(req->app->operators, req->http->remote_addr))
+		route = NULL;
+	req->was_answered = true;
+	if (route != NULL && route->navigations && !request_is_navigation(req->http))
+		req->http->is_program = true;
+	/* An authorizer's request has the method of the request that it is about. */
+	if (req->http->is_authorizer) {
+		req->http->method = ONES_METHOD_GET;
+		req->http->is_head = false;
+	}
+	if (req->path_part == NULL)
+		req->response.failed = true;
+	else if (route == NULL)
+		ones_reply_problem(req, 404, "not_found", "There is nothing at this address.");
+	else if (route_handler(route, req->http->method) == NULL)
+		reply_wrong_method(req, route);
+	else if (route->any == NULL && request_is_forged(req->http))
+		ones_reply_problem(req, 403, "cross_site",
+		                   "Another site made your browser send this. It was not done.");
+	else
+		req->was_answered = false;
+	req->route = route;
+}
+
+static bool wants_body(const struct ones_request *req)
+{
+	return !req->was_answered && req->route != NULL && !req->route->no_body && req->http->method != ONES_METHOD_GET;
+}
+
+/* For a request that the web server has given no id: no other process and no other request has the same one. */
+static void make_id(struct ones_app *app, char id[OWN_ID_SIZE])
+{
+	uint32_t parts[2];
+
+	if (app->request_count == 0)
+		app->process_id_part = randombytes_random();
+	parts[0] = htobe32(app->process_id_part);
+	parts[1] = htobe32(app->request_count++);
+	(void)sodium_bin2hex(id, OWN_ID_SIZE, (const uint8_t *)parts, sizeof parts);
+}
+
+struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, const struct app_preview *preview,
+                              const struct app_lookup *lookup, const struct app_times *times)
+{
+	struct ones_request *req = talloc_pooled_object(NULL, struct ones_request, 16, REQUEST_POOL_SIZE);
+	struct http_problem problem;
+	char id[OWN_ID_SIZE];
+
+	if (req == NULL || fcgi_accept(fcgi) != 0) {
+		talloc_free(req);
+		talloc_free(fcgi);
+		return NULL;
+	}
+	*req = (struct ones_request){.app = app, .path_part = "", .preview = *preview, .times = *times};
+	(void)talloc_steal(req, fcgi);
+	req->verdict = (struct rule_verdict){.reason = ONES_REASON_UNAUTHENTICATED};
+	if (lookup != NULL)
+		req->lookup = *lookup;
+	req->http = talloc_zero(req, struct http_request);
+	if (req->http == NULL) {
+		talloc_free(req);
+		return NULL;
+	}
+	make_id(app, id);
+	problem = request_read(req->http, fcgi, id);
+	log_set_request(req->http->id);
+	if (problem.status == 0)
+		route_request(req);
+	if (problem.status == 0 && wants_body(req))
+		problem = request_read_body(req->http);
+	if (problem.status != 0) {
+		req->was_answered = true;
+		reply_http_problem(req, &problem);
+	}
+	req->times.sending = req->times.began;
+	log_set_request(NULL);
+	return req;
+}
+
+/* ---- Running its handler ------------------------------------------------------------------------------------ */
+
+/* By this process, since it was started. */
+static int64_t database_waited(const struct ones_request *req)
+{
+	return req->app->rule.db != NULL ? db_waited_us(req->app->rule.db) : 0;
+}
+
+/* The hook. Returns false when it has answered. */
+static bool run_hook(struct ones_request *req)
+{
+	enum db_status status;
+
+	if (req->is_checked || !route_has_session(req->route))
+		return true;
+	req->is_checked = true;
+	status = session_check(req);
+	if (status != DB_OK)
+		ones_reply_failure(req, exchange_result(status), NULL);
+	return status == DB_OK;
+}
+
+void app_run(struct ones_request *req)
+{
+	int64_t waited = database_waited(req);
+
+	if (req->was_answered)
+		return;
+	log_set_request(req->http->id);
+	if (run_hook(req) && request_data_open(req)) {
+		route_handler(req->route, req->http->method)(req);
+		/* It is run again, and answers then. */
+		if (app_job(req, NULL) != NULL)
+			response_reset(&req->response);
+		else
+			request_data_close(req);
+	}
+	req->times.database_us += database_waited(req) - waited;
+	req->times.sending = clock_monotonic_us();
+	log_set_request(NULL);
+}
+
+void app_refuse_busy(struct ones_request *req)
+{
+	counters_add(&req->app->board->counters, COUNTER_THROTTLED);
+	response_reset(&req->response);
+	if (req->times.ordered != 0)
+		req->times.parked_us += clock_monotonic_us() - req->times.ordered;
+	log_set_request(req->http->id);
+	ones_reply_problem(req, 503, "busy", "Too many people are signing in at this moment. Please try again.");
+	log_set_request(NULL);
+	req->times.sending = clock_monotonic_us();
+}
+
+/* ---- Answering ---------------------------------------------------------------------------------------------- */
+
+/* Where the time of a request went that took long; work_ms is what no other stage accounts for. */
+static void log_slow(const struct ones_request *req, int64_t done, int status)
+{
+	const struct app_times *times = &req->times;
+	int64_t database = times->lookup_us + times->database_us;
+
+	log_warning("slow_request", LOG_STR("method", req->http->method_name), LOG_STR("path", req->http->path),
+	            LOG_INT("status", status), LOG_INT("ms", (done - times->connected) / 1000),
+	            LOG_INT("receive_ms", (times->received - times->connected - times->queued_us) / 1000),
+	            LOG_INT("wait_ms",
+	                    (times->began - times->received + times->queued_us + times->parked_us - times->hashing_us) /
+	                            1000),
+	            LOG_INT("database_ms", database / 1000), LOG_INT("hash_ms", times->hashing_us / 1000),
+	            LOG_INT("work_ms", (times->sending - times->began - database - times->parked_us) / 1000),
+	            LOG_INT("send_ms", (done - times->sending) / 1000), LOG_STR("ip", req->http->remote_addr));
+}
+
+/* After the answer. */
+static void account_for(const struct ones_request *req, int status)
+{
+	int64_t slow = req->app->settings->log.slow_request;
+	int64_t done = clock_monotonic_us();
+
+	counters_add_request(&req->app->board->counters, routes_number(req->app, req->route), status,
+	                     done - req->times.connected);
+	log_debug("request", LOG_STR("method", req->http->method_name), LOG_STR("path", req->http->path),
+	          LOG_INT("status", status), LOG_INT("ms", (done - req->times.connected) / 1000),
+	          LOG_STR("ip", req->http->remote_addr));
+	if (slow > 0 && done - req->times.connected > slow * 1000)
+		log_slow(req, done, status);
+}
+
+int app_close(struct ones_request *req)
+{
+	struct http_request *http = req->http;
+	bool depends_on_cookie = !req->was_answered && req->route != NULL && route_has_session(req->route);
+	int status;
+
+	log_set_request(http->id);
+	/* What an authorizer lets in is the web server's to answer; Apache would pass these fields on with it. */
+	if (depends_on_cookie && !(http->is_authorizer && req->response.status == 200)) {
+		ones_header(req, "Cache-Control", "no-store");
+		ones_header(req, "Vary", "Cookie");
+	}
+	if (response_send(&req->response, req, http->fcgi, http->is_head) != 0)
+		log_debug("answer_not_taken", LOG_STR("path", http->path));
+	status = req->response.status;
+	account_for(req, status);
+	/* When there is no room the next request of the same session will do. */
+	if (depends_on_cookie && !req->route->passive && req->verdict.live && req->verdict.touch_due &&
+	    req->app->touch_count < RULE_KEYS_MAX)
+		req->app->touches[req->app->touch_count++] = req->key;
+	log_set_request(NULL);
+	return status;
+}
+
+void app_start_touch(struct ones_app *app)
+{
+	rule_start_touch(&app->rule, app->touches, app->touch_count);
+	app->touch_count = 0;
+}

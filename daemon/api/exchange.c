@@ -1,0 +1,82 @@
+/* An exchange: what handlers read of a request, and what the rest of this folder asks of it. */
+#include "api/exchange.h"
+
+#include <string.h>
+
+struct client exchange_client(const struct ones_request *req)
+{
+	return (struct client){.ip = req->http->remote_addr, .user_agent = req->http->user_agent};
+}
+
+enum ones_result exchange_result(enum db_status status)
+{
+	if (status == DB_OK)
+		return ONES_RESULT_OK;
+	return status == DB_ERROR ? ONES_RESULT_FAILED : ONES_RESULT_UNAVAILABLE;
+}
+
+const struct ones_session *ones_session(const struct ones_request *req)
+{
+	return req->verdict.live ? &req->verdict.session : NULL;
+}
+
+const struct ones_ending *ones_ending(const struct ones_request *req)
+{
+	return &req->ending;
+}
+
+enum ones_method ones_method(const struct ones_request *req)
+{
+	return req->http->method;
+}
+
+bool ones_is_authorizer(const struct ones_request *req)
+{
+	return req->http->is_authorizer;
+}
+
+bool ones_is_program(const struct ones_request *req)
+{
+	return req->http->is_program;
+}
+
+const char *ones_query(const struct ones_request *req, const char *name)
+{
+	return req->http->query != NULL ? urlencoded_get(req->http->query, name) : NULL;
+}
+
+const char *ones_field(const struct ones_request *req, const char *name)
+{
+	if (req->http->json != NULL)
+		return json_string_value(json_object_get(req->http->json, name));
+	return req->http->form != NULL ? urlencoded_get(req->http->form, name) : NULL;
+}
+
+bool ones_field_is_true(const struct ones_request *req, const char *name)
+{
+	const char *text = ones_field(req, name);
+
+	return json_is_true(json_object_get(req->http->json, name)) || (text != NULL && strcmp(text, "true") == 0);
+}
+
+const char *ones_path_part(const struct ones_request *req)
+{
+	return req->path_part;
+}
+
+const json_t *ones_json(const struct ones_request *req)
+{
+	return req->http->json;
+}
+
+const char *ones_param(const struct ones_request *req, const char *name)
+{
+	return fcgi_param(req->http->fcgi, name);
+}
+
+bool ones_database_ready(struct ones_request *req)
+{
+	static const struct db_statement ready = {"ready", "SELECT 1"};
+
+	return db_query(req->app->rule.db, NULL, &ready, NULL, 0, NULL) == DB_OK;
+}

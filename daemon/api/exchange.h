@@ -1,0 +1,75 @@
+/* An exchange: one request under way in this process, with its session and its answer (struct ones_request). */
+#ifndef API_EXCHANGE_H
+#define API_EXCHANGE_H
+
+#include "api/app.h"
+#include "http/request.h"
+#include "http/response.h"
+#include "session/session_lookup.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* When a request came to each stage, clock_monotonic_us(), and how long some of them took. */
+struct app_times {
+	int64_t connected;   /* the web server connected */
+	int64_t queued_us;   /* after that it waited for a worker to be free, for so long */
+	int64_t received;    /* the request was there */
+	int64_t began;       /* its session was being looked up, or its handler was about to run */
+	int64_t sending;     /* the answer was made */
+	int64_t lookup_us;   /* how long the look-up took */
+	int64_t database_us; /* how long the handler waited for the database */
+	int64_t ordered;     /* the check of a password was ordered from the hasher */
+	int64_t parked_us;   /* after that, until the answer was there */
+	int64_t hashing_us;  /* of that, the hashing */
+};
+
+/*
+ * How many session keys a request may present. A browser has one cookie of a name for each path and domain that it was
+ * set for; each key is looked up, and a client that sends more of them only makes work.
+ */
+#define APP_KEYS_MAX 16
+
+/* What is known of a request before it is taken in. */
+struct app_preview {
+	bool is_quick; /* its handler waits for nothing but the look-up */
+	bool needs_no_database;
+	uint32_t route;   /* its number for the counters */
+	int method;       /* an enum ones_method; ONES_METHOD_COUNT: another one */
+	size_t key_count; /* those to be looked up; 0: none */
+	struct session_key keys[APP_KEYS_MAX];
+};
+
+/* What the look-up of a request's keys found, in a batch with those of other requests. */
+struct app_lookup {
+	enum db_status status;
+	const struct session_lookup *result; /* with DB_OK */
+	size_t first;                        /* the request's first key is that number of the look-up's */
+};
+
+struct ones_request {
+	struct ones_app *app;
+	struct http_request *http;
+	struct http_response response;
+	const struct ones_route *route; /* NULL: there is none at its path */
+	const char *path_part;          /* what stands for the * in the route's path, "" without one */
+	bool was_answered;              /* by routing, so that its handler does not run */
+	bool is_checked;                /* the hook has been run */
+	bool has_key;                   /* a well-formed one was presented */
+	struct session_key key;
+	struct app_preview preview;
+	struct app_lookup lookup; /* when the preview has keys */
+	struct rule_verdict verdict;
+	struct ones_ending ending;
+	struct request_data *data;             /* see request_data.c; NULL: its route has none */
+	struct password_check *password_check; /* see password_check.c; NULL: no password was to be checked */
+	struct app_times times;
+};
+
+/* The client, as it is kept with sessions and events. */
+struct client exchange_client(const struct ones_request *req);
+
+/* What a handler gets for what the database answered. */
+enum ones_result exchange_result(enum db_status status);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * Checking a password: throttle, rank and the job that the hasher does, between two runs of the handler that wants it
+ * checked.
+ */
+#ifndef API_PASSWORD_CHECK_H
+#define API_PASSWORD_CHECK_H
+
+#include "api/exchange.h"
+#include "session/password_job.h"
+#include "session/users.h"
+
+#include <stdint.h>
+
+/*
+ * ONES_RESULT_OK when the password is that of the account with that name, which is *user then; ONES_RESULT_PENDING when
+ * the handler is to be run again for that. `new_password` (may be NULL) is hashed as well.
+ */
+enum ones_result check_password(struct ones_request *req, const char *username, const char *password,
+                                const char *new_password, struct user **user, struct ones_login *login);
+
+/*
+ * The password is right; when its hash is of another form or cost than new ones are, replace it. When another request
+ * has replaced it at this moment, that hash is checked: ONES_RESULT_PENDING.
+ */
+enum ones_result upgrade_hash(struct ones_request *req, const char *username, const char *password, struct user *user,
+                              struct ones_login *login);
+
+/* After ONES_RESULT_OK of check_password(): the hash of new_password, NULL when it could not be made. */
+const char *checked_new_hash(const struct ones_request *req);
+
+/* Likewise: the device cookie that the browser presented; NULL: none. */
+const struct session_key *checked_device(const struct ones_request *req);
+
+/*
+ * After app_run(): the job that has to be done before it is run again, and the rank of the login (login_rank.h). NULL:
+ * there is none, and app_close() is next.
+ */
+const struct password_job *app_job(const struct ones_request *req, uint32_t *rank);
+
+/* The job is done. */
+void app_answer_job(struct ones_request *req, const struct password_answer *answer);
+
+#endif

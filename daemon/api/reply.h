@@ -1,0 +1,12 @@
+/* The answers that handlers give: what stands behind all of them. */
+#ifndef API_REPLY_H
+#define API_REPLY_H
+
+#include "api/exchange.h"
+
+#include <stddef.h>
+
+/* Answer with a body that is the request's; without one when `content_type` is NULL. */
+void reply_body(struct ones_request *req, int status, const char *content_type, const char *body, size_t size);
+
+#endif

@@ -1,0 +1,57 @@
+/* The hook: which session does a request present, and is it still the live one of its account? */
+#include "api/session_check.h"
+
+#include "session/useragent.h"
+
+static const char *or_empty(const char *text)
+{
+	return text != NULL ? text : "";
+}
+
+/* Of the keys that were presented it is the first that is live, else the first. */
+enum db_status session_check(struct ones_request *req)
+{
+	const struct client client = exchange_client(req);
+	const struct app_preview *preview = &req->preview;
+	const struct app_lookup *lookup = &req->lookup;
+	size_t which = 0;
+	enum db_status status;
+
+	req->has_key = preview->key_count > 0;
+	if (req->has_key) {
+		status = lookup->status;
+		for (size_t i = preview->key_count; status == DB_OK && i-- > 0;) {
+			if (rule_may_be_live(&req->app->rule, lookup->result, lookup->first + i))
+				which = i;
+		}
+		req->key = preview->keys[which];
+		if (status == DB_OK)
+			status = rule_check(&req->app->rule, req, lookup->result, lookup->first + which, &client,
+			                    &req->verdict);
+		if (status != DB_OK)
+			return status;
+	}
+	req->ending = (struct ones_ending){
+		.reason = req->verdict.reason,
+		.ended_at = req->verdict.ended_at,
+		.by_browser = useragent_browser(req->verdict.by_user_agent),
+		.by_os = useragent_os(req->verdict.by_user_agent),
+		.by_ip = or_empty(req->verdict.by_ip),
+		.browser = useragent_browser(req->verdict.user_agent),
+		.os = useragent_os(req->verdict.user_agent),
+		.ip = or_empty(req->verdict.ip),
+	};
+	return DB_OK;
+}
+
+enum db_status session_recheck(struct ones_request *req)
+{
+	struct session_lookup *found = NULL;
+
+	if (req->preview.key_count > 0)
+		req->lookup.status =
+			session_lookup(&req->app->rule, req, req->preview.keys, req->preview.key_count, &found);
+	req->lookup.result = found;
+	req->lookup.first = 0;
+	return session_check(req);
+}
