@@ -148,7 +148,7 @@ fuzz-programs: $(FUZZ_PROGRAMS)
 
 ifeq ($(FUZZER),1)
 # It looks for the nearest of all names: what the fuzzer learns there is nothing, and takes most of the time.
-$(BUILD)/objects/daemon/base/config.o: SANITIZE_FLAGS += -fno-sanitize-coverage=trace-cmp
+$(BUILD)/objects/daemon/base/config_names.o: SANITIZE_FLAGS += -fno-sanitize-coverage=trace-cmp
 endif
 
 fuzz: ## feed the parsers with inputs that nobody would think of (SECONDS=60 for each target, or RUNS=)
