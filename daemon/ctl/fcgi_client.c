@@ -1,3 +1,4 @@
+/* One FastCGI request to the daemon, written by hand: libfcgi is for the side that answers. */
 #include "ctl/fcgi_client.h"
 
 #include "base/clock.h"
@@ -19,7 +20,7 @@ enum { VERSION_1 = 1, HEADER_SIZE = 8 };
 enum { BEGIN_REQUEST = 1, END_REQUEST = 3, PARAMS = 4, STDIN = 5, STDOUT = 6 };
 enum { RESPONDER = 1 };
 
-/* The answer is there at once, or the daemon is in trouble. */
+/* The daemon answers at once, even when every worker is busy. */
 #define DEADLINE_MS 10000
 /* A line for each of a thousand workers is far less. */
 #define ANSWER_MAX (1024 * 1024)
@@ -162,7 +163,7 @@ static void put_param(struct request *request, const char *name, const char *val
 	request->size += value_size;
 }
 
-/* That is how the daemon turns peers away, and what is left to read of it depends on who was faster. */
+/* The daemon closes the connections of peers that it refuses; whether sending or receiving fails then is a race. */
 static int fail_closed(const struct exchange *exchange)
 {
 	return fail_exchange(exchange,
@@ -187,7 +188,7 @@ static int send_all(const struct exchange *exchange, const struct request *reque
 	return 0;
 }
 
-/* The daemon takes whatever address the web server names; the first that may ask is as good as any. */
+/* The daemon believes the address that its peer names: the first one of server.operators does. */
 static int ask(const struct exchange *exchange, const struct settings *settings, const char *path)
 {
 	static const uint8_t begin[8] = {0, RESPONDER};

@@ -1,3 +1,10 @@
+/*
+ * New passwords, from a terminal or from standard input.
+ *
+ * readpassphrase(3) of libbsd was tried in place of ask() and does not do: without a controlling terminal, as in a
+ * container, it leaves the echo on, so that the password is shown; it gives the same for the end of the input as for an
+ * empty line; and it takes what stands before a NUL byte for the whole.
+ */
 #include "ctl/prompt.h"
 
 #include "ctl/ctl.h"
@@ -8,6 +15,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sodium.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -49,7 +57,7 @@ static enum line read_line(int fd, int signals, char password[PASSWORD_MAX + 1],
 
 static void say(int fd, const char *text)
 {
-	/* A terminal that takes no prompt gives no password either: reading it then tells. */
+	/* A terminal that takes no prompt gives no password either: that is reported when it is read. */
 	if (write(fd, text, strlen(text)) < 0)
 		return;
 }
@@ -93,7 +101,7 @@ static enum line ask(int tty, const char *question, char password[PASSWORD_MAX +
 	return line;
 }
 
-/* Judge what was read. Returns 0, or -1 when it has been told why it will not do. */
+/* Whether what was read is a password that can be used. Returns 0, or -1 when it has been said why not. */
 static int check(enum line line, const char *password, size_t length)
 {
 	const char *problem;
@@ -114,19 +122,21 @@ static int ask_twice(int tty, const char *username, char password[PASSWORD_MAX +
 {
 	char question[USERNAME_MAX * 4 + 16], again[PASSWORD_MAX + 1];
 	enum line line;
-	size_t length;
+	size_t first, length;
+	bool differ;
 	int result;
 
 	(void)snprintf(question, sizeof question, "Password for %s: ", username);
-	line = ask(tty, question, password, &length);
-	if (check(line, password, length) != 0)
+	line = ask(tty, question, password, &first);
+	if (check(line, password, first) != 0)
 		return -1;
 	line = ask(tty, "The same once more: ", again, &length);
-	result = check(line, again, length);
-	if (result == 0 && strcmp(password, again) != 0) {
+	/* That they differ comes before what is wrong with the second one, which the first was checked for already. */
+	differ = line == LINE_TOO_LONG ||
+	         (line == LINE_READ && (length != first || memcmp(password, again, first) != 0));
+	if (differ)
 		(void)fail("the two passwords differ");
-		result = -1;
-	}
+	result = differ ? -1 : check(line, again, length);
 	sodium_memzero(again, sizeof again);
 	return result;
 }
