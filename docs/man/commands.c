@@ -117,10 +117,11 @@ static const char *completion_of(const struct command_argument *argument)
 }
 
 /* Of two options with the same name the second is only what the commands that take it mean by that name. */
-static bool is_second(int id)
+static bool is_second(const struct command_option *option)
 {
-	return id > 0 && command_options[id].name != NULL && command_options[id - 1].name != NULL &&
-	       strcmp(command_options[id].name, command_options[id - 1].name) == 0;
+	const char *before = option > command_options ? option[-1].name : NULL;
+
+	return before != NULL && option->name != NULL && strcmp(before, option->name) == 0;
 }
 
 static void put_options_of(const struct command *command)
@@ -153,7 +154,7 @@ static void put_completion_commands(void)
 	(void)fputs(")\n\n", stdout);
 }
 
-static void put_completion_argument(int id)
+static void put_completion_argument(enum command_option_id id)
 {
 	const struct command_option *option = &command_options[id];
 	const char *what = completion_of(&option->argument);
@@ -161,10 +162,10 @@ static void put_completion_argument(int id)
 
 	if (option->letter != '\0')
 		(void)printf("\t['-%c']='%s'\n", option->letter, what);
-	if (option->name != NULL && !is_second(id))
+	if (option->name != NULL && !is_second(option))
 		(void)printf("\t['--%s']='%s'\n", option->name, what);
-	for (size_t i = 0; is_second(id) && i < command_count; i++) {
-		if (command_takes(&commands[i], (enum command_option_id)id))
+	for (size_t i = 0; is_second(option) && i < command_count; i++) {
+		if (command_takes(&commands[i], id))
 			(void)printf("\t['%s --%s']='%s'\n", words_of(&commands[i], words), option->name, what);
 	}
 }
@@ -178,7 +179,7 @@ static void put_completion(void)
 		stdout);
 	for (int id = 0; id < COMMAND_OPTION_COUNT; id++) {
 		if (command_options[id].argument.name != NULL)
-			put_completion_argument(id);
+			put_completion_argument((enum command_option_id)id);
 	}
 	(void)fputs(")\n\n", stdout);
 	(void)fputs("# What every command takes.\n__onesessionctl_options=(", stdout);
