@@ -17,7 +17,7 @@ struct reader {
 	struct config_set *set; /* its line is the one that inih has got last */
 	FILE *file;
 	int read_error;
-	bool is_key_expected; /* inih has got a line that is wrong unless it calls handle() */
+	bool is_key_expected; /* inih has got a line that is wrong unless it calls take_key() */
 	bool is_continuation; /* that line goes on with the value before it */
 	bool is_after_key;    /* there is a key since the last [section], so that a value may go on */
 	bool is_section_lost; /* which section the next keys belong to is not known */
@@ -114,7 +114,7 @@ static void begin_value(struct reader *reader, const char *section, const char *
 	reader->pending_line = reader->set->line;
 }
 
-static int handle(void *user, const char *section, const char *key, const char *value)
+static int take_key(void *user, const char *section, const char *key, const char *value)
 {
 	struct reader *reader = user;
 
@@ -127,7 +127,7 @@ static int handle(void *user, const char *section, const char *key, const char *
 }
 
 /* The next line without its end, when it is one that inih would not cut. */
-static bool get_line(struct reader *reader, char *buffer, size_t size, bool *has_more)
+static bool read_whole_line(struct reader *reader, char *buffer, size_t size, bool *has_more)
 {
 	size_t length = 0;
 	bool has_nul = false, is_long = false;
@@ -191,7 +191,7 @@ static void check_section(struct reader *reader, const char *header)
 }
 
 /* inih asks for lines with this; here they are counted, and what it would pass over in silence is refused. */
-static char *read_line(char *buffer, int size, void *stream)
+static char *next_ini_line(char *buffer, int size, void *stream)
 {
 	struct reader *reader = stream;
 	bool has_more;
@@ -201,7 +201,7 @@ static char *read_line(char *buffer, int size, void *stream)
 		(void)fputs("neither a [section] nor a key = value\n", complain(reader));
 	reader->is_key_expected = false;
 	reader->is_continuation = false;
-	while (!get_line(reader, buffer, (size_t)size, &has_more)) {
+	while (!read_whole_line(reader, buffer, (size_t)size, &has_more)) {
 		if (!has_more)
 			return NULL;
 	}
@@ -227,8 +227,8 @@ static void read_lines(struct reader *reader)
 	ini_use_stack = false;
 	ini_max_line = LINE_SIZE;
 	ini_initial_alloc = LINE_SIZE;
-	/* Wrong lines, which a positive result would tell of, are found in read_line(). */
-	if (ini_parse_stream(read_line, reader, handle, reader) < 0)
+	/* Wrong lines, which a positive result would tell of, are found in next_ini_line(). */
+	if (ini_parse_stream(next_ini_line, reader, take_key, reader) < 0)
 		complain_memory(reader);
 	set_pending(reader);
 	reader->set->line = 0;

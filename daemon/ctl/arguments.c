@@ -52,8 +52,8 @@ static int store_yes_no(const struct command_option *option, bool *place, const 
 }
 
 /* `option` is NULL for an operand. Returns the exit code. */
-static int store(struct ctl *ctl, struct arguments *arguments, const struct command_argument *argument,
-                 const struct command_option *option, const char *value)
+static int store_value(struct ctl *ctl, struct arguments *arguments, const struct command_argument *argument,
+                       const struct command_option *option, const char *value)
 {
 	void *place = (char *)ctl + argument->offset;
 
@@ -107,7 +107,7 @@ static int take_option(struct ctl *ctl, struct arguments *arguments, int code, c
 	if (option->argument.name != NULL && value == NULL && argv[optind] != NULL)
 		value = argv[optind++];
 	arguments->given |= 1U << (option - command_options);
-	return store(ctl, arguments, &option->argument, option, value);
+	return store_value(ctl, arguments, &option->argument, option, value);
 }
 
 static int take_word(struct arguments *arguments, const char *word)
@@ -201,6 +201,6 @@ const struct command *arguments_command(struct ctl *ctl, const struct arguments 
 	}
 	*result = EXIT_SUCCESS;
 	for (size_t i = 0; i < operands && *result == EXIT_SUCCESS; i++)
-		*result = store(ctl, NULL, &command->operands[i], NULL, words[used + i]);
+		*result = store_value(ctl, NULL, &command->operands[i], NULL, words[used + i]);
 	return *result == EXIT_SUCCESS ? command : NULL;
 }

@@ -189,7 +189,7 @@ static int send_all(const struct exchange *exchange, const struct request *reque
 }
 
 /* The daemon believes the address that its peer names: the first one of server.operators does. */
-static int ask(const struct exchange *exchange, const struct settings *settings, const char *path)
+static int send_request(const struct exchange *exchange, const struct settings *settings, const char *path)
 {
 	static const uint8_t begin[8] = {0, RESPONDER};
 	const char *operators = settings->server.operators + strspn(settings->server.operators, " \t");
@@ -286,7 +286,8 @@ char *fcgi_client_get(TALLOC_CTX *ctx, const struct settings *settings, const ch
 	char *answer = NULL;
 
 	(void)fail_exchange(&exchange, "out of memory");
-	if (connect_daemon(&exchange, ctx, settings->server.listen) == 0 && ask(&exchange, settings, path) == 0)
+	if (connect_daemon(&exchange, ctx, settings->server.listen) == 0 &&
+	    send_request(&exchange, settings, path) == 0)
 		answer = read_answer(&exchange, ctx);
 	if (answer != NULL)
 		answer = take_body(&exchange, answer);

@@ -30,13 +30,13 @@ static void print_common_options(void)
 }
 
 /* Those that begin with the word `group`; NULL: all. */
-static void print_commands(FILE *out, const char *group)
+static void print_commands(const char *group)
 {
 	char synopsis[COMMAND_SYNOPSIS_SIZE];
 
 	for (size_t i = 0; i < command_count; i++) {
 		if (group == NULL || strcmp(commands[i].words[0], group) == 0)
-			(void)fprintf(out, "  %-42s  %s\n", command_synopsis(&commands[i], synopsis), commands[i].help);
+			(void)printf("  %-42s  %s\n", command_synopsis(&commands[i], synopsis), commands[i].help);
 	}
 }
 
@@ -64,7 +64,7 @@ int help_print(const char *const words[], size_t word_count)
 
 		(void)printf("Usage: onesessionctl [OPTION]... %s%sCOMMAND\n\n", group != NULL ? group : "",
 		             group != NULL ? " " : "");
-		print_commands(stdout, group);
+		print_commands(group);
 		(void)putchar('\n');
 	} else {
 		return help_usage_error("unknown command", words[0]);
@@ -79,17 +79,30 @@ int help_usage_error(const char *what, const char *which)
 	return EX_USAGE;
 }
 
+/* In one line, as everything that is said on standard error. */
+static int incomplete_command(const char *group)
+{
+	char list[256] = "";
+
+	for (size_t i = 0; i < command_count; i++) {
+		size_t length = strlen(list);
+
+		if (strcmp(commands[i].words[0], group) == 0)
+			(void)snprintf(list + length, sizeof list - length, "%s%s", length > 0 ? ", " : "",
+			               commands[i].words[1]);
+	}
+	(void)fail("%s needs one of %s (see onesessionctl %s --help)", group, list, group);
+	return EX_USAGE;
+}
+
 int help_unknown_command(const char *const words[], size_t word_count)
 {
 	char which[256];
 
 	if (word_count == 0)
 		return help_usage_error("no command was given", NULL);
-	if (word_count == 1 && command_is_group(words[0])) {
-		(void)fail("usage: onesessionctl %s COMMAND, which is one of", words[0]);
-		print_commands(stderr, words[0]);
-		return EX_USAGE;
-	}
+	if (word_count == 1 && command_is_group(words[0]))
+		return incomplete_command(words[0]);
 	(void)snprintf(which, sizeof which, "%s%s%s", words[0], word_count > 1 ? " " : "",
 	               word_count > 1 ? words[1] : "");
 	return help_usage_error("unknown command", which);

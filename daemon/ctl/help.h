@@ -10,7 +10,7 @@ int help_print(const char *const words[], size_t word_count);
 /* `which` may be NULL. Returns EX_USAGE. */
 int help_usage_error(const char *what, const char *which);
 
-/* That the words name no command; of one that is incomplete, with the commands that begin so. Returns EX_USAGE. */
+/* That the words name no command; of the first word of several, what can stand behind it. Returns EX_USAGE. */
 int help_unknown_command(const char *const words[], size_t word_count);
 
 #endif

@@ -53,7 +53,7 @@ static int set_up(struct ctl *ctl, enum command_database database)
 	return EXIT_SUCCESS;
 }
 
-static int run(struct ctl *ctl, int argc, char *argv[])
+static int run_command_line(struct ctl *ctl, int argc, char *argv[])
 {
 	struct arguments arguments;
 	const struct command *command;
@@ -91,7 +91,7 @@ int main(int argc, char *argv[])
 	/* The lower rooms log what goes wrong; this program reports it itself, once, on standard error. */
 	if (log_open("onesessionctl", "/dev/null", LOG_LEVEL_ERROR, LOG_FORMAT_TEXT) != 0)
 		(void)fail("cannot open /dev/null: what follows may be reported twice");
-	result = run(&ctl, argc, argv);
+	result = run_command_line(&ctl, argc, argv);
 	log_close();
 	talloc_free(ctl.ctx);
 	if ((fflush(stdout) != 0 || ferror(stdout)) && result == EXIT_SUCCESS)
