@@ -187,7 +187,7 @@ fuzz-programs: $(FUZZ_PROGRAMS)
 
 ifeq ($(FUZZER),1)
 # It looks for the nearest of all names: what the fuzzer learns there is nothing, and takes most of the time.
-$(BUILD)/objects/daemon/base/config.o: SANITIZE_FLAGS += -fno-sanitize-coverage=trace-cmp
+$(BUILD)/objects/daemon/base/config_names.o: SANITIZE_FLAGS += -fno-sanitize-coverage=trace-cmp
 endif
 
 fuzz: ## feed the parsers with inputs that nobody would think of (SECONDS=60 for each target, or RUNS=)
@@ -322,11 +322,14 @@ EXAMPLES    = $(DOCDIR)/examples
 VERSION    := $(shell sed -n 's/^.define ONESESSION_VERSION "\(.*\)"$$/\1/p' daemon/base/version.h)
 
 MAN_SOURCES := $(sort $(wildcard docs/man/*.[0-9]))
-MAN_BUILT   := $(BUILD)/man/onesession.conf.5
+MAN_BUILT   := $(BUILD)/man/onesession.conf.5 $(BUILD)/man/onesessionctl.8
+COMPLETION_BUILT := $(BUILD)/completion/onesessionctl
 UNITS_BUILT := $(BUILD)/systemd/onesession.service $(BUILD)/systemd/onesession.socket
 SAMPLES     := $(sort $(wildcard conf/nginx/* conf/apache/* conf/lighttpd/* conf/caddy/* conf/haproxy/* \
                  conf/prometheus/* conf/grafana/*))
-MAN_PROGRAM := $(BUILD)/man/options
+# What fills the templates of pages and of the completion from the tables that the programs read.
+FROM_OPTIONS  := $(BUILD)/man/options
+FROM_COMMANDS := $(BUILD)/man/commands
 
 # Each installed file: MODE SOURCE DESTINATION, one list for install and uninstall.
 INSTALLED    = 755,$(BUILD)/onesessiond,$(SBINDIR)/onesessiond \
@@ -335,7 +338,7 @@ INSTALLED    = 755,$(BUILD)/onesessiond,$(SBINDIR)/onesessiond \
                $(foreach unit,$(UNITS_BUILT),644,$(unit),$(UNITDIR)/$(notdir $(unit))) \
                644,systemd/onesession.sysusers.conf,$(SYSUSERS)/onesession.conf \
                644,systemd/onesession.tmpfiles.conf,$(TMPFILES)/onesession.conf \
-               644,conf/completion/onesessionctl,$(COMPLETION)/onesessionctl \
+               644,$(COMPLETION_BUILT),$(COMPLETION)/onesessionctl \
                644,docs/events.md,$(DOCDIR)/events.md 644,docs/asvs.md,$(DOCDIR)/asvs.md \
                $(foreach file,$(sort $(wildcard docs/listeners/*)),644,$(file),$(DOCDIR)/$(patsubst docs/%,%,$(file))) \
                $(foreach file,$(sort $(wildcard schema/*.sql)),644,$(file),$(DATADIR)/$(file)) \
@@ -348,18 +351,29 @@ OWN_FOLDERS  = $(addprefix $(EXAMPLES)/,$(sort $(patsubst conf/%/,%,$(dir $(SAMP
                $(DOCDIR) \
                $(DATADIR)/schema $(DATADIR)/pages $(DATADIR) $(dir $(CONFIG))
 
-all: $(MAN_BUILT)
+all: $(MAN_BUILT) $(COMPLETION_BUILT)
 
 man: $(MAN_BUILT) ## build the man pages
 
-$(MAN_PROGRAM): $(call object,docs/man/options.c $(call ROOM,base))
+$(FROM_OPTIONS): $(call object,docs/man/options.c $(call ROOM,base))
+$(FROM_COMMANDS): $(call object,docs/man/commands.c) $(filter-out %/daemon/ctl/main.o,$(CTL_OBJECTS))
+$(FROM_OPTIONS) $(FROM_COMMANDS):
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
 
-$(MAN_BUILT): docs/man/onesession.conf.5.in $(MAN_PROGRAM)
+$(BUILD)/man/onesession.conf.5: docs/man/onesession.conf.5.in $(FROM_OPTIONS)
 	$(call say,MAN,$@)
-	$(Q)$(MAN_PROGRAM) < $< > $@
+	$(Q)$(FROM_OPTIONS) < $< > $@
+
+$(BUILD)/man/onesessionctl.8: docs/man/onesessionctl.8.in $(FROM_COMMANDS)
+	$(call say,MAN,$@)
+	$(Q)$(FROM_COMMANDS) < $< > $@
+
+$(COMPLETION_BUILT): conf/completion/onesessionctl.in $(FROM_COMMANDS)
+	@mkdir -p $(@D)
+	$(call say,MAKE,$@)
+	$(Q)$(FROM_COMMANDS) < $< > $@
 
 # Every time, for PREFIX may be another one.
 $(BUILD)/systemd/%: systemd/% force

@@ -17,7 +17,7 @@ struct config_source {
 };
 
 /*
- * Fill *settings; strings are allocated on `ctx`. All that is wrong is told on `complaints`, a line each:
+ * Fill *settings; strings are allocated on `ctx`. All that is wrong is written to `complaints`, a line each:
  * "file:line: section.key: what was wrong, what would be right". Returns 0, or -1 when anything was wrong
  * (*settings must not be used then).
  */

@@ -1,3 +1,4 @@
+/* The table of options, and the checks of those that are strings. */
 #include "base/options.h"
 
 #include "base/links.h"
@@ -194,23 +195,23 @@ static const char *const format_choices[] = {"text", "json", NULL};
 #section, #key, OPTION_CHOICE, AT(section, key), fallback, 0, 0, choices, NULL, __VA_ARGS__            \
 	}
 
-enum { FIXED = false, RELOADABLE = true };
+enum { FIXED = 0, RELOADABLE = OPTION_RELOADABLE };
 
 /* clang-format off */
 const struct option options[] = {
 	TEXT(server, listen, "unix:/run/onesession/onesession.sock", check_listen, FIXED,
 	     "Where to listen when neither systemd nor spawn-fcgi gives a socket: unix:/path, tcp:ADDRESS:PORT, tcp:[V6]:PORT"),
 	RANGE(server, listen_mode, OPTION_MODE, "0660", 0, 0777, FIXED,
-	      "Who may connect to our own unix socket, as file permissions"),
-	TEXT(server, listen_owner, "", NULL, FIXED, "The user that owns our own unix socket; empty: who starts the daemon"),
+	      "Which users may connect to our own unix socket, as file permissions"),
+	TEXT(server, listen_owner, "", NULL, FIXED, "The user that owns our own unix socket; empty: the user who starts the daemon"),
 	TEXT(server, listen_group, "", NULL, FIXED, "The group of our own unix socket, as a rule the web server's"),
 	TEXT(server, allowed_clients, "127.0.0.1 ::1", check_networks, RELOADABLE,
 	     "Addresses, with an optional /prefix, that may connect by TCP: the web servers'"),
 	TEXT(server, allowed_users, "", NULL, RELOADABLE,
-	     "Users that may connect by unix socket; empty: whoever listen_mode lets in"),
-	TEXT(server, user, "", NULL, FIXED, "Who to become when started as root; empty: onesession, if there is such a user"),
+	     "Users that may connect by unix socket; empty: all that listen_mode lets in"),
+	TEXT(server, user, "", NULL, FIXED, "The user to become when started as root; empty: onesession, if there is such a user"),
 	TEXT(server, group, "", NULL, FIXED, "The group to become with it; empty: the user's own"),
-	TEXT(server, prefix, "/session", check_prefix, RELOADABLE, "The path below which the daemon's own routes are"),
+	TEXT(server, prefix, "/session", check_prefix, RELOADABLE | OPTION_ROOT_IS_EMPTY, "The path below which the daemon's own routes are"),
 	RANGE(server, workers, OPTION_NUMBER, "8", 1, 512, RELOADABLE,
 	      "Processes that serve requests; each holds a database connection"),
 	RANGE(server, max_requests, OPTION_NUMBER, "0", 0, 1000000000, RELOADABLE,
@@ -224,7 +225,7 @@ const struct option options[] = {
 	RANGE(server, max_body, OPTION_SIZE, "64KiB", KIB, 16 * MIB, RELOADABLE, "The largest body of a request that is read"),
 	TEXT(server, operators, "127.0.0.1 ::1", check_networks, RELOADABLE, "Addresses that may see /metrics and /status"),
 
-	TEXT(database, conninfo, "dbname=onesession", NULL, RELOADABLE,
+	TEXT(database, conninfo, "dbname=onesession", NULL, RELOADABLE | OPTION_SECRET,
 	     "How to reach PostgreSQL: a libpq connection string or URI; put a password into a passfile"),
 	RANGE(database, connect_timeout, OPTION_DURATION, "2s", 100, MINUTE, RELOADABLE, "How long connecting may take"),
 	RANGE(database, statement_timeout, OPTION_DURATION, "3s", 100, 10 * MINUTE, RELOADABLE,

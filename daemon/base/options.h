@@ -2,7 +2,6 @@
 #ifndef BASE_OPTIONS_H
 #define BASE_OPTIONS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +15,12 @@ enum option_type {
 	OPTION_CHOICE,   /* an enum, one of `choices` */
 };
 
+enum option_flag {
+	OPTION_RELOADABLE = 1, /* takes effect on SIGHUP; else only on a restart */
+	OPTION_SECRET = 2,     /* not to be shown: it may hold a password, and terminals and logs keep what they show */
+	OPTION_ROOT_IS_EMPTY = 4, /* "/" is stored as "", so that a route's path can simply follow it */
+};
+
 struct option {
 	const char *section;
 	const char *key;
@@ -26,7 +31,7 @@ struct option {
 	const char *const *choices; /* for OPTION_CHOICE: in the enum's order, ends with NULL */
 	/* For a string: NULL when `value` is right, else what would be right ("a path that begins with a slash"). */
 	const char *(*check)(const char *value);
-	bool reloadable;  /* takes effect on SIGHUP; else only on a restart */
+	unsigned flags;   /* of enum option_flag */
 	const char *help; /* one line */
 };
 

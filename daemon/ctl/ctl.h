@@ -2,6 +2,7 @@
 #ifndef CTL_CTL_H
 #define CTL_CTL_H
 
+#include "base/config.h"
 #include "base/settings.h"
 #include "session/db.h"
 #include "session/signals.h"
@@ -14,6 +15,7 @@
 
 struct ctl {
 	TALLOC_CTX *ctx;
+	struct config_source source; /* -c, -o */
 	struct settings settings;
 	struct db *db;           /* connected, but for `status` */
 	struct signals *signals; /* with the receivers that are part of the rule */
@@ -33,7 +35,7 @@ struct ctl {
 	bool erases;         /* --erase */
 };
 
-/* Commands: each returns the exit code and has told what went wrong. */
+/* Commands: each returns the exit code, and has said what went wrong. */
 int command_migrate(struct ctl *ctl);
 int command_purge(struct ctl *ctl);
 int command_user_add(struct ctl *ctl);
@@ -58,12 +60,12 @@ int command_import_django(struct ctl *ctl);
 int command_import_htpasswd(struct ctl *ctl);
 
 /*
- * The detail of an operator's event: the system's name of whoever runs this program, and what the object `more` has;
- * takes over that reference, which may be NULL. On `ctx`; NULL when out of memory.
+ * The detail of an operator's event: the system's name of the user who runs this program, and what the object `more`
+ * has; takes over that reference, which may be NULL. On `ctx`; NULL when out of memory.
  */
 const char *ctl_operator_detail(TALLOC_CTX *ctx, json_t *more);
 
-/* The account of that name. NULL when there is none, or the database failed: that has been told then. */
+/* The account of that name. NULL when there is none, or the database failed: it has said so then. */
 struct user *ctl_find_user(struct ctl *ctl, const char *name);
 
 /* Say "onesessionctl: ..." in one line on standard error, whatever is in the names. Returns EXIT_FAILURE. */

@@ -17,9 +17,9 @@
 #define LAST_EVENTS  50
 #define LAST_SHARING 20
 
-/* Where the server tells of no events, as behind pgbouncer, they are looked for as often. */
-#define LOOK_MS 3000
-/* While there are many, they are looked for so often and no more. */
+/* Where no notifications arrive, as behind pgbouncer, events are read as often as this. */
+#define POLL_MS 3000
+/* While there are many, they are read as often as this and no more. */
 #define LULL_MS  50
 #define RETRY_MS 1000
 
@@ -162,7 +162,7 @@ static bool set_up_table(struct follower *follower)
 }
 
 /* Returns whether to go on. */
-static bool tell(const struct event_list *list, void *context)
+static bool print_events(const struct event_list *list, void *context)
 {
 	struct follower *follower = context;
 
@@ -179,8 +179,8 @@ static bool tell(const struct event_list *list, void *context)
 	return follower->result == EXIT_SUCCESS;
 }
 
-/* Nobody reads our output any more: not to be noticed by writing alone, for there may be nothing to write for long. */
-static void heed_reader(void)
+/* Ends the program when the reader of its output has closed the pipe: there may be nothing to write for long. */
+static void end_without_reader(void)
 {
 	struct pollfd out = {.fd = STDOUT_FILENO};
 
@@ -189,7 +189,7 @@ static void heed_reader(void)
 }
 
 /* As long as the connection holds. */
-static enum db_status listen_and_tell(struct follower *follower)
+static enum db_status listen_and_print(struct follower *follower)
 {
 	struct db *db = follower->ctl->db;
 	enum db_status status = DB_OK;
@@ -197,12 +197,12 @@ static enum db_status listen_and_tell(struct follower *follower)
 	while (status == DB_OK && follower->result == EXIT_SUCCESS) {
 		status = db_listen(db, "onesession");
 		if (status == DB_OK)
-			status = event_feed_read(follower->feed, tell, follower);
+			status = event_feed_read(follower->feed, print_events, follower);
 		if (status != DB_OK || follower->result != EXIT_SUCCESS)
 			break;
 		(void)poll(NULL, 0, LULL_MS);
-		status = db_wait_notification(db, LOOK_MS);
-		heed_reader();
+		status = db_wait_notification(db, POLL_MS);
+		end_without_reader();
 	}
 	return status;
 }
@@ -212,7 +212,7 @@ static int follow(struct follower *follower)
 	struct db *db = follower->ctl->db;
 
 	for (;;) {
-		enum db_status status = listen_and_tell(follower);
+		enum db_status status = listen_and_print(follower);
 
 		if (follower->result != EXIT_SUCCESS)
 			return follower->result;
@@ -220,7 +220,7 @@ static int follow(struct follower *follower)
 			return fail_database(follower->ctl, status);
 		(void)fail("the connection to the database was lost, trying again: %s", db_problem(db));
 		do {
-			heed_reader();
+			end_without_reader();
 			(void)poll(NULL, 0, RETRY_MS);
 			if (db_connect(db) != DB_OK && db_schema_mismatch(db))
 				return fail_database(follower->ctl, DB_UNAVAILABLE);
@@ -245,7 +245,7 @@ static int begin_to_follow(struct ctl *ctl, int64_t user_id, int64_t max)
 		status = event_feed_skip(follower.feed, &list);
 	if (status != DB_OK)
 		return fail_database(ctl, status);
-	return tell(&list, &follower) ? follow(&follower) : follower.result;
+	return print_events(&list, &follower) ? follow(&follower) : follower.result;
 }
 
 int command_events(struct ctl *ctl)

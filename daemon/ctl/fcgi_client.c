@@ -1,3 +1,4 @@
+/* One FastCGI request to the daemon, written by hand: libfcgi is for the side that answers. */
 #include "ctl/fcgi_client.h"
 
 #include "base/clock.h"
@@ -19,7 +20,7 @@ enum { VERSION_1 = 1, HEADER_SIZE = 8 };
 enum { BEGIN_REQUEST = 1, END_REQUEST = 3, PARAMS = 4, STDIN = 5, STDOUT = 6 };
 enum { RESPONDER = 1 };
 
-/* The answer is there at once, or the daemon is in trouble. */
+/* The daemon answers at once, even when every worker is busy. */
 #define DEADLINE_MS 10000
 /* A line for each of a thousand workers is far less. */
 #define ANSWER_MAX (1024 * 1024)
@@ -162,7 +163,7 @@ static void put_param(struct request *request, const char *name, const char *val
 	request->size += value_size;
 }
 
-/* That is how the daemon turns peers away, and what is left to read of it depends on who was faster. */
+/* The daemon closes the connections of peers that it refuses; whether sending or receiving fails then is a race. */
 static int fail_closed(const struct exchange *exchange)
 {
 	return fail_exchange(exchange,
@@ -187,8 +188,8 @@ static int send_all(const struct exchange *exchange, const struct request *reque
 	return 0;
 }
 
-/* The daemon takes whatever address the web server names; the first that may ask is as good as any. */
-static int ask(const struct exchange *exchange, const struct settings *settings, const char *path)
+/* The daemon believes the address that its peer names: the first one of server.operators does. */
+static int send_request(const struct exchange *exchange, const struct settings *settings, const char *path)
 {
 	static const uint8_t begin[8] = {0, RESPONDER};
 	const char *operators = settings->server.operators + strspn(settings->server.operators, " \t");
@@ -285,7 +286,8 @@ char *fcgi_client_get(TALLOC_CTX *ctx, const struct settings *settings, const ch
 	char *answer = NULL;
 
 	(void)fail_exchange(&exchange, "out of memory");
-	if (connect_daemon(&exchange, ctx, settings->server.listen) == 0 && ask(&exchange, settings, path) == 0)
+	if (connect_daemon(&exchange, ctx, settings->server.listen) == 0 &&
+	    send_request(&exchange, settings, path) == 0)
 		answer = read_answer(&exchange, ctx);
 	if (answer != NULL)
 		answer = take_body(&exchange, answer);

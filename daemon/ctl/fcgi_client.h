@@ -1,6 +1,6 @@
 /* Asking the daemon: one FastCGI request to the first of its sockets (FastCGI Specification 1.0, sections 3 to 6). */
-#ifndef CTL_RESPONDER_H
-#define CTL_RESPONDER_H
+#ifndef CTL_FCGI_CLIENT_H
+#define CTL_FCGI_CLIENT_H
 
 #include "base/settings.h"
 

@@ -37,12 +37,12 @@ struct import {
 	int64_t line[BATCH];
 	size_t count;
 
-	bool is_watched; /* by somebody at a terminal */
+	bool is_watched; /* standard error is a terminal, for progress */
 	bool has_progress;
 	int64_t next_progress_ms;
 };
 
-/* ---- What is told on the way -------------------------------------------------------------------------------- */
+/* ---- Progress and refusals ---------------------------------------------------------------------------------- */
 
 static void clear_progress(struct import *import)
 {

@@ -1,4 +1,4 @@
-/* Who runs this program, for the events of what is done by it. */
+/* The user who runs this program, for the events of what is done by it. */
 #include "ctl/ctl.h"
 
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* As whom this session of the system was signed in to: sudo and su leave that as it is. */
+/* The user who signed in to the system: sudo and su leave that as it is. */
 static bool read_login_uid(uid_t *uid)
 {
 	char text[32];
@@ -24,7 +24,7 @@ static bool read_login_uid(uid_t *uid)
 	errno = 0;
 	number = strtoul(text, &end, 10);
 	*uid = (uid_t)number;
-	/* Not set: in containers, and what no person has started. */
+	/* Not set: in containers, and for what no person has started. */
 	return end > text && errno == 0 && number < UINT32_MAX;
 }
 
@@ -35,7 +35,7 @@ static char *user_name(TALLOC_CTX *ctx, uid_t uid)
 	return found != NULL ? talloc_strdup(ctx, found->pw_name) : talloc_asprintf(ctx, "%lu", (unsigned long)uid);
 }
 
-/* {"operator"} and, when that is not who the program runs as, {"as"}. */
+/* {"operator"} and, when the program runs as another user, {"as"}. */
 static json_t *operator_json(TALLOC_CTX *ctx)
 {
 	uid_t uid = getuid(), login_uid = uid;

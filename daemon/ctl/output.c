@@ -1,3 +1,4 @@
+/* What commands say, to people and to programs; what is in names is cleaned first. */
 #include "ctl/output.h"
 
 #include "ctl/text.h"

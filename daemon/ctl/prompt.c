@@ -1,3 +1,10 @@
+/*
+ * New passwords, from a terminal or from standard input.
+ *
+ * readpassphrase(3) of libbsd was tried in place of ask_hidden() and does not do: without a controlling terminal, as in
+ * a container, it leaves the echo on, so that the password is shown; it gives the same for the end of the input as for
+ * an empty line; and it takes what stands before a NUL byte for the whole.
+ */
 #include "ctl/prompt.h"
 
 #include "ctl/ctl.h"
@@ -8,6 +15,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sodium.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -17,7 +25,7 @@
 enum line { LINE_READ, LINE_TOO_LONG, LINE_NONE, LINE_INTERRUPTED, LINE_FAILED };
 
 /* One line without its newline. `signals` (-1: none) interrupts as soon as it is readable. */
-static enum line read_line(int fd, int signals, char password[PASSWORD_MAX + 1], size_t *length)
+static enum line read_password_line(int fd, int signals, char password[PASSWORD_MAX + 1], size_t *length)
 {
 	*length = 0;
 	for (;;) {
@@ -47,9 +55,9 @@ static enum line read_line(int fd, int signals, char password[PASSWORD_MAX + 1],
 	}
 }
 
-static void say(int fd, const char *text)
+static void write_text(int fd, const char *text)
 {
-	/* A terminal that takes no prompt gives no password either: reading it then tells. */
+	/* A terminal that takes no prompt gives no password either: that is reported when it is read. */
 	if (write(fd, text, strlen(text)) < 0)
 		return;
 }
@@ -58,7 +66,7 @@ static void say(int fd, const char *text)
  * Ask once, with the echo off. Signals wait meanwhile: the terminal is as it was before one of them ends or stops the
  * program; when it goes on, the question is asked again.
  */
-static enum line ask(int tty, const char *question, char password[PASSWORD_MAX + 1], size_t *length)
+static enum line ask_hidden(int tty, const char *question, char password[PASSWORD_MAX + 1], size_t *length)
 {
 	static const int deferred[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGTSTP, SIGPIPE, SIGALRM};
 	enum line line = LINE_FAILED;
@@ -80,10 +88,10 @@ static enum line ask(int tty, const char *question, char password[PASSWORD_MAX +
 			hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
 			line = LINE_FAILED;
 			if (tcsetattr(tty, TCSAFLUSH, &hidden) == 0) {
-				say(tty, question);
-				line = read_line(tty, signals, password, length);
+				write_text(tty, question);
+				line = read_password_line(tty, signals, password, length);
 				(void)tcsetattr(tty, TCSAFLUSH, &shown);
-				say(tty, "\n");
+				write_text(tty, "\n");
 			}
 		}
 		if (signals >= 0)
@@ -93,8 +101,8 @@ static enum line ask(int tty, const char *question, char password[PASSWORD_MAX +
 	return line;
 }
 
-/* Judge what was read. Returns 0, or -1 when it has been told why it will not do. */
-static int check(enum line line, const char *password, size_t length)
+/* Whether what was read is a password that can be used. Returns 0, or -1 when it has been said why not. */
+static int check_password(enum line line, const char *password, size_t length)
 {
 	const char *problem;
 
@@ -114,19 +122,21 @@ static int ask_twice(int tty, const char *username, char password[PASSWORD_MAX +
 {
 	char question[USERNAME_MAX * 4 + 16], again[PASSWORD_MAX + 1];
 	enum line line;
-	size_t length;
+	size_t first, length;
+	bool differ;
 	int result;
 
 	(void)snprintf(question, sizeof question, "Password for %s: ", username);
-	line = ask(tty, question, password, &length);
-	if (check(line, password, length) != 0)
+	line = ask_hidden(tty, question, password, &first);
+	if (check_password(line, password, first) != 0)
 		return -1;
-	line = ask(tty, "The same once more: ", again, &length);
-	result = check(line, again, length);
-	if (result == 0 && strcmp(password, again) != 0) {
+	line = ask_hidden(tty, "The same once more: ", again, &length);
+	/* That they differ comes before what is wrong with the second one, which the first was checked for already. */
+	differ = line == LINE_TOO_LONG ||
+	         (line == LINE_READ && (length != first || memcmp(password, again, first) != 0));
+	if (differ)
 		(void)fail("the two passwords differ");
-		result = -1;
-	}
+	result = differ ? -1 : check_password(line, again, length);
 	sodium_memzero(again, sizeof again);
 	return result;
 }
@@ -137,9 +147,9 @@ int prompt_new_password(const char *username, char password[PASSWORD_MAX + 1])
 	int result, tty;
 
 	if (!isatty(STDIN_FILENO)) {
-		enum line line = read_line(STDIN_FILENO, -1, password, &length);
+		enum line line = read_password_line(STDIN_FILENO, -1, password, &length);
 
-		return check(line, password, length);
+		return check_password(line, password, length);
 	}
 	tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	/* Without a controlling terminal, as in some containers, the one on standard input will do. */

@@ -6,7 +6,7 @@
 
 /*
  * Ask for a new password, twice on a terminal, else one line. Returns 0, or -1 when there was none that can be used:
- * why has been told then.
+ * it has said why then. The caller wipes `password` in either case.
  */
 int prompt_new_password(const char *username, char password[PASSWORD_MAX + 1]);
 

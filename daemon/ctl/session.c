@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As many are shown to people without --last: a table is measured before it is printed, and nobody reads more. */
+/* As many are shown to people without --last: a table is measured before it is printed, and more are not read. */
 #define LAST_SESSIONS 1000
 #define LAST_ENDED    50
 
@@ -88,7 +88,7 @@ int command_session_list(struct ctl *ctl)
 
 /* ---- What has ended ----------------------------------------------------------------------------------------- */
 
-/* Whoever or whatever has ended it, as an object; JSON null when nobody did. */
+/* The operator or the other session that has ended it, as an object; JSON null when there is none. */
 static json_t *by_json(const struct ended_row *row)
 {
 	if (row->by.operator_name[0] != '\0')

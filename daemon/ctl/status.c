@@ -1,6 +1,6 @@
-/* onesessionctl status */
-#include "ctl/output.h"
+/* onesessionctl status: what the daemon's workers are doing. */
 #include "ctl/fcgi_client.h"
+#include "ctl/output.h"
 #include "ctl/table.h"
 #include "session/schema.h"
 
@@ -36,7 +36,7 @@ static const char *duration(TALLOC_CTX *ctx, int64_t ms)
 }
 
 /*
- * What is wrong with the database, a sentence each. *why tells why it could not be asked, and is NULL when it could. On
+ * What is wrong with the database, a sentence each. *why is the reason when it could not be asked, else NULL. On
  * `ctl->ctx`.
  */
 static json_t *database_warnings(const struct ctl *ctl, const char **why)

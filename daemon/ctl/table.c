@@ -1,3 +1,9 @@
+/*
+ * Tables for people. Not libsmartcols: where a line is too long it cuts numbers or lets them overflow, and leaves no
+ * columns out, so that half a number is shown as another one. What it takes for safe includes characters that reverse
+ * or hide the text around them (U+202E, U+200B), and the widths of a table that grows (`events --follow`) are for it to
+ * choose anew with each part.
+ */
 #include "ctl/table.h"
 
 #include "ctl/text.h"
@@ -57,7 +63,7 @@ void table_cell(struct table *table, const char *text)
 		table->cell_count++;
 }
 
-/* How many columns the terminal has; as many as anybody wants when `out` is none. */
+/* How many columns the terminal has; without a bound when `out` is none. */
 static size_t line_width(FILE *out)
 {
 	struct winsize size;

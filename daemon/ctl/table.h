@@ -21,8 +21,8 @@ struct table;
 struct table *table_new(TALLOC_CTX *ctx, const struct table_column columns[], unsigned column_count);
 
 /*
- * The next cell, line by line. `text` is copied. NULL stands for "out of memory", which table_print() then tells, so
- * that not each cell need be checked.
+ * The next cell, line by line. `text` is copied. NULL stands for "out of memory", which table_print() then returns,
+ * so that not each cell need be checked.
  */
 void table_cell(struct table *table, const char *text);
 

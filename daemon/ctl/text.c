@@ -1,3 +1,4 @@
+/* Text for a terminal: cleaning, measuring and cutting by columns, times. */
 #include "ctl/text.h"
 
 #include "base/rfc3339.h"

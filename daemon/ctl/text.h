@@ -9,7 +9,8 @@
 /* To be called once, before the others: they work on UTF-8 whatever the environment says. */
 void text_init(void);
 
-/* `text` with everything that is not to be seen written out ("\x1b"), on `ctx`; NULL when out of memory. */
+/* `text` with everything that is invisible or moves the cursor written out ("\x1b"), on `ctx`; NULL when out of memory.
+ */
 char *text_clean(TALLOC_CTX *ctx, const char *text);
 
 /* The columns that clean text takes. */

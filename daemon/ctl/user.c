@@ -207,7 +207,7 @@ static enum db_status read_user(struct ctl *ctl, int64_t id, struct user **user)
 	return status;
 }
 
-/* Until when nobody may try that the account does not know the browser of; 0: they may. */
+/* Until when logins from browsers that the account does not know are throttled; 0: they are not. */
 static int64_t throttled_until(const struct ctl *ctl, const struct user_watch *watch)
 {
 	int64_t tries = ctl->settings.login.attempts_per_user;

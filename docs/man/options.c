@@ -78,7 +78,7 @@ static void put_option(const struct option *option)
 	(void)fputs("Default: ", stdout);
 	put_text(option->fallback[0] != '\0' ? option->fallback : "empty");
 	(void)printf("\n.br\nTakes effect: %s\n",
-	             option->reloadable ? "at the start, and at HUP" : "at the start only");
+	             (option->flags & OPTION_RELOADABLE) != 0 ? "at the start, and at HUP" : "at the start only");
 }
 
 static void put_options(void)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import BUILD, ROOT, Background, Ctl, environment, overrides
+from harness import BUILD, Background, Ctl, environment, overrides
 from terminal import Terminal, on_a_terminal
 from test_ctl import put_session
 from test_one_session import live_among
@@ -343,7 +343,7 @@ def test_no_number_or_id_is_cut(site, browse):
 
 def keys_of_manual():
     """By command, what the manual's section on JSON names."""
-    text = (ROOT / "docs/man/onesessionctl.8").read_text()
+    text = (BUILD / "man/onesessionctl.8").read_text()
     section = text[text.index(".Sh JSON") : text.index(".Sh FILES")]
     keys = {}
     for item in section.split(".It Cm ")[1:]:
@@ -408,7 +408,15 @@ def test_help_of_a_group_of_commands(ctl):
     assert ctl.call("nonsense", "--help").returncode == 64
 
 
-COMPLETION = ROOT / "conf/completion/onesessionctl"
+@pytest.mark.parametrize("group", ["user", "session", "import"])
+def test_group_without_a_command_lists_its_commands(ctl, group):
+    called = ctl.call(group)
+    assert called.returncode == 64 and called.stdout == ""
+    seconds = [words_of(synopsis)[1] for synopsis in commands_of_help(ctl) if synopsis.startswith(f"{group} ")]
+    assert f": {group} needs one of {', '.join(seconds)} (see" in called.stderr
+
+
+COMPLETION = BUILD / "completion/onesessionctl"
 
 
 def complete(*words):
@@ -448,6 +456,7 @@ def test_completion_of_what_has_begun(tmp_path, monkeypatch):
     assert complete("--json", "events", "--fo") == ["--follow"]
     assert complete("nonsense", "") == complete("use", "") == complete("user", "add", "") == []
     assert complete("user", "limit", "somebody", "") == ["default"]
+    assert complete("user", "set", "somebody", "--admin", "") == ["no", "yes"]
     assert complete("events", "--last", "") == complete("-o", "") == []
     (tmp_path / "some.conf").touch()
     monkeypatch.chdir(tmp_path)

@@ -51,10 +51,11 @@ def test_password_is_typed_twice_and_never_shown(adding, database, new_daemon):
     assert answer.status == 200
 
 
-def test_passwords_that_differ_are_refused(adding, database):
+@pytest.mark.parametrize("second", [PASSWORD.upper(), "short", "", "x" * 1100], ids=len)
+def test_passwords_that_differ_are_refused(adding, database, second):
     adding.type(PASSWORD + "\n")
     adding.wait_for(SECOND)
-    adding.type(PASSWORD.upper() + "\n")
+    adding.type(second + "\n")
     assert ends(adding) == 1
     assert b"the two passwords differ" in adding.text
     assert not is_there(database)

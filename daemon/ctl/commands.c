@@ -1,0 +1,187 @@
+/* The one table of onesessionctl's commands and options, and how to look something up in it. */
+#include "ctl/commands.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* As many rows go through memory at once. */
+#define ROWS_MAX 100000
+
+#define OPTION(id) (1U << COMMAND_OPTION_##id)
+#define ARGUMENT(text, kind, field)                                                                                    \
+	{                                                                                                              \
+		text, kind, offsetof(struct ctl, field), 0                                                             \
+	}
+#define FLAG(field) ARGUMENT(NULL, VALUE_FLAG, field)
+#define NUMBER(field, max)                                                                                             \
+	{                                                                                                              \
+		"N", VALUE_NUMBER, offsetof(struct ctl, field), max                                                    \
+	}
+#define NOTHING                                                                                                        \
+	{                                                                                                              \
+		NULL, VALUE_NONE, 0, 0                                                                                 \
+	}
+#define OPERAND(text, kind)                                                                                            \
+	{                                                                                                              \
+		ARGUMENT(text, kind, operand)                                                                          \
+	}
+#define OPERANDS(text, kind, text2, kind2)                                                                             \
+	{                                                                                                              \
+		ARGUMENT(text, kind, operand), ARGUMENT(text2, kind2, value)                                           \
+	}
+
+/* clang-format off */
+const struct command_option command_options[COMMAND_OPTION_COUNT] = {
+	[COMMAND_OPTION_CONFIG] = {'c', "config", ARGUMENT("FILE", VALUE_FILE, source.path),
+		"the configuration (default: " CONFIG_DEFAULT_PATH ")"},
+	[COMMAND_OPTION_OVERRIDE] = {'o', NULL, ARGUMENT("SECTION.KEY=VALUE", VALUE_OVERRIDES, source),
+		"override a key of it"},
+	[COMMAND_OPTION_JSON] = {'\0', "json", FLAG(json), "answer in JSON"},
+	[COMMAND_OPTION_VERSION] = {'V', "version", NOTHING, "print the version"},
+	[COMMAND_OPTION_HELP] = {'h', "help", NOTHING, "print this"},
+	[COMMAND_OPTION_GRANT] = {'\0', "grant", ARGUMENT("ROLE", VALUE_TEXT, role),
+		"the role that the daemon connects as"},
+	[COMMAND_OPTION_ADMIN] = {'\0', "admin", FLAG(is_admin),
+		"an administrator's account; the application learns of it"},
+	[COMMAND_OPTION_ADMIN_YES_NO] = {'\0', "admin", ARGUMENT("yes|no", VALUE_YES_NO, is_admin),
+		"whether it is an administrator's account; the application learns of it"},
+	[COMMAND_OPTION_LIMIT] = {'\0', "limit", NUMBER(limit, INT32_MAX),
+		"how many live sessions it may have; 0: any number (default: session.max_sessions)"},
+	[COMMAND_OPTION_USER] = {'\0', "user", ARGUMENT("NAME", VALUE_NAME, user), "of this account only"},
+	[COMMAND_OPTION_ALL] = {'\0', "all", NOTHING, "of all accounts"},
+	[COMMAND_OPTION_FROM] = {'\0', "from", ARGUMENT("CONNINFO", VALUE_TEXT, from),
+		"the other database: a connection string or URI of libpq"},
+	[COMMAND_OPTION_PREFIX] = {'\0', "prefix", ARGUMENT("TEXT", VALUE_TEXT, prefix), "only what begins with this"},
+	[COMMAND_OPTION_FIRST] = {'\0', "first", NUMBER(first, ROWS_MAX), "no more than these"},
+	[COMMAND_OPTION_ERASE] = {'\0', "erase", FLAG(erases),
+		"take its name, addresses and browsers out of the events"},
+	[COMMAND_OPTION_LAST] = {'\0', "last", NUMBER(last, ROWS_MAX),
+		"the latest or most of them, and no more than these"},
+	[COMMAND_OPTION_FOLLOW] = {'\0', "follow", FLAG(follows), "go on until interrupted"},
+};
+
+const struct command commands[] = {
+	{.words = {"migrate"}, .options = OPTION(GRANT), .database = DATABASE_MIGRATING, .run = command_migrate,
+	 .help = "bring the database's schema up to date; give ROLE the daemon's rights"},
+
+	{.words = {"user", "add"}, .operands = OPERAND("NAME", VALUE_NEW_NAME), .options = OPTION(ADMIN) | OPTION(LIMIT),
+	 .run = command_user_add, .help = "add an account; its password is asked for, or a line of standard input"},
+	{.words = {"user", "list"}, .options = OPTION(PREFIX) | OPTION(FIRST), .run = command_user_list,
+	 .help = "list the accounts, by name"},
+	{.words = {"user", "show"}, .operands = OPERAND("NAME", VALUE_NAME), .run = command_user_show,
+	 .help = "show an account"},
+	{.words = {"user", "passwd"}, .operands = OPERAND("NAME", VALUE_NAME), .run = command_user_passwd,
+	 .help = "set another password, and forget failed logins; ends the account's sessions"},
+	{.words = {"user", "enable"}, .operands = OPERAND("NAME", VALUE_NAME), .run = command_user_enable,
+	 .help = "let the account sign in again, and forget its failed logins"},
+	{.words = {"user", "disable"}, .operands = OPERAND("NAME", VALUE_NAME), .run = command_user_disable,
+	 .help = "keep the account from signing in; ends its sessions"},
+	{.words = {"user", "unlock"}, .operands = OPERAND("NAME", VALUE_NAME), .run = command_user_unlock,
+	 .help = "forget the account's failed logins: it may be tried again at once"},
+	{.words = {"user", "rename"}, .operands = OPERANDS("NAME", VALUE_NAME, "NEW", VALUE_NEW_NAME),
+	 .run = command_user_rename, .help = "give the account another name; its sessions go on"},
+	{.words = {"user", "set"}, .operands = OPERAND("NAME", VALUE_NAME), .options = OPTION(ADMIN_YES_NO),
+	 .needs = NEEDS_OPTION, .run = command_user_set, .help = "make it an administrator's account, or no more"},
+	{.words = {"user", "delete"}, .operands = OPERAND("NAME", VALUE_NAME), .options = OPTION(ERASE),
+	 .run = command_user_delete, .help = "delete the account and its sessions, without asking"},
+	{.words = {"user", "limit"}, .operands = OPERANDS("NAME", VALUE_NAME, "N|default", VALUE_LIMIT),
+	 .run = command_user_limit, .help = "how many live sessions the account may have; 0: any number"},
+	{.words = {"user", "exempt"}, .operands = OPERAND("NAME", VALUE_NAME), .run = command_user_exempt,
+	 .help = "let the account have any number of live sessions"},
+
+	{.words = {"session", "list"}, .options = OPTION(USER) | OPTION(LAST), .run = command_session_list,
+	 .help = "list the live sessions, the newest login first"},
+	{.words = {"session", "history"}, .operands = OPERAND("NAME", VALUE_NAME), .options = OPTION(LAST),
+	 .run = command_session_history,
+	 .help = "show the sessions of an account that have ended: when, why, and by what"},
+	{.words = {"session", "end"}, .operands = OPERAND("ID", VALUE_TEXT), .options = OPTION(USER) | OPTION(ALL),
+	 .needs = NEEDS_ONE, .run = command_session_end,
+	 .help = "end a session, an account's sessions, or all of them"},
+
+	{.words = {"import", "django"}, .options = OPTION(FROM), .needs = NEEDS_OPTION, .run = command_import_django,
+	 .help = "add the accounts of a Django application's database, with their passwords"},
+	{.words = {"import", "htpasswd"}, .operands = OPERAND("FILE", VALUE_FILE), .run = command_import_htpasswd,
+	 .help = "add the accounts of a file of htpasswd's, - for standard input"},
+
+	{.words = {"events"}, .options = OPTION(USER) | OPTION(LAST) | OPTION(FOLLOW), .run = command_events,
+	 .help = "show what has happened; with --follow also what happens from now on"},
+	{.words = {"sharing"}, .options = OPTION(LAST), .run = command_sharing,
+	 .help = "show the accounts that were taken over by other devices most often"},
+	{.words = {"purge"}, .run = command_purge, .help = "remove what has expired or is past session.history"},
+	/* It asks the daemon itself, also when the database is away, and what the database adds to that is not waited for. */
+	{.words = {"status"}, .database = DATABASE_OPTIONAL, .run = command_status,
+	 .help = "show what the daemon's workers are doing"},
+};
+/* clang-format on */
+
+const size_t command_count = sizeof commands / sizeof commands[0];
+
+const struct command *command_find(const char *const words[], size_t word_count, size_t *used)
+{
+	for (size_t i = 0; i < command_count; i++) {
+		const char *const *named = commands[i].words;
+
+		*used = named[1] != NULL ? 2 : 1;
+		if (word_count >= *used && strcmp(named[0], words[0]) == 0 &&
+		    (named[1] == NULL || strcmp(named[1], words[1]) == 0))
+			return &commands[i];
+	}
+	return NULL;
+}
+
+bool command_is_group(const char *word)
+{
+	for (size_t i = 0; i < command_count; i++) {
+		if (commands[i].words[1] != NULL && strcmp(commands[i].words[0], word) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool command_takes(const struct command *command, enum command_option_id id)
+{
+	return id < COMMAND_OPTIONS_COMMON || (command->options & 1U << id) != 0;
+}
+
+size_t command_operand_count(const struct command *command)
+{
+	size_t count = 0;
+
+	while (count < COMMAND_OPERANDS_MAX && command->operands[count].name != NULL)
+		count++;
+	return count;
+}
+
+__attribute__((format(printf, 2, 3))) static void append(char text[COMMAND_SYNOPSIS_SIZE], const char *format, ...)
+{
+	size_t length = strlen(text);
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(text + length, COMMAND_SYNOPSIS_SIZE - length, format, arguments);
+	va_end(arguments);
+}
+
+const char *command_synopsis(const struct command *command, char text[COMMAND_SYNOPSIS_SIZE])
+{
+	size_t operands = command_operand_count(command);
+	bool has_alternatives = command->needs == NEEDS_ONE;
+	bool is_optional = command->needs == NEEDS_OPERANDS;
+
+	text[0] = '\0';
+	append(text, "%s%s%s", command->words[0], command->words[1] != NULL ? " " : "",
+	       command->words[1] != NULL ? command->words[1] : "");
+	for (size_t i = 0; i < operands; i++)
+		append(text, " %s", command->operands[i].name);
+	for (int id = COMMAND_OPTIONS_COMMON; id < COMMAND_OPTION_COUNT; id++) {
+		const struct command_option *option = &command_options[id];
+		const char *argument = option->argument.name;
+
+		if (command_takes(command, (enum command_option_id)id))
+			append(text, "%s%s--%s%s%s%s", has_alternatives ? " | " : " ", is_optional ? "[" : "",
+			       option->name, argument != NULL ? " " : "", argument != NULL ? argument : "",
+			       is_optional ? "]" : "");
+	}
+	return text;
+}
