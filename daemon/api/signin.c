@@ -73,7 +73,7 @@ static enum ones_result busy(struct ones_request *req)
 /* Nobody who has tried as much of late finds a place to wait. */
 static bool is_crowded_out(const struct ones_request *req, uint32_t rank)
 {
-	return rank >= atomic_load(&req->app->board->hashing_rank);
+	return rank >= atomic_load(&req->app->board->hashing.full_from);
 }
 
 /* What was tried at the account counts, unless it is from a browser that the account knows. */
