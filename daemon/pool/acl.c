@@ -50,7 +50,7 @@ static int parse_users(struct acl *rules, char *list, struct problem *problem)
 struct acl *acl_new(TALLOC_CTX *ctx, const char *clients, const char *users, struct problem *problem)
 {
 	struct acl *rules = talloc_zero(ctx, struct acl);
-	char *list = talloc_strdup(rules, users);
+	char *list = rules != NULL ? talloc_strdup(rules, users) : NULL;
 	const char *wrong = NULL;
 
 	if (rules == NULL || list == NULL) {

@@ -22,10 +22,10 @@ struct child {
 	int64_t started_at;
 	int64_t start_again_at;
 	int64_t backoff;
-	bool is_retiring;     /* told to end, and not to be replaced */
+	bool is_retiring;     /* signalled to end, and not to be replaced */
 	int64_t retire_until; /* killed then */
 	bool is_killed;       /* by us */
-	bool has_failed;      /* a process here has ended without being told to */
+	bool has_failed;      /* a process here has ended without being signalled to */
 	size_t successor;     /* the number, from 1 on, of the child for which this one retires; 0: none */
 };
 

@@ -47,7 +47,7 @@ enum child_kinds { CHILDREN_ALL, CHILDREN_WORKERS, CHILDREN_FALLBACK };
 /* How many of them run, of a generation (NULL: of all). */
 size_t children_count(const struct children *children, const struct generation *generation, enum child_kinds kinds);
 
-/* Since the start: workers that ended without being told to, and of them those killed for an overdue request. */
+/* Since the start: workers that ended without being signalled to, and of them those killed for an overdue request. */
 size_t children_deaths(const struct children *children);
 size_t children_timeouts(const struct children *children);
 
@@ -57,7 +57,7 @@ size_t children_timeouts(const struct children *children);
  */
 bool children_are_up(const struct children *children, const struct generation *generation);
 
-/* True when one of a generation has ended without being told to. */
+/* True when one of a generation has ended without being signalled to. */
 bool children_have_failed(const struct children *children, const struct generation *generation);
 
 #endif

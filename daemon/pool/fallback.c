@@ -37,12 +37,12 @@ static void begin_to_stop(struct worker *worker)
 }
 
 /* What waits in the listening sockets and in the handoff queue is for regular workers. */
-static void last_call(struct worker *worker)
+static void take_remaining(struct worker *worker)
 {
 	(void)worker;
 }
 
-static bool is_over(const struct worker *worker)
+static bool is_unneeded(const struct worker *worker)
 {
 	return worker->conns.count == 0 && clock_until_ms(worker->needed_until) == 0;
 }
@@ -52,8 +52,8 @@ const struct worker_role fallback_role = {
 	.defer_accept = defer_accept,
 	.forwards = forwards,
 	.begin_to_stop = begin_to_stop,
-	.last_call = last_call,
-	.is_over = is_over,
+	.take_remaining = take_remaining,
+	.is_unneeded = is_unneeded,
 	.poll_ms = CHECK_MS,
 	.waits_only_for_heads = true,
 };

@@ -53,9 +53,9 @@ static int move_home(void)
 /* ---- Giving up ---------------------------------------------------------------------------------------------- */
 
 /*
- * The log's file becomes the user's, who opens it, and opens it anew. The folder may be the user's, too, who may have
- * put there what is to become theirs: a link, or another name of another user's file. Such a one is left as it is, and
- * the user may be able to open it or not.
+ * The log's file becomes the user's, as which the daemon opens and reopens it. The folder may be the user's, too, who
+ * may have put there what is to become theirs: a link, or another name of another user's file. Such a one is left as it
+ * is, and the user may be able to open it or not.
  */
 static int give_log(const char *path, uid_t uid, gid_t gid)
 {

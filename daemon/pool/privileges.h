@@ -7,9 +7,9 @@
 
 /*
  * When started as root, become server.user (its group, or server.group) for good; without one, the user "onesession"
- * if there is one, else root is kept. A file that log.to names is given to that user, who is to open it. HOME, USER and
- * LOGNAME become the user's, also when the process that started us has given up root. Returns 0, or -1 with *problem:
- * the process must then not go on.
+ * if there is one, else root is kept. A file that log.to names is given to that user, as which it is opened. HOME, USER
+ * and LOGNAME become the user's, also when the process that started us has given up root. Returns 0, or -1 with
+ * *problem: the process must then not go on.
  */
 int privileges_drop(const struct settings *settings, struct problem *problem);
 

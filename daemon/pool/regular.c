@@ -52,12 +52,12 @@ static void begin_to_stop(struct worker *worker)
 }
 
 /* There may have been more than it can hold. */
-static void last_call(struct worker *worker)
+static void take_remaining(struct worker *worker)
 {
 	admission_drain_backlog(worker, is_closing(worker) ? BACKLOG_OWN : BACKLOG_HANDOFFS);
 }
 
-static bool is_over(const struct worker *worker)
+static bool is_unneeded(const struct worker *worker)
 {
 	(void)worker;
 	return false;
@@ -68,8 +68,8 @@ const struct worker_role regular_role = {
 	.defer_accept = defer_accept,
 	.forwards = forwards,
 	.begin_to_stop = begin_to_stop,
-	.last_call = last_call,
-	.is_over = is_over,
+	.take_remaining = take_remaining,
+	.is_unneeded = is_unneeded,
 	.poll_ms = -1,
 	.uses_permits = true,
 	.takes_handoffs = true,

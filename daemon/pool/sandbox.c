@@ -113,7 +113,7 @@ static const int allowed[] = {
 	SCMP_SYS(rt_sigpending),
 	SCMP_SYS(sigaltstack),
 	SCMP_SYS(gettid),
-	/* who and when */
+	/* identity and time */
 	SCMP_SYS(getpid),
 	SCMP_SYS(getppid),
 	SCMP_SYS(getuid),

@@ -81,7 +81,7 @@ bool children_reap(struct children *children, pid_t pid, int status)
 
 /* ---- Ending them -------------------------------------------------------------------------------------------- */
 
-/* The one place where a child is killed; once is enough. */
+/* Every child that is killed is killed here, once. */
 static void kill_child(struct child *child)
 {
 	if (child->pid == 0 || child->is_killed)

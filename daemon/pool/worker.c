@@ -161,7 +161,7 @@ static bool has_finished(struct worker *worker)
 	if (!worker->stopping || worker->conns.count > 0)
 		return false;
 	if (worker->is_signalled)
-		worker->role->last_call(worker);
+		worker->role->take_remaining(worker);
 	return worker->conns.count == 0 && !lookups_can_proceed(&worker->lookups);
 }
 
@@ -175,7 +175,7 @@ static int serve_until_stopped(struct worker *worker)
 
 		admission_update(worker);
 		worker_set_idle(worker);
-		if (worker->role->is_over(worker))
+		if (worker->role->is_unneeded(worker))
 			worker_set_stopping(worker);
 		if (has_finished(worker))
 			return 0;

@@ -18,11 +18,11 @@ struct worker_role {
 	bool (*forwards)(const struct app_preview *preview);
 	/* The signal to stop has come: what happens with the connections that are waiting or not read yet. */
 	void (*begin_to_stop)(struct worker *worker);
-	/* Nothing is left: take what still waits for it, if anything. */
-	void (*last_call)(struct worker *worker);
-	/* Whether it ends by itself. */
-	bool (*is_over)(const struct worker *worker);
-	int poll_ms;               /* the longest time between two calls of defer_accept and is_over; -1: any */
+	/* All it had is finished: take what still waits to be accepted, if that is for it. */
+	void (*take_remaining)(struct worker *worker);
+	/* Whether it ends by itself, without a signal. */
+	bool (*is_unneeded)(const struct worker *worker);
+	int poll_ms;               /* the longest time between two calls of defer_accept and is_unneeded; -1: any */
 	bool uses_permits;         /* it listens only with an accept permit */
 	bool takes_handoffs;       /* it takes what others forward, and forwards when it is busy itself */
 	bool waits_only_for_heads; /* it inspects a request without its body */
@@ -70,7 +70,7 @@ void worker_set_idle(struct worker *worker);
 /* A request is being worked on. */
 void worker_set_busy(struct worker *worker, const struct app_preview *preview);
 
-/* It takes no new connections from now on, except by role->begin_to_stop and last_call. */
+/* It takes no new connections from now on, except by role->begin_to_stop and take_remaining. */
 void worker_set_stopping(struct worker *worker);
 
 void worker_set_permit(struct worker *worker, bool has_permit);
