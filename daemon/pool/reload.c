@@ -17,7 +17,7 @@
 
 /* ---- Ends --------------------------------------------------------------------------------------------------- */
 
-static void refuse(struct master *master, const char *why)
+static void refuse_reload(struct master *master, const char *why)
 {
 	log_error("reload_refused", LOG_STR("problem", why), LOG_STR("in_force", "the configuration before it"));
 	counters_add(&master->setup->board->counters, COUNTER_RELOADS_REFUSED);
@@ -37,7 +37,7 @@ static void retire_generation(struct master *master, struct generation *generati
 	                clock_monotonic_ms() + master_settings(master)->server.shutdown_timeout);
 }
 
-static void give_up(struct master *master, const char *why)
+static void give_up_reload(struct master *master, const char *why)
 {
 	struct problem problem;
 
@@ -45,10 +45,10 @@ static void give_up(struct master *master, const char *why)
 	master->reload.next = NULL;
 	if (generation_open_log(master->current, &problem) != 0)
 		log_error("log_not_reopened", LOG_STR("problem", problem.text));
-	refuse(master, why);
+	refuse_reload(master, why);
 }
 
-static void complete(struct master *master)
+static void complete_reload(struct master *master)
 {
 	retire_generation(master, master->current);
 	master->current = master->reload.next;
@@ -128,7 +128,7 @@ static void start_probe(struct master *master)
 	master->reload.probe = probe_start(&master->reload.next->settings, master->setup->board);
 	if (master->reload.probe < 0) {
 		master->reload.probe = 0;
-		give_up(master, "there is no process to probe the database with");
+		give_up_reload(master, "there is no process to probe the database with");
 		return;
 	}
 	extend(master);
@@ -148,13 +148,13 @@ void reload_begin(struct master *master)
 	service_reloading();
 	master->reload.next = load_next(master);
 	if (master->reload.next == NULL) {
-		refuse(master, "the configuration is wrong");
+		refuse_reload(master, "the configuration is wrong");
 		return;
 	}
 	if (generation_prepare(master->reload.next, master->setup->board, &problem) != 0 ||
 	    generation_open_log(master->reload.next, &problem) != 0) {
 		TALLOC_FREE(master->reload.next);
-		refuse(master, problem.text);
+		refuse_reload(master, problem.text);
 		return;
 	}
 	start_probe(master);
@@ -168,9 +168,9 @@ static void read_probe(struct master *master, enum probe_result found)
 	if (master->reload.next == NULL)
 		return;
 	if (found == PROBE_WRONG_SCHEMA) {
-		give_up(master, "the database's schema is of another version");
+		give_up_reload(master, "the database's schema is of another version");
 	} else if (found != PROBE_OK && strcmp(conninfo, master->reload.next->settings.database.conninfo) != 0) {
-		give_up(master, "the database of the new database.conninfo cannot be reached");
+		give_up_reload(master, "the database of the new database.conninfo cannot be reached");
 	} else {
 		extend(master);
 		children_spawn_workers(master->children, master->reload.next);
@@ -201,9 +201,9 @@ void reload_step(struct master *master)
 		return;
 	}
 	if (children_have_failed(master->children, reload->next))
-		give_up(master, "a new worker did not come up");
+		give_up_reload(master, "a new worker did not come up");
 	else if (children_are_up(master->children, reload->next))
-		complete(master);
+		complete_reload(master);
 	else if (clock_until_ms(reload->give_up_at) == 0)
-		give_up(master, "the new workers did not come up in time");
+		give_up_reload(master, "the new workers did not come up in time");
 }

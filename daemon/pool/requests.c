@@ -42,7 +42,7 @@ static bool open_request(struct worker *worker, struct conn *conn)
 	return false;
 }
 
-static void run(struct worker *worker, struct conn *conn)
+static void run_handler(struct worker *worker, struct conn *conn)
 {
 	const struct password_job *job;
 	uint32_t rank;
@@ -59,7 +59,7 @@ void request_serve(struct worker *worker, struct conn *conn)
 {
 	worker_set_busy(worker, &conn->preview);
 	if (conn->req != NULL || open_request(worker, conn))
-		run(worker, conn);
+		run_handler(worker, conn);
 	worker_set_idle(worker);
 }
 

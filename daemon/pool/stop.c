@@ -42,13 +42,13 @@ void stop_step(struct master *master)
 {
 	struct stop *stop = &master->stop;
 
-	if (!stop->are_workers_told && children_count(master->children, NULL, CHILDREN_FALLBACK) == 0) {
-		stop->are_workers_told = true;
+	if (!stop->are_workers_retired && children_count(master->children, NULL, CHILDREN_FALLBACK) == 0) {
+		stop->are_workers_retired = true;
 		children_retire(master->children, NULL, CHILDREN_WORKERS, stop->deadline);
 	}
-	if (stop->are_workers_told && !stop->is_hasher_told &&
+	if (stop->are_workers_retired && !stop->is_hasher_retired &&
 	    children_count(master->children, NULL, CHILDREN_WORKERS) == 0) {
-		stop->is_hasher_told = true;
+		stop->is_hasher_retired = true;
 		children_retire(master->children, NULL, CHILDREN_ALL, stop->deadline);
 	}
 }
@@ -56,7 +56,7 @@ void stop_step(struct master *master)
 void stop_at_once(struct master *master, const char *why)
 {
 	log_info("stopping", LOG_STR("why", why), LOG_STR("how", "at once"));
-	master->stop.is_begun = master->stop.are_workers_told = master->stop.is_hasher_told = true;
+	master->stop.is_begun = master->stop.are_workers_retired = master->stop.is_hasher_retired = true;
 	leave_sockets(master);
 	children_kill(master->children);
 	stop_helpers(master, SIGKILL);

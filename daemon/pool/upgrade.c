@@ -38,7 +38,7 @@ void upgrade_begin(struct master *master)
 	service_reloading();
 }
 
-static void complete(struct master *master)
+static void complete_upgrade(struct master *master)
 {
 	struct successor *successor = &master->upgrade.successor;
 
@@ -60,7 +60,7 @@ void upgrade_step(struct master *master)
 		if (master->upgrade.is_requested)
 			upgrade_begin(master);
 	} else if (successor_is_up(successor)) {
-		complete(master);
+		complete_upgrade(master);
 	} else if (clock_until_ms(successor->give_up_at) == 0) {
 		successor->give_up_at = INT64_MAX;
 		log_error("upgrade_failed", LOG_STR("problem", "the new binary did not come up in time"));

@@ -21,7 +21,7 @@
 
 /* As much unused memory is not given back to the kernel. */
 #define KEPT_MEMORY (1024 * 1024)
-/* Room for all connections and the few others: one call tells of all that are ready. */
+/* Room for all connections and the few others: one call returns all that are ready. */
 #define EVENTS_MAX (CONNS_MAX + 32)
 
 /* ---- Waiting ------------------------------------------------------------------------------------------------ */
