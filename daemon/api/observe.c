@@ -175,7 +175,7 @@ static void put_counters(struct metrics *metrics)
 		{COUNTER_THROTTLED, "throttled", "Requests told to come again later (429, or 503 busy)."},
 		{COUNTER_DATABASE_ROUND_TRIPS, "database_round_trips", "Exchanges with the database."},
 		{COUNTER_DATABASE_ERRORS, "database_errors", "Exchanges and connections that failed."},
-		{COUNTER_WORKER_STARTS, "worker_starts", "Workers started, fallback workers included."},
+		{COUNTER_WORKER_STARTS, "worker_starts", "Workers started, attendants included."},
 		{COUNTER_WORKER_DEATHS, "worker_deaths", "Workers that ended other than by being told to."},
 		{COUNTER_WORKER_TIMEOUTS, "worker_timeouts", "Workers killed for a request past its deadline."},
 		{COUNTER_RELOADS, "reloads", "Configurations taken over while running."},

@@ -446,7 +446,7 @@ static int have_another_killed_by_a_lease(void)
 }
 
 /* In a build whose sandbox is wider, kill(2) is there as well. */
-static void nobody_else_gets_a_signal(void **state)
+static void no_other_process_gets_a_signal(void **state)
 {
 	(void)state;
 	ASSERT_WORKS(have_another_killed_by_fcntl);
@@ -897,7 +897,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_no_accident_leads_to_kills),
 		cmocka_unit_test(what_serving_does_not_take_fails),
-		cmocka_unit_test(nobody_else_gets_a_signal),
+		cmocka_unit_test(no_other_process_gets_a_signal),
 		cmocka_unit_test(no_way_to_signal_another_is_left),
 		cmocka_unit_test(threads_that_are_there_are_restricted_and_go_on),
 		cmocka_unit_test(what_serving_takes_works),
