@@ -238,7 +238,7 @@ static int open_all(struct master_setup *setup, struct listeners *listeners, str
 static int serve(struct master_setup setup)
 {
 	struct listeners listeners;
-	struct problem problem;
+	struct problem problem = {0};
 	int status;
 
 	if (open_all(&setup, &listeners, &problem) != 0)

@@ -12,7 +12,7 @@ struct generation *generation_load(TALLOC_CTX *ctx, const struct config_source *
 {
 	struct generation *generation = talloc_zero(ctx, struct generation);
 	const struct settings *settings;
-	struct problem problem;
+	struct problem problem = {0};
 
 	if (generation == NULL) {
 		(void)fputs("out of memory\n", complaints);

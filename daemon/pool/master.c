@@ -166,7 +166,7 @@ static void housekeeping(struct master *master)
 static int start(struct master *master)
 {
 	const struct master_setup *setup = master->setup;
-	struct problem problem;
+	struct problem problem = {0};
 
 	master->children = children_new(setup->ctx, setup->board, setup->listeners, &problem);
 	if (master->children == NULL) {

@@ -39,7 +39,7 @@ static void retire_generation(struct master *master, struct generation *generati
 
 static void give_up_reload(struct master *master, const char *why)
 {
-	struct problem problem;
+	struct problem problem = {0};
 
 	retire_generation(master, master->reload.next);
 	master->reload.next = NULL;
@@ -136,7 +136,7 @@ static void start_probe(struct master *master)
 
 void reload_begin(struct master *master)
 {
-	struct problem problem;
+	struct problem problem = {0};
 
 	if (master->reload.next != NULL || master->upgrade.successor.pid != 0 || !has_room_to_retire(master) ||
 	    !children_have_room(master->children)) {

@@ -91,7 +91,7 @@ static void close_connection(const struct connection *connection)
 
 static struct acl *make_rules(const char *clients, const char *users)
 {
-	struct problem problem;
+	struct problem problem = {0};
 	struct acl *rules = acl_new(ctx, clients, users, &problem);
 
 	if (rules == NULL)
@@ -282,7 +282,7 @@ struct bad_list {
 
 static void assert_problem(const char *clients, const char *users, const char *word)
 {
-	struct problem problem;
+	struct problem problem = {0};
 	char *quoted = talloc_asprintf(ctx, "\"%s\"", word);
 
 	if (acl_new(ctx, clients, users, &problem) != NULL)

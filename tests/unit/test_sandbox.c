@@ -874,7 +874,7 @@ static void crash_is_a_crash(void **state)
 
 static void no_program_gains_rights_and_no_process_looks_into_us(void **state)
 {
-	struct problem problem;
+	struct problem problem = {0};
 	int status;
 	pid_t pid = fork();
 
