@@ -7,7 +7,7 @@
 #include "pool/master.h"
 #include "pool/privileges.h"
 #include "pool/sandbox.h"
-#include "pool/upgrade.h"
+#include "pool/successor.h"
 #include "session/conninfo.h"
 #include "session/schema.h"
 #include "base/version.h"
@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <pwd.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -118,7 +117,7 @@ static enum db_status test_connections(struct db *db, const struct settings *set
 	             (long long)wanted, (long long)settings->server.workers);
 	if (limit < wanted)
 		(void)printf("warning: the database lets in only %lld (max_connections, or CONNECTION LIMIT of its "
-		             "role or database): a worker without one serves nobody\n",
+		             "role or database): a worker without one serves no request\n",
 		             (long long)limit);
 	return DB_OK;
 }
@@ -157,91 +156,98 @@ static int fail_start(const char *problem)
 }
 
 /*
- * The absolute path of this program, as it was called: what stands there when an upgrade is asked for is the new
- * binary. On `ctx`, NULL with errno.
+ * The absolute path of this program, as it was called: the file at that path when an upgrade is asked for is the new
+ * binary. On `ctx`, NULL with *problem.
  */
-static const char *find_program(TALLOC_CTX *ctx, const char *called)
+static const char *find_program(TALLOC_CTX *ctx, const char *called, struct problem *problem)
 {
+	const char *program = NULL;
 	char path[PATH_MAX];
 	ssize_t length;
 
 	if (called[0] == '/')
 		return called;
-	if (strchr(called, '/') != NULL)
-		return getcwd(path, sizeof path) != NULL ? talloc_asprintf(ctx, "%s/%s", path, called) : NULL;
-	length = readlink("/proc/self/exe", path, sizeof path - 1);
-	return length > 0 ? talloc_strndup(ctx, path, (size_t)length) : NULL;
+	if (strchr(called, '/') != NULL) {
+		if (getcwd(path, sizeof path) != NULL)
+			program = talloc_asprintf(ctx, "%s/%s", path, called);
+	} else {
+		length = readlink("/proc/self/exe", path, sizeof path - 1);
+		if (length > 0)
+			program = talloc_strndup(ctx, path, (size_t)length);
+	}
+	if (program == NULL)
+		(void)problem_set_errno(problem);
+	return program;
 }
 
-/* Root would open whatever has been put in the file's place, and what it makes its user could not open anew. */
+/* Root would follow whatever has been put in the file's place, and what root creates the user could not reopen. */
 static bool is_log_for_user_to_open(const struct settings *settings)
 {
 	return geteuid() == 0 && settings->log.to[0] == '/';
 }
 
-static int open_log(const struct settings *settings, char *problem, size_t size)
+static int open_log(const struct generation *generation, struct problem *problem)
 {
-	const struct passwd *user = getpwuid(geteuid());
-
-	if (log_open(PROGRAM, settings->log.to, settings->log.level, settings->log.format) != 0) {
-		(void)snprintf(problem, size, "log.to: %s: %s for user \"%s\"", settings->log.to, strerror(errno),
-		               user != NULL ? user->pw_name : "");
+	if (generation_open_log(generation, problem) != 0)
 		return -1;
-	}
-	config_warnings(settings, log_config_warning);
+	config_warnings(&generation->settings, log_config_warning);
 	return 0;
 }
 
-/* What must be done once, before the first worker: returns NULL, or what is wrong. */
-static const char *prepare(struct master_setup *setup, char *problem, size_t size)
+/* What must be done once, before the first worker. Returns 0, or -1 with *problem. */
+static int prepare(struct master_setup *setup, struct problem *problem)
 {
 	const struct settings *settings = &setup->generation->settings;
 	bool is_log_to_be_opened = is_log_for_user_to_open(settings);
 	const char *defect;
 
-	if (privileges_drop(settings, problem, size) != 0)
-		return problem;
-	if (is_log_to_be_opened && open_log(settings, problem, size) != 0)
-		return problem;
+	if (privileges_drop(settings, problem) != 0)
+		return -1;
+	if (is_log_to_be_opened && open_log(setup->generation, problem) != 0)
+		return -1;
 	if (geteuid() == 0)
 		log_warning("running_as_root", LOG_STR("hint", "set server.user"));
-	if (sandbox_enter() != 0)
-		return strerror(errno);
+	if (sandbox_enter(problem) != 0)
+		return -1;
 	defect = fcgi_init();
 	if (defect != NULL)
-		return defect;
+		return problem_set(problem, "%s", defect);
 	setup->board = scoreboard_new();
 	if (setup->board == NULL)
-		return strerror(errno);
-	return generation_prepare(setup->generation, setup->board);
+		return problem_set_errno(problem);
+	return generation_prepare(setup->generation, setup->board, problem);
+}
+
+/* Signals are blocked before anything is opened: from then on one waits for the master, and nothing is left behind. */
+static int open_all(struct master_setup *setup, struct listeners *listeners, struct problem *problem)
+{
+	const struct settings *settings = &setup->generation->settings;
+	uint64_t own_sockets;
+
+	if (!is_log_for_user_to_open(settings) && open_log(setup->generation, problem) != 0)
+		return -1;
+	setup->program = find_program(setup->ctx, setup->argv[0], problem);
+	if (setup->program == NULL || master_block_signals(problem) != 0)
+		return -1;
+	setup->upgraded_from = successor_inherited(&own_sockets);
+	if (listeners_open(listeners, settings, own_sockets, problem) != 0)
+		return -1;
+	setup->listeners = listeners;
+	return 0;
 }
 
 static int serve(struct master_setup setup)
 {
-	const struct settings *settings = &setup.generation->settings;
 	struct listeners listeners;
-	uint64_t own_sockets;
-	char problem[512];
-	const char *defect;
+	struct problem problem = {0};
 	int status;
 
-	if (!is_log_for_user_to_open(settings) && open_log(settings, problem, sizeof problem) != 0)
-		return fail_start(problem);
-	setup.program = find_program(setup.ctx, setup.argv[0]);
-	if (setup.program == NULL)
-		return fail_start(strerror(errno));
-	/* From here on a signal waits for the master, so that nothing that was opened is left behind. */
-	if (master_block_signals() != 0)
-		return fail_start(strerror(errno));
-	setup.upgraded_from = upgrade_inherited(&own_sockets);
-	if (listeners_open(&listeners, settings, own_sockets, problem, sizeof problem) != 0)
-		return fail_start(problem);
-	setup.listeners = &listeners;
-	defect = prepare(&setup, problem, sizeof problem);
-	if (defect != NULL) {
+	if (open_all(&setup, &listeners, &problem) != 0)
+		return fail_start(problem.text);
+	if (prepare(&setup, &problem) != 0) {
 		if (setup.upgraded_from < 0)
 			listeners_unlink(&listeners);
-		return fail_start(defect);
+		return fail_start(problem.text);
 	}
 	status = master_run(&setup);
 	scoreboard_free(setup.board);

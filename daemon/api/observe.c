@@ -22,14 +22,14 @@ static const char *route_name(const struct ones_app *app, size_t route)
 	return route < app->route_count ? app->routes[route].path : "other";
 }
 
-static const char *method_name(const struct worker_slot *slot)
+static const char *method_name(const struct process_slot *slot)
 {
 	unsigned int method = (unsigned int)atomic_load(&slot->method);
 
 	return method_names[method < ONES_METHOD_COUNT ? method : ONES_METHOD_COUNT];
 }
 
-static json_t *request_json(const struct ones_app *app, const struct worker_slot *slot)
+static json_t *request_json(const struct ones_app *app, const struct process_slot *slot)
 {
 	size_t route = atomic_load(&slot->route);
 
@@ -41,14 +41,14 @@ static json_t *request_json(const struct ones_app *app, const struct worker_slot
 
 static json_t *worker_json(const struct ones_app *app, size_t number)
 {
-	struct worker_slot *slot = &app->board->slots[number];
+	struct process_slot *slot = &app->board->processes.slots[number];
 	int64_t now = clock_monotonic_ms();
 	int64_t began = atomic_load(&slot->request_began_ms);
 
 	return json_pack("{s:I, s:I, s:s, s:s, s:o, s:o, s:I, s:I}", "worker", (json_int_t)number, "pid",
 	                 (json_int_t)atomic_load(&slot->pid), "role",
-	                 atomic_load(&slot->role) == ROLE_FALLBACK ? "attendant" : "worker", "state",
-	                 scoreboard_state_name((enum worker_state)(unsigned int)atomic_load(&slot->state)), "request",
+	                 atomic_load(&slot->role) == ROLE_FALLBACK ? "fallback" : "worker", "state",
+	                 worker_state_name((enum worker_state)(unsigned int)atomic_load(&slot->state)), "request",
 	                 began != 0 ? request_json(app, slot) : json_null(), "request_age_ms",
 	                 began != 0 ? json_integer(now - began) : json_null(), "requests",
 	                 (json_int_t)atomic_load(&slot->requests), "age_ms",
@@ -65,9 +65,9 @@ json_t *ones_status_json(struct ones_request *req)
 	const struct ones_app *app = req->app;
 	json_t *workers = json_array();
 
-	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++) {
-		if (atomic_load(&app->board->slots[i].pid) != 0 &&
-		    atomic_load(&app->board->slots[i].role) != ROLE_HASHER &&
+	for (size_t i = 0; i < PROCESS_SLOTS; i++) {
+		if (atomic_load(&app->board->processes.slots[i].pid) != 0 &&
+		    atomic_load(&app->board->processes.slots[i].role) != ROLE_HASHER &&
 		    json_array_append_new(workers, worker_json(app, i)) != 0) {
 			json_decref(workers);
 			return NULL;
@@ -75,9 +75,9 @@ json_t *ones_status_json(struct ones_request *req)
 	}
 	return json_pack(
 		"{s:s, s:I, s:o, s:I, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I}, s:o}", "version", ONESESSION_VERSION,
-		"pid", (json_int_t)app->board->master, "started_at", ones_time_json(app->board->started_us),
-		"uptime_ms", (json_int_t)(clock_monotonic_ms() - app->board->started_ms), "hashing", "in_use",
-		(json_int_t)atomic_load(&app->board->hashing_in_use), "places",
+		"pid", (json_int_t)app->board->master.pid, "started_at", ones_time_json(app->board->master.started_us),
+		"uptime_ms", (json_int_t)(clock_monotonic_ms() - app->board->master.started_ms), "hashing", "in_use",
+		(json_int_t)atomic_load(&app->board->hashing.in_use), "places",
 		(json_int_t)app->settings->login.max_hashing, "counts", "worker_starts",
 		counted(app, COUNTER_WORKER_STARTS), "worker_deaths", counted(app, COUNTER_WORKER_DEATHS),
 		"worker_timeouts", counted(app, COUNTER_WORKER_TIMEOUTS), "reloads", counted(app, COUNTER_RELOADS),
@@ -247,8 +247,8 @@ static void put_workers(struct metrics *metrics)
 {
 	size_t by_state[WORKER_STATE_COUNT] = {0};
 
-	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++) {
-		const struct worker_slot *slot = &metrics->app->board->slots[i];
+	for (size_t i = 0; i < PROCESS_SLOTS; i++) {
+		const struct process_slot *slot = &metrics->app->board->processes.slots[i];
 		unsigned int state = (unsigned int)atomic_load(&slot->state);
 
 		if (atomic_load(&slot->pid) != 0 && atomic_load(&slot->role) == ROLE_WORKER &&
@@ -257,7 +257,7 @@ static void put_workers(struct metrics *metrics)
 	}
 	put_family(metrics, "workers", "", "gauge", "Workers by what they do at this moment.");
 	for (int state = WORKER_STARTING; state < WORKER_STATE_COUNT; state++)
-		put(metrics, "onesession_workers{state=\"%s\"} %zu\n", scoreboard_state_name((enum worker_state)state),
+		put(metrics, "onesession_workers{state=\"%s\"} %zu\n", worker_state_name((enum worker_state)state),
 		    by_state[state]);
 }
 
@@ -268,10 +268,10 @@ void ones_reply_metrics(struct ones_request *req)
 		.text = talloc_strdup(req, ""),
 		.format = format_for(ones_param(req, "HTTP_ACCEPT")),
 	};
-	int64_t live = atomic_load(&req->app->board->live_sessions);
+	int64_t live = atomic_load(&req->app->board->live.sessions);
 
 	/* Counted by a process of its own, again and again as long as this route is asked. */
-	atomic_store(&req->app->board->live_sessions_wanted_ms, clock_monotonic_ms());
+	atomic_store(&req->app->board->live.requested_ms, clock_monotonic_ms());
 
 	put_requests(&metrics);
 	put_durations(&metrics);
@@ -280,12 +280,12 @@ void ones_reply_metrics(struct ones_request *req)
 		put_gauge(&metrics, "live_sessions", live, "Sessions that are live, over all hosts.");
 	put_gauge(&metrics, "hashing_places", req->app->settings->login.max_hashing,
 	          "Passwords that may be hashed at the same time.");
-	put_gauge(&metrics, "hashing_in_use", (int64_t)atomic_load(&req->app->board->hashing_in_use),
+	put_gauge(&metrics, "hashing_in_use", (int64_t)atomic_load(&req->app->board->hashing.in_use),
 	          "Passwords that are being hashed.");
-	put_gauge(&metrics, "hashing_waiting", (int64_t)atomic_load(&req->app->board->hashing_waiting),
+	put_gauge(&metrics, "hashing_waiting", (int64_t)atomic_load(&req->app->board->hashing.waiting),
 	          "Logins that wait for their password to be hashed.");
 	put_workers(&metrics);
-	put_gauge(&metrics, "start_time_seconds", req->app->board->started_us / 1000000,
+	put_gauge(&metrics, "start_time_seconds", req->app->board->master.started_us / 1000000,
 	          "When the daemon was started, in seconds since 1970.");
 	put_family(&metrics, "build", "_info", "info", "What this is.");
 	put(&metrics, "onesession_build_info{version=\"" ONESESSION_VERSION "\"} 1\n# EOF\n");

@@ -61,7 +61,7 @@ static enum ones_result too_busy(struct ones_request *req)
 /* The hasher lets no login of such a rank wait: those that do have lower ones. */
 static bool is_crowded_out(const struct ones_request *req, uint32_t rank)
 {
-	return rank >= atomic_load(&req->app->board->hashing_rank);
+	return rank >= atomic_load(&req->app->board->hashing.full_from);
 }
 
 /* By the attempts at the account; for a browser that the account knows, by its own attempts alone. */

@@ -1,3 +1,4 @@
+/* Counters in memory that all processes of the daemon share. */
 #include "base/counters.h"
 
 static void add(_Atomic uint64_t *to, uint64_t number)

@@ -13,11 +13,11 @@ enum counter {
 	COUNTER_DISPLACEMENTS,
 	COUNTER_SHARED_ACCOUNTS,
 	COUNTER_PASSWORD_CHANGES,
-	COUNTER_THROTTLED, /* requests told to come again later: 429, and 503 for want of a place to hash */
+	COUNTER_THROTTLED, /* requests that were refused for a while: 429, and 503 when the hash queue is full */
 	COUNTER_DATABASE_ROUND_TRIPS,
 	COUNTER_DATABASE_ERRORS,
 	COUNTER_WORKER_STARTS,
-	COUNTER_WORKER_DEATHS,   /* workers that ended other than by being told to */
+	COUNTER_WORKER_DEATHS,   /* workers that ended without being signalled to */
 	COUNTER_WORKER_TIMEOUTS, /* of them, those killed for a request past its deadline */
 	COUNTER_RELOADS,
 	COUNTER_RELOADS_REFUSED,
@@ -28,14 +28,14 @@ enum counter {
 /* The index for requests whose path is none of the routes'. */
 #define COUNTERS_NO_ROUTE COUNTERS_ROUTES_MAX
 
-/* The statuses that are counted one by one; the last place is for any other. */
+/* The statuses that are counted one by one; the last counter is for any other. */
 #define COUNTERS_STATUSES                                                                                              \
 	{                                                                                                              \
 		200, 204, 303, 400, 401, 403, 404, 405, 409, 413, 415, 429, 500, 503                                   \
 	}
 #define COUNTERS_STATUS_COUNT 15
 
-/* Upper bounds of the histogram's buckets in microseconds; the last place is for what takes longer. */
+/* Upper bounds of the histogram's buckets in microseconds; the last bucket is for what takes longer. */
 #define COUNTERS_BOUNDS_US                                                                                             \
 	{                                                                                                              \
 		250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000     \

@@ -1,3 +1,4 @@
+/* The log: one line for each event. */
 #include "base/log.h"
 
 #include "base/clock.h"
@@ -228,11 +229,13 @@ static void write_line(struct line *line, enum log_level level)
 		return;
 	}
 	line->text[line->used++] = '\n';
-	/* Serving goes before telling: a pipe that nobody empties makes nobody wait. One that can be written to has
-	 * room. */
+	/*
+	 * Serving goes before logging: a pipe that is not read must not make a process wait. One that can be written to
+	 * has room.
+	 */
 	if (poll(&poll_fd, 1, 0) == 0)
 		return;
-	/* One write a line: lines of several processes do not mix. There is nobody to tell when it fails. */
+	/* One write a line: lines of several processes do not mix. A failure of the log itself cannot be logged. */
 	if (write(state.fd, line->text, line->used) < 0)
 		return;
 }

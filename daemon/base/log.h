@@ -37,8 +37,8 @@ static inline struct log_field log_text_field(const char *name, const char *text
 int log_open(const char *ident, const char *target, enum log_level level, enum log_format format);
 
 /*
- * Open the target anew, for whoever has moved the file away. Returns 0, or -1 with errno: lines then go on to where
- * they went.
+ * Reopen the target, after the file has been renamed by a log rotation. Returns 0, or -1 with errno: lines then go on
+ * to where they went.
  */
 int log_reopen(void);
 

@@ -1,3 +1,4 @@
+/* A count-min sketch over two windows of time. */
 #include "base/rates.h"
 
 #include <assert.h>
@@ -29,7 +30,7 @@ static uint32_t count_in(_Atomic uint64_t *cell, uint32_t window)
 	return before + count;
 }
 
-void rates_begin(struct rates *rates)
+void rates_init(struct rates *rates)
 {
 	memset(rates, 0, sizeof *rates);
 	randombytes_buf(rates->seed, sizeof rates->seed);

@@ -1,6 +1,7 @@
 /*
- * How often subjects of any kind were counted of late, by all processes that share the memory: a count-min sketch
- * (Cormode and Muthukrishnan, 2005) over two windows of time. It never tells less than the truth, and seldom more.
+ * How often subjects of any kind were counted recently, by all processes that share the memory: a count-min sketch
+ * (Cormode and Muthukrishnan, 2005) over two windows of time. It never gives less than the true number, and seldom
+ * more.
  */
 #ifndef BASE_RATES_H
 #define BASE_RATES_H
@@ -14,11 +15,11 @@
 #define RATES_CELLS     65536
 
 struct rates {
-	uint8_t seed[16]; /* so that nobody outside knows which subjects share a cell */
+	uint8_t seed[16]; /* secret, so that a client cannot find subjects that share a cell */
 	_Atomic uint64_t cells[RATES_ROWS][RATES_CELLS];
 };
 
-void rates_begin(struct rates *rates);
+void rates_init(struct rates *rates);
 
 /* Count the subject at `now_ms` (clock_monotonic_ms()). Returns how often it was, this time included, in this window
  * and the one before. */

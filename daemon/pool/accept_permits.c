@@ -1,3 +1,4 @@
+/* Accept permits: a semaphore that the workers share. */
 #include "pool/accept_permits.h"
 
 #include "base/log.h"
@@ -8,13 +9,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define PROCESSORS_PER_SEAT 2
+#define PROCESSORS_PER_PERMIT 2
 
 size_t accept_permits_default(void)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
-	return processors > PROCESSORS_PER_SEAT ? (size_t)processors / PROCESSORS_PER_SEAT : 1;
+	return processors > PROCESSORS_PER_PERMIT ? (size_t)processors / PROCESSORS_PER_PERMIT : 1;
 }
 
 int accept_permits_open(size_t count)
@@ -32,7 +33,7 @@ bool accept_permits_take(int accept_permits)
 static void add(int accept_permits, uint64_t count)
 {
 	if (count > 0 && write(accept_permits, &count, sizeof count) < 0)
-		log_error("seat_lost", LOG_STR("problem", strerror(errno)));
+		log_error("accept_permit_lost", LOG_STR("problem", strerror(errno)));
 }
 
 void accept_permits_release(int accept_permits)

@@ -1,10 +1,10 @@
 /*
- * Seats at the listening sockets: a few workers listen, one for two processors, and the others wait for a seat. Were
- * all of them to listen, each connection would wake another one, look-ups would come in ones and twos, and on a busy
- * machine all would wait for the processor together. Who is about to wait for something gives its seat up, which wakes
- * the next; who dies in it leaves it to the master to put back.
+ * Accept permits: a few workers listen, one for two processors, and the others wait for a permit. Were all of them to
+ * listen, each connection would wake another worker, look-ups would come in ones and twos, and on a busy machine all
+ * would wait for the processor together. A worker that is about to wait for something releases its permit, which wakes
+ * the next one; the permit of a worker that dies is released by the master.
  *
- * A semaphore of eventfd(2): reading it takes a seat, writing gives one back.
+ * A semaphore of eventfd(2): reading it takes a permit, writing releases one.
  */
 #ifndef POOL_ACCEPT_PERMITS_H
 #define POOL_ACCEPT_PERMITS_H
@@ -12,8 +12,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* As many as this machine has use for; of a descriptor that is non-blocking. -1 with errno. */
+/* As many as this machine has use for. */
 size_t accept_permits_default(void);
+
+/* A descriptor for `count` of them, non-blocking. -1 with errno. */
 int accept_permits_open(size_t count);
 
 /* Take one, if there is one. */

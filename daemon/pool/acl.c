@@ -1,3 +1,4 @@
+/* Which peers may connect. */
 #include "pool/acl.h"
 
 #include "base/networks.h"
@@ -30,33 +31,44 @@ static bool parse_user(const char *text, uid_t *user)
 	return true;
 }
 
-struct acl *acl_new(TALLOC_CTX *ctx, const char *clients, const char *users, const char **problem)
+static int parse_users(struct acl *rules, char *list, struct problem *problem)
 {
-	struct acl *rules = talloc_zero(ctx, struct acl);
-	char *user_list = talloc_strdup(ctx, users);
-	const char *wrong;
-	char *word;
+	const char *word;
 
-	*problem = "out of memory";
-	if (rules == NULL || user_list == NULL)
-		return NULL;
-	rules->clients = networks_parse(rules, clients, &wrong);
-	if (rules->clients == NULL && wrong != NULL)
-		*problem = talloc_asprintf(
-			ctx, "server.allowed_clients: \"%s\" is no IP address with an optional /prefix", wrong);
-	if (rules->clients == NULL)
-		return NULL;
-	while ((word = strsep(&user_list, " \t")) != NULL) {
+	while ((word = strsep(&list, " \t")) != NULL) {
 		if (*word == '\0')
 			continue;
 		rules->users = talloc_realloc(rules, rules->users, uid_t, rules->user_count + 1);
 		if (rules->users == NULL)
-			return NULL;
-		*problem = talloc_asprintf(ctx, "server.allowed_users: there is no user \"%s\"", word);
+			return problem_set(problem, "out of memory");
 		if (!parse_user(word, &rules->users[rules->user_count++]))
-			return NULL;
+			return problem_set(problem, "server.allowed_users: there is no user \"%s\"", word);
 	}
+	return 0;
+}
+
+struct acl *acl_new(TALLOC_CTX *ctx, const char *clients, const char *users, struct problem *problem)
+{
+	struct acl *rules = talloc_zero(ctx, struct acl);
+	char *list = rules != NULL ? talloc_strdup(rules, users) : NULL;
+	const char *wrong = NULL;
+
+	if (rules == NULL || list == NULL) {
+		(void)problem_set(problem, "out of memory");
+		goto fail;
+	}
+	rules->clients = networks_parse(rules, clients, &wrong);
+	if (rules->clients == NULL && wrong != NULL)
+		(void)problem_set(problem, "server.allowed_clients: \"%s\" is no IP address with an optional /prefix",
+		                  wrong);
+	else if (rules->clients == NULL)
+		(void)problem_set(problem, "out of memory");
+	if (rules->clients == NULL || parse_users(rules, list, problem) != 0)
+		goto fail;
 	return rules;
+fail:
+	talloc_free(rules);
+	return NULL;
 }
 
 static bool is_user_allowed(const struct acl *rules, int fd)

@@ -1,3 +1,4 @@
+/* A connection from the web server, and a list of them. */
 #include "pool/conn.h"
 
 #include <talloc.h>
@@ -21,6 +22,9 @@ struct conn *conns_add(struct conns *conns, int fd, int64_t io_timeout_ms, size_
 		conns->first = conn;
 	conns->last = conn;
 	conns->count++;
+	conn->conns = conns;
+	conn->state = CONN_READING;
+	conns->by_state[CONN_READING]++;
 	return conn;
 }
 
@@ -35,10 +39,18 @@ void conns_remove(struct conns *conns, struct conn *conn)
 	else
 		conns->last = conn->previous;
 	conns->count--;
+	conns->by_state[conn->state]--;
 	conns->held -= conn->held;
 	/* Closing the descriptor takes it out of the epoll set, too. */
 	talloc_free(conn->req != NULL ? (void *)conn->req : (void *)conn->fcgi);
 	talloc_free(conn);
+}
+
+void conn_set_state(struct conn *conn, enum conn_state state)
+{
+	conn->conns->by_state[conn->state]--;
+	conn->conns->by_state[state]++;
+	conn->state = state;
 }
 
 bool conns_have(const struct conns *conns, const void *what)
@@ -69,24 +81,24 @@ struct conn *conns_oldest_waiting(const struct conns *conns, const struct conn *
 	return NULL;
 }
 
-void conn_queue_put(struct conn_queue *conn_queue, struct conn *conn)
+void conn_queue_put(struct conn_queue *queue, struct conn *conn)
 {
 	conn->next_in_queue = NULL;
-	if (conn_queue->first == NULL)
-		conn_queue->first = conn;
+	if (queue->first == NULL)
+		queue->first = conn;
 	else
-		conn_queue->last->next_in_queue = conn;
-	conn_queue->last = conn;
-	conn_queue->count++;
+		queue->last->next_in_queue = conn;
+	queue->last = conn;
+	queue->count++;
 }
 
-struct conn *conn_queue_take(struct conn_queue *conn_queue)
+struct conn *conn_queue_take(struct conn_queue *queue)
 {
-	struct conn *conn = conn_queue->first;
+	struct conn *conn = queue->first;
 
 	if (conn == NULL)
 		return NULL;
-	conn_queue->first = conn->next_in_queue;
-	conn_queue->count--;
+	queue->first = conn->next_in_queue;
+	queue->count--;
 	return conn;
 }

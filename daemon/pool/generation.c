@@ -1,10 +1,18 @@
+/* One reading of the configuration, and what is made of it. */
 #include "pool/generation.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <string.h>
+#include <unistd.h>
 
 struct generation *generation_load(TALLOC_CTX *ctx, const struct config_source *source, FILE *complaints)
 {
 	struct generation *generation = talloc_zero(ctx, struct generation);
 	const struct settings *settings;
-	const char *problem;
+	struct problem problem = {0};
 
 	if (generation == NULL) {
 		(void)fputs("out of memory\n", complaints);
@@ -16,7 +24,7 @@ struct generation *generation_load(TALLOC_CTX *ctx, const struct config_source *
 	generation->acl =
 		acl_new(generation, settings->server.allowed_clients, settings->server.allowed_users, &problem);
 	if (generation->acl == NULL) {
-		(void)fprintf(complaints, "%s\n", problem);
+		(void)fprintf(complaints, "%s\n", problem.text);
 		goto fail;
 	}
 	generation->pages = pages_load(generation, settings->login.pages, complaints);
@@ -28,11 +36,27 @@ fail:
 	return NULL;
 }
 
-const char *generation_prepare(struct generation *generation, struct scoreboard *board)
+int generation_prepare(struct generation *generation, struct scoreboard *board, struct problem *problem)
 {
 	generation->app = app_new(generation, &generation->settings, generation->pages, board);
 	if (generation->app == NULL)
-		return "out of memory";
+		return problem_set(problem, "out of memory");
 	ones_setup(generation->app);
-	return generation->app->setup_problem;
+	if (generation->app->setup_problem != NULL)
+		return problem_set(problem, "%s", generation->app->setup_problem);
+	return 0;
+}
+
+int generation_open_log(const struct generation *generation, struct problem *problem)
+{
+	const struct settings *settings = &generation->settings;
+	const struct passwd *user;
+	int error;
+
+	if (log_open("onesessiond", settings->log.to, settings->log.level, settings->log.format) == 0)
+		return 0;
+	error = errno;
+	user = getpwuid(geteuid());
+	return problem_set(problem, "log.to: %s: %s for user \"%s\"", settings->log.to, strerror(error),
+	                   user != NULL ? user->pw_name : "");
 }

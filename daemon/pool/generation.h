@@ -1,9 +1,10 @@
-/* What one reading of the configuration has become. A reload makes a new generation beside the one in force. */
+/* One reading of the configuration, and what is made of it. A reload makes a new generation beside the one in force. */
 #ifndef POOL_GENERATION_H
 #define POOL_GENERATION_H
 
 #include "api/app.h"
 #include "base/config.h"
+#include "base/problem.h"
 #include "base/scoreboard.h"
 #include "pool/acl.h"
 
@@ -18,12 +19,15 @@ struct generation {
 };
 
 /*
- * Read the configuration and check it, on `ctx`. All that is wrong is told on `complaints`, a line each. NULL when
- * anything was wrong.
+ * Read the configuration and check it, on `ctx`. Everything that is wrong is written to `complaints`, a line each. NULL
+ * when anything was wrong.
  */
 struct generation *generation_load(TALLOC_CTX *ctx, const struct config_source *source, FILE *complaints);
 
-/* Make its application, with all routes and receivers. Returns NULL, or what is wrong. */
-const char *generation_prepare(struct generation *generation, struct scoreboard *board);
+/* Make its application, with all routes and receivers. Returns 0, or -1 with *problem. */
+int generation_prepare(struct generation *generation, struct scoreboard *board, struct problem *problem);
+
+/* Log where it says, from now on. Returns 0, or -1 with *problem: the log stays what it was. */
+int generation_open_log(const struct generation *generation, struct problem *problem);
 
 #endif

@@ -1,10 +1,11 @@
+/* A queue of connections: descriptors that are sent over a socket. */
 #include "pool/handoff.h"
 
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 
-/* The message that a connection goes with. The descriptor in it is of no meaning to whoever takes it. */
+/* The message that a connection is sent with. The number of the descriptor in it means nothing to the receiver. */
 struct envelope {
 	struct iovec data;
 	struct msghdr message;
@@ -32,16 +33,16 @@ int handoff_open(int ends[2])
 
 bool handoff_put(int end, const struct handoff *handoff)
 {
-	struct handoff told = *handoff;
+	struct handoff sent = *handoff;
 	struct envelope envelope;
 	struct cmsghdr *header;
 
-	address(&envelope, &told);
+	address(&envelope, &sent);
 	header = CMSG_FIRSTHDR(&envelope.message);
 	header->cmsg_level = SOL_SOCKET;
 	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof told.fd);
-	memcpy(CMSG_DATA(header), &told.fd, sizeof told.fd);
+	header->cmsg_len = CMSG_LEN(sizeof sent.fd);
+	memcpy(CMSG_DATA(header), &sent.fd, sizeof sent.fd);
 	return sendmsg(end, &envelope.message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 

@@ -1,4 +1,4 @@
-/* Connections that go to the worker that is free first, each as it came: nothing has been read from it. */
+/* A queue of connections for the worker that is free first, each as it was accepted: nothing has been read from it. */
 #ifndef POOL_HANDOFF_H
 #define POOL_HANDOFF_H
 
@@ -8,7 +8,7 @@
 struct handoff {
 	int fd;               /* the connection */
 	int64_t connected_us; /* when its peer connected, clock_monotonic_us() */
-	int64_t left_us;      /* when the attendant let it go */
+	int64_t left_us;      /* when the worker that accepted it put it here */
 };
 
 /* Make the queue: what is put into ends[1] comes out at ends[0]. Returns 0, or -1 with errno. */

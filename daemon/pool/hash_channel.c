@@ -1,3 +1,4 @@
+/* Between workers and the hasher. */
 #include "pool/hash_channel.h"
 
 #include "pool/handoff.h"
@@ -7,38 +8,38 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-int hash_channel_open(int registration)
+int hash_channel_open(int registrations)
 {
 	struct handoff handoff = {0};
-	bool is_told;
+	bool is_sent;
 	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
 		return -1;
 	handoff.fd = ends[1];
-	is_told = handoff_put(registration, &handoff);
+	is_sent = handoff_put(registrations, &handoff);
 	close(ends[1]);
-	if (is_told)
+	if (is_sent)
 		return ends[0];
 	close(ends[0]);
 	return -1;
 }
 
-static bool put(int channel, const struct hash_message *order, size_t size)
+static bool put(int channel, const struct hash_message *message, size_t size)
 {
-	return channel >= 0 && send(channel, order, size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size;
+	return channel >= 0 && send(channel, message, size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size;
 }
 
-bool hash_channel_send(int channel, const struct hash_message *order)
+bool hash_channel_send(int channel, const struct hash_message *message)
 {
-	return put(channel, order, sizeof *order);
+	return put(channel, message, sizeof *message);
 }
 
 bool hash_channel_cancel(int channel, uint64_t id)
 {
-	const struct hash_message order = {.kind = HASH_MESSAGE_CANCEL, .id = id};
+	const struct hash_message message = {.kind = HASH_MESSAGE_CANCEL, .id = id};
 
-	return put(channel, &order, offsetof(struct hash_message, job));
+	return put(channel, &message, offsetof(struct hash_message, job));
 }
 
 enum hash_channel_status hash_channel_receive(int channel, struct hash_result *result)

@@ -1,5 +1,5 @@
 /*
- * Between workers and the hasher. A worker makes a pair of sockets and sends one end to the hasher (handoff.h); orders
+ * Between workers and the hasher. A worker makes a pair of sockets and sends one end to the hasher (handoff.h); jobs
  * and results go through it, a message each. When either ends, the other sees its end closed.
  */
 #ifndef POOL_HASH_CHANNEL_H
@@ -15,7 +15,7 @@ enum hash_message_kind { HASH_MESSAGE_JOB, HASH_MESSAGE_CANCEL };
 struct hash_message {
 	uint32_t kind;
 	uint32_t rank; /* see hash_queue.h */
-	uint64_t id;   /* the worker's own name for it */
+	uint64_t id;   /* chosen by the worker */
 	struct password_job job;
 };
 
@@ -27,11 +27,11 @@ struct hash_result {
 	struct password_answer answer; /* with HASH_DONE */
 };
 
-/* A worker's end of a new channel, non-blocking; the other is sent by `registration`. -1: the hasher cannot be told. */
-int hash_channel_open(int registration);
+/* A worker's end of a new channel, non-blocking; the other is sent through `registrations`. -1: it cannot be sent. */
+int hash_channel_open(int registrations);
 
-/* Send a job, or the word that its answer is of no interest any more. False: the hasher is away, or does not read. */
-bool hash_channel_send(int channel, const struct hash_message *order);
+/* Send a job, or cancel one: its result is of no interest any more. False: there is no hasher, or it does not read. */
+bool hash_channel_send(int channel, const struct hash_message *message);
 bool hash_channel_cancel(int channel, uint64_t id);
 
 enum hash_channel_status { HASH_CHANNEL_NOTHING, HASH_CHANNEL_RESULT, HASH_CHANNEL_CLOSED };

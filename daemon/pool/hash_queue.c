@@ -1,3 +1,4 @@
+/* The bounded, fair queue of logins that wait for the hasher. */
 #include "pool/hash_queue.h"
 
 static struct hash_entry *take_at(struct hash_queue *queue, size_t at)
@@ -8,7 +9,7 @@ static struct hash_entry *take_at(struct hash_queue *queue, size_t at)
 	return entry;
 }
 
-/* Of those with the highest rank the one that came last: the first to lose its place. */
+/* Of those with the highest rank the one that came last: the first to be displaced. */
 static size_t find_last(const struct hash_queue *queue)
 {
 	size_t last = 0;

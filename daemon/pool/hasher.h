@@ -13,13 +13,13 @@
 struct hasher_setup {
 	struct scoreboard *board;
 	size_t slot;
-	int registration;          /* workers send it the ends of their channels */
+	int registrations;         /* workers send it the ends of their channels */
 	size_t thread_count;       /* passwords that are hashed at the same time */
-	struct password_cost cost; /* to begin with: each job says its own */
+	struct password_cost cost; /* to begin with: each job has its own */
 };
 
 /*
- * Hash until told to stop by SIGTERM or SIGQUIT, when nothing waits any more. Called in a process of its own, with all
+ * Hash until SIGTERM or SIGQUIT has come and nothing waits any more. Called in a process of its own, with all
  * signals blocked. Returns its exit status.
  */
 int hasher_run(const struct hasher_setup *setup);

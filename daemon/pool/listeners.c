@@ -1,3 +1,4 @@
+/* The listening sockets: given ones, or our own. */
 #include "pool/listeners.h"
 
 #include "base/units.h"
@@ -9,7 +10,6 @@
 #include <grp.h>
 #include <netdb.h>
 #include <pwd.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,22 +18,6 @@
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
-
-struct complaint {
-	char *text;
-	size_t size;
-};
-
-__attribute__((format(printf, 2, 3))) static int listen_problem(const struct complaint *complaint, const char *format,
-                                                                ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	(void)vsnprintf(complaint->text, complaint->size, format, arguments);
-	va_end(arguments);
-	return -1;
-}
 
 static bool is_listening(int fd)
 {
@@ -83,20 +67,19 @@ static void set_own(struct listeners *listeners, const char *path)
 	listeners->all[last].own_path = listeners->paths[last];
 }
 
-static int add_given(struct listeners *listeners, int fd, const char *giver, bool is_own,
-                     const struct complaint *complaint)
+static int add_given(struct listeners *listeners, int fd, const char *giver, bool is_own, struct problem *problem)
 {
 	struct sockaddr_un address;
 	const char *path = find_path(fd, &address);
 	struct listener *listener;
 
 	if (!is_listening(fd))
-		return listen_problem(complaint, "descriptor %d from %s is not a listening stream socket", fd, giver);
+		return problem_set(problem, "descriptor %d from %s is not a listening stream socket", fd, giver);
 	if (make_ready(fd) != 0)
-		return listen_problem(complaint, "descriptor %d from %s: %s", fd, giver, strerror(errno));
+		return problem_set(problem, "descriptor %d from %s: %s", fd, giver, strerror(errno));
 	listener = add_listener(listeners, fd);
 	if (listener == NULL)
-		return listen_problem(complaint, "%s gives more than %d sockets", giver, LISTENERS_MAX);
+		return problem_set(problem, "%s gives more than %d sockets", giver, LISTENERS_MAX);
 	if (path != NULL)
 		(void)snprintf(listener->name, sizeof listener->name, "unix:%s", path);
 	else
@@ -108,28 +91,27 @@ static int add_given(struct listeners *listeners, int fd, const char *giver, boo
 
 /* ---- Our own ------------------------------------------------------------------------------------------------ */
 
-/* A socket that nobody answers on any more was left behind by a process that was killed. */
-static int remove_stale(const struct sockaddr_un *address, const struct complaint *complaint)
+/* A socket on which no process listens any more was left behind by one that was killed. */
+static int remove_stale(const struct sockaddr_un *address, struct problem *problem)
 {
 	struct stat status;
 	int probe, result;
 
 	if (lstat(address->sun_path, &status) != 0)
-		return errno == ENOENT ? 0 : listen_problem(complaint, "%s: %s", address->sun_path, strerror(errno));
+		return errno == ENOENT ? 0 : problem_set(problem, "%s: %s", address->sun_path, strerror(errno));
 	if (!S_ISSOCK(status.st_mode))
-		return listen_problem(complaint, "%s: is there already and is not a socket", address->sun_path);
+		return problem_set(problem, "%s: is there already and is not a socket", address->sun_path);
 	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (probe < 0)
-		return listen_problem(complaint, "%s: %s", address->sun_path, strerror(errno));
+		return problem_set(problem, "%s: %s", address->sun_path, strerror(errno));
 	result = connect(probe, (const struct sockaddr *)address, sizeof *address);
 	if (result == 0 || errno != ECONNREFUSED) {
 		close(probe);
-		return listen_problem(complaint, "%s: another process is listening on it", address->sun_path);
+		return problem_set(problem, "%s: another process is listening on it", address->sun_path);
 	}
 	close(probe);
 	if (unlink(address->sun_path) != 0)
-		return listen_problem(complaint, "%s: cannot remove the old socket: %s", address->sun_path,
-		                      strerror(errno));
+		return problem_set(problem, "%s: cannot remove the old socket: %s", address->sun_path, strerror(errno));
 	return 0;
 }
 
@@ -165,27 +147,27 @@ static int find_group(const char *name, gid_t *gid)
 	return 0;
 }
 
-static int set_owner(const char *path, const struct settings *settings, const struct complaint *complaint)
+static int set_owner(const char *path, const struct settings *settings, struct problem *problem)
 {
 	uid_t uid = (uid_t)-1;
 	gid_t gid = (gid_t)-1;
 
 	if (settings->server.listen_owner[0] != '\0' && find_user(settings->server.listen_owner, &uid) != 0)
-		return listen_problem(complaint, "server.listen_owner: there is no user \"%s\"",
-		                      settings->server.listen_owner);
+		return problem_set(problem, "server.listen_owner: there is no user \"%s\"",
+		                   settings->server.listen_owner);
 	if (settings->server.listen_group[0] != '\0' && find_group(settings->server.listen_group, &gid) != 0)
-		return listen_problem(complaint, "server.listen_group: there is no group \"%s\"",
-		                      settings->server.listen_group);
+		return problem_set(problem, "server.listen_group: there is no group \"%s\"",
+		                   settings->server.listen_group);
 	/* A service manager may have forbidden the call as such. */
 	if ((uid != (uid_t)-1 || gid != (gid_t)-1) && chown(path, uid, gid) != 0)
-		return listen_problem(complaint, "%s: %s", path, strerror(errno));
+		return problem_set(problem, "%s: %s", path, strerror(errno));
 	if (chmod(path, (mode_t)settings->server.listen_mode) != 0)
-		return listen_problem(complaint, "%s: %s", path, strerror(errno));
+		return problem_set(problem, "%s: %s", path, strerror(errno));
 	return 0;
 }
 
 static int open_unix(struct listeners *listeners, const char *path, const struct settings *settings,
-                     const struct complaint *complaint)
+                     struct problem *problem)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct listener *listener;
@@ -193,47 +175,47 @@ static int open_unix(struct listeners *listeners, const char *path, const struct
 	int fd, bound;
 
 	if (strlen(path) >= sizeof address.sun_path)
-		return listen_problem(complaint, "%s: a socket's path may have at most %zu bytes", path,
-		                      sizeof address.sun_path - 1);
+		return problem_set(problem, "%s: a socket's path may have at most %zu bytes", path,
+		                   sizeof address.sun_path - 1);
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	if (remove_stale(&address, complaint) != 0)
+	if (remove_stale(&address, problem) != 0)
 		return -1;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return listen_problem(complaint, "%s: %s", path, strerror(errno));
-	/* Nobody may connect between bind() and chmod() who may not do so after it. */
+		return problem_set(problem, "%s: %s", path, strerror(errno));
+	/* No peer may connect between bind() and chmod() that may not do so after it. */
 	mask = umask(0777);
 	bound = bind(fd, (const struct sockaddr *)&address, sizeof address);
 	(void)umask(mask);
 	if (bound != 0) {
-		(void)listen_problem(complaint, "%s: %s", path, strerror(errno));
-		goto listen_problem;
+		(void)problem_set(problem, "%s: %s", path, strerror(errno));
+		goto fail;
 	}
-	if (set_owner(path, settings, complaint) != 0) {
+	if (set_owner(path, settings, problem) != 0) {
 		(void)unlink(path);
-		goto listen_problem;
+		goto fail;
 	}
 	if (listen(fd, SOMAXCONN) != 0) {
-		(void)listen_problem(complaint, "%s: %s", path, strerror(errno));
+		(void)problem_set(problem, "%s: %s", path, strerror(errno));
 		(void)unlink(path);
-		goto listen_problem;
+		goto fail;
 	}
 	listener = add_listener(listeners, fd);
 	if (listener == NULL) {
 		(void)unlink(path);
-		(void)listen_problem(complaint, "server.listen: more than %d sockets", LISTENERS_MAX);
-		goto listen_problem;
+		(void)problem_set(problem, "server.listen: more than %d sockets", LISTENERS_MAX);
+		goto fail;
 	}
 	(void)snprintf(listener->name, sizeof listener->name, "unix:%s", path);
 	set_own(listeners, path);
 	return 0;
-listen_problem:
+fail:
 	close(fd);
 	return -1;
 }
 
 /* "127.0.0.1:9000" or "[::1]:9000": addresses only, so that no name server decides where we listen. */
-static int open_tcp(struct listeners *listeners, const char *where, const struct complaint *complaint)
+static int open_tcp(struct listeners *listeners, const char *where, struct problem *problem)
 {
 	const struct addrinfo hints = {
 		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
@@ -249,7 +231,7 @@ static int open_tcp(struct listeners *listeners, const char *where, const struct
 	int fd, error;
 
 	if (length == 0 || length >= sizeof host)
-		return listen_problem(complaint, "tcp:%s: is not tcp:ADDRESS:PORT", where);
+		return problem_set(problem, "tcp:%s: is not tcp:ADDRESS:PORT", where);
 	memcpy(host, where, length);
 	host[length] = '\0';
 	if (host[0] == '[' && host[length - 1] == ']') {
@@ -258,30 +240,30 @@ static int open_tcp(struct listeners *listeners, const char *where, const struct
 	}
 	error = getaddrinfo(host, port + 1, &hints, &found);
 	if (error != 0)
-		return listen_problem(complaint, "tcp:%s: %s", where, gai_strerror(error));
+		return problem_set(problem, "tcp:%s: %s", where, gai_strerror(error));
 	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
 	    (found->ai_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
 	    bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, SOMAXCONN) != 0) {
-		(void)listen_problem(complaint, "tcp:%s: %s", where, strerror(errno));
-		goto listen_problem;
+		(void)problem_set(problem, "tcp:%s: %s", where, strerror(errno));
+		goto fail;
 	}
 	listener = add_listener(listeners, fd);
 	if (listener == NULL) {
-		(void)listen_problem(complaint, "server.listen: more than %d sockets", LISTENERS_MAX);
-		goto listen_problem;
+		(void)problem_set(problem, "server.listen: more than %d sockets", LISTENERS_MAX);
+		goto fail;
 	}
 	(void)snprintf(listener->name, sizeof listener->name, "tcp:%s", where);
 	freeaddrinfo(found);
 	return 0;
-listen_problem:
+fail:
 	freeaddrinfo(found);
 	if (fd >= 0)
 		close(fd);
 	return -1;
 }
 
-static int open_own(struct listeners *listeners, const struct settings *settings, const struct complaint *complaint)
+static int open_own(struct listeners *listeners, const struct settings *settings, struct problem *problem)
 {
 	char *words = strdup(settings->server.listen);
 	char *rest = words;
@@ -289,40 +271,39 @@ static int open_own(struct listeners *listeners, const struct settings *settings
 	int result = 0;
 
 	if (words == NULL)
-		return listen_problem(complaint, "out of memory");
+		return problem_set(problem, "out of memory");
 	while (result == 0 && (word = strsep(&rest, " \t")) != NULL) {
 		if (strncmp(word, "unix:", 5) == 0)
-			result = open_unix(listeners, word + 5, settings, complaint);
+			result = open_unix(listeners, word + 5, settings, problem);
 		else if (strncmp(word, "tcp:", 4) == 0)
-			result = open_tcp(listeners, word + 4, complaint);
+			result = open_tcp(listeners, word + 4, problem);
 	}
 	free(words);
 	if (result != 0)
 		listeners_unlink(listeners);
 	else if (listeners->count == 0)
-		result = listen_problem(complaint, "server.listen: names no socket");
+		result = problem_set(problem, "server.listen: names no socket");
 	return result;
 }
 
-int listeners_open(struct listeners *listeners, const struct settings *settings, uint64_t own_sockets, char *problem,
-                   size_t size)
+int listeners_open(struct listeners *listeners, const struct settings *settings, uint64_t own_sockets,
+                   struct problem *problem)
 {
-	const struct complaint complaint = {problem, size};
 	int given = sd_listen_fds(1);
 
 	*listeners = (struct listeners){0};
 	if (given < 0)
-		return listen_problem(&complaint, "LISTEN_FDS: %s", strerror(-given));
+		return problem_set(problem, "LISTEN_FDS: %s", strerror(-given));
 	for (int i = 0; i < given; i++) {
 		if (add_given(listeners, SD_LISTEN_FDS_START + i, "LISTEN_FDS", i < 64 && (own_sockets >> i & 1) != 0,
-		              &complaint) != 0)
+		              problem) != 0)
 			return -1;
 	}
 	if (given > 0)
 		return 0;
 	if (is_listening(STDIN_FILENO))
-		return add_given(listeners, STDIN_FILENO, "standard input", false, &complaint);
-	return open_own(listeners, settings, &complaint);
+		return add_given(listeners, STDIN_FILENO, "standard input", false, problem);
+	return open_own(listeners, settings, problem);
 }
 
 bool listeners_have_waiting(const struct listeners *listeners)

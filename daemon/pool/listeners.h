@@ -2,6 +2,7 @@
 #ifndef POOL_LISTENERS_H
 #define POOL_LISTENERS_H
 
+#include "base/problem.h"
 #include "base/settings.h"
 
 #include <stdbool.h>
@@ -25,15 +26,15 @@ struct listeners {
 /*
  * Take what was given: systemd's LISTEN_FDS, else a listening socket on descriptor 0, else open server.listen.
  * All are made non-blocking. A bit in `own_sockets` for one of LISTEN_FDS says that it is our own: an earlier binary
- * of ours has made it. Returns 0, or -1 with a sentence in problem[size].
+ * of ours has made it. Returns 0, or -1 with *problem.
  */
-int listeners_open(struct listeners *listeners, const struct settings *settings, uint64_t own_sockets, char *problem,
-                   size_t size);
+int listeners_open(struct listeners *listeners, const struct settings *settings, uint64_t own_sockets,
+                   struct problem *problem);
 
 /* True when a connection waits to be accepted. Never blocks. */
 bool listeners_have_waiting(const struct listeners *listeners);
 
-/* Remove the paths of our own unix sockets, so that nobody finds them any more, and leave the sockets open. */
+/* Remove the paths of our own unix sockets, so that no peer finds them any more, and leave the sockets open. */
 void listeners_unlink(const struct listeners *listeners);
 
 #endif

@@ -1,10 +1,11 @@
 /*
- * The master: forks the workers, watches over them and replaces them. It serves no request and holds no database
+ * The master: forks the workers, supervises them and replaces them. It serves no request and holds no database
  * connection, so nothing that a worker meets can bring it down.
  */
 #ifndef POOL_MASTER_H
 #define POOL_MASTER_H
 
+#include "base/problem.h"
 #include "pool/generation.h"
 #include "pool/listeners.h"
 
@@ -19,16 +20,16 @@ struct master_setup {
 	struct scoreboard *board;
 	const char *program; /* the absolute path of our binary, for an upgrade */
 	char *const *argv;
-	int upgraded_from; /* see upgrade_inherited() */
+	int upgraded_from; /* see successor_inherited() */
 };
 
 /*
  * Block the signals that the master takes one by one in its loop, so that none is lost and none interrupts anything.
- * To be called before fcgi_init() and before any fork. Returns 0, or -1 with errno.
+ * To be called before fcgi_init() and before any fork. Returns 0, or -1 with *problem.
  */
-int master_block_signals(void);
+int master_block_signals(struct problem *problem);
 
-/* Run until told to stop. Returns the exit status of the program. */
+/* Run until a signal stops it. Returns the exit status of the program. */
 int master_run(const struct master_setup *setup);
 
 #endif

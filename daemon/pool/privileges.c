@@ -1,3 +1,4 @@
+/* Giving up root at start. */
 #include "pool/privileges.h"
 
 #include <errno.h>
@@ -5,7 +6,6 @@
 #include <grp.h>
 #include <linux/openat2.h>
 #include <pwd.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,7 +25,7 @@ static bool names_another(const char *variable)
 	return named != NULL && named->pw_uid != geteuid();
 }
 
-/* Whoever became us, as spawn-fcgi does, may have left all of it as it was. */
+/* A process that changed its user and then became us, as spawn-fcgi does, may have left the environment as it was. */
 static bool is_of_another(void)
 {
 	const char *home = getenv("HOME");
@@ -53,9 +53,9 @@ static int move_home(void)
 /* ---- Giving up ---------------------------------------------------------------------------------------------- */
 
 /*
- * The log's file becomes the user's, who opens it, and opens it anew. The folder may be the user's, too, who may have
- * put there what is to become theirs: a link, or another name of somebody's file. Such a one is left as it is, and the
- * user may be able to open it or not.
+ * The log's file becomes the user's, as which the daemon opens and reopens it. The folder may be the user's, too, who
+ * may have put there what is to become theirs: a link, or another name of another user's file. Such a one is left as it
+ * is, and the user may be able to open it or not.
  */
 static int give_log(const char *path, uid_t uid, gid_t gid)
 {
@@ -91,43 +91,47 @@ static int become(const struct passwd *user, gid_t gid)
 	return user->pw_uid != 0 && setuid(0) == 0 ? -1 : 0;
 }
 
-int privileges_drop(const struct settings *settings, char *problem, size_t size)
+/* For one that was not started as root. */
+static int keep_user(struct problem *problem)
+{
+	if (!is_of_another() || move_home() == 0)
+		return 0;
+	return problem_set(problem, "the environment: %s", strerror(errno));
+}
+
+static int find_group(const struct settings *settings, const struct passwd *user, gid_t *gid, struct problem *problem)
+{
+	const struct group *group;
+
+	*gid = user->pw_gid;
+	if (settings->server.group[0] == '\0')
+		return 0;
+	group = getgrnam(settings->server.group);
+	if (group == NULL)
+		return problem_set(problem, "server.group: there is no group \"%s\"", settings->server.group);
+	*gid = group->gr_gid;
+	return 0;
+}
+
+int privileges_drop(const struct settings *settings, struct problem *problem)
 {
 	const char *name = settings->server.user[0] != '\0' ? settings->server.user : DEFAULT_USER;
 	const struct passwd *user;
 	gid_t gid;
 
-	if (geteuid() != 0) {
-		if (!is_of_another() || move_home() == 0)
-			return 0;
-		(void)snprintf(problem, size, "the environment: %s", strerror(errno));
-		return -1;
-	}
+	if (geteuid() != 0)
+		return keep_user(problem);
 	user = getpwnam(name);
 	if (user == NULL && settings->server.user[0] == '\0')
 		return 0;
-	if (user == NULL) {
-		(void)snprintf(problem, size, "server.user: there is no user \"%s\"", name);
+	if (user == NULL)
+		return problem_set(problem, "server.user: there is no user \"%s\"", name);
+	if (find_group(settings, user, &gid, problem) != 0)
 		return -1;
-	}
-	gid = user->pw_gid;
-	if (settings->server.group[0] != '\0') {
-		const struct group *group = getgrnam(settings->server.group);
-
-		if (group == NULL) {
-			(void)snprintf(problem, size, "server.group: there is no group \"%s\"", settings->server.group);
-			return -1;
-		}
-		gid = group->gr_gid;
-	}
-	if (settings->log.to[0] == '/' && give_log(settings->log.to, user->pw_uid, gid) != 0) {
-		(void)snprintf(problem, size, "log.to: cannot give %s to user \"%s\": %s", settings->log.to, name,
-		               strerror(errno));
-		return -1;
-	}
-	if (become(user, gid) != 0 || move_home() != 0) {
-		(void)snprintf(problem, size, "cannot become user \"%s\": %s", name, strerror(errno));
-		return -1;
-	}
+	if (settings->log.to[0] == '/' && give_log(settings->log.to, user->pw_uid, gid) != 0)
+		return problem_set(problem, "log.to: cannot give %s to user \"%s\": %s", settings->log.to, name,
+		                   strerror(errno));
+	if (become(user, gid) != 0 || move_home() != 0)
+		return problem_set(problem, "cannot become user \"%s\": %s", name, strerror(errno));
 	return 0;
 }

@@ -1,17 +1,16 @@
-/* Giving up root. */
+/* Giving up root at start. */
 #ifndef POOL_PRIVILEGES_H
 #define POOL_PRIVILEGES_H
 
+#include "base/problem.h"
 #include "base/settings.h"
-
-#include <stddef.h>
 
 /*
  * When started as root, become server.user (its group, or server.group) for good; without one, the user "onesession"
- * if there is one, else root is kept. A file that log.to names is given to that user, who is to open it. HOME, USER and
- * LOGNAME become the user's, also when somebody else has given up root for us. Returns 0, or -1 with a sentence in
- * problem[size]: the process must then not go on.
+ * if there is one, else root is kept. A file that log.to names is given to that user, as which it is opened. HOME, USER
+ * and LOGNAME become the user's, also when the process that started us has given up root. Returns 0, or -1 with
+ * *problem: the process must then not go on.
  */
-int privileges_drop(const struct settings *settings, char *problem, size_t size);
+int privileges_drop(const struct settings *settings, struct problem *problem);
 
 #endif

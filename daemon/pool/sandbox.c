@@ -1,3 +1,4 @@
+/* What our processes can no longer do. */
 #include "pool/sandbox.h"
 
 #include <errno.h>
@@ -112,7 +113,7 @@ static const int allowed[] = {
 	SCMP_SYS(rt_sigpending),
 	SCMP_SYS(sigaltstack),
 	SCMP_SYS(gettid),
-	/* who and when */
+	/* identity and time */
 	SCMP_SYS(getpid),
 	SCMP_SYS(getppid),
 	SCMP_SYS(getuid),
@@ -248,11 +249,12 @@ static int add_guarded(scmp_filter_ctx filter)
 	return result;
 }
 
-int sandbox_enter(void)
+int sandbox_enter(struct problem *problem)
 {
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-		return -1;
-	return IS_TRACED_AT_EXIT ? 0 : prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	    (!IS_TRACED_AT_EXIT && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0))
+		return problem_set_errno(problem);
+	return 0;
 }
 
 int sandbox_restrict(void)

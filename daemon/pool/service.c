@@ -1,3 +1,4 @@
+/* Notifications to the service manager. */
 #include "pool/service.h"
 
 #include "base/clock.h"
@@ -40,7 +41,7 @@ __attribute__((format(printf, 1, 2))) static void notify(const char *format, ...
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
-	/* What cannot be told is not told: the service goes on. */
+	/* A notification that cannot be sent is dropped: the service goes on. */
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0)
 		(void)sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&address,
 		             (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));

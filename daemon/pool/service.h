@@ -1,4 +1,4 @@
-/* What the service manager is told: sd_notify(3). Without one, none of this does anything. */
+/* Notifications to the service manager: sd_notify(3). Without one, none of this does anything. */
 #ifndef POOL_SERVICE_H
 #define POOL_SERVICE_H
 
@@ -13,14 +13,14 @@ void service_reloading(void);
 
 void service_stopping(void);
 
-/* Another process has taken this one's place. */
+/* Another process is the daemon's main process from now on. */
 void service_main_pid(pid_t pid);
 
 /* One line for people, as `systemctl status` shows it. */
 __attribute__((format(printf, 1, 2))) void service_status(const char *format, ...);
 
 /*
- * We are alive: to be called from the master's loop, says so in time for the service manager's watchdog. *next_at is
+ * To be called from the master's loop: notifies the service manager's watchdog in time. *next_at is
  * kept between the calls, 0 at first.
  */
 void service_alive(int64_t *next_at);

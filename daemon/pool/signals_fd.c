@@ -1,3 +1,4 @@
+/* The signals of a process of the pool, as a descriptor. */
 #include "pool/signals_fd.h"
 
 #include "base/log.h"
@@ -22,13 +23,13 @@ int signals_fd_open(void)
 bool signals_fd_read(int fd)
 {
 	struct signalfd_siginfo info;
-	bool is_told_to_stop = false;
+	bool is_to_stop = false;
 
 	while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
 		if (info.ssi_signo != SIGUSR1)
-			is_told_to_stop = true;
+			is_to_stop = true;
 		else if (log_reopen() != 0)
 			log_error("log_not_reopened", LOG_STR("problem", strerror(errno)));
 	}
-	return is_told_to_stop;
+	return is_to_stop;
 }

@@ -1,4 +1,7 @@
-/* The signals that a process of the pool is told by, as a descriptor: one that is always busy would run no handler. */
+/*
+ * The signals that the master sends to a process of the pool, as a descriptor: a process that is always busy never
+ * waits with its signals unblocked, and would run no handler.
+ */
 #ifndef POOL_SIGNALS_FD_H
 #define POOL_SIGNALS_FD_H
 

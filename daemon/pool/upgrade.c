@@ -1,166 +1,100 @@
+/* An upgrade, in steps. */
 #include "pool/upgrade.h"
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "pool/service.h"
+#include "pool/stop.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <linux/close_range.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <systemd/sd-daemon.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-/* How long the new binary may take to read its configuration and to bring its workers up. */
-#define COME_UP_MS 60000
-/* How long the new master waits for the old one's word. */
-#define WORD_MS 5000
-
-/* What comes over the descriptor between both masters: one word, and the failure's errno. */
-enum { WORD_UP = 'u', WORD_FAILED = 'e' };
-struct message {
-	char word;
-	unsigned char error;
-};
-
-/* ---- In the old master -------------------------------------------------------------------------------------- */
-
-/* The first descriptor behind those that sockets may be put on. */
-#define FIRST_FREE_FD (SD_LISTEN_FDS_START + LISTENERS_MAX + 1)
-
-/* Put the descriptors where sd_listen_fds(3) has them, each first out of the way of the others. */
-static int place_descriptors(const struct listeners *listeners, int fd)
+void upgrade_begin(struct master *master)
 {
-	int count = (int)listeners->count;
-	int moved[LISTENERS_MAX + 1];
+	struct successor *successor = &master->upgrade.successor;
+	const struct master_setup *setup = master->setup;
 
-	for (int i = 0; i <= count; i++) {
-		int from = i < count ? listeners->all[i].fd : fd;
-
-		moved[i] = fcntl(from, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
-		if (moved[i] < 0)
-			return -1;
+	/* One thing after the other. */
+	if (successor->pid != 0 || master->reload.next != NULL || !master->is_announced) {
+		master->upgrade.is_requested = true;
+		return;
 	}
-	for (int i = 0; i <= count; i++) {
-		if (dup2(moved[i], SD_LISTEN_FDS_START + i) < 0)
-			return -1;
+	master->upgrade.is_requested = false;
+	/* The container ends with its process 1, whichever process follows that. */
+	if (getpid() == 1) {
+		log_error("upgrade_refused",
+		          LOG_STR("problem", "this is process 1, as in a container, which would end with it"),
+		          LOG_STR("hint", "replace the container, or restart it"));
+		return;
 	}
-	/* musl has no function of that name. */
-	return (int)syscall(SYS_close_range, (unsigned int)(SD_LISTEN_FDS_START + count + 1), ~0U, CLOSE_RANGE_CLOEXEC);
-}
-
-static int set_environment(const struct listeners *listeners)
-{
-	char count[16], pid[16], upgrade[64];
-	uint64_t own = 0;
-
-	for (size_t i = 0; i < listeners->count; i++) {
-		if (listeners->all[i].own_path != NULL)
-			own |= UINT64_C(1) << i;
+	if (successor_start(successor, setup->listeners, setup->program, setup->argv) != 0) {
+		log_error("upgrade_failed", LOG_STR("problem", strerror(errno)));
+		return;
 	}
-	(void)snprintf(count, sizeof count, "%zu", listeners->count);
-	(void)snprintf(pid, sizeof pid, "%ld", (long)getpid());
-	(void)snprintf(upgrade, sizeof upgrade, "%zu:%" PRIu64, (size_t)SD_LISTEN_FDS_START + listeners->count, own);
-	/* The watchdog's interval stays; the process that it is for changes. */
-	(void)unsetenv("WATCHDOG_PID");
-	return setenv("LISTEN_FDS", count, 1) != 0 || setenv("LISTEN_PID", pid, 1) != 0 ||
-	                       setenv(UPGRADE_VARIABLE, upgrade, 1) != 0
-	               ? -1
-	               : 0;
+	log_info("upgrading", LOG_STR("program", setup->program), LOG_INT("new_master", successor->pid));
+	service_reloading();
 }
 
-/* A descriptor of the log may be where the sockets have to be: the old master is told what is wrong, and tells it. */
-static void become(const struct listeners *listeners, const char *program, char *const argv[], int fd)
+static void complete_upgrade(struct master *master)
 {
-	int teller = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
-	struct message message;
-	sigset_t none;
+	struct successor *successor = &master->upgrade.successor;
 
-	sigemptyset(&none);
-	if (teller >= 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0 && place_descriptors(listeners, fd) == 0 &&
-	    set_environment(listeners) == 0)
-		(void)execv(program, argv);
-	message = (struct message){.word = WORD_FAILED, .error = (unsigned char)errno};
-	_exit(send(teller, &message, sizeof message, MSG_NOSIGNAL) == (ssize_t)sizeof message ? 127 : 126);
+	service_main_pid(successor->pid);
+	log_info("upgraded", LOG_INT("new_master", successor->pid));
+	/* It may have read the configuration before the signal came. */
+	if (master->reload.is_requested_again)
+		(void)kill(successor->pid, SIGHUP);
+	successor_forget(successor);
+	master->keeps_paths = true;
+	stop_begin(master, "a new binary has taken over");
 }
 
-int upgrade_start(struct upgrade *upgrade, const struct listeners *listeners, const char *program, char *const argv[])
+void upgrade_step(struct master *master)
 {
-	int pair[2];
-	pid_t pid;
+	struct successor *successor = &master->upgrade.successor;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
-		return -1;
-	/* Not as workers are forked: it is to outlive us. */
-	pid = fork();
-	if (pid == 0)
-		become(listeners, program, argv, pair[1]);
-	close(pair[1]);
-	if (pid < 0) {
-		close(pair[0]);
-		return -1;
+	if (successor->pid == 0) {
+		if (master->upgrade.is_requested)
+			upgrade_begin(master);
+	} else if (successor_is_up(successor)) {
+		complete_upgrade(master);
+	} else if (clock_until_ms(successor->give_up_at) == 0) {
+		successor->give_up_at = INT64_MAX;
+		log_error("upgrade_failed", LOG_STR("problem", "the new binary did not come up in time"));
+		successor_kill(successor);
 	}
-	*upgrade = (struct upgrade){.pid = pid, .fd = pair[0], .give_up_at = clock_monotonic_ms() + COME_UP_MS};
-	return 0;
 }
 
-bool upgrade_is_up(const struct upgrade *upgrade)
+static void log_failure(const struct master *master, int error, int status)
 {
-	char word;
-
-	/* Only looked at: what comes behind another one is for upgrade_error(). */
-	return recv(upgrade->fd, &word, 1, MSG_DONTWAIT | MSG_PEEK) == 1 && word == WORD_UP;
+	if (error != 0)
+		log_error("upgrade_failed", LOG_STR("problem", "the new binary cannot be executed"),
+		          LOG_STR("program", master->setup->program), LOG_STR("reason", strerror(error)),
+		          LOG_STR("in_force", "the binary before it"));
+	else
+		log_error("upgrade_failed",
+		          LOG_STR("problem", "the new binary ended; what it said before it opened its log is on "
+		                             "standard error"),
+		          LOG_STR("program", master->setup->program),
+		          LOG_INT("status", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)),
+		          LOG_STR("in_force", "the binary before it"));
 }
 
-int upgrade_error(const struct upgrade *upgrade)
+bool upgrade_reap(struct master *master, pid_t pid, int status)
 {
-	struct message message;
+	struct successor *successor = &master->upgrade.successor;
+	int error;
 
-	return recv(upgrade->fd, &message, sizeof message, MSG_DONTWAIT) == (ssize_t)sizeof message &&
-	                       message.word == WORD_FAILED
-	               ? message.error
-	               : 0;
-}
-
-void upgrade_cancel(const struct upgrade *upgrade)
-{
-	(void)kill(upgrade->pid, SIGKILL);
-}
-
-void upgrade_forget(struct upgrade *upgrade)
-{
-	close(upgrade->fd);
-	*upgrade = (struct upgrade){.pid = 0, .fd = -1};
-}
-
-/* ---- In the new master -------------------------------------------------------------------------------------- */
-
-int upgrade_inherited(uint64_t *own_sockets)
-{
-	const char *value = getenv(UPGRADE_VARIABLE);
-	int fd, end = 0;
-
-	*own_sockets = 0;
-	if (value == NULL || sscanf(value, "%d:%" SCNu64 "%n", &fd, own_sockets, &end) != 2 || value[end] != '\0' ||
-	    fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
-		return -1;
-	(void)unsetenv(UPGRADE_VARIABLE);
-	return fd;
-}
-
-void upgrade_tell_up(int fd)
-{
-	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-	const char word = WORD_UP;
-
-	/* The old master closes its end when it has told; so does one that has died. */
-	if (send(fd, &word, 1, MSG_NOSIGNAL) == 1)
-		(void)poll(&poll_fd, 1, WORD_MS);
-	close(fd);
+	if (pid != successor->pid)
+		return false;
+	error = successor_error(successor);
+	successor_forget(successor);
+	if (master->stop.is_begun)
+		return true;
+	log_failure(master, error, status);
+	service_ready();
+	return true;
 }

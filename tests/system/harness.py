@@ -120,10 +120,10 @@ def is_alive(pid):
     return fields is not None and fields[0] not in "ZX"
 
 
-# The name of the process that hashes passwords, and of the attendant.
-HASHER, ATTENDANT = "onesession-hash", "onesession-tend"
-# So begin the names of all but the master and its workers, who are called as their program.
-HELPER = "onesession-"
+# The name of the process that hashes passwords, and of the fallback worker.
+HASHER, FALLBACK = "ones-hasher", "ones-fallback"
+# So begin the names of all but the master and its workers, which have the program's own.
+HELPER = "ones-"
 
 
 def name_of(pid):
@@ -554,12 +554,12 @@ class Daemon:
 
     @property
     def helpers(self):
-        """The hasher, the attendant, a purge and so on."""
+        """The hasher, the fallback worker, a purge and so on."""
         return self._children(lambda name: name.startswith(HELPER))
 
     @property
-    def attendants(self):
-        return self._children(lambda name: name == ATTENDANT)
+    def fallback_workers(self):
+        return self._children(lambda name: name == FALLBACK)
 
     @property
     def hasher(self):

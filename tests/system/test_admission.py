@@ -263,7 +263,7 @@ def test_more_slow_connections_than_a_worker_holds_close_the_oldest(new_daemon):
     signed_in = sign_in(daemon)
     with connections(daemon, 400, fastcgi.begin()) as slow:
         assert daemon.ask(headers=signed_in).status == 200
-        # An attendant may have some of them, if the worker was busy for a moment: it closes none of its own.
+        # A fallback worker may have some of them, if the worker was busy for a moment: it closes none of its own.
         wait_until(lambda: any(connection.is_closed(0.001) for connection in slow[:140]), "the oldest to be closed")
         assert not any(connection.is_closed(0.001) for connection in slow[-100:])
 

@@ -58,7 +58,7 @@ def test_worker_that_takes_the_place_of_another_is_restricted_too(daemon):
     wait_until(lambda: all(is_restricted(pid) for pid in daemon.workers), "it to be restricted")
 
 
-def test_attendant_and_purge_are_restricted(database, new_daemon):
+def test_fallback_worker_and_purge_are_restricted(database, new_daemon):
     daemon = new_daemon(
         {
             "server.workers": 1,
@@ -77,11 +77,11 @@ def test_attendant_and_purge_are_restricted(database, new_daemon):
         call = harness.Background(
             daemon.ask, method="POST", path="/session/logout", headers={**JSON, **signed_in}, timeout=60
         )
-        # The worker and the purge; the attendant comes because the worker is busy.
+        # The worker and the purge; the fallback worker comes because the worker is busy.
         waits_in_database(database, 2)
         answer = daemon.ask(path="/session/status", REMOTE_ADDR="127.0.0.1")
         roles = {worker["pid"]: worker["role"] for worker in json.loads(answer.body)["workers"]}
-        assert sorted(roles.values()) == ["attendant", "worker"]
+        assert sorted(roles.values()) == ["fallback", "worker"]
         # Also the purge, which is on no scoreboard.
         assert set(daemon.workers + daemon.helpers) > {*roles, daemon.hasher}
         wait_until(lambda: all(is_restricted(pid) for pid in daemon.workers + daemon.helpers), "all to be restricted")

@@ -197,8 +197,8 @@ def test_login_is_shown_as_busy_only_when_its_transaction_waits(database, new_da
     seen = []
     while not call.is_done:
         status = status_of(daemon)
-        # On a slow machine an attendant may have answered, and what is shown beside it be of another moment.
-        if status["hashing"]["in_use"] == 1 and not attendants_in(status):
+        # On a slow machine a fallback worker may have answered, and what is shown beside it be of another moment.
+        if status["hashing"]["in_use"] == 1 and not fallback_workers_in(status):
             seen.append(status["workers"])
     assert call.result().status == 401
     assert seen, "it was over too soon to show anything"
@@ -332,8 +332,8 @@ def test_operators_are_this_host_unless_told_otherwise(new_daemon):
 # ---- When every worker is busy ---------------------------------------------------------------------------------------
 
 
-def attendants_in(status):
-    return [worker for worker in status["workers"] if worker["role"] == "attendant"]
+def fallback_workers_in(status):
+    return [worker for worker in status["workers"] if worker["role"] == "fallback"]
 
 
 def test_operators_are_answered_when_every_worker_is_busy(new_daemon):
@@ -344,8 +344,8 @@ def test_operators_are_answered_when_every_worker_is_busy(new_daemon):
             status = status_of(daemon)
             assert [worker["state"] for worker in workers_in(status)] == ["busy"] * 3
             assert {worker["request"] for worker in workers_in(status)} == {"POST /session/logout"}
-            (attendant,) = attendants_in(status)
-            assert attendant["request"] == "GET /session/status"
+            (fallback,) = fallback_workers_in(status)
+            assert fallback["request"] == "GET /session/status"
             assert daemon.ask(path="/session/health").status == 200
             assert daemon.ask(path="/session/health", method="HEAD").status == 200
             found = openmetrics.samples(metrics_of(daemon))
@@ -357,10 +357,10 @@ def test_operators_are_answered_when_every_worker_is_busy(new_daemon):
         assert not any(call.is_done for call in busy.calls)
         busy.let_go()
         assert [call.result().status for call in busy.calls] == [204] * 3
-    wait_until(lambda: not daemon.attendants, "the attendant to go")
+    wait_until(lambda: not daemon.fallback_workers, "the fallback worker to go")
 
 
-def test_attendant_is_there_only_while_it_is_needed(new_daemon):
+def test_fallback_worker_is_there_only_while_it_is_needed(new_daemon):
     daemon = new_daemon({"server.workers": 2, **PATIENT}).start()
     signed_in = sign_in(daemon)
 
@@ -375,13 +375,13 @@ def test_attendant_is_there_only_while_it_is_needed(new_daemon):
             began = time.monotonic()
             assert daemon.ask(headers=signed_in).status == 200
             slowest = max(slowest, time.monotonic() - began)
-        assert slowest > 0.08 or (starts() == before and not daemon.attendants)
+        assert slowest > 0.08 or (starts() == before and not daemon.fallback_workers)
         with AllBusy(daemon) as busy:
-            assert len(attendants_in(status_of(daemon))) == 1
-            assert len(daemon.attendants) == 1
+            assert len(fallback_workers_in(status_of(daemon))) == 1
+            assert len(daemon.fallback_workers) == 1
             busy.let_go()
             assert {call.result().status for call in busy.calls} == {204}
-        wait_until(lambda: not daemon.attendants and attendants_in(status_of(daemon)) == [], "the attendant to go")
+        wait_until(lambda: not daemon.fallback_workers and fallback_workers_in(status_of(daemon)) == [], "the fallback worker to go")
     assert status_of(daemon)["counts"]["worker_deaths"] == 0
 
 
@@ -426,14 +426,14 @@ def test_operators_are_answered_when_a_handler_waits_behind_a_look_up(database, 
         calls = [Background(daemon.ask, path="/session/me", headers=signed_in, timeout=120)]
         waits_in_database(database)
         calls.append(Background(daemon.ask, method="POST", path="/session/login", headers=JSON, body=BOB, timeout=120))
-        wait_until(lambda: attendants_in(status_of(daemon)), "the attendant")
+        wait_until(lambda: fallback_workers_in(status_of(daemon)), "the fallback worker")
         for _ in range(5):
             (worker,) = workers_in(status_of(daemon))
             assert (worker["state"], worker["request"]) == ("busy", "GET /session/me")
             assert daemon.ask(path="/session/health").status == 200
         assert not any(call.is_done for call in calls)
     assert [call.result().status for call in calls] == [200, 200]
-    wait_until(lambda: not daemon.attendants, "the attendant to go")
+    wait_until(lambda: not daemon.fallback_workers, "the fallback worker to go")
 
 
 def test_what_waits_behind_times_that_are_stored_is_shown_and_keeps_others_out(database, new_daemon):
@@ -463,14 +463,14 @@ def test_what_waits_behind_times_that_are_stored_is_shown_and_keeps_others_out(d
     assert {call.result().status for call in calls} == {200}
 
 
-def test_attendant_that_is_killed_is_replaced(new_daemon):
+def test_fallback_worker_that_is_killed_is_replaced(new_daemon):
     daemon = new_daemon({"server.workers": 1, **PATIENT}).start()
     with AllBusy(daemon):
         for _ in range(2):
-            (attendant,) = attendants_in(status_of(daemon))
-            os.kill(attendant["pid"], signal.SIGKILL)
-            wait_until(lambda pid=attendant["pid"]: pid not in daemon.attendants, "it to end")
-    wait_until(lambda: not daemon.attendants, "the attendant to go")
+            (fallback,) = fallback_workers_in(status_of(daemon))
+            os.kill(fallback["pid"], signal.SIGKILL)
+            wait_until(lambda pid=fallback["pid"]: pid not in daemon.fallback_workers, "it to end")
+    wait_until(lambda: not daemon.fallback_workers, "the fallback worker to go")
 
 
 class Arriving:
@@ -543,13 +543,13 @@ def test_no_request_that_arrives_while_every_worker_is_busy_is_lost(new_daemon, 
         arriving.check()
         assert {call.result().status for call in busy.calls} == {204}
     assert len(daemon.database.sessions("bob")) == 1
-    wait_until(lambda: not daemon.attendants, "the attendant to go")
+    wait_until(lambda: not daemon.fallback_workers, "the fallback worker to go")
     assert status_of(daemon)["counts"]["worker_deaths"] == 0
 
 
 @pytest.mark.parametrize("rest_comes", ["before", "after"])
 def test_no_request_is_lost_when_it_is_told_to_end_while_every_worker_is_busy(new_daemon, closing, rest_comes):
-    """Whoever has connected is answered, also whom the attendant holds, and who has sent only a part so far."""
+    """Whoever has connected is answered, also whom the fallback worker holds, and who has sent only a part so far."""
     daemon = new_daemon({"server.workers": 2, "server.io_timeout": "60s", **PATIENT}).start()
     signed_in = sign_in(daemon)
     arriving = closing.add(Arriving(daemon, signed_in))
@@ -560,7 +560,7 @@ def test_no_request_is_lost_when_it_is_told_to_end_while_every_worker_is_busy(ne
         assert daemon.ask(path="/session/health").status == 200
         daemon.send_signal(signal.SIGTERM)
         wait_until(lambda: is_refused(daemon.path), "the socket to be gone")
-        wait_until(lambda: not daemon.attendants, "the attendant to hand on what it has and go")
+        wait_until(lambda: not daemon.fallback_workers, "the fallback worker to hand on what it has and go")
         if rest_comes == "before":
             arriving.send_the_rest()
         busy.let_go()
@@ -1055,7 +1055,7 @@ def test_time_that_a_request_waited_for_a_worker(new_daemon):
     """When every worker was busy, it is not the web server that was slow to send it."""
     daemon = new_daemon({"server.workers": 1, "log.slow_request": "300ms", **PATIENT}).start()
     with AllBusy(daemon) as busy:
-        # The attendant is there.
+        # The fallback worker is there.
         status_of(daemon)
         call = Background(daemon.ask)
         let_pass(0.5)
@@ -1180,12 +1180,12 @@ def test_ctl_status_knows_prefix_and_operators_of_the_configuration(new_daemon):
     assert "GET /some/where/status" in ctl.run("status")
 
 
-def test_ctl_status_shows_who_is_busy_and_the_attendant(new_daemon):
+def test_ctl_status_shows_who_is_busy_and_the_fallback_worker(new_daemon):
     daemon = new_daemon({"server.workers": 2, **PATIENT}).start()
     ctl = Ctl("host=/nonexistent", **{"server.listen": f"unix:{daemon.path}"})
     with AllBusy(daemon):
         lines = [line.split() for line in ctl.run("status").splitlines()[-3:]]
-        assert [line[2] for line in lines] == ["busy", "busy", "attendant"]
+        assert [line[2] for line in lines] == ["busy", "busy", "fallback"]
         assert [line[-2:] for line in lines] == [["POST", "/session/logout"]] * 2 + [["GET", "/session/status"]]
         assert all(re.fullmatch(r"\d+(ms|\.\ds)", line[5]) for line in lines)
 

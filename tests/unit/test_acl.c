@@ -91,11 +91,11 @@ static void close_connection(const struct connection *connection)
 
 static struct acl *make_rules(const char *clients, const char *users)
 {
-	const char *problem = NULL;
+	struct problem problem = {0};
 	struct acl *rules = acl_new(ctx, clients, users, &problem);
 
 	if (rules == NULL)
-		fail_msg("%s", problem);
+		fail_msg("%s", problem.text);
 	return rules;
 }
 
@@ -282,15 +282,14 @@ struct bad_list {
 
 static void assert_problem(const char *clients, const char *users, const char *word)
 {
-	const char *problem = NULL;
+	struct problem problem = {0};
 	char *quoted = talloc_asprintf(ctx, "\"%s\"", word);
 
 	if (acl_new(ctx, clients, users, &problem) != NULL)
 		fail_msg("%s%s is taken", clients, users);
-	assert_non_null(problem);
-	if (strstr(problem, quoted) == NULL)
-		fail_msg("%s does not show %s", problem, quoted);
-	assert_non_null(strstr(problem, *clients != '\0' ? "server.allowed_clients" : "server.allowed_users"));
+	if (strstr(problem.text, quoted) == NULL)
+		fail_msg("%s does not show %s", problem.text, quoted);
+	assert_non_null(strstr(problem.text, *clients != '\0' ? "server.allowed_clients" : "server.allowed_users"));
 }
 
 static void bad_lists_are_refused_by_name(void **state)

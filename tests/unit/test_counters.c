@@ -52,7 +52,7 @@ static void nothing_is_counted_where_there_is_no_memory_for_it(void **state)
 	counters_add(NULL, COUNTER_DATABASE_ERRORS);
 }
 
-static void each_status_has_its_place_and_others_share_one(void **state)
+static void each_status_has_its_counter_and_others_share_one(void **state)
 {
 	static const int statuses[COUNTERS_STATUS_COUNT - 1] = COUNTERS_STATUSES;
 
@@ -68,7 +68,7 @@ static void each_status_has_its_place_and_others_share_one(void **state)
 	assert_int_equal(sum_of(counters->routes[7].by_status, COUNTERS_STATUS_COUNT), COUNTERS_STATUS_COUNT + 2);
 }
 
-static void statuses_and_bounds_are_told_apart(void **state)
+static void statuses_and_bounds_are_distinguished(void **state)
 {
 	static const int statuses[COUNTERS_STATUS_COUNT - 1] = COUNTERS_STATUSES;
 	static const int64_t bounds[COUNTERS_BOUND_COUNT] = COUNTERS_BOUNDS_US;
@@ -149,8 +149,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(each_counter_counts_by_itself),
 		TEST(nothing_is_counted_where_there_is_no_memory_for_it),
-		TEST(each_status_has_its_place_and_others_share_one),
-		TEST(statuses_and_bounds_are_told_apart),
+		TEST(each_status_has_its_counter_and_others_share_one),
+		TEST(statuses_and_bounds_are_distinguished),
 		TEST(duration_on_a_bound_is_within_it),
 		TEST(durations_are_summed_for_each_route),
 		TEST(no_count_of_any_process_is_lost),

@@ -22,7 +22,7 @@ static struct hash_entry *put(size_t number, uint32_t rank)
 	return hash_queue_put(&queue, &entries[number]);
 }
 
-static void who_has_tried_least_is_next_then_who_came_first(void **state)
+static void login_that_has_tried_least_is_next_then_the_one_that_came_first(void **state)
 {
 	(void)state;
 	assert_null(put(0, 3));
@@ -36,7 +36,7 @@ static void who_has_tried_least_is_next_then_who_came_first(void **state)
 	assert_null(hash_queue_take(&queue));
 }
 
-static void full_queue_turns_away_who_has_tried_most(void **state)
+static void full_queue_refuses_the_login_that_has_tried_most(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < HASH_QUEUE_MAX; i++)
@@ -54,7 +54,7 @@ static void full_queue_turns_away_who_has_tried_most(void **state)
 	assert_int_equal(hash_queue_full_from(&queue), UINT32_MAX);
 }
 
-static void who_is_removed_is_there_no_more(void **state)
+static void entry_that_is_removed_is_there_no_more(void **state)
 {
 	(void)state;
 	assert_null(put(0, 1));
@@ -70,9 +70,9 @@ static void who_is_removed_is_there_no_more(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(who_has_tried_least_is_next_then_who_came_first),
-		TEST(full_queue_turns_away_who_has_tried_most),
-		TEST(who_is_removed_is_there_no_more),
+		TEST(login_that_has_tried_least_is_next_then_the_one_that_came_first),
+		TEST(full_queue_refuses_the_login_that_has_tried_most),
+		TEST(entry_that_is_removed_is_there_no_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

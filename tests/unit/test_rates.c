@@ -19,7 +19,7 @@ static struct rates rates;
 static int set_up(void **state)
 {
 	(void)state;
-	rates_begin(&rates);
+	rates_init(&rates);
 	return sodium_init() < 0 ? -1 : 0;
 }
 

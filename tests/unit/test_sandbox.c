@@ -446,7 +446,7 @@ static int have_another_killed_by_a_lease(void)
 }
 
 /* In a build whose sandbox is wider, kill(2) is there as well. */
-static void nobody_else_gets_a_signal(void **state)
+static void no_other_process_gets_a_signal(void **state)
 {
 	(void)state;
 	ASSERT_WORKS(have_another_killed_by_fcntl);
@@ -872,15 +872,16 @@ static void crash_is_a_crash(void **state)
 
 /* ---- The whole daemon --------------------------------------------------------------------------------------- */
 
-static void nobody_gains_rights_or_looks_into_us(void **state)
+static void no_program_gains_rights_and_no_process_looks_into_us(void **state)
 {
+	struct problem problem = {0};
 	int status;
 	pid_t pid = fork();
 
 	(void)state;
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0 || sandbox_enter() != 0)
+		if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0 || sandbox_enter(&problem) != 0)
 			_exit(1);
 		if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
 			_exit(2);
@@ -896,12 +897,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_no_accident_leads_to_kills),
 		cmocka_unit_test(what_serving_does_not_take_fails),
-		cmocka_unit_test(nobody_else_gets_a_signal),
+		cmocka_unit_test(no_other_process_gets_a_signal),
 		cmocka_unit_test(no_way_to_signal_another_is_left),
 		cmocka_unit_test(threads_that_are_there_are_restricted_and_go_on),
 		cmocka_unit_test(what_serving_takes_works),
 		cmocka_unit_test(crash_is_a_crash),
-		cmocka_unit_test(nobody_gains_rights_or_looks_into_us),
+		cmocka_unit_test(no_program_gains_rights_and_no_process_looks_into_us),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

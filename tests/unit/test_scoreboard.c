@@ -30,31 +30,31 @@ static int tear_down(void **state)
 static void board_is_empty_at_first(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++) {
-		assert_int_equal(board->slots[i].pid, 0);
-		assert_int_equal(board->slots[i].state, WORKER_NONE);
-		assert_int_equal(board->slots[i].request_began_ms, 0);
-		assert_int_equal(board->slots[i].requests, 0);
+	for (size_t i = 0; i < PROCESS_SLOTS; i++) {
+		assert_int_equal(board->processes.slots[i].pid, 0);
+		assert_int_equal(board->processes.slots[i].state, WORKER_NONE);
+		assert_int_equal(board->processes.slots[i].request_began_ms, 0);
+		assert_int_equal(board->processes.slots[i].requests, 0);
 	}
-	assert_int_equal(board->hashing_in_use, 0);
-	assert_int_equal(board->hashing_waiting, 0);
-	assert_int_equal(board->hashing_rank, UINT32_MAX);
-	assert_int_equal(board->live_sessions, -1);
+	assert_int_equal(board->hashing.in_use, 0);
+	assert_int_equal(board->hashing.waiting, 0);
+	assert_int_equal(board->hashing.full_from, UINT32_MAX);
+	assert_int_equal(board->live.sessions, -1);
 }
 
-static void what_a_hasher_has_left_is_forgotten(void **state)
+static void gauges_of_a_hasher_that_has_ended_are_reset(void **state)
 {
 	(void)state;
-	board->hashing_in_use = 2;
-	board->hashing_waiting = 64;
-	board->hashing_rank = 3;
-	scoreboard_forget_hashing(board);
-	assert_int_equal(board->hashing_in_use, 0);
-	assert_int_equal(board->hashing_waiting, 0);
-	assert_int_equal(board->hashing_rank, UINT32_MAX);
+	board->hashing.in_use = 2;
+	board->hashing.waiting = 64;
+	board->hashing.full_from = 3;
+	hash_gauges_reset(&board->hashing);
+	assert_int_equal(board->hashing.in_use, 0);
+	assert_int_equal(board->hashing.waiting, 0);
+	assert_int_equal(board->hashing.full_from, UINT32_MAX);
 }
 
-static void memory_is_shared_with_who_is_forked(void **state)
+static void memory_is_shared_with_forked_processes(void **state)
 {
 	int status;
 	pid_t pid;
@@ -63,32 +63,32 @@ static void memory_is_shared_with_who_is_forked(void **state)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		board->slots[1].requests = 5;
+		board->processes.slots[1].requests = 5;
 		_exit(0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(board->slots[1].requests, 5);
+	assert_int_equal(board->processes.slots[1].requests, 5);
 }
 
 static void another_that_is_connected_is_found(void **state)
 {
 	(void)state;
-	assert_false(scoreboard_is_another_connected(board, 3));
-	board->slots[3].is_connected = true;
-	assert_false(scoreboard_is_another_connected(board, 3));
-	assert_true(scoreboard_is_another_connected(board, 4));
-	scoreboard_clear(board, 3);
-	assert_false(scoreboard_is_another_connected(board, 4));
+	assert_false(process_table_is_another_connected(&board->processes, 3));
+	board->processes.slots[3].is_connected = true;
+	assert_false(process_table_is_another_connected(&board->processes, 3));
+	assert_true(process_table_is_another_connected(&board->processes, 4));
+	process_table_clear(&board->processes, 3);
+	assert_false(process_table_is_another_connected(&board->processes, 4));
 }
 
-/* ---- Whether an attendant is needed --------------------------------------------------------------------------- */
+/* ---- Whether a fallback worker is needed ---------------------------------------------------------------------- */
 
 /* A worker at `slot`, busy for that long. */
 static void put_worker(size_t slot, enum worker_state state, int64_t busy_ms)
 {
-	board->slots[slot].pid = (pid_t)(1000 + slot);
-	board->slots[slot].state = (int)state;
-	board->slots[slot].request_began_ms = state == WORKER_BUSY ? clock_monotonic_ms() - busy_ms : 0;
+	board->processes.slots[slot].pid = (pid_t)(1000 + slot);
+	board->processes.slots[slot].state = (int)state;
+	board->processes.slots[slot].request_began_ms = state == WORKER_BUSY ? clock_monotonic_ms() - busy_ms : 0;
 }
 
 static void all_are_busy_when_each_has_been_for_a_while(void **state)
@@ -96,63 +96,63 @@ static void all_are_busy_when_each_has_been_for_a_while(void **state)
 	(void)state;
 	put_worker(0, WORKER_BUSY, 60000);
 	put_worker(5, WORKER_BUSY, 5000);
-	assert_true(scoreboard_are_all_busy(board));
-	put_worker(SCOREBOARD_SLOTS - 1, WORKER_IDLE, 0);
-	assert_false(scoreboard_are_all_busy(board));
+	assert_true(process_table_are_workers_busy(&board->processes));
+	put_worker(PROCESS_SLOTS - 1, WORKER_IDLE, 0);
+	assert_false(process_table_are_workers_busy(&board->processes));
 }
 
-/* Most requests are over in a moment: one that has just begun is no reason to call for help. */
+/* Most requests are over in a moment: one that has just begun is no reason to start a fallback worker. */
 static void worker_that_has_just_begun_will_soon_be_free(void **state)
 {
 	(void)state;
 	put_worker(0, WORKER_BUSY, 60000);
 	put_worker(1, WORKER_BUSY, 0);
-	assert_false(scoreboard_are_all_busy(board));
+	assert_false(process_table_are_workers_busy(&board->processes));
 }
 
-static void who_starts_or_stops_takes_no_connections(void **state)
+static void worker_that_starts_or_stops_takes_no_connections(void **state)
 {
 	(void)state;
 	put_worker(0, WORKER_BUSY, 60000);
 	put_worker(1, WORKER_STARTING, 0);
 	put_worker(2, WORKER_STOPPING, 0);
-	assert_true(scoreboard_are_all_busy(board));
+	assert_true(process_table_are_workers_busy(&board->processes));
 }
 
-static void attendant_and_hasher_are_none_of_them(void **state)
+static void fallback_worker_and_hasher_do_not_count_as_workers(void **state)
 {
 	(void)state;
 	put_worker(0, WORKER_BUSY, 60000);
 	put_worker(1, WORKER_IDLE, 0);
-	board->slots[1].role = ROLE_FALLBACK;
+	board->processes.slots[1].role = ROLE_FALLBACK;
 	put_worker(2, WORKER_IDLE, 0);
-	board->slots[2].role = ROLE_HASHER;
-	assert_true(scoreboard_are_all_busy(board));
+	board->processes.slots[2].role = ROLE_HASHER;
+	assert_true(process_table_are_workers_busy(&board->processes));
 }
 
-static void nobody_at_all_takes_no_connections_either(void **state)
+static void without_any_worker_all_are_busy(void **state)
 {
 	(void)state;
-	assert_true(scoreboard_are_all_busy(board));
+	assert_true(process_table_are_workers_busy(&board->processes));
 }
 
-static void place_of_who_has_ended_is_as_it_was_at_first(void **state)
+static void slot_of_a_process_that_has_ended_is_as_it_was_at_first(void **state)
 {
 	(void)state;
 	put_worker(3, WORKER_BUSY, 60000);
 	put_worker(4, WORKER_BUSY, 60000);
-	board->slots[3].role = ROLE_FALLBACK;
-	board->slots[3].wants_recycling = true;
-	board->slots[3].requests = 17;
+	board->processes.slots[3].role = ROLE_FALLBACK;
+	board->processes.slots[3].wants_recycling = true;
+	board->processes.slots[3].requests = 17;
 	counters_add(&board->counters, COUNTER_LOGINS);
-	scoreboard_clear(board, 3);
-	assert_int_equal(board->slots[3].pid, 0);
-	assert_int_equal(board->slots[3].role, ROLE_WORKER);
-	assert_false(board->slots[3].wants_recycling);
-	assert_int_equal(board->slots[3].state, WORKER_NONE);
-	assert_int_equal(board->slots[3].request_began_ms, 0);
-	assert_int_equal(board->slots[3].requests, 0);
-	assert_int_equal(board->slots[4].pid, 1004);
+	process_table_clear(&board->processes, 3);
+	assert_int_equal(board->processes.slots[3].pid, 0);
+	assert_int_equal(board->processes.slots[3].role, ROLE_WORKER);
+	assert_false(board->processes.slots[3].wants_recycling);
+	assert_int_equal(board->processes.slots[3].state, WORKER_NONE);
+	assert_int_equal(board->processes.slots[3].request_began_ms, 0);
+	assert_int_equal(board->processes.slots[3].requests, 0);
+	assert_int_equal(board->processes.slots[4].pid, 1004);
 	assert_int_equal(board->counters.all[COUNTER_LOGINS], 1);
 }
 
@@ -160,12 +160,12 @@ static void place_of_who_has_ended_is_as_it_was_at_first(void **state)
 static void each_state_has_a_name(void **state)
 {
 	(void)state;
-	assert_non_null(scoreboard_state_name((enum worker_state)UINT32_MAX));
+	assert_non_null(worker_state_name((enum worker_state)UINT32_MAX));
 	for (int one = 0; one < WORKER_STATE_COUNT; one++) {
-		assert_non_null(scoreboard_state_name((enum worker_state)one));
+		assert_non_null(worker_state_name((enum worker_state)one));
 		for (int other = 0; other < one; other++)
-			assert_string_not_equal(scoreboard_state_name((enum worker_state)one),
-			                        scoreboard_state_name((enum worker_state)other));
+			assert_string_not_equal(worker_state_name((enum worker_state)one),
+			                        worker_state_name((enum worker_state)other));
 	}
 }
 
@@ -175,15 +175,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(board_is_empty_at_first),
-		TEST(what_a_hasher_has_left_is_forgotten),
-		TEST(memory_is_shared_with_who_is_forked),
+		TEST(gauges_of_a_hasher_that_has_ended_are_reset),
+		TEST(memory_is_shared_with_forked_processes),
 		TEST(another_that_is_connected_is_found),
 		TEST(all_are_busy_when_each_has_been_for_a_while),
 		TEST(worker_that_has_just_begun_will_soon_be_free),
-		TEST(who_starts_or_stops_takes_no_connections),
-		TEST(attendant_and_hasher_are_none_of_them),
-		TEST(nobody_at_all_takes_no_connections_either),
-		TEST(place_of_who_has_ended_is_as_it_was_at_first),
+		TEST(worker_that_starts_or_stops_takes_no_connections),
+		TEST(fallback_worker_and_hasher_do_not_count_as_workers),
+		TEST(without_any_worker_all_are_busy),
+		TEST(slot_of_a_process_that_has_ended_is_as_it_was_at_first),
 		TEST(each_state_has_a_name),
 	};
 

@@ -1,0 +1,84 @@
+/* Reading requests. */
+#include "pool/reading.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "pool/forwarding.h"
+#include "pool/requests.h"
+
+#include <sys/epoll.h>
+
+/* Memory for all bodies that are being read, at least; there is always room for several of the largest allowed. */
+#define BODIES_MAX      ((size_t)16 * 1024 * 1024)
+#define BODIES_MAX_OVER 4
+
+/* The request is complete. */
+static void dispatch(struct worker *worker, struct conn *conn)
+{
+	app_preview(worker->app, conn->fcgi, &conn->preview);
+	conn->times.received = clock_monotonic_us();
+	conn->times.queued_us += worker->busy_us - conn->busy_then;
+	conn->deadline = INT64_MAX;
+	if (worker->role->forwards(&conn->preview)) {
+		forward(worker, conn);
+	} else if (conn->preview.key_count > 0) {
+		lookups_add(&worker->lookups, conn);
+	} else if (conn->preview.is_quick) {
+		conn->times.began = conn->times.received;
+		request_serve(worker, conn);
+	} else {
+		request_make_runnable(worker, conn);
+	}
+}
+
+static size_t bodies_max(const struct worker *worker)
+{
+	size_t several = BODIES_MAX_OVER * (size_t)worker->settings->server.max_body;
+
+	return several > BODIES_MAX ? several : BODIES_MAX;
+}
+
+void reading_close_oldest(struct worker *worker, const struct conn *but, bool holds_memory)
+{
+	struct conn *oldest = conns_oldest_waiting(&worker->conns, but, holds_memory);
+
+	if (oldest == NULL)
+		return;
+	if (oldest->state == CONN_READING)
+		log_warning("request_refused",
+		            LOG_STR("problem", "it was slow, and there is no room for more of them"));
+	conns_remove(&worker->conns, oldest);
+}
+
+/* More of it is to come. */
+static void await_more(struct worker *worker, struct conn *conn)
+{
+	/* What was inspected stays in the socket, so only new data is of interest: edge-triggered. */
+	if (!conn->is_watched)
+		worker_watch_conn(worker, conn, EPOLLIN | EPOLLRDHUP | EPOLLET);
+	conns_note_held(&worker->conns, conn);
+	/* From the body on it is the client that is slow, not the web server. */
+	if (conn->held > 0 && !conn->has_head) {
+		conn->has_head = true;
+		conn->deadline = conn->times.connected / 1000 + worker->settings->server.request_timeout;
+	}
+	while (worker->conns.held > bodies_max(worker) && conns_oldest_waiting(&worker->conns, conn, true) != NULL)
+		reading_close_oldest(worker, conn, true);
+}
+
+void reading_inspect(struct worker *worker, struct conn *conn, bool has_ended)
+{
+	enum fcgi_progress progress = fcgi_inspect(conn->fcgi);
+
+	if (progress == FCGI_WAIT && has_ended)
+		progress = FCGI_CLOSED;
+	switch (progress) {
+	case FCGI_READY: dispatch(worker, conn); break;
+	case FCGI_WAIT: await_more(worker, conn); break;
+	case FCGI_BROKEN:
+		log_warning("request_refused", LOG_STR("problem", fcgi_defect(conn->fcgi)));
+		conns_remove(&worker->conns, conn);
+		break;
+	default: conns_remove(&worker->conns, conn); break;
+	}
+}

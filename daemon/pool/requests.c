@@ -1,0 +1,148 @@
+/* Answering requests. */
+#include "pool/requests.h"
+
+#include "base/clock.h"
+#include "pool/forwarding.h"
+#include "pool/hashing.h"
+
+#include <sodium.h>
+#include <sys/epoll.h>
+
+/* The request is answered: close the connection, or keep it until the peer has sent the rest, which is not read. */
+static void finish(struct worker *worker, struct conn *conn)
+{
+	(void)app_close(conn->req);
+	atomic_fetch_add_explicit(&worker->slot->requests, 1, memory_order_relaxed);
+	if (worker->requests_left > 0 && --worker->requests_left == 0)
+		atomic_store(&worker->slot->wants_recycling, true);
+	if (fcgi_drained(conn->fcgi)) {
+		conns_remove(&worker->conns, conn);
+		return;
+	}
+	conn_set_state(conn, CONN_DRAINING);
+	conn->deadline = clock_monotonic_ms() + worker->settings->server.io_timeout;
+	worker_watch_conn(worker, conn, EPOLLIN);
+}
+
+static void finish_busy(struct worker *worker, struct conn *conn)
+{
+	app_refuse_busy(conn->req);
+	finish(worker, conn);
+}
+
+/* False when it cannot be: the connection is closed then. */
+static bool open_request(struct worker *worker, struct conn *conn)
+{
+	conn->req = app_open(worker->app, conn->fcgi, &conn->preview,
+	                     conn->preview.key_count > 0 ? &conn->lookup : NULL, &conn->times);
+	if (conn->req != NULL)
+		return true;
+	conn->fcgi = NULL;
+	conns_remove(&worker->conns, conn);
+	return false;
+}
+
+static void run_handler(struct worker *worker, struct conn *conn)
+{
+	const struct password_job *job;
+	uint32_t rank;
+
+	app_run(conn->req);
+	job = app_job(conn->req, &rank);
+	if (job == NULL)
+		finish(worker, conn);
+	else if (!hashing_start(worker, conn, job, rank))
+		finish_busy(worker, conn);
+}
+
+void request_serve(struct worker *worker, struct conn *conn)
+{
+	worker_set_busy(worker, &conn->preview);
+	if (conn->req != NULL || open_request(worker, conn))
+		run_handler(worker, conn);
+	worker_set_idle(worker);
+}
+
+void request_make_runnable(struct worker *worker, struct conn *conn)
+{
+	conn_set_state(conn, CONN_RUNNABLE);
+	conn->deadline = INT64_MAX;
+	conn->runnable_us = clock_monotonic_us();
+	conn_queue_put(&worker->runnable, conn);
+}
+
+void requests_run_next(struct worker *worker)
+{
+	struct app_times *times;
+	struct conn *conn;
+
+	if (!lookups_are_idle(&worker->lookups))
+		return;
+	conn = conn_queue_take(&worker->runnable);
+	if (conn == NULL)
+		return;
+	times = conn->req != NULL ? &conn->req->times : &conn->times;
+	if (times->began == 0)
+		times->began = clock_monotonic_us();
+	else
+		times->parked_us += clock_monotonic_us() - conn->runnable_us;
+	/* It may have become runnable since listening was last updated. */
+	worker_set_permit(worker, false);
+	forward_runnable(worker);
+	request_serve(worker, conn);
+}
+
+/* ---- Look-ups ----------------------------------------------------------------------------------------------- */
+
+static void answer_batch(struct worker *worker, const struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		struct conn *conn = batch->conns[i];
+		const struct app_lookup *lookup = &conn->lookup;
+		bool is_final = true;
+
+		for (size_t key = 0; lookup->status == DB_OK && key < conn->preview.key_count; key++)
+			is_final = is_final && rule_is_final(&worker->app->rule, lookup->result, lookup->first + key);
+		if (conn->preview.is_quick && is_final)
+			request_serve(worker, conn);
+		else if (batch_keep_lookup(conn))
+			request_make_runnable(worker, conn);
+		else
+			conns_remove(&worker->conns, conn);
+	}
+}
+
+void requests_proceed_with_lookups(struct worker *worker)
+{
+	struct batch *batch = lookups_proceed(&worker->lookups);
+
+	if (batch == NULL)
+		return;
+	answer_batch(worker, batch);
+	batch_clear(batch);
+}
+
+/* ---- Hashing ------------------------------------------------------------------------------------------------ */
+
+void requests_take_hash_results(struct worker *worker)
+{
+	struct hash_result result;
+	struct conn *conn;
+
+	while ((conn = hashing_next(worker, &result)) != NULL) {
+		if (result.outcome == HASH_DONE) {
+			app_answer_job(conn->req, &result.answer);
+			request_make_runnable(worker, conn);
+		} else {
+			finish_busy(worker, conn);
+		}
+	}
+	sodium_memzero(&result, sizeof result);
+}
+
+void request_end_hashing(struct worker *worker, struct conn *conn)
+{
+	hashing_cancel(worker, conn);
+	conn_set_state(conn, CONN_RUNNABLE);
+	finish_busy(worker, conn);
+}

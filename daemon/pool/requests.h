@@ -1,0 +1,29 @@
+/* Answering requests: a batch of which the sessions have been looked up, handlers, and the wait for a password's hash.
+ */
+#ifndef POOL_REQUESTS_H
+#define POOL_REQUESTS_H
+
+#include "pool/worker_core.h"
+
+/* Run the request's handler, and answer, unless the handler has to run again once a password has been hashed. */
+void request_serve(struct worker *worker, struct conn *conn);
+
+/* Have its handler, which may wait for the database, run by requests_run_next(). */
+void request_make_runnable(struct worker *worker, struct conn *conn);
+
+/*
+ * Send the next look-up and answer the batch that has come back. Requests that are quick, and that wait for no other
+ * client's hold on the account, are answered at once; the others become runnable.
+ */
+void requests_proceed_with_lookups(struct worker *worker);
+
+/* Run one handler that may wait, when no request waits for a look-up; new connections go to other workers meanwhile. */
+void requests_run_next(struct worker *worker);
+
+/* Go on with those whose passwords have been hashed, or cannot be. */
+void requests_take_hash_results(struct worker *worker);
+
+/* The deadline of one that is CONN_HASHING has passed: the client is asked to try again. */
+void request_end_hashing(struct worker *worker, struct conn *conn);
+
+#endif

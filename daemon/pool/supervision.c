@@ -1,0 +1,238 @@
+/* What becomes of the master's children once they run. */
+#include "pool/supervision.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "pool/accept_permits.h"
+#include "pool/child_table.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+/* One that has run for as long did not die young. */
+#define OLD_ENOUGH_MS 5000
+
+/* ---- Their end ---------------------------------------------------------------------------------------------- */
+
+static void log_death(const struct child *child, size_t number, int status)
+{
+	bool is_hasher = child->role == ROLE_HASHER;
+
+	if (WIFSIGNALED(status))
+		log_error(is_hasher ? "hasher_killed" : "worker_killed", LOG_INT("worker", (int64_t)number),
+		          LOG_INT("worker_pid", child->pid), LOG_STR("signal", strsignal(WTERMSIG(status))),
+		          LOG_INT("restart_in_ms", child->backoff));
+	else
+		log_error(is_hasher ? "hasher_failed" : "worker_failed", LOG_INT("worker", (int64_t)number),
+		          LOG_INT("worker_pid", child->pid), LOG_INT("status", WEXITSTATUS(status)),
+		          LOG_INT("restart_in_ms", child->backoff));
+}
+
+static void set_backoff(struct children *children, struct child *child, bool is_well)
+{
+	int64_t now = clock_monotonic_ms();
+
+	if (is_well || now - child->started_at >= OLD_ENOUGH_MS)
+		child->backoff = 0;
+	else
+		child->backoff = child->backoff == 0 ? BACKOFF_MIN_MS : 2 * child->backoff;
+	if (child->backoff > BACKOFF_MAX_MS)
+		child->backoff = BACKOFF_MAX_MS;
+	child->start_again_at = now + child->backoff;
+	if (child->role == ROLE_FALLBACK) {
+		children->fallback_backoff = child->backoff;
+		children->fallback_again_at = child->start_again_at;
+	}
+}
+
+static void reap_child(struct children *children, size_t at, int status)
+{
+	struct child *child = &children->all[at];
+	bool is_well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+
+	process_table_clear(&children->board->processes, at);
+	if (child->role == ROLE_HASHER)
+		hash_gauges_reset(&children->board->hashing);
+	set_backoff(children, child, is_well);
+	if (!is_well) {
+		child->has_failed = true;
+		children->deaths++;
+		counters_add(&children->board->counters, COUNTER_WORKER_DEATHS);
+		if (!(child->is_retiring && child->is_killed))
+			log_death(child, at, status);
+	}
+	child->pid = 0;
+	/* A worker that has a successor is replaced already. */
+	if (child->is_retiring || child->role == ROLE_FALLBACK || child->successor != 0)
+		child->is_wanted = false;
+}
+
+bool children_reap(struct children *children, pid_t pid, int status)
+{
+	for (size_t i = 0; i < PROCESS_SLOTS; i++) {
+		if (children->all[i].pid == pid) {
+			reap_child(children, i, status);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- Ending them -------------------------------------------------------------------------------------------- */
+
+/* Every child that is killed is killed here, once. */
+static void kill_child(struct child *child)
+{
+	if (child->pid == 0 || child->is_killed)
+		return;
+	child->is_killed = true;
+	(void)kill(child->pid, SIGKILL);
+}
+
+/* True, and logged, when it is to be killed for a deadline that has passed. */
+static bool is_overdue(struct children *children, size_t at)
+{
+	const struct child *child = &children->all[at];
+	int64_t began = atomic_load(&children->board->processes.slots[at].request_began_ms);
+	int64_t now = clock_monotonic_ms();
+
+	/* A time before the start of the process was not written by it. */
+	if (began >= child->started_at && now - began > child->request_timeout) {
+		children->timeouts++;
+		counters_add(&children->board->counters, COUNTER_WORKER_TIMEOUTS);
+		log_error("request_overdue", LOG_INT("worker", (int64_t)at), LOG_INT("worker_pid", child->pid),
+		          LOG_INT("ms", now - began), LOG_INT("killed_so_far", (int64_t)children->timeouts));
+		return true;
+	}
+	if (child->is_retiring && now >= child->retire_until) {
+		log_error("stop_forced", LOG_INT("worker", (int64_t)at), LOG_INT("worker_pid", child->pid),
+		          LOG_STR("why", "past server.shutdown_timeout"));
+		return true;
+	}
+	return false;
+}
+
+void children_kill_overdue(struct children *children)
+{
+	for (size_t i = 0; i < PROCESS_SLOTS; i++) {
+		struct child *child = &children->all[i];
+
+		if (child->pid != 0 && !child->is_killed && is_overdue(children, i))
+			kill_child(child);
+	}
+}
+
+static void retire_child(struct child *child, int64_t deadline)
+{
+	child->is_retiring = true;
+	child->retire_until = deadline;
+	if (child->pid == 0)
+		child->is_wanted = false;
+	else
+		(void)kill(child->pid, SIGTERM);
+}
+
+void children_retire(struct children *children, const struct generation *generation, enum child_kinds kinds,
+                     int64_t deadline)
+{
+	for (size_t i = 0; i < PROCESS_SLOTS; i++) {
+		struct child *child = &children->all[i];
+
+		if (child_is_among(child, generation, kinds) && !child->is_retiring)
+			retire_child(child, deadline);
+	}
+}
+
+void children_kill(struct children *children)
+{
+	for (size_t i = 0; i < PROCESS_SLOTS; i++) {
+		struct child *child = &children->all[i];
+
+		child->is_retiring = true;
+		if (child->pid == 0)
+			child->is_wanted = false;
+		kill_child(child);
+	}
+}
+
+void children_signal(const struct children *children, int signal)
+{
+	for (size_t i = 0; i < PROCESS_SLOTS; i++) {
+		if (children->all[i].pid != 0)
+			(void)kill(children->all[i].pid, signal);
+	}
+}
+
+/* ---- Recycling ---------------------------------------------------------------------------------------------- */
+
+static void begin_recycling(struct children *children, size_t at)
+{
+	size_t successor = child_find_free(children);
+
+	if (successor == NO_CHILD)
+		return;
+	children->all[successor] = child_for(children->all[at].generation, ROLE_WORKER);
+	children->all[at].successor = successor + 1;
+}
+
+void children_recycle(struct children *children)
+{
+	for (size_t i = 0; i < PROCESS_SLOTS; i++) {
+		struct child *child = &children->all[i];
+
+		if (child->role != ROLE_WORKER || child->pid == 0 || child->is_retiring)
+			continue;
+		if (child->successor == 0 && atomic_load(&children->board->processes.slots[i].wants_recycling))
+			begin_recycling(children, i);
+		else if (child->successor != 0 && child_has_come_up(children, child->successor - 1))
+			retire_child(child, clock_monotonic_ms() + child->generation->settings.server.shutdown_timeout);
+	}
+}
+
+/* ---- The process table and the accept permits --------------------------------------------------------------- */
+
+static void repair_slot(struct children *children, size_t at)
+{
+	const struct child *child = &children->all[at];
+	struct process_slot *slot = &children->board->processes.slots[at];
+
+	if (child->pid == 0 && atomic_load(&slot->pid) != 0)
+		process_table_clear(&children->board->processes, at);
+	if (atomic_load(&slot->pid) != child->pid)
+		atomic_store(&slot->pid, child->pid);
+	if (child->pid != 0 && atomic_load(&slot->role) != (int)child->role)
+		atomic_store(&slot->role, (int)child->role);
+}
+
+/*
+ * A worker that has a permit may be stopped, in a debugger or by a resolver: when connections wait and no request was
+ * answered since the last look, another one listens as well. A queue that is merely long is no standstill.
+ */
+static void repair_permits(struct children *children, size_t taken, uint64_t answered)
+{
+	bool is_waiting = listeners_have_waiting(children->listeners);
+
+	if (is_waiting && children->has_seen_waiting && answered == children->answered)
+		accept_permits_release(children->accept_permits);
+	else if (taken != children->permit_count)
+		accept_permits_audit(children->accept_permits, children->permit_count, taken);
+	children->has_seen_waiting = is_waiting;
+	children->answered = answered;
+}
+
+void children_repair_scoreboard(struct children *children)
+{
+	size_t taken = 0;
+	uint64_t answered = 0;
+
+	for (size_t i = 0; i < PROCESS_SLOTS; i++) {
+		const struct child *child = &children->all[i];
+		const struct process_slot *slot = &children->board->processes.slots[i];
+
+		repair_slot(children, i);
+		taken += child->pid != 0 && child->role == ROLE_WORKER && atomic_load(&slot->has_permit);
+		answered += atomic_load(&slot->requests);
+	}
+	repair_permits(children, taken, answered);
+}

@@ -1,0 +1,93 @@
+/* What the files of a worker share. */
+#include "pool/worker_core.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "pool/accept_permits.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+void worker_watch(const struct worker *worker, int operation, int fd, uint32_t events, const void *what)
+{
+	struct epoll_event event = {.events = events, .data = {.ptr = (void *)(uintptr_t)what}};
+
+	if (epoll_ctl(worker->epoll, operation, fd, &event) != 0)
+		log_error("epoll_failed", LOG_STR("problem", strerror(errno)));
+}
+
+void worker_watch_conn(const struct worker *worker, struct conn *conn, uint32_t events)
+{
+	worker_watch(worker, conn->is_watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fcgi_fd(conn->fcgi), events, conn);
+	conn->is_watched = true;
+}
+
+bool worker_has_room(const struct worker *worker)
+{
+	return worker->runnable.count == 0 && lookups_have_room(&worker->lookups);
+}
+
+/* ---- On the scoreboard -------------------------------------------------------------------------------------- */
+
+static void set_state(struct worker *worker, enum worker_state state, int64_t request_began_ms)
+{
+	atomic_store_explicit(&worker->slot->state, (int)state, memory_order_relaxed);
+	atomic_store_explicit(&worker->slot->request_began_ms, request_began_ms, memory_order_relaxed);
+}
+
+static void set_request(struct worker *worker, const struct app_preview *preview)
+{
+	atomic_store_explicit(&worker->slot->route, preview->route, memory_order_relaxed);
+	atomic_store_explicit(&worker->slot->method, preview->method, memory_order_relaxed);
+}
+
+/*
+ * As long as a look-up is under way, it is what the scoreboard shows, whichever request is answered meanwhile: one that
+ * takes longer than a request may is as much a reason to replace the worker as a handler that does. Without room for
+ * more, the worker is busy. False when no connection waits for a look-up.
+ */
+static bool set_lookup(struct worker *worker)
+{
+	const struct conn *conn = lookups_first(&worker->lookups);
+	enum worker_state state = worker_has_room(worker) ? WORKER_WAITING : WORKER_BUSY;
+
+	if (conn == NULL)
+		return false;
+	set_request(worker, &conn->preview);
+	set_state(worker, worker->stopping ? WORKER_STOPPING : state, worker->lookups.sent_us / 1000);
+	return true;
+}
+
+void worker_set_idle(struct worker *worker)
+{
+	if (worker->busy_since_us != 0)
+		worker->busy_us += clock_monotonic_us() - worker->busy_since_us;
+	worker->busy_since_us = 0;
+	if (!set_lookup(worker))
+		set_state(worker, worker->stopping ? WORKER_STOPPING : WORKER_IDLE, 0);
+}
+
+void worker_set_busy(struct worker *worker, const struct app_preview *preview)
+{
+	if (worker->busy_since_us == 0)
+		worker->busy_since_us = clock_monotonic_us();
+	if (set_lookup(worker))
+		return;
+	set_request(worker, preview);
+	set_state(worker, WORKER_BUSY, worker->busy_since_us / 1000);
+}
+
+void worker_set_stopping(struct worker *worker)
+{
+	worker->stopping = true;
+	worker_set_idle(worker);
+}
+
+void worker_set_permit(struct worker *worker, bool has_permit)
+{
+	if (worker->has_permit && !has_permit)
+		accept_permits_release(worker->setup->accept_permits);
+	worker->has_permit = has_permit;
+	atomic_store(&worker->slot->has_permit, has_permit);
+}
