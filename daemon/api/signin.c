@@ -413,8 +413,8 @@ static enum ones_result begin_session(struct ones_request *req, const struct rul
 	if (result == ONES_OK) {
 		/* That fails only with the database; the login stands. */
 		(void)end_presented(req, order.presented);
-		req->preview.key_count = 0;
 		key_cookie_write(req, token);
+		req->preview.key_count = 0;
 		req->has_key = true;
 		req->key = key;
 		req->verdict = (struct rule_verdict){.live = true, .session = by_rule.session};
@@ -497,10 +497,10 @@ enum ones_result ones_logout(struct ones_request *req)
 		status = rule_logout(&req->app->rule, req, &req->key, &client);
 	if (status != DB_OK)
 		return app_result(status);
+	key_cookie_write(req, NULL);
 	req->preview.key_count = 0;
 	req->verdict = (struct rule_verdict){.reason = ONES_LOGGED_OUT};
 	req->has_key = false;
-	key_cookie_write(req, NULL);
 	data_follow(req);
 	return ONES_OK;
 }

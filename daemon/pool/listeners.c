@@ -163,20 +163,29 @@ static int find_group(const char *name, gid_t *gid)
 	return 0;
 }
 
+static int find_owner(const struct settings *settings, uid_t *uid, gid_t *gid, const struct complaint *complaint)
+{
+	*uid = (uid_t)-1;
+	*gid = (gid_t)-1;
+	if (settings->server.listen_owner[0] != '\0' && find_user(settings->server.listen_owner, uid) != 0)
+		return fail(complaint, "server.listen_owner: there is no user \"%s\"", settings->server.listen_owner);
+	if (settings->server.listen_group[0] != '\0' && find_group(settings->server.listen_group, gid) != 0)
+		return fail(complaint, "server.listen_group: there is no group \"%s\"", settings->server.listen_group);
+	return 0;
+}
+
 static int set_owner(const char *path, const struct settings *settings, const struct complaint *complaint)
 {
-	uid_t uid = (uid_t)-1;
-	gid_t gid = (gid_t)-1;
+	uid_t uid;
+	gid_t gid;
 
-	if (settings->server.listen_owner[0] != '\0' && find_user(settings->server.listen_owner, &uid) != 0)
-		return fail(complaint, "server.listen_owner: there is no user \"%s\"", settings->server.listen_owner);
-	if (settings->server.listen_group[0] != '\0' && find_group(settings->server.listen_group, &gid) != 0)
-		return fail(complaint, "server.listen_group: there is no group \"%s\"", settings->server.listen_group);
+	if (find_owner(settings, &uid, &gid, complaint) != 0)
+		return -1;
 	/* A service manager may have forbidden the call as such. */
 	if ((uid != (uid_t)-1 || gid != (gid_t)-1) && chown(path, uid, gid) != 0)
-		return fail(complaint, "%s: %s", path, strerror(errno));
+		return fail(complaint, "server.listen: %s: %s", path, strerror(errno));
 	if (chmod(path, (mode_t)settings->server.listen_mode) != 0)
-		return fail(complaint, "%s: %s", path, strerror(errno));
+		return fail(complaint, "server.listen: %s: %s", path, strerror(errno));
 	return 0;
 }
 

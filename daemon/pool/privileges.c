@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <pwd.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,26 +93,20 @@ static int become(const struct passwd *user, gid_t gid)
 	return user->pw_uid != 0 && setuid(0) == 0 ? -1 : 0;
 }
 
-int privileges_drop(const struct settings *settings, char *problem, size_t size)
+/* Who is to be root's successor. *user is NULL where root is kept. */
+static int find_target(const struct settings *settings, const struct passwd **user, gid_t *gid, char *problem,
+                       size_t size)
 {
 	const char *name = settings->server.user[0] != '\0' ? settings->server.user : DEFAULT_USER;
-	const struct passwd *user;
-	gid_t gid;
 
-	if (geteuid() != 0) {
-		if (!is_of_another() || move_home() == 0)
-			return 0;
-		(void)snprintf(problem, size, "the environment: %s", strerror(errno));
-		return -1;
-	}
-	user = getpwnam(name);
-	if (user == NULL && settings->server.user[0] == '\0')
+	*user = getpwnam(name);
+	if (*user == NULL && settings->server.user[0] == '\0')
 		return 0;
-	if (user == NULL) {
+	if (*user == NULL) {
 		(void)snprintf(problem, size, "server.user: there is no user \"%s\"", name);
 		return -1;
 	}
-	gid = user->pw_gid;
+	*gid = (*user)->pw_gid;
 	if (settings->server.group[0] != '\0') {
 		const struct group *group = getgrnam(settings->server.group);
 
@@ -118,16 +114,76 @@ int privileges_drop(const struct settings *settings, char *problem, size_t size)
 			(void)snprintf(problem, size, "server.group: there is no group \"%s\"", settings->server.group);
 			return -1;
 		}
-		gid = group->gr_gid;
-	}
-	if (settings->log.to[0] == '/' && give_log(settings->log.to, user->pw_uid, gid) != 0) {
-		(void)snprintf(problem, size, "log.to: cannot give %s to user \"%s\": %s", settings->log.to, name,
-		               strerror(errno));
-		return -1;
-	}
-	if (become(user, gid) != 0 || move_home() != 0) {
-		(void)snprintf(problem, size, "cannot become user \"%s\": %s", name, strerror(errno));
-		return -1;
+		*gid = group->gr_gid;
 	}
 	return 0;
+}
+
+static int become_user(const struct passwd *user, gid_t gid, char *problem, size_t size)
+{
+	if (become(user, gid) == 0 && move_home() == 0)
+		return 0;
+	(void)snprintf(problem, size, "cannot become user \"%s\": %s", user->pw_name, strerror(errno));
+	return -1;
+}
+
+static int keep_user(char *problem, size_t size)
+{
+	if (!is_of_another() || move_home() == 0)
+		return 0;
+	(void)snprintf(problem, size, "the environment: %s", strerror(errno));
+	return -1;
+}
+
+int privileges_drop(const struct settings *settings, char *problem, size_t size)
+{
+	const struct passwd *user;
+	gid_t gid;
+
+	if (geteuid() != 0)
+		return keep_user(problem, size);
+	if (find_target(settings, &user, &gid, problem, size) != 0)
+		return -1;
+	if (user == NULL)
+		return 0;
+	if (settings->log.to[0] == '/' && give_log(settings->log.to, user->pw_uid, gid) != 0) {
+		(void)snprintf(problem, size, "log.to: cannot give %s to user \"%s\": %s", settings->log.to,
+		               user->pw_name, strerror(errno));
+		return -1;
+	}
+	return become_user(user, gid, problem, size);
+}
+
+/* Root makes the file where it is missing, and gives one of its own away; then the user opens it. */
+static int try_log(const char *path, bool was_root, char *problem, size_t size)
+{
+	const char *slash = strrchr(path, '/');
+	int length = slash > path ? (int)(slash - path) : 1;
+	char folder[PATH_MAX];
+	struct stat status;
+
+	(void)snprintf(folder, sizeof folder, "%.*s", length, path);
+	if (stat(path, &status) == 0) {
+		if ((was_root && status.st_uid == 0 && S_ISREG(status.st_mode)) || access(path, W_OK) == 0)
+			return 0;
+	} else if (errno == ENOENT && access(folder, was_root ? X_OK : W_OK | X_OK) == 0) {
+		return 0;
+	}
+	(void)snprintf(problem, size, "log.to: %s: %s", path, strerror(errno));
+	return -1;
+}
+
+int privileges_try(const struct settings *settings, char *problem, size_t size)
+{
+	bool was_root = geteuid() == 0;
+	const struct passwd *user = NULL;
+	gid_t gid;
+
+	if (!was_root && keep_user(problem, size) != 0)
+		return -1;
+	if (was_root && find_target(settings, &user, &gid, problem, size) != 0)
+		return -1;
+	if (user != NULL && become_user(user, gid, problem, size) != 0)
+		return -1;
+	return settings->log.to[0] == '/' ? try_log(settings->log.to, was_root, problem, size) : 0;
 }

@@ -326,6 +326,13 @@ bool rule_is_settled(const struct rule *rule, const struct rule_reading *reading
 	return is_settled(judge(rule, reading, which, &verdict));
 }
 
+bool rule_is_known(const struct rule_reading *reading, size_t which)
+{
+	size_t row = reading->row_of[which];
+
+	return !db_is_null(reading->rows, row, CHECK_ID) || !db_is_null(reading->rows, row, CHECK_ENDED_REASON);
+}
+
 bool rule_may_be_live(const struct rule *rule, const struct rule_reading *reading, size_t which)
 {
 	struct rule_verdict verdict;

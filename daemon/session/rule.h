@@ -74,6 +74,9 @@ enum db_status rule_finish_reading(const struct rule *rule, TALLOC_CTX *ctx, con
 /* True when rule_check() finds, or may find, the key that was number `which` to be live. */
 bool rule_may_be_live(const struct rule *rule, const struct rule_reading *reading, size_t which);
 
+/* True when the key that was number `which` is that of a session, be it live or ended: it was given by us. */
+bool rule_is_known(const struct rule_reading *reading, size_t which);
+
 /* True when rule_check() will neither read nor write, and so wait for nobody who holds the account. */
 bool rule_is_settled(const struct rule *rule, const struct rule_reading *reading, size_t which);
 
