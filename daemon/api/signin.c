@@ -161,6 +161,9 @@ static enum ones_result judge_answer(struct ones_request *req, struct ones_login
 		return app_result(status);
 	if (wait_s > 0)
 		return throttled(req, wait_s, login);
+	/* Nobody would get the cookie of a session that others were signed out for. */
+	if (is_right && fcgi_has_hung_up(req->http->fcgi))
+		return busy(req);
 	return is_right ? ONES_OK : ONES_INVALID;
 }
 

@@ -23,6 +23,8 @@ struct conn {
 	int64_t deadline; /* clock_monotonic_ms(); INT64_MAX: somebody else's */
 	bool is_late;     /* the deadline has been seen to be past */
 	bool is_watched;
+	bool is_cancelled; /* the hasher was told that nobody waits for its answer */
+	bool has_hung_up;  /* and its peer is why */
 	bool has_head; /* only the body is still to come */
 	uint64_t id;   /* for the hasher */
 	size_t held;   /* see fcgi_held() */

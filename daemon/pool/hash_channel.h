@@ -19,7 +19,8 @@ struct hash_order {
 	struct password_job job;
 };
 
-enum hash_outcome { HASH_DONE, HASH_NO_PLACE, HASH_WAITED_TOO_LONG };
+/* CANCELLED: on the worker's word, before the password was looked at. */
+enum hash_outcome { HASH_DONE, HASH_NO_PLACE, HASH_WAITED_TOO_LONG, HASH_CANCELLED };
 
 struct hash_result {
 	uint64_t id;
@@ -30,7 +31,11 @@ struct hash_result {
 /* A worker's end of a new channel, non-blocking; the other is sent by `registration`. -1: the hasher cannot be told. */
 int hash_channel_open(int registration);
 
-/* Send a job, or the word that its answer is of no interest any more. False: the hasher is away, or does not read. */
+/*
+ * Send a job, or the word that nobody waits for its answer any more. A job of which the hashing has not begun is then
+ * HASH_CANCELLED; of any other the answer comes as soon as there is one, for what it says is to be counted all the
+ * same. False: the hasher is away, or does not read.
+ */
 bool hash_channel_order(int channel, const struct hash_order *order);
 bool hash_channel_cancel(int channel, uint64_t id);
 

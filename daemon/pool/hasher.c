@@ -47,6 +47,7 @@ struct task {
 	int64_t began_ms;
 	int64_t work_us;
 	int64_t answer_at; /* when it is held: clock_monotonic_ms() */
+	bool is_hurried;   /* nobody waits for it: it is not to be held */
 };
 
 struct thread {
@@ -184,7 +185,7 @@ static void answer_in_time(struct hasher *hasher, struct task *task)
 	/* One that has made a hash besides is none to compare with. */
 	if (task->answer.new_hash[0] == '\0')
 		password_pace_note(&hasher->pace, task->work_us / tries, task->answer.hashing_us / tries);
-	if (task->answer.match != PASSWORD_WRONG || hasher->held_count == HELD_MAX) {
+	if (task->answer.match != PASSWORD_WRONG || task->is_hurried || hasher->held_count == HELD_MAX) {
 		answer(task, HASH_DONE);
 		return;
 	}
@@ -318,25 +319,52 @@ static void take_registrations(struct hasher *hasher)
 	}
 }
 
-/* Call `call` for each task of that channel and id (0: any). */
-static void drop(struct hasher *hasher, const struct channel *channel, uint64_t id)
+static bool is_of(const struct task *task, const struct channel *channel, uint64_t id)
+{
+	return task != NULL && task->channel == channel && task->id == id;
+}
+
+/* Once it has begun, whoever hangs up has had a guess at the password: that is to be counted. */
+static void cancel(struct hasher *hasher, const struct channel *channel, uint64_t id)
+{
+	for (size_t i = 0; i < hasher->queue.count; i++) {
+		struct task *task = (struct task *)hasher->queue.entries[i];
+
+		if (is_of(task, channel, id)) {
+			hash_queue_remove(&hasher->queue, &task->entry);
+			answer(task, HASH_CANCELLED);
+			return;
+		}
+	}
+	for (size_t i = 0; i < hasher->held_count; i++) {
+		if (is_of(hasher->held[i], channel, id))
+			hasher->held[i]->answer_at = 0;
+	}
+	for (size_t i = 0; i < hasher->thread_count; i++) {
+		if (is_of(hasher->threads[i].task, channel, id))
+			hasher->threads[i].task->is_hurried = true;
+	}
+}
+
+/* The worker has ended. */
+static void drop_all(struct hasher *hasher, const struct channel *channel)
 {
 	for (size_t i = hasher->queue.count; i-- > 0;) {
 		struct task *task = (struct task *)hasher->queue.entries[i];
 
-		if (task->channel == channel && (id == 0 || task->id == id)) {
+		if (task->channel == channel) {
 			hash_queue_remove(&hasher->queue, &task->entry);
 			free_task(task);
 		}
 	}
 	for (size_t i = 0; i < hasher->held_count; i++) {
-		if (hasher->held[i]->channel == channel && (id == 0 || hasher->held[i]->id == id))
+		if (hasher->held[i]->channel == channel)
 			hasher->held[i]->channel = NULL;
 	}
 	for (size_t i = 0; i < hasher->thread_count; i++) {
 		struct task *task = hasher->threads[i].task;
 
-		if (task != NULL && task->channel == channel && (id == 0 || task->id == id))
+		if (task != NULL && task->channel == channel)
 			task->channel = NULL;
 	}
 }
@@ -348,7 +376,7 @@ static void close_channel(struct hasher *hasher, struct channel *channel)
 	while (*link != channel)
 		link = &(*link)->next;
 	*link = channel->next;
-	drop(hasher, channel, 0);
+	drop_all(hasher, channel);
 	close(channel->fd);
 	talloc_free(channel);
 }
@@ -387,7 +415,7 @@ static void take_orders(struct hasher *hasher, struct channel *channel)
 		if (size == (ssize_t)sizeof order && order.kind == HASH_ORDER_JOB)
 			take_job(hasher, channel, &order);
 		else if (size == (ssize_t)offsetof(struct hash_order, job) && order.kind == HASH_ORDER_CANCEL)
-			drop(hasher, channel, order.id);
+			cancel(hasher, channel, order.id);
 	}
 	sodium_memzero(&order, sizeof order);
 	if (size == 0 || (errno != EAGAIN && errno != EINTR))

@@ -26,8 +26,10 @@
 #define BODIES_MAX_OVER 4
 /* Logins whose passwords are being looked at: more than the hasher lets wait, so that it is the one to choose. */
 #define HASHING_MAX 192
-/* The hasher itself ends the wait for a place; this is for when it does not answer at all. */
+/* The hasher itself ends the wait for a place; past this it is asked for what it has. */
 #define HASHING_GRACE_MS 5000
+/* And past that, which is longer than any hash takes, it does not answer at all. */
+#define HASHING_LAST_MS 60000
 /* A look-up that takes longer is a reason to leave connections to a colleague whose own does not. */
 #define LATE_MS 20
 /* When there are no more descriptors or memory, accepting rests this long. */
@@ -336,9 +338,10 @@ static void order_hash(struct worker *worker, struct conn *conn, const struct pa
 	}
 	conn->id = worker->last_hash_id;
 	conn->state = CONN_HASHING;
+	conn->is_cancelled = false;
 	conn->deadline = clock_monotonic_ms() + worker->settings->server.request_timeout + HASHING_GRACE_MS;
 	worker->hashing_count++;
-	/* Who hangs up meanwhile is dropped. */
+	/* Who hangs up meanwhile is not hashed, if that has not begun. */
 	watch_conn(worker, conn, EPOLLRDHUP);
 }
 
@@ -589,6 +592,10 @@ static struct conn *find_hashing(const struct worker *worker, uint64_t id)
 
 static void end_hashing(struct worker *worker, struct conn *conn, const struct hash_result *result)
 {
+	if (result->outcome != HASH_DONE && conn->has_hung_up) {
+		forget(worker, conn);
+		return;
+	}
 	worker->hashing_count--;
 	if (result->outcome == HASH_DONE) {
 		app_answer_job(conn->req, &result->answer);
@@ -630,10 +637,23 @@ static void take_hash_results(struct worker *worker)
 		leave_hasher(worker);
 }
 
-static void drop_hashing(struct worker *worker, struct conn *conn)
+/* It stays until the hasher says what has come of it: hanging up must not make a wrong password one that was not tried.
+ */
+static void cancel_hashing(struct worker *worker, struct conn *conn)
 {
-	(void)hash_channel_cancel(worker->hash_channel, conn->id);
-	forget(worker, conn);
+	conn->is_cancelled = true;
+	conn->is_late = false;
+	conn->deadline = clock_monotonic_ms() + HASHING_LAST_MS;
+	if (!hash_channel_cancel(worker->hash_channel, conn->id))
+		end_hashing(worker, conn, &(const struct hash_result){.outcome = HASH_WAITED_TOO_LONG});
+}
+
+static void hang_up_hashing(struct worker *worker, struct conn *conn)
+{
+	watch(worker, EPOLL_CTL_DEL, fcgi_fd(conn->fcgi), 0, conn);
+	conn->is_watched = false;
+	conn->has_hung_up = true;
+	cancel_hashing(worker, conn);
 }
 
 /* ---- Those that wait ---------------------------------------------------------------------------------------- */
@@ -649,8 +669,9 @@ static void end_overdue(struct worker *worker)
 		if (!conn->is_late) {
 			/* What it sent while we were at another's request has still to be looked at. */
 			conn->is_late = true;
+		} else if (conn->state == CONN_HASHING && !conn->is_cancelled) {
+			cancel_hashing(worker, conn);
 		} else if (conn->state == CONN_HASHING) {
-			(void)hash_channel_cancel(worker->hash_channel, conn->id);
 			end_hashing(worker, conn, &(const struct hash_result){.outcome = HASH_WAITED_TOO_LONG});
 		} else {
 			forget(worker, conn);
@@ -712,7 +733,7 @@ static void handle_conn(struct worker *worker, struct conn *conn, uint32_t event
 	else if (conn->state == CONN_DRAINING && fcgi_drained(conn->fcgi))
 		forget(worker, conn);
 	else if (conn->state == CONN_HASHING && has_ended)
-		drop_hashing(worker, conn);
+		hang_up_hashing(worker, conn);
 }
 
 static void handle_event(struct worker *worker, void *what, uint32_t events)
