@@ -122,12 +122,34 @@ static enum db_status test_connections(struct db *db, const struct settings *set
 	return DB_OK;
 }
 
+/* What the start would need of this machine. From here on we are who the daemon would be. */
+static bool test_environment(const struct settings *settings)
+{
+	char problem[512];
+	bool warning;
+
+	if (listeners_try(settings, &warning, problem, sizeof problem) != 0) {
+		if (!warning) {
+			(void)fprintf(stderr, PROGRAM ": %s\n", problem);
+			return false;
+		}
+		(void)printf("warning: %s: the daemon can start only with a socket that is given to it\n", problem);
+	}
+	if (privileges_try(settings, problem, sizeof problem) != 0) {
+		(void)fprintf(stderr, PROGRAM ": %s\n", problem);
+		return false;
+	}
+	return true;
+}
+
 static int test(TALLOC_CTX *ctx, const struct settings *settings)
 {
 	struct db *db = app_new_database(ctx, settings, NULL, PROGRAM " test");
 	struct sequence_list behind;
 
 	config_each_doubt(settings, print_doubt);
+	if (!test_environment(settings))
+		return EXIT_FAILURE;
 	(void)puts("configuration: right");
 	(void)fflush(stdout);
 	if (db == NULL || db_connect(db) != DB_OK) {

@@ -100,14 +100,15 @@ const struct ones_ending *ones_ending(const struct ones_request *req);
 
 enum ones_result {
 	ONES_OK,
-	ONES_INVALID,      /* unknown user, or wrong password: the same answer, the same work */
-	ONES_CLOSED,       /* the right password of an account that is disabled */
-	ONES_NO_COOKIES,   /* the password is right, but the browser has not kept the cookie that the form came with */
-	ONES_THROTTLED,    /* too many failed attempts at this account or from this address */
-	ONES_LIMIT,        /* the account is live elsewhere, and session.on_limit is ask or refuse */
-	ONES_COOLDOWN,     /* the account has been taken over too often of late: the session elsewhere stays */
-	ONES_TICKET_GONE,  /* the ticket was used, has run out, or the password is another one now */
-	ONES_ENDED,        /* the session that this was to be done for has ended: ones_ending() tells how */
+	ONES_INVALID,     /* unknown user, or wrong password: the same answer, the same work */
+	ONES_CLOSED,      /* the right password of an account that is disabled */
+	ONES_NO_COOKIES,  /* the browser has not kept the cookie that the form came with; the password was not looked at
+	                   */
+	ONES_THROTTLED,   /* too many failed attempts at this account or from this address */
+	ONES_LIMIT,       /* the account is live elsewhere, and session.on_limit is ask or refuse */
+	ONES_COOLDOWN,    /* the account has been taken over too often of late: the session elsewhere stays */
+	ONES_TICKET_GONE, /* the ticket was used, has run out, or the password is another one now */
+	ONES_ENDED,       /* the session that this was to be done for has ended: ones_ending() tells how */
 	ONES_UNACCEPTABLE, /* the new password is too short or too long */
 	ONES_BUSY,         /* nobody can look at the password now, so many others wait; nothing was counted */
 	ONES_UNAVAILABLE,  /* the database is away, or the outcome could not be learnt in time */

@@ -442,6 +442,17 @@ static void offer_ticket(struct ones_request *req, const struct ones_credentials
 		issue_ticket(req, user, login);
 }
 
+/* The password was right, which nothing else tells of: whoever has stolen it could try it in silence. */
+static void log_refused(const struct ones_request *req, const struct user *user, enum ones_result result)
+{
+	const char *reason = result == ONES_CLOSED  ? "account_closed"
+	                     : result == ONES_LIMIT ? "session_limit"
+	                                            : "cooldown";
+
+	log_info("login_refused", LOG_INT("user_id", user->id), LOG_STR("username", user->username),
+	         LOG_STR("reason", reason), LOG_STR("ip", req->http->remote_addr));
+}
+
 enum ones_result ones_login(struct ones_request *req, const struct ones_credentials *given, struct ones_login *login)
 {
 	struct ones_credentials credentials = *given;
@@ -461,17 +472,21 @@ enum ones_result ones_login(struct ones_request *req, const struct ones_credenti
 		if (credentials.username == NULL)
 			return ONES_FAILED;
 	}
+	/* Before the password is looked at, or the answer would tell, without a trace, whether it is right. */
+	if (credentials.checks_cookies && !key_cookie_is_any(req))
+		return ONES_NO_COOKIES;
 	if (form_key(req, &credentials, &form))
 		order.form = &form;
 	result = authenticate(req, &credentials, &order, &user, login);
 	if (result != ONES_OK)
 		return result;
-	if (credentials.ticket == NULL && !user->is_active)
-		return ONES_CLOSED;
-	if (credentials.checks_cookies && !key_cookie_is_any(req))
-		return ONES_NO_COOKIES;
 	order.user = user;
-	result = begin_session(req, &order, login);
+	if (credentials.ticket == NULL && !user->is_active)
+		result = ONES_CLOSED;
+	else
+		result = begin_session(req, &order, login);
+	if (result == ONES_CLOSED || result == ONES_LIMIT || result == ONES_COOLDOWN)
+		log_refused(req, user, result);
 	if (result == ONES_LIMIT && req->app->settings->session.on_limit == ON_LIMIT_ASK)
 		offer_ticket(req, &credentials, user, login);
 	return result;

@@ -114,20 +114,22 @@ static int remove_stale(const struct sockaddr_un *address, const struct complain
 	int probe, result;
 
 	if (lstat(address->sun_path, &status) != 0)
-		return errno == ENOENT ? 0 : fail(complaint, "%s: %s", address->sun_path, strerror(errno));
+		return errno == ENOENT ? 0
+		                       : fail(complaint, "server.listen: %s: %s", address->sun_path, strerror(errno));
 	if (!S_ISSOCK(status.st_mode))
-		return fail(complaint, "%s: is there already and is not a socket", address->sun_path);
+		return fail(complaint, "server.listen: %s: is there already and is not a socket", address->sun_path);
 	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (probe < 0)
-		return fail(complaint, "%s: %s", address->sun_path, strerror(errno));
+		return fail(complaint, "server.listen: %s: %s", address->sun_path, strerror(errno));
 	result = connect(probe, (const struct sockaddr *)address, sizeof *address);
 	if (result == 0 || errno != ECONNREFUSED) {
 		close(probe);
-		return fail(complaint, "%s: another process is listening on it", address->sun_path);
+		return fail(complaint, "server.listen: %s: another process is listening on it", address->sun_path);
 	}
 	close(probe);
 	if (unlink(address->sun_path) != 0)
-		return fail(complaint, "%s: cannot remove the old socket: %s", address->sun_path, strerror(errno));
+		return fail(complaint, "server.listen: %s: cannot remove the old socket: %s", address->sun_path,
+		            strerror(errno));
 	return 0;
 }
 
@@ -198,20 +200,20 @@ static int open_unix(struct listeners *listeners, const char *path, const struct
 	int fd, bound;
 
 	if (strlen(path) >= sizeof address.sun_path)
-		return fail(complaint, "%s: a socket's path may have at most %zu bytes", path,
+		return fail(complaint, "server.listen: %s: a socket's path may have at most %zu bytes", path,
 		            sizeof address.sun_path - 1);
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	if (remove_stale(&address, complaint) != 0)
 		return -1;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return fail(complaint, "%s: %s", path, strerror(errno));
+		return fail(complaint, "server.listen: %s: %s", path, strerror(errno));
 	/* Nobody may connect between bind() and chmod() who may not do so after it. */
 	mask = umask(0777);
 	bound = bind(fd, (const struct sockaddr *)&address, sizeof address);
 	(void)umask(mask);
 	if (bound != 0) {
-		(void)fail(complaint, "%s: %s", path, strerror(errno));
+		(void)fail(complaint, "server.listen: %s: %s", path, strerror(errno));
 		goto fail;
 	}
 	if (set_owner(path, settings, complaint) != 0) {
@@ -219,7 +221,7 @@ static int open_unix(struct listeners *listeners, const char *path, const struct
 		goto fail;
 	}
 	if (listen(fd, SOMAXCONN) != 0) {
-		(void)fail(complaint, "%s: %s", path, strerror(errno));
+		(void)fail(complaint, "server.listen: %s: %s", path, strerror(errno));
 		(void)unlink(path);
 		goto fail;
 	}
@@ -254,7 +256,7 @@ static int open_tcp(struct listeners *listeners, const char *where, const struct
 	int fd, error;
 
 	if (length == 0 || length >= sizeof host)
-		return fail(complaint, "tcp:%s: is not tcp:ADDRESS:PORT", where);
+		return fail(complaint, "server.listen: tcp:%s: is not tcp:ADDRESS:PORT", where);
 	memcpy(host, where, length);
 	host[length] = '\0';
 	if (host[0] == '[' && host[length - 1] == ']') {
@@ -263,12 +265,12 @@ static int open_tcp(struct listeners *listeners, const char *where, const struct
 	}
 	error = getaddrinfo(host, port + 1, &hints, &found);
 	if (error != 0)
-		return fail(complaint, "tcp:%s: %s", where, gai_strerror(error));
+		return fail(complaint, "server.listen: tcp:%s: %s", where, gai_strerror(error));
 	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
 	    (found->ai_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
 	    bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, SOMAXCONN) != 0) {
-		(void)fail(complaint, "tcp:%s: %s", where, strerror(errno));
+		(void)fail(complaint, "server.listen: tcp:%s: %s", where, strerror(errno));
 		goto fail;
 	}
 	listener = add(listeners, fd);
@@ -328,6 +330,48 @@ int listeners_open(struct listeners *listeners, const struct settings *settings,
 	if (is_listening(STDIN_FILENO))
 		return add_given(listeners, STDIN_FILENO, "standard input", false, &complaint);
 	return open_own(listeners, settings, &complaint);
+}
+
+/* The folder of a unix socket that is to be made. */
+static int try_unix(const char *path, const struct complaint *complaint)
+{
+	const char *slash = strrchr(path, '/');
+	struct stat status;
+	char *folder = slash != NULL ? strndup(path, slash > path ? (size_t)(slash - path) : 1) : NULL;
+	int result = 0;
+
+	if (folder == NULL)
+		return fail(complaint, "out of memory");
+	if (stat(folder, &status) != 0)
+		result = fail(complaint, "server.listen: %s: %s", folder, strerror(errno));
+	else if (!S_ISDIR(status.st_mode))
+		result = fail(complaint, "server.listen: %s: %s", folder, strerror(ENOTDIR));
+	free(folder);
+	return result;
+}
+
+int listeners_try(const struct settings *settings, bool *warning, char *problem, size_t size)
+{
+	const struct complaint complaint = {problem, size};
+	char *words, *rest;
+	const char *word;
+	int result = 0;
+	uid_t uid;
+	gid_t gid;
+
+	*warning = false;
+	if (find_owner(settings, &uid, &gid, &complaint) != 0)
+		return -1;
+	words = rest = strdup(settings->server.listen);
+	if (words == NULL)
+		return fail(&complaint, "out of memory");
+	*warning = true;
+	while (result == 0 && (word = strsep(&rest, " \t")) != NULL) {
+		if (strncmp(word, "unix:", 5) == 0)
+			result = try_unix(word + 5, &complaint);
+	}
+	free(words);
+	return result;
 }
 
 bool listeners_have_waiting(const struct listeners *listeners)

@@ -30,6 +30,12 @@ struct listeners {
 int listeners_open(struct listeners *listeners, const struct settings *settings, uint64_t own_sockets, char *problem,
                    size_t size);
 
+/*
+ * What listeners_open() would find wrong with the names in the configuration, without opening anything. Returns 0, or
+ * -1 with a sentence in problem[size]; *warning is set when it depends on whether sockets are given.
+ */
+int listeners_try(const struct settings *settings, bool *warning, char *problem, size_t size);
+
 /* True when a connection waits to be accepted. Never blocks. */
 bool listeners_have_waiting(const struct listeners *listeners);
 

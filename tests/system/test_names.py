@@ -155,8 +155,10 @@ def test_browser_that_keeps_no_cookies_is_told_so_and_takes_nothing_over(site, b
         assert "cookie" in answer.text and site.database.password not in answer.text
         assert form_of(answer.text, LOGIN)["next"] == "/page"
         assert form_of(answer.text, LOGIN)["username"] == "alice"
-        assert person.post(LOGIN, {**fields, "password": "wrong"}).status_code == 401
+        # Or whoever sends no cookies could find out, without a trace, which password is right.
+        assert person.post(LOGIN, {**fields, "password": "wrong"}).status_code == 400
     assert site.database.value("SELECT count(*) FROM takeovers") == 0
+    assert site.database.value("SELECT count(*) FROM events WHERE name = 'user_login_failed'") == 0
     assert len(site.database.sessions()) == 1
 
 

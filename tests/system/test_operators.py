@@ -83,6 +83,7 @@ def test_right_password_of_a_closed_account_is_told_so_and_changes_nothing(site,
     page = browse(site, program=False).login("dora", PASSWORD, next="/page")
     assert page.status_code == 403 and "account is closed" in page.text
     assert "Set-Cookie" not in page.headers
+    assert "username=dora reason=account_closed" in site.daemon.log_text()
     assert state_of(site.database) == before
 
 
