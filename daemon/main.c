@@ -122,6 +122,26 @@ static enum db_status test_connections(struct db *db, const struct settings *set
 	return DB_OK;
 }
 
+/*
+ * A pooler of transactions may hand the server's connection on without what was prepared on it: while another one is at
+ * work there, ours is sent to a connection that does not know the statement.
+ */
+static bool are_statements_kept(TALLOC_CTX *ctx, struct db *db, const struct settings *settings)
+{
+	struct db *other = app_new_database(ctx, settings, NULL, PROGRAM " test");
+	bool are_kept = true;
+	int64_t limit;
+
+	if (settings->database.prepare && other != NULL && db_connect(other) == DB_OK && db_begin(other) == DB_OK) {
+		(void)schema_connection_limit(other, &limit);
+		(void)schema_connection_limit(db, &limit);
+		are_kept = !db_has_mixed_up(other) && !db_has_mixed_up(db);
+		db_rollback(other);
+	}
+	talloc_free(other);
+	return are_kept;
+}
+
 /* What the start would need of this machine. From here on we are who the daemon would be. */
 static bool test_environment(const struct settings *settings)
 {
@@ -158,6 +178,12 @@ static int test(TALLOC_CTX *ctx, const struct settings *settings)
 	}
 	if (test_connections(db, settings) != DB_OK) {
 		(void)fprintf(stderr, PROGRAM ": database: %s\n", db_problem(db));
+		return EXIT_FAILURE;
+	}
+	if (!are_statements_kept(ctx, db, settings)) {
+		(void)fputs(PROGRAM ": database: a pooler of transactions loses what was prepared: set "
+		                    "database.prepare = off\n",
+		            stderr);
 		return EXIT_FAILURE;
 	}
 	if (schema_sequences_behind(db, ctx, &behind) != DB_OK) {

@@ -97,6 +97,7 @@ struct db {
 	bool in_transaction;
 	enum db_status transaction_failure; /* DB_OK until one of its statements fails; cleared by its end */
 	bool schema_mismatch;
+	bool has_mixed_up; /* statements that were prepared, ever */
 	bool is_listening; /* this connection, as far as it can be */
 	bool is_notified;  /* and not told yet */
 	int found_schema;
@@ -143,6 +144,11 @@ const char *db_problem(const struct db *db)
 bool db_schema_mismatch(const struct db *db)
 {
 	return db->schema_mismatch;
+}
+
+bool db_has_mixed_up(const struct db *db)
+{
+	return db->has_mixed_up;
 }
 
 bool db_is_connected(const struct db *db)
@@ -918,6 +924,7 @@ static enum verdict judge(struct db *db, const PGresult *pg, const char *what, e
 	message = PQresultErrorField(pg, PG_DIAG_MESSAGE_PRIMARY);
 	(void)snprintf(db->problem, sizeof db->problem, "%s (SQLSTATE %s)", message != NULL ? message : "no answer",
 	               sqlstate);
+	db->has_mixed_up |= means_mixed_up(sqlstate);
 	if (means_mixed_up(sqlstate))
 		log_error("prepared_statements_mixed_up", LOG_STR("problem", db->problem),
 		          LOG_STR("hint", "behind a pooler of transactions set database.prepare = off"));
