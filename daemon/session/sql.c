@@ -48,6 +48,12 @@ const struct db_statement sql_list_users = {
 	" ORDER BY u.username_key LIMIT $4::bigint",
 };
 
+/* $1 a regular expression, $2 how many. The names, and how many there are in all. */
+const struct db_statement sql_unusable_names = {
+	"unusable_names",
+	"SELECT username, count(*) OVER () FROM users WHERE username COLLATE \"C\" ~ $1::text ORDER BY id LIMIT $2::bigint",
+};
+
 /* $1 account, $2 sharing.window, $3 attempts_window. */
 const struct db_statement sql_watch_user = {
 	"watch_user",
