@@ -85,7 +85,7 @@ const struct ones_session *ones_session(const struct ones_request *req);
 struct ones_ending {
 	enum ones_reason reason;
 	ones_time ended_at;
-	const char *by_browser; /* of the login that displaced it: "Firefox"; "" when not known */
+	const char *by_browser; /* of the login that took its place: "Firefox"; "" when not known */
 	const char *by_os;      /* "Linux"; "" when not known */
 	const char *by_ip;      /* "" when not known; the account's own person may see it, and nobody else */
 	const char *browser;    /* the same of the session that ended */

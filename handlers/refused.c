@@ -2,10 +2,10 @@
  * /refused: where the web server sends a request that the guard has refused, with whatever method it had. People are
  * led to the sign-in page and from there back to where they were; what is no navigation gets a 401 with the reason.
  */
+#include "http/accept.h"
 #include "setup.h"
 
 #include <string.h>
-#include <strings.h>
 
 /* Apache's ErrorDocument makes every request a GET, and keeps the method that was. */
 #define METHOD_BEFORE_APACHE "REDIRECT_REQUEST_METHOD"
@@ -24,16 +24,8 @@ static const char *page_before(const struct ones_request *req)
 {
 	const char *referer = ones_param(req, "HTTP_REFERER");
 	const char *host = ones_param(req, "HTTP_HOST");
-	const char *authority = referer != NULL ? strstr(referer, "://") : NULL;
-	size_t length;
 
-	if (authority == NULL || host == NULL)
-		return NULL;
-	authority += strlen("://");
-	length = strcspn(authority, "/");
-	if (length != strlen(host) || strncasecmp(authority, host, length) != 0)
-		return NULL;
-	return authority + length;
+	return referer != NULL && host != NULL ? own_site_path(referer, host) : NULL;
 }
 
 const char *refused_address(const struct ones_request *req)

@@ -478,24 +478,37 @@ static const struct command *find_command(const struct arguments *arguments, siz
 	return NULL;
 }
 
-/* Names as they are meant, wherever they were copied from. Returns the exit code. */
+/* What an account is to be called, as it is meant, wherever it was copied from. Returns the exit code. */
 static int plain_names(struct ctl *ctl, const struct command *command)
 {
-	bool is_name = command->operand != NULL && strcmp(command->operand, "NAME") == 0;
-	const char **const names[] = {
-		is_name ? &ctl->operand : NULL,
-		command->run == command_user_rename ? &ctl->value : NULL,
-		&ctl->user,
-	};
+	const char **name = NULL;
 
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		if (names[i] == NULL || *names[i] == NULL)
+	if (command->run == command_user_add)
+		name = &ctl->operand;
+	else if (command->run == command_user_rename)
+		name = &ctl->value;
+	if (name == NULL)
+		return EXIT_SUCCESS;
+	*name = users_plain_name(ctl->ctx, *name);
+	return *name != NULL ? EXIT_SUCCESS : fail("out of memory");
+}
+
+/* "; of user there are add, list, ..." when there are others that begin with that word, else ""; on `ctx`. */
+static const char *others_of_group(TALLOC_CTX *ctx, const char *group)
+{
+	char *text = talloc_strdup(ctx, "");
+
+	for (size_t i = 0; text != NULL && i < command_count; i++) {
+		const char *const *words = commands[i].words;
+
+		if (words[1] == NULL || strcmp(words[0], group) != 0)
 			continue;
-		*names[i] = users_plain_name(ctl->ctx, *names[i]);
-		if (*names[i] == NULL)
-			return fail("out of memory");
+		if (text[0] == '\0')
+			text = talloc_asprintf_append_buffer(text, "; of %s there are %s", group, words[1]);
+		else
+			text = talloc_asprintf_append_buffer(text, ", %s", words[1]);
 	}
-	return EXIT_SUCCESS;
+	return text != NULL ? text : "";
 }
 
 /* The command that the words name, with its operand taken. NULL: *result is the exit code. */
@@ -512,9 +525,10 @@ static const struct command *choose_command(struct ctl *ctl, const struct argume
 	command = find_command(arguments, &used);
 	if (command == NULL) {
 		(void)usage_error("unknown command",
-		                  talloc_asprintf(ctl->ctx, "%s%s%s", arguments->words[0],
+		                  talloc_asprintf(ctl->ctx, "%s%s%s%s", arguments->words[0],
 		                                  arguments->word_count > 1 ? " " : "",
-		                                  arguments->word_count > 1 ? arguments->words[1] : ""));
+		                                  arguments->word_count > 1 ? arguments->words[1] : "",
+		                                  others_of_group(ctl->ctx, arguments->words[0])));
 		return NULL;
 	}
 	operands = arguments->word_count - used;

@@ -154,9 +154,10 @@ enum db_status change_end_by_key(struct change *change, int64_t user_id, const c
 		DB_INT(user_id),
 		DB_BYTES(key->bytes, sizeof key->bytes),
 		DB_TEXT(ones_reason_code(reason)),
+		DB_NULL,
 	};
 	struct db_result *rows;
-	enum db_status status = db_query(change->db, change->ctx, &sql_end_by_key, values, 3, &rows);
+	enum db_status status = db_query(change->db, change->ctx, &sql_end_by_key, values, 4, &rows);
 
 	return status != DB_OK ? status : tell_ended(change, user_id, username, rows, NULL);
 }

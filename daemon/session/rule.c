@@ -539,9 +539,10 @@ static enum db_status replace(const struct login_attempt *attempt, const struct 
 		DB_INT(attempt->order->user->id),
 		key_value(key),
 		DB_TEXT(ones_reason_code(reason)),
+		key_value(reason == ONES_LOGGED_OUT ? attempt->order->key : NULL),
 	};
 	struct db_result *ended;
-	enum db_status status = db_query(change->db, change->ctx, &sql_end_by_key, values, 3, &ended);
+	enum db_status status = db_query(change->db, change->ctx, &sql_end_by_key, values, 4, &ended);
 
 	return status == DB_OK && db_rows(ended) > 0 ? record_replaced(attempt, change, ended) : status;
 }

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import subprocess
 import unicodedata
 
 import pytest
@@ -82,6 +83,47 @@ def test_accounts_are_imported_without_what_is_not_seen(ctl, database, tmp_path,
     assert ctl.json("import", "htpasswd", tmp_path / "hashes")["imported"] == 1
     assert database.value("SELECT max(username) FROM users WHERE username LIKE '%%eve%%'") == "eve"
     assert ctl.json("import", "htpasswd", tmp_path / "hashes") == {"imported": 0, "existing": 1, "refused": 0}
+
+
+@EACH_UNSEEN
+def test_account_that_has_such_a_name_is_told_of_and_mended(site, browse, unseen):
+    """Put in by another program, or by a version that left such characters where they were."""
+    odd = "alice" + unseen
+    site.database.query("INSERT INTO users (username, password) SELECT %s, password FROM users WHERE username = 'bob'", odd)
+    assert browse(site).sign_in(odd)["user"]["username"] == "alice"
+    ctl = site.ctl()
+    assert ctl.json("user", "show", odd)["username"] == odd
+    ctl.run("user", "disable", odd)
+    assert not ctl.json("user", "show", odd)["is_active"] and ctl.json("user", "show", "alice")["is_active"]
+    told = Ctl(site.database.owner_conninfo).json("migrate")
+    assert (told["unusable_names"], told["unusable_count"]) == ([odd], 1)
+    line = Ctl(site.database.owner_conninfo).run("migrate").splitlines()[-1]
+    assert "user rename" in line and line.isprintable()
+    quoted = line[line.index("$'") :]
+    assert subprocess.run(["bash", "-c", f"printf %s {quoted}"], capture_output=True, check=True).stdout.decode() == odd
+    ctl.run("user", "rename", odd, "alicia")
+    ctl.run("user", "enable", "alicia")
+    assert browse(site).login("alicia", site.database.password).status_code == 200
+    assert Ctl(site.database.owner_conninfo).json("migrate")["unusable_names"] == []
+
+
+def test_names_that_nobody_can_sign_in_by_are_counted_and_others_are_not(database):
+    owner = Ctl(database.owner_conninfo)
+    names = ["Zoë Müller", "日本語", "a b", "ali\u200bce", "x]y^z\\", "o'neill", "\U0001f600", "-"]
+    for name in names:
+        database.query("INSERT INTO users (username, password) VALUES (%s, 'x')", name)
+    assert owner.json("migrate")["unusable_names"] == []
+    database.query("INSERT INTO users (username, password) SELECT 'u' || n || ' ', 'x' FROM generate_series(1, 20) AS n")
+    for name in ("\x01'a\\b", "c\u0085d", "\u202ee", "\U000e0020f", "\u200b"):
+        database.query("INSERT INTO users (username, password) VALUES (%s, 'x')", name)
+    told = owner.json("migrate")
+    assert told["unusable_count"] == 25 and told["unusable_names"] == [f"u{n} " for n in range(1, 11)]
+    assert owner.run("migrate").endswith("$'u10 ' and 15 more\n")
+    database.query("DELETE FROM users WHERE username LIKE 'u%%'")
+    line = owner.run("migrate").splitlines()[-1]
+    assert r"$'\U00000001\'a\\b', $'c\U00000085d', $'\U0000202ee', $'\U000e0020f', $'\U0000200b'" in line
+    # Also those with a control character are found by it.
+    assert owner.json("user", "show", "c\u0085d")["username"] == "c\u0085d"
 
 
 def test_second_click_with_a_space_behind_the_name_leads_on(new_site, browse):
