@@ -868,6 +868,84 @@ def test_location_that_is_added_is_guarded_too(request, cluster_of_worker, brows
         assert web.shows_page(person.get("/folder/"))
 
 
+# Rules of an operator's that stand before ours. APACHE_CONF has those of a new installation.
+APACHE_RULES = """\
+	<Location "/staff/">
+		Require all denied
+	</Location>
+	<Location "/near/">
+		Require ip 127.0.0.1
+	</Location>
+	<Directory "{root}/kept">
+		Require all denied
+	</Directory>
+	<Directory "{root}/judged">
+		AllowOverride AuthConfig
+	</Directory>
+"""
+# And behind ours: three as the sample says, and one that leaves out what it says.
+APACHE_LATER = """\
+	<Location "/far/">
+		AuthMerging And
+		Require ip 192.0.2.1
+	</Location>
+	<Location "/here/">
+		AuthMerging And
+		Require ip 127.0.0.1
+	</Location>
+	<If "%{REQUEST_URI} =~ m#^/if/#">
+		AuthMerging And
+		Require ip 127.0.0.1
+	</If>
+	<Location "/forgotten/">
+		Require ip 127.0.0.1
+	</Location>
+"""
+# To everybody: whoever is signed in gets the same answer as anybody else.
+DENIED = ["/staff/page.html", "/far/page.html", "/server-status?auto"]
+DENIED_FILES = ["/.htpasswd", "/folder/.htaccess", "/.well-known/.htpasswd", "/kept/page.html", "/judged/page.html"]
+
+
+@pytest.mark.parametrize("kind", APPLICATIONS)
+def test_rules_of_apaches_own_hold_beside_the_guard(request, cluster_of_worker, browse, kind):
+    def make_server(daemon, kind, application):
+        server = SERVERS["apache"](daemon, kind, application)
+        rules = APACHE_RULES
+        if kind == "static":
+            for folder in ("staff", "near", "kept", "judged", "far", "here", "if", "forgotten"):
+                (application.root / folder).mkdir()
+                (application.root / folder / "page.html").write_text(webservers.PAGE)
+            for name in (".htpasswd", "folder/.htaccess", ".well-known/.htpasswd"):
+                (application.root / name).write_text("")
+            (application.root / "judged/.htaccess").write_text("Require user ada\n")
+            rules = rules.format(root=application.root)
+        else:
+            rules = rules.partition("\t<Directory")[0]
+        server.changes["\tServerName example.org\n"] = "\tServerName example.org\n" + rules
+        server.changes["</VirtualHost>\n"] = APACHE_LATER + "</VirtualHost>\n"
+        return server
+
+    with running(request.node, cluster_of_worker, "apache", make_server, kind) as web:
+        web.database.add_user("ada")
+        guarded = ("/page.html", "/near/page.html", "/here/page.html", "/if/page.html")
+        person, stranger, ada = (browse(web, program=False) for _ in range(3))
+        person.sign_in(web.new_user())
+        ada.sign_in("ada")
+        count = len(web.application.seen)
+        for path in DENIED + DENIED_FILES * (kind == "static"):
+            assert stranger.get(path).status_code in (303, 403), path
+            assert person.get(path).status_code == 403, path
+        for path in guarded:
+            assert is_refused(web, stranger.get(path)), path
+        assert len(web.application.seen) == count
+        for path in guarded:
+            assert web.shows_page(person.get(path)), path
+        assert web.shows_page(ada.get("/judged/page.html"))
+        assert web.shows_page(stranger.get("/forgotten/page.html"))
+        assert stranger.get("/robots.txt").status_code == 200
+        assert stranger.get("/.well-known/acme-challenge/proof").status_code == 200
+
+
 # ---- What web servers ask the daemon ---------------------------------------------------------------------------------
 
 
