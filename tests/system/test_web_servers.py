@@ -354,6 +354,34 @@ def test_client_cannot_pass_itself_off_as_somebody(web, browse, path, signed_in)
             assert set(web.identity(asked)) == {""}
 
 
+TAKEN_AWAY = [
+    "Remote-User, Remote-User-Id, Session-Id",
+    "keep-alive, Remote-User, Remote-User-Id, Session-Id, Forwarded, Cookie",
+    "close,remote-user,\tREMOTE-USER-ID ,session-id,forwarded,cookie",
+    "Cookie",
+    "Cookie, close",
+    ",Cookie,,",
+    "Upgrade, Cookie, Remote-User",
+]
+
+
+@only("proxied", "fastcgi")
+@pytest.mark.parametrize("named", TAKEN_AWAY)
+def test_client_cannot_take_the_identity_away(web, browse, named):
+    """A proxy leaves out the fields that Connection names, and ours were set before."""
+    program = browse(web)
+    name = web.new_user()
+    told = program.sign_in(name)
+    expected = (name, str(told["user"]["id"]), told["session"]["id"])
+    for headers in ([("Connection", named)], [("Connection", one) for one in named.split(",")]):
+        headers.append(("Cookie", f"a=1; onesession={program.key}; b=2"))
+        assert raw(web, "GET", "/page.html", headers)[0] == 200
+        found = web.identity(web.last())
+        assert found == expected[: len(found)]
+        cookies = web.last().get("HTTP_COOKIE" if web.kind == "fastcgi" else "Cookie")
+        assert re.split(r"[; ]+", cookies.strip("; ")) == ["a=1", "b=2"]
+
+
 def is_refused_status(web):
     return 401 if web.server_name == "lighttpd" else 303
 
@@ -602,9 +630,9 @@ def test_session_that_is_live_is_found_behind_stale_cookies(web, browse):
 # ---- WebSocket -------------------------------------------------------------------------------------------------------
 
 
-def ask_for_upgrade(web, protocols, cookie, path="/page.html"):
+def ask_for_upgrade(web, protocols, cookie, path="/page.html", named="Upgrade"):
     """An open connection, what was answered, and the bytes that came after it."""
-    lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{web.server.port}", "Connection: Upgrade"]
+    lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{web.server.port}", f"Connection: {named}"]
     lines += [f"Upgrade: {protocol}" for protocol in protocols]
     lines += ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-Fetch-Mode: websocket"]
     lines += [f"Cookie: onesession={cookie}"] if cookie else []
@@ -620,13 +648,22 @@ def ask_for_upgrade(web, protocols, cookie, path="/page.html"):
 
 
 @only("proxied")
-@pytest.mark.parametrize("protocol", ["websocket", "WebSocket"])
-def test_websocket_passes_for_who_is_signed_in_and_nobody_else(web, browse, protocol):
+@pytest.mark.parametrize(
+    "protocol, named",
+    [
+        ("websocket", "Upgrade"),
+        ("WebSocket", "keep-alive, Upgrade"),
+        ("websocket", "upgrade, Remote-User, Remote-User-Id, Session-Id, Forwarded, Cookie"),
+    ],
+)
+def test_websocket_passes_for_who_is_signed_in_and_nobody_else(web, browse, protocol, named):
     program = browse(web)
-    program.sign_in(web.new_user())
-    connection, status, rest = ask_for_upgrade(web, [protocol], program.key)
+    name = web.new_user()
+    program.sign_in(name)
+    connection, status, rest = ask_for_upgrade(web, [protocol], program.key, named=named)
     with connection:
         assert status == 101
+        assert web.identity(web.last())[0] == name
         for sent in (b"\x81\x02hi", b"\x89\x00"):
             connection.sendall(sent)
             while len(rest) < len(sent):
