@@ -29,6 +29,20 @@ if upgrade and upgrade:lower() ~= "websocket" then
 	request.req_header["Upgrade"] = ""
 end
 
+-- A client can send header fields that say who is signed in. lighttpd makes an underscore of any character in a name
+-- that is no letter and no digit, and so do some applications, so that "Remote.User" is the same to them: all such go.
+local ours = { remote_user = true, remote_user_id = true, session_id = true, session_reason = true }
+local alike = {}
+
+for name in pairs(request.req_header) do
+	if ours[name:lower():gsub("%W", "_")] then
+		alike[#alike + 1] = name
+	end
+end
+for _, name in ipairs(alike) do
+	request.req_header[name] = ""
+end
+
 -- The session's key is not the application's business: it would have to be kept out of its logs, too. What it gets is
 -- the client's cookies without ours: key and device cookie, each as often as it is there.
 -- Yours: "onesession" is session.cookie_name. "session" is what it was until 0.1; one with anything but 43 characters

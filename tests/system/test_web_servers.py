@@ -354,6 +354,39 @@ def test_client_cannot_pass_itself_off_as_somebody(web, browse, path, signed_in)
             assert set(web.identity(asked)) == {""}
 
 
+# A program that makes an underscore of whatever is no letter and no digit takes these for ours.
+ALIKE = [
+    name.format(mark)
+    for mark in "!#$%&'*+-.^_`|~"
+    for name in (
+        "Remote{0}User",
+        "remote{0}user",
+        "Remote{0}User-Id",
+        "Remote-User{0}Id",
+        "Remote.User{0}Id",
+        "REMOTE{0}USER{0}ID",
+        "Session{0}Id",
+        "session{0}reason",
+    )
+]
+OURS = {"REMOTE_USER", "REMOTE_USER_ID", "SESSION_ID", "SESSION_REASON"}
+
+
+@only("proxied", "fastcgi")
+@pytest.mark.parametrize("path", ["/page.html", "/robots.txt"])
+def test_client_cannot_pass_itself_off_by_a_field_that_looks_alike(web, browse, path):
+    program = browse(web)
+    program.sign_in(web.new_user())
+    for field in ALIKE:
+        count = len(web.application.seen)
+        status, _ = raw(web, "GET", path, [(field, "forged"), ("Cookie", f"onesession={program.key}")])
+        assert status in (200, 400), field
+        for asked in web.application.seen[count:]:
+            for name, value in asked.fields:
+                name = re.sub("[^A-Z0-9]", "_", name.upper()).removeprefix("HTTP_")
+                assert name not in OURS or "forged" not in value, (field, name)
+
+
 TAKEN_AWAY = [
     "Remote-User, Remote-User-Id, Session-Id",
     "keep-alive, Remote-User, Remote-User-Id, Session-Id, Forwarded, Cookie",
