@@ -245,7 +245,7 @@ class Server:
 # Debian's apache2.conf loads these, or the samples say that they are needed.
 APACHE_MODULES = (
     "mpm_event authn_core authz_core authz_user alias dir mime "
-    "authnz_fcgi authz_host proxy proxy_fcgi proxy_http headers rewrite macro asis status ssl"
+    "authnz_fcgi authz_host proxy proxy_fcgi proxy_http headers rewrite asis status ssl"
 ).split()
 
 APACHE_CONF = """
