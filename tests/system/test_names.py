@@ -9,7 +9,7 @@ import unicodedata
 import pytest
 
 from browser import Browser, problem
-from harness import Ctl
+from harness import Ctl, environment
 from test_limits import form_of
 
 PASSWORD = "a horse of many batteries"
@@ -101,6 +101,8 @@ def test_account_that_has_such_a_name_is_told_of_and_mended(site, browse, unseen
     assert "user rename" in line and line.isprintable()
     quoted = line[line.index("$'") :]
     assert subprocess.run(["bash", "-c", f"printf %s {quoted}"], capture_output=True, check=True).stdout.decode() == odd
+    tested = subprocess.run(site.daemon.command("-t"), capture_output=True, text=True, env=environment(), check=False)
+    assert tested.returncode == 0 and f"warning: {line}" in tested.stdout
     ctl.run("user", "rename", odd, "alicia")
     ctl.run("user", "enable", "alicia")
     assert browse(site).login("alicia", site.database.password).status_code == 200
