@@ -308,6 +308,10 @@ const char *ones_url(struct ones_request *req, const char *path);
  */
 const char *ones_next(struct ones_request *req, const char *wanted);
 
+/* The address of the page that the request came from (Referer: RFC 9110, 10.1.3); NULL when it is none of this site's.
+ */
+const char *ones_page_before(const struct ones_request *req);
+
 /*
  * The sign-in page that leads to `wanted` afterwards: "/session/login?next=%2Fpage". `wanted` is as in ones_next();
  * it is left out when it leads elsewhere, is one of the daemon's own addresses, or is too long for a header field.

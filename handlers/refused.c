@@ -2,7 +2,6 @@
  * /refused: where the web server sends a request that the guard has refused, with whatever method it had. People are
  * led to the sign-in page and from there back to where they were; what is no navigation gets a 401 with the reason.
  */
-#include "http/accept.h"
 #include "setup.h"
 
 #include <string.h>
@@ -19,18 +18,9 @@ bool refused_is_lost(const struct ones_request *req)
 	return method == NULL || (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0);
 }
 
-/* The address of the page that the request came from; NULL when it is none of this site's. */
-static const char *page_before(const struct ones_request *req)
-{
-	const char *referer = ones_param(req, "HTTP_REFERER");
-	const char *host = ones_param(req, "HTTP_HOST");
-
-	return referer != NULL && host != NULL ? own_site_path(referer, host) : NULL;
-}
-
 const char *refused_address(const struct ones_request *req)
 {
-	return refused_is_lost(req) ? page_before(req) : ones_param(req, "REQUEST_URI");
+	return refused_is_lost(req) ? ones_page_before(req) : ones_param(req, "REQUEST_URI");
 }
 
 /*

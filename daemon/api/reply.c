@@ -1,5 +1,6 @@
 /* The answers that handlers give. */
 #include "api/app.h"
+#include "http/accept.h"
 #include "http/next.h"
 #include "http/page.h"
 #include "http/urlencoded.h"
@@ -280,6 +281,14 @@ const char *ones_next(struct ones_request *req, const char *wanted)
 	if (escaped != NULL && strlen(escaped) <= NEXT_MAX)
 		return wanted;
 	return fallback[0] != '\0' ? fallback : ones_url(req, "/account");
+}
+
+const char *ones_page_before(const struct ones_request *req)
+{
+	const char *referer = ones_param(req, "HTTP_REFERER");
+	const char *host = ones_param(req, "HTTP_HOST");
+
+	return referer != NULL && host != NULL ? own_site_path(referer, host) : NULL;
 }
 
 const char *ones_sign_in_url(struct ones_request *req, const char *wanted, bool lost)

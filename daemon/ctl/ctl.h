@@ -63,7 +63,8 @@ int command_import_htpasswd(struct ctl *ctl);
  */
 const char *ctl_operator_detail(TALLOC_CTX *ctx, json_t *more);
 
-/* The account of that name, as it is or plain. NULL when there is none, or the database failed: that has been told then. */
+/* The account of that name, as it is or plain. NULL when there is none, or the database failed: that has been told
+ * then. */
 struct user *ctl_find_user(struct ctl *ctl, const char *name);
 
 /* Say "onesessionctl: ..." in one line on standard error, whatever is in the names. Returns EXIT_FAILURE. */

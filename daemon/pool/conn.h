@@ -25,9 +25,9 @@ struct conn {
 	bool is_watched;
 	bool is_cancelled; /* the hasher was told that nobody waits for its answer */
 	bool has_hung_up;  /* and its peer is why */
-	bool has_head; /* only the body is still to come */
-	uint64_t id;   /* for the hasher */
-	size_t held;   /* see fcgi_held() */
+	bool has_head;     /* only the body is still to come */
+	uint64_t id;       /* for the hasher */
+	size_t held;       /* see fcgi_held() */
 	struct fcgi *fcgi;
 	struct ones_request *req; /* once it has been taken in; owns fcgi then */
 	struct app_times times;
