@@ -10,6 +10,7 @@
 #include "pool/successor.h"
 #include "session/conninfo.h"
 #include "session/schema.h"
+#include "session/users.h"
 #include "base/version.h"
 
 #include <errno.h>
@@ -122,12 +123,56 @@ static enum db_status test_connections(struct db *db, const struct settings *set
 	return DB_OK;
 }
 
+/*
+ * A pooler of transactions may hand the server's connection on without what was prepared on it: while another one is at
+ * work there, ours is sent to a connection that does not know the statement.
+ */
+static bool are_statements_kept(TALLOC_CTX *ctx, struct db *db, const struct settings *settings)
+{
+	struct db *other = app_new_database(ctx, settings, NULL, PROGRAM " test");
+	bool are_kept = true;
+	int64_t limit;
+
+	if (settings->database.prepare && other != NULL && db_connect(other) == DB_OK && db_begin(other) == DB_OK) {
+		(void)schema_connection_limit(other, &limit);
+		(void)schema_connection_limit(db, &limit);
+		are_kept = !db_has_mixed_up(other) && !db_has_mixed_up(db);
+		db_rollback(other);
+	}
+	talloc_free(other);
+	return are_kept;
+}
+
+/* What the start would need of this machine. From here on this process has the daemon's own rights. */
+static bool test_environment(const struct settings *settings)
+{
+	struct problem problem = {0};
+	bool warning;
+
+	if (listeners_try(settings, &warning, &problem) != 0) {
+		if (!warning) {
+			(void)fprintf(stderr, PROGRAM ": %s\n", problem.text);
+			return false;
+		}
+		(void)printf("warning: %s: the daemon can start only with a socket that is given to it\n",
+		             problem.text);
+	}
+	if (privileges_try(settings, &problem) != 0) {
+		(void)fprintf(stderr, PROGRAM ": %s\n", problem.text);
+		return false;
+	}
+	return true;
+}
+
 static int test(TALLOC_CTX *ctx, const struct settings *settings)
 {
 	struct db *db = app_new_database(ctx, settings, NULL, PROGRAM " test");
 	struct sequence_list behind;
+	struct unusable_names unusable;
 
 	config_warnings(settings, print_config_warning);
+	if (!test_environment(settings))
+		return EXIT_FAILURE;
 	(void)puts("configuration: right");
 	(void)fflush(stdout);
 	if (db == NULL || db_connect(db) != DB_OK) {
@@ -138,6 +183,12 @@ static int test(TALLOC_CTX *ctx, const struct settings *settings)
 		(void)fprintf(stderr, PROGRAM ": database: %s\n", db_problem(db));
 		return EXIT_FAILURE;
 	}
+	if (!are_statements_kept(ctx, db, settings)) {
+		(void)fputs(PROGRAM ": database: a pooler of transactions loses what was prepared: set "
+		                    "database.prepare = off\n",
+		            stderr);
+		return EXIT_FAILURE;
+	}
 	if (schema_sequences_behind(db, ctx, &behind) != DB_OK) {
 		(void)fprintf(stderr, PROGRAM ": database: %s\n", db_problem(db));
 		return EXIT_FAILURE;
@@ -146,6 +197,9 @@ static int test(TALLOC_CTX *ctx, const struct settings *settings)
 		(void)fprintf(stderr, PROGRAM ": database: %s\n", schema_sequence_problem(ctx, &behind.all[i]));
 	if (behind.count > 0)
 		return EXIT_FAILURE;
+	/* On a database that is too slow to be asked for all names, nothing is said of them. */
+	if (users_unusable_names(db, ctx, &unusable) == DB_OK && unusable.count > 0)
+		(void)printf("warning: %s\n", users_unusable_problem(ctx, &unusable));
 	return puts("database: right") >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -85,7 +85,7 @@ const struct ones_session *ones_session(const struct ones_request *req);
 struct ones_ending {
 	enum ones_reason reason;
 	ones_time ended_at;
-	const char *by_browser; /* of the login that displaced it: "Firefox"; "" when not known */
+	const char *by_browser; /* of the login that took its place: "Firefox"; "" when not known */
 	const char *by_os;      /* "Linux"; "" when not known */
 	const char *by_ip;      /* "" when not known; to be shown to the account's own person only */
 	const char *browser;    /* the same of the session that ended */
@@ -102,8 +102,8 @@ enum ones_result {
 	ONES_RESULT_OK,
 	ONES_RESULT_INVALID,      /* unknown user, or wrong password: the same answer, the same work */
 	ONES_RESULT_CLOSED,       /* the right password of an account that is disabled */
-	ONES_RESULT_NO_COOKIES,   /* the password is right, but the browser has not kept the cookie that the form came
-	                             with */
+	ONES_RESULT_NO_COOKIES,   /* the browser has not kept the cookie that the form came with; no password was
+	                             checked */
 	ONES_RESULT_THROTTLED,    /* too many failed attempts at this account or from this address */
 	ONES_RESULT_LIMIT,        /* the account is live elsewhere, and session.on_limit is ask or refuse */
 	ONES_RESULT_COOLDOWN,     /* the account has been taken over too often lately: the session elsewhere stays */
@@ -319,6 +319,10 @@ const char *ones_url(struct ones_request *req, const char *path);
  * character, in no disguise.
  */
 const char *ones_next(struct ones_request *req, const char *wanted);
+
+/* The address of the page that the request came from (Referer: RFC 9110, 10.1.3); NULL when it is none of this site's.
+ */
+const char *ones_page_before(const struct ones_request *req);
 
 /*
  * The sign-in page that leads to `wanted` afterwards: "/session/login?next=%2Fpage". `wanted` is as in ones_next();

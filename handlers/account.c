@@ -4,6 +4,12 @@
 /* As many of the earlier sessions as are shown. */
 #define PAST_MAX 10
 
+/* Of one that its person has signed out of, nothing but that; of one whose browser has signed in anew, by what. */
+static bool is_replaced(const struct ones_ending *ending)
+{
+	return ending->reason == ONES_REASON_LOGGED_OUT && (ending->by_browser[0] != '\0' || ending->by_ip[0] != '\0');
+}
+
 static json_t *past_for_page(struct ones_request *req, enum ones_result *result)
 {
 	const struct ones_past *past = NULL;
@@ -14,9 +20,10 @@ static json_t *past_for_page(struct ones_request *req, enum ones_result *result)
 	for (size_t i = 0; *result == ONES_RESULT_OK && i < count; i++) {
 		const struct ones_place *place = &past[i].place;
 
-		if (json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:o}", "browser", place->browser, "os",
-		                                          place->os, "ip", place->ip, "since",
-		                                          ones_moment_json(place->created_at), "ended",
+		if (json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:b, s:o}", "browser", place->browser,
+		                                          "os", place->os, "ip", place->ip, "since",
+		                                          ones_moment_json(place->created_at), "replaced",
+		                                          (int)is_replaced(&past[i].ending), "ended",
 		                                          ending_for_page(&past[i].ending))) != 0)
 			*result = ONES_RESULT_FAILED;
 	}

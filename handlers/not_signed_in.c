@@ -2,7 +2,6 @@
 #include "setup.h"
 
 #include <string.h>
-#include <strings.h>
 
 bool is_lost(const struct ones_request *req)
 {
@@ -13,26 +12,9 @@ bool is_lost(const struct ones_request *req)
 	return method == NULL || (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0);
 }
 
-/* The address of the page that the request came from; NULL when it is none of this site's. */
-static const char *page_before(const struct ones_request *req)
-{
-	const char *referer = ones_param(req, "HTTP_REFERER");
-	const char *host = ones_param(req, "HTTP_HOST");
-	const char *authority = referer != NULL ? strstr(referer, "://") : NULL;
-	size_t length;
-
-	if (authority == NULL || host == NULL)
-		return NULL;
-	authority += strlen("://");
-	length = strcspn(authority, "/");
-	if (length != strlen(host) || strncasecmp(authority, host, length) != 0)
-		return NULL;
-	return authority + length;
-}
-
 const char *return_address(const struct ones_request *req)
 {
-	return is_lost(req) ? page_before(req) : ones_param(req, "REQUEST_URI");
+	return is_lost(req) ? ones_page_before(req) : ones_param(req, "REQUEST_URI");
 }
 
 void reply_not_signed_in(struct ones_request *req)

@@ -29,14 +29,38 @@ if upgrade and upgrade:lower() ~= "websocket" then
 	request.req_header["Upgrade"] = ""
 end
 
+-- A client can send header fields that say who is signed in. lighttpd makes an underscore of any character in a name
+-- that is no letter and no digit, and so do some applications, so that "Remote.User" is the same to them: all such go.
+local ours = { remote_user = true, remote_user_id = true, session_id = true, session_reason = true }
+local alike = {}
+
+for name in pairs(request.req_header) do
+	if ours[name:lower():gsub("%W", "_")] then
+		alike[#alike + 1] = name
+	end
+end
+for _, name in ipairs(alike) do
+	request.req_header[name] = ""
+end
+
 -- The session's key is not the application's business: it would have to be kept out of its logs, too. What it gets is
 -- the client's cookies without ours: key and device cookie, each as often as it is there.
 -- Yours: "onesession" is session.cookie_name. "session" is what it was until 0.1; one with anything but 43 characters
 -- in it is an application's own.
-local function is_ours(name, value)
-	local base = name:gsub("^__Host%-", ""):gsub("^__Secure%-", ""):gsub("_device$", "")
+-- lighttpd does everything in one thread, and a pattern that went back and forth over a long cookie would hold up all
+-- of it: each of these reads it once.
+local function is_ours(pair)
+	local equals = pair:find("=", 1, true)
 
-	return base == "onesession" or (base == "session" and #value == 43 and not value:find("[^%w_-]"))
+	if not equals then
+		return false
+	end
+
+	local name = pair:sub(1, equals - 1):gsub("^%s+", "")
+	local base = name:gsub("^__Host%-", ""):gsub("^__Secure%-", ""):gsub("_device$", "")
+	local former = base == "session" and pair:match("^([%w_-]*)%s*$", equals + 1)
+
+	return base == "onesession" or (former and #former == 43)
 end
 
 -- The guard asks with the key, and SESSION_ID is what it has let in.
@@ -47,9 +71,7 @@ if cookie and (is_open or request.req_env["SESSION_ID"]) then
 	local others = {}
 
 	for pair in cookie:gmatch("[^;]+") do
-		local name, value = pair:match("^%s*([^=]*)=(.-)%s*$")
-
-		if not (name and is_ours(name, value)) and pair:find("%S") then
+		if pair:find("%S") and not is_ours(pair) then
 			others[#others + 1] = pair:gsub("^%s+", "")
 		end
 	end

@@ -1,5 +1,6 @@
 /* Addresses of this site: the daemon's own routes, and where to go after signing in. */
 #include "api/exchange.h"
+#include "http/accept.h"
 #include "http/next.h"
 #include "http/urlencoded.h"
 
@@ -25,6 +26,14 @@ const char *ones_next(struct ones_request *req, const char *wanted)
 	if (escaped != NULL && strlen(escaped) <= NEXT_MAX)
 		return wanted;
 	return fallback[0] != '\0' ? fallback : ones_url(req, "/account");
+}
+
+const char *ones_page_before(const struct ones_request *req)
+{
+	const char *referer = ones_param(req, "HTTP_REFERER");
+	const char *host = ones_param(req, "HTTP_HOST");
+
+	return referer != NULL && host != NULL ? own_site_path(referer, host) : NULL;
 }
 
 const char *ones_sign_in_url(struct ones_request *req, const char *wanted, bool lost)

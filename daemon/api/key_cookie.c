@@ -95,12 +95,39 @@ static size_t read_cookies(const struct jar *jar, enum cookie cookie, struct ses
 	return count;
 }
 
-/* A cookie called `session` may be another application's: one with a key in it is the daemon's. */
-static bool has_former(const struct jar *jar, enum cookie former)
+/* Has the look-up found that this key is one of a session? */
+static bool is_known(const struct ones_request *req, const struct session_key *key)
+{
+	const struct app_lookup *lookup = &req->lookup;
+
+	for (size_t i = 0; lookup->result != NULL && i < req->preview.key_count; i++) {
+		if (memcmp(&req->preview.keys[i], key, sizeof *key) == 0)
+			return rule_is_known(lookup->result, lookup->first + i);
+	}
+	return false;
+}
+
+/*
+ * A cookie called `session` may be another application's, also with 43 characters in it: only one with a key of the
+ * daemon's is taken away.
+ */
+static bool has_former_key(const struct ones_request *req, const struct jar *jar)
+{
+	struct session_key keys[APP_KEYS_MAX];
+	size_t count = reads_former(jar) ? read_cookies(jar, KEY_COOKIE_FORMER, keys, APP_KEYS_MAX) : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (is_known(req, &keys[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool has_former_device(const struct jar *jar)
 {
 	struct session_key key;
 
-	return reads_former(jar) && read_cookies(jar, former, &key, 1) > 0;
+	return reads_former(jar) && read_cookies(jar, DEVICE_COOKIE_FORMER, &key, 1) > 0;
 }
 
 /* `lasts` is an attribute, with the separator that follows it, or "". */
@@ -164,7 +191,7 @@ void key_cookie_write(struct ones_request *req, const char *token)
 		               (long long)(jar.settings->session.lifetime / 1000));
 	cookie_name(&jar, KEY_COOKIE, name);
 	write_cookie(req, name, token != NULL ? token : "", "/", lasts);
-	if (has_former(&jar, KEY_COOKIE_FORMER)) {
+	if (has_former_key(req, &jar)) {
 		cookie_name(&jar, KEY_COOKIE_FORMER, name);
 		write_cookie(req, name, "", "/", TAKEN_AWAY);
 	}
@@ -193,7 +220,7 @@ void device_cookie_write(struct ones_request *req, const char *token)
 
 	cookie_name(&jar, DEVICE_COOKIE, name);
 	write_cookie(req, name, token, path, DEVICE_COOKIE_LASTS);
-	if (has_former(&jar, DEVICE_COOKIE_FORMER)) {
+	if (has_former_device(&jar)) {
 		cookie_name(&jar, DEVICE_COOKIE_FORMER, name);
 		write_cookie(req, name, "", path, TAKEN_AWAY);
 	}

@@ -191,8 +191,8 @@ static enum ones_result begin_session(struct ones_request *req, const struct log
 	if (result == ONES_RESULT_OK) {
 		/* That fails only with the database; the login stands. */
 		(void)end_presented(req, request.presented);
-		req->preview.key_count = 0;
 		key_cookie_write(req, token);
+		req->preview.key_count = 0;
 		req->has_key = true;
 		req->key = key;
 		req->verdict = (struct rule_verdict){.live = true, .session = by_rule.session};
@@ -217,6 +217,17 @@ static void offer_ticket(struct ones_request *req, const struct ones_credentials
 		issue_ticket(req, user, login);
 }
 
+/* The password was right, of which there is no other trace: one that was stolen could be tried in silence. */
+static void log_refused(const struct ones_request *req, const struct user *user, enum ones_result result)
+{
+	const char *reason = result == ONES_RESULT_CLOSED  ? "account_closed"
+	                     : result == ONES_RESULT_LIMIT ? "session_limit"
+	                                                   : "cooldown";
+
+	log_info("login_refused", LOG_INT("user_id", user->id), LOG_STR("username", user->username),
+	         LOG_STR("reason", reason), LOG_STR("ip", req->http->remote_addr));
+}
+
 enum ones_result ones_login(struct ones_request *req, const struct ones_credentials *given, struct ones_login *login)
 {
 	struct ones_credentials credentials = *given;
@@ -236,17 +247,21 @@ enum ones_result ones_login(struct ones_request *req, const struct ones_credenti
 		if (credentials.username == NULL)
 			return ONES_RESULT_FAILED;
 	}
+	/* Before the password is looked at, or the answer would tell, without a trace, whether it is right. */
+	if (credentials.checks_cookies && !key_cookie_is_any(req))
+		return ONES_RESULT_NO_COOKIES;
 	if (form_key(req, &credentials, &form))
 		request.form = &form;
 	result = authenticate(req, &credentials, &request, &user, login);
 	if (result != ONES_RESULT_OK)
 		return result;
-	if (credentials.ticket == NULL && !user->is_active)
-		return ONES_RESULT_CLOSED;
-	if (credentials.checks_cookies && !key_cookie_is_any(req))
-		return ONES_RESULT_NO_COOKIES;
 	request.user = user;
-	result = begin_session(req, &request, login);
+	if (credentials.ticket == NULL && !user->is_active)
+		result = ONES_RESULT_CLOSED;
+	else
+		result = begin_session(req, &request, login);
+	if (result == ONES_RESULT_CLOSED || result == ONES_RESULT_LIMIT || result == ONES_RESULT_COOLDOWN)
+		log_refused(req, user, result);
 	if (result == ONES_RESULT_LIMIT && req->app->settings->session.on_limit == ON_LIMIT_ASK)
 		offer_ticket(req, &credentials, user, login);
 	return result;
@@ -275,10 +290,10 @@ enum ones_result ones_logout(struct ones_request *req)
 		status = rule_logout(&req->app->rule, req, &req->key, &client);
 	if (status != DB_OK)
 		return exchange_result(status);
+	key_cookie_write(req, NULL);
 	req->preview.key_count = 0;
 	req->verdict = (struct rule_verdict){.reason = ONES_REASON_LOGGED_OUT};
 	req->has_key = false;
-	key_cookie_write(req, NULL);
 	request_data_rebind(req);
 	return ONES_RESULT_OK;
 }

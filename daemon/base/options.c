@@ -264,7 +264,7 @@ const struct option options[] = {
 	TEXT(login, site_name, "", check_short_text, RELOADABLE, "What the site is called, at the top of each page; it leads to the front page"),
 	TEXT(login, name_label, "Username", check_label, RELOADABLE, "What the pages call the name that people sign in with: Member number, E-mail address"),
 	TEXT(login, links, "", check_links, RELOADABLE,
-	     "Links at the foot of each page: Privacy policy /privacy, Help https://help.example.org/"),
+	     "Links at the foot of each page: Privacy policy /privacy, Help https://help.example.org/; paths of the site have to be opened in the web server's configuration"),
 
 	RANGE(sharing, takeovers, OPTION_NUMBER, "5", 0, 1000000, RELOADABLE, "Displacements of an account that count as sharing"),
 	RANGE(sharing, window, OPTION_DURATION, "1h", SECOND, YEAR, RELOADABLE, "The time over which they are counted"),

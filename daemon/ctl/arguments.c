@@ -21,9 +21,9 @@ static int option_error(const char *what, char *const argv[])
 	return help_usage_error(what, optopt > 0 && optopt < NO_LETTER ? letter : argv[optind - 1]);
 }
 
-static int store_name(const struct ctl *ctl, const char **place, const char *value)
+/* What an account is to be called, as it is meant, wherever it was copied from. */
+static int store_new_name(const struct ctl *ctl, const char **place, const char *value)
 {
-	/* A name as it is meant, wherever it was copied from. */
 	*place = users_plain_name(ctl->ctx, value);
 	return *place != NULL ? EXIT_SUCCESS : fail("out of memory");
 }
@@ -62,9 +62,9 @@ static int store_value(struct ctl *ctl, struct arguments *arguments, const struc
 	case VALUE_FLAG: *(bool *)place = true; return EXIT_SUCCESS;
 	case VALUE_TEXT:
 	case VALUE_FILE:
-	case VALUE_LIMIT: *(const char **)place = value; return EXIT_SUCCESS;
 	case VALUE_NAME:
-	case VALUE_NEW_NAME: return store_name(ctl, place, value);
+	case VALUE_LIMIT: *(const char **)place = value; return EXIT_SUCCESS;
+	case VALUE_NEW_NAME: return store_new_name(ctl, place, value);
 	case VALUE_NUMBER: return store_number(option, place, value);
 	case VALUE_YES_NO: return store_yes_no(option, place, value);
 	case VALUE_OVERRIDES:

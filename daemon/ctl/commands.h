@@ -14,8 +14,8 @@ enum value_kind {
 	VALUE_FLAG,      /* no argument: bool, true when the option was given */
 	VALUE_TEXT,      /* const char * */
 	VALUE_FILE,      /* const char *, the path of a file */
-	VALUE_NAME,      /* const char *, the name of an account, as users_plain_name() gives it */
-	VALUE_NEW_NAME,  /* likewise, of an account that is not there yet */
+	VALUE_NAME,      /* const char *, the name of an account, as it was given */
+	VALUE_NEW_NAME,  /* likewise, of one that is not there yet, as users_plain_name() gives it */
 	VALUE_LIMIT,     /* const char *, a number or "default" */
 	VALUE_NUMBER,    /* int64_t, from 0 to max_number */
 	VALUE_YES_NO,    /* bool */

@@ -25,8 +25,8 @@ struct ctl {
 	const char *role;    /* --grant, or NULL */
 	const char *from;    /* --from, or NULL */
 	const char *user;    /* --user, or NULL */
-	const char *operand; /* NAME (a plain one, as user and NEW) or ID, or NULL; for `session end` without --user,
-	                        NULL is --all */
+	const char *operand; /* NAME (that of a new account, and NEW, are plain ones) or ID, or NULL; for `session end`
+	                        without --user, NULL is --all */
 	const char *value;   /* what stands behind the operand, or NULL */
 	const char *prefix;  /* --prefix, or NULL */
 	int64_t first;       /* --first, -1 when it was not given */
@@ -65,7 +65,8 @@ int command_import_htpasswd(struct ctl *ctl);
  */
 const char *ctl_operator_detail(TALLOC_CTX *ctx, json_t *more);
 
-/* The account of that name. NULL when there is none, or the database failed: it has said so then. */
+/* The account of that name, as it is stored or plain. NULL when there is none, or the database failed: it has said so
+ * then. */
 struct user *ctl_find_user(struct ctl *ctl, const char *name);
 
 /* Say "onesessionctl: ..." in one line on standard error, whatever is in the names. Returns EXIT_FAILURE. */

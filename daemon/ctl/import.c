@@ -24,11 +24,15 @@
 #define PROGRESS_INTERVAL_MS 250
 #define PROGRESS_WIDTH       40
 
+/* Why something is left out. */
+enum refusal { REFUSED_LINE, REFUSED_NAME, REFUSED_REPEATED, REFUSED_HASH, REFUSALS };
+
 struct import {
 	struct ctl *ctl;
 	const char *detail; /* of each event, as JSON */
 	json_t *lines;      /* of a file: the line that each name stands in first, by users_import.key */
-	int64_t imported, existing, refused;
+	int64_t imported, existing;
+	int64_t refused[REFUSALS];
 	int64_t left_out; /* of the existing: perhaps other people, for the name is spelt otherwise */
 
 	TALLOC_CTX *batch; /* what the accounts consist of */
@@ -51,6 +55,15 @@ static void clear_progress(struct import *import)
 	import->has_progress = false;
 }
 
+static int64_t all_refused(const struct import *import)
+{
+	int64_t all = 0;
+
+	for (size_t i = 0; i < REFUSALS; i++)
+		all += import->refused[i];
+	return all;
+}
+
 static void show_progress(struct import *import)
 {
 	int64_t now = clock_monotonic_ms();
@@ -58,17 +71,18 @@ static void show_progress(struct import *import)
 	if (!import->is_watched || now < import->next_progress_ms)
 		return;
 	(void)fprintf(stderr, "\r%lld accounts so far",
-	              (long long)(import->imported + import->existing + import->refused));
+	              (long long)(import->imported + import->existing + all_refused(import)));
 	import->has_progress = true;
 	import->next_progress_ms = now + PROGRESS_INTERVAL_MS;
 }
 
 /* `why` goes on where `what` ends. */
-static void report_refused(struct import *import, const char *where, const char *what, const char *why)
+static void report_refused(struct import *import, enum refusal refusal, const char *where, const char *what,
+                           const char *why)
 {
 	clear_progress(import);
 	(void)fail("%s: %s%s", where, what, why);
-	import->refused++;
+	import->refused[refusal]++;
 }
 
 /* ---- Batches ------------------------------------------------------------------------------------------------ */
@@ -83,7 +97,7 @@ static void tell_existing(struct import *import, size_t i)
 		clear_progress(import);
 		(void)fail("%s: the name stands in line %lld already, which counts", import->where[i],
 		           (long long)json_integer_value(first));
-		import->refused++;
+		import->refused[REFUSED_REPEATED]++;
 		return;
 	}
 	import->existing++;
@@ -146,11 +160,11 @@ static int take(struct import *import, const char *where, int64_t line, const st
 	struct users_import *taken = &import->accounts[import->count];
 
 	if (name_problem != NULL) {
-		report_refused(import, where, "the name ", name_problem);
+		report_refused(import, REFUSED_NAME, where, "the name ", name_problem);
 		return EXIT_SUCCESS;
 	}
 	if (hash_problem != NULL) {
-		report_refused(import, where, "the hash ", hash_problem);
+		report_refused(import, REFUSED_HASH, where, "the hash ", hash_problem);
 		return EXIT_SUCCESS;
 	}
 	*taken = *account;
@@ -183,10 +197,33 @@ static int report(const struct import *import)
 {
 	if (import->ctl->json)
 		return output_json(json_pack("{s:I, s:I, s:I}", "imported", (json_int_t)import->imported, "existing",
-		                             (json_int_t)import->existing, "refused", (json_int_t)import->refused));
+		                             (json_int_t)import->existing, "refused", (json_int_t)all_refused(import)));
 	return output_line("%s imported, %lld there already, %lld refused.",
 	                   output_count(import->ctl->ctx, import->imported, "account"), (long long)import->existing,
-	                   (long long)import->refused);
+	                   (long long)all_refused(import));
+}
+
+/* What was refused, each kind by its number. Returns EXIT_FAILURE. */
+static int tell_refused(const struct import *import)
+{
+	static const struct {
+		const char *noun, *what;
+	} kinds[REFUSALS] = {
+		[REFUSED_LINE] = {"line", " without a name and a hash"},
+		[REFUSED_NAME] = {"account", " whose name is not possible here"},
+		[REFUSED_REPEATED] = {"line", " with the name of an earlier one"},
+		[REFUSED_HASH] = {"account", " whose hash cannot be used here, which onesessionctl user add can add "
+	                                     "with a new password"},
+	};
+	char *text = talloc_strdup(import->ctl->ctx, "");
+
+	for (size_t i = 0; text != NULL && i < REFUSALS; i++) {
+		if (import->refused[i] > 0)
+			text = talloc_asprintf_append_buffer(
+				text, "%s%s%s", text[0] != '\0' ? "; " : "",
+				output_count(import->ctl->ctx, import->refused[i], kinds[i].noun), kinds[i].what);
+	}
+	return text != NULL ? fail("not imported: %s", text) : fail("out of memory");
 }
 
 /* `result` is that of the reading. Returns the exit code. */
@@ -204,11 +241,7 @@ static int end(struct import *import, int result)
 	result = report(import);
 	if (result == EXIT_SUCCESS && import->left_out > 0)
 		result = EXIT_FAILURE;
-	if (import->refused > 0)
-		result = fail("%s not imported: such accounts can be added with a new password, by "
-		              "onesessionctl user add",
-		              output_count(import->ctl->ctx, import->refused, "account"));
-	return result;
+	return all_refused(import) > 0 ? tell_refused(import) : result;
 }
 
 /* ---- Django ------------------------------------------------------------------------------------------------- */
@@ -345,7 +378,7 @@ static int take_htpasswd_line(struct import *import, TALLOC_CTX *scratch, const 
 	const char *where;
 
 	if (colon == NULL) {
-		report_refused(import, place, "there is no colon behind the name", "");
+		report_refused(import, REFUSED_LINE, place, "there is no colon behind the name", "");
 		return EXIT_SUCCESS;
 	}
 	account.username = talloc_strndup(scratch, text, (size_t)(colon - text));
@@ -373,9 +406,9 @@ static int take_line(struct import *import, const char *name, int64_t number, en
 	if (place == NULL)
 		result = fail("out of memory");
 	else if (line == LINE_TOO_LONG)
-		report_refused(import, place, "the line is too long", "");
+		report_refused(import, REFUSED_LINE, place, "the line is too long", "");
 	else if (line == LINE_HAS_NUL)
-		report_refused(import, place, "there is a NUL byte in the line", "");
+		report_refused(import, REFUSED_LINE, place, "there is a NUL byte in the line", "");
 	else if (text[0] != '\0' && text[0] != '#')
 		result = take_htpasswd_line(import, scratch, place, number, text);
 	talloc_free(scratch);

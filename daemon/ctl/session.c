@@ -112,6 +112,12 @@ static json_t *ended_json(const void *rows, size_t at)
 	                 was->user_agent, "by", by_json(row));
 }
 
+/* Nobody has signed out of a session whose own browser has signed in once more. */
+static const char *why_text(const struct ended_row *row)
+{
+	return strcmp(row->reason, "logged_out") == 0 && row->by.id[0] != '\0' ? "signed in anew" : row->reason;
+}
+
 static const char *by_text(TALLOC_CTX *ctx, const struct ended_row *row)
 {
 	if (row->by.operator_name[0] != '\0')
@@ -138,7 +144,7 @@ static int history_for_people(const struct ctl *ctl, const struct ended_row rows
 		return fail("out of memory");
 	for (size_t i = 0; i < count; i++) {
 		table_cell(table, text_time_exact(table, rows[i].ended_at));
-		table_cell(table, rows[i].reason);
+		table_cell(table, why_text(&rows[i]));
 		table_cell(table, output_place(table, rows[i].was.ip, useragent_browser(rows[i].was.user_agent),
 		                               useragent_os(rows[i].was.user_agent)));
 		table_cell(table, by_text(table, &rows[i]));

@@ -154,6 +154,21 @@ static char *append_cell(char *line, const char *cell, size_t width, bool right,
 	return line;
 }
 
+/* What there was no room for, in lines that fit. */
+static void tell_left_out(const struct table *table, unsigned from, size_t limit, FILE *out)
+{
+	size_t taken = (size_t)fprintf(out, "Not shown:");
+
+	for (unsigned i = from; i < table->column_count; i++) {
+		const char *title = table->columns[i].title;
+		bool fits = taken + strlen(title) + strlen(" ,") <= limit;
+
+		(void)fprintf(out, "%s%s%s", fits ? " " : "\n", title, i + 1 < table->column_count ? "," : ".");
+		taken = (fits ? taken + 1 : 0) + strlen(title) + 1;
+	}
+	(void)fputs("\nA wider terminal or --json has them.\n", out);
+}
+
 int table_print(struct table *table, FILE *out)
 {
 	TALLOC_CTX *scratch = talloc_new(NULL);
@@ -177,6 +192,8 @@ int table_print(struct table *table, FILE *out)
 		(void)fprintf(out, "%.*s\n", (int)text_fit(line, limit), line);
 		talloc_free(line);
 	}
+	if (columns < table->column_count && table->widths == NULL)
+		tell_left_out(table, columns, limit, out);
 	result = 0;
 out:
 	if (table->widths == NULL)

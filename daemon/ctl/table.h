@@ -27,8 +27,8 @@ struct table *table_new(TALLOC_CTX *ctx, const struct table_column columns[], un
 void table_cell(struct table *table, const char *text);
 
 /*
- * Columns for which the terminal is too narrow are left out from the right: half a number would be another number.
- * Returns 0, or -1 when memory had run out on the way.
+ * Columns for which the terminal is too narrow are left out from the right, for half a number would be another number;
+ * below the first part it is said which. Returns 0, or -1 when memory had run out on the way.
  */
 int table_print(struct table *table, FILE *out);
 

@@ -2,6 +2,7 @@
 #include "ctl/output.h"
 #include "session/schema.h"
 #include "session/sessions.h"
+#include "session/users.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,9 +26,23 @@ static json_t *names_json(const struct sequence_list *sequences)
 	return names;
 }
 
+static json_t *unusable_json(const struct unusable_names *unusable)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < unusable->count; i++) {
+		if (json_array_append_new(names, json_string(unusable->first[i])) != 0) {
+			json_decref(names);
+			return NULL;
+		}
+	}
+	return names;
+}
+
 int command_migrate(struct ctl *ctl)
 {
 	struct sequence_list advanced = {0};
+	struct unusable_names unusable = {0};
 	enum db_status status = schema_migrate(ctl->db, ctl->json ? NULL : tell_applied);
 
 	if (status == DB_OK)
@@ -42,12 +57,18 @@ int command_migrate(struct ctl *ctl)
 		if (status != DB_OK)
 			return fail("cannot give the role %s its rights: %s", ctl->role, db_problem(ctl->db));
 	}
+	status = users_unusable_names(ctl->db, ctl->ctx, &unusable);
+	if (status != DB_OK)
+		return fail_database(ctl, status);
 	if (ctl->json)
-		return output_json(json_pack("{s:i, s:o}", "version", schema_version(), "sequences_advanced",
-		                             names_json(&advanced)));
+		return output_json(json_pack("{s:i, s:o, s:o, s:I}", "version", schema_version(), "sequences_advanced",
+		                             names_json(&advanced), "unusable_names", unusable_json(&unusable),
+		                             "unusable_count", (json_int_t)unusable.all));
 	(void)output_line("The schema is at version %d.", schema_version());
 	if (ctl->role != NULL)
 		(void)output_line("The role %s may read and write its rows.", ctl->role);
+	if (unusable.count > 0)
+		(void)output_line("Beware: %s", users_unusable_problem(ctl->ctx, &unusable));
 	return EXIT_SUCCESS;
 }
 

@@ -21,7 +21,7 @@
 struct user *ctl_find_user(struct ctl *ctl, const char *name)
 {
 	struct user *user = NULL;
-	enum db_status status = users_find(ctl->db, ctl->ctx, name, &user);
+	enum db_status status = users_find_typed(ctl->db, ctl->ctx, name, &user);
 
 	if (status != DB_OK)
 		(void)fail_database(ctl, status);

@@ -105,32 +105,46 @@ bool accept_names_html(const char *accept)
 	return false;
 }
 
-/* How much of "host:port" counts: all of it but a port that goes without saying. */
-static size_t authority_length(const char *authority, const char *port)
+/* How much of "host:port" counts: all of its `length` but a port that goes without saying. */
+static size_t authority_length(const char *authority, size_t length, const char *port)
 {
-	size_t length = strlen(authority), port_length = strlen(port);
+	size_t port_length = strlen(port);
 
-	if (length > port_length && strcmp(authority + length - port_length, port) == 0)
+	if (length > port_length && strncmp(authority + length - port_length, port, port_length) == 0)
 		return length - port_length;
 	return length;
 }
 
-/* Is it the origin of the site that the request was sent to? Of that the scheme is not known for sure. */
-static bool is_own_origin(const char *origin, const char *host)
+static bool is_same(const char *authority, size_t length, const char *host, size_t host_length)
 {
-	const char *authority = strstr(origin, "://");
-	size_t length, host_length;
+	return length > 0 && length == host_length && strncasecmp(authority, host, length) == 0;
+}
+
+const char *own_site_path(const char *url, const char *host)
+{
+	const char *authority = strstr(url, "://");
+	size_t length, host_length = strlen(host), plain_host_length;
+	const char *path;
 
 	if (authority == NULL)
-		return false;
+		return NULL;
 	authority += 3;
-	if (strcasecmp(authority, host) == 0)
-		return *host != '\0';
-	length = authority_length(authority, strncasecmp(origin, "https:", 6) == 0 ? ":443" : ":80");
-	host_length = authority_length(host, ":443");
-	if (host_length == strlen(host))
-		host_length = authority_length(host, ":80");
-	return length > 0 && length == host_length && strncasecmp(authority, host, length) == 0;
+	length = strcspn(authority, "/");
+	path = authority + length;
+	if (is_same(authority, length, host, host_length))
+		return path;
+	length = authority_length(authority, length, strncasecmp(url, "https:", 6) == 0 ? ":443" : ":80");
+	plain_host_length = authority_length(host, host_length, ":443");
+	if (plain_host_length == host_length)
+		plain_host_length = authority_length(host, host_length, ":80");
+	return is_same(authority, length, host, plain_host_length) ? path : NULL;
+}
+
+static bool is_own_origin(const char *origin, const char *host)
+{
+	const char *path = own_site_path(origin, host);
+
+	return path != NULL && *path == '\0';
 }
 
 bool is_cross_site(const char *sec_fetch_site, const char *origin, const char *host)

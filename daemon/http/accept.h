@@ -12,6 +12,12 @@ bool accept_prefers_json(const char *accept);
 bool accept_names_html(const char *accept);
 
 /*
+ * What stands in `url` behind the name of the site that the request with this Host was sent to: a path, or ""; NULL
+ * when it is another site's. The scheme of the request is not known for sure, and a default port makes no difference.
+ */
+const char *own_site_path(const char *url, const char *host);
+
+/*
  * True when another site made the browser send this: by Sec-Fetch-Site (W3C Fetch Metadata), or, where that is
  * absent or "same-site", by comparing Origin (RFC 6454, 7) with Host, to which a default port
  * makes no difference. Any may be NULL; a request with none of them comes from no browser of today.

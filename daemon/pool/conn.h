@@ -27,6 +27,8 @@ struct conn {
 	int64_t deadline;      /* clock_monotonic_ms(); INT64_MAX: the master's request_timeout alone limits it */
 	bool is_late;          /* the deadline was found to have passed, once */
 	bool is_watched;       /* in the epoll set */
+	bool is_cancelled;     /* the hasher was told that its answer is not waited for */
+	bool has_hung_up;      /* the peer, which is why */
 	bool has_head;         /* only the body is still to come */
 	uint64_t id;           /* for the hasher */
 	size_t held;           /* see fcgi_held() */

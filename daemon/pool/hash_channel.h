@@ -19,7 +19,8 @@ struct hash_message {
 	struct password_job job;
 };
 
-enum hash_outcome { HASH_DONE, HASH_NO_SLOT, HASH_WAITED_TOO_LONG };
+/* CANCELLED: by the worker, before the hashing had begun. */
+enum hash_outcome { HASH_DONE, HASH_NO_SLOT, HASH_WAITED_TOO_LONG, HASH_CANCELLED };
 
 struct hash_result {
 	uint64_t id;
@@ -30,7 +31,11 @@ struct hash_result {
 /* A worker's end of a new channel, non-blocking; the other is sent through `registrations`. -1: it cannot be sent. */
 int hash_channel_open(int registrations);
 
-/* Send a job, or cancel one: its result is of no interest any more. False: there is no hasher, or it does not read. */
+/*
+ * Send a job, or cancel one: its answer is not waited for any more. A job of which the hashing has not begun is then
+ * HASH_CANCELLED; the answer of any other comes as soon as there is one, for a wrong password is to be counted all the
+ * same. False: there is no hasher, or it does not read.
+ */
 bool hash_channel_send(int channel, const struct hash_message *message);
 bool hash_channel_cancel(int channel, uint64_t id);
 

@@ -23,6 +23,7 @@ struct hash_task {
 	int64_t began_ms;
 	int64_t work_us;
 	int64_t answer_at; /* when it is held back: clock_monotonic_ms() */
+	bool is_hurried;   /* its answer is not waited for: it is not held back */
 };
 
 struct hash_threads;

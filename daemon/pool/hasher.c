@@ -78,7 +78,7 @@ static void answer_in_time(struct hasher *hasher, struct hash_task *task)
 	/* One that has made a hash besides is none to compare with. */
 	if (task->answer.new_hash[0] == '\0')
 		password_pace_note(&hasher->pace, task->work_us / tries, task->answer.hashing_us / tries);
-	if (task->answer.match != PASSWORD_WRONG || hasher->held_count == HELD_MAX) {
+	if (task->answer.match != PASSWORD_WRONG || task->is_hurried || hasher->held_count == HELD_MAX) {
 		answer(task, HASH_DONE);
 		return;
 	}
@@ -186,25 +186,52 @@ static void take_registrations(struct hasher *hasher)
 	}
 }
 
-/* Drop the tasks of that channel and id (0: any). The result of one under way is thrown away. */
-static void drop(struct hasher *hasher, const struct hash_channel *channel, uint64_t id)
+static bool is_of(const struct hash_task *task, const struct hash_channel *channel, uint64_t id)
+{
+	return task != NULL && task->channel == channel && task->id == id;
+}
+
+/* Once the hashing has begun, a client that hangs up has had a try at the password: that is to be counted. */
+static void cancel(struct hasher *hasher, const struct hash_channel *channel, uint64_t id)
+{
+	for (size_t i = 0; i < hasher->queue.count; i++) {
+		struct hash_task *task = (struct hash_task *)hasher->queue.entries[i];
+
+		if (is_of(task, channel, id)) {
+			hash_queue_remove(&hasher->queue, &task->entry);
+			answer(task, HASH_CANCELLED);
+			return;
+		}
+	}
+	for (size_t i = 0; i < hasher->held_count; i++) {
+		if (is_of(hasher->held[i], channel, id))
+			hasher->held[i]->answer_at = 0;
+	}
+	for (size_t i = 0; i < hasher->threads.count; i++) {
+		if (is_of(hasher->threads.all[i].task, channel, id))
+			hasher->threads.all[i].task->is_hurried = true;
+	}
+}
+
+/* The worker has ended. */
+static void drop_all(struct hasher *hasher, const struct hash_channel *channel)
 {
 	for (size_t i = hasher->queue.count; i-- > 0;) {
 		struct hash_task *task = (struct hash_task *)hasher->queue.entries[i];
 
-		if (task->channel == channel && (id == 0 || task->id == id)) {
+		if (task->channel == channel) {
 			hash_queue_remove(&hasher->queue, &task->entry);
 			free_task(task);
 		}
 	}
 	for (size_t i = 0; i < hasher->held_count; i++) {
-		if (hasher->held[i]->channel == channel && (id == 0 || hasher->held[i]->id == id))
+		if (hasher->held[i]->channel == channel)
 			hasher->held[i]->channel = NULL;
 	}
 	for (size_t i = 0; i < hasher->threads.count; i++) {
 		struct hash_task *task = hasher->threads.all[i].task;
 
-		if (task != NULL && task->channel == channel && (id == 0 || task->id == id))
+		if (task != NULL && task->channel == channel)
 			task->channel = NULL;
 	}
 }
@@ -216,7 +243,7 @@ static void close_channel(struct hasher *hasher, struct hash_channel *channel)
 	while (*link != channel)
 		link = &(*link)->next;
 	*link = channel->next;
-	drop(hasher, channel, 0);
+	drop_all(hasher, channel);
 	close(channel->fd);
 	talloc_free(channel);
 }
@@ -255,7 +282,7 @@ static void receive(struct hasher *hasher, struct hash_channel *channel)
 		if (size == (ssize_t)sizeof message && message.kind == HASH_MESSAGE_JOB)
 			take_job(hasher, channel, &message);
 		else if (size == (ssize_t)offsetof(struct hash_message, job) && message.kind == HASH_MESSAGE_CANCEL)
-			drop(hasher, channel, message.id);
+			cancel(hasher, channel, message.id);
 	}
 	sodium_memzero(&message, sizeof message);
 	if (size == 0 || (errno != EAGAIN && errno != EINTR))

@@ -12,8 +12,10 @@
 
 /* Logins of one worker at the hasher: more than it lets wait, so that it is the hasher that chooses among them. */
 #define HASHING_MAX 192
-/* The hasher itself ends the wait for a hash slot; this is for one that does not answer at all. */
+/* The hasher itself ends the wait for a hash slot; past this it is asked for what it has. */
 #define HASHING_GRACE_MS 5000
+/* And past that, which is longer than any hash takes, it does not answer at all. */
+#define HASHING_LAST_MS 60000
 
 void hashing_open(struct worker *worker)
 {
@@ -45,9 +47,10 @@ bool hashing_start(struct worker *worker, struct conn *conn, const struct passwo
 	if (!is_sent)
 		return false;
 	conn->id = worker->last_hash_id;
+	conn->is_cancelled = false;
 	conn->deadline = clock_monotonic_ms() + worker->settings->server.request_timeout + HASHING_GRACE_MS;
 	conn_set_state(conn, CONN_HASHING);
-	/* A peer that hangs up meanwhile is dropped. */
+	/* The password of a peer that hangs up meanwhile is not hashed, if that has not begun. */
 	worker_watch_conn(worker, conn, EPOLLRDHUP);
 	return true;
 }
@@ -86,7 +89,10 @@ struct conn *hashing_next(struct worker *worker, struct hash_result *result)
 	return conn;
 }
 
-void hashing_cancel(struct worker *worker, const struct conn *conn)
+bool hashing_cancel(const struct worker *worker, struct conn *conn)
 {
-	(void)hash_channel_cancel(worker->hash_channel, conn->id);
+	conn->is_cancelled = true;
+	conn->is_late = false;
+	conn->deadline = clock_monotonic_ms() + HASHING_LAST_MS;
+	return hash_channel_cancel(worker->hash_channel, conn->id);
 }

@@ -17,8 +17,11 @@ bool hashing_start(struct worker *worker, struct conn *conn, const struct passwo
  */
 struct conn *hashing_next(struct worker *worker, struct hash_result *result);
 
-/* The answer is of no interest any more. The caller sets another state, or closes the connection. */
-void hashing_cancel(struct worker *worker, const struct conn *conn);
+/*
+ * The answer is not waited for any more: see hash_channel_cancel(). The connection stays until hashing_next() tells
+ * what has come of it; hanging up must not make a wrong password one that was not tried. False: there is no hasher.
+ */
+bool hashing_cancel(const struct worker *worker, struct conn *conn);
 
 void hashing_close(struct worker *worker);
 

@@ -98,20 +98,24 @@ static int remove_stale(const struct sockaddr_un *address, struct problem *probl
 	int probe, result;
 
 	if (lstat(address->sun_path, &status) != 0)
-		return errno == ENOENT ? 0 : problem_set(problem, "%s: %s", address->sun_path, strerror(errno));
+		return errno == ENOENT
+		               ? 0
+		               : problem_set(problem, "server.listen: %s: %s", address->sun_path, strerror(errno));
 	if (!S_ISSOCK(status.st_mode))
-		return problem_set(problem, "%s: is there already and is not a socket", address->sun_path);
+		return problem_set(problem, "server.listen: %s: is there already and is not a socket",
+		                   address->sun_path);
 	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (probe < 0)
-		return problem_set(problem, "%s: %s", address->sun_path, strerror(errno));
+		return problem_set(problem, "server.listen: %s: %s", address->sun_path, strerror(errno));
 	result = connect(probe, (const struct sockaddr *)address, sizeof *address);
 	if (result == 0 || errno != ECONNREFUSED) {
 		close(probe);
-		return problem_set(problem, "%s: another process is listening on it", address->sun_path);
+		return problem_set(problem, "server.listen: %s: another process is listening on it", address->sun_path);
 	}
 	close(probe);
 	if (unlink(address->sun_path) != 0)
-		return problem_set(problem, "%s: cannot remove the old socket: %s", address->sun_path, strerror(errno));
+		return problem_set(problem, "server.listen: %s: cannot remove the old socket: %s", address->sun_path,
+		                   strerror(errno));
 	return 0;
 }
 
@@ -147,22 +151,31 @@ static int find_group(const char *name, gid_t *gid)
 	return 0;
 }
 
-static int set_owner(const char *path, const struct settings *settings, struct problem *problem)
+static int find_owner(const struct settings *settings, uid_t *uid, gid_t *gid, struct problem *problem)
 {
-	uid_t uid = (uid_t)-1;
-	gid_t gid = (gid_t)-1;
-
-	if (settings->server.listen_owner[0] != '\0' && find_user(settings->server.listen_owner, &uid) != 0)
+	*uid = (uid_t)-1;
+	*gid = (gid_t)-1;
+	if (settings->server.listen_owner[0] != '\0' && find_user(settings->server.listen_owner, uid) != 0)
 		return problem_set(problem, "server.listen_owner: there is no user \"%s\"",
 		                   settings->server.listen_owner);
-	if (settings->server.listen_group[0] != '\0' && find_group(settings->server.listen_group, &gid) != 0)
+	if (settings->server.listen_group[0] != '\0' && find_group(settings->server.listen_group, gid) != 0)
 		return problem_set(problem, "server.listen_group: there is no group \"%s\"",
 		                   settings->server.listen_group);
+	return 0;
+}
+
+static int set_owner(const char *path, const struct settings *settings, struct problem *problem)
+{
+	uid_t uid;
+	gid_t gid;
+
+	if (find_owner(settings, &uid, &gid, problem) != 0)
+		return -1;
 	/* A service manager may have forbidden the call as such. */
 	if ((uid != (uid_t)-1 || gid != (gid_t)-1) && chown(path, uid, gid) != 0)
-		return problem_set(problem, "%s: %s", path, strerror(errno));
+		return problem_set(problem, "server.listen: %s: %s", path, strerror(errno));
 	if (chmod(path, (mode_t)settings->server.listen_mode) != 0)
-		return problem_set(problem, "%s: %s", path, strerror(errno));
+		return problem_set(problem, "server.listen: %s: %s", path, strerror(errno));
 	return 0;
 }
 
@@ -175,20 +188,20 @@ static int open_unix(struct listeners *listeners, const char *path, const struct
 	int fd, bound;
 
 	if (strlen(path) >= sizeof address.sun_path)
-		return problem_set(problem, "%s: a socket's path may have at most %zu bytes", path,
+		return problem_set(problem, "server.listen: %s: a socket's path may have at most %zu bytes", path,
 		                   sizeof address.sun_path - 1);
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	if (remove_stale(&address, problem) != 0)
 		return -1;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return problem_set(problem, "%s: %s", path, strerror(errno));
+		return problem_set(problem, "server.listen: %s: %s", path, strerror(errno));
 	/* No peer may connect between bind() and chmod() that may not do so after it. */
 	mask = umask(0777);
 	bound = bind(fd, (const struct sockaddr *)&address, sizeof address);
 	(void)umask(mask);
 	if (bound != 0) {
-		(void)problem_set(problem, "%s: %s", path, strerror(errno));
+		(void)problem_set(problem, "server.listen: %s: %s", path, strerror(errno));
 		goto fail;
 	}
 	if (set_owner(path, settings, problem) != 0) {
@@ -196,7 +209,7 @@ static int open_unix(struct listeners *listeners, const char *path, const struct
 		goto fail;
 	}
 	if (listen(fd, SOMAXCONN) != 0) {
-		(void)problem_set(problem, "%s: %s", path, strerror(errno));
+		(void)problem_set(problem, "server.listen: %s: %s", path, strerror(errno));
 		(void)unlink(path);
 		goto fail;
 	}
@@ -231,7 +244,7 @@ static int open_tcp(struct listeners *listeners, const char *where, struct probl
 	int fd, error;
 
 	if (length == 0 || length >= sizeof host)
-		return problem_set(problem, "tcp:%s: is not tcp:ADDRESS:PORT", where);
+		return problem_set(problem, "server.listen: tcp:%s: is not tcp:ADDRESS:PORT", where);
 	memcpy(host, where, length);
 	host[length] = '\0';
 	if (host[0] == '[' && host[length - 1] == ']') {
@@ -240,12 +253,12 @@ static int open_tcp(struct listeners *listeners, const char *where, struct probl
 	}
 	error = getaddrinfo(host, port + 1, &hints, &found);
 	if (error != 0)
-		return problem_set(problem, "tcp:%s: %s", where, gai_strerror(error));
+		return problem_set(problem, "server.listen: tcp:%s: %s", where, gai_strerror(error));
 	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
 	    (found->ai_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
 	    bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, SOMAXCONN) != 0) {
-		(void)problem_set(problem, "tcp:%s: %s", where, strerror(errno));
+		(void)problem_set(problem, "server.listen: tcp:%s: %s", where, strerror(errno));
 		goto fail;
 	}
 	listener = add_listener(listeners, fd);
@@ -304,6 +317,47 @@ int listeners_open(struct listeners *listeners, const struct settings *settings,
 	if (is_listening(STDIN_FILENO))
 		return add_given(listeners, STDIN_FILENO, "standard input", false, problem);
 	return open_own(listeners, settings, problem);
+}
+
+/* The folder of a unix socket that is to be made. */
+static int try_unix(const char *path, struct problem *problem)
+{
+	const char *slash = strrchr(path, '/');
+	struct stat status;
+	char *folder = slash != NULL ? strndup(path, slash > path ? (size_t)(slash - path) : 1) : NULL;
+	int result = 0;
+
+	if (folder == NULL)
+		return problem_set(problem, "out of memory");
+	if (stat(folder, &status) != 0)
+		result = problem_set(problem, "server.listen: %s: %s", folder, strerror(errno));
+	else if (!S_ISDIR(status.st_mode))
+		result = problem_set(problem, "server.listen: %s: %s", folder, strerror(ENOTDIR));
+	free(folder);
+	return result;
+}
+
+int listeners_try(const struct settings *settings, bool *warning, struct problem *problem)
+{
+	char *words, *rest;
+	const char *word;
+	int result = 0;
+	uid_t uid;
+	gid_t gid;
+
+	*warning = false;
+	if (find_owner(settings, &uid, &gid, problem) != 0)
+		return -1;
+	words = rest = strdup(settings->server.listen);
+	if (words == NULL)
+		return problem_set(problem, "out of memory");
+	*warning = true;
+	while (result == 0 && (word = strsep(&rest, " \t")) != NULL) {
+		if (strncmp(word, "unix:", 5) == 0)
+			result = try_unix(word + 5, problem);
+	}
+	free(words);
+	return result;
 }
 
 bool listeners_have_waiting(const struct listeners *listeners)

@@ -31,6 +31,12 @@ struct listeners {
 int listeners_open(struct listeners *listeners, const struct settings *settings, uint64_t own_sockets,
                    struct problem *problem);
 
+/*
+ * What listeners_open() would find wrong with the names in the configuration, without opening anything. Returns 0, or
+ * -1 with *problem; *warning is set when it depends on whether sockets are given.
+ */
+int listeners_try(const struct settings *settings, bool *warning, struct problem *problem);
+
 /* True when a connection waits to be accepted. Never blocks. */
 bool listeners_have_waiting(const struct listeners *listeners);
 

@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <pwd.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -113,25 +116,72 @@ static int find_group(const struct settings *settings, const struct passwd *user
 	return 0;
 }
 
-int privileges_drop(const struct settings *settings, struct problem *problem)
+/* The user that root becomes, and its group. *user is NULL where root is kept. */
+static int find_target(const struct settings *settings, const struct passwd **user, gid_t *gid, struct problem *problem)
 {
 	const char *name = settings->server.user[0] != '\0' ? settings->server.user : DEFAULT_USER;
+
+	*user = getpwnam(name);
+	if (*user == NULL && settings->server.user[0] == '\0')
+		return 0;
+	if (*user == NULL)
+		return problem_set(problem, "server.user: there is no user \"%s\"", name);
+	return find_group(settings, *user, gid, problem);
+}
+
+static int become_user(const struct passwd *user, gid_t gid, struct problem *problem)
+{
+	if (become(user, gid) == 0 && move_home() == 0)
+		return 0;
+	return problem_set(problem, "cannot become user \"%s\": %s", user->pw_name, strerror(errno));
+}
+
+int privileges_drop(const struct settings *settings, struct problem *problem)
+{
 	const struct passwd *user;
 	gid_t gid;
 
 	if (geteuid() != 0)
 		return keep_user(problem);
-	user = getpwnam(name);
-	if (user == NULL && settings->server.user[0] == '\0')
-		return 0;
-	if (user == NULL)
-		return problem_set(problem, "server.user: there is no user \"%s\"", name);
-	if (find_group(settings, user, &gid, problem) != 0)
+	if (find_target(settings, &user, &gid, problem) != 0)
 		return -1;
+	if (user == NULL)
+		return 0;
 	if (settings->log.to[0] == '/' && give_log(settings->log.to, user->pw_uid, gid) != 0)
-		return problem_set(problem, "log.to: cannot give %s to user \"%s\": %s", settings->log.to, name,
-		                   strerror(errno));
-	if (become(user, gid) != 0 || move_home() != 0)
-		return problem_set(problem, "cannot become user \"%s\": %s", name, strerror(errno));
-	return 0;
+		return problem_set(problem, "log.to: cannot give %s to user \"%s\": %s", settings->log.to,
+		                   user->pw_name, strerror(errno));
+	return become_user(user, gid, problem);
+}
+
+/* Root makes the file where it is missing, and gives one of its own away; then the user opens it. */
+static int try_log(const char *path, bool was_root, struct problem *problem)
+{
+	const char *slash = strrchr(path, '/');
+	int length = slash > path ? (int)(slash - path) : 1;
+	char folder[PATH_MAX];
+	struct stat status;
+
+	(void)snprintf(folder, sizeof folder, "%.*s", length, path);
+	if (stat(path, &status) == 0) {
+		if ((was_root && status.st_uid == 0 && S_ISREG(status.st_mode)) || access(path, W_OK) == 0)
+			return 0;
+	} else if (errno == ENOENT && access(folder, was_root ? X_OK : W_OK | X_OK) == 0) {
+		return 0;
+	}
+	return problem_set(problem, "log.to: %s: %s", path, strerror(errno));
+}
+
+int privileges_try(const struct settings *settings, struct problem *problem)
+{
+	bool was_root = geteuid() == 0;
+	const struct passwd *user = NULL;
+	gid_t gid;
+
+	if (!was_root && keep_user(problem) != 0)
+		return -1;
+	if (was_root && find_target(settings, &user, &gid, problem) != 0)
+		return -1;
+	if (user != NULL && become_user(user, gid, problem) != 0)
+		return -1;
+	return settings->log.to[0] == '/' ? try_log(settings->log.to, was_root, problem) : 0;
 }

@@ -13,4 +13,10 @@
  */
 int privileges_drop(const struct settings *settings, struct problem *problem);
 
+/*
+ * The same for a process that only tries what such a one could do: nothing is given to the user, and nothing made. A
+ * file that log.to names, or one that is yet to be made there, has to be one that the daemon could open.
+ */
+int privileges_try(const struct settings *settings, struct problem *problem);
+
 #endif

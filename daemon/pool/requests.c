@@ -124,6 +124,15 @@ void requests_proceed_with_lookups(struct worker *worker)
 
 /* ---- Hashing ------------------------------------------------------------------------------------------------ */
 
+/* The client is asked to try again, if there still is one. */
+static void give_up_hashing(struct worker *worker, struct conn *conn)
+{
+	if (conn->has_hung_up)
+		conns_remove(&worker->conns, conn);
+	else
+		finish_busy(worker, conn);
+}
+
 void requests_take_hash_results(struct worker *worker)
 {
 	struct hash_result result;
@@ -134,7 +143,7 @@ void requests_take_hash_results(struct worker *worker)
 			app_answer_job(conn->req, &result.answer);
 			request_make_runnable(worker, conn);
 		} else {
-			finish_busy(worker, conn);
+			give_up_hashing(worker, conn);
 		}
 	}
 	sodium_memzero(&result, sizeof result);
@@ -142,7 +151,17 @@ void requests_take_hash_results(struct worker *worker)
 
 void request_end_hashing(struct worker *worker, struct conn *conn)
 {
-	hashing_cancel(worker, conn);
+	if (!conn->is_cancelled && hashing_cancel(worker, conn))
+		return;
 	conn_set_state(conn, CONN_RUNNABLE);
-	finish_busy(worker, conn);
+	give_up_hashing(worker, conn);
+}
+
+void request_hang_up(struct worker *worker, struct conn *conn)
+{
+	worker_watch(worker, EPOLL_CTL_DEL, fcgi_fd(conn->fcgi), 0, conn);
+	conn->is_watched = false;
+	conn->has_hung_up = true;
+	if (!hashing_cancel(worker, conn))
+		conns_remove(&worker->conns, conn);
 }

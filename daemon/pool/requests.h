@@ -23,7 +23,10 @@ void requests_run_next(struct worker *worker);
 /* Go on with those whose passwords have been hashed, or cannot be. */
 void requests_take_hash_results(struct worker *worker);
 
-/* The deadline of one that is CONN_HASHING has passed: the client is asked to try again. */
+/* The deadline of one that is CONN_HASHING has passed: what the hasher has is asked for, and then it is given up. */
 void request_end_hashing(struct worker *worker, struct conn *conn);
+
+/* The peer of one that is CONN_HASHING has hung up. */
+void request_hang_up(struct worker *worker, struct conn *conn);
 
 #endif

@@ -104,8 +104,7 @@ static void handle_conn(struct worker *worker, struct conn *conn, uint32_t event
 	} else if (conn->state == CONN_DRAINING && fcgi_drained(conn->fcgi)) {
 		conns_remove(&worker->conns, conn);
 	} else if (conn->state == CONN_HASHING && has_ended) {
-		hashing_cancel(worker, conn);
-		conns_remove(&worker->conns, conn);
+		request_hang_up(worker, conn);
 	}
 }
 

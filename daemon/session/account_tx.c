@@ -138,9 +138,10 @@ enum db_status account_tx_end_by_key(struct account_tx *tx, int64_t user_id, con
 		DB_INT(user_id),
 		DB_BYTES(key->bytes, sizeof key->bytes),
 		DB_TEXT(ones_reason_code(reason)),
+		DB_NULL,
 	};
 	struct db_result *rows;
-	enum db_status status = db_query(tx->db, tx->ctx, &sql_end_by_key, values, 3, &rows);
+	enum db_status status = db_query(tx->db, tx->ctx, &sql_end_by_key, values, 4, &rows);
 
 	return status != DB_OK ? status : emit_ended(tx, user_id, username, rows, NULL);
 }

@@ -74,6 +74,11 @@ bool db_schema_mismatch(const struct db *db)
 	return db->connection->schema_mismatch;
 }
 
+bool db_has_mixed_up(const struct db *db)
+{
+	return db->connection->has_mixed_up;
+}
+
 bool db_is_connected(const struct db *db)
 {
 	return db->connection->state == STATE_UP;

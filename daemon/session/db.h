@@ -105,6 +105,12 @@ enum db_status db_out_of_memory(struct db *db);
 /* True when the schema is another than required_schema: waiting will not help. */
 bool db_schema_mismatch(const struct db *db);
 
+/*
+ * True when the server has not known a statement that was prepared, or has known it before: connections are handed on
+ * by a pooler of transactions.
+ */
+bool db_has_mixed_up(const struct db *db);
+
 struct db_result;
 
 /*

@@ -49,6 +49,7 @@ enum db_answer db_classify_result(struct db_connection *connection, const PGresu
 	message = PQresultErrorField(pg, PG_DIAG_MESSAGE_PRIMARY);
 	(void)snprintf(connection->problem, sizeof connection->problem, "%s (SQLSTATE %s)",
 	               message != NULL ? message : "no answer", sqlstate);
+	connection->has_mixed_up |= means_mixed_up(sqlstate);
 	if (means_mixed_up(sqlstate))
 		log_error("prepared_statements_mixed_up", LOG_STR("problem", connection->problem),
 		          LOG_STR("hint", "behind a pooler of transactions set database.prepare = off"));

@@ -58,6 +58,7 @@ struct db_connection {
 	bool was_stuck;     /* the server was silent, and has not answered a statement since */
 	bool is_warned;     /* by the server, since this was last set to false */
 	bool schema_mismatch;
+	bool has_mixed_up; /* statements that were prepared, ever */
 	int found_schema;
 	int64_t waited_us;
 	char problem[512];

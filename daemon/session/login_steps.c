@@ -243,9 +243,10 @@ static enum db_status replace(const struct login_state *state, const struct acco
 		DB_INT(state->request->user->id),
 		key_value(key),
 		DB_TEXT(ones_reason_code(reason)),
+		key_value(reason == ONES_REASON_LOGGED_OUT ? state->request->key : NULL),
 	};
 	struct db_result *ended;
-	enum db_status status = db_query(tx->db, tx->ctx, &sql_end_by_key, values, 3, &ended);
+	enum db_status status = db_query(tx->db, tx->ctx, &sql_end_by_key, values, 4, &ended);
 
 	return status == DB_OK && db_rows(ended) > 0 ? record_replaced(state, tx, ended) : status;
 }

@@ -16,6 +16,7 @@ BUILT_IN(migration_0002, "0002_policy");
 BUILT_IN(migration_0003, "0003_sequences");
 BUILT_IN(migration_0004, "0004_same_browser");
 BUILT_IN(migration_0005, "0005_purge_and_throttle");
+BUILT_IN(migration_0006, "0006_owner");
 
 const struct schema_migration migrations[] = {
 	{1, "0001_accounts_and_sessions", migration_0001},
@@ -23,6 +24,7 @@ const struct schema_migration migrations[] = {
 	{3, "0003_sequences", migration_0003},
 	{4, "0004_same_browser", migration_0004},
 	{5, "0005_purge_and_throttle", migration_0005},
+	{6, "0006_owner", migration_0006},
 };
 
 const size_t migration_count = sizeof migrations / sizeof migrations[0];

@@ -202,6 +202,13 @@ bool rule_is_final(const struct rule *rule, const struct session_lookup *lookup,
 	return is_final(evaluate(rule, lookup, which, &verdict));
 }
 
+bool rule_is_known(const struct session_lookup *lookup, size_t which)
+{
+	size_t row = lookup->row_of[which];
+
+	return !db_is_null(lookup->rows, row, CHECK_ID) || !db_is_null(lookup->rows, row, CHECK_ENDED_REASON);
+}
+
 bool rule_may_be_live(const struct rule *rule, const struct session_lookup *lookup, size_t which)
 {
 	struct rule_verdict verdict;

@@ -52,6 +52,9 @@ struct session_lookup;
 /* True when rule_check() finds, or may find, the key that was number `which` to be live. */
 bool rule_may_be_live(const struct rule *rule, const struct session_lookup *lookup, size_t which);
 
+/* True when the key that was number `which` is that of a session, be it live or ended: the daemon has issued it. */
+bool rule_is_known(const struct session_lookup *lookup, size_t which);
+
 /* True when rule_check() will neither read nor write, and so not wait for the account's lock. */
 bool rule_is_final(const struct rule *rule, const struct session_lookup *lookup, size_t which);
 

@@ -10,6 +10,9 @@
  */
 /* clang-format off */
 
+/* Of a session whose own browser has signed in anew, whoever presents its key is told no more than that it was left. */
+#define SQL_BY_OTHERS(row) row ".reason <> 'logged_out'"
+
 /*
  * $1 keys, $2 session.max_sessions, $3 idle_timeout. One row for each key. Each table is reached by its primary key and
  * `newer` by an index that ends at the presented session and no further than the limit (0, no limit: not at all), so
@@ -26,8 +29,9 @@ const struct db_statement sql_check = {
 	"       (SELECT count(*) FROM (SELECT FROM sessions n WHERE n.user_id = s.user_id"
 	"               AND n.login_order > s.login_order AND " SQL_LIVE("n", "$3::bigint")
 	"               LIMIT coalesce(u.session_limit, $2::bigint)) AS newer),"
-	"       l.login_order, coalesce(l.session_key = s.session_key, false), e.reason, e.ended_at, e.by_user_agent,"
-	"       host(e.by_ip), e.user_agent, host(e.ip)"
+	"       l.login_order, coalesce(l.session_key = s.session_key, false), e.reason, e.ended_at,"
+	"       CASE WHEN " SQL_BY_OTHERS("e") " THEN e.by_user_agent ELSE '' END,"
+	"       CASE WHEN " SQL_BY_OTHERS("e") " THEN host(e.by_ip) END, e.user_agent, host(e.ip)"
 	"  FROM (SELECT k.key) AS presented(key)"
 	"  LEFT JOIN LATERAL (SELECT * FROM sessions WHERE session_key = presented.key OFFSET 0) AS s ON true"
 	"  LEFT JOIN LATERAL (SELECT * FROM users WHERE id = s.user_id OFFSET 0) AS u ON true"
@@ -181,11 +185,14 @@ const struct db_statement sql_accounts_with_sessions = {
 	" RETURNING e.id::text, e.session_key, e.reason, e.created_at, e.last_seen_at, e.user_agent,"               \
 	"           coalesce(host(e.ip), ''), e.by_id::text"
 
-/* $1 account, $2 key, $3 reason. */
+/* By the session whose key is $4; where that is NULL, by none. */
+#define BY_SESSION "b.id, b.ip, coalesce(b.user_agent, '') FROM gone g LEFT JOIN sessions b ON b.session_key = $4::bytea"
+
+/* $1 account, $2 key, $3 reason, $4 key of the session that takes its place in the same browser, or NULL. */
 const struct db_statement sql_end_by_key = {
 	"end_by_key",
 	"WITH gone AS (DELETE FROM sessions WHERE user_id = $1::bigint AND session_key = $2::bytea RETURNING *)"
-	INTO_ENDED("$3::text", "NULL, NULL, '' FROM gone g"),
+	INTO_ENDED("$3::text", BY_SESSION),
 };
 
 /* $1 account, $2 public id or NULL for all of them, $3 reason, $4 key of the session that does it and stays, or NULL. */
@@ -194,8 +201,7 @@ const struct db_statement sql_end_by_id = {
 	"WITH gone AS (DELETE FROM sessions WHERE user_id = $1::bigint"
 	"                 AND ($2::text IS NULL OR id = $2::text::uuid)"
 	"                 AND session_key IS DISTINCT FROM $4::bytea RETURNING *)"
-	INTO_ENDED("$3::text", "b.id, b.ip, coalesce(b.user_agent, '')"
-	           " FROM gone g LEFT JOIN sessions b ON b.session_key = $4::bytea"),
+	INTO_ENDED("$3::text", BY_SESSION),
 };
 
 /*

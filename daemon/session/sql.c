@@ -49,6 +49,12 @@ const struct db_statement sql_list_users = {
 	" ORDER BY u.username_key LIMIT $4::bigint",
 };
 
+/* $1 a regular expression, $2 how many. The names, and how many there are in all. */
+const struct db_statement sql_unusable_names = {
+	"unusable_names",
+	"SELECT username, count(*) OVER () FROM users WHERE username COLLATE \"C\" ~ $1::text ORDER BY id LIMIT $2::bigint",
+};
+
 /* $1 account, $2 sharing.window, $3 attempts_window. */
 const struct db_statement sql_watch_user = {
 	"watch_user",
@@ -115,11 +121,13 @@ const struct db_statement sql_hold_user = {
 	"SELECT FROM users WHERE id = $1::bigint FOR UPDATE",
 };
 
-/* $1 account. `was` is a device of the user, and of user_renamed `before` is a name. */
+/* An event's detail without the person: `was` is a device, and of user_renamed `before` is a name. */
+#define WITHOUT_PERSON(name, detail) "CASE " name " WHEN 'user_renamed' THEN " detail " - 'before' ELSE " detail " - 'was' END"
+
+/* $1 account. */
 const struct db_statement sql_erase_events = {
 	"erase_events",
-	"UPDATE events SET username = '', ip = NULL, user_agent = '',"
-	"       detail = CASE name WHEN 'user_renamed' THEN detail - 'before' ELSE detail - 'was' END"
+	"UPDATE events SET username = '', ip = NULL, user_agent = '', detail = " WITHOUT_PERSON("name", "detail")
 	" WHERE user_id = $1::bigint",
 };
 
@@ -257,13 +265,18 @@ const struct db_statement sql_purge_anonymous_sessions = {
 
 /*
  * $1 name, $2 account or NULL, $3 its name, $4 public id of a session or NULL, $5 address or NULL, $6 User-Agent,
- * $7 detail or NULL.
+ * $7 detail or NULL. Whose account has gone meanwhile may have asked to be forgotten: nothing of the person is written.
  */
 const struct db_statement sql_record_event = {
 	"record_event",
-	"WITH e AS (INSERT INTO events (name, user_id, username, session_id, ip, user_agent, detail)"
-	"           VALUES ($1::text, (SELECT id FROM users WHERE id = $2::bigint), $3::text, $4::text::uuid,"
-	"                   $5::text::inet, $6::text, coalesce($7::text, '{}')::jsonb) RETURNING *)"
+	"WITH given AS (SELECT (SELECT id FROM users WHERE id = $2::bigint) AS user_id,"
+	"                      coalesce($7::text, '{}')::jsonb AS detail),"
+	"     e AS (INSERT INTO events (name, user_id, username, session_id, ip, user_agent, detail)"
+	"           SELECT $1::text, g.user_id, CASE WHEN g.is_gone THEN '' ELSE $3::text END, $4::text::uuid,"
+	"                  CASE WHEN NOT g.is_gone THEN $5::text::inet END,"
+	"                  CASE WHEN g.is_gone THEN '' ELSE $6::text END,"
+	"                  CASE WHEN g.is_gone THEN " WITHOUT_PERSON("$1::text", "g.detail") " ELSE g.detail END"
+	"             FROM (SELECT *, $2::bigint IS NOT NULL AND user_id IS NULL AS is_gone FROM given) AS g RETURNING *)"
 	" " SQL_TELL_EVENTS("e"),
 };
 

@@ -25,6 +25,8 @@ extern const struct db_statement sql_list_users;
 /* A row, the id; none when the name is taken. */
 extern const struct db_statement sql_add_user;
 
+extern const struct db_statement sql_unusable_names;
+
 extern const struct db_statement sql_watch_user;
 enum watch_column {
 	WATCH_TAKEOVERS,

@@ -114,6 +114,120 @@ enum db_status users_find(struct db *db, TALLOC_CTX *ctx, const char *username, 
 	return users_name_problem(username) == NULL ? users_find_by(db, ctx, &sql_find_user, values, 1, user) : DB_OK;
 }
 
+enum db_status users_find_typed(struct db *db, TALLOC_CTX *ctx, const char *typed, struct user **user)
+{
+	const struct db_value values[] = {DB_TEXT(typed)};
+	enum db_status status = DB_OK;
+	const char *plain;
+
+	*user = NULL;
+	if (utf8_is_valid(typed))
+		status = users_find_by(db, ctx, &sql_find_user, values, 1, user);
+	if (status != DB_OK || *user != NULL)
+		return status;
+	plain = users_plain_name(ctx, typed);
+	if (plain == NULL) {
+		db_set_problem(db, "out of memory");
+		return DB_ERROR;
+	}
+	return users_find(db, ctx, plain, user);
+}
+
+/* ---- Names that nobody can sign in by ----------------------------------------------------------------------- */
+
+#define CHARACTER_LAST 0x10ffffU
+
+static bool is_surrogate(ucs4_t character)
+{
+	return character >= 0xd800 && character <= 0xdfff;
+}
+
+static bool is_control_character(ucs4_t character)
+{
+	uint8_t text[8] = "";
+
+	return u8_uctomb(text, character, sizeof text - 1) > 0 && is_control((const char *)text);
+}
+
+/* Those that `is_meant` is true of, as what stands in the brackets of a regular expression of PostgreSQL's; on `ctx`.
+ */
+static char *character_class(TALLOC_CTX *ctx, bool (*is_meant)(ucs4_t character))
+{
+	char *text = talloc_strdup(ctx, "");
+	ucs4_t first = 0;
+
+	for (ucs4_t at = 1; text != NULL && at <= CHARACTER_LAST + 1; at++) {
+		bool is_in = at <= CHARACTER_LAST && !is_surrogate(at) && is_meant(at);
+
+		if (is_in && first == 0)
+			first = at;
+		if (is_in || first == 0)
+			continue;
+		text = talloc_asprintf_append_buffer(text, "\\U%08x-\\U%08x", first, at - 1);
+		first = 0;
+	}
+	return text;
+}
+
+enum db_status users_unusable_names(struct db *db, TALLOC_CTX *ctx, struct unusable_names *unusable)
+{
+	TALLOC_CTX *scratch = talloc_new(ctx);
+	const char *unseen = character_class(scratch, is_unseen);
+	const char *control = character_class(scratch, is_control_character);
+	char *pattern = talloc_asprintf(scratch, "^[%s]|[%s]$|[%s]", unseen, unseen, control);
+	const struct db_value values[] = {DB_TEXT(pattern), DB_INT(UNUSABLE_NAMES_MAX)};
+	enum db_status status = DB_ERROR;
+	struct db_result *rows;
+
+	*unusable = (struct unusable_names){0};
+	if (unseen == NULL || control == NULL || pattern == NULL)
+		db_set_problem(db, "out of memory");
+	else
+		status = db_query(db, ctx, &sql_unusable_names, values, 2, &rows);
+	talloc_free(scratch);
+	if (status != DB_OK)
+		return status;
+	for (; unusable->count < db_rows(rows); unusable->count++) {
+		unusable->first[unusable->count] = db_text(rows, unusable->count, 0);
+		unusable->all = db_int(rows, unusable->count, 1);
+	}
+	return DB_OK;
+}
+
+/* A name so that it can be seen, and pasted into a shell; NULL for `text` stays NULL. */
+static char *append_visible(char *text, const char *name)
+{
+	ucs4_t character;
+	size_t size;
+
+	text = text != NULL ? talloc_strdup_append_buffer(text, "$'") : NULL;
+	for (const char *at = name; text != NULL && (size = utf8_sequence(at)) > 0; at += size) {
+		(void)u8_mbtouc(&character, (const uint8_t *)at, size);
+		if (character != ' ' && (is_unseen(character) || is_control(at)))
+			text = talloc_asprintf_append_buffer(text, "\\U%08x", character);
+		else
+			text = talloc_asprintf_append_buffer(text, "%s%.*s", *at == '\'' || *at == '\\' ? "\\" : "",
+			                                     (int)size, at);
+	}
+	return text != NULL ? talloc_strdup_append_buffer(text, "'") : NULL;
+}
+
+const char *users_unusable_problem(TALLOC_CTX *ctx, const struct unusable_names *unusable)
+{
+	static const char why[] = "nobody can sign in by a name with space or invisible characters before or after "
+				  "it, or with control characters in it; onesessionctl user rename gives another one";
+	char *text = talloc_asprintf(ctx, "%s: ", why);
+
+	for (size_t i = 0; i < unusable->count; i++) {
+		text = text != NULL ? talloc_strdup_append_buffer(text, i > 0 ? ", " : "") : NULL;
+		text = append_visible(text, unusable->first[i]);
+	}
+	if (text != NULL && unusable->all > (int64_t)unusable->count)
+		text = talloc_asprintf_append_buffer(text, " and %lld more",
+		                                     (long long)(unusable->all - (int64_t)unusable->count));
+	return text != NULL ? text : why;
+}
+
 enum db_status users_list(struct db *db, TALLOC_CTX *ctx, const struct user_filter *filter, int64_t idle_timeout_ms,
                           struct user **users, size_t *count)
 {

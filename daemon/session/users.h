@@ -34,6 +34,30 @@ const char *users_name_problem(const char *username);
 /* DB_OK with *user on `ctx`, or with *user NULL when no account has that name, whatever the case. */
 enum db_status users_find(struct db *db, TALLOC_CTX *ctx, const char *username, struct user **user);
 
+/*
+ * For operators: likewise by what was typed as it is, and only where nobody is called so by its plain name. An account
+ * may have a name that none can be given any more.
+ */
+enum db_status users_find_typed(struct db *db, TALLOC_CTX *ctx, const char *typed, struct user **user);
+
+/*
+ * Accounts that nobody can sign in to: their names, which another program or an earlier version has stored, are not
+ * plain ones, or have control characters.
+ */
+#define UNUSABLE_NAMES_MAX 10
+
+struct unusable_names {
+	const char *first[UNUSABLE_NAMES_MAX];
+	size_t count;
+	int64_t all; /* how many there are, also past these */
+};
+
+/* Strings on `ctx`. All names are looked at: not for every request. */
+enum db_status users_unusable_names(struct db *db, TALLOC_CTX *ctx, struct unusable_names *unusable);
+
+/* What they are, as a shell's $'...' where that is needed, and the cure, in a sentence on `ctx`. */
+const char *users_unusable_problem(TALLOC_CTX *ctx, const struct unusable_names *unusable);
+
 /* The same by another statement, whose rows have sql_find_user's columns. */
 enum db_status users_find_by(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
                              const struct db_value values[], size_t count, struct user **user);

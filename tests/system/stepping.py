@@ -7,7 +7,7 @@ can make a difference.
 Two statements next to each other can make one when there is a table that one of them changes and the other looks at;
 what a transaction changes is seen at its COMMIT, and before that only felt by who changes or locks rows of the table,
 too. Orders that differ by statements without such a table are one order. The tables are read out of the statements
-themselves as they pass. (The method is that of sleep sets: P. Godefroid, Partial-Order Methods for the Verification of
+themselves as they pass, and out of the trigger number_login. (The method is that of sleep sets: P. Godefroid, Partial-Order Methods for the Verification of
 Concurrent Systems, 1996.)
 """
 
@@ -25,6 +25,7 @@ from waiting import PATIENCE
 MOMENT = 0.002
 
 WRITES = re.compile(r"\b(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+(?:ONLY\s+)?\"?(\w+)", re.I)
+INSERTS = re.compile(r"\bINSERT\s+INTO\s+\"?(\w+)", re.I)
 LOCKS = re.compile(r"\bFOR\s+(NO\s+KEY\s+UPDATE|UPDATE|SHARE|KEY\s+SHARE)\b", re.I)
 CONTROL = re.compile(r"\s*(BEGIN|COMMIT|ROLLBACK)\b", re.I)
 LITERAL = re.compile(r"'[^']*'")
@@ -255,19 +256,23 @@ class Tables:
             "SELECT conrelid::regclass::text, confrelid::regclass::text FROM pg_constraint WHERE contype = 'f'"
         ):
             self.referenced[child].add(parent)
+        # What an INSERT looks at besides, by the text of the function that the schema's trigger runs.
+        (body,) = database.query("SELECT prosrc FROM pg_proc WHERE proname = 'number_login'")[0]
+        self.looks = {name: frozenset() for name in names} | {"sessions": frozenset(self.word.findall(body))}
         self.known = {}
 
     def footprint(self, text):
         if text not in self.known:
             mentioned = frozenset(self.word.findall(text))
             writes = frozenset(WRITES.findall(text)) & self.names
+            looks = mentioned.union(*(self.looks[name] for name in set(INSERTS.findall(text)) & self.names))
             locks = {" ".join(words.upper().split()) for words in LOCKS.findall(text)}
             shares = frozenset(parent for name in writes for parent in self.referenced[name])
             if any(lock.endswith("UPDATE") for lock in locks):
                 writes |= mentioned
             elif locks:
                 shares |= mentioned
-            self.known[text] = Footprint(mentioned, shares, writes)
+            self.known[text] = Footprint(looks, shares, writes)
         return self.known[text]
 
 

@@ -3,6 +3,8 @@
 import concurrent.futures
 import hashlib
 import json
+import os
+import signal
 
 import pytest
 
@@ -16,7 +18,7 @@ from waiting import wait_until
 
 def login(daemon, username="alice", password=harness.Database.password):
     body = json.dumps({"username": username, "password": password})
-    return daemon.ask(method="POST", path="/session/login", headers=JSON, body=body)
+    return daemon.ask(method="POST", path="/session/login", headers={**JSON, "User-Agent": "agent"}, body=body)
 
 
 def auth(daemon, key):
@@ -24,7 +26,7 @@ def auth(daemon, key):
 
 
 def test_account_that_is_deleted_while_its_password_is_checked(new_daemon, database):
-    """Nothing but "wrong name or password": the failure is told of without the account."""
+    """Nothing but "wrong name or password": the failure is told of without the account and the person."""
     daemon = new_daemon({"database.statement_timeout": "30s"}).start()
     connection = database.connect()
     with connection.cursor() as cursor:
@@ -34,7 +36,38 @@ def test_account_that_is_deleted_while_its_password_is_checked(new_daemon, datab
         cursor.execute("DELETE FROM users WHERE username = 'alice'; COMMIT")
     connection.close()
     assert answer.result().status == 401
-    assert database.value("SELECT count(*) FROM events WHERE name = 'user_login_failed' AND user_id IS NULL") == 1
+    told = "SELECT user_id, username, host(ip), user_agent, detail FROM events WHERE name = 'user_login_failed'"
+    assert database.query(told) == [(None, "", None, "", {})]
+    # A name that never was an account's: whence it came, and not the name, which may be a password.
+    assert login(daemon, "nobody", "a wrong password").status == 401
+    assert database.query(told + " ORDER BY id DESC LIMIT 1") == [(None, "", "192.0.2.7", "agent", {})]
+
+
+@pytest.mark.parametrize("words", [(), ("--erase",)], ids=["deleted", "erased"])
+def test_account_that_an_operator_deletes_while_its_password_is_checked(new_daemon, database, words):
+    daemon = new_daemon({"login.attempts_per_user": 1}).start()
+    hasher = wait_until(lambda: daemon.hasher, "the hasher")
+    watcher = database.cluster.connect(database.name)
+
+    def is_looked_up():
+        with watcher.cursor() as cursor:
+            cursor.execute(
+                "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                " AND state = 'idle' AND query LIKE '%used_up%'"
+            )
+            return cursor.rowcount > 0
+
+    os.kill(hasher, signal.SIGSTOP)
+    try:
+        answer = Background(login, daemon, "alice", "a wrong password")
+        wait_until(is_looked_up, "the account to be looked up, before its password is looked at")
+        harness.Ctl(database.owner_conninfo).run("user", "delete", "alice", *words)
+    finally:
+        os.kill(hasher, signal.SIGCONT)
+        watcher.close()
+    assert answer.result().status == 401
+    rows = database.query("SELECT user_id, username, host(ip), user_agent FROM events WHERE name LIKE '%login%'")
+    assert rows and set(rows) == {(None, "", None, "")}
 
 
 def test_table_of_events_that_is_locked_is_a_database_that_is_away(new_daemon, database):

@@ -140,6 +140,47 @@ def test_who_hangs_up_is_not_hashed(database, new_daemon, when):
     assert database.value("SELECT count(*) FROM events WHERE name = 'user_login_failed'") == 1
 
 
+def failures(database):
+    return database.value("SELECT count(*) FROM events WHERE name = 'user_login_failed'")
+
+
+@pytest.mark.parametrize("when", ["is hashed", "has been hashed"])
+def test_wrong_password_counts_also_when_its_peer_hangs_up(database, new_daemon, when):
+    """Else who does not wait for the answer, which takes longer when it is wrong, has any number of tries."""
+    daemon = new_daemon({"server.workers": 1, "login.max_hashing": 1, "login.attempts_per_user": 3, **SLOW}).start()
+    sign_in(daemon)  # gives the account a hash that takes as long
+    for count in range(1, 4):
+        with connections(daemon, 1, login_bytes("alice")):
+            wait_until(lambda: hashing(daemon)["in_use"] == 1, "the password to be hashed")
+            if when == "has been hashed":
+                wait_until(lambda: hashing(daemon)["in_use"] == 0, "its hash")
+        wait_until(lambda: failures(database) == count, "the failure to be counted")
+    body = json.dumps({"username": "alice", "password": database.password})
+    assert daemon.ask(method="POST", path="/session/login", headers=JSON, body=body, timeout=PATIENCE).status == 429
+
+
+def test_right_password_whose_peer_hangs_up_displaces_nobody(database, new_daemon):
+    daemon = new_daemon({"server.workers": 1, "login.max_hashing": 1, **SLOW}).start()
+    signed_in = sign_in(daemon)
+    with connections(daemon, 1, login_bytes("alice", database.password)):
+        wait_until(lambda: hashing(daemon)["in_use"] == 1, "the password to be hashed")
+    wait_until(lambda: hashing(daemon)["in_use"] == 0, "its hash")
+    # The next one is hashed after it has been answered.
+    assert daemon.ask(method="POST", path="/session/login", headers=JSON, body=json.dumps(
+        {"username": "bob", "password": database.password}), timeout=PATIENCE).status == 200
+    assert daemon.ask(headers=signed_in).status == 200
+    assert database.value("SELECT count(*) FROM events WHERE name = 'user_login_failed'") == 0
+
+
+def test_wrong_password_counts_also_when_it_takes_longer_than_a_request_may(database, new_daemon):
+    long = {"login.memory": "256MiB", "login.passes": 8, "server.request_timeout": "1s"}
+    daemon = new_daemon({"server.workers": 1, "login.max_hashing": 1, **long}).start()
+    body = json.dumps({"username": "alice", "password": "wrong password"})
+    answer = daemon.ask(method="POST", path="/session/login", headers=JSON, body=body, timeout=PATIENCE)
+    assert answer.status == 401
+    assert failures(database) == 1
+
+
 def test_who_is_throttled_is_told_without_waiting(database, new_daemon):
     """Also while every place is taken."""
     daemon = new_daemon(

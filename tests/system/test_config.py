@@ -1,5 +1,6 @@
 """The configuration: what is accepted, what is refused, and what is said about it."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -359,6 +360,53 @@ def test_test_opens_no_socket_and_leaves_a_running_daemon_alone(daemon):
     done = run(*daemon.command("-t")[1:])
     assert done.returncode == 0
     assert daemon.ask().status == 401
+
+
+WRONG_HERE = {
+    "server.user": ("nobody-of-that-name", 'server.user: there is no user "nobody-of-that-name"'),
+    "server.group": ("no-such-group", 'server.group: there is no group "no-such-group"'),
+    "server.listen_owner": ("nobody-of-that-name", 'server.listen_owner: there is no user "nobody-of-that-name"'),
+    "server.listen_group": ("no-such-group", 'server.listen_group: there is no group "no-such-group"'),
+    "log.to": ("/nonexistent/x.log", "log.to: /nonexistent/x.log: No such file or directory"),
+}
+
+
+@pytest.mark.parametrize("key", WRONG_HERE)
+def test_test_finds_what_the_start_would_refuse(new_daemon, key):
+    value, complaint = WRONG_HERE[key]
+    if key in ("server.user", "server.group") and os.geteuid() != 0:
+        pytest.skip("only root becomes somebody else")
+    daemon = new_daemon({key: value})
+    done = run(*daemon.command("-t")[1:])
+    assert done.returncode == 1
+    assert done.stderr == f"onesessiond: {complaint}\n"
+    assert "right" not in done.stdout
+    # As the start says it.
+    daemon.start(wait=None)
+    assert daemon.process.wait(harness.PATIENCE) == 1
+    if key != "log.to":
+        assert complaint in daemon.log_text().replace('\\"', '"')
+
+
+def test_test_warns_of_a_folder_that_is_missing_for_the_socket(new_daemon):
+    """It is no error: systemd or spawn-fcgi may give a socket."""
+    daemon = new_daemon({"server.listen": "unix:/nonexistent/folder/s"})
+    done = run(*daemon.command("-t")[1:])
+    assert done.returncode == 0
+    assert "warning: server.listen: /nonexistent/folder: No such file or directory" in done.stdout
+    daemon.start(wait=None)
+    assert daemon.process.wait(harness.PATIENCE) == 1
+    assert "server.listen: /nonexistent/folder/s: No such file or directory" in daemon.log_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_test_of_root_connects_as_the_daemon_would(database, new_daemon):
+    """Root's own rights in the database tell nothing of the daemon's."""
+    conninfo = re.sub(r"user=\S+", "", database.conninfo)
+    daemon = new_daemon({"server.user": "nobody", "database.conninfo": conninfo})
+    done = run(*daemon.command("-t")[1:])
+    assert done.returncode == 1
+    assert 'role "nobody" does not exist' in done.stderr or "Permission denied" in done.stderr
 
 
 # ---- The password of the database ------------------------------------------------------------------------------------

@@ -305,15 +305,23 @@ def fill(site, browse):
 TABLES = [["user", "list"], ["session", "list"], ["events"], ["sharing"]]
 
 
+def table_and_note(lines):
+    """The lines of the table, and what is said below it of columns that there was no room for."""
+    at = next((n for n, line in enumerate(lines) if line.text.startswith("Not shown:")), len(lines))
+    return lines[:at], " ".join(line.text.strip() for line in lines[at:])
+
+
 def test_tables_fit_the_terminal(site, browse):
     fill(site, browse)
-    titles = {}
+    titles, notes = {}, {}
     for words in TABLES:
         for columns in (40, 80, 132):
             lines = on_a_terminal(site.ctl().command(*words), columns)
             assert len(lines) > 1
             for line in lines:
                 assert line.width <= columns, (words, columns, line.text)
+            lines, note = table_and_note(lines)
+            notes[words[0], columns] = note
             # What begins a column stands below its title, also behind what was cut in the middle of a wide character.
             starts = [match.start() for match in re.finditer(r"(?<=  )\S", lines[0].text)]
             for line in lines[1:]:
@@ -325,15 +333,31 @@ def test_tables_fit_the_terminal(site, browse):
     assert titles["events", 40][:2] == ["TIME", "EVENT"]
     assert titles["sharing", 80][:4] == ["USERNAME", "TAKEOVERS", "IN HISTORY", "LAST"]
     assert titles["sharing", 132][-1] == "COOLDOWN UNTIL"
+    assert notes["session", 80] == "Not shown: ADDRESS, SIGNED IN. A wider terminal or --json has them."
+    assert notes["session", 40].startswith("Not shown: USERNAME, LAST SEEN, BROWSER, ADDRESS, SIGNED IN. ")
+    assert notes["sharing", 80].startswith("Not shown: COOLDOWN UNTIL. ")
+    assert [notes["events", 80]] + [notes[words[0], 132] for words in TABLES] == [""] * 5
+
+
+def test_who_follows_events_is_told_once_what_there_is_no_room_for(site, browse):
+    browse(site).sign_in()
+    terminal = Terminal(site.ctl().command("events", "--follow"), 40)
+    try:
+        terminal.wait_for("user_logged_in")
+        browse(site).sign_in()
+        terminal.wait_for("session_displaced")
+    finally:
+        terminal.close()
+    assert terminal.text.count(b"Not shown: ") == 1
 
 
 def test_no_number_or_id_is_cut(site, browse):
     """Half of a number is another number, and half of an id ends no session."""
     fill(site, browse)
     for columns in range(36, 100, 7):
-        for line in on_a_terminal(site.ctl().command("session", "list"), columns)[1:]:
+        for line in table_and_note(on_a_terminal(site.ctl().command("session", "list"), columns))[0][1:]:
             assert re.match(r"[0-9a-f-]{36}( |$)", line.text)
-        for line in on_a_terminal(site.ctl().command("sharing"), columns)[1:]:
+        for line in table_and_note(on_a_terminal(site.ctl().command("sharing"), columns))[0][1:]:
             time = r"( +\d{4}-\d\d-\d\d \d\d:\d\d| +never| +no)*"
             assert re.fullmatch(rf"\S+( +\d+( +\d+{time})?)?", line.text), (columns, line.text)
 
@@ -382,6 +406,20 @@ def test_keys_of_json_are_those_of_the_manual(site, browse):
 
 
 # ---- Help and completion ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [["user"], ["session"], ["import"], ["user", "remove"]])
+def test_group_without_a_command_of_it_lists_its_commands(ctl, words):
+    done = ctl.call(*words)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (64, "", 1)
+    commands = [line.split()[1] for line in commands_of_help(ctl) if line.split()[0] == words[0]]
+    assert len(commands) > 1 and f"of {words[0]} there are {', '.join(commands)} " in done.stderr
+
+
+def test_word_that_is_no_group_lists_nothing(ctl):
+    for words in (["users"], ["migrat", "add"]):
+        done = ctl.call(*words)
+        assert done.returncode == 64 and "there are" not in done.stderr
 
 
 def commands_of_help(ctl):

@@ -851,6 +851,15 @@ def test_pool_mode_statement_is_found_out_and_told(new_bouncer, new_daemon, data
     assert "pool_mode = statement" in harness.Ctl(pooled.conninfo, **{"database.prepare": prepare}).refused("user", "list")
 
 
+def test_test_finds_a_pooler_that_loses_what_was_prepared(new_daemon, pooled):
+    found = {}
+    for prepare in ("on", "off"):
+        host = new_daemon({"database.prepare": prepare}, on=pooled)
+        tested = subprocess.run(host.command("-t"), capture_output=True, text=True, env=harness.environment(), check=False)
+        found[prepare] = (tested.returncode, "set database.prepare = off" in tested.stderr, "database: right" in tested.stdout)
+    assert found == {"on": (1, True, False), "off": (0, False, True)}
+
+
 def test_prepared_statements_through_this_pooler_are_told_of(new_daemon, pooled):
     """pgbouncer before 1.21 hands on connections but not what was prepared on them: the log says what to do."""
     hosts = [new_daemon({"server.workers": 4, "database.prepare": "on"}, on=pooled) for _ in range(2)]

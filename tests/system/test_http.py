@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import urllib.parse
 
 import pytest
 
@@ -427,6 +428,17 @@ def test_default_port_makes_no_difference(shared_site, origin, host, port, statu
     headers = {"Origin": origin, "Host": host, "Accept": "application/json"}
     answer = shared_site.daemon.ask(method="POST", path="/session/logout", headers=headers, SERVER_PORT=port)
     assert answer.status == status
+
+
+def test_default_port_makes_no_difference_to_the_page_that_a_form_was_on(shared_site, browse):
+    headers = {"Accept": "text/html", "Referer": "https://example.org/form?a=b"}
+    for host, port, back in (("example.org:443", "443", "/form?a=b"), ("example.org:8443", "8443", None)):
+        answer = shared_site.daemon.ask(
+            method="POST", path="/session/refused", headers={**headers, "Host": host}, SERVER_PORT=port, HTTPS="on"
+        )
+        assert answer.status == 303
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(answer.get("Location")).query)
+        assert query.get("next", [None])[0] == back, host
 
 
 def test_refused_origin_is_logged_with_what_did_not_agree(site, browse):

@@ -190,7 +190,7 @@ def test_what_django_has_and_onesession_cannot_take_is_told_one_by_one(ctl, data
             shown = name.encode("unicode_escape").decode().replace("\\n", "\\x0a").replace("\\t", "\\x09")
             assert shown in line
             assert word in line and line.isprintable()
-        assert "6 accounts not imported" in lines[-1]
+        assert re.search("not imported: 3 accounts whose name [^;]*; 3 accounts whose hash .* user add ", lines[-1])
         for password, _ in refused.values():
             assert password not in done.stderr
     assert accounts(database) == {"first": PBKDF2, "last": PBKDF2}
@@ -377,7 +377,11 @@ def test_lines_that_cannot_be_are_told_with_their_number(ctl, database, tmp_path
     for message, (number, line, word) in zip(told, wrong):
         assert f"us\\x1bers:{number}: " in message and word in message and message.isprintable()
         assert line.rpartition(":")[2] == "" or line.rpartition(":")[2] not in message
-    assert f"{len(wrong)} accounts not imported" in told[-1] and "user add" in told[-1]
+    causes = {"line without": 3, "account whose name": 3, "line with the name": 0, "account whose hash": len(wrong) - 6}
+    for cause, count in causes.items():
+        said = f"{count} " + (cause if count == 1 else cause.replace(" ", "s ", 1))
+        assert (said in told[-1]) == (count > 0), told[-1]
+    assert told[-1].count("user add") == 1
     assert accounts(database) == {"first": BCRYPT, "last": BCRYPT}
 
 
@@ -453,7 +457,7 @@ def test_progress_is_shown_at_a_terminal_and_cleared(ctl, django):
     # What is on the screen in the end: each line as the last that was written over it.
     lines = [re.sub(r".*\r(?=.)", "", line.rstrip("\r")).rstrip() for line in text.split("\n")]
     assert [bool(line) for line in lines] == [True, True, False]
-    assert "old (id 6001)" in lines[0] and "1 account not imported" in lines[1]
+    assert "old (id 6001)" in lines[0] and "not imported: 1 account whose hash" in lines[1]
 
 
 def test_progress_is_shown_to_nobody_else(ctl, django):

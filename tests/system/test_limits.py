@@ -56,6 +56,17 @@ def test_the_same_login_with_take_over_displaces(new_site, browse, yes):
     assert first.auth() == "displaced"
 
 
+@pytest.mark.parametrize("settings", [ASK, REFUSE])
+def test_right_password_that_is_refused_is_in_the_log(new_site, browse, settings):
+    """Whoever has stolen it can not find out in silence that it is right."""
+    site = new_site(settings)
+    browse(site).sign_in()
+    assert "login_refused" not in site.daemon.log_text()
+    assert browse(site).login().status_code == 409
+    told = next(line for line in site.daemon.log_text().splitlines() if "login_refused" in line)
+    assert " info " in told and "username=alice reason=session_limit ip=" in told
+
+
 def test_take_over_that_is_not_true_still_asks(new_site, browse):
     site = new_site(ASK)
     browse(site).sign_in()

@@ -3,12 +3,13 @@
 import base64
 import hashlib
 import json
+import subprocess
 import unicodedata
 
 import pytest
 
 from browser import Browser, problem
-from harness import Ctl
+from harness import Ctl, environment
 from test_limits import form_of
 
 PASSWORD = "a horse of many batteries"
@@ -84,6 +85,49 @@ def test_accounts_are_imported_without_what_is_not_seen(ctl, database, tmp_path,
     assert ctl.json("import", "htpasswd", tmp_path / "hashes") == {"imported": 0, "existing": 1, "refused": 0}
 
 
+@EACH_UNSEEN
+def test_account_that_has_such_a_name_is_told_of_and_mended(site, browse, unseen):
+    """Put in by another program, or by a version that left such characters where they were."""
+    odd = "alice" + unseen
+    site.database.query("INSERT INTO users (username, password) SELECT %s, password FROM users WHERE username = 'bob'", odd)
+    assert browse(site).sign_in(odd)["user"]["username"] == "alice"
+    ctl = site.ctl()
+    assert ctl.json("user", "show", odd)["username"] == odd
+    ctl.run("user", "disable", odd)
+    assert not ctl.json("user", "show", odd)["is_active"] and ctl.json("user", "show", "alice")["is_active"]
+    told = Ctl(site.database.owner_conninfo).json("migrate")
+    assert (told["unusable_names"], told["unusable_count"]) == ([odd], 1)
+    line = Ctl(site.database.owner_conninfo).run("migrate").splitlines()[-1]
+    assert "user rename" in line and line.isprintable()
+    quoted = line[line.index("$'") :]
+    assert subprocess.run(["bash", "-c", f"printf %s {quoted}"], capture_output=True, check=True).stdout.decode() == odd
+    tested = subprocess.run(site.daemon.command("-t"), capture_output=True, text=True, env=environment(), check=False)
+    assert tested.returncode == 0 and f"warning: {line.removeprefix('Beware: ')}" in tested.stdout
+    ctl.run("user", "rename", odd, "alicia")
+    ctl.run("user", "enable", "alicia")
+    assert browse(site).login("alicia", site.database.password).status_code == 200
+    assert Ctl(site.database.owner_conninfo).json("migrate")["unusable_names"] == []
+
+
+def test_names_that_nobody_can_sign_in_by_are_counted_and_others_are_not(database):
+    owner = Ctl(database.owner_conninfo)
+    names = ["Zoë Müller", "日本語", "a b", "ali\u200bce", "x]y^z\\", "o'neill", "\U0001f600", "-"]
+    for name in names:
+        database.query("INSERT INTO users (username, password) VALUES (%s, 'x')", name)
+    assert owner.json("migrate")["unusable_names"] == []
+    database.query("INSERT INTO users (username, password) SELECT 'u' || n || ' ', 'x' FROM generate_series(1, 20) AS n")
+    for name in ("\x01'a\\b", "c\u0085d", "\u202ee", "\U000e0020f", "\u200b"):
+        database.query("INSERT INTO users (username, password) VALUES (%s, 'x')", name)
+    told = owner.json("migrate")
+    assert told["unusable_count"] == 25 and told["unusable_names"] == [f"u{n} " for n in range(1, 11)]
+    assert owner.run("migrate").endswith("$'u10 ' and 15 more\n")
+    database.query("DELETE FROM users WHERE username LIKE 'u%%'")
+    line = owner.run("migrate").splitlines()[-1]
+    assert r"$'\U00000001\'a\\b', $'c\U00000085d', $'\U0000202ee', $'\U000e0020f', $'\U0000200b'" in line
+    # Also those with a control character are found by it.
+    assert owner.json("user", "show", "c\u0085d")["username"] == "c\u0085d"
+
+
 def test_second_click_with_a_space_behind_the_name_leads_on(new_site, browse):
     site = new_site({"session.on_limit": "ask"})
     browse(site).sign_in()
@@ -155,8 +199,10 @@ def test_browser_that_keeps_no_cookies_is_told_so_and_takes_nothing_over(site, b
         assert "cookie" in answer.text and site.database.password not in answer.text
         assert form_of(answer.text, LOGIN)["next"] == "/page"
         assert form_of(answer.text, LOGIN)["username"] == "alice"
-        assert person.post(LOGIN, {**fields, "password": "wrong"}).status_code == 401
+        # Or whoever sends no cookies could find out, without a trace, which password is right.
+        assert person.post(LOGIN, {**fields, "password": "wrong"}).status_code == 400
     assert site.database.value("SELECT count(*) FROM takeovers") == 0
+    assert site.database.value("SELECT count(*) FROM events WHERE name = 'user_login_failed'") == 0
     assert len(site.database.sessions()) == 1
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 import pytest
 
 import webservers
-from harness import shipped
+from harness import children_of, cpu_seconds, shipped
 from test_web_servers import SERVERS, UNKNOWN_KEY, raw, running
 
 KINDS = ("proxied", "fastcgi")
@@ -401,6 +401,58 @@ def test_cookies_of_a_name_of_the_configuration(request, cluster_of_worker, brow
             assert (status, len(seen)) == (200, 1), cookies
             # The default name is nobody's then.
             assert cookies_seen(seen[0]) == theirs, cookies
+
+
+def repeated(piece, end="x=1"):
+    """As long a cookie header as every web server takes."""
+    return piece * ((7800 - len(end)) // len(piece)) + end
+
+
+# What each makes a search begin over and over, or go back and forth.
+HOSTILE = {
+    "semicolons": repeated(";"),
+    "semicolons and spaces": repeated(" ;"),
+    "spaces and semicolons": repeated("; "),
+    "spaces": repeated(" "),
+    "spaces in a value": "a=" + repeated(" "),
+    "spaces behind a cookie": "b=1;" + repeated(" "),
+    "spaces in a name": "a" + repeated(" "),
+    "tabs": repeated("\t"),
+    "commas": repeated(","),
+    "commas and spaces": repeated(", "),
+    "commas and semicolons": repeated(", ;"),
+    "spaces behind a key": f"session={UNKNOWN_KEY}" + repeated(" ", "x"),
+    "keys": repeated(f"session={UNKNOWN_KEY};"),
+    "keys that are too long": repeated(f"session={UNKNOWN_KEY}A;"),
+    "ours": repeated("onesession=;"),
+    "ours and others": repeated("a=1;onesession=;"),
+    "prefixes": repeated("__Host-"),
+    "equals signs": repeated("="),
+    "letters": repeated("a"),
+}
+
+
+def cpu_of_all(pid):
+    return cpu_seconds(pid) + sum(map(cpu_of_all, children_of(pid)))
+
+
+def assert_none_takes_long(web, path):
+    """By what the processor does for the web server: others' load does not count. It is 0.1 s at the most."""
+    for name, cookie in HOSTILE.items():
+        before = cpu_of_all(web.server.process.pid)
+        for _ in range(20):
+            ask(web, path, [("Cookie", cookie)])
+        assert cpu_of_all(web.server.process.pid) - before < 0.5, name
+
+
+@pytest.mark.parametrize("path", ["/page.html", "/public/x"])
+def test_no_cookie_holds_the_web_server_up(web, path):
+    assert_none_takes_long(web, path)
+
+
+def test_no_cookie_holds_haproxy_up(request, cluster_of_worker):
+    with running(request.node, cluster_of_worker, "haproxy", webservers.haproxy_site, "proxied") as web:
+        assert_none_takes_long(web, "/page.html")
 
 
 def test_haproxy_passes_on_the_key_and_not_the_device(request, cluster_of_worker, browse):

@@ -83,6 +83,7 @@ def test_right_password_of_a_closed_account_is_told_so_and_changes_nothing(site,
     page = browse(site, program=False).login("dora", PASSWORD, next="/page")
     assert page.status_code == 403 and "account is closed" in page.text
     assert "Set-Cookie" not in page.headers
+    assert "username=dora reason=account_closed" in site.daemon.log_text()
     assert state_of(site.database) == before
 
 
@@ -133,6 +134,31 @@ def test_history_tells_what_was_and_what_ended_it_and_when(site, browse):
     assert len(told) == 2
     assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +displaced ", told[1])
     assert "127.0.0.1, Firefox on Linux" in told[1] and "127.0.0.1, Chrome on Windows" in told[1]
+
+
+def test_history_tells_that_the_same_browser_signed_in_anew(site, browse):
+    """Neither is it signing out, which nobody did, nor is whoever has the old key told more than before."""
+    browser, late = browse(site, user_agent=FIREFOX), browse(site)
+    first = browser.sign_in()["session"]["id"]
+    late.key = browser.key
+    second = browser.sign_in()["session"]["id"]
+    browser.logout()
+    told = site.ctl()
+    out, anew = told.json("session", "history", "alice")
+    assert (out["id"], out["reason"], out["by"]) == (second, "logged_out", None)
+    assert (anew["id"], anew["reason"]) == (first, "logged_out")
+    assert (anew["by"]["id"], anew["by"]["ip"], anew["by"]["browser"]) == (second, "127.0.0.1", "Firefox")
+    lines = told.run("session", "history", "alice").splitlines()
+    assert " logged_out " in lines[1] and " signed in anew " in lines[2]
+    assert lines[2].count("127.0.0.1, Firefox on Linux") == 2 and lines[1].count("127.0.0.1, Firefox on Linux") == 1
+    by = {"browser": "", "os": ""}
+    state = late.get("/session/state").json()
+    assert (state["reason"], state["by"]) == ("logged_out", by)
+    answer = late.get("/session/me").json()
+    assert (answer["code"], answer["by"]) == ("logged_out", by)
+    browser.sign_in()
+    page = browser.get("/session/account", headers={"Accept": "text/html"}).text
+    assert page.count("Signed in anew with the same browser") == 1 and len(re.findall(r"^Signed out", page, re.M)) == 1
 
 
 def test_history_tells_of_sessions_that_ran_out_before_and_after_the_purge(new_site, browse):

@@ -335,8 +335,9 @@ def test_client_cannot_pass_itself_off_as_somebody(web, browse, path, signed_in)
         program.sign_in(name)
     count = len(web.application.seen)
     headers = [(field, "Basic Zm9yZ2VkOmZvcmdlZA==" if field == "Authorization" else "forged") for field in FORGED]
+    headers.append(("Forwarded", 'for=203.0.113.9;remote_user="forged"'))
     if web.server_name == "lighttpd":
-        headers += [("Forwarded", 'for=203.0.113.9;remote_user="forged"'), ("X-Forwarded-For", '203.0.113.9;"forged"')]
+        headers.append(("X-Forwarded-For", '203.0.113.9;"forged"'))
     if program.key is not None:
         headers.append(("Cookie", f"onesession={program.key}"))
     status, text = raw(web, "GET", path, headers)
@@ -352,6 +353,69 @@ def test_client_cannot_pass_itself_off_as_somebody(web, browse, path, signed_in)
             assert web.identity(asked)[0] == name
         else:
             assert set(web.identity(asked)) == {""}
+
+
+# A program that makes an underscore of whatever is no letter and no digit takes these for ours.
+ALIKE = [
+    name.format(mark)
+    for mark in "!#$%&'*+-.^_`|~"
+    for name in (
+        "Remote{0}User",
+        "remote{0}user",
+        "Remote{0}User-Id",
+        "Remote-User{0}Id",
+        "Remote.User{0}Id",
+        "REMOTE{0}USER{0}ID",
+        "Session{0}Id",
+        "session{0}reason",
+    )
+]
+OURS = {"REMOTE_USER", "REMOTE_USER_ID", "SESSION_ID", "SESSION_REASON"}
+
+
+@only("proxied", "fastcgi")
+@pytest.mark.parametrize("path", ["/page.html", "/robots.txt"])
+def test_client_cannot_pass_itself_off_by_a_field_that_looks_alike(web, browse, path):
+    program = browse(web)
+    program.sign_in(web.new_user())
+    # Apache has no patterns for names; its sample says which it removes.
+    alike = [field for field in ALIKE if not (web.server_name == "apache" and re.search(r"[^\w.-]", field))]
+    for field in alike:
+        count = len(web.application.seen)
+        status, _ = raw(web, "GET", path, [(field, "forged"), ("Cookie", f"onesession={program.key}")])
+        assert status in (200, 400), field
+        for asked in web.application.seen[count:]:
+            for name, value in asked.fields:
+                name = re.sub("[^A-Z0-9]", "_", name.upper()).removeprefix("HTTP_")
+                assert name not in OURS or "forged" not in value, (field, name)
+
+
+TAKEN_AWAY = [
+    "Remote-User, Remote-User-Id, Session-Id",
+    "keep-alive, Remote-User, Remote-User-Id, Session-Id, Forwarded, Cookie",
+    "close,remote-user,\tREMOTE-USER-ID ,session-id,forwarded,cookie",
+    "Cookie",
+    "Cookie, close",
+    ",Cookie,,",
+    "Upgrade, Cookie, Remote-User",
+]
+
+
+@only("proxied", "fastcgi")
+@pytest.mark.parametrize("named", TAKEN_AWAY)
+def test_client_cannot_take_the_identity_away(web, browse, named):
+    """A proxy leaves out the fields that Connection names, and ours were set before."""
+    program = browse(web)
+    name = web.new_user()
+    told = program.sign_in(name)
+    expected = (name, str(told["user"]["id"]), told["session"]["id"])
+    for headers in ([("Connection", named)], [("Connection", one) for one in named.split(",")]):
+        headers.append(("Cookie", f"a=1; onesession={program.key}; b=2"))
+        assert raw(web, "GET", "/page.html", headers)[0] == 200
+        found = web.identity(web.last())
+        assert found == expected[: len(found)]
+        cookies = web.last().get("HTTP_COOKIE" if web.kind == "fastcgi" else "Cookie")
+        assert re.split(r"[; ]+", cookies.strip("; ")) == ["a=1", "b=2"]
 
 
 def is_refused_status(web):
@@ -602,9 +666,9 @@ def test_session_that_is_live_is_found_behind_stale_cookies(web, browse):
 # ---- WebSocket -------------------------------------------------------------------------------------------------------
 
 
-def ask_for_upgrade(web, protocols, cookie, path="/page.html"):
+def ask_for_upgrade(web, protocols, cookie, path="/page.html", named="Upgrade"):
     """An open connection, what was answered, and the bytes that came after it."""
-    lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{web.server.port}", "Connection: Upgrade"]
+    lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{web.server.port}", f"Connection: {named}"]
     lines += [f"Upgrade: {protocol}" for protocol in protocols]
     lines += ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-Fetch-Mode: websocket"]
     lines += [f"Cookie: onesession={cookie}"] if cookie else []
@@ -620,13 +684,22 @@ def ask_for_upgrade(web, protocols, cookie, path="/page.html"):
 
 
 @only("proxied")
-@pytest.mark.parametrize("protocol", ["websocket", "WebSocket"])
-def test_websocket_passes_for_who_is_signed_in_and_nobody_else(web, browse, protocol):
+@pytest.mark.parametrize(
+    "protocol, named",
+    [
+        ("websocket", "Upgrade"),
+        ("WebSocket", "keep-alive, Upgrade"),
+        ("websocket", "upgrade, Remote-User, Remote-User-Id, Session-Id, Forwarded, Cookie"),
+    ],
+)
+def test_websocket_passes_for_who_is_signed_in_and_nobody_else(web, browse, protocol, named):
     program = browse(web)
-    program.sign_in(web.new_user())
-    connection, status, rest = ask_for_upgrade(web, [protocol], program.key)
+    name = web.new_user()
+    program.sign_in(name)
+    connection, status, rest = ask_for_upgrade(web, [protocol], program.key, named=named)
     with connection:
         assert status == 101
+        assert web.identity(web.last())[0] == name
         for sent in (b"\x81\x02hi", b"\x89\x00"):
             connection.sendall(sent)
             while len(rest) < len(sent):
@@ -866,6 +939,84 @@ def test_location_that_is_added_is_guarded_too(request, cluster_of_worker, brows
         assert is_refused(web, person.get("/folder/index.html"))
         person.sign_in(web.new_user())
         assert web.shows_page(person.get("/folder/"))
+
+
+# Rules of an operator's that stand before ours. APACHE_CONF has those of a new installation.
+APACHE_RULES = """\
+	<Location "/staff/">
+		Require all denied
+	</Location>
+	<Location "/near/">
+		Require ip 127.0.0.1
+	</Location>
+	<Directory "{root}/kept">
+		Require all denied
+	</Directory>
+	<Directory "{root}/judged">
+		AllowOverride AuthConfig
+	</Directory>
+"""
+# And behind ours: three as the sample says, and one that leaves out what it says.
+APACHE_LATER = """\
+	<Location "/far/">
+		AuthMerging And
+		Require ip 192.0.2.1
+	</Location>
+	<Location "/here/">
+		AuthMerging And
+		Require ip 127.0.0.1
+	</Location>
+	<If "%{REQUEST_URI} =~ m#^/if/#">
+		AuthMerging And
+		Require ip 127.0.0.1
+	</If>
+	<Location "/forgotten/">
+		Require ip 127.0.0.1
+	</Location>
+"""
+# To everybody: whoever is signed in gets the same answer as anybody else.
+DENIED = ["/staff/page.html", "/far/page.html", "/server-status?auto"]
+DENIED_FILES = ["/.htpasswd", "/folder/.htaccess", "/.well-known/.htpasswd", "/kept/page.html", "/judged/page.html"]
+
+
+@pytest.mark.parametrize("kind", APPLICATIONS)
+def test_rules_of_apaches_own_hold_beside_the_guard(request, cluster_of_worker, browse, kind):
+    def make_server(daemon, kind, application):
+        server = SERVERS["apache"](daemon, kind, application)
+        rules = APACHE_RULES
+        if kind == "static":
+            for folder in ("staff", "near", "kept", "judged", "far", "here", "if", "forgotten"):
+                (application.root / folder).mkdir()
+                (application.root / folder / "page.html").write_text(webservers.PAGE)
+            for name in (".htpasswd", "folder/.htaccess", ".well-known/.htpasswd"):
+                (application.root / name).write_text("")
+            (application.root / "judged/.htaccess").write_text("Require user ada\n")
+            rules = rules.format(root=application.root)
+        else:
+            rules = rules.partition("\t<Directory")[0]
+        server.changes["\tServerName example.org\n"] = "\tServerName example.org\n" + rules
+        server.changes["</VirtualHost>\n"] = APACHE_LATER + "</VirtualHost>\n"
+        return server
+
+    with running(request.node, cluster_of_worker, "apache", make_server, kind) as web:
+        web.database.add_user("ada")
+        guarded = ("/page.html", "/near/page.html", "/here/page.html", "/if/page.html")
+        person, stranger, ada = (browse(web, program=False) for _ in range(3))
+        person.sign_in(web.new_user())
+        ada.sign_in("ada")
+        count = len(web.application.seen)
+        for path in DENIED + DENIED_FILES * (kind == "static"):
+            assert stranger.get(path).status_code in (303, 403), path
+            assert person.get(path).status_code == 403, path
+        for path in guarded:
+            assert is_refused(web, stranger.get(path)), path
+        assert len(web.application.seen) == count
+        for path in guarded:
+            assert web.shows_page(person.get(path)), path
+        assert web.shows_page(ada.get("/judged/page.html"))
+        assert web.shows_page(stranger.get("/forgotten/page.html"))
+        assert stranger.get("/robots.txt").status_code == 200
+        assert stranger.get("/.well-known/acme-challenge/proof").status_code == 200
 
 
 # ---- What web servers ask the daemon ---------------------------------------------------------------------------------

@@ -245,7 +245,7 @@ class Server:
 # Debian's apache2.conf loads these, or the samples say that they are needed.
 APACHE_MODULES = (
     "mpm_event authn_core authz_core authz_user alias dir mime "
-    "authnz_fcgi proxy proxy_fcgi proxy_http headers rewrite asis ssl"
+    "authnz_fcgi authz_host proxy proxy_fcgi proxy_http headers rewrite asis status ssl"
 ).split()
 
 APACHE_CONF = """
@@ -269,6 +269,13 @@ AddType text/html .html
 	AllowOverride None
 	Require all granted
 </Directory>
+<FilesMatch "^[.]ht">
+	Require all denied
+</FilesMatch>
+<Location "/server-status">
+	SetHandler server-status
+	Require ip 192.0.2.1
+</Location>
 Listen 127.0.0.1:{port}
 Include {folder}/site.conf
 """

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <string.h>
+
 struct accept_row {
 	const char *accept;
 	bool prefers_json;
@@ -171,6 +173,35 @@ static void other_sites_are_told_apart(void **state)
 	}
 }
 
+static void page_of_the_own_site_is_told_from_others_by_its_address(void **state)
+{
+	static const struct {
+		const char *url, *host, *path;
+	} rows[] = {
+		{"https://example.org/form?a=b", "example.org", "/form?a=b"},
+		{"https://example.org/form", "example.org:443", "/form"},
+		{"http://example.org/form", "Example.org:80", "/form"},
+		{"https://example.org:443/", "example.org", "/"},
+		{"https://example.org/a://example.org:443/b", "example.org:443", "/a://example.org:443/b"},
+		{"https://example.org", "example.org:443", ""},
+		{"http://[::1]:8080/", "[::1]:8080", "/"},
+		{"https://example.org:8443/form", "example.org:443", NULL},
+		{"https://example.org:443/form", "example.org:8443", NULL},
+		{"https://elsewhere.example/example.org:443", "example.org:443", NULL},
+		{"https://example.org?example.org/", "example.org", NULL},
+		{"https:///form", "", NULL},
+		{"/form", "example.org", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const char *path = own_site_path(rows[i].url, rows[i].host);
+
+		if ((path == NULL) != (rows[i].path == NULL) || (path != NULL && strcmp(path, rows[i].path) != 0))
+			fail_msg("row %zu: %s", i, rows[i].url);
+	}
+}
+
 static void only_its_own_name_asks_for_html(void **state)
 {
 	static const struct {
@@ -207,6 +238,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_is_for_those_who_prefer_it),
 		cmocka_unit_test(list_without_an_end_is_cut),
+		cmocka_unit_test(page_of_the_own_site_is_told_from_others_by_its_address),
 		cmocka_unit_test(only_its_own_name_asks_for_html),
 		cmocka_unit_test(other_sites_are_told_apart),
 	};
