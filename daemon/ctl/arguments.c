@@ -28,18 +28,17 @@ static int store_new_name(const struct ctl *ctl, const char **place, const char 
 	return *place != NULL ? EXIT_SUCCESS : fail("out of memory");
 }
 
-static int store_number(const struct command_option *option, int64_t *place, const char *value)
+static int store_number(const struct command_argument *argument, const char *of, int64_t *place, const char *value)
 {
-	char what[64];
+	char what[80];
 
-	if (units_parse_number(value, place) == 0 && *place <= option->argument.max_number)
+	if (units_parse_number(value, place) == 0 && *place <= argument->max_number)
 		return EXIT_SUCCESS;
-	(void)snprintf(what, sizeof what, "--%s takes a number up to %lld, but not", option->name,
-	               (long long)option->argument.max_number);
+	(void)snprintf(what, sizeof what, "%s takes a number up to %lld, but not", of, (long long)argument->max_number);
 	return help_usage_error(what, value);
 }
 
-static int store_yes_no(const struct command_option *option, bool *place, const char *value)
+static int store_yes_no(const char *of, bool *place, const char *value)
 {
 	char what[64];
 
@@ -47,13 +46,13 @@ static int store_yes_no(const struct command_option *option, bool *place, const 
 		*place = strcmp(value, "yes") == 0;
 		return EXIT_SUCCESS;
 	}
-	(void)snprintf(what, sizeof what, "--%s takes yes or no, but not", option->name);
+	(void)snprintf(what, sizeof what, "%s takes yes or no, but not", of);
 	return help_usage_error(what, value != NULL ? value : "nothing");
 }
 
-/* `option` is NULL for an operand. Returns the exit code. */
+/* `of` is the option or operand whose value it is, as it is written. Returns the exit code. */
 static int store_value(struct ctl *ctl, struct arguments *arguments, const struct command_argument *argument,
-                       const struct command_option *option, const char *value)
+                       const char *of, const char *value)
 {
 	void *place = (char *)ctl + argument->offset;
 
@@ -65,8 +64,8 @@ static int store_value(struct ctl *ctl, struct arguments *arguments, const struc
 	case VALUE_NAME:
 	case VALUE_LIMIT: *(const char **)place = value; return EXIT_SUCCESS;
 	case VALUE_NEW_NAME: return store_new_name(ctl, place, value);
-	case VALUE_NUMBER: return store_number(option, place, value);
-	case VALUE_YES_NO: return store_yes_no(option, place, value);
+	case VALUE_NUMBER: return store_number(argument, of, place, value);
+	case VALUE_YES_NO: return store_yes_no(of, place, value);
 	case VALUE_OVERRIDES:
 		arguments->overrides[((struct config_source *)place)->override_count++] = value;
 		return EXIT_SUCCESS;
@@ -97,6 +96,7 @@ static int take_option(struct ctl *ctl, struct arguments *arguments, int code, c
 {
 	const struct command_option *option;
 	const char *value = optarg;
+	char of[32];
 
 	if (code == ':')
 		return option_error("an argument is missing after", argv);
@@ -107,7 +107,8 @@ static int take_option(struct ctl *ctl, struct arguments *arguments, int code, c
 	if (option->argument.name != NULL && value == NULL && argv[optind] != NULL)
 		value = argv[optind++];
 	arguments->given |= 1U << (option - command_options);
-	return store_value(ctl, arguments, &option->argument, option, value);
+	(void)snprintf(of, sizeof of, "--%s", option->name != NULL ? option->name : "");
+	return store_value(ctl, arguments, &option->argument, of, value);
 }
 
 static int take_word(struct arguments *arguments, const char *word)
@@ -181,7 +182,7 @@ static bool is_wrong(const struct command *command, const struct arguments *argu
 	return true;
 }
 
-const struct command *arguments_command(struct ctl *ctl, const struct arguments *arguments, int *result)
+const struct command *arguments_command(struct ctl *ctl, struct arguments *arguments, int *result)
 {
 	const char *const *words = arguments->words;
 	const struct command *command;
@@ -201,6 +202,7 @@ const struct command *arguments_command(struct ctl *ctl, const struct arguments 
 	}
 	*result = EXIT_SUCCESS;
 	for (size_t i = 0; i < operands && *result == EXIT_SUCCESS; i++)
-		*result = store_value(ctl, NULL, &command->operands[i], NULL, words[used + i]);
+		*result =
+			store_value(ctl, arguments, &command->operands[i], command->operands[i].name, words[used + i]);
 	return *result == EXIT_SUCCESS ? command : NULL;
 }

@@ -19,6 +19,6 @@ int arguments_parse(struct ctl *ctl, int argc, char *argv[], struct arguments *a
 bool arguments_have(const struct arguments *arguments, enum command_option_id id);
 
 /* The command that the words name, with its operands in *ctl. NULL: *result is the exit code. */
-const struct command *arguments_command(struct ctl *ctl, const struct arguments *arguments, int *result);
+const struct command *arguments_command(struct ctl *ctl, struct arguments *arguments, int *result);
 
 #endif
