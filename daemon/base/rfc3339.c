@@ -11,7 +11,8 @@
 bool rfc3339_write(int64_t us, int digits, char text[RFC3339_SIZE])
 {
 	const time_t seconds = (time_t)(us / US_PER_S - (us % US_PER_S < 0));
-	int fraction = (int)(us % US_PER_S + (us % US_PER_S < 0 ? US_PER_S : 0));
+	unsigned int fraction = (unsigned int)(us % US_PER_S + (us % US_PER_S < 0 ? US_PER_S : 0));
+	char fraction_digits[DIGITS_OF_US + 1];
 	struct tm utc;
 	size_t length;
 
@@ -20,10 +21,9 @@ bool rfc3339_write(int64_t us, int digits, char text[RFC3339_SIZE])
 	length = strftime(text, RFC3339_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
 	if (length == 0)
 		return false;
-	for (int i = digits; i < DIGITS_OF_US; i++)
-		fraction /= 10;
+	(void)snprintf(fraction_digits, sizeof fraction_digits, "%06u", fraction % US_PER_S);
 	if (digits > 0)
-		(void)snprintf(text + length, RFC3339_SIZE - length, ".%0*dZ", digits, fraction);
+		(void)snprintf(text + length, RFC3339_SIZE - length, ".%.*sZ", digits, fraction_digits);
 	else
 		(void)snprintf(text + length, RFC3339_SIZE - length, "Z");
 	return true;
