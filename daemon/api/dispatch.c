@@ -40,7 +40,14 @@ static bool peek_path(const struct fcgi *fcgi, char path[REQUEST_PATH_MAX + 1])
 	return true;
 }
 
-void app_preview(const struct ones_app *app, const struct fcgi *fcgi, struct app_preview *preview)
+static enum app_step step_of(const struct app_preview *preview)
+{
+	if (preview->key_count > 0)
+		return APP_LOOKUP;
+	return preview->is_quick ? APP_RUN : APP_QUEUE;
+}
+
+enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, struct app_preview *preview)
 {
 	const struct ones_route *route = NULL;
 	bool is_authorizer = fcgi_role(fcgi) == FCGI_ROLE_AUTHORIZER;
@@ -56,17 +63,28 @@ void app_preview(const struct ones_app *app, const struct fcgi *fcgi, struct app
 	else if (fcgi_peek_param(fcgi, "REQUEST_METHOD", &method))
 		preview->method = (int)request_method(method, &is_head);
 	if (!is_authorizer && !peek_path(fcgi, path))
-		return;
+		return step_of(preview);
 	below = is_authorizer ? "/auth" : routes_below_prefix(app, path);
 	if (below != NULL)
 		route = routes_find(app, below, &part, &size);
 	if (route == NULL)
-		return;
+		return step_of(preview);
 	preview->route = routes_number(app, route);
 	preview->needs_no_database = route->needs == ONES_NEEDS_NOTHING;
 	preview->is_quick = preview->needs_no_database || (route->quick && preview->method == ONES_METHOD_GET);
 	if (route_has_session(route))
 		preview->key_count = key_cookie_peek(app, fcgi, preview->keys);
+	return step_of(preview);
+}
+
+enum app_step app_looked_up(const struct ones_app *app, const struct app_preview *preview,
+                            const struct app_lookup *lookup)
+{
+	bool is_final = true;
+
+	for (size_t i = 0; lookup->status == DB_OK && i < preview->key_count; i++)
+		is_final = is_final && rule_is_final(&app->rule, lookup->result, lookup->first + i);
+	return preview->is_quick && is_final ? APP_RUN : APP_QUEUE;
 }
 
 /* ---- Taking it in ------------------------------------------------------------------------------------------- */
@@ -193,27 +211,37 @@ static bool run_hook(struct ones_request *req)
 	return status == DB_OK;
 }
 
-void app_run(struct ones_request *req)
+/* Returns whether a job is left to be done before it is run again. */
+static bool run_handler(struct ones_request *req)
+{
+	if (!run_hook(req) || !request_data_open(req))
+		return false;
+	route_handler(req->route, req->http->method)(req);
+	if (app_job(req, NULL) == NULL) {
+		request_data_close(req);
+		return false;
+	}
+	/* It is run again, and answers then. */
+	response_reset(&req->response);
+	return true;
+}
+
+enum app_step app_run(struct ones_request *req)
 {
 	int64_t waited = database_waited(req);
+	bool is_pending;
 
 	if (req->was_answered)
-		return;
+		return APP_SEND;
 	log_set_request(req->http->id);
-	if (run_hook(req) && request_data_open(req)) {
-		route_handler(req->route, req->http->method)(req);
-		/* It is run again, and answers then. */
-		if (app_job(req, NULL) != NULL)
-			response_reset(&req->response);
-		else
-			request_data_close(req);
-	}
+	is_pending = run_handler(req);
 	req->times.database_us += database_waited(req) - waited;
 	req->times.sending = clock_monotonic_us();
 	log_set_request(NULL);
+	return is_pending ? APP_HASH : APP_SEND;
 }
 
-void app_refuse_busy(struct ones_request *req)
+static void refuse_busy(struct ones_request *req)
 {
 	counters_add(&req->app->board->counters, COUNTER_THROTTLED);
 	response_reset(&req->response);
@@ -223,6 +251,16 @@ void app_refuse_busy(struct ones_request *req)
 	ones_reply_problem(req, 503, "busy", "Too many people are signing in at this moment. Please try again.");
 	log_set_request(NULL);
 	req->times.sending = clock_monotonic_us();
+}
+
+enum app_step app_hashed(struct ones_request *req, const struct password_answer *answer)
+{
+	if (answer == NULL) {
+		refuse_busy(req);
+		return APP_SEND;
+	}
+	password_check_answered(req, answer);
+	return APP_QUEUE;
 }
 
 /* ---- Answering ---------------------------------------------------------------------------------------------- */

@@ -1,9 +1,12 @@
 /*
- * The way of a request: what the pool calls, in this order. app_preview() says, before the request is taken in, whether
- * its session is to be looked up; the pool looks up the keys of all requests that are there at that moment. app_open()
- * takes it in (is it a request, whose route, cross-site check, body), app_run() runs the hook and the handler, and
- * app_close() answers. A handler that needs a password checked leaves a job, app_job(); with its answer app_run() runs
- * the handler again.
+ * The way of a request. Each call returns the step that is next, which is for the pool to take: it decides when, and
+ * which requests wait meanwhile.
+ *
+ *	app_preview()      what is it, before it is taken in?          LOOKUP, RUN or QUEUE
+ *	app_looked_up()    its keys have been looked up                RUN or QUEUE
+ *	app_run()          take it in; the hook, the handler           HASH or SEND, or it is gone
+ *	app_hashed()       its password has been checked, or not       QUEUE or SEND
+ *	app_close()        send the answer
  */
 #ifndef API_DISPATCH_H
 #define API_DISPATCH_H
@@ -12,22 +15,37 @@
 #include "api/password_check.h"
 #include "http/fcgi.h"
 
+enum app_step {
+	APP_LOOKUP, /* look up the preview's keys, together with those of other requests; then app_looked_up() */
+	APP_RUN,    /* app_run() at once: it waits for nothing */
+	APP_QUEUE,  /* app_run() when its turn has come: it may wait for the database */
+	APP_HASH,   /* have app_job() done, or not; then app_hashed() */
+	APP_SEND,   /* app_close() */
+};
+
 /* Inspect a request that is ready, before another one is inspected (see fcgi_peek_param()). */
-void app_preview(const struct ones_app *app, const struct fcgi *fcgi, struct app_preview *preview);
+enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, struct app_preview *preview);
+
+/* What the look-up of its keys has found decides whether it may have to wait for the account's lock. */
+enum app_step app_looked_up(const struct ones_app *app, const struct app_preview *preview,
+                            const struct app_lookup *lookup);
 
 /*
- * The request that is ready in `fcgi`; it owns `fcgi` from now on, also when it is NULL: it could not be taken in.
- * `lookup` (NULL: there were no keys) is copied; its result has to last until app_close(). Of `times` the first four
- * are set, and the time of the look-up.
+ * Take in the request that is ready in `fcgi`; it owns `fcgi` from now on, also when it is NULL: it could not be taken
+ * in. `lookup` (NULL: there were no keys) is copied; its result has to last until app_close(). Of `times` the first
+ * four are set, and the time of the look-up.
  */
 struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, const struct app_preview *preview,
                               const struct app_lookup *lookup, const struct app_times *times);
 
-/* Run the hook, and the handler; after app_answer_job() only the handler, from its beginning. */
-void app_run(struct ones_request *req);
+/* Run the hook, and the handler; after app_hashed() only the handler, from its beginning. */
+enum app_step app_run(struct ones_request *req);
 
-/* Answer with 503 instead: there is no room for the check of the password now. */
-void app_refuse_busy(struct ones_request *req);
+/*
+ * The job of APP_HASH is done; `answer` NULL: it is not, there is no room for it now, and the request is answered with
+ * 503.
+ */
+enum app_step app_hashed(struct ones_request *req, const struct password_answer *answer);
 
 /* Send the answer, and log it. Returns its status. */
 int app_close(struct ones_request *req);

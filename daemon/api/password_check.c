@@ -235,7 +235,7 @@ const struct password_job *app_job(const struct ones_request *req, uint32_t *ran
 	return &check->job;
 }
 
-void app_answer_job(struct ones_request *req, const struct password_answer *answer)
+void password_check_answered(struct ones_request *req, const struct password_answer *answer)
 {
 	struct password_check *check = req->password_check;
 

@@ -31,13 +31,10 @@ const char *checked_new_hash(const struct ones_request *req);
 /* Likewise: the device cookie that the browser presented; NULL: none. */
 const struct session_key *checked_device(const struct ones_request *req);
 
-/*
- * After app_run(): the job that has to be done before it is run again, and the rank of the login (login_rank.h). NULL:
- * there is none, and app_close() is next.
- */
+/* The job of APP_HASH (dispatch.h), and the rank of the login (login_rank.h). NULL: there is none. */
 const struct password_job *app_job(const struct ones_request *req, uint32_t *rank);
 
 /* The job is done. */
-void app_answer_job(struct ones_request *req, const struct password_answer *answer);
+void password_check_answered(struct ones_request *req, const struct password_answer *answer);
 
 #endif

@@ -11,7 +11,7 @@
 bool rfc3339_write(int64_t us, int digits, char text[RFC3339_SIZE])
 {
 	const time_t seconds = (time_t)(us / US_PER_S - (us % US_PER_S < 0));
-	int fraction = (int)(us - (int64_t)seconds * US_PER_S);
+	int fraction = (int)(us % US_PER_S + (us % US_PER_S < 0 ? US_PER_S : 0));
 	struct tm utc;
 	size_t length;
 

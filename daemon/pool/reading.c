@@ -15,20 +15,17 @@
 /* The request is complete. */
 static void dispatch(struct worker *worker, struct conn *conn)
 {
-	app_preview(worker->app, conn->fcgi, &conn->preview);
+	enum app_step step = app_preview(worker->app, conn->fcgi, &conn->preview);
+
 	conn->times.received = clock_monotonic_us();
 	conn->times.queued_us += worker->busy_us - conn->busy_then;
 	conn->deadline = INT64_MAX;
-	if (worker->role->forwards(&conn->preview)) {
-		forward(worker, conn);
-	} else if (conn->preview.key_count > 0) {
-		lookups_add(&worker->lookups, conn);
-	} else if (conn->preview.is_quick) {
+	if (step == APP_RUN)
 		conn->times.began = conn->times.received;
-		request_serve(worker, conn);
-	} else {
-		request_make_runnable(worker, conn);
-	}
+	if (worker->role->forwards(&conn->preview))
+		forward(worker, conn);
+	else
+		request_take_step(worker, conn, step);
 }
 
 static size_t bodies_max(const struct worker *worker)

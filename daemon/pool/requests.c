@@ -24,12 +24,6 @@ static void finish(struct worker *worker, struct conn *conn)
 	worker_watch_conn(worker, conn, EPOLLIN);
 }
 
-static void finish_busy(struct worker *worker, struct conn *conn)
-{
-	app_refuse_busy(conn->req);
-	finish(worker, conn);
-}
-
 /* False when it cannot be: the connection is closed then. */
 static bool open_request(struct worker *worker, struct conn *conn)
 {
@@ -42,33 +36,41 @@ static bool open_request(struct worker *worker, struct conn *conn)
 	return false;
 }
 
-static void run_handler(struct worker *worker, struct conn *conn)
-{
-	const struct password_job *job;
-	uint32_t rank;
-
-	app_run(conn->req);
-	job = app_job(conn->req, &rank);
-	if (job == NULL)
-		finish(worker, conn);
-	else if (!hashing_start(worker, conn, job, rank))
-		finish_busy(worker, conn);
-}
-
-void request_serve(struct worker *worker, struct conn *conn)
+/* Open it, unless it has run before, and run its handler. */
+static void run(struct worker *worker, struct conn *conn)
 {
 	worker_set_busy(worker, &conn->preview);
 	if (conn->req != NULL || open_request(worker, conn))
-		run_handler(worker, conn);
+		request_take_step(worker, conn, app_run(conn->req));
 	worker_set_idle(worker);
 }
 
-void request_make_runnable(struct worker *worker, struct conn *conn)
+static void make_runnable(struct worker *worker, struct conn *conn)
 {
 	conn_set_state(conn, CONN_RUNNABLE);
 	conn->deadline = INT64_MAX;
 	conn->runnable_us = clock_monotonic_us();
 	conn_queue_put(&worker->runnable, conn);
+}
+
+static void hash(struct worker *worker, struct conn *conn)
+{
+	uint32_t rank;
+	const struct password_job *job = app_job(conn->req, &rank);
+
+	if (!hashing_start(worker, conn, job, rank))
+		request_take_step(worker, conn, app_hashed(conn->req, NULL));
+}
+
+void request_take_step(struct worker *worker, struct conn *conn, enum app_step step)
+{
+	switch (step) {
+	case APP_LOOKUP: lookups_add(&worker->lookups, conn); break;
+	case APP_RUN: run(worker, conn); break;
+	case APP_QUEUE: make_runnable(worker, conn); break;
+	case APP_HASH: hash(worker, conn); break;
+	case APP_SEND: finish(worker, conn); break;
+	}
 }
 
 void requests_run_next(struct worker *worker)
@@ -89,7 +91,7 @@ void requests_run_next(struct worker *worker)
 	/* It may have become runnable since listening was last updated. */
 	worker_set_permit(worker, false);
 	forward_runnable(worker);
-	request_serve(worker, conn);
+	run(worker, conn);
 }
 
 /* ---- Look-ups ----------------------------------------------------------------------------------------------- */
@@ -98,17 +100,12 @@ static void answer_batch(struct worker *worker, const struct batch *batch)
 {
 	for (size_t i = 0; i < batch->count; i++) {
 		struct conn *conn = batch->conns[i];
-		const struct app_lookup *lookup = &conn->lookup;
-		bool is_final = true;
+		enum app_step step = app_looked_up(worker->app, &conn->preview, &conn->lookup);
 
-		for (size_t key = 0; lookup->status == DB_OK && key < conn->preview.key_count; key++)
-			is_final = is_final && rule_is_final(&worker->app->rule, lookup->result, lookup->first + key);
-		if (conn->preview.is_quick && is_final)
-			request_serve(worker, conn);
-		else if (batch_keep_lookup(conn))
-			request_make_runnable(worker, conn);
-		else
+		if (step == APP_QUEUE && !batch_keep_lookup(conn))
 			conns_remove(&worker->conns, conn);
+		else
+			request_take_step(worker, conn, step);
 	}
 }
 
@@ -130,7 +127,7 @@ static void give_up_hashing(struct worker *worker, struct conn *conn)
 	if (conn->has_hung_up)
 		conns_remove(&worker->conns, conn);
 	else
-		finish_busy(worker, conn);
+		request_take_step(worker, conn, app_hashed(conn->req, NULL));
 }
 
 void requests_take_hash_results(struct worker *worker)
@@ -139,12 +136,10 @@ void requests_take_hash_results(struct worker *worker)
 	struct conn *conn;
 
 	while ((conn = hashing_next(worker, &result)) != NULL) {
-		if (result.outcome == HASH_DONE) {
-			app_answer_job(conn->req, &result.answer);
-			request_make_runnable(worker, conn);
-		} else {
+		if (result.outcome == HASH_DONE)
+			request_take_step(worker, conn, app_hashed(conn->req, &result.answer));
+		else
 			give_up_hashing(worker, conn);
-		}
 	}
 	sodium_memzero(&result, sizeof result);
 }

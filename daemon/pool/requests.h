@@ -5,11 +5,8 @@
 
 #include "pool/worker_core.h"
 
-/* Run the request's handler, and answer, unless the handler has to run again once a password has been hashed. */
-void request_serve(struct worker *worker, struct conn *conn);
-
-/* Have its handler, which may wait for the database, run by requests_run_next(). */
-void request_make_runnable(struct worker *worker, struct conn *conn);
+/* Take the step that is next for its request. */
+void request_take_step(struct worker *worker, struct conn *conn, enum app_step step);
 
 /*
  * Send the next look-up and answer the batch that has come back. Requests that are quick, and that wait for no other

@@ -3,15 +3,13 @@
 
 #include "session/events.h"
 #include "session/sql.h"
+#include "session/transaction.h"
 #include "session/users.h"
 
 #include <arpa/inet.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-
-/* A statement conflicts where the server's default isolation is stricter; no more often than this in a row. */
-#define CONFLICTS_MAX 20
 
 #define DIGEST_SIZE 32
 /* A control character, the digest in hexadecimal digits and the terminating zero. */
@@ -136,35 +134,45 @@ static enum db_status record_throttled(struct db *db, TALLOC_CTX *ctx, const str
 	return events_record(db, &record);
 }
 
-/* One statement, which is its own transaction. */
-static enum db_status count_with_retry(struct db *db, TALLOC_CTX *ctx, const struct throttle_policy *policy,
-                                       const struct throttle_subject *subject, struct db_result **rows)
-{
-	enum db_status status = DB_CONFLICT;
+struct failure {
+	TALLOC_CTX *ctx;
+	const struct throttle_policy *policy;
+	const struct throttle_subject *subject;
+	int64_t wait_s;
+};
 
-	for (int i = 0; i < CONFLICTS_MAX && status == DB_CONFLICT; i++)
-		status = run_throttle_statement(db, ctx, &sql_throttle_count, policy, subject, rows);
-	return status == DB_CONFLICT ? DB_UNAVAILABLE : status;
+/* The count and the event of the last try: both, or neither, also when the connection is lost in between. */
+static enum db_status count_failure(struct db *db, void *context)
+{
+	struct failure *failure = context;
+	struct db_result *rows;
+	enum db_status status =
+		run_throttle_statement(db, failure->ctx, &sql_throttle_count, failure->policy, failure->subject, &rows);
+
+	failure->wait_s = 0;
+	for (size_t i = 0; rows != NULL && status == DB_OK && i < db_rows(rows); i++) {
+		int64_t own_wait_s = db_int(rows, i, THROTTLE_WAIT_S);
+
+		if (own_wait_s > failure->wait_s)
+			failure->wait_s = own_wait_s;
+		if (db_bool(rows, i, THROTTLE_IS_USED_UP))
+			status = record_throttled(db, failure->ctx, failure->subject, rows, i);
+	}
+	return status;
 }
 
 enum db_status throttle_count_failure(struct db *db, const struct throttle_policy *policy,
                                       const struct throttle_subject *subject, int64_t *wait_s)
 {
-	TALLOC_CTX *scratch = talloc_new(NULL);
-	struct db_result *rows = NULL;
-	enum db_status status = count_with_retry(db, scratch, policy, subject, &rows);
+	struct failure failure = {.ctx = talloc_new(NULL), .policy = policy, .subject = subject};
+	enum db_status status = transaction_run(db, TRANSACTION_RETRIED, count_failure, &failure);
 
-	*wait_s = 0;
-	for (size_t i = 0; rows != NULL && status == DB_OK && i < db_rows(rows); i++) {
-		int64_t own_wait_s = db_int(rows, i, THROTTLE_WAIT_S);
-
-		if (own_wait_s > *wait_s)
-			*wait_s = own_wait_s;
-		if (db_bool(rows, i, THROTTLE_IS_USED_UP))
-			status = record_throttled(db, scratch, subject, rows, i);
-	}
-	talloc_free(scratch);
-	return status;
+	*wait_s = failure.wait_s;
+	talloc_free(failure.ctx);
+	/* Nothing is gained by counting a failure twice of which it is not known whether it was counted. */
+	if (status == DB_UNKNOWN)
+		return DB_OK;
+	return status == DB_CONFLICT ? DB_UNAVAILABLE : status;
 }
 
 enum db_status throttle_forget(struct db *db, int64_t user_id, int64_t *count)

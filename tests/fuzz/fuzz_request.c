@@ -69,7 +69,7 @@ static void serve(struct ones_app *app, struct fcgi *fcgi)
 	struct ones_request *req;
 	int status;
 
-	app_preview(app, fcgi, &preview);
+	(void)app_preview(app, fcgi, &preview);
 	MUST(preview.key_count <= APP_KEYS_MAX);
 	req = app_open(app, fcgi, &preview, &lookup, &times);
 	if (req == NULL)
@@ -77,9 +77,9 @@ static void serve(struct ones_app *app, struct fcgi *fcgi)
 	MUST(req->was_answered || req->route != NULL);
 	MUST(req->was_answered || (req->route->needs == ONES_NEEDS_NOTHING) == preview.needs_no_database);
 	if (!req->was_answered && req->route->needs != ONES_NEEDS_NOTHING)
-		app_refuse_busy(req);
+		(void)app_hashed(req, NULL);
 	else
-		app_run(req);
+		(void)app_run(req);
 	status = app_close(req);
 	MUST(status >= 200 && status < 600 && status != 500);
 	talloc_free(req);

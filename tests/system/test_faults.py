@@ -18,6 +18,7 @@ import harness
 from browser import Browser
 from faulty import Load, Proxy, tell
 from harness import Background, children_of, is_alive
+from test_guessing import guess
 from waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -447,3 +448,35 @@ def test_clock_of_the_daemon_is_no_matter(own_cluster, closing, browse):
     elsewhere.key = ahead.key
     assert elsewhere.is_live()
     tell("two hosts whose clocks are 800 days apart", "nothing: who is newer, and until when, is the database's to say")
+
+
+# ---- The throttle ----------------------------------------------------------------------------------------------------
+
+
+class AnswerCutter(Proxy):
+    """Cuts the connection once, when the server has answered the statement of that name."""
+
+    def __init__(self, cluster):
+        super().__init__(cluster)
+        self.statement = None
+
+    def _pass(self, pair, message):
+        if self.statement is not None and message[:1] == b"B" and self.statement in message[:60]:
+            self.statement = None
+            pair["mutes"] = "cut"
+        pair["server"].sendall(message)
+        return True
+
+
+def test_failure_whose_count_is_cut_off_counts_once(cluster, new_daemon, database, closing):
+    """Or the limit would be passed over, and its event never written."""
+    proxy = closing.add(AnswerCutter(cluster))
+    settings = {"server.workers": 1, "login.attempts_per_user": 3, "database.conninfo": proxy.conninfo(database)}
+    daemon = new_daemon(settings).start()
+    for count in range(1, 4):
+        if count == 3:
+            proxy.statement = b"throttle_count"
+        assert guess(daemon, "alice", "wrong").status == 401
+        assert database.value("SELECT count FROM login_failures WHERE kind = 'account'") == count
+    assert database.value("SELECT count(*) FROM events WHERE name = 'login_throttled'") == 1
+    assert guess(daemon, "alice", "wrong").status == 429
