@@ -101,7 +101,7 @@ int help_unknown_command(const char *const words[], size_t word_count)
 
 	if (word_count == 0)
 		return help_usage_error("no command was given", NULL);
-	if (word_count == 1 && command_is_group(words[0]))
+	if (command_is_group(words[0]))
 		return incomplete_command(words[0]);
 	(void)snprintf(which, sizeof which, "%s%s%s", words[0], word_count > 1 ? " " : "",
 	               word_count > 1 ? words[1] : "");

@@ -323,7 +323,7 @@ struct account_run {
 /* The account is looked up in each run: a conflict may mean that it has been deleted. */
 static enum db_status find_account(struct db *db, struct account_run *run)
 {
-	enum db_status status = users_find(db, run->ctl->ctx, run->ctl->operand, &run->user);
+	enum db_status status = users_find_typed(db, run->ctl->ctx, run->ctl->operand, &run->user);
 
 	run->is_missing = status == DB_OK && run->user == NULL;
 	return run->is_missing ? DB_ERROR : status;

@@ -172,15 +172,6 @@ def test_right_password_whose_peer_hangs_up_displaces_nobody(database, new_daemo
     assert database.value("SELECT count(*) FROM events WHERE name = 'user_login_failed'") == 0
 
 
-def test_wrong_password_counts_also_when_it_takes_longer_than_a_request_may(database, new_daemon):
-    long = {"login.memory": "256MiB", "login.passes": 8, "server.request_timeout": "1s"}
-    daemon = new_daemon({"server.workers": 1, "login.max_hashing": 1, **long}).start()
-    body = json.dumps({"username": "alice", "password": "wrong password"})
-    answer = daemon.ask(method="POST", path="/session/login", headers=JSON, body=body, timeout=PATIENCE)
-    assert answer.status == 401
-    assert failures(database) == 1
-
-
 def test_who_is_throttled_is_told_without_waiting(database, new_daemon):
     """Also while every place is taken."""
     daemon = new_daemon(

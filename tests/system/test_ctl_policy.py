@@ -408,18 +408,10 @@ def test_keys_of_json_are_those_of_the_manual(site, browse):
 # ---- Help and completion ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [["user"], ["session"], ["import"], ["user", "remove"]])
-def test_group_without_a_command_of_it_lists_its_commands(ctl, words):
-    done = ctl.call(*words)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (64, "", 1)
-    commands = [line.split()[1] for line in commands_of_help(ctl) if line.split()[0] == words[0]]
-    assert len(commands) > 1 and f"of {words[0]} there are {', '.join(commands)} " in done.stderr
-
-
 def test_word_that_is_no_group_lists_nothing(ctl):
     for words in (["users"], ["migrat", "add"]):
         done = ctl.call(*words)
-        assert done.returncode == 64 and "there are" not in done.stderr
+        assert done.returncode == 64 and "needs one of" not in done.stderr
 
 
 def commands_of_help(ctl):
@@ -446,10 +438,11 @@ def test_help_of_a_group_of_commands(ctl):
     assert ctl.call("nonsense", "--help").returncode == 64
 
 
-@pytest.mark.parametrize("group", ["user", "session", "import"])
-def test_group_without_a_command_lists_its_commands(ctl, group):
-    called = ctl.call(group)
-    assert called.returncode == 64 and called.stdout == ""
+@pytest.mark.parametrize("words", [["user"], ["session"], ["import"], ["user", "remove"]])
+def test_group_without_a_command_of_it_lists_its_commands(ctl, words):
+    group = words[0]
+    called = ctl.call(*words)
+    assert (called.returncode, called.stdout, called.stderr.count("\n")) == (64, "", 1)
     seconds = [words_of(synopsis)[1] for synopsis in commands_of_help(ctl) if synopsis.startswith(f"{group} ")]
     assert f": {group} needs one of {', '.join(seconds)} (see" in called.stderr
 
