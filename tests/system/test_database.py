@@ -151,6 +151,8 @@ def test_stuck_backend_is_left_within_the_time_out(cluster, database, new_daemon
     """And what was asked of it is asked of another one."""
     daemon = new_daemon({"server.workers": 1, "database.statement_timeout": "1s"}).start()
     signed_in = sign_in(daemon)
+    # What the daemon starts with, a purge and a count, has connections of its own.
+    wait_until(lambda: len(cluster.backends(database.name)) == 1, "the worker's connection to be the only one")
     (backend,) = cluster.backends(database.name)
     os.kill(backend, signal.SIGSTOP)
     try:

@@ -620,6 +620,7 @@ def test_term_right_after_the_start_is_not_lost(new_daemon, wait):
 def test_nobody_outlives_a_killed_master(database, new_daemon):
     daemon = new_daemon({"server.workers": 4}).start()
     daemon.await_workers(4)
+    wait_until(lambda: daemon.hasher is not None, "the hasher")
     children = children_of(daemon.process.pid)
     assert daemon.hasher in children
     daemon.process.kill()
