@@ -143,64 +143,58 @@ static bool are_statements_kept(TALLOC_CTX *ctx, struct db *db, const struct set
 	return are_kept;
 }
 
-/* What the start would need of this machine. From here on this process has the daemon's own rights. */
-static bool test_environment(const struct settings *settings)
+static int fail_test(const char *area, const char *problem)
 {
-	struct problem problem = {0};
-	bool warning;
-
-	if (listeners_try(settings, &warning, &problem) != 0) {
-		if (!warning) {
-			(void)fprintf(stderr, PROGRAM ": %s\n", problem.text);
-			return false;
-		}
-		(void)printf("warning: %s: the daemon can start only with a socket that is given to it\n",
-		             problem.text);
-	}
-	if (privileges_try(settings, &problem) != 0) {
-		(void)fprintf(stderr, PROGRAM ": %s\n", problem.text);
-		return false;
-	}
-	return true;
+	(void)fprintf(stderr, PROGRAM ": %s%s\n", area, problem);
+	return EXIT_FAILURE;
 }
 
-static int test(TALLOC_CTX *ctx, const struct settings *settings)
+/* What the start would need of this machine. From here on this process has the daemon's own rights. */
+static int test_environment(const struct settings *settings)
+{
+	struct problem problem = {0};
+
+	if (listeners_try_owner(settings, &problem) != 0)
+		return fail_test("", problem.text);
+	if (listeners_try_folders(settings, &problem) != 0)
+		(void)printf("warning: %s: the daemon can start only with a socket that is given to it\n",
+		             problem.text);
+	return privileges_try(settings, &problem) == 0 ? EXIT_SUCCESS : fail_test("", problem.text);
+}
+
+static int test_database(TALLOC_CTX *ctx, const struct settings *settings)
 {
 	struct db *db = app_new_database(ctx, settings, NULL, PROGRAM " test");
 	struct sequence_list behind;
 	struct unusable_names unusable;
 
-	config_warnings(settings, print_config_warning);
-	if (!test_environment(settings))
-		return EXIT_FAILURE;
-	(void)puts("configuration: right");
-	(void)fflush(stdout);
-	if (db == NULL || db_connect(db) != DB_OK) {
-		(void)fprintf(stderr, PROGRAM ": database: %s\n", db != NULL ? db_problem(db) : strerror(ENOMEM));
-		return EXIT_FAILURE;
-	}
-	if (test_connections(db, settings) != DB_OK) {
-		(void)fprintf(stderr, PROGRAM ": database: %s\n", db_problem(db));
-		return EXIT_FAILURE;
-	}
-	if (!are_statements_kept(ctx, db, settings)) {
-		(void)fputs(PROGRAM ": database: a pooler of transactions loses what was prepared: set "
-		                    "database.prepare = off\n",
-		            stderr);
-		return EXIT_FAILURE;
-	}
-	if (schema_sequences_behind(db, ctx, &behind) != DB_OK) {
-		(void)fprintf(stderr, PROGRAM ": database: %s\n", db_problem(db));
-		return EXIT_FAILURE;
-	}
+	if (db == NULL)
+		return fail_test("database: ", strerror(ENOMEM));
+	if (db_connect(db) != DB_OK || test_connections(db, settings) != DB_OK)
+		return fail_test("database: ", db_problem(db));
+	if (!are_statements_kept(ctx, db, settings))
+		return fail_test("database: ", "a pooler of transactions loses what was prepared: set "
+		                               "database.prepare = off");
+	if (schema_sequences_behind(db, ctx, &behind) != DB_OK)
+		return fail_test("database: ", db_problem(db));
 	for (size_t i = 0; i < behind.count; i++)
-		(void)fprintf(stderr, PROGRAM ": database: %s\n", schema_sequence_problem(ctx, &behind.all[i]));
+		(void)fail_test("database: ", schema_sequence_problem(ctx, &behind.all[i]));
 	if (behind.count > 0)
 		return EXIT_FAILURE;
 	/* On a database that is too slow to be asked for all names, nothing is said of them. */
 	if (users_unusable_names(db, ctx, &unusable) == DB_OK && unusable.count > 0)
 		(void)printf("warning: %s\n", users_unusable_problem(ctx, &unusable));
 	return puts("database: right") >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int test(TALLOC_CTX *ctx, const struct settings *settings)
+{
+	config_warnings(settings, print_config_warning);
+	if (test_environment(settings) != EXIT_SUCCESS)
+		return EXIT_FAILURE;
+	(void)puts("configuration: right");
+	(void)fflush(stdout);
+	return test_database(ctx, settings);
 }
 
 static int fail_start(const char *problem)

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <libgen.h>
 #include <netdb.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -319,42 +320,45 @@ int listeners_open(struct listeners *listeners, const struct settings *settings,
 	return open_own(listeners, settings, problem);
 }
 
-/* The folder of a unix socket that is to be made. */
-static int try_unix(const char *path, struct problem *problem)
+int listeners_try_owner(const struct settings *settings, struct problem *problem)
 {
-	const char *slash = strrchr(path, '/');
+	uid_t uid;
+	gid_t gid;
+
+	return find_owner(settings, &uid, &gid, problem);
+}
+
+/* The folder of a unix socket that is to be made. */
+static int try_folder(const char *path, struct problem *problem)
+{
+	char *copy = strdup(path);
 	struct stat status;
-	char *folder = slash != NULL ? strndup(path, slash > path ? (size_t)(slash - path) : 1) : NULL;
+	const char *folder;
 	int result = 0;
 
-	if (folder == NULL)
+	if (copy == NULL)
 		return problem_set(problem, "out of memory");
+	folder = dirname(copy);
 	if (stat(folder, &status) != 0)
 		result = problem_set(problem, "server.listen: %s: %s", folder, strerror(errno));
 	else if (!S_ISDIR(status.st_mode))
 		result = problem_set(problem, "server.listen: %s: %s", folder, strerror(ENOTDIR));
-	free(folder);
+	free(copy);
 	return result;
 }
 
-int listeners_try(const struct settings *settings, bool *warning, struct problem *problem)
+int listeners_try_folders(const struct settings *settings, struct problem *problem)
 {
-	char *words, *rest;
+	char *words = strdup(settings->server.listen);
+	char *rest = words;
 	const char *word;
 	int result = 0;
-	uid_t uid;
-	gid_t gid;
 
-	*warning = false;
-	if (find_owner(settings, &uid, &gid, problem) != 0)
-		return -1;
-	words = rest = strdup(settings->server.listen);
 	if (words == NULL)
 		return problem_set(problem, "out of memory");
-	*warning = true;
 	while (result == 0 && (word = strsep(&rest, " \t")) != NULL) {
 		if (strncmp(word, "unix:", 5) == 0)
-			result = try_unix(word + 5, problem);
+			result = try_folder(word + 5, problem);
 	}
 	free(words);
 	return result;

@@ -32,10 +32,11 @@ int listeners_open(struct listeners *listeners, const struct settings *settings,
                    struct problem *problem);
 
 /*
- * What listeners_open() would find wrong with the names in the configuration, without opening anything. Returns 0, or
- * -1 with *problem; *warning is set when it depends on whether sockets are given.
+ * What listeners_open() would find wrong, without opening anything: with server.listen_owner and listen_group, and with
+ * the folders of server.listen, which matter only where no sockets are given. Return 0, or -1 with *problem.
  */
-int listeners_try(const struct settings *settings, bool *warning, struct problem *problem);
+int listeners_try_owner(const struct settings *settings, struct problem *problem);
+int listeners_try_folders(const struct settings *settings, struct problem *problem);
 
 /* True when a connection waits to be accepted. Never blocks. */
 bool listeners_have_waiting(const struct listeners *listeners);

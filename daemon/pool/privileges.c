@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <libgen.h>
 #include <limits.h>
 #include <linux/openat2.h>
 #include <pwd.h>
@@ -156,12 +157,12 @@ int privileges_drop(const struct settings *settings, struct problem *problem)
 /* Root makes the file where it is missing, and gives one of its own away; then the user opens it. */
 static int try_log(const char *path, bool was_root, struct problem *problem)
 {
-	const char *slash = strrchr(path, '/');
-	int length = slash > path ? (int)(slash - path) : 1;
-	char folder[PATH_MAX];
+	char copy[PATH_MAX];
+	const char *folder;
 	struct stat status;
 
-	(void)snprintf(folder, sizeof folder, "%.*s", length, path);
+	(void)snprintf(copy, sizeof copy, "%s", path);
+	folder = dirname(copy);
 	if (stat(path, &status) == 0) {
 		if ((was_root && status.st_uid == 0 && S_ISREG(status.st_mode)) || access(path, W_OK) == 0)
 			return 0;
