@@ -10,7 +10,8 @@ from collections import Counter
 
 from contestants import PASSWORD, Floor
 from load import FEW_CONNECTIONS, Background, ask_openly, measure
-from machine import Failure, wait_until
+from machine import Failure
+from support.waiting import wait_until
 
 CONNECTIONS = (1, 4, 16, 64, 256)
 # The open loop's: half of what the floor was capable of with so many connections.

@@ -7,7 +7,6 @@ project promises about speed, each promise measured. Writes docs/benchmarks.md.
 
 import argparse
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -25,7 +24,8 @@ import report
 from contestants import Apache, Django, Express, Floor, OneSession, Php, Refusals, Static, Web, environment_of_unit, token
 from lemonldap import LemonLdap
 from load import FEW_CONNECTIONS, measure, measure_pgbench, prepare_pgbench
-from machine import BUILD, HERE, PROGRAMS, Failure, Home, Server, become_reaper, descendants, describe_host, first_line
+from machine import HERE, PROGRAMS, Failure, Home, Server, become_reaper, descendants, describe_host, first_line
+from support.processes import BUILD
 
 # In the order in which they are measured. The floor stands next to what is compared with it.
 SIDES = ("nginx", "floor", "auth", "me", "refused", "page", "php", "apache", "proxied", "express", "django", "lemonldap", "strict", "pgbench")

@@ -7,7 +7,7 @@ from collections import Counter
 
 from compare import BROWSERS, PARTS, RIVALS
 from figures import count, milliseconds, ratio, spread, table
-from machine import BUILD
+from support.processes import BUILD
 
 # Each part with what is to be known of the run that it is from.
 RESULTS = BUILD / "bench/compare.json"

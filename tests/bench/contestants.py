@@ -1,17 +1,18 @@
 """Who is measured: how each is started, which accounts and sessions it has, and how one sees that it does its job."""
 
-import json
 import os
 import re
 import shutil
-import signal
 import socket
 from html import unescape
 from pathlib import Path
 
 from load import ask, sign_in
-from machine import BUILD, HERE, Failure, end, free_port, log_of, program, run, shipped, start, tail, wait_until
-from harness import write_conf
+from machine import HERE, Failure, log_of, program, run, start
+from support.nginx import shipped
+from support.processes import BUILD, end, free_port, tail
+from support.programs import write_conf
+from support.waiting import wait_until
 
 PASSWORD = "correct-horse-battery"
 

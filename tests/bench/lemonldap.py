@@ -11,7 +11,7 @@ from pathlib import Path
 from contestants import PASSWORD, Service, page, verify_own_cookies
 from load import sign_in
 from machine import HERE, Failure, program
-from replication import Bouncer
+from support.replication import Bouncer
 
 PORTAL = Path("/usr/share/lemonldap-ng/portal/htdocs")
 COOKIE = "lemonldap"

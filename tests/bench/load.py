@@ -10,7 +10,9 @@ import signal
 import subprocess
 from typing import NamedTuple
 
-from machine import Failure, cpu_seconds, end, program, run, start, wait_until
+from machine import Failure, cpu_seconds, program, run, start
+from support.processes import end
+from support.waiting import wait_until
 
 # Longer than anything that is measured takes to answer; what does not answer by then is an error.
 ANSWER_TIMEOUT = 30

@@ -1,6 +1,6 @@
 """
 Where the benchmark runs: its folders, its processes and what they cost, PostgreSQL, and what the report says about
-the host. Processes are started as the tests start theirs (tests/system/harness.py): they end with the benchmark.
+the host. Processes are started as the tests start theirs (tests/system/support): they end with the benchmark.
 """
 
 import glob
@@ -20,8 +20,9 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE.parent / "system"))
 
 # pylint: disable=wrong-import-position
-from harness import BUILD, LIBC, Cluster, end, free_port, scratch, shipped, spawn, tail  # noqa: F401
-from waiting import wait_until  # noqa: F401
+from support.postgres import Cluster
+from support.processes import BUILD, LIBC, scratch, spawn, tail
+from support.waiting import wait_until
 
 
 # Of a build.

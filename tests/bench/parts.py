@@ -11,7 +11,9 @@ import admission
 import compare
 from contestants import PASSWORD
 from load import FEW_CONNECTIONS, Wrk, measure
-from machine import Failure, end, memory_of, run, start, wait_until
+from machine import Failure, memory_of, run, start
+from support.processes import end
+from support.waiting import wait_until
 
 FLOOD_CONNECTIONS = 32
 # Two hash and two wait: no place is ever free, and nobody waits so long that it is told to come again.

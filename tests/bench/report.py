@@ -3,16 +3,15 @@
 import json
 import os
 import re
-import shutil
 import statistics
 import string
 import subprocess
 import sys
-from pathlib import Path
 
 import compared
 from figures import NEVER, count, milliseconds, ratio, seconds, spread, table
-from machine import BUILD, HERE, ROOT, Failure, first_line, program
+from machine import HERE, ROOT, Failure, first_line, program
+from support.processes import BUILD
 
 RESULTS = BUILD / "bench/results.json"
 

@@ -21,10 +21,9 @@ import psycopg2
 import requests
 
 from machine import ROOT, Failure, become_reaper, program
-
-# pylint: disable=wrong-import-position
-import harness
-from browser import Browser
+from support import postgres, processes, programs, waiting
+from support.browser import Browser
+from support.nginx import Nginx, Site
 
 SETTINGS = {
     "server.workers": 4,
@@ -116,7 +115,7 @@ class Load:
     def stop(self):
         self.is_over.set()
         for person in self.people:
-            person.join(harness.PATIENCE)
+            person.join(waiting.PATIENCE)
 
     def total(self):
         with self.lock:
@@ -153,31 +152,31 @@ class Soak:
         self.done = Counter()
 
     def set_up(self):
-        self.cluster = harness.Cluster()
+        self.cluster = postgres.Cluster()
         self.stack.callback(self.cluster.remove)
         self.cluster.create()
         self.cluster.set({"autovacuum": "on", "autovacuum_naptime": "10s"})
         self.cluster.start()
-        harness.database_with_template(self.cluster)
-        self.database = harness.new_database(self.cluster)
+        postgres.database_with_template(self.cluster)
+        self.database = postgres.new_database(self.cluster)
         for number in range(ACCOUNTS):
             self.database.add_user(f"person{number}")
-        self.daemon = harness.Daemon(self.database, SETTINGS)
+        self.daemon = programs.Daemon(self.database, SETTINGS)
         self.stack.callback(self.end_daemon)
         self.daemon.start()
-        nginx = harness.Nginx(self.daemon.address)
+        nginx = Nginx(self.daemon.address)
         self.stack.callback(nginx.close)
         nginx.start()
-        self.site = harness.Site(self.database, self.daemon, nginx)
+        self.site = Site(self.database, self.daemon, nginx)
         self.load = Load(self.site)
 
     def processes(self):
-        return harness.processes_with(self.daemon.conf)
+        return processes.processes_with(self.daemon.conf)
 
     def masters(self):
         """One, but while one takes over from another."""
         all_of_them = set(self.processes())
-        return [pid for pid in all_of_them if (harness.stat_of(pid) or [0, 0])[1] not in map(str, all_of_them)]
+        return [pid for pid in all_of_them if (processes.stat_of(pid) or [0, 0])[1] not in map(str, all_of_them)]
 
     def end_daemon(self):
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -185,8 +184,8 @@ class Soak:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
             with contextlib.suppress(AssertionError):
-                harness.wait_until(lambda: self.processes() == [], "the daemon to end")
-        harness.discard(self.daemon.folder)
+                waiting.wait_until(lambda: self.processes() == [], "the daemon to end")
+        processes.discard(self.daemon.folder)
 
     # ---- What happens to it ----
 
@@ -206,14 +205,14 @@ class Soak:
         old = self.masters()
         self.disturb("binary replaced", signal.SIGUSR2)
         try:
-            harness.wait_until(lambda: len(self.masters()) == 1 and self.masters() != old, "the new master alone")
+            waiting.wait_until(lambda: len(self.masters()) == 1 and self.masters() != old, "the new master alone")
         except AssertionError as error:
             self.problems.append(str(error))
 
     def let_workers_stay(self):
         """From now on none is replaced."""
         self.daemon.settings["server.max_requests"] = 0
-        harness.write_conf(self.daemon.conf, self.daemon.settings)
+        programs.write_conf(self.daemon.conf, self.daemon.settings)
         self.reload()
 
     # ---- What is measured ----
@@ -371,7 +370,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.strip().split("\n\n", maxsplit=1)[0], prog="make soak")
     parser.add_argument("--minutes", type=int, default=30)
     options = parser.parse_args()
-    folder = ROOT / "docs" if options.minutes >= 30 else harness.BUILD / "bench/report"
+    folder = ROOT / "docs" if options.minutes >= 30 else processes.BUILD / "bench/report"
     folder.mkdir(parents=True, exist_ok=True)
     become_reaper()
     # However it is stopped, nothing stays.

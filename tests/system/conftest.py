@@ -1,16 +1,18 @@
-"""What tests ask for by name: see harness.py for what it is."""
+"""What tests ask for by name, and what is shown of a test that fails."""
 
 import signal
 
 import pytest
 
-import harness
-from browser import Browser
+from support.browser import Browser
+from support.closing import LOGS, Closing, remember_log
+from support.nginx import Nginx, Site
+from support.postgres import Cluster, database_with_template, new_database
+from support.processes import ROOT, memory_folder, tail
+from support.programs import Ctl, Daemon
 
 # A shell has what it runs in the background ignore it, and so would all that the tests start. Ctrl-C still ends them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-LOGS = pytest.StashKey[list]()
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -21,21 +23,17 @@ def pytest_runtest_makereport(item, call):
     if report.failed:
         for holder in (item, getattr(item, "module", None) and item.getparent(pytest.Module)):
             for name, path in (holder.stash.get(LOGS, []) if holder is not None else []):
-                report.sections.append((f"log of {name}", harness.tail(path)))
-
-
-def remember_log(node, name, path):
-    node.stash.setdefault(LOGS, []).append((name, path))
+                report.sections.append((f"log of {name}", tail(path)))
 
 
 @pytest.fixture(scope="session")
 def cluster_of_worker():
     """One PostgreSQL for each process that runs tests."""
-    cluster = harness.Cluster(harness.memory_folder())
+    cluster = Cluster(memory_folder())
     try:
         cluster.create()
         cluster.start()
-        harness.database_with_template(cluster)
+        database_with_template(cluster)
         yield cluster
     finally:
         cluster.remove()
@@ -51,36 +49,15 @@ def cluster(cluster_of_worker):
         cluster_of_worker.start()
 
 
-class Closing:
-    """Ends what a test has started, the last first, and does not stop at the first that complains."""
-
-    def __init__(self):
-        self.things = []
-
-    def add(self, thing):
-        self.things.append(thing)
-        return thing
-
-    def close(self):
-        errors = []
-        while self.things:
-            try:
-                self.things.pop().close()
-            except Exception as error:  # pylint: disable=broad-except
-                errors.append(error)
-        if errors:
-            raise errors[0]
-
-
 def build_site(cluster, node, closing, settings, program="onesessiond"):
-    database = harness.new_database(cluster)
-    daemon = closing.add(harness.Daemon(database, settings, program=program))
+    database = new_database(cluster)
+    daemon = closing.add(Daemon(database, settings, program=program))
     remember_log(node, "onesessiond", daemon.log)
     daemon.start()
-    nginx = closing.add(harness.Nginx(daemon.address))
+    nginx = closing.add(Nginx(daemon.address))
     remember_log(node, "nginx", nginx.log)
     nginx.start()
-    return harness.Site(database, daemon, nginx)
+    return Site(database, daemon, nginx)
 
 
 @pytest.fixture
@@ -93,21 +70,21 @@ def closing():
 @pytest.fixture
 def database(cluster):
     """A migrated database with the accounts alice, bob and dora, who is disabled."""
-    made = harness.new_database(cluster)
+    made = new_database(cluster)
     yield made
     made.drop()
 
 
 @pytest.fixture
 def empty_database(cluster):
-    made = harness.new_database(cluster, template="template0")
+    made = new_database(cluster, template="template0")
     yield made
     made.drop()
 
 
 @pytest.fixture
 def ctl(database):
-    return harness.Ctl(database.owner_conninfo)
+    return Ctl(database.owner_conninfo)
 
 
 @pytest.fixture
@@ -115,7 +92,7 @@ def new_daemon(request, database, closing):
     """new_daemon(settings) makes one that is not yet started."""
 
     def make(settings=None, on=database):
-        daemon = closing.add(harness.Daemon(on, settings))
+        daemon = closing.add(Daemon(on, settings))
         remember_log(request.node, "onesessiond", daemon.log)
         return daemon
 
@@ -154,7 +131,7 @@ def new_application(new_site):
 
     def make(settings=None):
         site = new_site(settings, program="tests/onesessiond-application")
-        site.database.query((harness.ROOT / "tests/application/audit.sql").read_text())
+        site.database.query((ROOT / "tests/application/audit.sql").read_text())
         site.database.query(f"GRANT SELECT, INSERT ON application_audit TO {site.database.cluster.DAEMON}")
         return site
 

@@ -8,21 +8,11 @@ import signal
 
 import pytest
 
-import harness
-from harness import Background
-from test_database import JSON
-from test_one_session import insert_from_outside
-from test_process import HeldTable, waits_in_database
-from waiting import wait_until
-
-
-def login(daemon, username="alice", password=harness.Database.password):
-    body = json.dumps({"username": username, "password": password})
-    return daemon.ask(method="POST", path="/session/login", headers={**JSON, "User-Agent": "agent"}, body=body)
-
-
-def auth(daemon, key):
-    return daemon.ask(headers={"Cookie": f"onesession={key}"})
+from support.client import JSON, auth, login
+from support.locks import HeldTable, waits_in_database
+from support.programs import Ctl
+from support.rows import insert_from_outside
+from support.waiting import Background, wait_until
 
 
 def test_account_that_is_deleted_while_its_password_is_checked(new_daemon, database):
@@ -61,7 +51,7 @@ def test_account_that_an_operator_deletes_while_its_password_is_checked(new_daem
     try:
         answer = Background(login, daemon, "alice", "a wrong password")
         wait_until(is_looked_up, "the account to be looked up, before its password is looked at")
-        harness.Ctl(database.owner_conninfo).run("user", "delete", "alice", *words)
+        Ctl(database.owner_conninfo).run("user", "delete", "alice", *words)
     finally:
         os.kill(hasher, signal.SIGCONT)
         watcher.close()

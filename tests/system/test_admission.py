@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-import fastcgi
-from harness import Background, environment, is_alive
-from openmetrics import samples
-from test_database import JSON, sign_in
-from test_process import HeldTable, waits_in_database
-from waiting import PATIENCE, wait_until
+from support import fastcgi
+from support.client import JSON, sign_in
+from support.locks import HeldTable, waits_in_database
+from support.openmetrics import samples
+from support.processes import is_alive
+from support.programs import environment
+from support.waiting import PATIENCE, Background, wait_until
 
 # A hash takes a while, so that logins have to wait for one another: a tenth of a second on a quiet machine.
 SLOW = {"login.memory": "64MiB", "login.passes": 3}

@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 
-import openmetrics
-from harness import ROOT
-from test_watching import OPERATOR, do_a_bit_of_everything, metrics_of
-from waiting import wait_until
+from support import openmetrics
+from support.processes import ROOT
+from support.status import do_a_bit_of_everything, metrics_of
+from support.waiting import wait_until
 
 RULES = ROOT / "conf/prometheus/onesession.rules.yml"
 DASHBOARD = ROOT / "conf/grafana/onesession.json"

@@ -4,9 +4,8 @@ import re
 
 import pytest
 
-from browser import CHROME, problem
+from support.browser import CHROME, ROBOT, problem
 
-ROBOT = "Robot/1.0"
 UNREACHABLE = "Unreachable/1.0"
 
 

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from browser import CHROME
+from support.browser import CHROME
+from support.client import JSON
 
-JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 LONGEST_KEPT = 4096
 
 

@@ -3,18 +3,23 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 
-import harness
-from conftest import remember_log
-from waiting import PATIENCE
+from support import processes, programs
+from support.closing import remember_log
+from support.nginx import Nginx, Site
+from support.postgres import new_database
+from support.processes import ROOT, discard, end, end_with_parent, tail
+from support.programs import Daemon
+from support.waiting import PATIENCE
 
-BROWSER = harness.ROOT / "tests/browser"
-MODULES = harness.ROOT / "build/npm/node_modules"
+BROWSER = ROOT / "tests/browser"
+MODULES = ROOT / "build/npm/node_modules"
 
 # As the demo has it, which is stricter than a site needs to be.
 POLICY = (
@@ -49,13 +54,13 @@ def new_members_site(request, cluster, closing):
     databases = []
 
     def make(settings):
-        database = harness.new_database(cluster)
+        database = new_database(cluster)
         databases.append(database)
-        daemon = closing.add(harness.Daemon(database, settings))
+        daemon = closing.add(Daemon(database, settings))
         remember_log(request.node, "onesessiond", daemon.log)
         daemon.start()
         files = daemon.folder / "site"
-        shutil.copytree(harness.ROOT / "tools/demo/site", files)
+        shutil.copytree(ROOT / "tools/demo/site", files)
         policy = f'add_header Content-Security-Policy "{POLICY}" always;'
         changes = {
             "root /var/www/html;": f"root {files}; types {{ text/html html; text/css css; text/javascript js; }} ssi on;",
@@ -65,9 +70,9 @@ def new_members_site(request, cluster, closing):
             # An application that sends people on to wherever they want.
             "\tlocation / {\n": "\tlocation = /leave {\n\t\treturn 302 $arg_to;\n\t}\n\n\tlocation / {\n",
         }
-        nginx = closing.add(harness.Nginx(daemon.address, sample="static.conf", changes=changes))
+        nginx = closing.add(Nginx(daemon.address, sample="static.conf", changes=changes))
         remember_log(request.node, "nginx", nginx.log)
-        return harness.Site(database, daemon, nginx.start())
+        return Site(database, daemon, nginx.start())
 
     yield make
     closing.close()
@@ -87,10 +92,10 @@ def play(request, closing, new_members_site):
 
     def make(file, story, names=("plain",), folder=None):
         sites = {name: new_members_site(SETTINGS[name]) for name in names}
-        scratch = harness.scratch("browser")
+        scratch = processes.scratch("browser")
         log = scratch / "log"
         remember_log(request.node, "the browser", log)
-        environment = {**harness.environment(), "NODE_PATH": str(MODULES), "TMPDIR": str(scratch), "HOME": str(scratch)}
+        environment = {**programs.environment(), "NODE_PATH": str(MODULES), "TMPDIR": str(scratch), "HOME": str(scratch)}
         with open(log, "wb") as errors:
             process = subprocess.Popen(
                 ["node", BROWSER / "run.cjs", file, story],
@@ -99,7 +104,7 @@ def play(request, closing, new_members_site):
                 stderr=errors,
                 text=True,
                 env=environment,
-                preexec_fn=harness.end_with_parent(harness.signal.SIGTERM),
+                preexec_fn=end_with_parent(signal.SIGTERM),
             )
         # A browser that has come to a stop does not stop the tests.
         watch = threading.Timer(PATIENCE * 10, process.terminate)
@@ -120,11 +125,11 @@ def play(request, closing, new_members_site):
             status = process.wait(PATIENCE)
         finally:
             watch.cancel()
-            harness.end(process)
+            end(process)
             process.stdin.close()
             process.stdout.close()
-            text = harness.tail(log)
-            harness.discard(scratch)
+            text = tail(log)
+            discard(scratch)
         assert status == 0, f"{story}:\n{text}"
 
     return make

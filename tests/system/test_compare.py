@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-import harness
+from support.processes import ROOT
 
-sys.path.append(str(harness.ROOT / "tests/bench"))
+sys.path.append(str(ROOT / "tests/bench"))
 
 # pylint: disable=wrong-import-position
 import compare

@@ -3,12 +3,13 @@
 import os
 import re
 import shlex
-import subprocess
 
 import pytest
 
-import harness
-from harness import BUILD, ROOT
+from support.commands import refused, run
+from support.processes import ROOT
+from support.programs import write_conf
+from support.waiting import PATIENCE
 
 # Section, key, default, as the contract has them.
 DEFAULTS = {
@@ -68,19 +69,6 @@ OTHERS = [
 SAME = {"60s": "1m", "60m": "1h"}
 
 
-def run(*words, program="onesessiond", stdin=""):
-    done = subprocess.run(
-        [str(BUILD / program), *map(str, words)],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=harness.environment(),
-    )
-    assert not harness.SANITIZER_REPORT.search(done.stderr), done.stderr
-    return done
-
-
 @pytest.fixture
 def conf(tmp_path):
     """conf(text) writes a configuration file."""
@@ -106,13 +94,6 @@ def dumped(*words):
             assert equals, line
             values[f"{section}.{name.strip()}"] = value.strip()
     return values
-
-
-def refused(done, *parts, program="onesessiond"):
-    assert done.returncode == 78, f"{done.returncode} {done.stderr}"
-    assert done.stdout == ""
-    for part in parts:
-        assert part in done.stderr, done.stderr
 
 
 # ---- The command line ------------------------------------------------------------------------------------------------
@@ -383,7 +364,7 @@ def test_test_finds_what_the_start_would_refuse(new_daemon, key):
     assert "right" not in done.stdout
     # As the start says it.
     daemon.start(wait=None)
-    assert daemon.process.wait(harness.PATIENCE) == 1
+    assert daemon.process.wait(PATIENCE) == 1
     if key != "log.to":
         assert complaint in daemon.log_text().replace('\\"', '"')
 
@@ -395,7 +376,7 @@ def test_test_warns_of_a_folder_that_is_missing_for_the_socket(new_daemon):
     assert done.returncode == 0
     assert "warning: server.listen: /nonexistent/folder: No such file or directory" in done.stdout
     daemon.start(wait=None)
-    assert daemon.process.wait(harness.PATIENCE) == 1
+    assert daemon.process.wait(PATIENCE) == 1
     assert "server.listen: /nonexistent/folder/s: No such file or directory" in daemon.log_text()
 
 
@@ -435,7 +416,7 @@ WITH_PASSWORD = {
 
 @pytest.mark.parametrize("conninfo, shown", WITH_PASSWORD.items())
 def test_dump_shows_no_piece_of_a_password_and_all_it_can_of_the_rest(tmp_path, conninfo, shown):
-    done = run("-c", harness.write_conf(tmp_path / "conf", {"database.conninfo": conninfo}), "--dump")
+    done = run("-c", write_conf(tmp_path / "conf", {"database.conninfo": conninfo}), "--dump")
     assert done.returncode == 0 and "canary" not in done.stdout + done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("conninfo = ")]
     assert "can" not in line and "ary" not in line
@@ -448,5 +429,5 @@ def test_dump_shows_no_piece_of_a_password_and_all_it_can_of_the_rest(tmp_path, 
     + ["host=@abstract passfile=/etc/onesession/pgpass connect_timeout=3", "service=members"],
 )
 def test_dump_shows_a_connection_string_without_a_password_as_it_is(tmp_path, conninfo):
-    done = run("-c", harness.write_conf(tmp_path / "conf", {"database.conninfo": conninfo}), "--dump")
+    done = run("-c", write_conf(tmp_path / "conf", {"database.conninfo": conninfo}), "--dump")
     assert f"\nconninfo = {conninfo}\n" in done.stdout

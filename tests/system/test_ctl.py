@@ -1,33 +1,18 @@
 """onesessionctl, for operators and their scripts."""
 
 import json
-import re
 import subprocess
 
 import pytest
 
-import harness
-from browser import problem
-from harness import Background, Ctl
+from support.browser import problem
+from support.processes import BUILD, ROOT
+from support.programs import Ctl, environment, write_conf
+from support.rows import put_session
+from support.waiting import TIME, Background
 
 PASSWORD = "a good long password"
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 NOBODY = "00000000-0000-4000-8000-000000000000"
-
-
-def put_session(database, username, key, expires="1 hour", seen="0"):
-    """A row of `sessions`; returns its public id."""
-    return database.value(
-        "INSERT INTO sessions (session_key, user_id, expires_at, last_seen_at, ip, user_agent)"
-        " SELECT sha256(%s), id, now() + %s::interval, now() - %s::interval, '192.0.2.9',"
-        "        'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0'"
-        "   FROM users WHERE username = %s RETURNING id::text",
-        key.encode(),
-        expires,
-        seen,
-        username,
-    )
 
 
 # ---- migrate ---------------------------------------------------------------------------------------------------------
@@ -43,7 +28,7 @@ def schema_of(database):
 
 def versions():
     """What the files of schema/ are numbered."""
-    return sorted(int(path.name.split("_")[0]) for path in (harness.ROOT / "schema").glob("*.sql"))
+    return sorted(int(path.name.split("_")[0]) for path in (ROOT / "schema").glob("*.sql"))
 
 
 def test_migrate_makes_the_schema_and_a_second_time_changes_nothing(empty_database):
@@ -86,7 +71,7 @@ def test_migrate_that_fails_changes_nothing(empty_database):
 
 def apply_up_to(database, version):
     """As the tables' owner, as migrate does it."""
-    for path in sorted((harness.ROOT / "schema").glob("*.sql"))[:version]:
+    for path in sorted((ROOT / "schema").glob("*.sql"))[:version]:
         database.query(path.read_text(encoding="utf-8"))
         database.query("INSERT INTO schema_migrations (version, name) VALUES (%s, %s)", int(path.name[:4]), path.stem)
 
@@ -571,17 +556,17 @@ def test_database_that_is_away_is_told_in_one_line(tmp_path, words):
 @pytest.mark.parametrize("words", [["user", "list"], ["session", "end", "--all"], ["purge"]])
 def test_other_schema_is_told_in_one_line(database, words):
     database.query("INSERT INTO schema_migrations (version, name) VALUES (999, 'future')")
-    assert "schema" in harness.Ctl(database.conninfo).refused(*words)
+    assert "schema" in Ctl(database.conninfo).refused(*words)
 
 
 def test_configuration_file_is_read(database, tmp_path):
-    path = harness.write_conf(tmp_path / "conf", {"database.conninfo": database.conninfo})
+    path = write_conf(tmp_path / "conf", {"database.conninfo": database.conninfo})
     done = subprocess.run(
-        [str(harness.BUILD / "onesessionctl"), "-c", str(path), "--json", "user", "list"],
+        [str(BUILD / "onesessionctl"), "-c", str(path), "--json", "user", "list"],
         capture_output=True,
         text=True,
         timeout=60,
-        env=harness.environment(),
+        env=environment(),
     )
     assert done.returncode == 0
     assert len(json.loads(done.stdout)) == 3

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import BUILD, Background, Ctl, environment, overrides
-from terminal import Terminal, on_a_terminal
-from test_ctl import put_session
-from test_one_session import live_among
+from support.browser import live_among
+from support.processes import BUILD
+from support.programs import Ctl, environment, overrides
+from support.rows import put_session
+from support.terminal import Terminal, on_a_terminal
+from support.waiting import Background
 
 
 @pytest.fixture

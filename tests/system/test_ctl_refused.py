@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import Ctl
+from support.programs import Ctl
 
 ID = "00112233-4455-6677-8899-aabbccddeeff"
 PASSWORD = "a horse of many batteries\n"

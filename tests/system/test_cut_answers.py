@@ -12,12 +12,12 @@ import threading
 
 import pytest
 
-import harness
-import webservers
-from conftest import Closing, remember_log
-from harness import discard, free_port, scratch
-from test_one_view import ask
-from test_web_servers import SERVERS, Web
+from support import applications
+from support.closing import Closing, remember_log
+from support.postgres import new_database
+from support.processes import discard, free_port, scratch
+from support.programs import Daemon
+from support.web import SERVERS, Web, ask
 
 HEADER_SIZE = 8  # of a record
 
@@ -80,11 +80,11 @@ class Cutter:
 def fixture_web(request, cluster_of_worker):
     if not cluster_of_worker.is_running:
         cluster_of_worker.start()
-    database = harness.new_database(cluster_of_worker)
+    database = new_database(cluster_of_worker)
     things = Closing()
     try:
-        application = things.add(webservers.FastCgiApplication())
-        daemon = things.add(harness.Daemon(database).start())
+        application = things.add(applications.FastCgiApplication())
+        daemon = things.add(Daemon(database).start())
         remember_log(request.node, "onesessiond", daemon.log)
         cutter = things.add(Cutter(daemon))
         server = things.add(SERVERS[request.param](cutter, "fastcgi", application))

@@ -14,20 +14,12 @@ from pathlib import Path
 
 import pytest
 
-import harness
-from browser import problem
-from waiting import PATIENCE, wait_until
-
-CREDENTIALS = json.dumps({"username": "alice", "password": harness.Database.password})
-JSON = {"Content-Type": "application/json", "Accept": "application/json"}
-UNKNOWN = {"Cookie": "onesession=" + "A" * 43}
-
-
-def sign_in(daemon):
-    """The header field of somebody who is signed in."""
-    answer = daemon.ask(method="POST", path="/session/login", headers=JSON, body=CREDENTIALS)
-    assert answer.status == 200
-    return {"Cookie": f"onesession={answer.cookie()}"}
+from support import programs
+from support.browser import problem
+from support.client import CREDENTIALS, JSON, UNKNOWN, sign_in
+from support.processes import BUILD, children_of
+from support.programs import NOT_LISTENING, Ctl, write_conf
+from support.waiting import PATIENCE, Background, wait_until
 
 
 def timed(daemon, **kwargs):
@@ -134,7 +126,7 @@ def test_lost_connections_while_requests_run_are_not_noticed_by_anybody(cluster,
             cluster.terminate_backends(database.name)
             time.sleep(0.05)
 
-    killer = harness.Background(terminate)
+    killer = Background(terminate)
     try:
         deadline = time.monotonic() + 3
         while time.monotonic() < deadline:
@@ -283,7 +275,7 @@ def test_stuck_server_is_503_at_once_after_the_first(cluster, database, new_daem
         {"server.workers": 1, "database.statement_timeout": "1s", "database.connect_timeout": "2s"}
     ).start()
     signed_in = sign_in(daemon)
-    stopped = [cluster.process.pid, *harness.children_of(cluster.process.pid)]
+    stopped = [cluster.process.pid, *children_of(cluster.process.pid)]
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
     try:
@@ -412,8 +404,8 @@ CANARIES = {
 def test_nothing_that_is_said_has_a_piece_of_a_password_in_it(cluster, database, new_daemon, tmp_path, conninfo):
     """What is no URI is a database's name: of a server, which then quotes it."""
     conninfo = conninfo.format(host=str(cluster.sockets).replace("/", "%2F"))
-    environment = {**harness.environment(), "PGHOST": str(cluster.sockets), "PGUSER": cluster.DAEMON}
-    conf = harness.write_conf(tmp_path / "conf", {"database.conninfo": conninfo})
+    environment = {**programs.environment(), "PGHOST": str(cluster.sockets), "PGUSER": cluster.DAEMON}
+    conf = write_conf(tmp_path / "conf", {"database.conninfo": conninfo})
     named = ["-o", f"database.conninfo={conninfo}"]
     calls = [
         ["onesessiond", "-c", conf, "-t"],
@@ -424,7 +416,7 @@ def test_nothing_that_is_said_has_a_piece_of_a_password_in_it(cluster, database,
         + ["--from", conninfo],
     ]
     for program, *words in calls:
-        command = [str(harness.BUILD / program), *[str(word) for word in words]]
+        command = [str(BUILD / program), *[str(word) for word in words]]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
         assert done.returncode == 1 and done.stderr != ""
         assert "canary" not in done.stdout + done.stderr
@@ -449,7 +441,7 @@ def test_what_is_wrong_with_a_right_connection_string_is_said(cluster, tmp_path)
         "postgresql://alice:x@y@localhost/x": "percent-encoded",
     }
     for conninfo, words in said.items():
-        assert words in harness.Ctl(conninfo).refused("user", "list"), conninfo
+        assert words in Ctl(conninfo).refused("user", "list"), conninfo
 
 
 # ---- The schema ------------------------------------------------------------------------------------------------------
@@ -466,7 +458,7 @@ def does_not_serve(daemon, word):
             return True
         try:
             return daemon.ask(headers=UNKNOWN).status == 503 and daemon.ask(path="/session/ready").status == 503
-        except harness.NOT_LISTENING:
+        except NOT_LISTENING:
             return False
 
     wait_until(refuses, "the daemon to refuse")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import harness
+from support.processes import ROOT
 
-DOCUMENTS = ["README.md", *sorted(str(path.relative_to(harness.ROOT)) for path in harness.ROOT.glob("docs/*.md"))]
+DOCUMENTS = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/*.md"))]
 
 
 def without_code(text):
@@ -23,7 +23,7 @@ def sections(text):
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_somewhere(document):
-    path = harness.ROOT / document
+    path = ROOT / document
     targets = re.findall(r"\]\(([^)\s]+)\)", without_code(path.read_text()))
     for target in targets:
         if re.match(r"https?://", target):
@@ -35,18 +35,18 @@ def test_links_lead_somewhere(document):
 
 
 def test_every_test_that_is_named_exists():
-    text = (harness.ROOT / "docs/asvs.md").read_text()
+    text = (ROOT / "docs/asvs.md").read_text()
     named = set(re.findall(r"`(test_\w+\.(?:py|c))::(\w+)`", text))
     assert len(named) == len(set(re.findall(r"`([^`]*::[^`]*)`", text))) > 40
     for file, name in sorted(named):
         folder, form = ("unit", r"static void {}\(") if Path(file).suffix == ".c" else ("system", r"def {}\(")
-        source = harness.ROOT / "tests" / folder / file
+        source = ROOT / "tests" / folder / file
         assert source.exists(), file
         assert re.search(rf"(?m)^{form.format(name)}", source.read_text()), f"{file}::{name}"
 
 
 def test_every_requirement_is_answered_once():
-    text = (harness.ROOT / "docs/asvs.md").read_text()
+    text = (ROOT / "docs/asvs.md").read_text()
     asked = {"3.3": 5, "7.1": 3, "7.2": 4, "7.3": 2, "7.4": 5, "7.5": 3, "7.6": 2}
     numbers = [f"{section}.{i}" for section, count in asked.items() for i in range(1, count + 1)]
     rows = re.findall(r"(?m)^\| (\d\.\d\.\d) \| (\d) \| [^|]+ \| (yes|site|partly|no|-) \| [^|]+ \|([^|]*)\|$", text)
@@ -56,13 +56,13 @@ def test_every_requirement_is_answered_once():
 
 
 def test_every_event_is_described():
-    sources = {path.name: path.read_text() for path in harness.ROOT.glob("daemon/**/*.c")}
+    sources = {path.name: path.read_text() for path in ROOT.glob("daemon/**/*.c")}
     written = set(re.findall(r'\[ONES_\w+\] = "(\w+)"', sources["signals.c"]))
     for text in sources.values():
         for where in (r"\.event = ", r"event_record record = \{\s*\.name = ", r"\b(?:events_)?record\w*\([^\",;]+, "):
             written |= set(re.findall(where + r'"(\w+)"', text))
     assert len(written) >= 12
-    rows = re.findall(r"(?m)^\| ((?:`\w+`(?:, )?)+) \|", (harness.ROOT / "docs/events.md").read_text())
+    rows = re.findall(r"(?m)^\| ((?:`\w+`(?:, )?)+) \|", (ROOT / "docs/events.md").read_text())
     described = {name for row in rows for name in re.findall(r"\w+", row)}
     assert written <= described, written - described
 
@@ -70,7 +70,7 @@ def test_every_event_is_described():
 @pytest.mark.parametrize("lock", ["tests/package-lock.json", "tests/bench/express/package-lock.json"])
 def test_what_npm_brings_runs_with_the_node_of_debian_12(lock):
     """Which is 18; playwright-core of late wants a newer one."""
-    packages = json.loads((harness.ROOT / lock).read_text())["packages"]
+    packages = json.loads((ROOT / lock).read_text())["packages"]
     wanted = {name: what["engines"]["node"] for name, what in packages.items() if "node" in what.get("engines", {})}
     assert wanted
     for name, versions in wanted.items():

@@ -8,10 +8,11 @@ import subprocess
 
 import pytest
 
-import replication
-from harness import Background, Ctl, children_of, end_with_parent
-from terminal import Terminal
-from waiting import PATIENCE, wait_until
+from support import replication
+from support.processes import children_of, end_with_parent
+from support.programs import Ctl
+from support.terminal import Terminal
+from support.waiting import PATIENCE, Background, wait_until
 
 
 @pytest.fixture

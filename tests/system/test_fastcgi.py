@@ -11,10 +11,10 @@ import time
 
 import pytest
 
-import fastcgi
-from fastcgi import BEGIN_REQUEST, PARAMS, STDIN, begin, environ, pair, pairs, record, request_bytes, stream
-from harness import Background, cpu_seconds
-from waiting import wait_until
+from support import fastcgi
+from support.fastcgi import BEGIN_REQUEST, PARAMS, STDIN, begin, environ, pair, pairs, record, request_bytes, stream
+from support.processes import cpu_seconds
+from support.waiting import Background, wait_until
 
 IO_TIMEOUT = 2
 REQUEST_TIMEOUT = 5

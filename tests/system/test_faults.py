@@ -7,35 +7,38 @@ are in test_database.py, test_hosts.py, test_process.py and test_fastcgi.py.
 import contextlib
 import os
 import resource
+import shutil
 import signal
 import subprocess
+from pathlib import Path
 
 import psycopg2
 import pytest
 
-import fastcgi
-import harness
-from browser import Browser
-from faulty import Load, Proxy, tell
-from harness import Background, children_of, is_alive
-from test_guessing import guess
-from waiting import wait_until
+from support import fastcgi
+from support.browser import Browser
+from support.client import guess
+from support.faulty import Load, Proxy, tell
+from support.nginx import Nginx, Site
+from support.postgres import Cluster, database_with_template, new_database
+from support.processes import IS_SANITIZED, children_of, is_alive
+from support.programs import Daemon
+from support.waiting import Background, wait_until
 
 pytestmark = pytest.mark.slow
 
 SETTINGS = {"server.workers": 4, "database.statement_timeout": "1s", "log.level": "info"}
-IS_SANITIZED = harness.BUILD.name in ("sanitized", "coverage")
 
 
 @pytest.fixture
 def own_cluster():
     """A PostgreSQL of the test's own, which loses nothing that it has confirmed when it is killed."""
-    made = harness.Cluster()
+    made = Cluster()
     try:
         made.create()
         made.set({"synchronous_commit": "on"})
         made.start()
-        harness.database_with_template(made)
+        database_with_template(made)
         yield made
     finally:
         made.remove()
@@ -154,15 +157,15 @@ def small_disk(closing):
     """A cluster whose data are on a disk of 160 MB."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount a file system")
-    made = harness.Cluster()
+    made = Cluster()
     made.data.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m,mode=0755", "none", made.data], check=True)
     try:
-        harness.shutil.chown(made.data, "postgres", "postgres")
+        shutil.chown(made.data, "postgres", "postgres")
         made.create()
         made.set({"synchronous_commit": "on", "min_wal_size": "32MB", "max_wal_size": "48MB"})
         made.start()
-        harness.database_with_template(made)
+        database_with_template(made)
         yield made
     finally:
         closing.close()
@@ -201,16 +204,16 @@ def proxied(own_cluster, request, closing):
     """A site whose daemon reaches the database through a proxy."""
     from conftest import remember_log  # pylint: disable=import-outside-toplevel
 
-    database = harness.new_database(own_cluster)
+    database = new_database(own_cluster)
     proxy = closing.add(Proxy(own_cluster))
     daemon = closing.add(
-        harness.Daemon(database, {**SETTINGS, "server.workers": 1, "database.conninfo": proxy.conninfo(database)})
+        Daemon(database, {**SETTINGS, "server.workers": 1, "database.conninfo": proxy.conninfo(database)})
     )
     remember_log(request.node, "onesessiond", daemon.log)
     daemon.start()
-    nginx = closing.add(harness.Nginx(daemon.address))
+    nginx = closing.add(Nginx(daemon.address))
     nginx.start()
-    return harness.Site(database, daemon, nginx), proxy
+    return Site(database, daemon, nginx), proxy
 
 
 @pytest.mark.parametrize("what", ["lose", "cut"], ids=["before the server has it", "after the server has done it"])
@@ -385,7 +388,7 @@ FAKETIME = "/usr/lib/*/faketime/libfaketime.so.1"
 
 
 def faketime(offset_file):
-    (library,) = [str(path) for path in harness.Path("/").glob(FAKETIME[1:])]
+    (library,) = [str(path) for path in Path("/").glob(FAKETIME[1:])]
     return {
         "LD_PRELOAD": library,
         "FAKETIME_TIMESTAMP_FILE": str(offset_file),
@@ -423,20 +426,20 @@ def test_clock_of_the_database_that_is_set_forward_and_back(own_cluster, own_sit
 
 @pytest.mark.skipif(IS_SANITIZED, reason="the sanitizer's library has to be the first, and so has the one that sets the clock")
 def test_clock_of_the_daemon_is_no_matter(own_cluster, closing, browse):
-    database = harness.new_database(own_cluster)
+    database = new_database(own_cluster)
     sites = []
     for offset in ("+400d", "-400d"):
         file = own_cluster.folder / f"offset{offset}"
         file.write_text(offset)
-        daemon = closing.add(harness.Daemon(database, SETTINGS))
+        daemon = closing.add(Daemon(database, SETTINGS))
         # Before `environment()` looks, and for this daemon only.
         with pytest.MonkeyPatch.context() as patch:
             for name, value in faketime(file).items():
                 patch.setenv(name, value)
             daemon.start()
-        nginx = closing.add(harness.Nginx(daemon.address))
+        nginx = closing.add(Nginx(daemon.address))
         nginx.start()
-        sites.append(harness.Site(database, daemon, nginx))
+        sites.append(Site(database, daemon, nginx))
     ahead, behind = browse(sites[0]), browse(sites[1])
     for newer, older in ((ahead, behind), (behind, ahead), (ahead, behind)):
         newer.sign_in()

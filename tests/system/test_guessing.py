@@ -5,13 +5,11 @@ import re
 
 import pytest
 
-from browser import problem
-from harness import Background, Ctl
-from test_login import set_cookie
-from waiting import wait_until
+from support.browser import problem
+from support.client import JSON, WRONG, guess, set_cookie, sign_in, sign_in_from, statuses
+from support.programs import Ctl
+from support.waiting import Background, wait_until
 
-WRONG = "wrong password"
-JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 # As they are unless configured; other tests turn them off.
 LIMITS = {"login.attempts_per_user": 10, "login.attempts_per_address": 50}
 
@@ -24,36 +22,6 @@ def new_daemon_with_limits(new_daemon):
 @pytest.fixture(name="new_site")
 def new_site_with_limits(new_site):
     return lambda settings=None: new_site({**LIMITS, **(settings or {})})
-
-
-def guess(daemon, username="alice", password=WRONG, address="192.0.2.7", device=None, **params):
-    """A login by a program, straight at the daemon."""
-    headers = {**JSON, **({"Cookie": f"onesession_device={device}"} if device else {})}
-    body = json.dumps({"username": username, "password": password})
-    answer = daemon.ask(
-        method="POST", path="/session/login", headers=headers, body=body, REMOTE_ADDR=address, timeout=60, **params
-    )
-    if answer.status != 200:
-        assert answer.all("Set-Cookie") == []
-    if answer.status == 429:
-        assert json.loads(answer.body)["code"] == "too_many_attempts"
-        assert int(answer.get("Retry-After")) >= 1
-    else:
-        assert answer.get("Retry-After") is None
-    return answer
-
-
-def statuses(daemon, times, *args, **kwargs):
-    return [guess(daemon, *args, **kwargs).status for _ in range(times)]
-
-
-def sign_in(daemon, username="alice", device=None, **kwargs):
-    """A login that has to succeed. Returns the device cookie that it gives."""
-    answer = guess(daemon, username, daemon.database.password, device=device, **kwargs)
-    assert answer.status == 200, answer.body
-    given = answer.cookie("onesession_device")
-    daemon.secrets.add(given)
-    return given
 
 
 def failures(database):
@@ -108,7 +76,7 @@ def test_known_browser_of_the_owner_gets_in_whatever_others_do(site, browse):
 def test_refusals_and_successes_do_not_count(new_daemon, database):
     daemon = new_daemon({"login.attempts_per_user": 3, "login.attempts_per_address": 5}).start()
     for _ in range(8):
-        sign_in(daemon)
+        sign_in_from(daemon)
     assert failures(database) == {}
     assert statuses(daemon, 9) == [401] * 3 + [429] * 6
     assert failures(database) == {"account": 3, "address": 3}
@@ -121,14 +89,14 @@ def test_success_does_not_give_new_tries(new_daemon):
     """Or whoever has an account of his own would get as many as he likes."""
     daemon = new_daemon({"login.attempts_per_user": 4, "login.attempts_per_address": 4}).start()
     assert statuses(daemon, 3) == [401] * 3
-    sign_in(daemon)
-    sign_in(daemon, "bob")
+    sign_in_from(daemon)
+    sign_in_from(daemon, "bob")
     assert statuses(daemon, 2) == [401, 429]
 
 
 def test_refusal_by_limit_of_sessions_is_no_failure(new_daemon, database):
     daemon = new_daemon({"session.on_limit": "refuse", "login.attempts_per_user": 2}).start()
-    sign_in(daemon)
+    sign_in_from(daemon)
     for _ in range(5):
         assert guess(daemon, password=database.password).status == 409
     assert failures(database) == {}
@@ -149,7 +117,7 @@ def test_retry_after_is_what_is_left_of_the_window(new_daemon, database):
     database.query("UPDATE login_failures SET began_at = began_at - interval '14 minutes'")
     assert 50 <= int(guess(daemon).get("Retry-After")) <= 60
     let_window_pass(database)
-    sign_in(daemon)
+    sign_in_from(daemon)
 
 
 def test_spellings_of_a_name_are_one_account(new_daemon):
@@ -202,7 +170,7 @@ def test_address_is_throttled_over_many_names(new_daemon, database):
     found = [guess(daemon, f"name{number}").status for number in range(9)]
     assert found == [401] * 6 + [429] * 3
     assert guess(daemon, password=database.password).status == 429
-    sign_in(daemon, address="192.0.2.8")
+    sign_in_from(daemon, address="192.0.2.8")
     assert throttled_events(database) == [("address", "", False, "192.0.2.7")]
 
 
@@ -242,10 +210,10 @@ def test_without_an_address_the_account_is_counted(new_daemon, database):
 def test_known_browser_is_not_held_up_by_its_address(new_daemon):
     """As behind the one address of a school."""
     daemon = new_daemon({"login.attempts_per_address": 3}).start()
-    device = sign_in(daemon)
+    device = sign_in_from(daemon)
     assert statuses(daemon, 4, "somebody") == [401] * 3 + [429]
     assert guess(daemon, password=daemon.database.password).status == 429
-    sign_in(daemon, device=device)
+    sign_in_from(daemon, device=device)
 
 
 def test_limits_can_be_turned_off(new_daemon, database):
@@ -259,7 +227,7 @@ def test_limits_can_be_turned_off(new_daemon, database):
 
 def test_known_browser_has_a_limit_also_where_accounts_have_none(new_daemon):
     daemon = new_daemon({"login.attempts_per_user": 0, "login.attempts_per_address": 3}).start()
-    device = sign_in(daemon)
+    device = sign_in_from(daemon)
     found = [guess(daemon, address="192.0.2.1", device=device).status for _ in range(8)]
     assert found == [401] * 6 + [429] * 2
 
@@ -270,11 +238,11 @@ def test_known_browser_has_a_limit_also_where_accounts_have_none(new_daemon):
 def test_hosts_count_together(new_daemon):
     here = new_daemon({"login.attempts_per_user": 5, "login.attempts_per_address": 8}).start()
     there = new_daemon({"login.attempts_per_user": 5, "login.attempts_per_address": 8}).start()
-    device = sign_in(here)
+    device = sign_in_from(here)
     found = [guess(where).status for where in (here, there) * 4]
     assert found == [401] * 5 + [429] * 3
     assert [guess(where, "bob").status for where in (here, there) * 3] == [401] * 3 + [429] * 3
-    sign_in(there, device=device)
+    sign_in_from(there, device=device)
 
 
 def test_count_outlives_the_daemon(new_daemon):
@@ -341,9 +309,9 @@ def test_nothing_gets_in_each_others_way(cluster, database, new_daemon):
     began = cluster.log.stat().st_size
     limits = {"login.attempts_window": "1s", "server.workers": 4, "session.purge_interval": "1s"}
     daemons = [new_daemon(limits).start() for _ in range(2)]
-    device = sign_in(daemons[0])
+    device = sign_in_from(daemons[0])
     for name in ("alice", "bob"):
-        device = sign_in(daemons[0], name, device=device)
+        device = sign_in_from(daemons[0], name, device=device)
 
     def work(number):
         nonlocal device
@@ -411,7 +379,7 @@ def test_device_cookie_of_daemon_at_the_root(new_daemon):
 
 
 def test_database_holds_the_hash_of_the_device_cookie(daemon, database):
-    device = sign_in(daemon)
+    device = sign_in_from(daemon)
     rows = database.query("SELECT user_id, browser_key = sha256(%s) FROM known_browsers", device.encode())
     assert rows == [(database.user_id("alice"), True)]
 
@@ -434,22 +402,22 @@ def test_device_cookie_stays_at_logout_and_is_not_given_by_failures(site, browse
 def test_known_browser_has_a_number_of_tries_of_its_own(new_daemon, database):
     """A stolen device cookie is worth as many; then the browser is like any other."""
     daemon = new_daemon({"login.attempts_per_user": 3}).start()
-    device, other = sign_in(daemon), sign_in(daemon)
+    device, other = sign_in_from(daemon), sign_in_from(daemon)
     assert statuses(daemon, 3, device=device) == [401] * 3
     assert failures(database) == {"browser": 3}
     assert statuses(daemon, 5, device=device) == [401] * 3 + [429] * 2
     assert failures(database) == {"browser": 6, "account": 3, "address": 3}
     assert guess(daemon, password=database.password, device=device).status == 429
     # The owner's other browser goes on.
-    sign_in(daemon, device=other)
+    sign_in_from(daemon, device=other)
     assert [event[0] for event in throttled_events(database)] == ["browser", "account"]
     let_window_pass(database)
-    sign_in(daemon, device=device)
+    sign_in_from(daemon, device=device)
 
 
 def test_device_cookie_of_another_account_does_not_help(new_daemon, database):
     daemon = new_daemon({"login.attempts_per_user": 2}).start()
-    device = sign_in(daemon, "bob")
+    device = sign_in_from(daemon, "bob")
     assert statuses(daemon, 3, device=device) == [401, 401, 429]
     assert guess(daemon, password=database.password, device=device).status == 429
     assert failures(database) == {"account": 2, "address": 2}
@@ -459,72 +427,72 @@ def test_device_cookie_of_another_account_does_not_help(new_daemon, database):
 def test_device_cookie_that_was_never_given_does_not_help(new_daemon, value):
     daemon = new_daemon({"login.attempts_per_user": 2}).start()
     assert statuses(daemon, 3, device=value) == [401, 401, 429]
-    assert sign_in(daemon, "bob", device=value) != value
+    assert sign_in_from(daemon, "bob", device=value) != value
 
 
 def test_device_cookie_is_good_until_the_next_login(new_daemon):
     """Whoever copied it before has nothing."""
     daemon = new_daemon({"login.attempts_per_user": 2}).start()
-    stolen = sign_in(daemon)
-    current = sign_in(daemon, device=stolen)
+    stolen = sign_in_from(daemon)
+    current = sign_in_from(daemon, device=stolen)
     assert current != stolen
     assert statuses(daemon, 3, device=stolen) == [401, 401, 429]
     assert guess(daemon, password=daemon.database.password, device=stolen).status == 429
-    sign_in(daemon, device=current)
+    sign_in_from(daemon, device=current)
 
 
 def test_planted_device_cookie_becomes_another_one(new_daemon):
     """Somebody puts his own into the browser of another, to have it known to that one's account."""
     daemon = new_daemon({"login.attempts_per_user": 2}).start()
-    planted = sign_in(daemon, "bob")
-    own = sign_in(daemon, "alice", device=planted)
+    planted = sign_in_from(daemon, "bob")
+    own = sign_in_from(daemon, "alice", device=planted)
     assert statuses(daemon, 3) == [401, 401, 429]
     assert guess(daemon, password=daemon.database.password, device=planted).status == 429
     assert statuses(daemon, 3, "bob", device=planted) == [401, 401, 429]
-    sign_in(daemon, "alice", device=own)
+    sign_in_from(daemon, "alice", device=own)
 
 
 def test_people_who_share_a_browser_are_all_known(new_daemon, database):
     daemon = new_daemon({"login.attempts_per_user": 2}).start()
-    device = sign_in(daemon, "alice")
-    device = sign_in(daemon, "bob", device=device)
-    device = sign_in(daemon, "bob", device=device)
+    device = sign_in_from(daemon, "alice")
+    device = sign_in_from(daemon, "bob", device=device)
+    device = sign_in_from(daemon, "bob", device=device)
     assert statuses(daemon, 3, "alice") == statuses(daemon, 3, "bob") == [401, 401, 429]
-    device = sign_in(daemon, "alice", device=device)
-    device = sign_in(daemon, "bob", device=device)
+    device = sign_in_from(daemon, "alice", device=device)
+    device = sign_in_from(daemon, "bob", device=device)
     assert database.value("SELECT count(DISTINCT browser_key) FROM known_browsers") == 1
 
 
 def test_signing_in_to_another_account_gives_no_new_tries(new_daemon, database):
     """The failures of a known browser go along when its cookie changes."""
     daemon = new_daemon({"login.attempts_per_user": 4}).start()
-    device = sign_in(daemon)
+    device = sign_in_from(daemon)
     assert statuses(daemon, 5) == [401] * 4 + [429]
     for _ in range(3):
         assert guess(daemon, device=device).status == 401
-        device = sign_in(daemon, "bob", device=device)
+        device = sign_in_from(daemon, "bob", device=device)
     assert database.query("SELECT count FROM login_failures WHERE kind = 'browser'") == [(3,)]
     assert statuses(daemon, 3, device=device) == [401, 429, 429]
 
 
 def test_account_knows_its_latest_ten_browsers(new_daemon, database):
     daemon = new_daemon({"login.attempts_per_user": 1}).start()
-    devices = [sign_in(daemon) for _ in range(12)]
+    devices = [sign_in_from(daemon) for _ in range(12)]
     count = "SELECT count(*) FROM known_browsers WHERE user_id = %s"
     assert database.value(count, database.user_id("alice")) == 10
     assert statuses(daemon, 2) == [401, 429]
     assert guess(daemon, password=database.password, device=devices[1]).status == 429
     for device in (devices[2], devices[11]):
-        sign_in(daemon, device=device)
+        sign_in_from(daemon, device=device)
     assert database.value(count, database.user_id("alice")) == 10
 
 
 def test_two_logins_of_a_browser_at_the_same_moment(new_daemon, database):
     daemon = new_daemon({"server.workers": 4}).start()
-    device = sign_in(daemon, "bob", device=sign_in(daemon))
+    device = sign_in_from(daemon, "bob", device=sign_in_from(daemon))
     for call in [Background(sign_in, daemon, name, device) for name in ("alice", "bob") * 6]:
         device = call.result()
-    sign_in(daemon, "bob", device=device)
+    sign_in_from(daemon, "bob", device=device)
 
 
 # ---- What is kept ----------------------------------------------------------------------------------------------------
@@ -589,7 +557,7 @@ def test_purge_takes_what_the_throttle_no_longer_needs(database):
 
 
 def test_deleting_an_account_takes_its_browsers(daemon, database, ctl):
-    device = sign_in(daemon)
+    device = sign_in_from(daemon)
     ctl.run("user", "delete", "alice", stdin="alice\n")
     assert database.value("SELECT count(*) FROM known_browsers") == 0
     assert guess(daemon, device=device).status == 401

@@ -9,17 +9,13 @@ import time
 
 import pytest
 
-from harness import Background, Ctl, cpu_seconds, resident_bytes
-from openmetrics import samples
-from test_database import CREDENTIALS, JSON, sign_in
-from waiting import wait_until
+from support.client import CREDENTIALS, JSON, attempt, sign_in
+from support.openmetrics import samples
+from support.processes import cpu_seconds, resident_bytes
+from support.programs import Ctl
+from support.waiting import Background, wait_until
 
 MIB = 1024 * 1024
-
-
-def attempt(daemon, username="nobody", password="wrong password", timeout=60):
-    body = json.dumps({"username": username, "password": password})
-    return daemon.ask(method="POST", path="/session/login", headers=JSON, body=body, timeout=timeout)
 
 
 def is_refused_or_busy(answer):

@@ -14,13 +14,13 @@ import time
 import psycopg2
 import pytest
 
-import fastcgi
-import harness
-import replication
-from harness import Background
-from waiting import PATIENCE, wait_until
+from support import fastcgi, replication
+from support.client import JSON
+from support.postgres import Database, new_database
+from support.processes import end
+from support.programs import Ctl, environment
+from support.waiting import PATIENCE, Background, wait_until
 
-JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 UNKNOWN = "A" * 43
 BOTH_WAYS = pytest.mark.parametrize("there_and_back", [(0, 1), (1, 0)], ids=["first to second", "second to first"])
 
@@ -43,7 +43,7 @@ class Device:
 
     def login(self, host):
         """The status. When it is 200 the device has a new key."""
-        credentials = {"username": self.username, "password": harness.Database.password}
+        credentials = {"username": self.username, "password": Database.password}
         answer = host.ask(
             method="POST",
             path="/session/login",
@@ -216,7 +216,7 @@ def pair(pair_of_module):
 
 @pytest.fixture
 def pair_database(pair):
-    made = harness.new_database(pair)
+    made = new_database(pair)
     # A copy's sequences begin to be logged at the next checkpoint: without one, a fail-over would turn them back.
     pair.execute("CHECKPOINT")
     yield made
@@ -460,7 +460,7 @@ def test_hosts_and_operators_start_while_the_first_server_hangs(pair, pair_datab
     settings = {"database.conninfo": f"{conninfo} user={pair.DAEMON}"}
     host = new_daemon(settings, on=pair_database).start()
     device = Device().sign_in(host)
-    ctl = harness.Ctl(f"{conninfo} user={pair.OWNER}")
+    ctl = Ctl(f"{conninfo} user={pair.OWNER}")
     ctl.run("session", "end", device.session_id)
     assert device.reason(host) == "revoked"
 
@@ -746,7 +746,7 @@ def test_nothing_is_left_behind_on_the_pooled_connections(pooled_hosts, pooled, 
     device = Device().sign_in(pooled_hosts[0])
     assert Device().sign_in(pooled_hosts[1]).reason(pooled_hosts[0]) == ""
     assert device.reason(pooled_hosts[0]) == "displaced"
-    harness.Ctl(pooled.conninfo, **{"database.prepare": "off"}).run("session", "end", "--all")
+    Ctl(pooled.conninfo, **{"database.prepare": "off"}).run("session", "end", "--all")
     names = ("statement_timeout", "idle_in_transaction_session_timeout", "lock_timeout")
     fresh = database.connect(role=cluster.DAEMON)
     handed_on = psycopg2.connect(pooled.conninfo)
@@ -794,7 +794,7 @@ def test_server_that_is_restarted_behind_the_pooler_is_found_again(pooled_hosts,
 
 def test_pooler_that_is_restarted_is_found_again(pooled_hosts, pooled):
     device = Device().sign_in(pooled_hosts[0])
-    harness.end(pooled.bouncer.process, (signal.SIGTERM,))
+    end(pooled.bouncer.process, (signal.SIGTERM,))
     assert [device.ask(host)[0] for host in pooled_hosts] == [503, 503]
     pooled.bouncer.start()
     wait_until(lambda: all_ready(pooled_hosts), "the hosts to find the pooler again")
@@ -823,9 +823,9 @@ def test_operators_work_through_the_pooler(empty_database, new_bouncer, new_daem
     bouncer = new_bouncer()
     pooled = Pooled(empty_database, bouncer)
     off = {"database.prepare": "off"}
-    ctl = harness.Ctl(pooled.owner_conninfo, **off)
+    ctl = Ctl(pooled.owner_conninfo, **off)
     ctl.run("migrate", "--grant", empty_database.cluster.DAEMON)
-    ctl.run("user", "add", "alice", stdin=harness.Database.password + "\n")
+    ctl.run("user", "add", "alice", stdin=Database.password + "\n")
     host = new_daemon(off, on=pooled).start()
     device = Device().sign_in(host)
     assert [session["id"] for session in ctl.json("session", "list")] == [device.session_id]
@@ -845,17 +845,17 @@ def test_pool_mode_statement_is_found_out_and_told(new_bouncer, new_daemon, data
     wait_until(lambda: "pool_mode" in host.log_text(), "a word in the log")
     assert host.ask(path="/session/ready").status == 503
     assert Device().login(host) == 503
-    tested = subprocess.run(host.command("-t"), capture_output=True, text=True, env=harness.environment(), check=False)
+    tested = subprocess.run(host.command("-t"), capture_output=True, text=True, env=environment(), check=False)
     assert tested.returncode == 1 and "database: right" not in tested.stdout
     assert "pool_mode = statement" in tested.stderr
-    assert "pool_mode = statement" in harness.Ctl(pooled.conninfo, **{"database.prepare": prepare}).refused("user", "list")
+    assert "pool_mode = statement" in Ctl(pooled.conninfo, **{"database.prepare": prepare}).refused("user", "list")
 
 
 def test_test_finds_a_pooler_that_loses_what_was_prepared(new_daemon, pooled):
     found = {}
     for prepare in ("on", "off"):
         host = new_daemon({"database.prepare": prepare}, on=pooled)
-        tested = subprocess.run(host.command("-t"), capture_output=True, text=True, env=harness.environment(), check=False)
+        tested = subprocess.run(host.command("-t"), capture_output=True, text=True, env=environment(), check=False)
         found[prepare] = (tested.returncode, "set database.prepare = off" in tested.stderr, "database: right" in tested.stdout)
     assert found == {"on": (1, True, False), "off": (0, False, True)}
 

@@ -7,9 +7,10 @@ import urllib.parse
 
 import pytest
 
-import fastcgi
-from browser import PERSON_ACCEPT, problem
-from test_one_session import insert_from_outside, with_key
+from support import fastcgi
+from support.browser import PERSON_ACCEPT, problem, with_key
+from support.client import JSON
+from support.rows import insert_from_outside
 
 ROUTES = {
     "/session/login": {"GET", "HEAD", "POST"},
@@ -22,7 +23,6 @@ ROUTES = {
     "/session/ready": {"GET", "HEAD"},
 }
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "get"]
-JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": PERSON_ACCEPT}
 CREDENTIALS = {"username": "alice", "password": "correct horse battery staple"}
 

@@ -11,15 +11,11 @@ import time
 
 import pytest
 
-import harness
-from browser import problem
-from harness import Background
-from waiting import wait_until
+from support.browser import PBKDF2, PHRASE, problem
+from support.processes import end, spawn
+from support.programs import Ctl, environment
+from support.waiting import Background, wait_until
 
-PHRASE = "correct horse battery staple"
-
-# Of PHRASE. Django 3.2.25 wrote these, with fewer iterations and rounds and less memory than it does by itself...
-PBKDF2 = "pbkdf2_sha256$1000$seasalt$3xmXbyk2QpiyNcnoBbzRPwEBsYPTbDlRdtmLyBvQltA="
 ARGON2 = "argon2$argon2id$v=19$m=512,t=2,p=8$b0dyekZya0JrekpRaUdUMXN1TjFkNg$hKiCMf4PQkVQmokFDHCUwA"
 BCRYPT_SHA256 = "bcrypt_sha256$$2b$04$FNOUbUUVx.TGoH5bVA0Zb.7Kf1CSIiJ/2wafxoNLuWYi6E0Iz9m4q"
 # ... and these as it does, beside the hashers that are not supported.
@@ -237,13 +233,13 @@ def test_import_that_was_interrupted_goes_on_where_it_was(ctl, database, django,
         # It will wait for how this ends.
         cursor.execute("BEGIN; INSERT INTO users (username, password) VALUES ('user1700', '!')")
     command = ctl.command("--json", "import", "django", "--from", django.conninfo)
-    process = harness.spawn(command, tmp_path / "log", env=harness.environment())
+    process = spawn(command, tmp_path / "log", env=environment())
     try:
         wait_until(lambda: len(accounts(database)) >= 1000, "the accounts before that one")
         process.send_signal(signal.SIGINT)
         assert process.wait(60) != 0
     finally:
-        harness.end(process)
+        end(process)
         holder.close()
     arrived = len(accounts(database))
     assert 1000 <= arrived < 1700
@@ -338,9 +334,9 @@ def test_htpasswd_from_standard_input(ctl, database):
 
 def test_hash_that_looks_like_our_own_may_cost_as_much_as_our_own(database):
     line = "eve:" + OWN_LOOKING.format(memory=262144, passes=5) + "\n"
-    less = harness.Ctl(database.owner_conninfo, **{"login.memory": "256MiB", "login.passes": 4})
+    less = Ctl(database.owner_conninfo, **{"login.memory": "256MiB", "login.passes": 4})
     assert less.call("import", "htpasswd", "-", stdin=line).returncode == 1
-    as_much = harness.Ctl(database.owner_conninfo, **{"login.memory": "256MiB", "login.passes": 5})
+    as_much = Ctl(database.owner_conninfo, **{"login.memory": "256MiB", "login.passes": 5})
     assert as_much.call("import", "htpasswd", "-", stdin=line).returncode == 0
     assert "eve" in accounts(database)
 
@@ -444,7 +440,7 @@ def test_progress_is_shown_at_a_terminal_and_cleared(ctl, django):
         stdout=subprocess.PIPE,
         stderr=terminal,
         timeout=120,
-        env=harness.environment(),
+        env=environment(),
         check=False,
     )
     took = time.monotonic() - began

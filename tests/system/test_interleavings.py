@@ -18,15 +18,16 @@ from dataclasses import dataclass, field
 import psycopg2
 import pytest
 
-import fastcgi
-import harness
-from conftest import Closing
-from stepping import Actor, Gate, Order, Steps, Tables
+from support import fastcgi
+from support.client import JSON
+from support.closing import Closing
+from support.postgres import new_database
+from support.programs import Ctl, Daemon
+from support.stepping import Actor, Gate, Order, Steps, Tables
 
 pytestmark = pytest.mark.slow
 
 LONG = os.environ.get("ONESESSION_INTERLEAVINGS") == "all"
-JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 NEW_PASSWORD = "an entirely different battery"
 
 # Only a machine that is very slow takes longer than these, and they only stand in the way of somebody who steps.
@@ -107,7 +108,7 @@ class Stage:
             gate = things.add(Gate(database.cluster, self.changed))
             own = {**PATIENT, "database.conninfo": gate.conninfo(database), **settings}
             self.gates.append(gate)
-            self.daemons.append(things.add(harness.Daemon(database, own)))
+            self.daemons.append(things.add(Daemon(database, own)))
         for daemon in self.daemons:
             daemon.start()
 
@@ -255,7 +256,7 @@ class Story:
 
     def operator(self, *words, reason):
         gate = self.stage.gates[len(self.acts)]
-        ctl = harness.Ctl(gate.conninfo(self.database, self.database.cluster.OWNER))
+        ctl = Ctl(gate.conninfo(self.database, self.database.cluster.OWNER))
 
         def call():
             done = ctl.call(*words)
@@ -625,7 +626,7 @@ def _stage_with(cluster_of_worker):
     """stage_with(settings, count): the same is used by all stories that need such a one."""
     if not cluster_of_worker.is_running:
         cluster_of_worker.start()
-    database = harness.new_database(cluster_of_worker)
+    database = new_database(cluster_of_worker)
     database.query(REMEMBER_LOGINS)
     things, made = Closing(), {}
 

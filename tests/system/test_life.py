@@ -1,7 +1,6 @@
 """What the daemon goes through in years: new configurations, new binaries, moved logs; and not one request is lost."""
 
 import collections
-import json
 import os
 import pwd
 import shutil
@@ -13,40 +12,18 @@ import threading
 
 import pytest
 
-import fastcgi
-import harness
-from harness import Background, is_alive
-from test_database import CREDENTIALS, JSON, sign_in
-from test_process import EITHER_WAY, HeldTable, is_refused, waits_in_database
-from test_watching import AllBusy
-from waiting import wait_until
+from support import fastcgi
+from support.client import CREDENTIALS, JSON, is_refused, sign_in
+from support.locks import EITHER_WAY, AllBusy, HeldTable, waits_in_database
+from support.postgres import new_database
+from support.processes import (
+    BUILD, children_of, discard, free_port, is_alive, processes_with, resident_bytes, scratch, tail,
+)
+from support.programs import Ctl, masters
+from support.status import reload_and_wait, status_of
+from support.waiting import Background, wait_until
 
 OPERATOR = {"REMOTE_ADDR": "127.0.0.1"}
-
-
-def status_of(daemon):
-    return json.loads(daemon.ask(path="/session/status", **OPERATOR).body)
-
-
-def reloads(daemon):
-    counts = status_of(daemon)["counts"]
-    return counts["reloads"], counts["reloads_refused"]
-
-
-def reload_and_wait(daemon, refused=False):
-    """HUP, and wait until it is decided; then until the old workers have gone."""
-    before, old = reloads(daemon), set(daemon.workers)
-    daemon.send_signal(signal.SIGHUP)
-    wait_until(lambda: reloads(daemon)[refused] == before[refused] + 1, "the reload to be decided")
-    assert reloads(daemon)[not refused] == before[not refused]
-    if not refused:
-        wait_until(lambda: not old & set(daemon.workers), "the old workers to go")
-
-
-def masters(daemon):
-    """The daemon's masters: those of its processes whose parent is none of them."""
-    pids = harness.processes_with(daemon.conf)
-    return [pid for pid in pids if (fields := harness.stat_of(pid)) and int(fields[1]) not in pids]
 
 
 class Load:
@@ -132,7 +109,7 @@ def test_reload_under_load_loses_nothing(new_daemon):
 def saturated(new_daemon, settings=None):
     """A daemon, and a load: at every moment passwords are hashed, sessions looked up, and somebody else comes."""
     daemon = new_daemon({"login.max_hashing": 8, "log.level": "info", **(settings or {})}).start()
-    costly = harness.Ctl(daemon.database.conninfo, **{"login.memory": "8MiB", "login.passes": 2})
+    costly = Ctl(daemon.database.conninfo, **{"login.memory": "8MiB", "login.passes": 2})
     costly.run("user", "passwd", "bob", stdin=daemon.database.password + "\n")
     return daemon, Load(daemon, clients=24, logins=12)
 
@@ -267,7 +244,7 @@ def test_what_only_a_restart_changes_is_told_and_kept(new_daemon):
 
 
 def test_new_database_is_moved_to(cluster, new_daemon, database):
-    other = harness.new_database(cluster)
+    other = new_database(cluster)
     try:
         other.add_user("only-here")
         daemon = new_daemon().start()
@@ -332,11 +309,11 @@ def test_generations_leave_nothing_behind(new_daemon):
 
     for _ in range(5):
         reload_and_wait(daemon)
-    before, memory = descriptors(), harness.resident_bytes(pid)
+    before, memory = descriptors(), resident_bytes(pid)
     for _ in range(20):
         reload_and_wait(daemon)
     assert descriptors() <= before
-    assert harness.resident_bytes(pid) < memory + 4 * 2**20
+    assert resident_bytes(pid) < memory + 4 * 2**20
 
 
 # ---- The log ---------------------------------------------------------------------------------------------------------
@@ -414,7 +391,7 @@ def given_up(new_daemon, log):
 @pytest.mark.parametrize("before", [None, 0o640, 0o600], ids=["not there", "an earlier one of root's", "a private one"])
 def test_log_of_a_daemon_that_gave_up_root_is_its_users(new_daemon, before):
     """Whatever opens it again may: HUP, USR1 and the new binary of USR2."""
-    folder = harness.scratch("log")
+    folder = scratch("log")
     log = folder / "log"
     if before is not None:
         log.write_text("earlier\n")
@@ -438,18 +415,18 @@ def test_log_of_a_daemon_that_gave_up_root_is_its_users(new_daemon, before):
         assert daemon.ask().status == 401
         upgradable.end()
     finally:
-        harness.discard(folder)
+        discard(folder)
 
 
 @ROOT_ONLY
 @pytest.mark.parametrize("what", ["link", "second name", "folder is a link"])
 def test_root_does_not_give_away_what_somebody_put_in_the_logs_place(new_daemon, what):
     """The folder may be the user's own."""
-    secret_folder = harness.scratch("secret")
+    secret_folder = scratch("secret")
     secret = secret_folder / "log"
     secret.write_text("secret\n")
     secret.chmod(0o600)
-    folder = harness.scratch("log")
+    folder = scratch("log")
     shutil.chown(folder, "nobody")
     if what == "folder is a link":
         (folder / "logs").symlink_to(secret_folder)
@@ -465,8 +442,8 @@ def test_root_does_not_give_away_what_somebody_put_in_the_logs_place(new_daemon,
         assert is_refused(daemon.path)
         assert not os.path.exists(daemon.path)
     finally:
-        harness.discard(folder)
-        harness.discard(secret_folder)
+        discard(folder)
+        discard(secret_folder)
 
 
 # ---- USR2 ------------------------------------------------------------------------------------------------------------
@@ -478,7 +455,7 @@ class Upgradable:
     def __init__(self, daemon):
         self.daemon = daemon
         self.binary = daemon.folder / "onesessiond"
-        shutil.copy(harness.BUILD / "onesessiond", self.binary)
+        shutil.copy(BUILD / "onesessiond", self.binary)
 
     def command(self):
         return [str(self.binary), *self.daemon.command()[1:]]
@@ -487,7 +464,7 @@ class Upgradable:
         """As a package manager does it: a new file in the place of the old one."""
         new = self.binary.with_suffix(".new")
         if script is None:
-            shutil.copy(harness.BUILD / "onesessiond", new)
+            shutil.copy(BUILD / "onesessiond", new)
         else:
             new.write_text("#!/bin/sh\n" + script)
             new.chmod(0o755)
@@ -495,7 +472,7 @@ class Upgradable:
 
     def upgrade(self):
         self.daemon.send_signal(signal.SIGUSR2)
-        assert self.daemon.wait() == 0, harness.tail(self.daemon.log)
+        assert self.daemon.wait() == 0, tail(self.daemon.log)
 
     def end(self):
         """End the master that has taken over, and see that nothing is left."""
@@ -506,7 +483,7 @@ class Upgradable:
             for pid in set(masters(self.daemon)) - told:
                 told.add(pid)
                 os.kill(pid, signal.SIGTERM)
-            return harness.processes_with(self.daemon.conf) == []
+            return processes_with(self.daemon.conf) == []
 
         wait_until(are_gone, "the new daemon to end")
         self.daemon.check_log()
@@ -637,7 +614,7 @@ def test_process_1_of_a_container_is_not_ended_by_usr2(upgradable):
     if not can_have_own_processes():
         pytest.skip("this machine does not allow process ids of one's own")
     daemon = upgradable.daemon.start(in_own_processes(upgradable.command()))
-    (master,) = harness.children_of(daemon.process.pid)
+    (master,) = children_of(daemon.process.pid)
     os.kill(master, signal.SIGUSR2)
     wait_until(lambda: " upgrade_refused " in daemon.log_text(), "it to be told")
     assert "container" in daemon.log_text() and " upgrading " not in daemon.log_text()
@@ -735,7 +712,7 @@ def test_sockets_that_were_given_are_handed_on_and_stay(upgradable):
 
 def test_several_sockets_are_handed_on(upgradable):
     daemon = upgradable.daemon
-    port = harness.free_port()
+    port = free_port()
     paths = [str(daemon.folder / name) for name in ("one", "two")]
     daemon.settings["server.listen"] = f"unix:{paths[0]} tcp:127.0.0.1:{port} unix:{paths[1]}"
     daemon.address = paths[0]

@@ -1,29 +1,12 @@
 """What happens when an account has as many live sessions as it may: session.on_limit, and sessions of one's own."""
 
-import html
-import re
 import uuid
 
 import pytest
 
-from browser import CHROME, FIREFOX, SAFARI, problem
-from harness import Background
-from test_one_session import TIME, insert_from_outside, live_among, with_key
-
-ASK = {"session.on_limit": "ask"}
-REFUSE = {"session.on_limit": "refuse"}
-
-
-def form_of(page, action):
-    """The fields of the form on that page which is sent to `action`."""
-    form = re.search(rf'<form[^>]*action="{re.escape(action)}"[^>]*>(.*?)</form>', page, re.S).group(1)
-    inputs = re.findall(r"<(?:input|button)\b([^>]*)>", form)
-    fields = {}
-    for attributes in inputs:
-        found = dict(re.findall(r'(\w+)="([^"]*)"', attributes))
-        if "name" in found:
-            fields[found["name"]] = html.unescape(found.get("value", ""))
-    return fields
+from support.browser import ASK, CHROME, FIREFOX, REFUSE, SAFARI, form_of, live_among, problem, with_key
+from support.rows import insert_from_outside
+from support.waiting import TIME, Background
 
 
 # ---- Ask -------------------------------------------------------------------------------------------------------------

@@ -13,20 +13,20 @@ import psycopg2
 import psycopg2.errors
 import pytest
 
-import harness
-from browser import CHROME
-from conftest import remember_log
-from streams import Player, Streams
-from test_application import ROBOT
-from waiting import wait_until
+from support.browser import CHROME, ROBOT
+from support.closing import remember_log
+from support.nginx import Nginx, Site
+from support.processes import ROOT, discard, end, scratch, spawn, tail
+from support.streams import Player, Streams
+from support.waiting import wait_until
 
-LISTENERS = harness.ROOT / "docs/listeners"
+LISTENERS = ROOT / "docs/listeners"
 COMMANDS = {
     "python": ["/usr/bin/python3", LISTENERS / "listener.py"],
     "php": ["php", LISTENERS / "listener.php"],
     "node": ["node", LISTENERS / "listener.cjs"],
 }
-MODULES = harness.ROOT / "build/npm/node_modules"
+MODULES = ROOT / "build/npm/node_modules"
 # It may read events, as docs/events.md has it, and nothing else.
 ROLE = "ones_listener"
 
@@ -37,7 +37,7 @@ class Listener:
     def __init__(self, language, database, streams):
         self.command = COMMANDS[language]
         self.database = database
-        self.folder = harness.scratch("listen")
+        self.folder = scratch("listen")
         self.log = self.folder / "log"
         self.log.touch()
         self.environment = {
@@ -51,16 +51,16 @@ class Listener:
         self.process = None
 
     def start(self):
-        self.process = harness.spawn(self.command, self.log, env=self.environment)
+        self.process = spawn(self.command, self.log, env=self.environment)
         return self.wait_until_it_listens()
 
     def wait_until_it_listens(self):
-        wait_until(self._listens, f"the listener to listen:\n{harness.tail(self.log)}")
+        wait_until(self._listens, f"the listener to listen:\n{tail(self.log)}")
         return self
 
     def _listens(self):
         """The server waits for it, after it has asked for what it may have missed."""
-        assert self.process.poll() is None, f"the listener ended:\n{harness.tail(self.log)}"
+        assert self.process.poll() is None, f"the listener ended:\n{tail(self.log)}"
         connection = self.database.connect(self.database.cluster.superuser)
         try:
             with connection.cursor() as cursor:
@@ -86,9 +86,9 @@ class Listener:
         try:
             if self.process is not None:
                 self.go_on()
-                harness.end(self.process)
+                end(self.process)
         finally:
-            harness.discard(self.folder)
+            discard(self.folder)
 
 
 class Video:
@@ -122,9 +122,9 @@ def video(request, cluster, database, new_daemon, closing, browse):
     streams = closing.add(Streams())
     daemon = new_daemon().start()
     changes = {"http://127.0.0.1:8000;": f"http://127.0.0.1:{streams.port};"}
-    nginx = closing.add(harness.Nginx(daemon.address, changes=changes))
+    nginx = closing.add(Nginx(daemon.address, changes=changes))
     remember_log(request.node, "nginx", nginx.log)
-    site = harness.Site(database, daemon, nginx.start())
+    site = Site(database, daemon, nginx.start())
     listener = closing.add(Listener(request.param, database, streams))
     remember_log(request.node, "the listener", listener.log)
     return Video(site, streams, listener.start(), browse, closing)
@@ -290,7 +290,7 @@ def test_event_that_comes_late_is_read(video):
 def test_statements_that_keep_strangers_out_are_true(video, stranger):
     """Those of docs/events.md."""
     database = video.site.database
-    text = (harness.ROOT / "docs/events.md").read_text()
+    text = (ROOT / "docs/events.md").read_text()
     (statements,) = re.findall(r"```sql\n(REVOKE CONNECT.*?)```", text, re.S)
     names = {"DATABASE onesession": f"DATABASE {database.name}", "TO onesession, listener": f"TO {database.cluster.DAEMON}, {ROLE}"}
     for name, own in names.items():
@@ -398,7 +398,7 @@ def test_longest_name_and_user_agent_fit_into_a_notification(site, browse, closi
 
 def test_longest_detail_fits_into_a_notification(database):
     """The statement itself, with more than anything that the programs write today."""
-    header = (harness.ROOT / "daemon/session/events_sql.h").read_text()
+    header = (ROOT / "daemon/session/events_sql.h").read_text()
     macro = re.search(r"#define SQL_TELL_EVENTS.*?\n\n", header, re.S)[0]
     statement = "".join(ast.literal_eval(text) for text in re.findall(r'"(?:[^"\\]|\\.)*"', macro))
     # PostgreSQL's own limit: what is longer is an error.
@@ -416,6 +416,6 @@ def test_longest_detail_fits_into_a_notification(database):
 
 
 def test_listeners_that_the_documentation_shows_are_those_that_are_tested():
-    shown = (harness.ROOT / "docs/events.md").read_text()
+    shown = (ROOT / "docs/events.md").read_text()
     for _, path in COMMANDS.values():
         assert f"\n{path.read_text()}```\n" in shown, path.name

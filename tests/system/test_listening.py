@@ -7,9 +7,9 @@ import signal
 
 import pytest
 
-import harness
-from test_life import masters
-from waiting import wait_until
+from support.processes import BUILD, processes_with, tail, uids_of
+from support.programs import masters
+from support.waiting import wait_until
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give something away")
 
@@ -53,7 +53,7 @@ def test_group_of_the_processes_is_the_one_that_is_set(new_daemon):
         with open(f"/proc/{pid}/status", encoding="utf-8") as status:
             gids = next(line.split()[1:] for line in status if line.startswith("Gid:"))
         assert gids == [str(group.gr_gid)] * 4
-        assert harness.uids_of(pid) == [account.pw_uid] * 4
+        assert uids_of(pid) == [account.pw_uid] * 4
 
 
 @ROOT_ONLY
@@ -71,11 +71,11 @@ def test_log_that_cannot_be_opened_is_told(new_daemon):
 def test_upgrade_finds_the_program_however_it_was_called(new_daemon, called):
     """By PATH, or from the folder that the shell was in."""
     daemon = new_daemon({"log.level": "info"})
-    path = f"{harness.BUILD}:{os.environ['PATH']}"
-    daemon.start(["env", "-C", str(harness.BUILD), f"PATH={path}", called, *daemon.command()[1:]])
+    path = f"{BUILD}:{os.environ['PATH']}"
+    daemon.start(["env", "-C", str(BUILD), f"PATH={path}", called, *daemon.command()[1:]])
     daemon.send_signal(signal.SIGUSR2)
-    assert daemon.wait() == 0, harness.tail(daemon.log)
+    assert daemon.wait() == 0, tail(daemon.log)
     assert daemon.ask().status == 401
     for pid in masters(daemon):
         os.kill(pid, signal.SIGTERM)
-    wait_until(lambda: harness.processes_with(daemon.conf) == [], "the new daemon to end")
+    wait_until(lambda: processes_with(daemon.conf) == [], "the new daemon to end")

@@ -7,36 +7,13 @@ import re
 import pytest
 import requests
 
-import fastcgi
-from browser import CHROME, problem
-from waiting import wait_until
+from support import fastcgi
+from support.browser import CHROME, problem
+from support.client import login_raw, set_cookie
+from support.waiting import TIME, UUID, wait_until
 
 KEY = re.compile(r"[A-Za-z0-9_-]{43}")
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 ACCOUNT = "/session/account"
-
-
-def set_cookie(answer, is_device=False):
-    """(name, value, attributes) of the session's Set-Cookie, or the device's; attributes' names in lower case."""
-    headers = answer.raw.headers.getlist("Set-Cookie") if hasattr(answer, "raw") else answer.all("Set-Cookie")
-    headers = [header for header in headers if header.partition("=")[0].endswith("_device") == is_device]
-    assert len(headers) == 1, headers
-    first, *rest = [part.strip() for part in headers[0].split(";")]
-    name, _, value = first.partition("=")
-    attributes = {}
-    for part in rest:
-        attribute, _, content = part.partition("=")
-        assert attribute.lower() not in attributes, headers[0]
-        attributes[attribute.lower()] = content
-    return name, value, attributes
-
-
-def login_raw(daemon, headers=None, **params):
-    """A login by a program, straight at the daemon."""
-    body = b'{"username": "alice", "password": "correct horse battery staple"}'
-    headers = {"Content-Type": "application/json", "Accept": "application/json", **(headers or {})}
-    return daemon.ask(method="POST", path="/session/login", headers=headers, body=body, **params)
 
 
 # ---- The two ways in -------------------------------------------------------------------------------------------------

@@ -2,10 +2,10 @@
 
 import json
 
-from harness import Background
-from test_accounts_that_go import auth, login
-from test_one_session import insert_from_outside
-from test_process import waits_in_database
+from support.client import auth, login
+from support.locks import waits_in_database
+from support.rows import insert_from_outside
+from support.waiting import Background
 
 WAIT = {"database.statement_timeout": "30s", "server.workers": 3}
 

@@ -7,8 +7,10 @@ import subprocess
 
 import pytest
 
-import harness
-from harness import ROOT, BUILD, Ctl
+from support.nginx import Nginx, Site
+from support.postgres import Cluster, Database
+from support.processes import BUILD, ROOT, memory_folder
+from support.programs import Ctl, Daemon, environment
 
 PASSWORD = "a horse of many batteries"
 
@@ -23,7 +25,7 @@ def commands_of(section, page="onesession.7"):
     return [block.replace("\\e\n", "\\\n").replace("\\(aq", "'") for block in blocks]
 
 
-class FreshCluster(harness.Cluster):
+class FreshCluster(Cluster):
     """As Debian makes it: the system's users are let in as the roles of the same name, and there is only postgres."""
 
     def create(self):
@@ -43,7 +45,7 @@ class FreshCluster(harness.Cluster):
 def environment_of(cluster):
     """Where programs find this PostgreSQL and what was built, in place of those of the system."""
     return {
-        **harness.environment(),
+        **environment(),
         "PGHOST": str(cluster.sockets),
         "PATH": f"{BUILD}:/usr/sbin:/usr/bin:/sbin:/bin",
     }
@@ -51,7 +53,7 @@ def environment_of(cluster):
 
 @pytest.fixture(name="fresh")
 def fresh_cluster():
-    cluster = FreshCluster(harness.memory_folder())
+    cluster = FreshCluster(memory_folder())
     try:
         cluster.create()
         cluster.start()
@@ -106,7 +108,7 @@ def test_readme_and_the_package_tell_the_same_steps():
 def test_restored_backup_has_everything_and_signs_no_displaced_device_in(fresh, tmp_path, closing, browse):
     add = set_up(fresh, tmp_path)
     shell(fresh, add, tmp_path, stdin=PASSWORD + "\n")
-    database = harness.Database(fresh, "onesession")
+    database = Database(fresh, "onesession")
     database.password = PASSWORD
     site = start_site(database, fresh, closing)
     first = browse(site)
@@ -138,8 +140,8 @@ def test_restored_backup_has_everything_and_signs_no_displaced_device_in(fresh, 
 def start_site(database, cluster, closing):
     # Let in as whoever the daemon runs as, root or onesession.
     settings = {"database.conninfo": f"host={cluster.sockets} dbname=onesession"}
-    daemon = closing.add(harness.Daemon(database, settings))
+    daemon = closing.add(Daemon(database, settings))
     daemon.start()
-    nginx = closing.add(harness.Nginx(daemon.address))
+    nginx = closing.add(Nginx(daemon.address))
     nginx.start()
-    return harness.Site(database, daemon, nginx)
+    return Site(database, daemon, nginx)

@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
-import harness
+from support.processes import ROOT
 
-MODEL = harness.ROOT / "tests/model/onesession.pml"
+MODEL = ROOT / "tests/model/onesession.pml"
 MEGABYTES, DEPTH, PATIENCE = 1024, 10000, 900
 
 HOLDS = [

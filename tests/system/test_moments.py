@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from browser import CHROME, FIREFOX
-
+from support.browser import CHROME, FIREFOX
 
 # A day of another year whenever the test is run; and one of this year unless that is today.
 @pytest.mark.parametrize(

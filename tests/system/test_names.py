@@ -8,13 +8,12 @@ import unicodedata
 
 import pytest
 
-from browser import Browser, problem
-from harness import Ctl, environment
-from test_limits import form_of
+from support.browser import Browser, form_of, problem
+from support.client import JSON
+from support.programs import Ctl, environment
 
 PASSWORD = "a horse of many batteries"
 LOGIN = "/session/login"
-JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 
 UNSEEN = {
     "space": " ",

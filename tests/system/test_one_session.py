@@ -1,44 +1,13 @@
 """The rule: one account is live in one place only, and the newest login is the one."""
 
-import base64
 import hashlib
-import os
-import re
 
 import pytest
 
-from browser import CHROME, FIREFOX, SAFARI, problem
-from test_watching import Counts
-from waiting import wait_until
-
-# Times as the daemon writes them.
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-
-
-def insert_from_outside(database, username="alice", order=None, lifetime="1 hour"):
-    """What another program does to sign somebody in. Returns the key for the cookie."""
-    key = base64.urlsafe_b64encode(os.urandom(32)).decode().rstrip("=")
-    columns, values = "", ""
-    if order is not None:
-        columns, values = ", login_order", f", {order}"
-    database.query(
-        f"INSERT INTO sessions (session_key, user_id, expires_at{columns})"
-        f" VALUES (%s, (SELECT id FROM users WHERE username = %s), now() + %s::interval{values})",
-        hashlib.sha256(key.encode()).digest(),
-        username,
-        lifetime,
-    )
-    return key
-
-
-def with_key(browser, key):
-    browser.key = key
-    return browser
-
-
-def live_among(browsers):
-    """Which of them the guard lets pass, by number."""
-    return [number for number, browser in enumerate(browsers) if browser.is_live()]
+from support.browser import CHROME, FIREFOX, SAFARI, live_among, problem, with_key
+from support.rows import insert_from_outside
+from support.status import Counts
+from support.waiting import TIME, wait_until
 
 
 # ---- Two browsers ----------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@ What every guarded application relies on: it is asked for what the guard decided
 of a web server, as an operator has it who has opened one folder of the application to everyone.
 """
 
-import http.client
 import itertools
 import posixpath
 import random
@@ -12,9 +11,10 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-import webservers
-from harness import children_of, cpu_seconds, shipped
-from test_web_servers import SERVERS, UNKNOWN_KEY, raw, running
+from support import webservers
+from support.nginx import shipped
+from support.processes import children_of, cpu_seconds
+from support.web import SERVERS, UNKNOWN_KEY, ask, running
 
 KINDS = ("proxied", "fastcgi")
 # A folder of the application's, opened as the samples show it for robots.txt.
@@ -184,16 +184,6 @@ PIECES += "public public robots.txt PUBLIC %6dembers %70ublic %25%32%65 + ? ?".s
 def odd_targets(count, seed):
     pieces = random.Random(seed)
     return ["/" + "".join(pieces.choices(PIECES, k=pieces.randint(2, 9))) for _ in range(count)]
-
-
-def ask(web, target, headers=()):
-    """What the application was asked when somebody sent this. Status None: the web server hung up."""
-    count = len(web.application.seen)
-    try:
-        status, _ = raw(web, "GET", target, headers)
-    except (http.client.HTTPException, ConnectionError):
-        status = None
-    return status, web.application.seen[count:]
 
 
 @pytest.mark.parametrize("targets", [TARGETS, odd_targets(300, "nobody")], ids=["known", "random"])

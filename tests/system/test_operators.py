@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from browser import CHROME, FIREFOX, problem
-from harness import Ctl, environment
-from test_guessing import WRONG, guess, sign_in, statuses
+from support.browser import CHROME, FIREFOX, problem
+from support.client import guess, sign_in_from, statuses
+from support.programs import Ctl, environment
 
 PASSWORD = "a horse of many batteries"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -44,7 +44,7 @@ def test_account_that_was_tried_too_often_is_open_again_at_an_operator_s_word(th
 
 @pytest.mark.parametrize("how", ["passwd", "enable", "unlock"])
 def test_browser_that_the_account_knows_is_unlocked_with_it(throttling, database, ctl, how):
-    device = sign_in(throttling)
+    device = sign_in_from(throttling)
     assert statuses(throttling, 2 * TRIES + 1, device=device)[-1] == 429
     password = unlocks(ctl, how)
     assert guess(throttling, password=password or database.password, device=device).status == 200

@@ -15,23 +15,28 @@ from pathlib import Path
 
 import pytest
 
-import fastcgi
-import harness
-from harness import BUILD, ROOT
-from test_database import JSON
-from waiting import wait_until
+from support import fastcgi, nginx
+from support.client import JSON
+from support.nginx import NGINX_CONF
+from support.processes import BUILD, ROOT, discard, end, scratch, spawn, tail, uids_of
+from support.programs import NOT_LISTENING, environment
+from support.waiting import wait_until
 
 VERSION = re.search(r'ONESESSION_VERSION "(.*)"', (ROOT / "daemon/base/version.h").read_text())[1]
-IS_SANITIZED = BUILD.name == "sanitized"
+# What tells make the build that is tested.
+IN_ITS_FOLDER = {"sanitized": ["SANITIZE=address,undefined"], "coverage": ["SANITIZE=address,undefined", "COVERAGE=1"]}
+BUILT = (
+    [f"BUILD={BUILD.parent}", *IN_ITS_FOLDER[BUILD.name]] if BUILD.name in IN_ITS_FOLDER else [f"BUILD={BUILD}"]
+)
 LONG = 1200
 SERVERS = ["nginx", "apache", "lighttpd", "caddy", "haproxy", "prometheus", "grafana"]
 
 
 @pytest.fixture
 def folder():
-    path = harness.scratch("p")
+    path = scratch("p")
     yield path
-    harness.discard(path)
+    discard(path)
 
 
 @contextmanager
@@ -47,7 +52,7 @@ def make(*words):
     env = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("MAKE", "MFLAGS", "PREFIX", "DESTDIR", "BUILD", "SANITIZE"))
+        if not name.startswith(("MAKE", "MFLAGS", "PREFIX", "DESTDIR", "BUILD", "SANITIZE", "COVERAGE"))
     }
     done = subprocess.run(
         ["make", "--no-print-directory", "-C", ROOT, *words],
@@ -64,9 +69,8 @@ def make(*words):
 
 def make_installed(*words):
     """make install or uninstall of what was built for these tests."""
-    built = [f"BUILD={BUILD}", *(["SANITIZE=address,undefined"] if IS_SANITIZED else [])]
     with one_at_a_time(".install"):
-        return make(*words, *built)
+        return make(*words, *BUILT)
 
 
 def files_below(folder):
@@ -75,7 +79,7 @@ def files_below(folder):
 
 def run(*command, **kwargs):
     words = [str(word) for word in command]
-    return subprocess.run(words, capture_output=True, text=True, check=False, env=harness.environment(), **kwargs)
+    return subprocess.run(words, capture_output=True, text=True, check=False, env=environment(), **kwargs)
 
 
 # ---- make install ----------------------------------------------------------------------------------------------------
@@ -174,7 +178,7 @@ def test_installed_configuration_is_for_the_daemon_s_group_to_read(folder):
 def test_install_into_the_machine_keeps_the_configuration_from_others(folder, closing):
     root = closing.add(OwnRoot(folder, ROOT, BUILD))
     conf = "/etc/onesession/onesession.conf"
-    command = ["make", "-C", ROOT, "install", f"BUILD={BUILD}", *(["SANITIZE=address,undefined"] if IS_SANITIZED else [])]
+    command = ["make", "-C", ROOT, "install", *BUILT]
     with one_at_a_time(".install"):
         said = root.run(*command)
         # There is nobody yet whom it could belong to: this is told.
@@ -342,7 +346,7 @@ class OwnRoot:
         self.run_folder.mkdir()
         self.log = folder / "log"
         self.log.touch()
-        self.process = harness.spawn(
+        self.process = spawn(
             ["unshare", "--mount", "--propagation", "private", "sh", "-c", OWN_ROOT, "sh", folder, *shown], self.log
         )
         self.started = []
@@ -352,7 +356,7 @@ class OwnRoot:
 
         wait_until(is_up, "the other root")
         if self.process.poll() is not None:
-            pytest.skip(f"this machine does not allow a root of its own: {harness.tail(self.log)}")
+            pytest.skip(f"this machine does not allow a root of its own: {tail(self.log)}")
         # This machine may have it, by a package or by make install: the copy does not.
         self.call("dpkg", "--force-unsafe-io", "--purge", "onesession")
         self.call("userdel", "onesession")
@@ -383,21 +387,21 @@ class OwnRoot:
         """What of that name has been made, and is there still. A device stands for what was removed."""
         upper = self.folder / "layers/upper"
         # Programs that count their lines write the counts to where they were built.
-        counts = ["-path", f"{upper}{harness.BUILD}", "-prune", "-o"]
+        counts = ["-path", f"{upper}{BUILD}", "-prune", "-o"]
         wanted = ["-name", name, "!", "-type", "c", "-print"]
         done = run(*self.enter("find", upper, self.run_folder, *counts, *wanted))
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
 
     def start(self, *words):
-        process = harness.spawn(self.command(*words), self.log)
+        process = spawn(self.command(*words), self.log)
         self.started.append(process)
         return process
 
     def close(self):
         for process in self.started:
-            harness.end(process)
-        harness.end(self.process)
+            end(process)
+        end(self.process)
 
 
 # Opens the socket of a unit as systemd does, and runs the rest of the command line with it.
@@ -423,12 +427,12 @@ def start_packaged_nginx(root):
     guard = "/usr/share/doc/onesession/examples/nginx/onesession.conf"
     changes = {"\tlisten 80;": "\tlisten unix:/run/web.sock;", "/etc/nginx/snippets/onesession.conf": guard}
     root.run("mkdir", "-p", "/tmp/nginx")
-    root.run("tee", "/tmp/nginx/site.conf", input=harness.shipped("nginx/static.conf", changes))
-    conf = harness.NGINX_CONF % {"folder": "/tmp/nginx", "more": ""}
+    root.run("tee", "/tmp/nginx/site.conf", input=nginx.shipped("nginx/static.conf", changes))
+    conf = NGINX_CONF % {"folder": "/tmp/nginx", "more": ""}
     root.run("tee", "/tmp/nginx/nginx.conf", input="user www-data;\n" + conf)
     web = root.start("nginx", "-p", "/tmp/nginx", "-c", "/tmp/nginx/nginx.conf", "-e", "/tmp/nginx/error.log")
     wait_until(lambda: root.stat("/run/web.sock") is not None or web.poll() is not None, "nginx to start")
-    assert web.poll() is None, harness.tail(root.log)
+    assert web.poll() is None, tail(root.log)
     return web
 
 
@@ -490,10 +494,10 @@ def test_package_installs_serves_upgrades_removes_and_purges(package, folder, cl
     address = str(root.run_folder / "onesession/onesession.sock")
 
     def is_ready():
-        assert daemon.poll() is None, harness.tail(root.log)
+        assert daemon.poll() is None, tail(root.log)
         try:
             return fastcgi.send(address, path="/session/ready").status == 200
-        except harness.NOT_LISTENING:
+        except NOT_LISTENING:
             return False
 
     wait_until(is_ready, "the packaged daemon to answer")
@@ -512,22 +516,22 @@ def test_package_installs_serves_upgrades_removes_and_purges(package, folder, cl
     assert done.returncode == 1 and "PermissionError" in done.stderr
 
     # So does that of onesession.socket, which is there before the daemon.
-    assert harness.end(daemon, (signal.SIGTERM,)) == 0
+    assert end(daemon, (signal.SIGTERM,)) == 0
     daemon = root.start("python3", "-c", ACTIVATE, "/usr/lib/systemd/system/onesession.socket", *as_daemon, *start)
     wait_until(is_ready, "the packaged daemon to answer on the socket that it was given")
     assert root.stat("/run/onesession/onesession.sock") == "660 root:www-data"
     assert (ask_nginx(root, "/session/login"), ask_nginx(root, "/")) == ("200", "303")
     assert root.call(*as_other, *probe).returncode == 1
-    assert harness.end(daemon, (signal.SIGTERM,)) == 0
+    assert end(daemon, (signal.SIGTERM,)) == 0
     root.run("rm", "/run/onesession/onesession.sock")
 
     # And that of a daemon which root has started, and which becomes the package's user by itself.
     daemon = root.start(*start)
     wait_until(is_ready, "the daemon that root has started to answer")
-    assert harness.uids_of(daemon.pid) == [int(account[2])] * 4
+    assert uids_of(daemon.pid) == [int(account[2])] * 4
     assert root.stat("/run/onesession/onesession.sock") == "660 root:www-data"
     assert (ask_nginx(root, "/session/login"), ask_nginx(root, "/")) == ("200", "303")
-    assert harness.end(web) == 0
+    assert end(web) == 0
 
     # An upgrade leaves the operator's configuration as it is, and who may read it.
     root.run("chmod", "600", conf)
@@ -537,7 +541,7 @@ def test_package_installs_serves_upgrades_removes_and_purges(package, folder, cl
     assert root.stat(conf) == "600 onesession:onesession"
     assert is_ready()
 
-    assert harness.end(daemon, (signal.SIGTERM,)) == 0
+    assert end(daemon, (signal.SIGTERM,)) == 0
 
     # What was the operator's stays until a purge; the accounts stay even then.
     root.run("dpkg", "--force-unsafe-io", "-r", "onesession")

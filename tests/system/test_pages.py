@@ -5,13 +5,14 @@ import shutil
 
 import pytest
 
-import fastcgi
-import harness
-from browser import CHROME, FIREFOX
-from test_config import refused, run
-from test_life import reload_and_wait
+from support import fastcgi
+from support.browser import CHROME, FIREFOX
+from support.commands import refused, run
+from support.processes import ROOT
+from support.programs import write_conf
+from support.status import reload_and_wait
 
-PAGES = harness.ROOT / "handlers/pages"
+PAGES = ROOT / "handlers/pages"
 PERSON = {"Accept": "text/html"}
 
 
@@ -217,7 +218,7 @@ def test_without_them_pages_name_no_site_and_have_no_links(shared_site):
 def test_site_name_and_links_change_with_a_reload(new_daemon):
     daemon = new_daemon({"login.site_name": "One", "login.links": "Help /help"}).start()
     daemon.settings.update({"login.site_name": "Other", "login.links": ""})
-    harness.write_conf(daemon.conf, daemon.settings)
+    write_conf(daemon.conf, daemon.settings)
     reload_and_wait(daemon)
     assert title_of(page_of(daemon)) == "Sign in · Other"
     assert "<nav" not in page_of(daemon)

@@ -2,9 +2,8 @@
 
 import pytest
 
-from browser import CHROME, FIREFOX, problem
-from harness import Background
-from test_one_session import live_among, with_key
+from support.browser import CHROME, FIREFOX, live_among, problem, with_key
+from support.waiting import Background
 
 NEW = "another password"
 

@@ -11,71 +11,12 @@ import time
 
 import pytest
 
-import fastcgi
-import harness
-from harness import Background, children_of, cpu_seconds, is_alive
-from test_database import CREDENTIALS, JSON, sign_in
-from waiting import wait_until
-
-LOGIN = {"method": "POST", "path": "/session/login", "headers": JSON, "body": CREDENTIALS}
-
-
-def is_refused(address):
-    """Nobody listens there."""
-    try:
-        fastcgi.Connection(address).close()
-        return False
-    except harness.NOT_LISTENING:
-        return True
-
-
-class HeldTable:
-    """
-    What needs that table waits in the database until it is let go: `sessions`, and look-ups do; `events`, and handlers
-    that write do.
-    """
-
-    def __init__(self, database, table="sessions", mode="ACCESS EXCLUSIVE"):
-        self.connection = database.connect()
-        with self.connection.cursor() as cursor:
-            cursor.execute(f"BEGIN; LOCK TABLE {table} IN {mode} MODE")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.let_go()
-
-    def let_go(self):
-        self.connection.close()
-
-
-# A request can wait there for its session to be looked up, when its worker takes others, or in its handler.
-LOOK_UP = ("sessions", {"path": "/session/auth"}, 200)
-HANDLER = ("events", {"method": "POST", "path": "/session/logout"}, 204)
-
-
-# Each: the table to hold, the request that waits for it then, and what that is answered in the end.
-EITHER_WAY = pytest.mark.parametrize("waiting", [LOOK_UP, HANDLER], ids=["look-up", "handler"])
-
-
-def waits_in_database(database, count=1):
-    """That many of the daemon's connections wait for a lock."""
-    watcher = database.cluster.connect("postgres")
-    try:
-        with watcher.cursor() as cursor:
-
-            def is_so():
-                cursor.execute(
-                    "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND usename = %s"
-                    " AND wait_event_type = 'Lock'",
-                    (database.name, database.cluster.DAEMON),
-                )
-                return cursor.fetchone()[0] >= count
-
-            wait_until(is_so, "the request to wait in the database")
-    finally:
-        watcher.close()
+from support import fastcgi
+from support.client import JSON, LOGIN, is_refused, sign_in
+from support.locks import EITHER_WAY, HeldTable, waits_in_database
+from support.processes import children_of, cpu_seconds, free_port, is_alive, resident_bytes, uids_of
+from support.programs import NOT_LISTENING, environment
+from support.waiting import Background, wait_until
 
 
 # ---- Sockets ---------------------------------------------------------------------------------------------------------
@@ -106,7 +47,7 @@ def test_own_unix_socket_has_its_owner(new_daemon):
 @pytest.mark.parametrize("host, form", [("127.0.0.1", "tcp:127.0.0.1:{}"), ("::1", "tcp:[::1]:{}")])
 def test_tcp_socket(new_daemon, host, form):
     for _ in range(10):
-        port = harness.free_port(host)
+        port = free_port(host)
         daemon = new_daemon({"server.listen": form.format(port)})
         daemon.address = (host, port)
         try:
@@ -123,7 +64,7 @@ def test_tcp_socket(new_daemon, host, form):
 
 def test_tcp_clients_that_are_not_allowed_are_turned_away(new_daemon):
     for host, form in (("127.0.0.1", "tcp:127.0.0.1:{}"), ("::1", "tcp:[::1]:{}")):
-        port = harness.free_port(host)
+        port = free_port(host)
         daemon = new_daemon({"server.listen": form.format(port), "server.allowed_clients": "192.0.2.0/24 2001:db8::1"})
         daemon.address = (host, port)
         daemon.start(wait=None)
@@ -134,7 +75,7 @@ def test_tcp_clients_that_are_not_allowed_are_turned_away(new_daemon):
 
 def test_several_sockets(new_daemon):
     daemon = new_daemon()
-    port = harness.free_port()
+    port = free_port()
     paths = [str(daemon.folder / name) for name in ("s", "other")]
     daemon.settings["server.listen"] = f"unix:{paths[0]} unix:{paths[1]} tcp:127.0.0.1:{port}"
     daemon.start()
@@ -254,7 +195,7 @@ def test_root_is_given_up(new_daemon):
     os.chown(daemon.folder, account.pw_uid, account.pw_gid)
     daemon.start()
     for pid in (daemon.process.pid, daemon.hasher, *daemon.workers):
-        assert harness.uids_of(pid) == [account.pw_uid] * 4
+        assert uids_of(pid) == [account.pw_uid] * 4
         with open(f"/proc/{pid}/status", encoding="utf-8") as status:
             groups = [line.split()[1:] for line in status if line.startswith(("Gid:", "Groups:"))]
         assert groups[0] == [str(account.pw_gid)] * 4
@@ -429,7 +370,7 @@ def test_descriptors_and_memory_do_not_grow(new_daemon):
 
     def size():
         descriptors = len(os.listdir(f"/proc/{worker}/fd"))
-        return descriptors, harness.resident_bytes(worker)
+        return descriptors, resident_bytes(worker)
 
     several()
     wait_until(lambda: size()[0] < 40, "the closed connections to be let go")
@@ -506,7 +447,7 @@ def test_whoever_has_connected_before_the_end_is_answered(new_daemon):
             while True:
                 try:
                     status = daemon.ask().status
-                except harness.NOT_LISTENING:
+                except NOT_LISTENING:
                     return
                 (served if status == 401 else lost).append(status)
 
@@ -667,7 +608,7 @@ def test_daemon_stays_in_the_foreground_and_keeps_quiet_on_standard_output(datab
     daemon = new_daemon()
     command = daemon.command()
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=harness.environment()
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
     )
     try:
         wait_until(lambda: not is_refused(daemon.path) and daemon.ask().status == 401, "it to answer")

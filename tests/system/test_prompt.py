@@ -6,9 +6,9 @@ import termios
 
 import pytest
 
-from harness import Ctl
-from terminal import Terminal, on_a_terminal
-from waiting import PATIENCE
+from support.programs import Ctl
+from support.terminal import Terminal, on_a_terminal
+from support.waiting import PATIENCE
 
 PASSWORD = "a horse of many batteries"
 FIRST, SECOND = "Password for erin: ", "The same once more: "

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 import pytest
 import requests
 
-from browser import Browser
-from harness import Background
-from waiting import wait_until
+from support.browser import Browser
+from support.waiting import Background, wait_until
 
 pytestmark = pytest.mark.slow
 

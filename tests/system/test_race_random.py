@@ -29,9 +29,9 @@ from collections import Counter, deque
 import psycopg2
 import pytest
 
-import fastcgi
-from harness import Background
-from waiting import PATIENCE, wait_until
+from support import fastcgi
+from support.client import JSON
+from support.waiting import PATIENCE, Background, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +48,6 @@ BURST = 10
 # Of logins, passes, refusals.
 ENOUGH = 30
 
-JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 LOST = "no answer"
 HUNG = "hung"
 
@@ -374,7 +373,7 @@ class Race:
             for account in self.accounts
             for device in range(DEVICES)
         ]
-        # In this thread: see harness.end_with_parent() for what would be started.
+        # In this thread: see end_with_parent() for what would be started.
         self.disturb(random.Random(f"{SEED}/{number}"), kills_backend=number % 3 == 1)
         for device in devices:
             device.result(ROUND + 5 * PATIENCE)

@@ -6,11 +6,9 @@ import re
 
 import pytest
 
-from browser import CHROME, problem
-from harness import Background
-from test_limits import ASK, REFUSE, form_of
-from test_login import login_raw, set_cookie
-from test_one_session import live_among
+from support.browser import ASK, CHROME, REFUSE, form_of, live_among, problem
+from support.client import login_raw, set_cookie
+from support.waiting import Background
 
 COOLDOWN = {"sharing.takeovers": 1, "sharing.action": "cooldown"}
 POLICIES = pytest.mark.parametrize("policy", [{}, ASK, REFUSE, COOLDOWN], ids=["displace", "ask", "refuse", "cooldown"])

@@ -13,17 +13,14 @@ from pathlib import Path
 
 import pytest
 
-import harness
-from harness import Cluster
-from test_database import CREDENTIALS, JSON, sign_in
-from test_hashing import attempt
-from test_process import HeldTable, waits_in_database
-from waiting import wait_until
-
-LOGIN = {"method": "POST", "path": "/session/login", "headers": JSON, "body": CREDENTIALS}
+from support.client import JSON, LOGIN, attempt, sign_in
+from support.locks import HeldTable, waits_in_database
+from support.postgres import Cluster, database_with_template, new_database
+from support.processes import BUILD, IS_SANITIZED, free_port, is_alive, tail, uids_of
+from support.programs import Ctl
+from support.waiting import Background, wait_until
 
 # AddressSanitizer looks for leaks at the end of a process from one that traces it: such a build stays dumpable.
-IS_SANITIZED = b"__asan_init" in (harness.BUILD / "onesessiond").read_bytes()
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a program as somebody else")
 
@@ -35,7 +32,7 @@ def status_of(pid):
 
 
 def is_restricted(pid):
-    if not harness.is_alive(pid):
+    if not is_alive(pid):
         return False
     status = status_of(pid)
     return (status["Seccomp"], status["NoNewPrivs"]) == ("2", "1")
@@ -74,7 +71,7 @@ def test_fallback_worker_and_purge_are_restricted(database, new_daemon):
     )
     # Both write there when a session ends.
     with HeldTable(database, "ended_sessions", "EXCLUSIVE"):
-        call = harness.Background(
+        call = Background(
             daemon.ask, method="POST", path="/session/logout", headers={**JSON, **signed_in}, timeout=60
         )
         # The worker and the purge; the fallback worker comes because the worker is busy.
@@ -126,7 +123,7 @@ def test_other_processes_of_the_same_user_cannot_look_into_it(new_daemon):
     daemon = new_daemon()
     os.chown(daemon.folder, account.pw_uid, account.pw_gid)
     program = daemon.folder / "program"
-    shutil.copy(harness.BUILD / "onesessiond", program)
+    shutil.copy(BUILD / "onesessiond", program)
     program.chmod(0o755)
     daemon.start(
         [program, *daemon.command()[1:]], user=account.pw_uid, group=account.pw_gid, extra_groups=[], cwd=daemon.folder
@@ -134,7 +131,7 @@ def test_other_processes_of_the_same_user_cannot_look_into_it(new_daemon):
     workers = daemon.await_workers(2)
     processes = [daemon.process.pid, daemon.hasher, *workers]
     for pid in processes:
-        assert harness.uids_of(pid) == [account.pw_uid] * 4
+        assert uids_of(pid) == [account.pw_uid] * 4
         assert os.stat(f"/proc/{pid}/environ").st_uid == 0
         for secret in ("environ", "mem", "maps"):
             done = as_nobody([sys.executable, "-c", f"open('/proc/{pid}/{secret}', 'rb').read(1)"])
@@ -198,7 +195,7 @@ class TcpCluster(Cluster):
         conf = self.data / "postgresql.auto.conf"
         for _ in range(10):
             # The port stays what it was when it is started again.
-            self.port = self.port or harness.free_port()
+            self.port = self.port or free_port()
             conf.write_text(
                 f"listen_addresses = 'localhost'\nport = {self.port}\nssl = {'on' if self.has_tls else 'off'}\n"
             )
@@ -206,7 +203,7 @@ class TcpCluster(Cluster):
                 return super().start()
             except AssertionError:
                 # It went to somebody else in the meantime.
-                assert "Address already in use" in harness.tail(self.log)
+                assert "Address already in use" in tail(self.log)
                 self.port = None
         raise AssertionError("PostgreSQL found no port")
 
@@ -217,7 +214,7 @@ def tcp_cluster():
     try:
         cluster.create()
         cluster.start()
-        harness.database_with_template(cluster)
+        database_with_template(cluster)
         cluster.execute(f"ALTER ROLE {cluster.DAEMON} PASSWORD '{cluster.password.replace(chr(39), chr(39) * 2)}'")
         yield cluster
     finally:
@@ -228,7 +225,7 @@ def tcp_cluster():
 def tcp_database(tcp_cluster):
     if not tcp_cluster.is_running:
         tcp_cluster.start()
-    database = harness.new_database(tcp_cluster)
+    database = new_database(tcp_cluster)
     yield database
     database.drop()
 
@@ -357,7 +354,7 @@ def test_syslog_that_nobody_takes_disturbs_nobody(new_daemon):
 
 def test_passwords_are_hashed_at_full_cost(new_daemon):
     daemon = new_daemon({"login.memory": "64MiB", "login.passes": 3}).start()
-    ctl = harness.Ctl(daemon.database.conninfo, **{"login.memory": "64MiB", "login.passes": 3})
+    ctl = Ctl(daemon.database.conninfo, **{"login.memory": "64MiB", "login.passes": 3})
     ctl.run("user", "passwd", "alice", stdin=daemon.database.password + "\n")
     assert re.match(r"\$argon2id\$v=19\$m=65536,t=3,", daemon.database.value("SELECT password FROM users WHERE id = 1"))
     workers = daemon.await_workers(2)

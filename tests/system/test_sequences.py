@@ -7,10 +7,12 @@ import subprocess
 import psycopg2.errors
 import pytest
 
-from browser import CHROME, FIREFOX
-from harness import ROOT, Cluster, Ctl
-from test_accounts_that_go import auth, login
-from test_one_session import insert_from_outside, live_among, with_key
+from support.browser import CHROME, FIREFOX, live_among, with_key
+from support.client import auth, login
+from support.postgres import Cluster
+from support.processes import ROOT
+from support.programs import Ctl
+from support.rows import insert_from_outside
 
 SET_BACK = "ALTER SEQUENCE login_order RESTART WITH 1"
 CURE = "onesessionctl migrate"

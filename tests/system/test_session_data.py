@@ -6,10 +6,10 @@ import re
 import pytest
 from psycopg2.extras import Json
 
-from browser import problem
-from harness import Background
-from test_process import waits_in_database
-from test_watching import Counts
+from support.browser import problem
+from support.locks import waits_in_database
+from support.status import Counts
+from support.waiting import Background
 
 NOTHING = {"between": None, "end": None}
 

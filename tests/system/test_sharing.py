@@ -2,9 +2,8 @@
 
 import json
 
-from browser import problem
-from harness import Background
-from test_one_session import live_among
+from support.browser import live_among, problem
+from support.waiting import Background
 
 
 def shared_events(site):

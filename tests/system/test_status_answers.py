@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-import harness
-from harness import Ctl
-from waiting import PATIENCE
+from support.processes import discard, scratch
+from support.programs import Ctl
+from support.waiting import PATIENCE
 
 STDOUT, END_REQUEST = 6, 3
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -29,7 +29,7 @@ class Impostor:
 
     def __init__(self, act):
         self.act = act
-        self.folder = harness.scratch("i")
+        self.folder = scratch("i")
         self.listening = socket.socket(socket.AF_UNIX)
         self.listening.bind(str(self.folder / "s"))
         self.listening.listen()
@@ -53,7 +53,7 @@ class Impostor:
         self.listening.shutdown(socket.SHUT_RDWR)
         self.listening.close()
         self.thread.join(PATIENCE)
-        harness.discard(self.folder)
+        discard(self.folder)
 
 
 @pytest.fixture

@@ -11,12 +11,11 @@ import signal
 
 import pytest
 
-import fastcgi
-from harness import Background
-from openmetrics import samples
-from waiting import PATIENCE, wait_until
+from support import fastcgi
+from support.client import JSON
+from support.openmetrics import samples
+from support.waiting import PATIENCE, Background, wait_until
 
-JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 UNKNOWN = "A" * 43
 # As many as are looked up together (see rule.h).
 TOGETHER = 32

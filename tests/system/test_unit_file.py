@@ -6,8 +6,8 @@ that runs, see like_systemd.py.
 import json
 import os
 import re
-import signal
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -15,17 +15,16 @@ import sys
 
 import pytest
 
-import harness
-from harness import BUILD, ROOT, children_of
-from test_database import CREDENTIALS, JSON
-from waiting import PATIENCE, wait_until
+from support.client import JSON, LOGIN
+from support.processes import BUILD, ROOT, children_of, discard, is_alive, processes_with, scratch, uids_of
+from support.programs import environment, write_conf
+from support.waiting import PATIENCE, wait_until
 
 UNITS = ROOT / "systemd"
 SERVICE, SOCKET = UNITS / "onesession.service", UNITS / "onesession.socket"
-LAUNCHER = ROOT / "tests/system/like_systemd.py"
+LAUNCHER = ROOT / "tests/system/support/like_systemd.py"
 INSTALLED = "/usr/local/sbin/onesessiond"
 CONF = "/etc/onesession/onesession.conf"
-LOGIN = {"method": "POST", "path": "/session/login", "headers": JSON, "body": CREDENTIALS}
 NOBODY = "nobody"
 IS_ROOT = os.geteuid() == 0
 MUST_BE_ROOT = pytest.mark.skipif(not IS_ROOT, reason="only root may mount what the unit says of files")
@@ -43,9 +42,9 @@ def settings_of(path):
 
 @pytest.fixture
 def folder():
-    path = harness.scratch("u")
+    path = scratch("u")
     yield path
-    harness.discard(path)
+    discard(path)
 
 
 @pytest.fixture
@@ -105,14 +104,14 @@ def reload_check(daemon):
     assert found, command
     script = found[1].replace("$$", "$").replace(INSTALLED, str(BUILD / "onesessiond"))
     assert CONF in script
-    harness.write_conf(daemon.conf, daemon.settings)
+    write_conf(daemon.conf, daemon.settings)
     done = subprocess.run(
         ["/bin/sh", "-c", script.replace(CONF, str(daemon.conf))],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        env=harness.environment(),
+        env=environment(),
     )
     return done.returncode, done.stdout
 
@@ -282,7 +281,7 @@ def restricted_daemon(new_daemon, kind, settings=None):
     daemon.settings["server.listen"] = f"unix:{daemon.path}"
     daemon.settings["log.to"] = str(logs / "onesession.log")
     shown = [daemon.folder, daemon.database.cluster.sockets]
-    harness.write_conf(daemon.conf, daemon.settings)
+    write_conf(daemon.conf, daemon.settings)
     daemon.command_line = [
         *restricted(kind, shown, [sockets, logs]),
         *(program, "-c", daemon.conf),
@@ -302,7 +301,7 @@ def test_daemon_does_all_it_has_to_under_the_units_restrictions(new_daemon, clus
     status = (daemon_status(pid) for pid in [daemon.process.pid, *daemon.workers])
     assert all((found["NoNewPrivs"], found["Seccomp"]) == ("1", "2") for found in status)
     if IS_ROOT:
-        assert set(harness.uids_of(daemon.process.pid)) == {65534}
+        assert set(uids_of(daemon.process.pid)) == {65534}
 
     # Signing in hashes a password; the second device displaces the first.
     first = sign_in_and_take_key(daemon)
@@ -313,7 +312,7 @@ def test_daemon_does_all_it_has_to_under_the_units_restrictions(new_daemon, clus
     # A reload: other workers, with the new configuration.
     before = daemon.workers
     daemon.settings["server.prefix"] = "/other"
-    harness.write_conf(daemon.conf, daemon.settings)
+    write_conf(daemon.conf, daemon.settings)
     manager.heard.clear()
     daemon.send_signal(signal.SIGHUP)
     manager.wait_for("RELOADING=1")
@@ -362,9 +361,9 @@ def test_new_binary_takes_over_under_the_units_restrictions(new_daemon, closing,
             if word.startswith("MAINPID="):
                 successor = int(word.partition("=")[2])
                 # It is no child of ours, and only what we have started may be ended.
-                if successor in harness.processes_with(daemon.conf):
+                if successor in processes_with(daemon.conf):
                     os.kill(successor, signal.SIGTERM)
-                    wait_until(lambda pid=successor: not harness.is_alive(pid), "the new master to stop")
+                    wait_until(lambda pid=successor: not is_alive(pid), "the new master to stop")
 
 
 def daemon_status(pid):

@@ -1,7 +1,6 @@
 """What operators see: /status, /metrics, `onesessionctl status` and the log of slow requests."""
 
 import fcntl
-import itertools
 import json
 import os
 import pty
@@ -16,96 +15,26 @@ import time
 
 import pytest
 
-import fastcgi
-import harness
-import openmetrics
-from harness import Background, Ctl
-from test_ctl import put_session
-from test_database import CREDENTIALS, JSON, UNKNOWN, sign_in
-from test_hashing import attempt
-from test_process import EITHER_WAY, LOOK_UP, HeldTable, is_refused, waits_in_database
-from waiting import wait_until
+from support import fastcgi, openmetrics
+from support.client import CREDENTIALS, JSON, OPERATOR, UNKNOWN, attempt, is_refused, sign_in
+from support.locks import EITHER_WAY, LOOK_UP, AllBusy, HeldTable, somebody_signed_in, waits_in_database
+from support.postgres import Database
+from support.processes import discard, free_port, scratch
+from support.programs import Ctl, environment
+from support.rows import put_session
+from support.status import Counts, do_a_bit_of_everything, metrics_of, status_of
+from support.waiting import TIME, Background, wait_until
 
-OPERATOR = {"REMOTE_ADDR": "127.0.0.1"}
-BOB = json.dumps({"username": "bob", "password": harness.Database.password})
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+BOB = json.dumps({"username": "bob", "password": Database.password})
 TEXT = {"Accept": "text/plain"}
-OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
 SECONDS = "onesession_request_duration_seconds"
 
 # Time enough for a worker to stay in the database for as long as a test wants.
 PATIENT = {"database.statement_timeout": "120s", "server.request_timeout": "120s", "server.shutdown_timeout": "120s"}
 
 
-def status_of(daemon):
-    answer = daemon.ask(path="/session/status", **OPERATOR)
-    assert answer.status == 200
-    return json.loads(answer.body)
-
-
 def workers_in(status):
     return [worker for worker in status["workers"] if worker["role"] == "worker"]
-
-
-def metrics_of(daemon, headers=None):
-    answer = daemon.ask(path="/session/metrics", headers=OPENMETRICS if headers is None else headers, **OPERATOR)
-    assert answer.status == 200
-    return answer.body.decode()
-
-
-class Counts:
-    """How the numbers of /metrics have changed since it was made."""
-
-    def __init__(self, daemon):
-        self.daemon = daemon
-        self.before = openmetrics.samples(metrics_of(daemon))
-
-    def grown(self, name, *labels):
-        """By how much that one has."""
-        key = (f"onesession_{name}_total", *labels)
-        return openmetrics.samples(metrics_of(self.daemon)).get(key, 0) - self.before.get(key, 0)
-
-    def requests(self, route, status):
-        return self.grown("requests", ("route", route), ("status", str(status)))
-
-
-NUMBERS = itertools.count()
-
-
-def somebody_signed_in(database):
-    """The header field of somebody else each time."""
-    number = next(NUMBERS)
-    database.add_user(f"somebody{number}")
-    put_session(database, f"somebody{number}", f"{number:043d}")
-    return {"Cookie": f"onesession={number:043d}"}
-
-
-class AllBusy:
-    """Every worker waits in the database to sign somebody out, as long as this lasts; `calls` are those requests."""
-
-    def __init__(self, daemon):
-        self.daemon = daemon
-        self.calls = []
-        self.table = None
-
-    def __enter__(self):
-        database = self.daemon.database
-        signed_in = [somebody_signed_in(database) for _ in range(int(self.daemon.settings["server.workers"]))]
-        self.table = HeldTable(database, "events")
-        for one in signed_in:
-            # One after the other: who waits takes no more.
-            headers = {**JSON, **one}
-            self.calls.append(
-                Background(self.daemon.ask, method="POST", path="/session/logout", headers=headers, timeout=120)
-            )
-            waits_in_database(database, len(self.calls))
-        return self
-
-    def __exit__(self, *_):
-        self.let_go()
-
-    def let_go(self):
-        self.table.let_go()
 
 
 # ---- /status ---------------------------------------------------------------------------------------------------------
@@ -632,15 +561,6 @@ def test_operators_are_answered_by_the_workers_while_all_places_are_hashing(new_
 # ---- /metrics: its form ----------------------------------------------------------------------------------------------
 
 
-def do_a_bit_of_everything(daemon):
-    signed_in = sign_in(daemon)
-    for path in ("auth", "me", "state", "account", "login", "health", "ready", "nothing"):
-        daemon.ask(path=f"/session/{path}", headers=signed_in)
-    attempt(daemon)
-    daemon.ask(method="DELETE", path="/session/me")
-    daemon.ask(path="/elsewhere", role=fastcgi.AUTHORIZER)
-
-
 PROMETHEUS = (
     "application/openmetrics-text;version=1.0.0;q=0.75,application/openmetrics-text;version=0.0.1;q=0.5,"
     "text/plain;version=0.0.4;q=0.25,*/*;q=0.1"
@@ -1150,7 +1070,7 @@ def test_ctl_status_asks_the_daemon_by_its_own_socket(new_daemon, host, form):
     daemon = new_daemon({"server.workers": 3})
     for _ in range(10):
         if host is not None:
-            daemon.address = (host, harness.free_port(host))
+            daemon.address = (host, free_port(host))
             daemon.settings["server.listen"] = form.format(daemon.address[1])
         try:
             daemon.start()
@@ -1195,7 +1115,7 @@ def on_a_terminal(command, columns):
     ours, its = pty.openpty()
     try:
         fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        process = subprocess.Popen(command, stdin=its, stdout=its, stderr=its, env=harness.environment())
+        process = subprocess.Popen(command, stdin=its, stdout=its, stderr=its, env=environment())
         os.close(its)
         its = None
         shown = b""
@@ -1234,7 +1154,7 @@ def turned_away(ctl):
 
 
 def test_ctl_status_of_a_daemon_that_does_not_run(new_daemon, tmp_path):
-    port = harness.free_port()
+    port = free_port()
     for listen in (f"unix:{tmp_path}/none", f"tcp:127.0.0.1:{port}"):
         assert listen in turned_away(Ctl("host=/nonexistent", **{"server.listen": listen}))
     daemon = new_daemon().start()
@@ -1244,7 +1164,7 @@ def test_ctl_status_of_a_daemon_that_does_not_run(new_daemon, tmp_path):
 
 
 def test_ctl_status_says_why_the_daemon_turns_it_away(new_daemon):
-    port = harness.free_port()
+    port = free_port()
     daemon = new_daemon({"server.allowed_clients": "192.0.2.1", "server.allowed_users": "nobody"})
     daemon.settings["server.listen"] = f"unix:{daemon.path} tcp:127.0.0.1:{port}"
     daemon.start(wait=None)
@@ -1279,7 +1199,7 @@ END = fastcgi.record(fastcgi.END_REQUEST, b"\0" * 8)
     ids=["nothing", "a byte", "HTTP", "no JSON", "other JSON", "no header", "empty"],
 )
 def test_ctl_status_of_something_else_that_listens_there(said):
-    path = f"{harness.scratch('x')}/s"
+    path = f"{scratch('x')}/s"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
         listening.bind(path)
         listening.listen(4)
@@ -1299,4 +1219,4 @@ def test_ctl_status_of_something_else_that_listens_there(said):
             assert turned_away(Ctl("host=/nonexistent", **{"server.listen": f"unix:{path}"}))
             server.result()
         finally:
-            harness.discard(os.path.dirname(path))
+            discard(os.path.dirname(path))

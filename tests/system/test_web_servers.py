@@ -3,11 +3,9 @@ What operators and users of nginx, Apache and lighttpd rely on: one table of cas
 project ships, for each kind of application.
 """
 
-import contextlib
 import hashlib
 import html
 import http.client
-import itertools
 import os
 import posixpath
 import re
@@ -17,89 +15,16 @@ from urllib.parse import unquote
 import pytest
 import requests
 
-import fastcgi
-import harness
-import webservers
-from browser import CHROME, PERSON_ACCEPT, problem
-from conftest import Closing, remember_log
-from waiting import wait_until
-
-APPLICATIONS = {
-    "static": webservers.StaticSite,
-    "proxied": webservers.ProxiedApplication,
-    "fastcgi": webservers.FastCgiApplication,
-}
-SERVERS = {
-    "nginx": webservers.nginx_site,
-    "apache": webservers.apache_site,
-    "lighttpd": webservers.lighttpd_site,
-    "caddy": webservers.caddy_site,
-}
-SITES = list(itertools.product(SERVERS, APPLICATIONS))
+from support import applications, fastcgi, webservers
+from support.browser import CHROME, PERSON_ACCEPT, problem
+from support.waiting import wait_until
+from support.web import APPLICATIONS, SERVERS, SITES, UNKNOWN_KEY, raw, running
 
 
 def only(*kinds):
     """For tests that make sense with some kinds of application."""
     sites = [site for site in SITES if site[1] in kinds]
     return pytest.mark.parametrize("web", sites, ids="-".join, indirect=True, scope="module")
-
-
-class Web:
-    """An installation behind one web server, and what is behind its guard."""
-
-    def __init__(self, server_name, kind, database, daemon, server, application):
-        self.server_name, self.kind = server_name, kind
-        self.database, self.daemon, self.server, self.application = database, daemon, server, application
-        self.url = server.url
-        self.secrets = daemon.secrets
-        self.names = (f"user{number}" for number in itertools.count())
-
-    @property
-    def has_application(self):
-        return self.kind != "static"
-
-    def new_user(self):
-        """Tests share a site, but no account."""
-        name = next(self.names)
-        self.database.add_user(name)
-        return name
-
-    def shows_page(self, answer):
-        """True when the answer is what the guard guards."""
-        if self.has_application:
-            return "application" in answer.text
-        return answer.text == webservers.PAGE
-
-    def identity(self, asked):
-        """Who the application was told is signed in: name, and id and session where the web server can tell."""
-        if self.kind == "fastcgi":
-            return tuple(asked.get(name) for name in ("REMOTE_USER", "REMOTE_USER_ID", "SESSION_ID"))
-        if self.server_name == "lighttpd":
-            found = re.search(r';remote_user="((?:[^"\\]|\\.)*)"$', asked.get("Forwarded"))
-            return (found[1] if found else "",)
-        return tuple(asked.get(name) for name in ("Remote-User", "Remote-User-Id", "Session-Id"))
-
-    def last(self):
-        return self.application.seen[-1]
-
-
-@contextlib.contextmanager
-def running(node, cluster, server_name, make_server, kind, settings=None):
-    """A whole installation, with its logs shown when a test of `node` fails."""
-    if not cluster.is_running:
-        cluster.start()
-    database = harness.new_database(cluster)
-    things = Closing()
-    try:
-        application = things.add(APPLICATIONS[kind]())
-        daemon = things.add(webservers.daemon_with_tcp(database, settings))
-        remember_log(node, "onesessiond", daemon.log)
-        server = things.add(make_server(daemon, kind, application))
-        remember_log(node, server_name, server.log)
-        yield Web(server_name, kind, database, daemon, server.start(), application)
-    finally:
-        things.close()
-        database.drop()
 
 
 @pytest.fixture(scope="module", params=SITES, ids="-".join)
@@ -125,17 +50,6 @@ def find_form(web, person, path):
         assert answer.status_code == 200
     assert 'action="/session/login"' in answer.text
     return answer, html.unescape(re.search(r'name="next" value="([^"]*)"', answer.text)[1])
-
-
-def raw(web, method, target, headers=(), body=b""):
-    """A request that no library has tidied up. Returns status and body."""
-    lines = [f"{method} {target} HTTP/1.1", "Host: localhost", "Connection: close", f"Content-Length: {len(body)}"]
-    lines += [f"{name}: {value}" for name, value in headers]
-    with socket.create_connection(("127.0.0.1", web.server.port), timeout=30) as connection:
-        connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
-        answer = http.client.HTTPResponse(connection, method=method)
-        answer.begin()
-        return answer.status, answer.read().decode("latin-1")
 
 
 # ---- Signing in ------------------------------------------------------------------------------------------------------
@@ -422,9 +336,6 @@ def is_refused_status(web):
     return 401 if web.server_name == "lighttpd" else 303
 
 
-UNKNOWN_KEY = "A" * 43
-
-
 @pytest.mark.parametrize(
     "cookie",
     [
@@ -445,7 +356,7 @@ def test_cookie_that_is_no_session_lets_nobody_in(web, cookie):
     count = len(web.application.seen)
     status, text = raw(web, "GET", "/page.html", [("Cookie", cookie)])
     assert status in (401, 400)
-    assert webservers.PAGE not in text
+    assert applications.PAGE not in text
     assert len(web.application.seen) == count
 
 
@@ -500,7 +411,7 @@ def test_no_way_of_writing_an_address_leads_past_the_guard(web, target):
         except (http.client.HTTPException, ConnectionError):
             continue
         assert status >= 300 or target.startswith("/robots.txt"), (method, status)
-        assert webservers.PAGE not in text
+        assert applications.PAGE not in text
     seen = web.application.seen[count:]
     assert not [asked for asked in seen if asked.target.partition("?")[0] != "/robots.txt"], seen
 
@@ -585,7 +496,7 @@ def test_key_is_found_beside_large_cookies(web, browse):
     for cookie in (f"onesession={program.key}; big={'x' * 6144}", f"big={'x' * 6144}; onesession={program.key}"):
         status, text = raw(web, "GET", "/page.html", [("Cookie", cookie)])
         assert status == 200
-        assert webservers.PAGE in text or "application" in text
+        assert applications.PAGE in text or "application" in text
 
 
 @pytest.mark.parametrize("count, size", [(1, 20_000), (1, 200_000), (12, 7000), (60, 7000), (90, 500), (2000, 50)])
@@ -604,7 +515,7 @@ def test_header_that_is_too_large_lets_nobody_in(web, browse, count, size):
             assert count * size < 65536
             continue
         assert status in (None, 400, 401, 431, 503)
-        assert webservers.PAGE not in text
+        assert applications.PAGE not in text
         assert len(web.application.seen) == seen
 
 
@@ -639,13 +550,13 @@ def keeps_its_own_cookie(web, person):
     assert person.get("/flask").status_code == 200
     assert web.shows_page(person.get("/page.html"))
     sent = web.last().get("Cookie")
-    assert [pair.strip() for pair in sent.split(";") if pair.strip()] == [webservers.FLASK_COOKIE]
+    assert [pair.strip() for pair in sent.split(";") if pair.strip()] == [applications.FLASK_COOKIE]
     # Each is still there after a sign-in and a sign-out.
     assert person.login(web.new_user()).status_code == 303
     assert web.shows_page(person.get("/page.html"))
     person.logout()
     assert is_refused(web, person.get("/page.html"))
-    assert webservers.FLASK_COOKIE in [f"{cookie.name}={cookie.value}" for cookie in person.http.cookies]
+    assert applications.FLASK_COOKIE in [f"{cookie.name}={cookie.value}" for cookie in person.http.cookies]
 
 
 @only("proxied")
@@ -828,7 +739,7 @@ def test_folders_of_a_static_site(web, browse):
     answer = person.get("/folder")
     assert answer.status_code in (301, 308)
     assert answer.headers["Location"].removeprefix(web.url) == "/folder/"
-    assert person.get("/folder/").text == webservers.PAGE
+    assert person.get("/folder/").text == applications.PAGE
     assert person.get("/no-such-file").status_code == 404
 
 
@@ -987,7 +898,7 @@ def test_rules_of_apaches_own_hold_beside_the_guard(request, cluster_of_worker, 
         if kind == "static":
             for folder in ("staff", "near", "kept", "judged", "far", "here", "if", "forgotten"):
                 (application.root / folder).mkdir()
-                (application.root / folder / "page.html").write_text(webservers.PAGE)
+                (application.root / folder / "page.html").write_text(applications.PAGE)
             for name in (".htpasswd", "folder/.htaccess", ".well-known/.htpasswd"):
                 (application.root / name).write_text("")
             (application.root / "judged/.htaccess").write_text("Require user ada\n")

@@ -1,6 +1,6 @@
 """
 What lies between several hosts: a PostgreSQL primary with a standby that follows it by streaming replication, and
-pgbouncer. All on unix sockets in folders of their own, like everything in harness.py.
+pgbouncer. All on unix sockets in folders of their own, like everything here.
 """
 
 import os
@@ -10,9 +10,9 @@ import subprocess
 
 import psycopg2
 
-import harness
-from harness import Cluster
-from waiting import wait_until
+from support.postgres import Cluster, database_with_template
+from support.processes import children_of, discard, end, scratch, spawn, tail
+from support.waiting import wait_until
 
 
 class Server(Cluster):
@@ -87,7 +87,7 @@ class Server(Cluster):
 
     def _all(self):
         """The postmaster, so that nobody is started meanwhile, and then its children."""
-        return [self.process.pid, *harness.children_of(self.process.pid)]
+        return [self.process.pid, *children_of(self.process.pid)]
 
     def _signal(self, number):
         for pid in self._all():
@@ -125,7 +125,7 @@ class Server(Cluster):
 
 
 class Pair:
-    """Two servers, one of which is the primary. To harness.Database it is a cluster that is wherever the primary is."""
+    """Two servers, one of which is the primary. To Database it is a cluster that is wherever the primary is."""
 
     OWNER, DAEMON = Cluster.OWNER, Cluster.DAEMON
 
@@ -138,7 +138,7 @@ class Pair:
     def create(self):
         self.primary.create()
         self.primary.start()
-        harness.database_with_template(self.primary)
+        database_with_template(self.primary)
         self.heal()
 
     def remove(self):
@@ -182,7 +182,7 @@ class Pair:
             self.primary.configure(synchronous_standby_names="")
             self.standby.follow(self.primary)
         self.primary.configure(synchronous_standby_names="*")
-        wait_until(self.is_synchronous, f"the standby to follow:\n{harness.tail(self.standby.log)}")
+        wait_until(self.is_synchronous, f"the standby to follow:\n{tail(self.standby.log)}")
 
     def promote(self):
         """The standby becomes the primary, whatever the old one is doing; rejoin() and heal() make that one follow."""
@@ -194,7 +194,7 @@ class Pair:
         """The server that was the primary comes back as a standby, while everything runs."""
         self.standby.follow(self.primary)
         self.primary.configure(synchronous_standby_names="*")
-        wait_until(self.is_synchronous, f"the standby to follow:\n{harness.tail(self.standby.log)}")
+        wait_until(self.is_synchronous, f"the standby to follow:\n{tail(self.standby.log)}")
 
     def lose_standby(self):
         """From now on no commit is confirmed."""
@@ -217,7 +217,7 @@ class Bouncer:
 
     def __init__(self, cluster, **settings):
         self.cluster = cluster
-        self.folder = harness.scratch("pb")
+        self.folder = scratch("pb")
         self.log = self.folder / "log"
         self.log.touch()
         self.process = None
@@ -246,14 +246,14 @@ class Bouncer:
         if self.cluster.user:
             # Like the server, it refuses to run as root.
             shutil.chown(self.folder, self.cluster.user["user"])
-        self.process = harness.spawn(
+        self.process = spawn(
             [shutil.which("pgbouncer", path="/usr/sbin:/usr/bin"), self.folder / "ini"], self.log, **self.cluster.user
         )
-        wait_until(self._answers, f"pgbouncer to start:\n{harness.tail(self.log)}")
+        wait_until(self._answers, f"pgbouncer to start:\n{tail(self.log)}")
         return self
 
     def _answers(self):
-        assert self.process.poll() is None, f"pgbouncer ended:\n{harness.tail(self.log)}"
+        assert self.process.poll() is None, f"pgbouncer ended:\n{tail(self.log)}"
         try:
             self.show("VERSION")
             return True
@@ -278,6 +278,6 @@ class Bouncer:
     def close(self):
         try:
             if self.process is not None:
-                harness.end(self.process, (signal.SIGINT, signal.SIGTERM))
+                end(self.process, (signal.SIGINT, signal.SIGTERM))
         finally:
-            harness.discard(self.folder)
+            discard(self.folder)

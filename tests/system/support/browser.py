@@ -1,6 +1,8 @@
 """A browser, or a program that is a client, with its own cookies."""
 
+import html
 import json as jsons
+import re
 
 import requests
 
@@ -114,3 +116,40 @@ def problem(answer, status, code):
     assert body["code"] == code, body
     assert all(isinstance(body[name], str) for name in ("type", "title", "code", "detail")), body
     return body
+
+
+# Times as the daemon writes them.
+
+
+def with_key(browser, key):
+    browser.key = key
+    return browser
+
+
+def live_among(browsers):
+    """Which of them the guard lets pass, by number."""
+    return [number for number, browser in enumerate(browsers) if browser.is_live()]
+
+
+ASK = {"session.on_limit": "ask"}
+REFUSE = {"session.on_limit": "refuse"}
+
+
+def form_of(page, action):
+    """The fields of the form on that page which is sent to `action`."""
+    form = re.search(rf'<form[^>]*action="{re.escape(action)}"[^>]*>(.*?)</form>', page, re.S).group(1)
+    inputs = re.findall(r"<(?:input|button)\b([^>]*)>", form)
+    fields = {}
+    for attributes in inputs:
+        found = dict(re.findall(r'(\w+)="([^"]*)"', attributes))
+        if "name" in found:
+            fields[found["name"]] = html.unescape(found.get("value", ""))
+    return fields
+
+
+ROBOT = "Robot/1.0"
+
+
+PHRASE = "correct horse battery staple"
+# Of PHRASE. Django 3.2.25 wrote these, with fewer iterations and rounds and less memory than it does by itself...
+PBKDF2 = "pbkdf2_sha256$1000$seasalt$3xmXbyk2QpiyNcnoBbzRPwEBsYPTbDlRdtmLyBvQltA="

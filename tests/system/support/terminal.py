@@ -10,8 +10,9 @@ import termios
 import time
 import unicodedata
 
-import harness
-from waiting import PATIENCE
+from support.processes import end_with_parent
+from support.programs import environment
+from support.waiting import PATIENCE
 
 
 class Line:
@@ -40,7 +41,7 @@ class Terminal:
         self.text = b""
         self.master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        prepare = harness.end_with_parent(signal.SIGKILL)
+        prepare = end_with_parent(signal.SIGKILL)
 
         def own_terminal():
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -53,7 +54,7 @@ class Terminal:
             stderr=stderr or slave,
             preexec_fn=own_terminal,
             start_new_session=True,
-            **{"env": harness.environment(), **kwargs},
+            **{"env": environment(), **kwargs},
         )
         os.close(slave)
 

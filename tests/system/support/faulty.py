@@ -14,10 +14,9 @@ from pathlib import Path
 
 import requests
 
-import harness
-from browser import Browser
-from harness import Background
-from waiting import wait_until
+from support.browser import Browser
+from support.processes import discard, scratch
+from support.waiting import Background, wait_until
 
 # No request may take longer, whatever happens: the statement's time-out with its grace, connecting anew, and the same
 # once more for the outcome of a login. On a machine that has other things to do as well.
@@ -191,7 +190,7 @@ class Proxy:
     """
 
     def __init__(self, cluster):
-        self.folder = harness.scratch("px")
+        self.folder = scratch("px")
         self.server = str(cluster.sockets / ".s.PGSQL.5432")
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         path = self.folder / ".s.PGSQL.5432"
@@ -295,4 +294,4 @@ class Proxy:
             self._cut(pair)
             pair["client"].close()
             pair["server"].close()
-        harness.discard(self.folder)
+        discard(self.folder)

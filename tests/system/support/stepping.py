@@ -18,8 +18,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-import harness
-from waiting import PATIENCE
+from support.processes import discard, scratch
+from support.waiting import PATIENCE, Background
 
 # Before the database is asked whether a statement waits. Most have been answered by then.
 MOMENT = 0.002
@@ -90,7 +90,7 @@ class Gate:
         self.links = []
         self.events = 0
         self.server = str(cluster.sockets / ".s.PGSQL.5432")
-        self.folder = harness.scratch("gate")
+        self.folder = scratch("gate")
         path = self.folder / ".s.PGSQL.5432"
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(str(path))
@@ -241,7 +241,7 @@ class Gate:
                     end.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     pass
-        harness.discard(self.folder)
+        discard(self.folder)
 
 
 class Tables:
@@ -317,7 +317,7 @@ class Steps:
         for actor in actors:
             actor.gate.is_shut = True
         for actor in actors:
-            actor.background = harness.Background(self._run, actor)
+            actor.background = Background(self._run, actor)
 
     def _run(self, actor):
         try:

@@ -1,0 +1,160 @@
+"""Child processes that end with the tests, the folders that they live in, and processes as the kernel shows them."""
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+from support.waiting import PATIENCE
+
+ROOT = Path(__file__).resolve().parents[3]
+BUILD = (ROOT / os.environ.get("ONESESSION_BUILD", "build")).resolve()
+KEEP = bool(os.environ.get("ONESESSION_KEEP"))
+# Bytes: what the servers of all processes that run tests may come to, and as much again.
+MEMORY_WANTED = 8 << 30
+SANITIZER_REPORT = re.compile(r"ERROR: \w*Sanitizer|runtime error:|LeakSanitizer|WARNING: \w*Sanitizer")
+LIBC = ctypes.CDLL(None, use_errno=True)
+PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent(signal_number):
+    """
+    For a child between fork and exec: it gets that signal when the test process dies. To the kernel the parent is the
+    thread that forked: start only from the main one what is to outlive a thread.
+    """
+    mask = [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP]
+
+    def prepare():
+        LIBC.prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, mask)
+
+    return prepare
+
+
+def spawn(command, log, death_signal=signal.SIGTERM, **kwargs):
+    """A child whose standard error and output go to the file `log`."""
+    with open(log, "ab") as output:
+        return subprocess.Popen(
+            [str(word) for word in command],
+            stdin=kwargs.pop("stdin", subprocess.DEVNULL),
+            stdout=output,
+            stderr=output,
+            preexec_fn=end_with_parent(death_signal),
+            **kwargs,
+        )
+
+
+def end(process, signals=(signal.SIGTERM,), patience=PATIENCE):
+    """End a child, with KILL when it does not heed `signals`. Returns its exit status."""
+    for number in (*signals, signal.SIGKILL):
+        if process.poll() is None:
+            process.send_signal(number)
+        try:
+            return process.wait(patience)
+        except subprocess.TimeoutExpired:
+            continue
+    return process.wait()
+
+
+def scratch(name, folder=None):
+    """A folder with a path so short that sockets fit below it."""
+    path = Path(tempfile.mkdtemp(prefix=f"ones-{name}-", dir=folder))
+    path.chmod(0o755)
+    return path
+
+
+def memory_folder():
+    """Where files are in memory, if this machine has room for them. Databases are made and dropped much faster there."""
+    path = Path("/dev/shm")
+    has_room = path.is_dir() and os.access(path, os.W_OK) and shutil.disk_usage(path).free >= MEMORY_WANTED
+    return path if has_room else None
+
+
+def discard(path):
+    if not KEEP:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def free_port(host="127.0.0.1"):
+    """A port that nothing listens on at this moment. Whoever uses it must bear that it has been taken since."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.bind((host, 0))
+        return probe.getsockname()[1]
+
+
+def stat_of(pid):
+    """The fields of /proc/PID/stat after the name; None when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def is_alive(pid):
+    fields = stat_of(pid)
+    return fields is not None and fields[0] not in "ZX"
+
+
+def name_of(pid):
+    """As ps shows it; None when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").rstrip("\n")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def children_of(pid):
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            fields = stat_of(entry)
+            if fields is not None and int(fields[1]) == pid and fields[0] not in "ZX":
+                found.append(int(entry))
+    return sorted(found)
+
+
+def processes_with(argument):
+    """Those that have `argument`, which has to be unlike any other, on their command line."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            arguments = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if str(argument).encode() in arguments:
+            found.append(int(entry))
+    return found
+
+
+def cpu_seconds(pid):
+    fields = stat_of(pid)
+    return 0.0 if fields is None else (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_bytes(pid):
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (FileNotFoundError, ProcessLookupError, IndexError):
+        return 0
+
+
+def uids_of(pid):
+    """Real, effective, saved and file system user ids."""
+    match = re.search(r"^Uid:\s+(.*)$", Path(f"/proc/{pid}/status").read_text(), re.M)
+    return [int(word) for word in match[1].split()]
+
+
+def tail(path, lines=40, width=400):
+    try:
+        return "\n".join(line[:width] for line in Path(path).read_text(errors="replace").splitlines()[-lines:])
+    except FileNotFoundError:
+        return ""
+
+
+IS_SANITIZED = BUILD.name in ("sanitized", "coverage")

@@ -1,0 +1,106 @@
+"""A whole installation behind one of the web servers, for the tests that all of them have to pass."""
+
+import contextlib
+import http.client
+import itertools
+import re
+import socket
+
+from support import applications, webservers
+from support.closing import Closing, remember_log
+from support.postgres import new_database
+
+APPLICATIONS = {
+    "static": applications.StaticSite,
+    "proxied": applications.ProxiedApplication,
+    "fastcgi": applications.FastCgiApplication,
+}
+SERVERS = {
+    "nginx": webservers.nginx_site,
+    "apache": webservers.apache_site,
+    "lighttpd": webservers.lighttpd_site,
+    "caddy": webservers.caddy_site,
+}
+SITES = list(itertools.product(SERVERS, APPLICATIONS))
+
+
+class Web:
+    """An installation behind one web server, and what is behind its guard."""
+
+    def __init__(self, server_name, kind, database, daemon, server, application):
+        self.server_name, self.kind = server_name, kind
+        self.database, self.daemon, self.server, self.application = database, daemon, server, application
+        self.url = server.url
+        self.secrets = daemon.secrets
+        self.names = (f"user{number}" for number in itertools.count())
+
+    @property
+    def has_application(self):
+        return self.kind != "static"
+
+    def new_user(self):
+        """Tests share a site, but no account."""
+        name = next(self.names)
+        self.database.add_user(name)
+        return name
+
+    def shows_page(self, answer):
+        """True when the answer is what the guard guards."""
+        if self.has_application:
+            return "application" in answer.text
+        return answer.text == applications.PAGE
+
+    def identity(self, asked):
+        """Who the application was told is signed in: name, and id and session where the web server can tell."""
+        if self.kind == "fastcgi":
+            return tuple(asked.get(name) for name in ("REMOTE_USER", "REMOTE_USER_ID", "SESSION_ID"))
+        if self.server_name == "lighttpd":
+            found = re.search(r';remote_user="((?:[^"\\]|\\.)*)"$', asked.get("Forwarded"))
+            return (found[1] if found else "",)
+        return tuple(asked.get(name) for name in ("Remote-User", "Remote-User-Id", "Session-Id"))
+
+    def last(self):
+        return self.application.seen[-1]
+
+
+@contextlib.contextmanager
+def running(node, cluster, server_name, make_server, kind, settings=None):
+    """A whole installation, with its logs shown when a test of `node` fails."""
+    if not cluster.is_running:
+        cluster.start()
+    database = new_database(cluster)
+    things = Closing()
+    try:
+        application = things.add(APPLICATIONS[kind]())
+        daemon = things.add(webservers.daemon_with_tcp(database, settings))
+        remember_log(node, "onesessiond", daemon.log)
+        server = things.add(make_server(daemon, kind, application))
+        remember_log(node, server_name, server.log)
+        yield Web(server_name, kind, database, daemon, server.start(), application)
+    finally:
+        things.close()
+        database.drop()
+
+
+def raw(web, method, target, headers=(), body=b""):
+    """A request that no library has tidied up. Returns status and body."""
+    lines = [f"{method} {target} HTTP/1.1", "Host: localhost", "Connection: close", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    with socket.create_connection(("127.0.0.1", web.server.port), timeout=30) as connection:
+        connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+        answer = http.client.HTTPResponse(connection, method=method)
+        answer.begin()
+        return answer.status, answer.read().decode("latin-1")
+
+
+UNKNOWN_KEY = "A" * 43
+
+
+def ask(web, target, headers=()):
+    """What the application was asked when somebody sent this. Status None: the web server hung up."""
+    count = len(web.application.seen)
+    try:
+        status, _ = raw(web, "GET", target, headers)
+    except (http.client.HTTPException, ConnectionError):
+        status = None
+    return status, web.application.seen[count:]
