@@ -10,6 +10,7 @@ from support.nginx import Nginx, Site
 from support.postgres import Cluster, database_with_template, new_database
 from support.processes import ROOT, memory_folder, tail
 from support.programs import Ctl, Daemon
+from support.upgrade import Upgradable
 
 # A shell has what it runs in the background ignore it, and so would all that the tests start. Ctrl-C still ends them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -165,3 +166,9 @@ def browse(closing):
         return closing.add(Browser(where, **kwargs))
 
     return make
+
+
+@pytest.fixture
+def upgradable(new_daemon):
+    """A daemon that USR2 replaces."""
+    return Upgradable(new_daemon({"server.workers": 3, "log.level": "info"}))

@@ -3,6 +3,7 @@
 import json
 
 from support import fastcgi
+from support.browser import PERSON_ACCEPT
 from support.postgres import Database
 from support.programs import NOT_LISTENING
 
@@ -10,7 +11,8 @@ JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 
 
 CREDENTIALS = json.dumps({"username": "alice", "password": Database.password})
-UNKNOWN = {"Cookie": "onesession=" + "A" * 43}
+UNKNOWN_KEY = "A" * 43
+UNKNOWN = {"Cookie": f"onesession={UNKNOWN_KEY}"}
 
 
 def sign_in(daemon):
@@ -100,3 +102,30 @@ def is_refused(address):
     except NOT_LISTENING:
         return True
 LOGIN = {"method": "POST", "path": "/session/login", "headers": JSON, "body": CREDENTIALS}
+
+
+BOB = json.dumps({"username": "bob", "password": Database.password})
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": PERSON_ACCEPT}
+LOGIN_FIELDS = {"username": "alice", "password": "correct horse battery staple"}
+
+
+class Answered:
+    """An answer of the daemon in the clothes of one of requests, for problem()."""
+
+    def __init__(self, answer):
+        self.status_code = answer.status
+        self.headers = dict(answer.fields)
+        self.text = answer.body.decode()
+
+
+def post(site, body, headers=None, path="/session/login", **params):
+    """A body as it is, straight at the daemon."""
+    return site.daemon.ask(method="POST", path=path, headers={**JSON, **(headers or {})}, body=body, **params)
+
+
+def assert_page(answer, status):
+    assert answer.status == status
+    assert answer.get("Content-Type").startswith("text/html")
+    assert b"<html" in answer.body

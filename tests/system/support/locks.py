@@ -93,3 +93,7 @@ class AllBusy:
 
     def let_go(self):
         self.table.let_go()
+
+
+# Time enough for a worker to stay in the database for as long as a test wants.
+PATIENT = {"database.statement_timeout": "120s", "server.request_timeout": "120s", "server.shutdown_timeout": "120s"}

@@ -60,3 +60,14 @@ def reload_and_wait(daemon, refused=False):
     assert reloads(daemon)[not refused] == before[not refused]
     if not refused:
         wait_until(lambda: not old & set(daemon.workers), "the old workers to go")
+
+
+SECONDS = "onesession_request_duration_seconds"
+
+
+def workers_in(status):
+    return [worker for worker in status["workers"] if worker["role"] == "worker"]
+
+
+def fallback_workers_in(status):
+    return [worker for worker in status["workers"] if worker["role"] == "fallback"]

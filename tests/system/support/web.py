@@ -1,10 +1,13 @@
 """A whole installation behind one of the web servers, for the tests that all of them have to pass."""
 
 import contextlib
+import html
 import http.client
 import itertools
 import re
 import socket
+
+import pytest
 
 from support import applications, webservers
 from support.closing import Closing, remember_log
@@ -93,9 +96,6 @@ def raw(web, method, target, headers=(), body=b""):
         return answer.status, answer.read().decode("latin-1")
 
 
-UNKNOWN_KEY = "A" * 43
-
-
 def ask(web, target, headers=()):
     """What the application was asked when somebody sent this. Status None: the web server hung up."""
     count = len(web.application.seen)
@@ -104,3 +104,79 @@ def ask(web, target, headers=()):
     except (http.client.HTTPException, ConnectionError):
         status = None
     return status, web.application.seen[count:]
+
+
+def only(*kinds):
+    """For tests that make sense with some kinds of application."""
+    sites = [site for site in SITES if site[1] in kinds]
+    return pytest.mark.parametrize("web", sites, ids="-".join, indirect=True, scope="module")
+
+
+def is_turned_away(web, answer):
+    """Neither the page nor the application; and the way that each web server refuses people."""
+    assert not web.shows_page(answer)
+    return answer.status_code == (401 if web.server_name == "lighttpd" else 303)
+
+
+def find_form(web, person, path):
+    """Ask for a guarded page and end at the sign-in form. Returns its `next`."""
+    answer = person.get(path)
+    assert is_turned_away(web, answer), answer.status_code
+    if answer.status_code == 303:
+        assert re.match(r"/session/login(\?next=|$)", answer.headers["Location"])
+        answer = person.get(answer.headers["Location"])
+        assert answer.status_code == 200
+    assert 'action="/session/login"' in answer.text
+    return answer, html.unescape(re.search(r'name="next" value="([^"]*)"', answer.text)[1])
+
+
+FORGED = [
+    "Remote-User",
+    "Remote_User",
+    "REMOTE-USER",
+    "rEMOTE_uSER",
+    "Remote-User-Id",
+    "Remote_User_Id",
+    "Remote-User_Id",
+    "Remote_User-Id",
+    "Session-Id",
+    "Session_Id",
+    "Session-Reason",
+    "SESSION_REASON",
+    "Authorization",
+]
+
+
+def is_refusal(web):
+    return 401 if web.server_name == "lighttpd" else 303
+
+
+def ask_for_upgrade(web, protocols, cookie, path="/page.html", named="Upgrade"):
+    """An open connection, what was answered, and the bytes that came after it."""
+    lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{web.server.port}", f"Connection: {named}"]
+    lines += [f"Upgrade: {protocol}" for protocol in protocols]
+    lines += ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-Fetch-Mode: websocket"]
+    lines += [f"Cookie: onesession={cookie}"] if cookie else []
+    connection = socket.create_connection(("127.0.0.1", web.server.port), timeout=30)
+    connection.sendall("\r\n".join([*lines, "", ""]).encode())
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        data = connection.recv(1000)
+        assert data, answer
+        answer += data
+    head, _, rest = answer.partition(b"\r\n\r\n")
+    return connection, int(head.split()[1]), rest
+
+
+def keeps_its_own_cookie(web, person):
+    assert person.login(web.new_user()).status_code == 303
+    assert person.get("/flask").status_code == 200
+    assert web.shows_page(person.get("/page.html"))
+    sent = web.last().get("Cookie")
+    assert [pair.strip() for pair in sent.split(";") if pair.strip()] == [applications.FLASK_COOKIE]
+    # Each is still there after a sign-in and a sign-out.
+    assert person.login(web.new_user()).status_code == 303
+    assert web.shows_page(person.get("/page.html"))
+    person.logout()
+    assert is_turned_away(web, person.get("/page.html"))
+    assert applications.FLASK_COOKIE in [f"{cookie.name}={cookie.value}" for cookie in person.http.cookies]

@@ -12,9 +12,10 @@ from urllib.parse import quote, unquote
 import pytest
 
 from support import webservers
+from support.client import UNKNOWN_KEY
 from support.nginx import shipped
 from support.processes import children_of, cpu_seconds
-from support.web import SERVERS, UNKNOWN_KEY, ask, running
+from support.web import SERVERS, ask, running
 
 KINDS = ("proxied", "fastcgi")
 # A folder of the application's, opened as the samples show it for robots.txt.

@@ -2,14 +2,12 @@
 
 import json
 import re
-import socket
-import urllib.parse
 
 import pytest
 
 from support import fastcgi
 from support.browser import PERSON_ACCEPT, problem, with_key
-from support.client import JSON
+from support.client import FORM, JSON, LOGIN_FIELDS, Answered, assert_page, post
 from support.rows import insert_from_outside
 
 ROUTES = {
@@ -23,28 +21,6 @@ ROUTES = {
     "/session/ready": {"GET", "HEAD"},
 }
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "get"]
-FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": PERSON_ACCEPT}
-CREDENTIALS = {"username": "alice", "password": "correct horse battery staple"}
-
-
-class Asked:
-    """An answer of the daemon in the clothes of one of requests, for problem()."""
-
-    def __init__(self, answer):
-        self.status_code = answer.status
-        self.headers = dict(answer.fields)
-        self.text = answer.body.decode()
-
-
-def post(site, body, headers=None, path="/session/login", **params):
-    """A body as it is, straight at the daemon."""
-    return site.daemon.ask(method="POST", path=path, headers={**JSON, **(headers or {})}, body=body, **params)
-
-
-def assert_page(answer, status):
-    assert answer.status == status
-    assert answer.get("Content-Type").startswith("text/html")
-    assert b"<html" in answer.body
 
 
 # ---- Methods and paths -----------------------------------------------------------------------------------------------
@@ -154,7 +130,7 @@ def test_request_without_method_or_path_is_no_request(shared_site):
     ],
 )
 def test_body_that_is_no_json_object_is_a_bad_request(shared_site, body):
-    problem(Asked(post(shared_site, body)), 400, "bad_request")
+    problem(Answered(post(shared_site, body)), 400, "bad_request")
 
 
 @pytest.mark.parametrize(
@@ -174,7 +150,7 @@ def test_body_that_is_no_json_object_is_a_bad_request(shared_site, body):
 def test_form_that_cannot_be_read_is_a_bad_request(shared_site, body):
     assert_page(post(shared_site, body, FORM), 400)
     answer = post(shared_site, body, {**FORM, "Accept": "application/json"})
-    problem(Asked(answer), 400, "bad_request")
+    problem(Answered(answer), 400, "bad_request")
 
 
 def test_form_is_decoded(site, browse):
@@ -197,8 +173,8 @@ def test_form_is_decoded(site, browse):
     ],
 )
 def test_other_content_type_is_unsupported(shared_site, content_type):
-    body = json.dumps(CREDENTIALS).encode()
-    problem(Asked(post(shared_site, body, {"Content-Type": content_type})), 415, "unsupported_media_type")
+    body = json.dumps(LOGIN_FIELDS).encode()
+    problem(Answered(post(shared_site, body, {"Content-Type": content_type})), 415, "unsupported_media_type")
     assert_page(post(shared_site, body, {"Content-Type": content_type, "Accept": PERSON_ACCEPT}), 415)
 
 
@@ -206,7 +182,7 @@ def test_other_content_type_is_unsupported(shared_site, content_type):
     "content_type", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/json;charset=UTF-8"]
 )
 def test_json_is_known_whatever_stands_after_it(site, content_type):
-    answer = post(site, json.dumps(CREDENTIALS), {"Content-Type": content_type, "Accept": "*/*"})
+    answer = post(site, json.dumps(LOGIN_FIELDS), {"Content-Type": content_type, "Accept": "*/*"})
     assert answer.status == 200
     assert "user" in json.loads(answer.body)
 
@@ -218,11 +194,11 @@ def test_form_is_known_whatever_stands_after_it(site):
 
 
 def test_body_of_up_to_64_kib_is_read(site):
-    filler = "x" * (64 * 1024 - len(json.dumps({**CREDENTIALS, "filler": ""})))
-    body = json.dumps({**CREDENTIALS, "filler": filler})
+    filler = "x" * (64 * 1024 - len(json.dumps({**LOGIN_FIELDS, "filler": ""})))
+    body = json.dumps({**LOGIN_FIELDS, "filler": filler})
     assert len(body) == 64 * 1024
     assert post(site, body).status == 200
-    problem(Asked(post(site, body + " ")), 413, "too_large")
+    problem(Answered(post(site, body + " ")), 413, "too_large")
 
 
 @pytest.mark.parametrize("size", [64 * 1024 + 1, 200_000, 5_000_000])
@@ -238,7 +214,7 @@ def test_larger_body_is_too_large(shared_site, browse, size):
 def test_max_body_of_the_configuration(new_daemon):
     daemon = new_daemon({"server.max_body": "1KiB"}).start()
     for size, status in ((1024, 200), (1025, 413)):
-        body = json.dumps(CREDENTIALS).ljust(size)
+        body = json.dumps(LOGIN_FIELDS).ljust(size)
         assert daemon.ask(method="POST", path="/session/login", headers=JSON, body=body).status == status
 
 
@@ -260,7 +236,7 @@ def test_body_shorter_than_content_length_is_a_bad_request(shared_site):
 
 
 def test_body_in_many_small_records_is_read_whole(site):
-    body = json.dumps(CREDENTIALS).encode()
+    body = json.dumps(LOGIN_FIELDS).encode()
     params = fastcgi.environ(method="POST", path="/session/login", headers=JSON, body=body)
     with site.daemon.connection() as connection:
         connection.send(fastcgi.begin() + fastcgi.stream(fastcgi.PARAMS, fastcgi.pairs(params), size=100))
@@ -319,7 +295,7 @@ def test_accept_tells_people_from_programs(shared_site, accept, program):
 
 def test_json_body_makes_a_program_whatever_it_accepts(shared_site):
     answer = post(shared_site, b'{"username": "alice", "password": "wrong"}', {"Accept": PERSON_ACCEPT})
-    problem(Asked(answer), 401, "invalid_credentials")
+    problem(Answered(answer), 401, "invalid_credentials")
 
 
 def test_page_of_an_error_says_what_happened(shared_site, browse):
@@ -358,104 +334,6 @@ def test_what_a_body_is_no_browser_guesses(shared_site, path, accept):
     answer = shared_site.daemon.ask(path="/session" + path, headers={"Accept": accept}, REMOTE_ADDR="127.0.0.1")
     assert answer.all("X-Content-Type-Options") == (["nosniff"] if answer.get("Content-Type") else [])
     assert answer.get("Content-Type") or (path, accept) == ("/account", "text/html")
-
-
-# ---- Other sites -----------------------------------------------------------------------------------------------------
-
-CROSS_SITE = [
-    {"Sec-Fetch-Site": "cross-site"},
-    {"Sec-Fetch-Site": "cross-site", "Origin": "http://{host}"},
-    {"Origin": "http://evil.example"},
-    {"Origin": "https://{host}.evil.example"},
-    {"Origin": "http://{name}:1"},
-    {"Origin": "null"},
-    {"Origin": "http://evil.example/{host}"},
-    {"Origin": "http://evil.example@{host}"},
-    {"Origin": "{host}"},
-    {"Sec-Fetch-Site": "same-site", "Origin": "http://shop.{host}"},
-    {"Sec-Fetch-Site": "same-site", "Origin": "null"},
-    {"Sec-Fetch-Site": "same-site"},
-]
-SAME_SITE = [
-    {},
-    {"Sec-Fetch-Site": "same-origin"},
-    {"Sec-Fetch-Site": "none"},
-    {"Sec-Fetch-Site": "same-origin", "Origin": "http://evil.example"},
-    {"Origin": "http://{host}"},
-    {"Sec-Fetch-Site": "same-site", "Origin": "http://{host}"},
-]
-
-
-def fill(headers, site):
-    host = site.url.removeprefix("http://")
-    return {name: value.format(host=host, name=host.split(":")[0]) for name, value in headers.items()}
-
-
-@pytest.mark.parametrize("headers", CROSS_SITE)
-def test_login_and_logout_from_another_site_are_refused(site, browse, headers):
-    headers = fill(headers, site)
-    program, person = browse(site), browse(site, program=False)
-    problem(program.post("/session/login", CREDENTIALS, headers=headers), 403, "cross_site")
-    assert program.key is None
-    assert person.post("/session/login", CREDENTIALS, headers=headers).status_code == 403
-    assert person.key is None
-    program.sign_in()
-    problem(program.request("POST", "/session/logout", headers=headers), 403, "cross_site")
-    assert program.is_live()
-
-
-@pytest.mark.parametrize("headers", SAME_SITE)
-def test_login_and_logout_from_this_site_are_not_refused(site, browse, headers):
-    headers = fill(headers, site)
-    program = browse(site)
-    assert program.post("/session/login", CREDENTIALS, headers=headers).status_code == 200
-    assert program.request("POST", "/session/logout", headers=headers).status_code == 204
-
-
-PORTS = [
-    ("https://example.org", "example.org:443", "443", 204),
-    ("https://example.org", "example.org", "443", 204),
-    ("http://example.org", "example.org:80", "80", 204),
-    ("https://example.org:443", "example.org", "80", 204),
-    ("https://example.org:8443", "example.org", "8443", 204),
-    ("https://example.org:8443", "example.org:443", "443", 403),
-    ("https://example.org", "example.org:8443", "8443", 403),
-]
-
-
-@pytest.mark.parametrize("origin, host, port, status", PORTS)
-def test_default_port_makes_no_difference(shared_site, origin, host, port, status):
-    headers = {"Origin": origin, "Host": host, "Accept": "application/json"}
-    answer = shared_site.daemon.ask(method="POST", path="/session/logout", headers=headers, SERVER_PORT=port)
-    assert answer.status == status
-
-
-def test_default_port_makes_no_difference_to_the_page_that_a_form_was_on(shared_site, browse):
-    headers = {"Accept": "text/html", "Referer": "https://example.org/form?a=b"}
-    for host, port, back in (("example.org:443", "443", "/form?a=b"), ("example.org:8443", "8443", None)):
-        answer = shared_site.daemon.ask(
-            method="POST", path="/session/refused", headers={**headers, "Host": host}, SERVER_PORT=port, HTTPS="on"
-        )
-        assert answer.status == 303
-        query = urllib.parse.parse_qs(urllib.parse.urlsplit(answer.get("Location")).query)
-        assert query.get("next", [None])[0] == back, host
-
-
-def test_refused_origin_is_logged_with_what_did_not_agree(site, browse):
-    headers = {"Sec-Fetch-Site": "same-site", "Origin": "https://shop.example.org", "Host": "example.org"}
-    problem(browse(site).post("/session/login", CREDENTIALS, headers=headers), 403, "cross_site")
-    (line,) = [line for line in site.daemon.log_text().splitlines() if " cross_site " in line]
-    for part in ("sec_fetch_site=same-site", "origin=https://shop.example.org", "host=example.org", "path=/session/login"):
-        assert part in line.split()
-
-
-def test_reading_is_allowed_from_everywhere(shared_site, browse):
-    """A link on another site may lead here, and the guard is asked about requests of any origin."""
-    program = browse(shared_site)
-    program.sign_in("bob")
-    for path in ("/session/login", "/session/state", "/session/auth", "/session/me", "/page"):
-        answer = program.get(path, headers={"Sec-Fetch-Site": "cross-site", "Origin": "http://evil.example"})
-        assert answer.status_code in (200, 303)
 
 
 # ---- Header fields ---------------------------------------------------------------------------------------------------
@@ -569,182 +447,3 @@ def test_name_of_the_account_cannot_become_another_in_its_field(site, browse, na
         assert "X-Evil" not in answer.headers
         assert answer.headers["Remote-User"] == ""
         assert answer.headers["Remote-User-Id"] == str(site.database.user_id(name))
-
-
-# ---- Cookies ---------------------------------------------------------------------------------------------------------
-
-
-def test_key_is_found_among_many_cookies(site, browse):
-    program = browse(site)
-    program.sign_in()
-    key = f"onesession={program.key}"
-    others = [f"cookie{number}=value{number}" for number in range(100)]
-    jars = [
-        key,
-        f"{key}; a=b",
-        f"a=b; {key}",
-        f"a=b;{key}",
-        f"  {key}  ; a=b",
-        f"a=b;  {key}",
-        "; ".join([*others, key]),
-        "; ".join([*others[:50], key, *others[50:]]),
-        f"onesession2=x; {key}; xonesession=y",
-        f"onesessio={'B' * 43}; {key}",
-        f"a; {key}",
-        f"=; {key}",
-        f";;; {key}",
-        f"a={'x' * 20000}; {key}",
-        f"onesession=; {key}",
-        f"onesession=short; {key}",
-        f'a="b; {key}',
-    ]
-    for jar in jars:
-        assert site.daemon.ask(headers={"Cookie": jar}).status == 200, jar[:100]
-
-
-def test_malformed_keys_are_nobody(site, browse):
-    program = browse(site)
-    program.sign_in()
-    key = program.key
-    jars = [
-        "",
-        ";",
-        "onesession",
-        "onesession=",
-        f"onesession={key[:-1]}",
-        f"onesession={key}A",
-        f"onesession={key[:-1]}!",
-        f"onesession={key[:-1]}=",
-        f"onesession={key[:20]} {key[21:]}",
-        f'onesession="{key}"',
-        f"ONESESSION={key}",
-        f"onesession ={key}",
-        f"onesessionx={key}",
-        f"xonesession={key}",
-        f"onesession={key.swapcase()}",
-        f"onesession={'x' * 50000}",
-        f"onesession={key}\tx",
-        "onesession=" + "é" * 43,
-        f"__Host-onesession={key}",
-        "=" * 1000,
-        "onesession=" * 1000,
-    ]
-    for jar in jars:
-        answer = site.daemon.ask(headers={"Cookie": jar})
-        assert (answer.status, answer.get("Session-Reason")) == (401, "unauthenticated"), jar[:100]
-    assert program.is_live()
-
-
-def test_two_keys_never_make_two_sessions(site, browse):
-    """With two well-formed keys it is one of them, the same each time, and no error."""
-    one, other = browse(site), browse(site)
-    one.sign_in("alice")
-    other.sign_in("bob")
-    jar = {"Cookie": f"onesession={one.key}; onesession={other.key}"}
-    users = {site.daemon.ask(headers=jar).get("Remote-User") for _ in range(5)}
-    assert len(users) == 1 and users <= {"alice", "bob", ""}
-
-
-STALE = [letter * 43 for letter in "BCDEFGHIJKLMNOP"]
-
-
-def jar_of(*keys):
-    return {"Accept": "application/json", "Cookie": "; ".join(f"onesession={key}" for key in keys)}
-
-
-@pytest.mark.parametrize("before, after", [(1, 0), (0, 1), (5, 5), (15, 0)])
-def test_session_that_is_live_is_found_among_cookies_that_are_not(site, browse, before, after):
-    """Over http a neighbour may have planted them, or an application; each is well-formed."""
-    program = browse(site)
-    program.sign_in()
-    jar = jar_of(*STALE[:before], program.key, *STALE[15 - after :])
-    assert site.daemon.ask(headers=jar).status == 200
-    # Signing in helps, also where such a one is in front for ever, and takes nothing over.
-    body = json.dumps(CREDENTIALS)
-    answer = site.daemon.ask(method="POST", path="/session/login", headers={**JSON, **jar}, body=body)
-    assert (answer.status, json.loads(answer.body)["displaced"]) == (200, [])
-    again = jar_of(*STALE[:before], answer.cookie(), *STALE[15 - after :])
-    assert site.daemon.ask(headers=again).status == 200
-    assert site.daemon.ask(method="POST", path="/session/logout", headers=again).status == 204
-    assert site.daemon.ask(headers=again).status == 401
-    assert site.database.query("SELECT count(*) FROM sessions") == [(0,)]
-
-
-def live_of_each(site, browse):
-    browsers = [browse(site), browse(site)]
-    for browser, name in zip(browsers, ("alice", "bob")):
-        browser.sign_in(name)
-    return browsers
-
-
-def test_signing_out_ends_all_that_is_presented(site, browse):
-    one, other = live_of_each(site, browse)
-    jar = jar_of(STALE[0], other.key, one.key)
-    assert site.daemon.ask(method="POST", path="/session/logout", headers=jar).status == 204
-    assert (one.auth(), other.auth()) == ("logged_out", "logged_out")
-
-
-def test_signing_in_takes_the_place_of_all_that_is_presented(site, browse):
-    """Else somebody's who planted his own in front would be used in place of the new one."""
-    one, other = live_of_each(site, browse)
-    headers = {**JSON, **jar_of(other.key, STALE[0], one.key)}
-    answer = site.daemon.ask(method="POST", path="/session/login", headers=headers, body=json.dumps(CREDENTIALS))
-    assert answer.status == 200
-    assert (one.auth(), other.auth()) == ("logged_out", "logged_out")
-    assert site.daemon.ask(headers=jar_of(other.key, answer.cookie())).get("Remote-User") == "alice"
-
-
-def test_key_in_the_address_is_nobody(site, browse):
-    program = browse(site)
-    program.sign_in()
-    assert site.daemon.ask(query=f"onesession={program.key}").status == 401
-
-
-@pytest.mark.parametrize("query", ["next", "next=%", "next=%00", "next=%ff", "&&&=&", "next=a&next=b", "x" * 8000])
-def test_odd_query_does_no_harm(shared_site, query):
-    answer = shared_site.daemon.ask(path="/session/login", query=query, headers={"Accept": PERSON_ACCEPT})
-    assert answer.status == 200
-
-
-@pytest.mark.parametrize(
-    "agent", ["", "\x01\x02", "x" * 30000, "\xff\xfe", "<script>alert(1)</script>", "é" * 1000, '"\\']
-)
-def test_odd_user_agent_does_no_harm(site, agent):
-    body = json.dumps(CREDENTIALS)
-    first = post(site, body)
-    answer = post(site, body, {"User-Agent": agent.encode("latin-1") if agent == "\xff\xfe" else agent})
-    assert answer.status == 200
-    key = first.cookie()
-    state = site.daemon.ask(path="/session/state", headers={"Cookie": f"onesession={key}"})
-    assert json.loads(state.body)["reason"] == "displaced"
-
-
-@pytest.mark.parametrize("address", ["", "unix:", "not an address", "1.2.3.4.5", "::1", "fe80::1%eth0", "' OR 1=1"])
-def test_odd_address_does_no_harm(site, address):
-    assert post(site, json.dumps(CREDENTIALS), REMOTE_ADDR=address).status == 200
-
-
-def test_health_is_for_machines(shared_site, browse):
-    for path in ("/session/health", "/session/ready"):
-        answer = browse(shared_site).get(path)
-        assert answer.status_code == 200
-        assert "Set-Cookie" not in answer.headers
-
-
-def test_pipelined_and_split_http_reaches_the_daemon_whole(shared_site):
-    """Through nginx: a form that arrives byte by byte."""
-    host = shared_site.url.removeprefix("http://")
-    name, port = host.split(":")
-    body = b"username=bob&password=correct+horse+battery+staple&next=/page"
-    head = (
-        f"POST /session/login HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
-        "Content-Type: application/x-www-form-urlencoded\r\n\r\n"
-    )
-    with socket.create_connection((name, int(port)), timeout=20) as client:
-        for byte in head.encode() + body:
-            client.sendall(bytes([byte]))
-        answer = b""
-        while piece := client.recv(65536):
-            answer += piece
-    assert answer.startswith(b"HTTP/1.1 303 ")
-    assert b"Location: /page\r\n" in answer

@@ -12,11 +12,10 @@ import signal
 import pytest
 
 from support import fastcgi
-from support.client import JSON
+from support.client import JSON, UNKNOWN_KEY
 from support.openmetrics import samples
 from support.waiting import PATIENCE, Background, wait_until
 
-UNKNOWN = "A" * 43
 # As many as are looked up together (see rule.h).
 TOGETHER = 32
 
@@ -95,7 +94,7 @@ def test_each_of_those_that_come_together_gets_its_own_answer(database, lone_dae
     asked = []
     for name, key in keys.items():
         # Twice the same one, and some that are nobody's in between.
-        asked += [(key, 200, name, ""), (UNKNOWN, 401, "", "unauthenticated"), (key, 200, name, "")]
+        asked += [(key, 200, name, ""), (UNKNOWN_KEY, 401, "", "unauthenticated"), (key, 200, name, "")]
     asked += [(displaced, 401, "", "displaced"), (expired, 401, "", "expired"), (None, 401, "", "unauthenticated")]
 
     before = round_trips(lone_daemon)

@@ -7,11 +7,10 @@ import signal
 
 import pytest
 
+from support.marks import ROOT_ONLY
 from support.processes import BUILD, processes_with, tail, uids_of
 from support.programs import masters
 from support.waiting import wait_until
-
-ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give something away")
 
 
 def refusal(daemon):

@@ -15,14 +15,13 @@ import pytest
 
 from support.client import JSON, LOGIN, attempt, sign_in
 from support.locks import HeldTable, waits_in_database
+from support.marks import ROOT_ONLY
 from support.postgres import Cluster, database_with_template, new_database
 from support.processes import BUILD, IS_SANITIZED, free_port, is_alive, tail, uids_of
 from support.programs import Ctl
 from support.waiting import Background, wait_until
 
 # AddressSanitizer looks for leaks at the end of a process from one that traces it: such a build stays dumpable.
-
-ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a program as somebody else")
 
 
 def status_of(pid):
