@@ -22,8 +22,9 @@ PORT   ?= 8080
 PYTHON ?= /usr/bin/python3
 # SANITIZE=address,undefined builds and tests with these sanitizers, in a folder of their own.
 SANITIZE ?=
-# The tests that run beside each other.
-JOBS   ?= 4
+# The groups of tests that `make test` runs, and how many tests beside each other; without these: all, two a processor.
+GROUP  ?=
+JOBS   ?=
 
 ifeq ($(FUZZER),1)
 # The fuzzer is clang's, and so are its sanitizers.
@@ -88,7 +89,7 @@ RUNS          ?=
 # What the tests of the pages take from npm, in one place for every build.
 NPM := build/npm/node_modules/.package-lock.json
 
-.PHONY: all objects deps run check test nightly debian unit unit-programs system sanitized fuzz fuzz-programs coverage bench compare race soak model faults \
+.PHONY: all objects deps run check test nightly debian unit-programs sanitized fuzz fuzz-programs coverage bench compare race soak model faults \
         lint format hooks clean help sample screenshots man install uninstall deb force
 .DELETE_ON_ERROR:
 
@@ -170,11 +171,6 @@ unit-programs: $(UNIT_PROGRAMS) $(APPLICATION) $(FUZZ_PROGRAMS)
 # For a compiler that has no libraries to link with.
 objects: $(DAEMON_OBJECTS) $(CTL_OBJECTS) $(call object,$(UNITS))
 
-unit: $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS)
-	@status=0; for program in $(UNIT_PROGRAMS); do $$program || status=1; done; \
-	for target in $(FUZZ_TARGETS); do $(BUILD)/tests/fuzz/$$target tests/fuzz/seeds/$$target || status=1; done; \
-	exit $$status
-
 coverage: ## run every test of a sanitized build, and see that they run 90 % of the lines of daemon and handlers
 	@tools/install-packages build test coverage
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined COVERAGE=1 all unit-programs
@@ -218,19 +214,19 @@ MINUTES ?= 30
 soak: ## half an hour of everything, with reloads: does anything grow? Writes docs/soak.md (MINUTES=30)
 	@tools/install-packages build run test bench
 	@$(MAKE) --no-print-directory all
-	@ONESESSION_BUILD=$(abspath $(BUILD)) PYTHONPATH=tests/system $(PYTHON) tests/bench/soak.py --minutes $(MINUTES)
+	@ONESESSION_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/soak.py --minutes $(MINUTES)
 
 model: ## have spin search the model of the rule, and show what it says
 	@tools/install-packages build test
-	@$(PYTHON) -m pytest -q -s -p no:cacheprovider tests/system/test_model.py
+	@$(PYTHON) -m pytest -q -s -p no:cacheprovider tests/system/packages/test_model.py
 
 faults: ## break everything around it, one thing after the other, and write what clients saw to docs/faults.md
 	@tools/install-packages build run test
 	@$(MAKE) --no-print-directory all
-	@sed '/^| ---/q' tests/system/faults.md.in > docs/faults.md
+	@sed '/^| ---/q' tests/system/daemon/rule/faults.md.in > docs/faults.md
 	@ONESESSION_BUILD=$(abspath $(BUILD)) ONESESSION_FAULT_TABLE=docs/faults.md \
-		$(PYTHON) -m pytest -q -p no:cacheprovider tests/system/test_faults.py
-	@sed '1,/^| ---/d' tests/system/faults.md.in >> docs/faults.md
+		$(PYTHON) -m pytest -q -p no:cacheprovider tests/system/daemon/rule/test_faults.py
+	@sed '1,/^| ---/d' tests/system/daemon/rule/faults.md.in >> docs/faults.md
 
 $(BUILD)/bench/%: tests/bench/%.c tests/bench/program.h
 	@mkdir -p $(@D)
@@ -241,7 +237,7 @@ race: ## devices, kills and lost connections at two daemons, judged by the rule 
 	@tools/install-packages build test
 	@$(MAKE) --no-print-directory all
 	@ONESESSION_BUILD=$(abspath $(BUILD)) ONESESSION_RACE_SECONDS=$(SECONDS) ONESESSION_RACE_SEED=$(SEED) \
-		$(PYTHON) -m pytest -q -s -p no:cacheprovider tests/system/test_race_random.py
+		$(PYTHON) -m pytest -q -s -p no:cacheprovider tests/system/daemon/rule/test_race_random.py
 
 $(NPM): tests/package-lock.json tests/package.json
 	@echo 'Installing what the tests take from npm'
@@ -250,17 +246,18 @@ $(NPM): tests/package-lock.json tests/package.json
 	@cd build/npm && npm ci --no-audit --no-fund --no-progress --loglevel=error > /dev/null
 	@touch $@
 
-system: all $(APPLICATION) $(NPM)
-	@ONESESSION_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -n $(JOBS) -p no:cacheprovider tests/system $(PYTEST_FLAGS)
+RUN_TESTS = $(PYTHON) tests/run.py --build $(abspath $(BUILD)) $(if $(JOBS),--jobs $(JOBS)) \
+            $(if $(PYTEST_FLAGS),--flags '$(PYTEST_FLAGS)')
 
-check: ## the part of the tests that takes under a minute
+check: ## the part of the tests that takes under a minute: units
 	@tools/install-packages build test
-	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory unit-programs
+	@$(RUN_TESTS) units
 
-test: ## install what is missing and run every test
+test: ## install what is missing and run every test (GROUP= of units, daemon, web_servers, browser, packages; JOBS=, PYTEST_FLAGS=)
 	@tools/install-packages build test
-	@$(MAKE) --no-print-directory all unit
-	@$(MAKE) --no-print-directory system
+	@$(MAKE) --no-print-directory all unit-programs $(NPM)
+	@$(RUN_TESTS) $(GROUP)
 
 sanitized: ## run every test of a build with the address and undefined behaviour sanitizers
 	@$(MAKE) --no-print-directory test SANITIZE=address,undefined
@@ -289,7 +286,7 @@ lint: ## warnings as errors under gcc and clang, gcc's analyzer, cppcheck, shell
 
 screenshots: all $(NPM) ## take the pictures of the pages in docs/screenshots anew
 	@ONESESSION_BUILD=$(abspath $(BUILD)) ONESESSION_SCREENSHOTS=docs/screenshots \
-		$(PYTHON) -m pytest -q -p no:cacheprovider tests/system/test_browser.py -k 'pictures and kept'
+		$(PYTHON) -m pytest -q -p no:cacheprovider tests/system/browser/test_browser.py -k 'pictures and kept'
 
 format: ## lay out the sources with clang-format
 	clang-format -i $$(git ls-files '*.c' '*.h')

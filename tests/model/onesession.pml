@@ -3,7 +3,7 @@
  * statements of a few devices can meet, with a crash possible at every step.
  *
  * What stands for what. One account. A session is its number in the sequence login_order, which is never behind: the
- * trigger number_login sees to that (tests/system/test_sequences.py). `row[i]`: there is such a row in sessions, as
+ * trigger number_login sees to that (tests/system/daemon/rule/test_sequences.py). `row[i]`: there is such a row in sessions, as
  * everybody sees it who reads now (READ COMMITTED: what a transaction writes is seen by others when it commits, all at
  * once, and each statement sees what is committed when it begins). `stored`: whose key logged_in_user holds. `lock`: the
  * row of logged_in_user, which rule_login(), settle() and rule_logout() hold until they commit. Another program's INSERT
@@ -25,7 +25,7 @@
  *
  * -DLIMIT=2 for accounts that may have two; -DOUTSIDE: one of them is another program; -DTAB: one of three is a second
  * request of the first browser, and the stored key may be lost; -DFEW: one device less. -DMUTATE_... breaks the rule in
- * one place; each must be found (tests/system/test_model.py).
+ * one place; each must be found (tests/system/packages/test_model.py).
  */
 #ifndef LIMIT
 #define LIMIT 1

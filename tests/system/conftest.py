@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from support import progress
 from support.browser import Browser
 from support.closing import LOGS, Closing, remember_log
 from support.nginx import Nginx, Site
@@ -14,6 +15,19 @@ from support.upgrade import Upgradable
 
 # A shell has what it runs in the background ignore it, and so would all that the tests start. Ctrl-C still ends them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser):
+    progress.add_option(parser)
+
+
+def pytest_configure(config):
+    progress.register(config)
+
+
+def pytest_collection_modifyitems(items):
+    """The slow ones first: what begins last decides when all is done."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -8,7 +8,9 @@ import pytest
 
 from support.processes import ROOT
 
-DOCUMENTS = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/*.md"))]
+DOCUMENTS = sorted(
+    str(path.relative_to(ROOT)) for place in ("*.md", "docs/*.md", "tests/*.md") for path in ROOT.glob(place)
+)
 
 
 def without_code(text):
@@ -40,9 +42,9 @@ def test_every_test_that_is_named_exists():
     assert len(named) == len(set(re.findall(r"`([^`]*::[^`]*)`", text))) > 40
     for file, name in sorted(named):
         folder, form = ("unit", r"static void {}\(") if Path(file).suffix == ".c" else ("system", r"def {}\(")
-        source = ROOT / "tests" / folder / file
-        assert source.exists(), file
-        assert re.search(rf"(?m)^{form.format(name)}", source.read_text()), f"{file}::{name}"
+        sources = list((ROOT / "tests" / folder).rglob(file))
+        assert len(sources) == 1, f"{file}: {sources}"
+        assert re.search(rf"(?m)^{form.format(name)}", sources[0].read_text()), f"{file}::{name}"
 
 
 def test_every_requirement_is_answered_once():

@@ -252,5 +252,6 @@ def database_with_template(cluster):
 def new_database(cluster, template="template_ones"):
     cluster.count += 1
     name = f"t{cluster.count}"
-    cluster.execute(f"CREATE DATABASE {name} OWNER {cluster.OWNER} TEMPLATE {template}")
+    # For a small template files are copied faster than rows.
+    cluster.execute(f"CREATE DATABASE {name} OWNER {cluster.OWNER} TEMPLATE {template} STRATEGY FILE_COPY")
     return Database(cluster, name)
