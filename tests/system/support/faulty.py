@@ -1,39 +1,38 @@
 """
-What the tests of faults have in common: a load of people whose sessions are known, which notices whatever goes wrong
-with them; a proxy before PostgreSQL that can meddle with a COMMIT; and the table of what clients saw.
+What the tests of faults have in common: a load of accounts whose sessions are known, which records every failure; a
+proxy before PostgreSQL that disturbs one message, such as a COMMIT; and the table of what clients saw.
 """
 
 import os
 import random
-import socket
-import struct
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import requests
 
 from support.browser import Browser
-from support.processes import discard, scratch
+from support.proxy import BIND, QUERY, Link, Proxy
 from support.waiting import Background, wait_until
 
-# No request may take longer, whatever happens: the statement's time-out with its grace, connecting anew, and the same
-# once more for the outcome of a login. On a machine that has other things to do as well.
+# Seconds: no request may take longer, whatever fails. The statement's time-out with its grace, a new connection, and
+# the same once more for the outcome of a login, on a machine that is busy with other processes as well.
 NO_HANG = 45
 
 
 class Person:
     """
-    One account, live on one device, from which it asks all the time, and now and then signs in on another one. What
-    the account was told is what has to hold from then on.
+    One account, live on one device, which sends requests all the time and now and then signs in on another device.
+    What an answer said must hold from then on.
     """
 
     def __init__(self, load, username):
         self.load, self.username = load, username
         self.key = None
         self.displaced = []
-        # An answer that tells nothing about a login: the key that was live may be out.
+        # A login got no answer, or a 5xx: the key that was live may be displaced.
         self.is_in_doubt = False
 
     def sign_in(self):
@@ -73,7 +72,7 @@ class Person:
 
 
 class Load:
-    """Everybody at once. Use it as a context; `fault_ended()` says from when on all has to be well again."""
+    """All accounts at once. Use it as a context; `fault_ended()` sets the time from which all must work again."""
 
     def __init__(self, site, people=6):
         self.site = site
@@ -106,7 +105,7 @@ class Load:
             if status == 0 or status >= 500:
                 self.last_failure = now
         if status == 0 or status >= 500:
-            # As a person would, and so that the counts tell something.
+            # As a person would, and so that the counts are not mostly of failures.
             self.is_over.wait(0.05)
         return answer
 
@@ -115,7 +114,7 @@ class Load:
             return sum(times for (_, status), times in self.counts.items() if 0 < status < 500)
 
     def await_more(self, count=200):
-        """Until so many more answers were good ones."""
+        """Until there were `count` more good answers."""
         wanted = self.good() + count
         wait_until(lambda: self.good() >= wanted or any(call.is_done for call in self.calls), "answers")
 
@@ -136,14 +135,14 @@ class Load:
         self.await_more()
 
     def back_after(self):
-        """How long after the fault's end the last answer came that was none."""
+        """How long after the fault's end the last failure was."""
         if self.last_failure is None or self.ended_at is None:
             return 0.0
         return max(self.last_failure - self.ended_at, 0.0)
 
     def check(self):
-        """Nothing is lost, nobody is live twice, nobody has waited for ever."""
-        # The test's own connection may have met the fault, too.
+        """No session is lost, no account is live twice, no request has hung."""
+        # The fault may have ended the test's own connection, too.
         self.site.database.close()
         assert self.lost == []
         assert self.live_twice == 0
@@ -172,7 +171,7 @@ class Load:
 
 
 def tell(fault, saw, load=None):
-    """A line of the table that `make faults` makes."""
+    """Writes a line of the table that `make faults` makes."""
     path = os.environ.get("ONESESSION_FAULT_TABLE")
     if path is None:
         return
@@ -182,116 +181,66 @@ def tell(fault, saw, load=None):
         table.write(f"| {fault} | {saw} | {slowest} | {back} |\n")
 
 
-class Proxy:
+@dataclass(eq=False)
+class FaultyLink(Link):
+    # What happens to the next message of the server's: "cut" or "hold answer".
+    fault: str = None
+
+
+def is_commit(kind, message):
+    return kind == QUERY and message[5:] == b"COMMIT\0"
+
+
+def runs(statement):
+    """A condition for FaultyProxy.once(): that prepared statement is run."""
+    return lambda kind, message: kind == BIND and message[5:].split(b"\0")[1].startswith(statement)
+
+
+class FaultyProxy(Proxy):
     """
-    A Unix socket before PostgreSQL's. When a client sends COMMIT, `on_commit` is asked what to do: None: pass it on;
-    "lose": cut the connection, the server never hears of it; "cut": cut it when the server has answered; "hold" and
-    "hold answer": keep it, or its answer, until `let_go` is set (and then cut).
+    Disturbs one message of a client's, as `once` says. "lose": cut the connection, the server does not get the message;
+    "cut": cut it when the server has answered; "hold" and "hold answer": keep the message, or its answer, until
+    `let_go` is set, and then cut the connection.
     """
+
+    LINK = FaultyLink
 
     def __init__(self, cluster):
-        self.folder = scratch("px")
-        self.server = str(cluster.sockets / ".s.PGSQL.5432")
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        path = self.folder / ".s.PGSQL.5432"
-        self.listener.bind(str(path))
-        path.chmod(0o777)
-        self.folder.chmod(0o755)
-        self.listener.listen(64)
-        self.on_commit = lambda: None
+        self.fault, self.concerns = None, is_commit
         self.is_held = threading.Event()
         self.let_go = threading.Event()
-        self.connections = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(cluster)
 
-    def conninfo(self, database):
-        return f"host={self.folder} dbname={database.name} user={database.cluster.DAEMON}"
-
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                server.connect(self.server)
-            except OSError:
-                client.close()
-                continue
-            pair = {"client": client, "server": server, "mutes": False}
-            self.connections.append(pair)
-            threading.Thread(target=self._requests, args=(pair,), daemon=True).start()
-            threading.Thread(target=self._answers, args=(pair,), daemon=True).start()
-
-    @staticmethod
-    def _cut(pair):
-        for end in (pair["client"], pair["server"]):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def _answers(self, pair):
-        """What the server says, unless the answer is to be kept."""
-        try:
-            while data := pair["server"].recv(65536):
-                if pair["mutes"] == "cut":
-                    break
-                if pair["mutes"] == "hold answer":
-                    self.is_held.set()
-                    self.let_go.wait()
-                    break
-                pair["client"].sendall(data)
-        except OSError:
-            pass
-        self._cut(pair)
-
-    def _requests(self, pair):
-        data, is_first = b"", True
-        try:
-            while piece := pair["client"].recv(65536):
-                data += piece
-                while True:
-                    head = 4 if is_first else 5
-                    if len(data) < head:
-                        break
-                    size = struct.unpack(">I", data[head - 4 : head])[0] + (head - 4)
-                    if len(data) < size:
-                        break
-                    message, data, is_first = data[:size], data[size:], False
-                    if not self._pass(pair, message):
-                        return
-        except OSError:
-            pass
-        finally:
-            self._cut(pair)
-
-    def _pass(self, pair, message):
-        what = self.on_commit() if message[:1] == b"Q" and message[5:] == b"COMMIT\0" else None
-        if what == "lose":
-            return False
-        if what == "hold":
-            self.is_held.set()
-            self.let_go.wait()
-            return False
-        if what is not None:
-            pair["mutes"] = what
-        pair["server"].sendall(message)
-        return True
-
-    def once(self, what):
-        """Do that with the next COMMIT only."""
-        left = [what]
+    def once(self, fault, concerns=is_commit):
+        """Do that with the next message for which `concerns` is true."""
         self.is_held.clear()
         self.let_go.clear()
-        self.on_commit = lambda: left.pop() if left else None
+        with self.changed:
+            self.fault, self.concerns = fault, concerns
+
+    def from_client(self, link, kind, message):
+        fault = None
+        with self.changed:
+            if self.fault is not None and self.concerns(kind, message):
+                fault, self.fault = self.fault, None
+        if fault == "hold":
+            self._hold()
+        if fault in ("lose", "hold"):
+            raise ConnectionAbortedError(fault)
+        link.fault = link.fault or fault
+        super().from_client(link, kind, message)
+
+    def from_server(self, link, kind, message):
+        if link.fault == "hold answer":
+            self._hold()
+        if link.fault is not None:
+            raise ConnectionAbortedError(link.fault)
+        super().from_server(link, kind, message)
+
+    def _hold(self):
+        self.is_held.set()
+        self.let_go.wait()
 
     def close(self):
         self.let_go.set()
-        self.listener.close()
-        for pair in self.connections:
-            self._cut(pair)
-            pair["client"].close()
-            pair["server"].close()
-        discard(self.folder)
+        super().close()

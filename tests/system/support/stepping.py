@@ -1,27 +1,25 @@
 """
-Stepping through what our programs say to PostgreSQL. A Gate is a proxy that keeps every statement until it is let go.
-Steps runs what several actors do, each behind a gate of its own, statement by statement, and sees when one waits for a
-lock that another holds. Order chooses whose statement comes next, so that run after run every order has been seen that
-can make a difference.
+Runs several clients of PostgreSQL statement by statement, in every order that can make a difference. A Gate is a proxy
+that holds every statement until it is let go. Steps runs several actors, each behind a gate of its own, and sees when
+one waits for a lock that another holds. Order chooses whose statement comes next, one order per run.
 
-Two statements next to each other can make one when there is a table that one of them changes and the other looks at;
-what a transaction changes is seen at its COMMIT, and before that only felt by who changes or locks rows of the table,
-too. Orders that differ by statements without such a table are one order. The tables are read out of the statements
-themselves as they pass, and out of the trigger number_login. (The method is that of sleep sets: P. Godefroid, Partial-Order Methods for the Verification of
-Concurrent Systems, 1996.)
+The order of two adjacent statements can make a difference when there is a table that one of them changes and the other
+reads. What a transaction changes is visible from its COMMIT on; before that it only affects statements that change or
+lock rows of the table, too. Orders that differ by statements without such a table are one order. The tables are read
+from the statements themselves as they pass, and from the trigger number_login. (The method is that of sleep sets:
+P. Godefroid, Partial-Order Methods for the Verification of Concurrent Systems, 1996.)
 """
 
 import re
-import socket
 import struct
 import threading
 import time
 from dataclasses import dataclass, field
 
-from support.processes import discard, scratch
+from support.proxy import BACKEND_KEY, BIND, CLOSE, DESCRIBE, EXECUTE, PARSE, QUERY, READY, SYNC, Link, Proxy
 from support.waiting import PATIENCE, Background
 
-# Before the database is asked whether a statement waits. Most have been answered by then.
+# Seconds before the database is asked whether a statement waits. Most have been answered by then.
 MOMENT = 0.002
 
 WRITES = re.compile(r"\b(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+(?:ONLY\s+)?\"?(\w+)", re.I)
@@ -34,8 +32,8 @@ LITERAL = re.compile(r"'[^']*'")
 @dataclass(frozen=True)
 class Footprint:
     """
-    The tables that a step looks at, those with rows that it keeps others from changing, those that it changes or locks,
-    and those of which others see from now on what has changed.
+    The tables that a step reads, those with rows that it keeps others from changing, those that it changes or locks,
+    and those whose changes are visible to others from now on.
     """
 
     reads: frozenset = frozenset()
@@ -52,7 +50,7 @@ class Footprint:
         )
 
     def meets(self, other):
-        """Could it matter which of both comes first?"""
+        """Can it make a difference which of both comes first?"""
         return self._hits(other) or other._hits(self)
 
     def _hits(self, other):
@@ -61,81 +59,43 @@ class Footprint:
         )
 
 
-@dataclass
-class Link:
-    """One connection to the database, behind a gate."""
-
-    client: socket.socket
-    server: socket.socket
+@dataclass(eq=False)
+class GatedLink(Link):
     pid: int = 0
+    prepared: dict = field(default_factory=dict)
+    # It belongs to the process that counts live sessions.
+    is_apart: bool = False
+    # What has come of the next request, and the text of its statement.
+    group: bytes = b""
+    statement: str = ""
+    # The request that is held, and the text of its statement.
     held: bytes = b""
     text: str = ""
+    let_go: threading.Event = field(default_factory=threading.Event)
     is_busy: bool = False
     in_transaction: bool = False
-    let_go: threading.Event = field(default_factory=threading.Event)
-    prepared: dict = field(default_factory=dict)
     # Of what it asks now, and of the transaction that it is in.
     footprint: Footprint = Footprint()
     transaction: Footprint = Footprint()
 
 
-class Gate:
-    """
-    A Unix socket before PostgreSQL's. While `is_shut`, whatever is asked of the database is held until step().
-    """
+class Gate(Proxy):
+    """While `is_shut`, whatever is asked of the database is held until let_go()."""
+
+    LINK = GatedLink
 
     def __init__(self, cluster, changed):
-        self.changed = changed  # a Condition: told of whatever happens here
         self.is_shut = False
-        self.links = []
+        # How many changes there were; `changed` is notified of each.
         self.events = 0
-        self.server = str(cluster.sockets / ".s.PGSQL.5432")
-        self.folder = scratch("gate")
-        path = self.folder / ".s.PGSQL.5432"
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(str(path))
-        path.chmod(0o777)
-        self.listener.listen(16)
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(cluster, changed=changed)
 
-    def conninfo(self, database, role=None):
-        return f"host={self.folder} dbname={database.name} user={role or database.cluster.DAEMON}"
-
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                server.connect(self.server)
-            except OSError:
-                client.close()
-                continue
-            link = Link(client, server)
-            with self.changed:
-                self.links.append(link)
-            for call in (self._requests, self._answers):
-                threading.Thread(target=self._carry, args=(call, link), daemon=True).start()
-
-    def _carry(self, call, link):
-        try:
-            call(link)
-        except OSError:
-            pass
-        finally:
-            for end in (link.client, link.server):
-                try:
-                    end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
+    def cut(self, link):
+        with self.changed:
+            super().cut(link)
+            # After the cut, which keeps the held request from the server.
             link.let_go.set()
-            with self.changed:
-                if link in self.links:
-                    self.links.remove(link)
-                self.events += 1
-                self.changed.notify_all()
+            self.events += 1
 
     def _note(self, link, **what):
         with self.changed:
@@ -144,53 +104,33 @@ class Gate:
             self.events += 1
             self.changed.notify_all()
 
-    @staticmethod
-    def _messages(source, has_type):
-        """The messages of one side of a connection; the first of a client's has no type."""
-        data = bytearray()
-        while piece := source.recv(65536):
-            data += piece
-            while True:
-                head = 5 if has_type else 4
-                if len(data) < head:
-                    break
-                size = struct.unpack_from(">I", data, head - 4)[0] + head - 4
-                if len(data) < size:
-                    break
-                yield bytes(data[:size])
-                del data[:size]
-                has_type = True
-
-    def _requests(self, link):
-        """Up to a Sync or a simple query, it is one thing that is asked."""
-        group, text, is_first, is_apart = b"", "", True, False
-        for message in self._messages(link.client, False):
-            # The process that counts live sessions comes once at the start, whenever it comes to it.
-            is_apart |= is_first and b"\0onesessiond count\0" in message
-            if is_apart:
-                link.server.sendall(message)
-                is_first = False
-                continue
-            group += message
-            kind = b"" if is_first else message[:1]
-            is_first = False
-            if kind == b"P":
-                name, sql = message[5:].split(b"\0")[:2]
-                link.prepared[name] = sql.decode()
-            elif kind == b"B":
-                text = link.prepared[message[5:].split(b"\0")[1]]
-            elif kind == b"Q":
-                text = message[5:-1].decode()
-            if kind in (b"S", b"Q"):
-                self._ask(link, group, LITERAL.sub("'?'", text))
-                group, text = b"", ""
-            elif kind not in (b"P", b"B", b"D", b"E", b"C"):
-                link.server.sendall(group)
-                group = b""
+    def from_client(self, link, kind, message):
+        """All messages up to a Sync, or a simple query, are one request."""
+        # That process asks once after the start, at a time of its own.
+        link.is_apart |= not kind and b"\0onesessiond count\0" in message
+        if link.is_apart:
+            link.server.sendall(message)
+            return
+        link.group += message
+        if kind == PARSE:
+            name, sql = message[5:].split(b"\0")[:2]
+            link.prepared[name] = sql.decode()
+        elif kind == BIND:
+            link.statement = link.prepared[message[5:].split(b"\0")[1]]
+        elif kind == QUERY:
+            link.statement = message[5:-1].decode()
+        if kind in (SYNC, QUERY):
+            self._ask(link, link.group, LITERAL.sub("'?'", link.statement))
+            link.group, link.statement = b"", ""
+        elif kind not in (PARSE, BIND, DESCRIBE, EXECUTE, CLOSE):
+            link.server.sendall(link.group)
+            link.group = b""
 
     def _ask(self, link, group, text):
-        link.let_go.clear()
         with self.changed:
+            if link not in self.links:
+                raise ConnectionAbortedError("cut while it was read")
+            link.let_go.clear()
             # A statement that is only prepared looks at no rows.
             is_shut = self.is_shut and text != ""
             if is_shut:
@@ -201,16 +141,15 @@ class Gate:
             link.let_go.wait()
         link.server.sendall(group)
 
-    def _answers(self, link):
-        for message in self._messages(link.server, True):
-            if message[:1] == b"K":
-                link.pid = struct.unpack_from(">I", message, 5)[0]
-            if message[:1] == b"Z":
-                # Before the client knows, who may ask for the next thing at once.
-                self._note(link, is_busy=False, in_transaction=message[5:6] != b"I")
-            link.client.sendall(message)
+    def from_server(self, link, kind, message):
+        if kind == BACKEND_KEY:
+            link.pid = struct.unpack_from(">I", message, 5)[0]
+        if kind == READY:
+            # Before the client knows, which may ask for the next thing at once.
+            self._note(link, is_busy=False, in_transaction=message[5:6] != b"I")
+        link.client.sendall(message)
 
-    # ---- For who steps; with `changed` held ----
+    # ---- For Steps, with `changed` held ----
 
     def held(self):
         """The connection with something to let go."""
@@ -234,18 +173,11 @@ class Gate:
 
     def close(self):
         self.open()
-        self.listener.close()
-        for link in self.links:
-            for end in (link.client, link.server):
-                try:
-                    end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-        discard(self.folder)
+        super().close()
 
 
 class Tables:
-    """What statements have to do with which tables, by their text and the schema's foreign keys."""
+    """Which statements read, lock or change which tables, by their text and the schema's foreign keys."""
 
     def __init__(self, database):
         names = {row[0] for row in database.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
@@ -256,7 +188,7 @@ class Tables:
             "SELECT conrelid::regclass::text, confrelid::regclass::text FROM pg_constraint WHERE contype = 'f'"
         ):
             self.referenced[child].add(parent)
-        # What an INSERT looks at besides, by the text of the function that the schema's trigger runs.
+        # What an INSERT also reads, by the text of the function that the schema's trigger runs.
         (body,) = database.query("SELECT prosrc FROM pg_proc WHERE proname = 'number_login'")[0]
         self.looks = {name: frozenset() for name in names} | {"sessions": frozenset(self.word.findall(body))}
         self.known = {}
@@ -278,7 +210,7 @@ class Tables:
 
 @dataclass
 class Step:
-    """Something that was let go: whose, what, and what it had to do with."""
+    """A statement that was let go: the actor's number, the text, the tables."""
 
     actor: int
     text: str
@@ -293,7 +225,7 @@ class Deadlock(AssertionError):
 
 
 class Actor:
-    """Somebody who does something behind a gate: `call` is run in a thread of its own."""
+    """A client behind a gate: `call` is run in a thread of its own."""
 
     def __init__(self, gate, call):
         self.gate, self.call = gate, call
@@ -335,7 +267,7 @@ class Steps:
         return sum(actor.gate.events for actor in self.actors)
 
     def _all_wait(self, actors):
-        """Does each of them wait for a lock that somebody holds? Only whoever is in the database can."""
+        """Does each of them wait for a lock that another session holds? Only one with a busy backend can."""
         pids = [link.pid for actor in actors for link in actor.gate.busy()]
         if len(pids) < len(actors):
             return False
@@ -350,7 +282,7 @@ class Steps:
         return rows[0][0] == len(pids) and self._events() == before
 
     def _wait(self):
-        """Until nobody is at work but for those who wait for a lock; returns these."""
+        """Until the only actors at work are those that wait for a lock; returns these."""
         deadline = time.monotonic() + PATIENCE
         while at_work := [actor for actor in self.actors if self._is_at_work(actor)]:
             before = self._events()
@@ -361,7 +293,7 @@ class Steps:
                 break
             for actor in at_work:
                 actor.is_blocked = False
-            assert time.monotonic() < deadline, f"no end of it:\n{self}"
+            assert time.monotonic() < deadline, f"it does not end:\n{self}"
         return at_work
 
     def settle(self):
@@ -379,10 +311,10 @@ class Steps:
             for number, actor in enumerate(self.actors):
                 link = actor.gate.held()
                 if link is not None:
-                    # It may let those go on who wait.
+                    # It may release the lock that the others wait for.
                     ready[number] = Step(number, link.text, self._footprint(link) | pending)
         if blocked and not ready:
-            raise Deadlock(f"everybody waits for somebody:\n{self}")
+            raise Deadlock(f"every actor waits for another one:\n{self}")
         return ready
 
     def _footprint(self, link):
@@ -408,7 +340,7 @@ class Steps:
             actor.gate.let_go(link)
 
     def finish(self):
-        """Let all the rest go as it comes."""
+        """Let all the rest go, in any order."""
         for actor in self.actors:
             actor.gate.open()
         for actor in self.actors:
@@ -420,9 +352,9 @@ class Steps:
 
 class Order:
     """
-    The orders of one story: which one is run, and which comes next. For each point on the way: the choice, those that
-    were taken there before, those that need not be taken because it would be an order that has been run (asleep), and
-    all that there are.
+    The orders of one story: which one is run, and which comes next. For each point of it: the choice, the steps that
+    were taken there in earlier runs, those that need not be taken because the order would equal one that has been run
+    (asleep), and all that are ready.
     """
 
     def __init__(self, reduces=True):
@@ -430,13 +362,13 @@ class Order:
         self.points = []
 
     def run(self, steps):
-        """Run one order to its end. False: on the way it turned out to be the same as one before."""
+        """Run one order to its end. False: it turned out to be equal to an earlier one."""
         at, asleep = 0, {}
         while ready := steps.settle():
             if at < len(self.points):
                 point = self.points[at]
                 assert {n: s.text for n, s in ready.items()} == {n: s.text for n, s in point["ready"].items()}, (
-                    f"it did not go as before:\n{steps}\n{ready}\n{point['ready']}"
+                    f"the run differs from the one before:\n{steps}\n{ready}\n{point['ready']}"
                 )
             else:
                 awake = [number for number in ready if number not in asleep]

@@ -1,13 +1,9 @@
 """The database goes away, gets stuck and comes back; and what a request costs it."""
 
-import ctypes
 import json
 import os
 import signal
-import socket
-import struct
 import subprocess
-import threading
 import time
 from pathlib import Path
 
@@ -18,6 +14,7 @@ from support.browser import problem
 from support.client import CREDENTIALS, JSON, UNKNOWN, sign_in
 from support.processes import BUILD, children_of
 from support.programs import Ctl, write_conf
+from support.proxy import Firewall
 from support.waiting import PATIENCE, Background, wait_until
 
 
@@ -155,63 +152,6 @@ def test_stuck_backend_is_left_within_the_time_out(cluster, database, new_daemon
     assert daemon.ask(headers=signed_in).status == 200
 
 
-class Firewall:
-    """
-    Stands between the daemon and PostgreSQL, by TCP. `forget` drops without a word whatever comes on the connections
-    that are open, as a firewall does that has forgotten them. New ones pass.
-    """
-
-    # One instruction, BPF_RET: none of the packet's bytes are let through.
-    DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)
-    ATTACH_FILTER = 26
-
-    def __init__(self, cluster):
-        self.server = str(cluster.sockets / ".s.PGSQL.5432")
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.connections = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def conninfo(self, database, more=""):
-        return (
-            f"host=127.0.0.1 port={self.port} dbname={database.name} user={database.cluster.DAEMON}"
-            f" sslmode=disable gssencmode=disable {more}"
-        )
-
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            server.connect(self.server)
-            self.connections.append((client, server))
-            for one, other in ((client, server), (server, client)):
-                threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
-
-    @staticmethod
-    def _pass(one, other):
-        try:
-            while data := one.recv(65536):
-                other.sendall(data)
-            other.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
-    def forget(self):
-        instructions = ctypes.create_string_buffer(self.DROP_ALL)
-        program = struct.pack("HL", 1, ctypes.addressof(instructions))
-        for client, _ in self.connections:
-            client.setsockopt(socket.SOL_SOCKET, self.ATTACH_FILTER, program)
-
-    def close(self):
-        self.listener.close()
-        for pair in self.connections:
-            for end in pair:
-                end.close()
-
-
 @pytest.mark.parametrize("prepare", ["on", "off"])
 def test_idle_connections_that_a_firewall_dropped_cost_nobody_a_503(cluster, database, new_daemon, closing, prepare):
     """The look-up, and the login, are tried again at once on a new connection."""
@@ -257,7 +197,7 @@ def test_idle_connections_are_kept_alive_unless_the_connection_string_says_other
     cluster, database, new_daemon, closing, more, low, high
 ):
     firewall = closing.add(Firewall(cluster))
-    new_daemon({"server.workers": 2, "database.conninfo": firewall.conninfo(database, more)}).start()
+    new_daemon({"server.workers": 2, "database.conninfo": firewall.conninfo(database, more=more)}).start()
     if low is None:
         wait_until(lambda: len(cluster.backends(database.name)) == 2, "both connections")
         assert keepalive_seconds(firewall.port) == []
@@ -365,7 +305,7 @@ def test_login_does_not_depend_on_the_clock(database, daemon):
     assert daemon.ask(headers=first).status == 401
 
 
-# ---- What is said about a connection string ---------------------------------------------------------------------------
+# ---- What is said about a connection string --------------------------------------------------------------------------
 
 # Each holds the password canary, or one that has canary in it, and is not what its author meant.
 CANARIES = {

@@ -18,7 +18,7 @@ import pytest
 from support import fastcgi
 from support.browser import Browser
 from support.client import guess
-from support.faulty import Load, Proxy, tell
+from support.faulty import FaultyProxy, Load, runs, tell
 from support.nginx import Nginx, Site
 from support.postgres import Cluster, database_with_template, new_database
 from support.processes import IS_SANITIZED, children_of, is_alive
@@ -205,7 +205,7 @@ def proxied(own_cluster, request, closing):
     from conftest import remember_log  # pylint: disable=import-outside-toplevel
 
     database = new_database(own_cluster)
-    proxy = closing.add(Proxy(own_cluster))
+    proxy = closing.add(FaultyProxy(own_cluster))
     daemon = closing.add(
         Daemon(database, {**SETTINGS, "server.workers": 1, "database.conninfo": proxy.conninfo(database)})
     )
@@ -261,7 +261,6 @@ def test_worker_that_is_killed_around_its_commit(proxied, browse, what):
     os.kill(worker, signal.SIGKILL)
     assert login.result().status_code == 503
     proxy.let_go.set()
-    proxy.on_commit = lambda: None
     wait_until(lambda: site.daemon.workers not in ([], [worker]), "another worker")
     rows = site.database.sessions()
     assert len(rows) == 1
@@ -308,8 +307,11 @@ def test_worker_that_is_killed_while_it_waits_for_the_look_at_a_session(own_clus
         os.kill(pid, signal.SIGSTOP)
     try:
         asked = Background(own_site.daemon.ask, headers={"Cookie": f"onesession={browser.key}"})
-        wait_until(lambda: '"busy"' in own_site.daemon.ask(path="/session/status", REMOTE_ADDR="127.0.0.1").body.decode()
-                   or asked.is_done, "a worker that waits")
+        wait_until(
+            lambda: b'"busy"' in own_site.daemon.ask(path="/session/status", REMOTE_ADDR="127.0.0.1").body
+            or asked.is_done,
+            "a worker that waits",
+        )
         for pid in own_site.daemon.workers:
             os.kill(pid, signal.SIGKILL)
         answer = asked.result()
@@ -320,7 +322,10 @@ def test_worker_that_is_killed_while_it_waits_for_the_look_at_a_session(own_clus
                 os.kill(pid, signal.SIGCONT)
     wait_until(lambda: own_site.daemon.ask(path="/session/ready").status == 200, "new workers")
     assert browser.is_live()
-    tell("all workers killed while they wait for the look at a session", "503 from nginx for those; then 200, still live")
+    tell(
+        "all workers killed while they wait for the look at a session",
+        "503 from nginx for those; then 200, still live",
+    )
 
 
 def limit(pids, what, value):
@@ -424,7 +429,9 @@ def test_clock_of_the_database_that_is_set_forward_and_back(own_cluster, own_sit
     tell("PostgreSQL's clock set 3 h forward, 5 h back, 26 h forward, 48 h back", load.saw(), load)
 
 
-@pytest.mark.skipif(IS_SANITIZED, reason="the sanitizer's library has to be the first, and so has the one that sets the clock")
+@pytest.mark.skipif(
+    IS_SANITIZED, reason="the sanitizer's library has to be the first, and so has the one that sets the clock"
+)
 def test_clock_of_the_daemon_is_no_matter(own_cluster, closing, browse):
     database = new_database(own_cluster)
     sites = []
@@ -456,29 +463,14 @@ def test_clock_of_the_daemon_is_no_matter(own_cluster, closing, browse):
 # ---- The throttle ----------------------------------------------------------------------------------------------------
 
 
-class AnswerCutter(Proxy):
-    """Cuts the connection once, when the server has answered the statement of that name."""
-
-    def __init__(self, cluster):
-        super().__init__(cluster)
-        self.statement = None
-
-    def _pass(self, pair, message):
-        if self.statement is not None and message[:1] == b"B" and self.statement in message[:60]:
-            self.statement = None
-            pair["mutes"] = "cut"
-        pair["server"].sendall(message)
-        return True
-
-
 def test_failure_whose_count_is_cut_off_counts_once(cluster, new_daemon, database, closing):
     """Or the limit would be passed over, and its event never written."""
-    proxy = closing.add(AnswerCutter(cluster))
+    proxy = closing.add(FaultyProxy(cluster))
     settings = {"server.workers": 1, "login.attempts_per_user": 3, "database.conninfo": proxy.conninfo(database)}
     daemon = new_daemon(settings).start()
     for count in range(1, 4):
         if count == 3:
-            proxy.statement = b"throttle_count"
+            proxy.once("cut", runs(b"throttle_count"))
         assert guess(daemon, "alice", "wrong").status == 401
         assert database.value("SELECT count FROM login_failures WHERE kind = 'account'") == count
     assert database.value("SELECT count(*) FROM events WHERE name = 'login_throttled'") == 1
