@@ -8,7 +8,7 @@ from support import progress
 from support.browser import Browser
 from support.closing import LOGS, Closing, remember_log
 from support.nginx import Nginx, Site
-from support.postgres import Cluster, database_with_template, new_database
+from support.postgres import Cluster, database_with_template, new_database, new_empty_database
 from support.processes import ROOT, memory_folder, tail
 from support.programs import Ctl, Daemon
 from support.upgrade import Upgradable
@@ -87,14 +87,14 @@ def database(cluster):
     """A migrated database with the accounts alice, bob and dora, who is disabled."""
     made = new_database(cluster)
     yield made
-    made.drop()
+    made.discard()
 
 
 @pytest.fixture
 def empty_database(cluster):
-    made = new_database(cluster, template="template0")
+    made = new_empty_database(cluster)
     yield made
-    made.drop()
+    made.discard()
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def new_site(request, cluster, closing):
     yield make
     closing.close()
     for site in made:
-        site.database.drop()
+        site.database.discard()
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def shared_site(request, cluster_of_worker):
         yield made
     finally:
         things.close()
-    made.database.drop()
+    made.database.discard()
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def new_members_site(request, cluster, closing):
     yield make
     closing.close()
     for database in databases:
-        database.drop()
+        database.discard()
 
 
 @pytest.fixture

@@ -447,7 +447,7 @@ def daemon_role(cluster, empty_database):
     """The role that has the name of the packaged daemon's user, and a database for it."""
     cluster.execute("CREATE ROLE onesession LOGIN")
     yield empty_database
-    empty_database.drop()
+    empty_database.discard()
     cluster.execute("DROP ROLE onesession")
 
 

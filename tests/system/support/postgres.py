@@ -10,6 +10,7 @@ import threading
 
 import psycopg2
 
+from support.copies import Copies
 from support.processes import discard, end, scratch, spawn, tail
 from support.programs import Ctl
 from support.waiting import wait_until
@@ -28,6 +29,7 @@ class Cluster:
         self.log = self.folder / "log"
         self.log.touch()
         self.process = None
+        self.copies = None  # see database_with_template()
         self.count = 0
         # The server refuses to run as root.
         self.user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
@@ -122,6 +124,10 @@ class Cluster:
         finally:
             connection.close()
 
+    def create_database(self, name, template):
+        # For a small template files are copied faster than rows.
+        self.execute(f"CREATE DATABASE {name} OWNER {self.OWNER} TEMPLATE {template} STRATEGY FILE_COPY")
+
     def backends(self, database, role=DAEMON):
         """The process ids of the sessions that a role has in a database."""
         connection = self.connect("postgres")
@@ -146,9 +152,10 @@ class Database:
     # Everybody's password, unless a test sets another one.
     password = "correct horse battery staple"
 
-    def __init__(self, cluster, name):
+    def __init__(self, cluster, name, is_copy=False):
         self.cluster = cluster
         self.name = name
+        self.is_copy = is_copy
         self._connection = None
 
     @property
@@ -188,11 +195,13 @@ class Database:
             self._connection.close()
             self._connection = None
 
-    def drop(self):
+    def discard(self):
+        """No test needs it any more: it is restored for the next one, or dropped."""
         self.close()
         if not self.cluster.is_running:
             self.cluster.start()
-        self.cluster.execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+        if not (self.is_copy and self.cluster.copies.give_back(self.name)):
+            self.cluster.execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
 
     def add_user(self, name, limit=None):
         """An account with everybody's password, without the cost of hashing it."""
@@ -247,11 +256,17 @@ def database_with_template(cluster):
         ctl.run("user", "add", name, stdin=template.password + "\n")
     ctl.run("user", "disable", "dora")
     template.close()
+    cluster.copies = Copies(cluster, template.name)
 
 
-def new_database(cluster, template="template_ones"):
+def new_database(cluster):
+    """As database_with_template() has left its database."""
+    return Database(cluster, cluster.copies.take(), is_copy=True)
+
+
+def new_empty_database(cluster):
+    """One that was never migrated."""
     cluster.count += 1
-    name = f"t{cluster.count}"
-    # For a small template files are copied faster than rows.
-    cluster.execute(f"CREATE DATABASE {name} OWNER {cluster.OWNER} TEMPLATE {template} STRATEGY FILE_COPY")
-    return Database(cluster, name)
+    database = Database(cluster, f"t{cluster.count}")
+    cluster.create_database(database.name, "template0")
+    return database

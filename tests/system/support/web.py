@@ -68,7 +68,7 @@ class Web:
 
 @contextlib.contextmanager
 def running(node, cluster, server_name, make_server, kind, settings=None):
-    """A whole installation, with its logs shown when a test of `node` fails."""
+    """A whole installation, with its logs shown when a test of `node` fails. None: by whoever shares it."""
     if not cluster.is_running:
         cluster.start()
     database = new_database(cluster)
@@ -76,13 +76,14 @@ def running(node, cluster, server_name, make_server, kind, settings=None):
     try:
         application = things.add(APPLICATIONS[kind]())
         daemon = things.add(webservers.daemon_with_tcp(database, settings))
-        remember_log(node, "onesessiond", daemon.log)
         server = things.add(make_server(daemon, kind, application))
-        remember_log(node, server_name, server.log)
+        if node is not None:
+            remember_log(node, "onesessiond", daemon.log)
+            remember_log(node, server_name, server.log)
         yield Web(server_name, kind, database, daemon, server.start(), application)
     finally:
         things.close()
-        database.drop()
+        database.discard()
 
 
 def raw(web, method, target, headers=(), body=b""):
@@ -109,7 +110,7 @@ def ask(web, target, headers=()):
 def only(*kinds):
     """For tests that make sense with some kinds of application."""
     sites = [site for site in SITES if site[1] in kinds]
-    return pytest.mark.parametrize("web", sites, ids="-".join, indirect=True, scope="module")
+    return pytest.mark.parametrize("web", sites, ids="-".join, indirect=True, scope="session")
 
 
 def is_turned_away(web, answer):

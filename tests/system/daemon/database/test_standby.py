@@ -44,7 +44,7 @@ def pair_database(pair):
     pair.execute("CHECKPOINT")
     yield made
     pair.heal()
-    made.drop()
+    made.discard()
 
 
 @pytest.fixture

@@ -196,7 +196,7 @@ def test_new_database_is_moved_to(cluster, new_daemon, database):
         assert daemon.ask(method="POST", path="/session/login", headers=JSON, body=body).status == 200
         daemon.stop()
     finally:
-        other.drop()
+        other.discard()
 
 
 def test_new_database_that_cannot_be_reached_is_refused(database, empty_database, new_daemon):

@@ -226,7 +226,7 @@ def tcp_database(tcp_cluster):
         tcp_cluster.start()
     database = new_database(tcp_cluster)
     yield database
-    database.drop()
+    database.discard()
 
 
 def conninfo_by_tcp(daemon, database, more=""):

@@ -313,7 +313,7 @@ def _stage_with(cluster_of_worker):
         yield get
     finally:
         things.close()
-        database.drop()
+        database.discard()
 
 
 @dataclass
