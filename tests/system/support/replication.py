@@ -10,8 +10,9 @@ import subprocess
 
 import psycopg2
 
+from support.copies import Copies
 from support.postgres import Cluster, database_with_template
-from support.processes import children_of, discard, end, scratch, spawn, tail
+from support.processes import children_of, discard, end, memory_folder, scratch, spawn, tail
 from support.waiting import wait_until
 
 
@@ -19,7 +20,7 @@ class Server(Cluster):
     """One of the two. What differs between them, and what tests change, stands in a file outside of the data."""
 
     def __init__(self):
-        super().__init__()
+        super().__init__(memory_folder())
         self.settings = {"unix_socket_directories": f"'{self.sockets}'"}
         self.is_paused = False
 
@@ -134,11 +135,14 @@ class Pair:
         self.primary, self.standby = self.servers
         self.superuser = self.primary.superuser
         self.count = 0
+        self.copies = None
 
     def create(self):
         self.primary.create()
         self.primary.start()
         database_with_template(self.primary)
+        # Of whichever is the primary.
+        self.copies = Copies(self, self.primary.copies.template)
         self.heal()
 
     def remove(self):
@@ -162,6 +166,9 @@ class Pair:
 
     def execute(self, sql):
         self.primary.execute(sql)
+
+    def create_database(self, name, template):
+        self.primary.create_database(name, template)
 
     def is_synchronous(self):
         return self.primary.rows("SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'") == [("sync",)]

@@ -18,10 +18,11 @@ import pytest
 from support import fastcgi
 from support.browser import Browser
 from support.client import guess
+from support.closing import remember_log
 from support.faulty import FaultyProxy, Load, runs, tell
 from support.nginx import Nginx, Site
 from support.postgres import Cluster, database_with_template, new_database
-from support.processes import IS_SANITIZED, children_of, is_alive
+from support.processes import IS_SANITIZED, children_of, is_alive, memory_folder
 from support.programs import Daemon
 from support.waiting import Background, wait_until
 
@@ -30,10 +31,10 @@ pytestmark = pytest.mark.slow
 SETTINGS = {"server.workers": 4, "database.statement_timeout": "1s", "log.level": "info"}
 
 
-@pytest.fixture
-def own_cluster():
-    """A PostgreSQL of the test's own, which loses nothing that it has confirmed when it is killed."""
-    made = Cluster()
+@pytest.fixture(scope="module")
+def cluster_of_faults():
+    """A PostgreSQL that loses nothing that it has confirmed when it is killed. Each test has a database of its own."""
+    made = Cluster(memory_folder())
     try:
         made.create()
         made.set({"synchronous_commit": "on"})
@@ -45,15 +46,39 @@ def own_cluster():
 
 
 @pytest.fixture
+def own_cluster(cluster_of_faults):
+    """It runs when the test begins, whatever the one before did to it."""
+    if not cluster_of_faults.is_running:
+        cluster_of_faults.start()
+    return cluster_of_faults
+
+
+@pytest.fixture
 def own_site(own_cluster, new_site_on):
     return new_site_on(own_cluster, SETTINGS)
 
 
 @pytest.fixture
 def new_site_on(request, closing):
-    from conftest import build_site  # pylint: disable=import-outside-toplevel
+    """new_site_on(cluster, settings, proxy): the proxy, if any, is what the daemon reaches the database through."""
+    databases = []
 
-    return lambda cluster, settings: build_site(cluster, request.node, closing, settings)
+    def make(cluster, settings, proxy=None):
+        database = new_database(cluster)
+        databases.append(database)
+        by_proxy = {} if proxy is None else {"database.conninfo": proxy.conninfo(database)}
+        daemon = closing.add(Daemon(database, {**settings, **by_proxy}))
+        remember_log(request.node, "onesessiond", daemon.log)
+        daemon.start()
+        nginx = closing.add(Nginx(daemon.address))
+        remember_log(request.node, "nginx", nginx.log)
+        nginx.start()
+        return Site(database, daemon, nginx)
+
+    yield make
+    closing.close()
+    for database in databases:
+        database.discard()
 
 
 def pause():
@@ -200,20 +225,10 @@ def test_disk_that_is_full(small_disk, new_site_on):
 
 
 @pytest.fixture
-def proxied(own_cluster, request, closing):
+def proxied(own_cluster, new_site_on, closing):
     """A site whose daemon reaches the database through a proxy."""
-    from conftest import remember_log  # pylint: disable=import-outside-toplevel
-
-    database = new_database(own_cluster)
     proxy = closing.add(FaultyProxy(own_cluster))
-    daemon = closing.add(
-        Daemon(database, {**SETTINGS, "server.workers": 1, "database.conninfo": proxy.conninfo(database)})
-    )
-    remember_log(request.node, "onesessiond", daemon.log)
-    daemon.start()
-    nginx = closing.add(Nginx(daemon.address))
-    nginx.start()
-    return Site(database, daemon, nginx), proxy
+    return new_site_on(own_cluster, {**SETTINGS, "server.workers": 1}, proxy), proxy
 
 
 @pytest.mark.parametrize("what", ["lose", "cut"], ids=["before the server has it", "after the server has done it"])
@@ -403,8 +418,9 @@ def faketime(offset_file):
     }
 
 
-def test_clock_of_the_database_that_is_set_forward_and_back(own_cluster, own_site, monkeypatch):
-    """No session ends before its time or is live twice; who is newer is not a matter of time."""
+@pytest.fixture
+def offset_of_cluster(own_cluster, monkeypatch):
+    """The file that says how much later it is for own_cluster than for all others."""
     offset = own_cluster.folder / "offset"
     offset.write_text("+0")
     own_cluster.stop()
@@ -414,11 +430,16 @@ def test_clock_of_the_database_that_is_set_forward_and_back(own_cluster, own_sit
         own_cluster.start()
     finally:
         monkeypatch.undo()
-    wait_until(lambda: own_site.daemon.ask(path="/session/ready").status == 200, "the database")
+    yield offset
+    own_cluster.stop()
+
+
+def test_clock_of_the_database_that_is_set_forward_and_back(offset_of_cluster, own_site):
+    """No session ends before its time or is live twice; who is newer is not a matter of time."""
     with Load(own_site) as load:
         for shift in ("+3h", "-2h", "+1d", "-1d"):
             before = own_site.database.value("SELECT now()")
-            offset.write_text(shift)
+            offset_of_cluster.write_text(shift)
             wait_until(
                 lambda before=before: abs((own_site.database.value("SELECT now()") - before).total_seconds()) > 3600,
                 "the clock to be set",
