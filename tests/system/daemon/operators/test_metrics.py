@@ -303,13 +303,14 @@ def test_deaths_timeouts_and_reloads_are_counted_and_what_was_counted_outlives_t
 
 @pytest.mark.slow
 def test_live_sessions_are_those_of_all_hosts_and_at_most_ten_seconds_old(database, new_daemon):
+    # It is there before they are counted for the first time.
+    put_session(database, "alice", "key")
     daemon = new_daemon({"session.idle_timeout": "1h"}).start()
-    sign_in(daemon)
 
     def live():
         return openmetrics.samples(metrics_of(daemon)).get(("onesession_live_sessions",))
 
-    wait_until(lambda: live() == 1, "the session to be counted", timeout=15)
+    wait_until(lambda: live() == 1, "the session to be counted")
     began = time.monotonic()
     for number in range(6):
         database.add_user(f"user{number}")
@@ -320,8 +321,18 @@ def test_live_sessions_are_those_of_all_hosts_and_at_most_ten_seconds_old(databa
     # Not counted for each who asks.
     shown = live()
     assert shown == 1 or time.monotonic() - began > 9
-    wait_until(lambda: live() == 7, "the sessions to be counted", timeout=15)
-    assert time.monotonic() - began < 14
+    slowest = 0
+
+    def are_counted():
+        nonlocal slowest
+        asked = time.monotonic()
+        found = live()
+        slowest = max(slowest, time.monotonic() - asked)
+        return found == 7
+
+    wait_until(are_counted, "the sessions to be counted", timeout=60)
+    # After a count that took long there is a pause fifty times as long: on a machine that is slow just now.
+    assert time.monotonic() - began < 14 + 50 * slowest
     # What was known last is shown while the database is away.
     database.cluster.stop()
     assert live() == 7
