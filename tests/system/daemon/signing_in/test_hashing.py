@@ -236,7 +236,7 @@ def test_failures_take_the_same_time_whatever_the_form_of_the_hash(database, new
         return max(max(times) / min(times) for times in of_kinds)
 
     # A form that can be told by its time can be told each time, by a factor of two and more: three rounds are enough
-    # where nothing else is at work. Another process's work comes and goes: there are up to 28, of which the latest count.
+    # where nothing else is at work. Another process's work comes and goes: there are up to 28, and the latest count.
     for number in range(28):
         for kind, how in took:
             began = time.monotonic()
