@@ -10,9 +10,17 @@ from support.browser import ASK, CHROME, REFUSE, form_of, live_among, problem
 from support.client import login_raw, set_cookie
 from support.waiting import Background
 
+# In one process: they share what is made for them.
+pytestmark = pytest.mark.xdist_group("same_browser")
 COOLDOWN = {"sharing.takeovers": 1, "sharing.action": "cooldown"}
 POLICIES = pytest.mark.parametrize("policy", [{}, ASK, REFUSE, COOLDOWN], ids=["displace", "ask", "refuse", "cooldown"])
 LOGIN = "/session/login"
+
+
+@pytest.fixture(name="new_site")
+def new_site_that_is_kept(new_site, cluster, kept_sites):  # pylint: disable=unused-argument
+    """A site takes longer to make than most of these tests take. That of an application is made for its test."""
+    return lambda settings=None, **kwargs: new_site(settings, **kwargs) if kwargs else kept_sites.new_site(settings)
 
 
 def is_device(cookie):

@@ -12,6 +12,8 @@ from support.browser import Browser, form_of, problem
 from support.client import JSON
 from support.programs import Ctl, environment
 
+# In one process: they share what is made for them.
+pytestmark = pytest.mark.xdist_group("names")
 PASSWORD = "a horse of many batteries"
 LOGIN = "/session/login"
 
@@ -31,6 +33,13 @@ UNSEEN = {
     "several": " \u200b\t\u00a0\u3000",
 }
 EACH_UNSEEN = pytest.mark.parametrize("unseen", UNSEEN.values(), ids=UNSEEN)
+
+
+@pytest.fixture(name="new_site")
+def new_site_that_is_kept(cluster, kept_sites):  # pylint: disable=unused-argument
+    """A site takes longer to make than most of these tests take."""
+    return kept_sites.new_site
+
 
 # ---- Names -----------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,15 @@
+"""What the tests of the daemon ask for by name."""
+
+import pytest
+
+from support.kept_sites import KeptSites
+
+
+@pytest.fixture(scope="module")
+def kept_sites(request, cluster_of_worker):
+    """kept_sites.new_site(settings): like new_site(settings), but made once in a module for those settings."""
+    if not cluster_of_worker.is_running:
+        cluster_of_worker.start()
+    made = KeptSites(cluster_of_worker, request.node)
+    yield made
+    made.close()
