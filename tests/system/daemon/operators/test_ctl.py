@@ -459,9 +459,11 @@ def test_session_end_of_all(ctl, database):
 
 # ---- purge -----------------------------------------------------------------------------------------------------------
 
+# With numbers of their own: to find one, each row would look at all those that are put in by the same statement.
 FILL = """
-    INSERT INTO sessions (session_key, user_id, expires_at)
-        SELECT sha256(('expired' || n)::bytea), 1, now() - interval '1 minute' FROM generate_series(1, %(expired)s) n;
+    INSERT INTO sessions (session_key, user_id, expires_at, login_order)
+        SELECT sha256(('expired' || n)::bytea), 1, now() - interval '1 minute', nextval('login_order')
+          FROM generate_series(1, %(expired)s) n;
     INSERT INTO sessions (session_key, user_id, expires_at)
         SELECT sha256(('live' || n)::bytea), 1, now() + interval '1 hour' FROM generate_series(1, 5) n;
     INSERT INTO ended_sessions (session_key, id, user_id, reason, ended_at, created_at, last_seen_at, user_agent)
