@@ -1,7 +1,10 @@
 /*
- * One story in Debian's Chromium: node run.cjs FILE STORY. On standard input come lines of JSON, the first with the
- * sites and the patience; the story asks for what only the test can do (onesessionctl, SQL) by a line on standard
- * output, and gets a line back. It fails by its exit status.
+ * Stories in Debian's Chromium, one after the other: node run.cjs CHROMIUM PATIENCE. To start the browser, and a first
+ * page in it, costs more than most stories; what they keep apart from each other is that each page has a context of its
+ * own, with its own cookies, storage and cache, which ends with the story. On standard input comes a line of JSON for
+ * each story, which has its name and the sites. It asks for what only the test can do (onesessionctl, SQL) by a line on
+ * standard output, and gets a line back; its last line has what it returned, or its error. With the end of the input
+ * everything ends.
  */
 const fs = require("node:fs");
 const path = require("node:path");
@@ -17,13 +20,14 @@ const AGENTS = {
 };
 
 class World {
-	constructor(browser, lines, told) {
+	constructor(browser, lines, told, patience) {
 		this.browser = browser;
 		this.lines = lines;
+		this.contexts = [];
 		this.sites = told.sites;
 		this.password = told.password;
 		this.folder = told.folder;
-		this.patience = told.patience * 1000;
+		this.patience = patience;
 		this.complaints = [];
 	}
 
@@ -39,6 +43,7 @@ class World {
 			locale: "en-GB",
 			timezoneId: "Europe/Berlin",
 		});
+		this.contexts.push(context);
 		context.setDefaultTimeout(this.patience);
 		await context.addCookies(cookies);
 		const page = await context.newPage();
@@ -98,30 +103,54 @@ class World {
 		await page.waitForURL(next);
 	}
 
+	/* Nothing of a story is there for the next one. */
+	async close() {
+		for (const context of this.contexts) {
+			for (const page of context.pages())
+				await page.unrouteAll({ behavior: "ignoreErrors" });
+			await context.close();
+		}
+	}
+
 	/* What axe-core finds, as text; nothing when all is well. */
 	async findings(page) {
-		await page.evaluate(AXE);
-		const found = await page.evaluate((rules) => axe.run({ runOnly: rules }), RULES);
+		if (!(await page.evaluate(() => "axe" in window)))
+			await page.evaluate(AXE);
+		// It leaves out to describe what is all right.
+		const options = { runOnly: RULES, resultTypes: ["violations"] };
+		const found = await page.evaluate((how) => axe.run(how), options);
 		return found.violations.map(
 			(one) => `${one.id}: ${one.help}: ${one.nodes.map((node) => node.html + " " + node.failureSummary).join("; ")}`,
 		);
 	}
 }
 
-async function main() {
-	const [file, story] = process.argv.slice(2);
-	const lines = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-	const told = JSON.parse((await lines.next()).value);
-	const browser = await chromium.launch({
-		executablePath: "/usr/bin/chromium",
-		args: ["--disable-dev-shm-usage", ...(process.getuid() === 0 ? ["--no-sandbox"] : [])],
-		timeout: told.patience * 1000,
-	});
+async function play(browser, lines, told, patience) {
+	const world = new World(browser, lines, told, patience);
 	try {
-		const world = new World(browser, lines, told);
-		await require(path.resolve(__dirname, file))[story](world);
+		const result = await require(path.resolve(__dirname, told.file))[told.story](world);
 		if (world.complaints.length > 0)
 			throw new Error("the browser complained:\n" + world.complaints.join("\n"));
+		return { result: result ?? null };
+	} finally {
+		await world.close();
+	}
+}
+
+async function main() {
+	const [executablePath, seconds] = process.argv.slice(2);
+	const lines = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+	const patience = seconds * 1000;
+	const browser = await chromium.launch({
+		executablePath,
+		args: ["--disable-dev-shm-usage", ...(process.getuid() === 0 ? ["--no-sandbox"] : [])],
+		timeout: patience,
+	});
+	try {
+		for await (const line of lines) {
+			const end = await play(browser, lines, JSON.parse(line), patience).catch((error) => ({ error: String(error.stack ?? error) }));
+			process.stdout.write(JSON.stringify(end) + "\n");
+		}
 	} finally {
 		await browser.close();
 	}

@@ -80,25 +80,25 @@ def new_members_site(request, cluster, closing):
         database.discard()
 
 
-@pytest.fixture
-def play(request, closing, new_members_site):
-    """play(file, story, names) goes through a story at the sites of those names."""
+def chromium():
+    """
+    Without the windows around the pages, if Debian's package of that is installed: a page in it takes a quarter of the
+    time. The engine is the same.
+    """
+    return shutil.which("chromium-headless-shell") or "/usr/bin/chromium"
 
-    def do_for(sites, what, site, *words):
-        if what == "ctl":
-            return sites[site].ctl().run(*words)
-        assert what == "query"
-        return [[str(value) for value in row] for row in sites[site].database.query(*words)]
 
-    def make(file, story, names=("plain",), folder=None):
-        sites = {name: new_members_site(SETTINGS[name]) for name in names}
-        scratch = processes.scratch("browser")
-        log = scratch / "log"
-        remember_log(request.node, "the browser", log)
-        environment = {**programs.environment(), "NODE_PATH": str(MODULES), "TMPDIR": str(scratch), "HOME": str(scratch)}
-        with open(log, "wb") as errors:
-            process = subprocess.Popen(
-                ["node", BROWSER / "run.cjs", file, story],
+class Driver:
+    """node with a Chromium, which stories are played in one after the other."""
+
+    def __init__(self):
+        self.folder = processes.scratch("browser")
+        self.log = self.folder / "log"
+        folder = str(self.folder)
+        environment = {**programs.environment(), "NODE_PATH": str(MODULES), "TMPDIR": folder, "HOME": folder}
+        with open(self.log, "wb") as errors:
+            self.process = subprocess.Popen(
+                ["node", BROWSER / "run.cjs", chromium(), str(PATIENCE)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -106,31 +106,89 @@ def play(request, closing, new_members_site):
                 env=environment,
                 preexec_fn=end_with_parent(signal.SIGTERM),
             )
+
+    def play(self, told, answer):
+        """What the story returns; `answer` answers what it asks."""
         # A browser that has come to a stop does not stop the tests.
-        watch = threading.Timer(PATIENCE * 10, process.terminate)
+        watch = threading.Timer(PATIENCE * 10, self.process.terminate)
         watch.start()
         try:
-            told = {
-                "sites": {name: site.url for name, site in sites.items()},
-                "password": next(iter(sites.values())).database.password,
-                "patience": PATIENCE,
-                "folder": str(folder or scratch),
-            }
-            process.stdin.write(json.dumps(told) + "\n")
-            process.stdin.flush()
-            for line in process.stdout:
-                asked = json.loads(line)
-                process.stdin.write(json.dumps(do_for(sites, asked["what"], *asked["words"])) + "\n")
-                process.stdin.flush()
-            status = process.wait(PATIENCE)
+            self._say(told)
+            for line in self.process.stdout:
+                said = json.loads(line)
+                if "what" not in said:
+                    assert "error" not in said, said["error"]
+                    return said["result"]
+                self._say(answer(said["what"], *said["words"]))
         finally:
             watch.cancel()
-            end(process)
-            process.stdin.close()
-            process.stdout.close()
-            text = tail(log)
-            discard(scratch)
-        assert status == 0, f"{story}:\n{text}"
+        raise AssertionError(f"the browser's driver ended:\n{tail(self.log)}")
+
+    def _say(self, what):
+        self.process.stdin.write(json.dumps(what) + "\n")
+        self.process.stdin.flush()
+
+    def close(self):
+        try:
+            self.process.stdin.close()
+            self.process.wait(PATIENCE)
+        except (OSError, subprocess.TimeoutExpired):
+            pass
+        finally:
+            end(self.process)
+            self.process.stdout.close()
+            discard(self.folder)
+
+
+class Drivers:
+    """One driver for all stories, but another one after a story that has failed: it may have broken the first."""
+
+    def __init__(self):
+        self.driver = None
+
+    def play(self, node, told, answer):
+        self.driver = self.driver or Driver()
+        try:
+            return self.driver.play(told, answer)
+        except BaseException:
+            node.add_report_section("call", "the browser", tail(self.driver.log))
+            self.close()
+            raise
+
+    def close(self):
+        if self.driver is not None:
+            self.driver.close()
+            self.driver = None
+
+
+@pytest.fixture(scope="module")
+def drivers():
+    made = Drivers()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def play(request, drivers, new_members_site):
+    """play(file, story, names) goes through a story at the sites of those names, and gives what it returns."""
+
+    def make(file, story, names=("plain",), folder=None):
+        sites = {name: new_members_site(SETTINGS[name]) for name in names}
+
+        def answer(what, site, *words):
+            if what == "ctl":
+                return sites[site].ctl().run(*words)
+            assert what == "query"
+            return [[str(value) for value in row] for row in sites[site].database.query(*words)]
+
+        told = {
+            "file": file,
+            "story": story,
+            "sites": {name: site.url for name, site in sites.items()},
+            "password": next(iter(sites.values())).database.password,
+            "folder": str(folder),
+        }
+        return drivers.play(request.node, told, answer)
 
     return make
 
@@ -176,10 +234,19 @@ def test_story(play, story):
     play("stories.cjs", story, STORIES[story].split())
 
 
+@pytest.fixture(scope="module")
+def inspected():
+    """What was wrong with the pages, by the light, once one of the tests has gone and looked in both."""
+    return {}
+
+
 @pytest.mark.slow
+@pytest.mark.xdist_group("every page")
 @pytest.mark.parametrize("light", ["light", "dark"])
-def test_every_page_is_accessible_and_fits_the_narrowest_screen(play, light):
-    play("tour.cjs", light, EVERY_PAGE)
+def test_every_page_is_accessible_and_fits_the_narrowest_screen(play, inspected, light):
+    if not inspected:
+        inspected.update(play("tour.cjs", "inspect", EVERY_PAGE))
+    assert inspected[light] == []
 
 
 PICTURES = os.environ.get("ONESESSION_SCREENSHOTS")
