@@ -14,6 +14,8 @@ from support.postgres import new_database
 from support.programs import Ctl
 from support.waiting import PATIENCE, Background, wait_until
 
+# The two servers are made once for all of them.
+pytestmark = pytest.mark.xdist_group("standby")
 
 # ---- A primary and a standby -----------------------------------------------------------------------------------------
 
