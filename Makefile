@@ -49,7 +49,7 @@ PACKAGES      := libpq jansson libsodium libcrypto libcrypt talloc libsystemd li
 WARNINGS      := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
                  -Wvla -Wundef -Wcast-qual
 CFLAGS        ?= -O2 -g
-ALL_CFLAGS     = -std=c17 -D_GNU_SOURCE -Idaemon $(WARNINGS) $(WERROR) $(HARDENING) $(SANITIZE_FLAGS) \
+ALL_CFLAGS     = -std=c17 -D_GNU_SOURCE -Idaemon -I$(TABLES) $(WARNINGS) $(WERROR) $(HARDENING) $(SANITIZE_FLAGS) \
                  $(PACKAGE_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS    = $(HARDENING_LINK) $(SANITIZE_FLAGS) $(LDFLAGS)
 # Asked when something is compiled, so that `make deps` and `make run` work before the packages are there; then once.
@@ -61,7 +61,7 @@ LOWER    := $(call ROOM,base) $(call ROOM,session)
 DAEMON   := daemon/main.c $(LOWER) $(call ROOM,http) $(call ROOM,api) $(call ROOM,pool) $(sort $(wildcard handlers/*.c))
 CTL      := $(LOWER) $(call ROOM,ctl)
 UNITS    := $(sort $(wildcard tests/unit/test_*.c))
-# Tables that are made from what is in a folder.
+# Tables that are made from what is in a folder; .c files include them.
 TABLES   := $(BUILD)/tables
 object    = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
 
@@ -144,16 +144,27 @@ $(DAEMON_SETUP): handlers/setup.c $(FLAGS_FILE)
 	$(Q)$(CC) $(ALL_CFLAGS) -Dones_setup=daemon_setup -MMD -MP -c -o $@ $<
 
 # The assembler includes these; the compiler's dependency files do not know of them.
-$(BUILD)/objects/daemon/session/migrations.o: $(wildcard schema/*.sql)
+$(BUILD)/objects/daemon/session/migrations.o: $(wildcard schema/*.sql) $(TABLES)/migrations.inc
 $(BUILD)/objects/daemon/http/page.o: $(wildcard handlers/pages/*) $(TABLES)/pages.inc
-$(BUILD)/objects/daemon/http/page.o: ALL_CFLAGS += -I$(TABLES)
 
-# The table of the built-in pages; made anew when a file has come or gone.
+# A table that says what it said before is not touched, so that nothing is compiled again.
+replace_table = if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+# The migrations in the order of their numbers, which begin at 0001 and leave none out.
+$(TABLES)/migrations.inc: force
+	@mkdir -p $(@D)
+	@version=0; for file in $(notdir $(sort $(wildcard schema/*.sql))); do \
+		version=$$((version + 1)); number=$$(printf '%04d' $$version); \
+		case $$file in $${number}_*) ;; *) echo "schema/$$file: expected number $$number here" >&2; exit 1;; esac; \
+		printf 'MIGRATION(%d, "%s")\n' $$version "$${file%.sql}"; done > $@.new
+	@$(replace_table)
+
+# The built-in pages.
 $(TABLES)/pages.inc: force
 	@mkdir -p $(@D)
 	@for page in $(notdir $(sort $(wildcard handlers/pages/*))); do \
 		printf 'PAGE(%s, "%s")\n' "$$(echo "$$page" | tr .- __)" "$$page"; done > $@.new
-	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+	@$(replace_table)
 
 -include $(shell find $(BUILD)/objects $(BUILD)/tests -name '*.d' 2>/dev/null)
 
