@@ -91,7 +91,7 @@ static void tell_existing(struct import *import, size_t i)
 
 	if (first != NULL) {
 		import_clear_progress(import);
-		(void)fail("%s: the name stands in line %lld already, which counts", import->where[i],
+		(void)fail("%s: the name is in line %lld already, which is the one that counts", import->where[i],
 		           (long long)json_integer_value(first));
 		import->refused[REFUSED_REPEATED]++;
 		return;
@@ -101,8 +101,8 @@ static void tell_existing(struct import *import, size_t i)
 		return;
 	import->left_out++;
 	import_clear_progress(import);
-	(void)fail("%s: is left out: names are the same whatever their case, and there is the account %s",
-	           import->where[i], account->existing_as);
+	(void)fail("%s: is left out: the account %s exists, whose name differs in case only", import->where[i],
+	           account->existing_as);
 }
 
 static enum db_status add_batch(struct db *db, void *context)
@@ -214,10 +214,10 @@ static int tell_refused(const struct import *import)
 		const char *noun, *what;
 	} kinds[REFUSALS] = {
 		[REFUSED_LINE] = {"line", " without a name and a hash"},
-		[REFUSED_NAME] = {"account", " whose name is not possible here"},
+		[REFUSED_NAME] = {"account", " with an invalid name"},
 		[REFUSED_REPEATED] = {"line", " with the name of an earlier one"},
-		[REFUSED_HASH] = {"account", " whose hash cannot be used here, which onesessionctl user add can add "
-	                                     "with a new password"},
+		[REFUSED_HASH] = {"account", " with a hash that cannot be used (onesessionctl user add adds "
+	                                     "such an account with a new password)"},
 	};
 	char *text = talloc_strdup(import->ctl->ctx, "");
 
@@ -237,7 +237,7 @@ int import_end(struct import *import, int result)
 	import_clear_progress(import);
 	if (result != EXIT_SUCCESS) {
 		if (import->imported > 0)
-			(void)fail("%s imported before that: the same command goes on from there",
+			(void)fail("%s imported before the failure: run the same command again to import the rest",
 			           output_count(import->ctl->ctx, import->imported, "account"));
 		return result;
 	}

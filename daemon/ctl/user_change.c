@@ -254,7 +254,7 @@ int command_user_rename(struct ctl *ctl)
 	if (ctl->json)
 		return output_json(json_pack("{s:I, s:s, s:s}", "id", (json_int_t)user->id, "username", ctl->value,
 		                             "before", user->username));
-	return output_line("Account %s is called %s now.", user->username, ctl->value);
+	return output_line("Account %s renamed to %s.", user->username, ctl->value);
 }
 
 static enum db_status apply_admin(struct db *db, const struct alteration *alteration, int64_t id, int64_t *before)

@@ -139,7 +139,7 @@ static void watch_for_people(const struct ctl *ctl, const struct user_watch *wat
 		(void)output_line("Takeovers:      %lld in sharing.window, the last at %s", (long long)watch->takeovers,
 		                  text_time(ctl->ctx, watch->last_takeover_at));
 	if (watch->shared_at > 0)
-		(void)output_line("Shared:         told at %s", text_time(ctl->ctx, watch->shared_at));
+		(void)output_line("Shared:         reported at %s", text_time(ctl->ctx, watch->shared_at));
 	if (watch->cooldown_until > 0)
 		(void)output_line("Cooldown:       until %s", text_time(ctl->ctx, watch->cooldown_until));
 	if (watch->failures > 0)

@@ -117,7 +117,7 @@ enum db_status users_find_typed(struct db *db, TALLOC_CTX *ctx, const char *type
 	return users_find(db, ctx, plain, user);
 }
 
-/* ---- Names that nobody can sign in by ----------------------------------------------------------------------- */
+/* ---- Names that cannot sign in ------------------------------------------------------------------------------- */
 
 #define CHARACTER_LAST 0x10ffffU
 
@@ -190,8 +190,9 @@ static char *append_visible(char *text, const char *name)
 
 const char *users_unusable_problem(TALLOC_CTX *ctx, const struct unusable_names *unusable)
 {
-	static const char why[] = "nobody can sign in by a name with space or invisible characters before or after "
-				  "it, or with control characters in it; onesessionctl user rename gives another one";
+	static const char why[] =
+		"accounts that cannot sign in, for their names begin or end with space or invisible "
+		"characters, or have control characters in them (onesessionctl user rename changes a name)";
 	char *text = talloc_asprintf(ctx, "%s: ", why);
 
 	for (size_t i = 0; i < unusable->count; i++) {

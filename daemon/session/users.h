@@ -41,7 +41,7 @@ enum db_status users_find(struct db *db, TALLOC_CTX *ctx, const char *username, 
 enum db_status users_find_typed(struct db *db, TALLOC_CTX *ctx, const char *typed, struct user **user);
 
 /*
- * Accounts that nobody can sign in to: their names, which another program or an earlier version has stored, are not
+ * Accounts that cannot sign in: their names, which another program or an earlier version has stored, are not
  * plain ones, or have control characters.
  */
 #define UNUSABLE_NAMES_MAX 10
