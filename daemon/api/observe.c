@@ -77,7 +77,7 @@ json_t *ones_status_json(struct ones_request *req)
 		"{s:s, s:I, s:o, s:I, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I}, s:o}", "version", ONESESSION_VERSION,
 		"pid", (json_int_t)app->board->master.pid, "started_at", ones_time_json(app->board->master.started_us),
 		"uptime_ms", (json_int_t)(clock_monotonic_ms() - app->board->master.started_ms), "hashing", "in_use",
-		(json_int_t)atomic_load(&app->board->hashing.in_use), "places",
+		(json_int_t)atomic_load(&app->board->hashing.in_use), "slots",
 		(json_int_t)app->settings->login.max_hashing, "counts", "worker_starts",
 		counted(app, COUNTER_WORKER_STARTS), "worker_deaths", counted(app, COUNTER_WORKER_DEATHS),
 		"worker_timeouts", counted(app, COUNTER_WORKER_TIMEOUTS), "reloads", counted(app, COUNTER_RELOADS),

@@ -117,7 +117,7 @@ enum db_status users_find_typed(struct db *db, TALLOC_CTX *ctx, const char *type
 	return users_find(db, ctx, plain, user);
 }
 
-/* ---- Names that cannot sign in ------------------------------------------------------------------------------- */
+/* ---- Names that cannot sign in ------------------------------------------------------------------------------ */
 
 #define CHARACTER_LAST 0x10ffffU
 

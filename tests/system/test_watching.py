@@ -129,7 +129,7 @@ def test_status_tells_everything_about_an_idle_daemon(new_daemon):
     assert status["version"] in subprocess.run(daemon.command("-V"), capture_output=True, text=True, check=True).stdout
     assert TIME.fullmatch(status["started_at"])
     assert 0 <= status["uptime_ms"] < 600_000
-    assert status["hashing"] == {"in_use": 0, "places": 4}
+    assert status["hashing"] == {"in_use": 0, "slots": 4}
     assert status["counts"] == {
         "worker_starts": 3,
         "worker_deaths": 0,
@@ -611,7 +611,7 @@ def test_operators_are_answered_by_the_workers_while_all_places_are_hashing(new_
     # Two at a time: there were four rounds.
     round_took = (time.monotonic() - start) / 4
     full = [
-        (status, waiting, took) for status, waiting, took in seen if status["hashing"] == {"in_use": 2, "places": 2}
+        (status, waiting, took) for status, waiting, took in seen if status["hashing"] == {"in_use": 2, "slots": 2}
     ]
     assert full, "it was over too soon to show anything"
     assert max(waiting for _, waiting, _ in full) == 6
