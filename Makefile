@@ -201,7 +201,7 @@ ifeq ($(FUZZER),1)
 $(BUILD)/objects/daemon/base/config_names.o: SANITIZE_FLAGS += -fno-sanitize-coverage=trace-cmp
 endif
 
-fuzz: ## feed the parsers with inputs that nobody would think of (SECONDS=60 for each target, or RUNS=)
+fuzz: ## feed the parsers with generated inputs (SECONDS=60 for each target, or RUNS=)
 	@tools/install-packages build fuzz
 	@$(MAKE) --no-print-directory -j$$(nproc) FUZZER=1 fuzz-programs
 	@$(PYTHON) tests/fuzz/run.py --build $(BUILD)/fuzz --seconds $(SECONDS) $(if $(RUNS),--runs $(RUNS)) \
@@ -327,7 +327,7 @@ COMPLETION ?= $(PREFIX)/share/bash-completion/completions
 # Not below PREFIX: the programs look for /etc/onesession/onesession.conf, and every part of a host is to find the same.
 SYSCONFDIR ?= /etc
 CONFIG      = $(SYSCONFDIR)/onesession/onesession.conf
-# Who may read it beside root, for it may hold a password; empty, for a package that sees to it itself: everybody.
+# The group that may read it beside root, for it may hold a password; empty, for a package that sets it itself: all users.
 CONFIG_GROUP ?= $(if $(DESTDIR),,$(shell getent group onesession | cut -d : -f 1))
 EXAMPLES    = $(DOCDIR)/examples
 VERSION    := $(shell sed -n 's/^.define ONESESSION_VERSION "\(.*\)"$$/\1/p' daemon/base/version.h)
@@ -398,7 +398,7 @@ install: all man $(UNITS_BUILT) ## install below PREFIX (/usr/local), and a conf
 		install -D $(if $(CONFIG_GROUP),-m 640 -g '$(CONFIG_GROUP)',-m 644) conf/onesession.conf "$$config"; \
 	else echo "$$config stays as it is; $(EXAMPLES)/onesession.conf is the sample of this version"; fi; \
 	if [ -z '$(DESTDIR)' ] && [ -n "$$(find "$$config" -perm -o=r)" ]; then \
-		echo "Everybody may read $$config. Before a password comes into it, as root:"; \
+		echo "All users may read $$config. Before a password is written to it, as root:"; \
 		echo "chgrp onesession $$config && chmod 640 $$config"; fi
 	@set -e; for file in $(INSTALLED); do \
 		rest=$${file#*,}; \
@@ -407,7 +407,7 @@ install: all man $(UNITS_BUILT) ## install below PREFIX (/usr/local), and a conf
 	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ]; then \
 		echo 'Then, as root: systemd-sysusers; systemd-tmpfiles --create; systemctl daemon-reload'; fi
 
-# A configuration that somebody has changed stays.
+# A configuration that was changed stays.
 uninstall: ## remove what install has put there
 	@config='$(DESTDIR)$(CONFIG)'; \
 	if cmp -s "$$config" '$(DESTDIR)$(EXAMPLES)/onesession.conf'; then rm -f "$$config"; \

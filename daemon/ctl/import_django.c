@@ -56,7 +56,7 @@ static int read_django(struct import *import, struct db *source)
 	return result;
 }
 
-/* What people have whose Django keeps its accounts elsewhere: NULL, or what `from` is instead. */
+/* What `from` is when it names another database than PostgreSQL, as Django may have; else NULL. */
 static const char *other_database(TALLOC_CTX *ctx, const char *from)
 {
 	static const char sqlite_magic[] = "SQLite format 3";

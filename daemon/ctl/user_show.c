@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-/* As many are shown to people without --first: a table is measured before it is printed, and nobody reads more. */
+/* The rows of a table without --first: a table is measured as a whole before it is printed. */
 #define FIRST_USERS 1000
 
 json_t *user_limit_json(int64_t limit)
