@@ -214,9 +214,9 @@ static int tell_refused(const struct import *import)
 		const char *noun, *what;
 	} kinds[REFUSALS] = {
 		[REFUSED_LINE] = {"line", " without a name and a hash"},
-		[REFUSED_NAME] = {"account", " with an invalid name"},
+		[REFUSED_NAME] = {"account", " whose name is invalid"},
 		[REFUSED_REPEATED] = {"line", " with the name of an earlier one"},
-		[REFUSED_HASH] = {"account", " with a hash that cannot be used (onesessionctl user add adds "
+		[REFUSED_HASH] = {"account", " whose hash cannot be used (onesessionctl user add adds "
 	                                     "such an account with a new password)"},
 	};
 	char *text = talloc_strdup(import->ctl->ctx, "");
