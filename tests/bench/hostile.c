@@ -6,7 +6,7 @@
  *   hostile bodies SOCKET COUNT SECONDS PATH LENGTH AT_ONCE RATE
  *
  * flood: RATE logins a second that fail, at times that are fixed beforehand, each with a name of its own, from one
- * address or each from its own, waiting for the answer or hanging up once all is sent. NUMBER (1 to 255) stands for
+ * address or each from its own, waiting for the answer or disconnecting once all is sent. NUMBER (1 to 255) stands for
  * addresses that no other run has used. Besides, each second somebody with the right PASSWORD begins to sign in, to the
  * account u(FIRST + n) and from an address of his own, and comes again when told so. The flood goes on until the last
  * of these is in, or for some seconds more.
