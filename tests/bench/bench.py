@@ -27,7 +27,7 @@ from lemonldap import LemonLdap
 from load import FEW_CONNECTIONS, measure, measure_pgbench, prepare_pgbench
 from machine import BUILD, HERE, PROGRAMS, Failure, Home, Server, become_reaper, descendants, describe_host, first_line
 
-# In the order in which they are measured. The floor stands next to what is compared with it.
+# In the order in which they are measured. The floor is next to those that are compared with it.
 SIDES = ("nginx", "floor", "auth", "me", "refused", "page", "php", "apache", "proxied", "express", "django", "lemonldap", "strict", "pgbench")
 OTHERS = ("memory", "size", "purge", "flood", "logins", "tail", "slow", "retire", *compare.PARTS)
 

@@ -506,7 +506,7 @@ class Apache(Service):
     def verify(self):
         cookies = [self._log_in(number + 1) for number in range(self.bench.options.sessions)]
         verify_own_cookies(self, cookies, "session")
-        # It does not displace sessions; what it has is that a deleted session is refused.
+        # It does not displace sessions; but a deleted session is refused.
         gone = self._log_in(1)
         self.require("/auth", gone, "u1")
         self.bench.server.query(self.name, "DELETE FROM session WHERE key = %s", (gone.partition("=")[2],))

@@ -1,5 +1,5 @@
 """
-Where the benchmark runs: its folders, its processes and what they cost, PostgreSQL, and what the report says about
+The benchmark's environment: its folders, its processes and their cost, PostgreSQL, and what the report says about
 the host. Processes are started as the tests start theirs (tests/system/harness.py): they end with the benchmark.
 """
 

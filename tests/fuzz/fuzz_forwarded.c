@@ -71,9 +71,9 @@ static void forget(struct seen *seen)
 
 static bool says(const struct http_request *request, const char *name, const char *value)
 {
-	const char *told = fcgi_param(request->fcgi, name);
+	const char *found = fcgi_param(request->fcgi, name);
 
-	return told != NULL && strcasecmp(told, value) == 0;
+	return found != NULL && strcasecmp(found, value) == 0;
 }
 
 static void check(const struct http_request *request, const struct networks *loopback)

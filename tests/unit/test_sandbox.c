@@ -42,7 +42,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* AddressSanitizer needs at the end of a process what the sandbox forbids, so such a build's is wider: see sandbox.c.
+/* At the end of a process AddressSanitizer makes calls that the sandbox forbids, so such a build's is wider: see
+ * sandbox.c.
  */
 #if defined(__SANITIZE_ADDRESS__)
 #define IS_WIDER 1
@@ -445,7 +446,7 @@ static int have_another_killed_by_a_lease(void)
 	return 0;
 }
 
-/* In a build whose sandbox is wider, kill(2) is there as well. */
+/* A build with a wider sandbox allows kill(2) as well. */
 static void no_other_process_gets_a_signal(void **state)
 {
 	(void)state;
