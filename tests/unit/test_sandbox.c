@@ -42,9 +42,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* At the end of a process AddressSanitizer makes calls that the sandbox forbids, so such a build's is wider: see
- * sandbox.c.
- */
+/* At exit AddressSanitizer makes calls that the sandbox forbids, so such a build's is wider: see sandbox.c. */
 #if defined(__SANITIZE_ADDRESS__)
 #define IS_WIDER 1
 #elif defined(__has_feature)
