@@ -121,7 +121,7 @@ static void control_characters_and_invalid_bytes_become_question_marks(void **st
 
 static void copy_is_cut_at_a_character(void **state)
 {
-	/* What fits of "a€b" and a NUL. */
+	/* The part of "a€b" that fits, and a NUL. */
 	static const char *const expected[] = {"",
 	                                       "a",
 	                                       "a",
