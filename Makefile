@@ -50,7 +50,7 @@ PACKAGES      := libpq jansson libsodium libcrypto libcrypt talloc libsystemd li
 WARNINGS      := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
                  -Wvla -Wundef -Wcast-qual
 CFLAGS        ?= -O2 -g
-ALL_CFLAGS     = -std=c17 -D_GNU_SOURCE -Idaemon $(WARNINGS) $(WERROR) $(HARDENING) $(SANITIZE_FLAGS) \
+ALL_CFLAGS     = -std=c17 -D_GNU_SOURCE -Idaemon -I$(TABLES) $(WARNINGS) $(WERROR) $(HARDENING) $(SANITIZE_FLAGS) \
                  $(PACKAGE_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS    = $(HARDENING_LINK) $(SANITIZE_FLAGS) $(LDFLAGS)
 # Asked when something is compiled, so that `make deps` and `make run` work before the packages are there; then once.
@@ -62,7 +62,7 @@ LOWER    := $(call ROOM,base) $(call ROOM,session)
 DAEMON   := daemon/main.c $(LOWER) $(call ROOM,http) $(call ROOM,api) $(call ROOM,pool) $(sort $(wildcard handlers/*.c))
 CTL      := $(LOWER) $(call ROOM,ctl)
 UNITS    := $(sort $(wildcard tests/unit/test_*.c))
-# Tables that are made from what is in a folder.
+# Tables that are made from what is in a folder; .c files include them.
 TABLES   := $(BUILD)/tables
 object    = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
 
@@ -145,16 +145,27 @@ $(DAEMON_SETUP): handlers/setup.c $(FLAGS_FILE)
 	$(Q)$(CC) $(ALL_CFLAGS) -Dones_setup=daemon_setup -MMD -MP -c -o $@ $<
 
 # The assembler includes these; the compiler's dependency files do not know of them.
-$(BUILD)/objects/daemon/session/migrations.o: $(wildcard schema/*.sql)
+$(BUILD)/objects/daemon/session/migrations.o: $(wildcard schema/*.sql) $(TABLES)/migrations.inc
 $(BUILD)/objects/daemon/http/page.o: $(wildcard handlers/pages/*) $(TABLES)/pages.inc
-$(BUILD)/objects/daemon/http/page.o: ALL_CFLAGS += -I$(TABLES)
 
-# The table of the built-in pages; made anew when a file has come or gone.
+# A table that says what it said before is not touched, so that nothing is compiled again.
+replace_table = if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+# The migrations in the order of their numbers, which begin at 0001 and leave none out.
+$(TABLES)/migrations.inc: force
+	@mkdir -p $(@D)
+	@version=0; for file in $(notdir $(sort $(wildcard schema/*.sql))); do \
+		version=$$((version + 1)); number=$$(printf '%04d' $$version); \
+		case $$file in $${number}_*) ;; *) echo "schema/$$file: expected number $$number here" >&2; exit 1;; esac; \
+		printf 'MIGRATION(%d, "%s")\n' $$version "$${file%.sql}"; done > $@.new
+	@$(replace_table)
+
+# The built-in pages.
 $(TABLES)/pages.inc: force
 	@mkdir -p $(@D)
 	@for page in $(notdir $(sort $(wildcard handlers/pages/*))); do \
 		printf 'PAGE(%s, "%s")\n' "$$(echo "$$page" | tr .- __)" "$$page"; done > $@.new
-	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+	@$(replace_table)
 
 -include $(shell find $(BUILD)/objects $(BUILD)/tests -name '*.d' 2>/dev/null)
 
@@ -186,7 +197,7 @@ ifeq ($(FUZZER),1)
 $(BUILD)/objects/daemon/base/config_names.o: SANITIZE_FLAGS += -fno-sanitize-coverage=trace-cmp
 endif
 
-fuzz: ## feed the parsers with inputs that nobody would think of (SECONDS=60 for each target, or RUNS=)
+fuzz: ## feed the parsers with generated inputs (SECONDS=60 for each target, or RUNS=)
 	@tools/install-packages build fuzz
 	@$(MAKE) --no-print-directory -j$$(nproc) FUZZER=1 fuzz-programs
 	@$(PYTHON) tests/fuzz/run.py --build $(BUILD)/fuzz --seconds $(SECONDS) $(if $(RUNS),--runs $(RUNS)) \
@@ -313,7 +324,7 @@ COMPLETION ?= $(PREFIX)/share/bash-completion/completions
 # Not below PREFIX: the programs look for /etc/onesession/onesession.conf, and every part of a host is to find the same.
 SYSCONFDIR ?= /etc
 CONFIG      = $(SYSCONFDIR)/onesession/onesession.conf
-# Who may read it beside root, for it may hold a password; empty, for a package that sees to it itself: everybody.
+# The group that may read it beside root, for it may hold a password; empty, for a package that sets it itself: all users.
 CONFIG_GROUP ?= $(if $(DESTDIR),,$(shell getent group onesession | cut -d : -f 1))
 EXAMPLES    = $(DOCDIR)/examples
 VERSION    := $(shell sed -n 's/^.define ONESESSION_VERSION "\(.*\)"$$/\1/p' daemon/base/version.h)
@@ -384,7 +395,7 @@ install: all man $(UNITS_BUILT) ## install below PREFIX (/usr/local), and a conf
 		install -D $(if $(CONFIG_GROUP),-m 640 -g '$(CONFIG_GROUP)',-m 644) conf/onesession.conf "$$config"; \
 	else echo "$$config stays as it is; $(EXAMPLES)/onesession.conf is the sample of this version"; fi; \
 	if [ -z '$(DESTDIR)' ] && [ -n "$$(find "$$config" -perm -o=r)" ]; then \
-		echo "Everybody may read $$config. Before a password comes into it, as root:"; \
+		echo "All users may read $$config. Before a password is written to it, as root:"; \
 		echo "chgrp onesession $$config && chmod 640 $$config"; fi
 	@set -e; for file in $(INSTALLED); do \
 		rest=$${file#*,}; \
@@ -393,7 +404,7 @@ install: all man $(UNITS_BUILT) ## install below PREFIX (/usr/local), and a conf
 	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ]; then \
 		echo 'Then, as root: systemd-sysusers; systemd-tmpfiles --create; systemctl daemon-reload'; fi
 
-# A configuration that somebody has changed stays.
+# A configuration that was changed stays.
 uninstall: ## remove what install has put there
 	@config='$(DESTDIR)$(CONFIG)'; \
 	if cmp -s "$$config" '$(DESTDIR)$(EXAMPLES)/onesession.conf'; then rm -f "$$config"; \

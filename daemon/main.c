@@ -117,8 +117,8 @@ static enum db_status test_connections(struct db *db, const struct settings *set
 	(void)printf("connections: at most %lld to the database, while server.workers = %lld are replaced\n",
 	             (long long)wanted, (long long)settings->server.workers);
 	if (limit < wanted)
-		(void)printf("warning: the database lets in only %lld (max_connections, or CONNECTION LIMIT of its "
-		             "role or database): a worker without one serves no request\n",
+		(void)printf("warning: the database accepts only %lld (max_connections, or CONNECTION LIMIT of its "
+		             "role or database): a worker without a connection serves no request\n",
 		             (long long)limit);
 	return DB_OK;
 }
@@ -173,8 +173,8 @@ static int test_database(TALLOC_CTX *ctx, const struct settings *settings)
 	if (db_connect(db) != DB_OK || test_connections(db, settings) != DB_OK)
 		return fail_test("database: ", db_problem(db));
 	if (!are_statements_kept(ctx, db, settings))
-		return fail_test("database: ", "a pooler of transactions loses what was prepared: set "
-		                               "database.prepare = off");
+		return fail_test("database: ", "the connection pooler, in transaction mode, loses prepared "
+		                               "statements: set database.prepare = off");
 	if (schema_sequences_behind(db, ctx, &behind) != DB_OK)
 		return fail_test("database: ", db_problem(db));
 	for (size_t i = 0; i < behind.count; i++)

@@ -1,4 +1,4 @@
--- By what a browser is known to be the one that a session is live in.
+-- Keys that identify the browser of a live session.
 
 ALTER TABLE sessions
     ADD COLUMN device_key bytea CHECK (length(device_key) = 32),
@@ -6,5 +6,5 @@ ALTER TABLE sessions
 -- A login looks for the session of the browser that it comes from.
 CREATE INDEX sessions_device_key ON sessions (device_key) WHERE device_key IS NOT NULL;
 CREATE INDEX sessions_form_key ON sessions (form_key) WHERE form_key IS NOT NULL;
-COMMENT ON COLUMN sessions.device_key IS 'SHA-256 of the device cookie that its browser holds; NULL: none was given with it. Signing in with that one again is no other device';
-COMMENT ON COLUMN sessions.form_key IS 'Of the sign-in form that made it, NULL: none did. The same form once more, as by a double click, is the same login';
+COMMENT ON COLUMN sessions.device_key IS 'SHA-256 of the device cookie that its browser holds; NULL: none was set with it. A login that presents this cookie is one from the same device';
+COMMENT ON COLUMN sessions.form_key IS 'Key of the sign-in form of its login; NULL: there was no form. The same form sent twice, as by a double click, is the same login';

@@ -1,5 +1,5 @@
--- Whoever owns the tables can put code of his own into them: what runs there, and with whose rights, is his alone. Of
--- earlier migrations some were applied by somebody else, such as a superuser, and what they made was his.
+-- The owner of a table can have code run on it (triggers, defaults): so all of these objects belong to one role, the
+-- owner of users. Some objects of earlier migrations belong to another role that applied them, such as a superuser.
 
 DO $$
 DECLARE
@@ -12,7 +12,7 @@ BEGIN
                FROM pg_proc
               WHERE oid IN (to_regprocedure('number_login()'), to_regprocedure('purge_events(bigint, bigint)'))
              UNION ALL
-             -- Its indexes and sequences go along.
+             -- Its indexes and sequences follow.
              SELECT 'TABLE', oid::regclass::text, pg_get_userbyid(relowner)
                FROM pg_class
               WHERE oid IN ('logged_in_user'::regclass, 'sessions'::regclass, 'ended_sessions'::regclass,

@@ -1,2 +1,2 @@
--- For what is open to everyone: nobody asks about it, so onesession.lua, which follows, need not wait for an answer.
+-- For open locations: they have no guard, so onesession.lua, which follows, need not wait for its answer.
 lighty.r.req_env["ONESESSION_OPEN"] = "1"

@@ -1,12 +1,12 @@
--- What lighttpd's own configuration cannot do, for mod_magnet: see onesession.conf, which names this file. It is run
--- for each request before the guard is asked, and once more when the guard has let it in.
+-- Checks that lighttpd's own configuration cannot make, for mod_magnet: see onesession.conf, which names this file. It
+-- is run for each request before the guard is asked, and once more when the guard has let it pass.
 
 local request = lighty.r
 
--- One view of the address: lighttpd compares it without dot segments and with its escapes taken off, and an application
--- gets it as the client wrote it. What the two could read differently is refused before anybody decides: dot segments,
--- empty ones, backslashes, fragments; escapes for dots, slashes, backslashes or control characters; escapes that are
--- themselves escaped, and those that are none; and whatever lighttpd has read in another way than we.
+-- One view of the address: lighttpd compares it without dot segments and with its escapes decoded, and an application
+-- gets it as the client wrote it. An address that the two could read differently is refused before the guard: dot
+-- segments, empty ones, backslashes, fragments; escapes for dots, slashes, backslashes or control characters; escapes
+-- that are themselves escaped, and invalid ones; and any address that lighttpd has parsed differently from this script.
 local written = request.req_attr["request.orig-uri"]:gsub("^%a+://[^/?#]*", ""):match("^[^?]*")
 local read = written:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end)
 
@@ -22,15 +22,15 @@ if read == "/.well-known/change-password" then
 	return 303
 end
 
--- By HTTP/2 (h2c) requests would go past the guard, which is asked once for each connection.
+-- HTTP/2 (h2c) requests would bypass the guard, which is asked once for each connection.
 local upgrade = request.req_header["Upgrade"]
 
 if upgrade and upgrade:lower() ~= "websocket" then
 	request.req_header["Upgrade"] = ""
 end
 
--- A client can send header fields that say who is signed in. lighttpd makes an underscore of any character in a name
--- that is no letter and no digit, and so do some applications, so that "Remote.User" is the same to them: all such go.
+-- A client can send header fields that name an account. lighttpd makes an underscore of any character in a name that is
+-- no letter and no digit, and so do some applications, so that "Remote.User" is the same to them: all such are removed.
 local ours = { remote_user = true, remote_user_id = true, session_id = true, session_reason = true }
 local alike = {}
 
@@ -43,12 +43,11 @@ for _, name in ipairs(alike) do
 	request.req_header[name] = ""
 end
 
--- The session's key is not the application's business: it would have to be kept out of its logs, too. What it gets is
--- the client's cookies without ours: key and device cookie, each as often as it is there.
--- Yours: "onesession" is session.cookie_name. "session" is what it was until 0.1; one with anything but 43 characters
--- in it is an application's own.
--- lighttpd does everything in one thread, and a pattern that went back and forth over a long cookie would hold up all
--- of it: each of these reads it once.
+-- The application does not need the session cookie, and would have to keep it out of its logs. It gets the client's
+-- cookies without the daemon's: session and device cookie, each as often as it occurs.
+-- Yours: "onesession" is session.cookie_name. "session" was its default until 0.1; one whose value is not 43 characters
+-- long is an application's own. lighttpd has one thread, and a pattern that backtracks over a long cookie would block
+-- all requests: each of these reads it once.
 local function is_ours(pair)
 	local equals = pair:find("=", 1, true)
 
@@ -63,7 +62,7 @@ local function is_ours(pair)
 	return base == "onesession" or (former and #former == 43)
 end
 
--- The guard asks with the key, and SESSION_ID is what it has let in.
+-- The guard needs the session cookie; SESSION_ID is set once it has let the request pass.
 local is_open = request.req_env["ONESESSION_OPEN"]
 local cookie = request.req_header["Cookie"]
 

@@ -77,7 +77,7 @@ json_t *ones_status_json(struct ones_request *req)
 		"{s:s, s:I, s:o, s:I, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I}, s:o}", "version", ONESESSION_VERSION,
 		"pid", (json_int_t)app->board->master.pid, "started_at", ones_time_json(app->board->master.started_us),
 		"uptime_ms", (json_int_t)(clock_monotonic_ms() - app->board->master.started_ms), "hashing", "in_use",
-		(json_int_t)atomic_load(&app->board->hashing.in_use), "places",
+		(json_int_t)atomic_load(&app->board->hashing.in_use), "slots",
 		(json_int_t)app->settings->login.max_hashing, "counts", "worker_starts",
 		counted(app, COUNTER_WORKER_STARTS), "worker_deaths", counted(app, COUNTER_WORKER_DEATHS),
 		"worker_timeouts", counted(app, COUNTER_WORKER_TIMEOUTS), "reloads", counted(app, COUNTER_RELOADS),
@@ -167,11 +167,11 @@ static void put_counters(struct metrics *metrics)
 	} counters[] = {
 		{COUNTER_LOGINS, "logins", "Logins that succeeded."},
 		{COUNTER_LOGIN_FAILURES, "login_failures", "Logins with an unknown name or a wrong password."},
-		{COUNTER_LOGOUTS, "logouts", "Sessions that ended because their person signed out."},
+		{COUNTER_LOGOUTS, "logouts", "Sessions that ended by a logout."},
 		{COUNTER_DISPLACEMENTS, "displacements",
 	         "Sessions that ended because their account signed in elsewhere."},
 		{COUNTER_SHARED_ACCOUNTS, "shared_accounts", "Accounts found to be shared."},
-		{COUNTER_PASSWORD_CHANGES, "password_changes", "Passwords changed by their person."},
+		{COUNTER_PASSWORD_CHANGES, "password_changes", "Passwords changed by the account's user."},
 		{COUNTER_THROTTLED, "throttled", "Requests refused for the moment (429, or 503 busy)."},
 		{COUNTER_DATABASE_ROUND_TRIPS, "database_round_trips", "Exchanges with the database."},
 		{COUNTER_DATABASE_ERRORS, "database_errors", "Exchanges and connections that failed."},
@@ -287,7 +287,7 @@ void ones_reply_metrics(struct ones_request *req)
 	put_workers(&metrics);
 	put_gauge(&metrics, "start_time_seconds", req->app->board->master.started_us / 1000000,
 	          "When the daemon was started, in seconds since 1970.");
-	put_family(&metrics, "build", "_info", "info", "What this is.");
+	put_family(&metrics, "build", "_info", "info", "The version of the daemon.");
 	put(&metrics, "onesession_build_info{version=\"" ONESESSION_VERSION "\"} 1\n# EOF\n");
 	if (metrics.text == NULL) {
 		req->response.failed = true;

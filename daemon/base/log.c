@@ -115,8 +115,8 @@ static void put(struct line *line, const char *text, size_t size)
 /* One character of a quoted text, as both JSON strings and logfmt values escape it. Returns what it used up. */
 static size_t put_escaped(struct line *line, const char *at)
 {
-	size_t sequence = utf8_sequence(at);
-	const unsigned char *byte = (const unsigned char *)at;
+	uint32_t character;
+	size_t sequence = utf8_character(at, &character);
 	char escaped[8];
 	int length;
 
@@ -124,13 +124,11 @@ static size_t put_escaped(struct line *line, const char *at)
 		length = snprintf(escaped, sizeof escaped, "\\%c", *at);
 	} else if (*at == '\n') {
 		length = snprintf(escaped, sizeof escaped, "\\n");
-	} else if (sequence == 2 && utf8_is_control(at)) {
-		/* U+0080 to U+009F steer terminals too. */
-		length = snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned int)byte[1]);
-	} else if (sequence == 0 || utf8_is_ascii_control(*at)) {
+	} else if (sequence == 0) {
 		/* A byte that is not UTF-8 is shown as the character of its number. */
-		length = snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned int)byte[0]);
-		sequence = 1;
+		length = snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned int)(unsigned char)*at);
+	} else if (utf8_is_control(character)) {
+		length = snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned int)character);
 	} else {
 		put(line, at, sequence);
 		return sequence;

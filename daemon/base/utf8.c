@@ -1,10 +1,9 @@
 /* UTF-8 (RFC 3629), and the characters that text may not have. */
 #include "base/utf8.h"
 
-#include <stdint.h>
 #include <string.h>
 
-size_t utf8_sequence(const char *text)
+size_t utf8_character(const char *text, uint32_t *character)
 {
 	const unsigned char *byte = (const unsigned char *)text;
 	uint32_t point, least;
@@ -12,8 +11,10 @@ size_t utf8_sequence(const char *text)
 
 	if (byte[0] == '\0')
 		return 0;
-	if (byte[0] < 0x80)
+	if (byte[0] < 0x80) {
+		*character = byte[0];
 		return 1;
+	}
 	if ((byte[0] & 0xe0) == 0xc0) {
 		size = 2;
 		least = 0x80;
@@ -34,7 +35,17 @@ size_t utf8_sequence(const char *text)
 			return 0;
 		point = point << 6 | (byte[i] & 0x3fU);
 	}
-	return point < least || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff) ? 0 : size;
+	if (point < least || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
+		return 0;
+	*character = point;
+	return size;
+}
+
+size_t utf8_sequence(const char *text)
+{
+	uint32_t character;
+
+	return utf8_character(text, &character);
 }
 
 bool utf8_is_valid(const char *text)
@@ -51,11 +62,9 @@ bool utf8_is_ascii_control(char byte)
 	return (unsigned char)byte < 0x20 || byte == 0x7f;
 }
 
-bool utf8_is_control(const char *text)
+bool utf8_is_control(uint32_t character)
 {
-	const unsigned char *byte = (const unsigned char *)text;
-
-	return utf8_is_ascii_control(*text) || (byte[0] == 0xc2 && byte[1] < 0xa0);
+	return character < 0x20 || (character >= 0x7f && character < 0xa0);
 }
 
 void utf8_clean(const char *text, char *out, size_t size)
@@ -63,9 +72,10 @@ void utf8_clean(const char *text, char *out, size_t size)
 	size_t used = 0;
 
 	while (*text != '\0' && used + 1 < size) {
-		size_t sequence = utf8_sequence(text);
+		uint32_t character;
+		size_t sequence = utf8_character(text, &character);
 
-		if (sequence == 0 || utf8_is_control(text)) {
+		if (sequence == 0 || utf8_is_control(character)) {
 			out[used++] = '?';
 			text += sequence > 0 ? sequence : 1;
 		} else if (used + sequence + 1 > size) {

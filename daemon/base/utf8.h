@@ -4,17 +4,21 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The size of the valid sequence that `text` begins with, 0 when there is none or the string has ended. */
 size_t utf8_sequence(const char *text);
+
+/* Likewise; *character is its code point, and stays as it was when the size is 0. */
+size_t utf8_character(const char *text, uint32_t *character);
 
 bool utf8_is_valid(const char *text);
 
 /* A control character of ASCII: C0 and DEL. No header field, path or line of text has one. */
 bool utf8_is_ascii_control(char byte);
 
-/* Does the text begin with one of these, or of C1 (U+0080 to U+009F), which terminals obey as well? */
-bool utf8_is_control(const char *text);
+/* One of these, or of C1 (U+0080 to U+009F), which terminals obey as well. */
+bool utf8_is_control(uint32_t character);
 
 /* Copy `text` to out[size], at most size - 1 bytes, with '?' for control characters and for what is not UTF-8. */
 void utf8_clean(const char *text, char *out, size_t size);

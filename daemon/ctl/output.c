@@ -55,10 +55,10 @@ int fail_database(const struct ctl *ctl, enum db_status status)
 	is_forbidden = strstr(problem, "SQLSTATE 42501") != NULL;
 	switch (status) {
 	case DB_UNKNOWN:
-		return fail("the connection to the database was lost at the last moment: look whether it was done");
-	case DB_CONFLICT: return fail("others kept changing the same account: try again");
+		return fail("the connection to the database was lost during COMMIT: check whether the change was made");
+	case DB_CONFLICT: return fail("other transactions kept changing the same account: try again");
 	default:
-		return fail("database: %s%s", problem[0] != '\0' ? problem : "it failed for a reason it did not tell",
+		return fail("database: %s%s", problem[0] != '\0' ? problem : "it failed without an error message",
 		            is_forbidden ? "; the tables' owner may do this" : "");
 	}
 }

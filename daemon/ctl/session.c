@@ -112,7 +112,7 @@ static json_t *ended_json(const void *rows, size_t at)
 	                 was->user_agent, "by", by_json(row));
 }
 
-/* Nobody has signed out of a session whose own browser has signed in once more. */
+/* A session that a rotation replaced is stored as logged_out, but its user did not sign out. */
 static const char *why_text(const struct ended_row *row)
 {
 	return strcmp(row->reason, "logged_out") == 0 && row->by.id[0] != '\0' ? "signed in anew" : row->reason;

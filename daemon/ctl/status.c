@@ -93,9 +93,9 @@ static int show(const struct ctl *ctl, const json_t *status)
 	(void)output_line("workers started %lld, died %lld, killed for an overdue request %lld",
 	                  (long long)number(counts, "worker_starts"), (long long)number(counts, "worker_deaths"),
 	                  (long long)number(counts, "worker_timeouts"));
-	(void)output_line("reloads %lld, refused %lld; hashing places in use %lld of %lld",
+	(void)output_line("reloads %lld, refused %lld; hash slots in use %lld of %lld",
 	                  (long long)number(counts, "reloads"), (long long)number(counts, "reloads_refused"),
-	                  (long long)number(hashing, "in_use"), (long long)number(hashing, "places"));
+	                  (long long)number(hashing, "in_use"), (long long)number(hashing, "slots"));
 	show_warnings(ctl);
 	json_array_foreach(json_object_get(status, "workers"), at, worker)
 	{

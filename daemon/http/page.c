@@ -1,6 +1,7 @@
 /* Pages: the built-in ones, a folder that takes their place, and filling them in. */
 #include "http/page.h"
 
+#include "base/built_in.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "http/template.h"
@@ -15,11 +16,6 @@
 
 /* Far more than a page or a style sheet needs. */
 #define FILE_MAX ((off_t)1 << 20)
-
-/* One file, as the assembler includes it; the path is seen from the project's top folder, where the build runs. */
-#define BUILT_IN(symbol, path)                                                                                         \
-	__asm__(".pushsection .rodata\n" #symbol ":\n.incbin \"" path "\"\n.byte 0\n.popsection\n");                   \
-	extern const char symbol[]
 
 /* The Makefile makes pages.inc from the folder handlers/pages: PAGE(symbol, "name") for each file. */
 #define PAGE(symbol, name) BUILT_IN(page_##symbol, "handlers/pages/" name);

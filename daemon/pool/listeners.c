@@ -277,28 +277,99 @@ fail:
 	return -1;
 }
 
-static int open_own(struct listeners *listeners, const struct settings *settings, struct problem *problem)
+/* ---- The words of server.listen ----------------------------------------------------------------------------- */
+
+struct listen_words {
+	const struct settings *settings;
+	struct listeners *listeners; /* that the sockets are added to */
+	struct problem *problem;
+};
+
+/* Until a visit does not return 0. Returns what that returned. */
+static int visit_words(const struct listen_words *words, int (*visit)(const struct listen_words *, const char *word))
 {
-	char *words = strdup(settings->server.listen);
-	char *rest = words;
+	char *text = strdup(words->settings->server.listen);
+	char *rest = text;
 	const char *word;
 	int result = 0;
 
-	if (words == NULL)
-		return problem_set(problem, "out of memory");
-	while (result == 0 && (word = strsep(&rest, " \t")) != NULL) {
-		if (strncmp(word, "unix:", 5) == 0)
-			result = open_unix(listeners, word + 5, settings, problem);
-		else if (strncmp(word, "tcp:", 4) == 0)
-			result = open_tcp(listeners, word + 4, problem);
-	}
-	free(words);
+	if (text == NULL)
+		return problem_set(words->problem, "out of memory");
+	while (result == 0 && (word = strsep(&rest, " \t")) != NULL)
+		result = visit(words, word);
+	free(text);
+	return result;
+}
+
+/* What follows the prefix, NULL when the word does not begin with it. */
+static const char *behind(const char *word, const char *prefix)
+{
+	size_t length = strlen(prefix);
+
+	return strncmp(word, prefix, length) == 0 ? word + length : NULL;
+}
+
+static int open_word(const struct listen_words *words, const char *word)
+{
+	const char *path = behind(word, "unix:");
+	const char *where = behind(word, "tcp:");
+
+	if (path != NULL)
+		return open_unix(words->listeners, path, words->settings, words->problem);
+	return where != NULL ? open_tcp(words->listeners, where, words->problem) : 0;
+}
+
+static int open_own(struct listeners *listeners, const struct settings *settings, struct problem *problem)
+{
+	const struct listen_words words = {.settings = settings, .listeners = listeners, .problem = problem};
+	int result = visit_words(&words, open_word);
+
 	if (result != 0)
 		listeners_unlink(listeners);
 	else if (listeners->count == 0)
 		result = problem_set(problem, "server.listen: names no socket");
 	return result;
 }
+
+/* The folder of a unix socket that is to be made. */
+static int try_folder(const struct listen_words *words, const char *word)
+{
+	const char *path = behind(word, "unix:");
+	struct stat status;
+	const char *folder;
+	char *copy;
+	int result = 0;
+
+	if (path == NULL)
+		return 0;
+	copy = strdup(path);
+	if (copy == NULL)
+		return problem_set(words->problem, "out of memory");
+	folder = dirname(copy);
+	if (stat(folder, &status) != 0)
+		result = problem_set(words->problem, "server.listen: %s: %s", folder, strerror(errno));
+	else if (!S_ISDIR(status.st_mode))
+		result = problem_set(words->problem, "server.listen: %s: %s", folder, strerror(ENOTDIR));
+	free(copy);
+	return result;
+}
+
+int listeners_try_folders(const struct settings *settings, struct problem *problem)
+{
+	const struct listen_words words = {.settings = settings, .problem = problem};
+
+	return visit_words(&words, try_folder);
+}
+
+int listeners_try_owner(const struct settings *settings, struct problem *problem)
+{
+	uid_t uid;
+	gid_t gid;
+
+	return find_owner(settings, &uid, &gid, problem);
+}
+
+/* ---- All of them -------------------------------------------------------------------------------------------- */
 
 int listeners_open(struct listeners *listeners, const struct settings *settings, uint64_t own_sockets,
                    struct problem *problem)
@@ -318,50 +389,6 @@ int listeners_open(struct listeners *listeners, const struct settings *settings,
 	if (is_listening(STDIN_FILENO))
 		return add_given(listeners, STDIN_FILENO, "standard input", false, problem);
 	return open_own(listeners, settings, problem);
-}
-
-int listeners_try_owner(const struct settings *settings, struct problem *problem)
-{
-	uid_t uid;
-	gid_t gid;
-
-	return find_owner(settings, &uid, &gid, problem);
-}
-
-/* The folder of a unix socket that is to be made. */
-static int try_folder(const char *path, struct problem *problem)
-{
-	char *copy = strdup(path);
-	struct stat status;
-	const char *folder;
-	int result = 0;
-
-	if (copy == NULL)
-		return problem_set(problem, "out of memory");
-	folder = dirname(copy);
-	if (stat(folder, &status) != 0)
-		result = problem_set(problem, "server.listen: %s: %s", folder, strerror(errno));
-	else if (!S_ISDIR(status.st_mode))
-		result = problem_set(problem, "server.listen: %s: %s", folder, strerror(ENOTDIR));
-	free(copy);
-	return result;
-}
-
-int listeners_try_folders(const struct settings *settings, struct problem *problem)
-{
-	char *words = strdup(settings->server.listen);
-	char *rest = words;
-	const char *word;
-	int result = 0;
-
-	if (words == NULL)
-		return problem_set(problem, "out of memory");
-	while (result == 0 && (word = strsep(&rest, " \t")) != NULL) {
-		if (strncmp(word, "unix:", 5) == 0)
-			result = try_folder(word + 5, problem);
-	}
-	free(words);
-	return result;
 }
 
 bool listeners_have_waiting(const struct listeners *listeners)

@@ -60,7 +60,7 @@ static void reopen_logs(const struct master *master)
 		log_info("log_reopened", LOG_STR("signal", strsignal(SIGUSR1)));
 	else
 		log_error("log_not_reopened", LOG_STR("problem", strerror(errno)),
-		          LOG_STR("in_force", "the file before it"));
+		          LOG_STR("in_force", "the file that was open"));
 	children_signal(master->children, SIGUSR1);
 }
 

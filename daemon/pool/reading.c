@@ -43,7 +43,7 @@ void reading_close_oldest(struct worker *worker, const struct conn *but, bool ho
 		return;
 	if (oldest->state == CONN_READING)
 		log_warning("request_refused",
-		            LOG_STR("problem", "it was slow, and there is no room for more of them"));
+		            LOG_STR("problem", "it was slow to arrive, and there is no room for more of them"));
 	conns_remove(&worker->conns, oldest);
 }
 

@@ -19,7 +19,7 @@
 
 static void refuse_reload(struct master *master, const char *why)
 {
-	log_error("reload_refused", LOG_STR("problem", why), LOG_STR("in_force", "the configuration before it"));
+	log_error("reload_refused", LOG_STR("problem", why), LOG_STR("in_force", "the former configuration"));
 	counters_add(&master->setup->board->counters, COUNTER_RELOADS_REFUSED);
 	if (master->is_announced)
 		service_ready();
@@ -128,7 +128,7 @@ static void start_probe(struct master *master)
 	master->reload.probe = probe_start(&master->reload.next->settings, master->setup->board);
 	if (master->reload.probe < 0) {
 		master->reload.probe = 0;
-		give_up_reload(master, "there is no process to probe the database with");
+		give_up_reload(master, "no process could be started to probe the database");
 		return;
 	}
 	extend(master);
@@ -168,7 +168,7 @@ static void read_probe(struct master *master, enum probe_result found)
 	if (master->reload.next == NULL)
 		return;
 	if (found == PROBE_WRONG_SCHEMA) {
-		give_up_reload(master, "the database's schema is of another version");
+		give_up_reload(master, "the database's schema has another version");
 	} else if (found != PROBE_OK && strcmp(conninfo, master->reload.next->settings.database.conninfo) != 0) {
 		give_up_reload(master, "the database of the new database.conninfo cannot be reached");
 	} else {

@@ -73,14 +73,14 @@ static void log_failure(const struct master *master, int error, int status)
 	if (error != 0)
 		log_error("upgrade_failed", LOG_STR("problem", "the new binary cannot be executed"),
 		          LOG_STR("program", master->setup->program), LOG_STR("reason", strerror(error)),
-		          LOG_STR("in_force", "the binary before it"));
+		          LOG_STR("in_force", "the running binary"));
 	else
 		log_error("upgrade_failed",
-		          LOG_STR("problem", "the new binary ended; what it said before it opened its log is on "
+		          LOG_STR("problem", "the new binary ended; what it reported before it opened its log is on "
 		                             "standard error"),
 		          LOG_STR("program", master->setup->program),
 		          LOG_INT("status", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)),
-		          LOG_STR("in_force", "the binary before it"));
+		          LOG_STR("in_force", "the running binary"));
 }
 
 bool upgrade_reap(struct master *master, pid_t pid, int status)

@@ -308,7 +308,7 @@ static void set_startup_problem(struct db_connection *connection, const char *sa
 		connection, strstr(said, "statement pooling") == NULL
 				    ? said
 				    : "pgbouncer has pool_mode = statement and refuses transactions, without which no "
-				      "login can work: it takes pool_mode = transaction or session");
+				      "login can work: set pool_mode = transaction or session");
 }
 
 static void read_startup_answer(struct db_connection *connection)

@@ -51,8 +51,9 @@ enum db_answer db_classify_result(struct db_connection *connection, const PGresu
 	               message != NULL ? message : "no answer", sqlstate);
 	connection->has_mixed_up |= means_mixed_up(sqlstate);
 	if (means_mixed_up(sqlstate))
-		log_error("prepared_statements_mixed_up", LOG_STR("problem", connection->problem),
-		          LOG_STR("hint", "behind a pooler of transactions set database.prepare = off"));
+		log_error(
+			"prepared_statements_mixed_up", LOG_STR("problem", connection->problem),
+			LOG_STR("hint", "behind a connection pooler in transaction mode, set database.prepare = off"));
 	if (means_lost(sqlstate) || means_stale(sqlstate)) {
 		*status = DB_CONFLICT;
 		db_connection_drop(connection);

@@ -59,6 +59,36 @@ static int64_t touch_ms(const struct rule *rule)
 
 enum standing { GONE, LIVE, ENDS, AHEAD };
 
+/* Why and when a session without a row ended. */
+static void read_ending(const struct db_result *rows, size_t row, struct rule_verdict *verdict)
+{
+	verdict->reason = reason_from_code(db_text(rows, row, CHECK_ENDED_REASON));
+	verdict->ended_at = db_time(rows, row, CHECK_ENDED_AT);
+	verdict->by_user_agent = db_text(rows, row, CHECK_BY_USER_AGENT);
+	verdict->by_ip = db_text(rows, row, CHECK_BY_IP);
+	verdict->user_agent = db_text(rows, row, CHECK_ENDED_USER_AGENT);
+	verdict->ip = db_text(rows, row, CHECK_ENDED_IP);
+}
+
+static void read_session(const struct db_result *rows, size_t row, struct ones_session *session)
+{
+	session->id = db_text(rows, row, CHECK_ID);
+	session->user.id = db_int(rows, row, CHECK_USER_ID);
+	session->user.username = db_text(rows, row, CHECK_USERNAME);
+	session->user.is_admin = db_bool(rows, row, CHECK_IS_ADMIN);
+	session->created_at = db_time(rows, row, CHECK_CREATED_AT);
+	session->last_seen_at = db_time(rows, row, CHECK_LAST_SEEN_AT);
+	session->expires_at = db_time(rows, row, CHECK_EXPIRES_AT);
+}
+
+/* The verdict on a session that is not live. Returns `standing`. */
+static enum standing not_live(struct rule_verdict *verdict, enum standing standing, enum ones_reason reason, int64_t at)
+{
+	verdict->reason = reason;
+	verdict->ended_at = at;
+	return standing;
+}
+
 /* Fill in *verdict from sql_check's row and return where the session stands. */
 static enum standing evaluate(const struct rule *rule, const struct session_lookup *lookup, size_t which,
                               struct rule_verdict *verdict)
@@ -69,61 +99,36 @@ static enum standing evaluate(const struct rule *rule, const struct session_look
 	int64_t idle_us = rule->policy.idle_timeout * 1000;
 	struct ones_session *session = &verdict->session;
 	int64_t limit, newer;
-	int64_t order, stored_order;
-	bool is_stored;
+	bool is_stored, is_newer_stored;
 
 	*verdict = (struct rule_verdict){.reason = ONES_REASON_UNAUTHENTICATED};
 	/* Or there is a row, but not its account, as after replication of the one table alone. */
 	if (db_is_null(rows, row, CHECK_USER_ID) || db_is_null(rows, row, CHECK_USERNAME)) {
-		if (!db_is_null(rows, row, CHECK_ENDED_REASON)) {
-			verdict->reason = reason_from_code(db_text(rows, row, CHECK_ENDED_REASON));
-			verdict->ended_at = db_time(rows, row, CHECK_ENDED_AT);
-			verdict->by_user_agent = db_text(rows, row, CHECK_BY_USER_AGENT);
-			verdict->by_ip = db_text(rows, row, CHECK_BY_IP);
-			verdict->user_agent = db_text(rows, row, CHECK_ENDED_USER_AGENT);
-			verdict->ip = db_text(rows, row, CHECK_ENDED_IP);
-		}
+		if (!db_is_null(rows, row, CHECK_ENDED_REASON))
+			read_ending(rows, row, verdict);
 		return GONE;
 	}
-	session->id = db_text(rows, row, CHECK_ID);
-	session->user.id = db_int(rows, row, CHECK_USER_ID);
-	session->user.username = db_text(rows, row, CHECK_USERNAME);
-	session->user.is_admin = db_bool(rows, row, CHECK_IS_ADMIN);
-	session->created_at = db_time(rows, row, CHECK_CREATED_AT);
-	session->last_seen_at = db_time(rows, row, CHECK_LAST_SEEN_AT);
-	session->expires_at = db_time(rows, row, CHECK_EXPIRES_AT);
-	if (session->expires_at <= now) {
-		verdict->reason = ONES_REASON_EXPIRED;
-		verdict->ended_at = session->expires_at;
-		return GONE;
-	}
-	if (idle_us > 0 && session->last_seen_at <= now - idle_us) {
-		verdict->reason = ONES_REASON_IDLE;
-		verdict->ended_at = session->last_seen_at + idle_us;
-		return GONE;
-	}
-	if (!db_bool(rows, row, CHECK_IS_ACTIVE)) {
-		verdict->reason = ONES_REASON_DISABLED;
-		verdict->ended_at = now;
-		return ENDS;
-	}
+	read_session(rows, row, session);
+	if (session->expires_at <= now)
+		return not_live(verdict, GONE, ONES_REASON_EXPIRED, session->expires_at);
+	if (idle_us > 0 && session->last_seen_at <= now - idle_us)
+		return not_live(verdict, GONE, ONES_REASON_IDLE, session->last_seen_at + idle_us);
+	if (!db_bool(rows, row, CHECK_IS_ACTIVE))
+		return not_live(verdict, ENDS, ONES_REASON_DISABLED, now);
 	limit = db_int(rows, row, CHECK_LIMIT);
 	newer = db_int(rows, row, CHECK_NEWER);
-	order = db_int(rows, row, CHECK_LOGIN_ORDER);
-	stored_order = db_is_null(rows, row, CHECK_STORED_ORDER) ? 0 : db_int(rows, row, CHECK_STORED_ORDER);
 	is_stored = db_bool(rows, row, CHECK_IS_STORED);
+	is_newer_stored = !db_is_null(rows, row, CHECK_STORED_ORDER) &&
+	                  db_int(rows, row, CHECK_STORED_ORDER) > db_int(rows, row, CHECK_LOGIN_ORDER);
 	/* The newest login counts also when its row has gone: with a limit of one none is left. */
-	if (!is_stored && stored_order > order && newer == 0)
+	if (newer == 0 && is_newer_stored && !is_stored)
 		newer = 1;
-	if (limit > 0 && newer >= limit) {
-		verdict->reason = ONES_REASON_DISPLACED;
-		verdict->ended_at = now;
-		return ENDS;
-	}
+	if (limit > 0 && newer >= limit)
+		return not_live(verdict, ENDS, ONES_REASON_DISPLACED, now);
 	verdict->live = true;
 	verdict->reason = ONES_REASON_LIVE;
 	verdict->touch_due = session->last_seen_at <= now - 1000 * touch_ms(rule);
-	return is_stored || stored_order > order ? LIVE : AHEAD;
+	return is_stored || is_newer_stored ? LIVE : AHEAD;
 }
 
 struct reconciliation {
@@ -327,14 +332,14 @@ struct logout_state {
  * Under the lock: is the presented session live? If so, whatever is beyond the limit beside it ends first. A row that
  * another program had made when a login could not see it yet would come to life when the newer ones are gone.
  */
-static enum db_status end_stragglers(const struct logout_state *logout_state, struct account_tx *tx, int64_t user_id,
+static enum db_status end_stragglers(const struct logout_state *state, struct account_tx *tx, int64_t user_id,
                                      const char *username, bool *live)
 {
-	const struct rule *rule = logout_state->rule;
+	const struct rule *rule = state->rule;
 	struct session_info_list displaced = {0};
 	struct session_lookup *lookup;
 	struct rule_verdict verdict;
-	enum db_status status = session_lookup(rule, tx->ctx, &logout_state->presented, 1, &lookup);
+	enum db_status status = session_lookup(rule, tx->ctx, &state->presented, 1, &lookup);
 
 	if (status != DB_OK)
 		return status;
@@ -348,9 +353,8 @@ static enum db_status end_stragglers(const struct logout_state *logout_state, st
 
 static enum db_status end_for_holder(struct account_tx *tx, void *context)
 {
-	struct logout_state *logout_state = context;
-	const struct db_value values[] = {
-		DB_BYTES(logout_state->presented.bytes, sizeof logout_state->presented.bytes)};
+	struct logout_state *state = context;
+	const struct db_value values[] = {DB_BYTES(state->presented.bytes, sizeof state->presented.bytes)};
 	struct db_result *owner;
 	const char *username;
 	int64_t user_id;
@@ -363,13 +367,13 @@ static enum db_status end_for_holder(struct account_tx *tx, void *context)
 	username = db_text(owner, 0, 1);
 	status = account_tx_lock(tx, user_id);
 	if (status == DB_OK)
-		status = end_stragglers(logout_state, tx, user_id, username, &live);
-	if (status == DB_OK && logout_state->id == NULL)
-		status = account_tx_end_by_key(tx, user_id, username, &logout_state->presented, ONES_REASON_LOGGED_OUT);
+		status = end_stragglers(state, tx, user_id, username, &live);
+	if (status == DB_OK && state->id == NULL)
+		status = account_tx_end_by_key(tx, user_id, username, &state->presented, ONES_REASON_LOGGED_OUT);
 	/* What a displaced device does changes nothing. */
 	else if (status == DB_OK && live)
-		status = account_tx_end_by_id(tx, user_id, username, logout_state->id, &logout_state->presented,
-		                              ONES_REASON_REVOKED, &logout_state->ended);
+		status = account_tx_end_by_id(tx, user_id, username, state->id, &state->presented, ONES_REASON_REVOKED,
+		                              &state->ended);
 	return status == DB_OK ? account_tx_unlock(tx, user_id) : status;
 }
 
@@ -377,18 +381,18 @@ enum db_status rule_logout(const struct rule *rule, TALLOC_CTX *ctx, const struc
                            const struct client *client)
 {
 	struct account_tx tx = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
-	struct logout_state logout_state = {.rule = rule, .presented = *key};
+	struct logout_state state = {.rule = rule, .presented = *key};
 
-	return account_tx_run(&tx, TRANSACTION_IDEMPOTENT, end_for_holder, &logout_state);
+	return account_tx_run(&tx, TRANSACTION_IDEMPOTENT, end_for_holder, &state);
 }
 
 enum db_status rule_end_session(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *presented,
                                 const char *id, const struct client *client, bool *ended)
 {
 	struct account_tx tx = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
-	struct logout_state logout_state = {.rule = rule, .presented = *presented, .id = id};
-	enum db_status status = account_tx_run(&tx, TRANSACTION_IDEMPOTENT, end_for_holder, &logout_state);
+	struct logout_state state = {.rule = rule, .presented = *presented, .id = id};
+	enum db_status status = account_tx_run(&tx, TRANSACTION_IDEMPOTENT, end_for_holder, &state);
 
-	*ended = logout_state.ended > 0;
+	*ended = state.ended > 0;
 	return status;
 }

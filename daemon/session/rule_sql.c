@@ -10,7 +10,7 @@
  */
 /* clang-format off */
 
-/* Of a session whose own browser has signed in anew, whoever presents its key is told no more than that it was left. */
+/* A key that a rotation replaced is answered with the reason alone, without the browser and address of the new login. */
 #define SQL_BY_OTHERS(row) row ".reason <> 'logged_out'"
 
 /*

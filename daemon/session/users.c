@@ -7,28 +7,12 @@
 
 #include <string.h>
 #include <unictype.h>
-#include <unistr.h>
-
-static bool has_prefix(const char *text, const char *prefix)
-{
-	return strncmp(text, prefix, strlen(prefix)) == 0;
-}
 
 /* What a terminal, a page or a log could take for more than a character of a name: C0, C1, line ends, direction. */
-static bool is_control(const char *at)
+static bool is_control(ucs4_t character)
 {
-	static const char *const directions[] = {
-		"\u2028", "\u2029", "\u202a", "\u202b", "\u202c", "\u202d",
-		"\u202e", "\u2066", "\u2067", "\u2068", "\u2069",
-	};
-
-	if (utf8_is_control(at))
-		return true;
-	for (size_t i = 0; i < sizeof directions / sizeof directions[0]; i++) {
-		if (has_prefix(at, directions[i]))
-			return true;
-	}
-	return false;
+	return utf8_is_control(character) || (character >= 0x2028 && character <= 0x202e) ||
+	       (character >= 0x2066 && character <= 0x2069);
 }
 
 /* Of the kind that comes along unseen when a name is pasted. */
@@ -47,8 +31,7 @@ const char *users_plain_name(TALLOC_CTX *ctx, const char *typed)
 
 	if (!utf8_is_valid(typed))
 		return talloc_strdup(ctx, typed);
-	for (const char *at = typed; (size = utf8_sequence(at)) > 0; at += size) {
-		(void)u8_mbtouc(&character, (const uint8_t *)at, size);
+	for (const char *at = typed; (size = utf8_character(at, &character)) > 0; at += size) {
 		if (is_unseen(character))
 			continue;
 		if (!has_begun)
@@ -62,14 +45,15 @@ const char *users_plain_name(TALLOC_CTX *ctx, const char *typed)
 const char *users_name_problem(const char *username)
 {
 	size_t characters = 0;
+	ucs4_t character;
 	size_t size;
 
 	if (username[0] == '\0')
 		return "is empty";
 	if (!utf8_is_valid(username))
 		return "is not valid UTF-8";
-	for (const char *at = username; (size = utf8_sequence(at)) > 0; at += size) {
-		if (is_control(at))
+	for (const char *at = username; (size = utf8_character(at, &character)) > 0; at += size) {
+		if (is_control(character))
 			return "has a control character";
 		characters++;
 	}
@@ -133,20 +117,13 @@ enum db_status users_find_typed(struct db *db, TALLOC_CTX *ctx, const char *type
 	return users_find(db, ctx, plain, user);
 }
 
-/* ---- Names that nobody can sign in by ----------------------------------------------------------------------- */
+/* ---- Names that cannot sign in ------------------------------------------------------------------------------ */
 
 #define CHARACTER_LAST 0x10ffffU
 
 static bool is_surrogate(ucs4_t character)
 {
 	return character >= 0xd800 && character <= 0xdfff;
-}
-
-static bool is_control_character(ucs4_t character)
-{
-	uint8_t text[8] = "";
-
-	return u8_uctomb(text, character, sizeof text - 1) > 0 && is_control((const char *)text);
 }
 
 /* Those that `is_meant` is true of, as what stands in the brackets of a regular expression of PostgreSQL's; on `ctx`.
@@ -173,7 +150,7 @@ enum db_status users_unusable_names(struct db *db, TALLOC_CTX *ctx, struct unusa
 {
 	TALLOC_CTX *scratch = talloc_new(ctx);
 	const char *unseen = character_class(scratch, is_unseen);
-	const char *control = character_class(scratch, is_control_character);
+	const char *control = character_class(scratch, is_control);
 	char *pattern = talloc_asprintf(scratch, "^[%s]|[%s]$|[%s]", unseen, unseen, control);
 	const struct db_value values[] = {DB_TEXT(pattern), DB_INT(UNUSABLE_NAMES_MAX)};
 	enum db_status status = DB_ERROR;
@@ -201,9 +178,8 @@ static char *append_visible(char *text, const char *name)
 	size_t size;
 
 	text = text != NULL ? talloc_strdup_append_buffer(text, "$'") : NULL;
-	for (const char *at = name; text != NULL && (size = utf8_sequence(at)) > 0; at += size) {
-		(void)u8_mbtouc(&character, (const uint8_t *)at, size);
-		if (character != ' ' && (is_unseen(character) || is_control(at)))
+	for (const char *at = name; text != NULL && (size = utf8_character(at, &character)) > 0; at += size) {
+		if (character != ' ' && (is_unseen(character) || is_control(character)))
 			text = talloc_asprintf_append_buffer(text, "\\U%08x", character);
 		else
 			text = talloc_asprintf_append_buffer(text, "%s%.*s", *at == '\'' || *at == '\\' ? "\\" : "",
@@ -214,8 +190,9 @@ static char *append_visible(char *text, const char *name)
 
 const char *users_unusable_problem(TALLOC_CTX *ctx, const struct unusable_names *unusable)
 {
-	static const char why[] = "nobody can sign in by a name with space or invisible characters before or after "
-				  "it, or with control characters in it; onesessionctl user rename gives another one";
+	static const char why[] =
+		"accounts that cannot sign in, for their names begin or end with space or invisible "
+		"characters, or have control characters in them (onesessionctl user rename changes a name)";
 	char *text = talloc_asprintf(ctx, "%s: ", why);
 
 	for (size_t i = 0; i < unusable->count; i++) {

@@ -35,13 +35,13 @@ const char *users_name_problem(const char *username);
 enum db_status users_find(struct db *db, TALLOC_CTX *ctx, const char *username, struct user **user);
 
 /*
- * For operators: likewise by what was typed as it is, and only where nobody is called so by its plain name. An account
- * may have a name that none can be given any more.
+ * For operators: likewise, by the name as it was typed, and when no account has that one by its plain form. An account
+ * may have a name that no new account can be given.
  */
 enum db_status users_find_typed(struct db *db, TALLOC_CTX *ctx, const char *typed, struct user **user);
 
 /*
- * Accounts that nobody can sign in to: their names, which another program or an earlier version has stored, are not
+ * Accounts that cannot sign in: their names, which another program or an earlier version has stored, are not
  * plain ones, or have control characters.
  */
 #define UNUSABLE_NAMES_MAX 10

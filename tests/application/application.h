@@ -1,4 +1,4 @@
-/* An application: the routes and receivers that its C programmer adds to the daemon's own. */
+/* An application: the routes and receivers that a site adds to the daemon's own. */
 #ifndef APPLICATION_H
 #define APPLICATION_H
 

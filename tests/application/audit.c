@@ -1,6 +1,6 @@
 /*
  * Receivers in the transaction. Each login, logout and so on becomes a row of the application's own table (audit.sql)
- * in the same transaction, or does not happen at all; and robots may not sign in.
+ * in the same transaction, or is rolled back; and robots may not sign in.
  */
 #include "application.h"
 

@@ -1,7 +1,7 @@
 /*
- * Ways in and out of the application's own, which keep something on the way: POST /enter with {"username", "password",
- * "before": {NAME: VALUE...}, "after": {...}}, with "afresh": true as if the browser had signed out before, and POST
- * /leave with {"before", "after"}.
+ * The application's own routes for login and logout, which set session data before and after it: POST /enter with
+ * {"username", "password", "before": {NAME: VALUE...}, "after": {...}}, with "afresh": true as if the browser had
+ * signed out before, and POST /leave with {"before", "after"}.
  */
 #include "application.h"
 
@@ -12,7 +12,7 @@ static json_t *kept_value(struct ones_request *req, const char *name)
 	return value != NULL ? value : json_null();
 }
 
-/* What there is under "kept" between both steps and after them. */
+/* The value under "kept" between both steps and after them. */
 static void reply_steps(struct ones_request *req, json_t *between)
 {
 	json_decref(keep_members(req, "after"));

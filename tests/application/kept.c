@@ -49,6 +49,6 @@ void kept_setup(struct ones_app *app)
 {
 	ones_route(app, &(struct ones_route){
 				.path = "/kept", .get = show, .post = change, .needs = ONES_NEEDS_SESSION_DATA});
-	/* The same without .keeps_data, which makes every change one that cannot be kept. */
+	/* The same without .needs: every change is refused. */
 	ones_route(app, &(struct ones_route){.path = "/forgotten", .get = show, .post = change});
 }

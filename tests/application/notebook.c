@@ -1,4 +1,5 @@
-/* Receivers after the commit: they write down what they are called for. GET /notebook reads it: of this worker. */
+/* Receivers after the commit, which note each event that they are called for. GET /notebook returns this worker's
+ * notes. */
 #include "application.h"
 
 #include <stdio.h>
@@ -12,7 +13,7 @@ static bool write_down(const struct ones_event *event, void *context)
 	if (line_count < sizeof lines / sizeof lines[0])
 		(void)snprintf(lines[line_count++], sizeof lines[0], "%s: %s %s %s", (const char *)context,
 		               ones_signal_name(event->signal), event->username, ones_reason_code(event->reason));
-	/* In the transaction it would be the time to refuse; by now nothing can be changed. */
+	/* In the transaction this would refuse the login; after the commit it has no effect. */
 	return event->transaction == NULL && strncmp(event->user_agent, "Unreachable", strlen("Unreachable")) != 0;
 }
 
@@ -45,7 +46,7 @@ void notebook_setup(struct ones_app *app)
 		connect(app, signal, "write", 0, second);
 		connect(app, signal, "print", 0, third);
 		connect(app, signal, "wave", -20, first);
-		/* Of one name the receiver that was connected last is kept. */
+		/* Of receivers with the same name the one that was connected last is kept. */
 		connect(app, signal, "replaced", 10, former);
 		connect(app, signal, "replaced", 0, replacement);
 		connect(app, signal, "unwanted", 0, unwanted);

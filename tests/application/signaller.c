@@ -1,6 +1,6 @@
 /*
- * GET /signaller?pid=PID: what code that an attacker runs in a worker would try in order to signal another process of
- * the same user. Answers with what failed: the errno of each step, 0 for one that did not.
+ * GET /signaller?pid=PID: the steps by which an attacker's code in a worker would try to signal another process of the
+ * same user. Answers with the errno of each step, 0 for one that succeeded.
  */
 #include "application.h"
 

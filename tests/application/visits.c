@@ -1,4 +1,4 @@
-/* GET /visits: how often has this browser been here? */
+/* GET /visits: the number of visits of this browser. */
 #include "application.h"
 
 static void visits(struct ones_request *req)

@@ -1,7 +1,7 @@
 """
 What may occupy a worker, and for how long: /auth beside the floor from one connection to many and at a fixed rate, and
-/auth while others flood it with logins, send slow bodies, or workers retire. Each is measured in turn with what it is
-compared with, and, where there is another build (--base), with that one in the same rounds.
+/auth during a flood of logins, slow bodies, or the retirement of workers. Each measurement alternates with the one that it
+is compared with, and, where there is another build (--base), with that one in the same rounds.
 """
 
 import json
@@ -14,15 +14,15 @@ from machine import Failure
 from support.waiting import wait_until
 
 CONNECTIONS = (1, 4, 16, 64, 256)
-# The open loop's: half of what the floor was capable of with so many connections.
+# Rate of the open loop: half of what the floor was capable of with so many connections.
 CAPACITY_AT, SHARE = 64, 0.5
-# Far more than are busy at once while all is well.
+# Far more than are busy at once in normal operation.
 OPEN_CONNECTIONS = 256
 
 FLOOD_RATE = 1000
 # As in hostile.c.
 FLOOD_GRACE = 12
-# By whom, and whether they wait for the answer; see hostile.c.
+# From how many addresses, and whether the clients wait for the answer; see hostile.c.
 FLOODS = [(addresses, manner) for addresses in ("one", "many") for manner in ("stay", "leave")]
 
 # Connections, path, length of the body, as much of it at once, bytes a second.
@@ -32,14 +32,15 @@ BODIES = {
     "64": (64, "/session/login", 65536, 40960, 530),
     "16, nearly whole": (16, "/session/logout", 65000, 60000, 20),
 }
-# A rate at which nothing waits but for the slow ones.
+# A rate at which requests wait for nothing but the slow bodies.
 SLOW_RATE, SLOW_CONNECTIONS = 500, 64
 
 RETIREMENT = 10000
 RETIRING_WORKERS = (1, 8)
 
-# Seconds, where none were asked for: a flood and slow bodies need time to have an effect (server.request_timeout is
-# 30 s). Workers are asked until they have come to the number of requests at which they retire, but not for ever.
+# Seconds, where the command line gives none: a flood and slow bodies need time to have an effect
+# (server.request_timeout is 30 s). Workers get requests until most have reached the number at which they retire, within
+# a limit.
 TAIL_SECONDS, FLOOD_SECONDS, SLOW_SECONDS, RETIRE_SECONDS, RETIRE_SECONDS_MOST = 4, 8, 35, 4, 30
 WARM_UP, ROUNDS, SLOW_ROUNDS = 1, 3, 1
 
@@ -51,7 +52,7 @@ class Contest:
         self.bench = bench
         self.builds = ["before", "after"] if bench.options.base else ["after"]
         self.floor = Floor(bench, "bare-floor", bare=True)
-        # As it comes. For the tail, the flood and the slow bodies.
+        # With the default configuration. For the tail, the flood and the slow bodies.
         self.plain = {build: self._daemon(build, build) for build in self.builds}
         self.retiring = {
             (build, workers, requests): self._daemon(
@@ -63,7 +64,7 @@ class Contest:
             for workers in RETIRING_WORKERS
             for requests in (0, RETIREMENT)
         }
-        # Each flood comes from addresses of its own, for failures are remembered.
+        # Each flood comes from addresses of its own, for failed logins are counted by address.
         self.floods = Counter()
 
     def _daemon(self, name, build, **settings):
@@ -83,7 +84,7 @@ class Contest:
 
     @staticmethod
     def in_turn(number, what):
-        """There and back again."""
+        """In odd rounds forwards, in even ones backwards."""
         return what if number % 2 else what[::-1]
 
     def fill(self):
@@ -101,7 +102,7 @@ class Contest:
 
 
 def facts(bench):
-    """What the report says of how it was measured."""
+    """The settings of the measurements, for the report."""
     return {
         "contest_rounds": bench.contest.rounds(ROUNDS),
         "slow_rounds": bench.contest.rounds(SLOW_ROUNDS),
@@ -133,7 +134,7 @@ def plan(bench, add, step):
     if not bench.wants("tail", "flood", "slow", "retire"):
         return
     def start(name, what):
-        """Whose failure is that of every part that needs it."""
+        """A step whose failure fails every part that needs it."""
 
         def call():
             said = bench.attempt(name, what)
@@ -168,7 +169,7 @@ def end_all(some):
         service.stop()
 
 
-def told(result):
+def summary(result):
     return f"{result['rate']:.0f}/s, p50 {result['p50']:.2f}, p99 {result['p99']:.2f}, at most {result['max']:.0f} ms"
 
 
@@ -211,7 +212,7 @@ def tail(contest, number, load, side):
             warm_up=contest.warm_up,
         )
     contest.keep("tail", result, number, side, str(load))
-    return told(result)
+    return summary(result)
 
 
 def require_all(service, result):
@@ -239,7 +240,7 @@ def plan_flood(contest, add, step):
 
 
 def quiet(contest, service, connections, rate):
-    """What it is like just before somebody does harm."""
+    """The measurement just before a flood or slow bodies."""
     bench = contest.bench
     await_rest(bench, service)
     if contest.warm_up:
@@ -250,11 +251,11 @@ def quiet(contest, service, connections, rate):
 
 
 def flood(contest, number, build, case):
-    """/auth from a second after its beginning on, for as long as it was to last."""
+    """/auth from a second after the flood's beginning on, for as long as it was to last."""
     bench, service, seconds = contest.bench, contest.plain[build], contest.seconds(FLOOD_SECONDS)
     addresses, manner = case
     before = quiet(contest, service, FEW_CONNECTIONS, 0)
-    # The next accounts in turn, of those without a session.
+    # The next accounts in order, of those without a session.
     contest.floods[build] += 1
     first = bench.options.sessions + 1 + (contest.floods[build] - 1) * seconds % max(bench.options.sessions - seconds, 1)
     logins = Background(
@@ -273,8 +274,8 @@ def flood(contest, number, build, case):
     contest.keep("flood at a rate", result, number, build, f"{addresses} {manner}")
     waits = [one["took"] for one in result["flood"]["logins"] if one["in"]]
     return (
-        f"{told(result)} ({before['p99']:.2f} in quiet); {result['flood']['refused'] + result['statuses'].get('502', 0)} refused; "
-        f"{len(waits)} of {len(result['flood']['logins'])} are in, the last after {max(waits, default=0):.1f} s"
+        f"{summary(result)} ({before['p99']:.2f} in quiet); {result['flood']['refused'] + result['statuses'].get('502', 0)} refused; "
+        f"{len(waits)} of {len(result['flood']['logins'])} signed in, the last after {max(waits, default=0):.1f} s"
     )
 
 
@@ -283,7 +284,7 @@ def status(bench, service):
 
 
 def await_rest(bench, service):
-    """Nobody hashes any more, and who waits is gone: an answer is there at once, and again and again."""
+    """Until no password is hashed and no login waits, and the daemon has answered at once several times in a row."""
     calm = 0
 
     def is_at_rest():
@@ -297,7 +298,7 @@ def await_rest(bench, service):
         busy = hashing.get("in_use", 0) or hashing.get("waiting", 0)
         calm = 0 if busy or time.monotonic() - began > 0.1 else calm + 1
         time.sleep(0.05)
-        # Between two that wait, nobody has a place for a moment.
+        # Between two waiting logins the hash slot is free for a moment.
         return calm >= 10
 
     wait_until(is_at_rest, f"{service.name} to be at rest", timeout=120)
@@ -376,4 +377,4 @@ def retire(contest, number, which):
     result = measure(bench, service.name, "/session/auth", load, FEW_CONNECTIONS, seconds, warm_up=0)
     result["retired"] = status(bench, service)["counts"]["worker_starts"] - starts
     contest.keep("retire", result, number, build, str(workers), str(requests))
-    return f"{told(result)}; {result['retired']} retired"
+    return f"{summary(result)}; {result['retired']} retired"

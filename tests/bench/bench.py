@@ -1,6 +1,6 @@
 """
-make bench: onesession and others that do the same job, side by side on one PostgreSQL behind one nginx, and what the
-project promises about speed, each promise measured. Writes docs/benchmarks.md.
+make bench: onesession and others that do the same job, side by side on one PostgreSQL behind one nginx, and each promise
+of the project about speed, measured. Writes docs/benchmarks.md.
 
   bench.py [--parts PART...] [--seconds N] [--rounds N] ...
 """
@@ -27,12 +27,12 @@ from load import FEW_CONNECTIONS, measure, measure_pgbench, prepare_pgbench
 from machine import HERE, PROGRAMS, Failure, Home, Server, become_reaper, descendants, describe_host, first_line
 from support.processes import BUILD
 
-# In the order in which they are measured. The floor stands next to what is compared with it.
+# In the order in which they are measured. The floor is next to those that are compared with it.
 SIDES = ("nginx", "floor", "auth", "me", "refused", "page", "php", "apache", "proxied", "express", "django", "lemonldap", "strict", "pgbench")
 OTHERS = ("memory", "size", "purge", "flood", "logins", "tail", "slow", "retire", *compare.PARTS)
 
 
-# What is not given. The parts of admission.py have others.
+# Defaults of the options. The parts of admission.py have their own.
 USUAL = {"seconds": 8, "warm_up": 2, "rounds": 5}
 
 
@@ -45,7 +45,7 @@ class Side:
 
 
 class Plan:
-    """The steps of the run, and how long each is thought to take: says what is next and how much is left."""
+    """The steps of the run, with an estimate of the time that each takes: prints the next step and the time left."""
 
     def __init__(self):
         self.steps = []
@@ -64,7 +64,7 @@ class Plan:
             said = call()
             took = time.monotonic() - began
             spent += seconds
-            # As much slower or faster as it has been so far.
+            # The estimates are scaled by the pace so far.
             pace = (time.monotonic() - self.began) / spent if spent > 30 else 1
             left = sum(step[1] for step in self.steps[number:]) * pace
             following = f"next: {self.steps[number][0]}, {left / 60:.0f} min left" if left else "the report is next"
@@ -72,7 +72,7 @@ class Plan:
 
 
 class Bench:
-    """The whole run. Everything that is started is entered into `stack`, which ends it in the opposite order."""
+    """The whole run. All that is started is registered with `stack`, which ends it in the opposite order."""
 
     def __init__(self, options):
         self.options = options
@@ -88,7 +88,7 @@ class Bench:
     def wants(self, *names):
         return any(name in self.options.parts for name in names)
 
-    # ---- What everybody needs ----
+    # ---- Helpers of all parts ----
 
     def token_cookie(self, number):
         return f"onesession={token(number)}"
@@ -113,7 +113,7 @@ class Bench:
         return fastcgi.send(str(service.socket), path=path, headers={"Cookie": cookie}, **parameters)
 
     def attempt(self, name, call):
-        """What fails here is told in the report, and the run goes on without it."""
+        """A failure is noted in the report, and the run goes on without it."""
         try:
             return call()
         except (Failure, AssertionError, OSError, psycopg2.Error, subprocess.SubprocessError) as error:
@@ -176,7 +176,7 @@ class Bench:
         parts.prepare(self)
 
     def install_modules(self):
-        """What the Express application takes from npm, once."""
+        """Installs the Express application's npm packages, once."""
         folder = BUILD / "bench/npm"
         folder.mkdir(parents=True, exist_ok=True)
         mark = folder / "installed"
@@ -202,7 +202,7 @@ class Bench:
         self.stack.callback(self.server.stop)
         self.server.start()
         self.main.migrate()
-        # Those with sessions, those for the logins, and one for seeing that sessions are displaced.
+        # Accounts with sessions, accounts for the logins, and one for checking that sessions are displaced.
         self.main.fill(self.options.sessions, self.options.sessions, more_accounts=self.options.sessions + 1)
 
     def start_service(self, name):
@@ -278,7 +278,7 @@ class Bench:
         if self.wants("memory"):
             add("memory of fresh workers", 1, lambda: parts.memory(self, "fresh"))
         for number in range(1, options.rounds + 1):
-            # There and back again, so that what drifts meets all alike.
+            # Alternately forwards and backwards, so that drift affects all alike.
             sides = self.sides if number % 2 else self.sides[::-1]
             for side in sides:
                 what = f"round {number} of {options.rounds}, {side.name}"
@@ -303,7 +303,7 @@ class Bench:
             self.stack.callback(end_all)
             self.set_up()
             self.make_plan()
-            self.stack.callback(heed_nothing)
+            self.stack.callback(ignore_signals)
             self.plan.run()
             self.results["versions"] = report.versions(self)
             self.results["settings"] = {"postgresql": self.server.settings}
@@ -326,7 +326,7 @@ def read_options():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], prog="make bench")
     number = lambda text: max(int(text), 1)  # noqa: E731
     parser.add_argument("--parts", default="", help=f"of: {' '.join(SIDES + OTHERS)}; report: only write it anew")
-    parser.add_argument("--seconds", type=number, help="each measurement; 8, and as long as it needs in the last parts")
+    parser.add_argument("--seconds", type=number, help="of each measurement; 8, the last parts have their own")
     parser.add_argument("--warm-up", type=int, help="seconds before each; 2, and 1 in the last parts")
     parser.add_argument("--rounds", type=number, help="5; 3 and for slow bodies 1 in the last parts")
     parser.add_argument("--base", help="a folder with another build/, which tail, flood, slow and retire also measure")
@@ -363,14 +363,14 @@ def commit_of(folder):
     return first_line(["git", "-C", str(folder), "rev-parse", "--short", "HEAD"])
 
 
-def heed_nothing():
-    """At the beginning of the end: another Ctrl-C would keep something from being ended."""
+def ignore_signals():
+    """While things are ended: another Ctrl-C would interrupt that and leave processes behind."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
 
 
 def end_all():
-    """Whatever is still there of what was started, and what its own parent has left."""
+    """Ends all descendants that still run, those whose parent has exited as well."""
     me = os.getpid()
     for pid in descendants([me]):
         if pid != me:

@@ -1,6 +1,7 @@
 """
-onesession beside others that are told to keep an account to one session: a file that each guards, what a worker takes,
-how long a displaced browser still gets in and what it is told, and what is left when several sign in at the same moment.
+onesession beside others that are configured to keep an account to one session: a file that each guards, the memory of a
+worker, how long a displaced browser is still served and what its page says, and how many sessions simultaneous sign-ins
+leave.
 """
 
 import statistics
@@ -18,19 +19,19 @@ PARTS = ("guarded", "stale", "race")
 RIVALS = ("lemonldap", "strict", "express", "django")
 
 CONNECTIONS = 16
-# Seconds and rounds, where none were asked for.
+# Seconds and rounds, where the command line gives none.
 SECONDS, WARM_UP, ROUNDS = 4, 1, 5
 
-# A displaced browser comes this often, in seconds: at first, and after a while. Whoever was refused for so long is out.
+# How often a displaced browser sends requests, in seconds: at first, and after a while. One refused for so long is out.
 OFTEN, SELDOM, OFTEN_FOR, OUT_AFTER = 0.5, 1.0, 20, 20
-# It asks for so many things at once, as browsers do, and so comes to several workers.
+# It sends so many requests at once, as browsers do, and so reaches several workers.
 AT_ONCE = 6
 
 BROWSERS, RACES = (2, 3, 4), 20
 
 
 class Comparison:
-    """Those that are compared, each with another instance on the same database, as on another host."""
+    """The contestants, each with another instance on the same database, as on another host."""
 
     def __init__(self, bench):
         self.services = {name: bench.services[name] for name in ("onesession", *RIVALS)}
@@ -46,7 +47,7 @@ class Comparison:
 
 
 def services(bench):
-    """Those that nginx has to know of beside the usual ones."""
+    """The services that nginx's configuration needs beside the usual ones."""
     return list(bench.comparison.others.values()) if bench.comparison else []
 
 
@@ -78,7 +79,7 @@ def failed(bench, name, part):
 
 
 def plan(bench, add, step):
-    """As parts.plan(), whose step() this is given. Whoever has failed is left out, and the others go on."""
+    """As parts.plan(), whose step() this is given. Contestants that have failed are left out, and the others go on."""
     if not bench.wants(*PARTS):
         return
     comparison, options = bench.comparison, facts(bench)
@@ -128,7 +129,7 @@ def guarded(bench, number, name):
 
 
 def memory(bench, name):
-    """When each worker has done all that it is there for: also signed people in."""
+    """Measured when each worker has done all of its tasks, logins as well."""
     service = bench.comparison.services[name]
     for number in range(4 * bench.options.workers):
         service.log_in(f"u{number % bench.options.sessions + 1}")
@@ -155,7 +156,7 @@ class Displaced:
         self.is_out = False
 
     def come(self):
-        """The time counts from when it asked. One thing that it gets is enough."""
+        """The time counts from when the requests were sent. One that is served is enough."""
         asked = time.monotonic() - self.since
         statuses = ask_at_once(self.service, self.cookie)
         if max(statuses) >= 500:
@@ -169,17 +170,17 @@ def displace(bench, name, user):
     """Its browser at both hosts, displaced by a sign-in at the first."""
     here, there = bench.comparison.services[name], bench.comparison.others[name]
     old = here.log_in(user)
-    # So often that each worker has seen it.
+    # Often enough for each worker to have seen the session.
     for host in [here, there] * bench.options.workers:
         if set(ask_at_once(host, old)) != {200}:
-            raise Failure(f"{host.name} does not let in who has signed in at {here.name}")
+            raise Failure(f"{host.name} refuses a session that was signed in at {here.name}")
     here.require("/page", here.log_in(user), user)
     since = time.monotonic()
     return [Displaced(name, where, host, old, since) for where, host in (("same", here), ("another", there))]
 
 
 def stale(bench):
-    """All at the same time, for some take long."""
+    """All contestants at the same time, for some take long."""
     names = [name for name in bench.comparison.services if not failed(bench, name, "stale")]
     browsers = [browser for number, name in enumerate(names, 1) for browser in displace(bench, name, f"u{number}")]
     began = time.monotonic()
@@ -201,7 +202,7 @@ def stale(bench):
 
 
 def words(bench, browser):
-    """What a person reads who comes with a displaced session, at the end of all redirects."""
+    """The text of the page that a request with a displaced session gets, at the end of all redirects."""
     host, path = browser.service.name, "/page"
     for _ in range(5):
         answer = ask(bench.web.port, host, path, cookie=browser.cookie, Accept="text/html")
@@ -235,7 +236,7 @@ def sign_in_together(service, user, browsers):
             cookie = service.log_in(user)
         except Failure:
             return None
-        # Where it is led to at once.
+        # The page to which a browser is redirected at once.
         service.ask("/page", cookie)
         return cookie
 

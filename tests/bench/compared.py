@@ -1,4 +1,4 @@
-"""What `make compare` has found: its section of docs/benchmarks.md."""
+"""The results of `make compare`: their section of docs/benchmarks.md."""
 
 import json
 import re
@@ -9,10 +9,10 @@ from compare import BROWSERS, PARTS, RIVALS
 from figures import count, milliseconds, ratio, spread, table
 from support.processes import BUILD
 
-# Each part with what is to be known of the run that it is from.
+# Each part with the facts of the run that measured it.
 RESULTS = BUILD / "bench/compare.json"
 HEADING = "## Beside others that keep an account to one session"
-# What comes after it.
+# The heading that follows the section.
 NEXT = "## What was run, and on what"
 
 NAMES = {
@@ -29,7 +29,7 @@ def load():
 
 
 def keep(results):
-    """Takes the parts out of the results of a run."""
+    """Moves the parts of the comparison out of the results of a run."""
     run = {name: results[name] for name in ("began", "host", "versions")}
     run["options"] = results["options"]["comparison"]
     parts = {part: {**run, "found": results.pop(part)} for part in PARTS if part in results}
@@ -42,7 +42,7 @@ def is_whole(data):
 
 
 def put(data, text):
-    """The report with this section, in place of the one that is there."""
+    """The report with this section, in place of the section that it has."""
     text = re.sub(rf"{re.escape(HEADING)}\n.*?(?=^## )", "", text, flags=re.S | re.M)
     return text.replace(NEXT, f"{section(data)}\n{NEXT}", 1) if is_whole(data) else text
 
@@ -59,7 +59,7 @@ def rates(data, name):
 
 
 def times_slower(data, name):
-    """onesession's rate to this one's, of each round."""
+    """The ratio of onesession's rate to this contestant's, of each round."""
     own = {one["round"]: one["rate"] for one in found(data, "guarded", "onesession") or []}
     return [own[one["round"]] / one["rate"] for one in found(data, "guarded", name) or [] if one["round"] in own]
 
@@ -102,8 +102,8 @@ def overview(data):
                 told(data, name),
             ]
         )
-    heads = ["", "a guarded file, requests/s", "a worker's memory, MiB", "a displaced browser still gets in, s: on the same host"]
-    heads += ["on another", "simultaneous sign-ins left no / one / several sessions, times", "the displaced one is told"]
+    heads = ["", "a guarded file, requests/s", "a worker's memory, MiB", "a displaced browser is still served, s: on the same host"]
+    heads += ["on another", "simultaneous sign-ins left no / one / several sessions, times", "the displaced browser's page says"]
     return table(heads, rows)
 
 
@@ -149,37 +149,37 @@ def section(data):
     versions = {name: version for part in PARTS for name, version in data[part]["versions"].items()}
     return f"""{HEADING}
 
-Written by `make compare`. LemonLDAP::NG is the nearest relative: a FastCGI server that nginx asks by `auth_request`, with a switch
+Written by `make compare`. LemonLDAP::NG is the most similar program: a FastCGI server that nginx calls by `auth_request`, with an option
 (`singleSession`) that ends an account's other sessions at sign-in. It does much more than onesession does (SAML, OpenID
-Connect, CAS, second factors, rules for each address), and its caches are a choice that suits single sign-on. It is there twice: as
-it comes, and as strict as onesession (`localSessionStorage` empty, `handlerInternalCache` 0, connections kept by pgbouncer).
+Connect, CAS, second factors, rules for each address), and its caches suit single sign-on. It is measured twice: with its
+defaults, and as strict as onesession (`localSessionStorage` empty, `handlerInternalCache` 0, connections kept by pgbouncer).
 The others are those of the comparison above.
 
 {overview(data)}
 
-**A guarded file.** nginx serves a small file after it has asked (`auth_request`), {options["connections"]} connections,
+**A guarded file.** nginx serves a small file after a subrequest (`auth_request`), {options["connections"]} connections,
 {options["workers"]} workers each (Express: one for each core), {options["sessions"]:,} accounts that are signed in; {options["rounds"]} rounds
-of {options["seconds"]} s after {options["warm_up"]} s of warming up, in turn. LemonLDAP::NG's caches have been filled before. In parentheses are
+of {options["seconds"]} s after {options["warm_up"]} s of warming up, alternately. LemonLDAP::NG's caches have been filled before. In parentheses are
 the lowest and the highest; the ratio is taken within each round. Memory is from `/proc/PID/smaps_rollup`, after
-the last round and {4 * options["workers"]} sign-ins: by then a worker has loaded what signing in takes.
+the last round and {4 * options["workers"]} sign-ins: by then a worker has loaded the code for signing in.
 
 {guarded_table(data)}
 
 **A displaced browser.** Two instances of each on one database, as on two hosts, each with caches of its own. A browser signs in at
-the first and asks for the file at both, {stale["workers"]} times {stale["at_once"]} times at once, so that each worker has seen it; another signs in to the
-same account at the first, and is let in. From then on the first browser asks again at both, {stale["at_once"]} times at once, each {stale["often"]} s for
-{stale["often_for"]} s and then each {stale["seldom"]:.0f} s. Told is when it last got anything, counted from when the other one was in: 0 is never. What it is told is what stands on the page where all redirects end; the two
+the first and requests the file at both, {stale["workers"]} times {stale["at_once"]} times at once, so that each worker has seen its session; another signs in to the
+same account at the first, and is served. From then on the first browser requests the file again at both, {stale["at_once"]} times at once, each {stale["often"]} s for
+{stale["often_for"]} s and then each {stale["seldom"]:.0f} s. The figure is the time of the last request that was served, counted from the other sign-in; 0: none was. The text is that of the page at the end of all redirects; the two
 small applications have no page for it, and “401 Authorization Required” is nginx's.
 
-**Simultaneous sign-ins.** {", ".join(map(str, BROWSERS[:-1]))} or {BROWSERS[-1]} browsers sign in to one account at the same moment and then ask for the file, {race["races"]} rounds each.
-Counted are the sessions that are live when all have been answered; one is right. In Django a session that comes again displaces
-the others, so that of several the one that came last is left.
+**Simultaneous sign-ins.** {", ".join(map(str, BROWSERS[:-1]))} or {BROWSERS[-1]} browsers sign in to one account at the same moment and then request the file, {race["races"]} rounds each.
+Counted are the sessions that are live when all have been answered; one is right. In Django each request of a session displaces
+the others, so that of several the one with the last request is left.
 
 {race_table(data)}
 
 Began: {began}. {host["cores"]} cores, {host["cpu"]}, {host["memory_gib"]} GiB, {host["system"]}; {", ".join(f"{name} {version}" for name, version in versions.items())}.
 
     make compare                               # a quarter of an hour, most of it waiting for displaced browsers
-    make compare PARTS="guarded race"          # of: {" ".join(PARTS)}; what is left out stays as it was
+    make compare PARTS="guarded race"          # of: {" ".join(PARTS)}; other parts keep their figures
     make compare PARTS=stale STALE=60          # gives up after a minute
 """

@@ -1,4 +1,4 @@
-"""Who is measured: how each is started, which accounts and sessions it has, and how one sees that it does its job."""
+"""The contestants: how each is started, its accounts and sessions, and how its checks are verified."""
 
 import os
 import re
@@ -26,7 +26,7 @@ TOKEN_SQL = "repeat('A', 35) || lpad(i::text, 8, '0')"
 
 
 def environment_of_unit():
-    """What the daemon's unit for systemd sets."""
+    """The environment variables of the daemon's unit for systemd."""
     unit = (HERE.parents[1] / "systemd/onesession.service").read_text(encoding="utf-8")
     return dict(re.findall(r"^Environment=(\w+)=(.*)$", unit, re.M))
 
@@ -54,7 +54,7 @@ class Service:
 
     @property
     def workers(self):
-        """The processes that serve."""
+        """Process ids of the workers."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return [int(pid) for pid in children]
 
@@ -91,24 +91,24 @@ class Service:
         answer = self.ask(path, cookie)
         if user is None:
             if 200 <= answer.status < 300 or answer.status >= 500:
-                raise Failure(f"{path} gave {answer.status} to somebody who is not signed in")
+                raise Failure(f"{path} gave {answer.status} without a session")
         elif answer.status != 200 or answer.headers.get("remote-user", user) != user:
             raise Failure(f"{path} gave {answer.status} for {answer.headers.get('remote-user')}, and not 200 for {user}")
         return answer.headers
 
     def live(self, cookies):
-        """How many of these sessions are live: whoever asks is let in."""
+        """How many of these sessions are live: their requests are accepted."""
         return sum(self.ask("/page", cookie).status == 200 for cookie in cookies)
 
     def rows(self, table, column, cookies):
-        """The same by what is stored, where asking changes it or is answered from a cache."""
+        """The same by stored rows, for contestants where a request changes them or is answered from a cache."""
         keys = [cookie.partition("=")[2] for cookie in cookies]
         sql = f"SELECT count(*) FROM {table} WHERE {column} = ANY (%s)"
         return self.bench.server.query(self.database, sql, (keys,))[0][0]
 
     @staticmethod
     def words(text):
-        """What a page says to somebody who was displaced: its notice, else its heading."""
+        """The text of a displaced browser's page: its notice, else its heading."""
         found = re.search(r'id="told"[^>]*>(.*?)</(?:p|div)>', text, re.S) or re.search(r"<h1[^>]*>(.*?)</h1>", text, re.S)
         return " ".join(unescape(re.sub(r"<[^>]*>", "", found[1])).split()) if found else ""
 
@@ -135,7 +135,7 @@ def guard(bench, name, socket_path):
 
 
 def page(bench, question=None, more=""):
-    """A small file that is guarded by the answer to `question`; without, by what guards the whole site."""
+    """A small file that is guarded by a subrequest to `question`; without, by the guard of the whole site."""
     asking = f"auth_request {question}; " if question else ""
     return f"location = /page {{ {asking}{more} alias {bench.home.app}/page.html; default_type text/html; }}"
 
@@ -192,8 +192,8 @@ class OneSession(Service):
 
     def fill(self, accounts, sessions, limit=None, more_accounts=0):
         """
-        Accounts u1 to uN with as many sessions each as there are for them, as if they had signed in one after the
-        other and round again; and more accounts that are not signed in. All have the same password.
+        Accounts u1 to uN, and sessions as if they had signed in one after the other, again and again; and more accounts
+        without a session. All have the same password.
         """
         self.ctl("user", "add", "template", stdin=PASSWORD + "\n")
         query = lambda sql, *values: self.bench.server.query(self.database, sql, values)  # noqa: E731
@@ -227,7 +227,7 @@ class OneSession(Service):
             "server.listen": f"unix:{self.socket}",
             "database.conninfo": self.conninfo(),
             "log.level": "warning",
-            # The default is not the same in each build, and load.lua and openloop.c have this one.
+            # The default differs between builds, and load.lua and openloop.c use this one.
             "session.cookie_name": "onesession",
             **self.settings,
         }
@@ -245,10 +245,10 @@ class OneSession(Service):
             self.require(path, None, None)
             self.require(path, "onesession=" + "B" * 43, None)
         if one_session:
-            # The last one is in no load.
+            # The last account is in no load.
             old, new = self.log_in(self.last_account), self.log_in(self.last_account)
             if self.require("/session/auth", old, None).get("session-reason") != "displaced":
-                raise Failure("a displaced session is not told so")
+                raise Failure("a displaced session does not get the reason displaced")
             self.require("/session/auth", new, self.last_account)
 
     @property
@@ -278,7 +278,7 @@ class Refusals(Service):
 
     def verify(self):
         if self.ask("/session/auth")[0] != 401:
-            raise Failure("somebody without a cookie is not answered 401")
+            raise Failure("a request without a cookie is not answered 401")
         self.require_no_odd()
 
     def require_no_odd(self):
@@ -322,7 +322,7 @@ class Django(Service):
         return sign_in(self.bench.web.port, self.name, name="sessionid", username=user, password=PASSWORD)
 
     def live(self, cookies):
-        """A session that asks displaces the others."""
+        """By rows, for each request of a session displaces the others."""
         return self.rows("django_session", "session_key", cookies)
 
     def verify(self):
@@ -334,7 +334,7 @@ class Django(Service):
         self.require("/auth", new, "u1")
         self.require("/auth", old, None)
         self.require("/auth", new, "u1")
-        # As it was for the load, which has a session of that account in its list.
+        # The load's list has a session of that account, which is replaced by the live one.
         self.bench.cookies(self.name, [new, *self.bench.cookies(self.name)[1:]])
 
 
@@ -507,7 +507,7 @@ class Apache(Service):
     def verify(self):
         cookies = [self._log_in(number + 1) for number in range(self.bench.options.sessions)]
         verify_own_cookies(self, cookies, "session")
-        # It has no displacing; what it has is that a session which is gone lets nobody in.
+        # It does not displace sessions; but a deleted session is refused.
         gone = self._log_in(1)
         self.require("/auth", gone, "u1")
         self.bench.server.query(self.name, "DELETE FROM session WHERE key = %s", (gone.partition("=")[2],))
@@ -539,7 +539,7 @@ error_log %(log)s warn;
 events { worker_connections 4096; }
 http {
 	access_log off;
-	# Where every answer has to be a refusal. wrk goes in the end without waiting for the last ones.
+	# For the service whose answers all have to be refusals. When it ends, wrk does not wait for the last answers (499).
 	map $status $is_odd { 401 0; 499 0; default 1; }
 	keepalive_requests 1000000000;
 	keepalive_timeout 600s;
@@ -554,7 +554,7 @@ http {
 
 
 class Web:
-    """The one nginx, with a server { } for each service, told apart by name."""
+    """The one nginx, with a server { } for each service, distinguished by name."""
 
     def __init__(self, bench):
         self.bench = bench

@@ -20,7 +20,7 @@ def milliseconds(value):
 
 
 def seconds(value):
-    """Of somebody who was not in when a flood ended it is not known how long it would have taken."""
+    """For a client that had not signed in when a flood ended the time is unknown: "never"."""
     return "never" if value == NEVER else f"{value:.1f}"
 
 

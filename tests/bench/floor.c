@@ -1,6 +1,6 @@
 /*
- * The floor: as little as a FastCGI responder on libfcgi can do. It reads no parameter, asks nobody and says nothing
- * but 200. What a request costs here is nginx, the kernel and libfcgi.
+ * The floor: as little as a FastCGI responder on libfcgi can do. It reads no parameter, queries no database and always
+ * answers 200. What a request costs here is nginx, the kernel and libfcgi.
  *
  *   floor SOCKET PROCESSES
  */
@@ -54,7 +54,7 @@ int main(int argc, char **argv)
 		default: break;
 		}
 	}
-	/* One that ends is a failure of the measurement: no other takes its place. */
+	/* A process that ends fails the measurement: it is not replaced. */
 	(void)signal(SIGTERM, SIG_DFL);
 	(void)wait(NULL);
 	return EXIT_FAILURE;

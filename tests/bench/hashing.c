@@ -1,6 +1,6 @@
 /*
- * What logins cannot be faster than: passwords verified by libsodium and nothing else, in so many processes at once.
- * Prints how many were verified a second, all processes together.
+ * The upper bound of logins: passwords verified by libsodium and nothing else, in PROCESSES processes at once. Prints
+ * the number of verifications a second of all processes together.
  *
  *   hashing HASH PASSWORD PROCESSES SECONDS
  */

@@ -1,18 +1,18 @@
 /*
- * Peers that mean no good, at a FastCGI responder's own Unix socket: what reaches it through a web server that passes
- * on all that it gets. Ends by itself and prints one line of JSON.
+ * Hostile clients, at a FastCGI responder's own Unix socket: the load that passes through a web server that does not
+ * limit it. Ends by itself and prints one line of JSON.
  *
  *   hostile flood SOCKET RATE SECONDS one|many stay|leave NUMBER FIRST PASSWORD
  *   hostile bodies SOCKET COUNT SECONDS PATH LENGTH AT_ONCE RATE
  *
  * flood: RATE logins a second that fail, at times that are fixed beforehand, each with a name of its own, from one
- * address or each from its own, waiting for the answer or hanging up once all is sent. NUMBER (1 to 255) stands for
- * addresses that no other run has used. Besides, each second somebody with the right PASSWORD begins to sign in, to the
- * account u(FIRST + n) and from an address of his own, and comes again when told so. The flood goes on until the last
- * of these is in, or for some seconds more.
+ * address or each from its own, waiting for the answer or disconnecting once all is sent. NUMBER (1 to 255) stands for
+ * addresses that no other run has used. Besides, each second a client with the right PASSWORD begins to sign in, to the
+ * account u(FIRST + n) and from an address of its own, and retries after Retry-After. The flood goes on until the last
+ * of these has signed in, or for some seconds more.
  *
  * bodies: COUNT connections at a time whose request is a body of LENGTH bytes, AT_ONCE of them at the beginning and
- * then RATE bytes a second. One that is closed is followed by another.
+ * then RATE bytes a second. A closed connection is replaced.
  */
 #include "program.h"
 
@@ -33,25 +33,25 @@
 enum { PEERS_MAX = 16384, LOGINS_MAX = 128, BODIES_MAX = 1024, ANSWER_MAX = 1024, EVENTS_MAX = 256, STATUS_MAX = 600 };
 enum { BEGIN_REQUEST = 1, PARAMS = 4, STDIN = 5, HEADER_SIZE = 8, BODY_MAX = 1 << 20 };
 
-/* How long an answer is waited for by whoever waits. */
+/* How long a client waits for an answer, if it waits. */
 #define PATIENCE_NS (15 * SECOND_NS)
-/* How much longer than it was to last a flood goes on for those who are not in. */
+/* How much longer a flood goes on while clients with the right password have not signed in. */
 #define GRACE_NS (12 * SECOND_NS)
-/* Sent at once before answers are looked at. */
+/* Requests sent at once before answers are read. */
 #define SENT_AT_ONCE 64
-/* The pieces of a slow body, and how soon another one follows one that was closed. */
+/* The interval between pieces of a slow body, and after how long a closed connection is replaced. */
 #define PIECE_NS  (SECOND_NS / 10)
 #define REOPEN_NS SECOND_NS
 
 struct peer {
 	int fd;
-	int login; /* the one with the right password that it belongs to; -1: none */
+	int login; /* index of the login with the right password; -1: none */
 	int64_t began;
 	size_t used;
 	char answer[ANSWER_MAX];
 };
 
-/* Somebody who has the right password. */
+/* A client with the right password. */
 struct login {
 	bool is_in, is_under_way;
 	int64_t began, next; /* the first attempt, the next one */
@@ -72,7 +72,7 @@ static int events = -1;
 static uint64_t statuses[STATUS_MAX]; /* 0: closed without a status */
 static uint64_t opened, refused, broken, unanswered;
 
-/* ---- Small things ------------------------------------------------------------------------------------------- */
+/* ---- Helpers ------------------------------------------------------------------------------------------------ */
 
 static int wait_for_events(struct epoll_event found[EVENTS_MAX], int64_t until)
 {
@@ -109,7 +109,7 @@ static int connect_to_responder(uint64_t number)
 	return fd;
 }
 
-/* More of an answer. Returns true when there is no more to come; what has no room is dropped. */
+/* Read more of an answer. Returns true at its end; bytes beyond ANSWER_MAX are dropped. */
 static bool receive(int fd, char answer[ANSWER_MAX], size_t *used)
 {
 	char rest[4096];
@@ -126,7 +126,7 @@ static bool receive(int fd, char answer[ANSWER_MAX], size_t *used)
 	return false;
 }
 
-/* The number behind `name` in an answer, whose records are not taken apart; -1 where there is none. */
+/* The number after `name` in an answer, whose records are not parsed; -1 where there is none. */
 static int number_behind(const char *answer, size_t used, const char *name)
 {
 	const char *found = memmem(answer, used, name, strlen(name));
@@ -185,7 +185,7 @@ static void put_pair(char *pairs, size_t room, size_t *used, const char *name, c
 {
 	size_t name_size = strlen(name), value_size = strlen(value);
 
-	/* Of short ones, a byte each for the lengths. */
+	/* Short lengths only, which take a byte each. */
 	if (name_size > 127 || value_size > 127 || *used + name_size + value_size + 2 > room)
 		fail("a parameter that is too long");
 	pairs[(*used)++] = (char)name_size;
@@ -285,7 +285,7 @@ static void send_failing(int64_t number)
 	char ip[32], name[48];
 
 	(void)snprintf(ip, sizeof ip, "10.%d.%d.%d", (int)flood.number, (int)(host >> 8), (int)(host & 0xff));
-	(void)snprintf(name, sizeof name, "nobody-%lld-%lld", (long long)flood.number, (long long)number);
+	(void)snprintf(name, sizeof name, "unknown-%lld-%lld", (long long)flood.number, (long long)number);
 	(void)try_login(-1, ip, name, "not-the-password");
 }
 

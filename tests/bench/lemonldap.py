@@ -1,6 +1,6 @@
 """
-LemonLDAP::NG, Debian's lemonldap-ng-fastcgi-server: a FastCGI server that nginx asks by auth_request, told to keep an
-account to one session (singleSession). In two ways: as it comes, with its caches, and as strict as onesession.
+LemonLDAP::NG, Debian's lemonldap-ng-fastcgi-server: a FastCGI server that nginx calls by auth_request, configured to keep
+an account to one session (singleSession). In two ways: with its defaults and caches, and as strict as onesession.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ SESSION_ID_SQL = "encode(sha256(convert_to('lemonldap' || i, 'UTF8')), 'hex')"
 class LemonLdap(Service):
     """
     With a configuration and caches of its own, as on a host of its own. `strict`: without the caches, so that each
-    request asks the database, and through pgbouncer, for by itself it makes a connection for each request.
+    request queries the database, and with pgbouncer, for without it each request makes a connection of its own.
     """
 
     def __init__(self, bench, name, database=None, strict=False):
@@ -37,7 +37,7 @@ class LemonLdap(Service):
 
     @property
     def nginx(self):
-        """As its manual has it, but that the portal is below the guarded site instead of on a host of its own."""
+        """As in its manual, except that the portal is below the guarded site instead of on a host of its own."""
         common = {
             "REQUEST_METHOD": "$request_method",
             "REQUEST_URI": "$request_uri",
@@ -73,7 +73,7 @@ class LemonLdap(Service):
         )
 
     def _configuration(self):
-        """What is not said is its default. No password is hashed and signing in writes one row, which is in its favour."""
+        """All else has its default. No password is hashed and signing in writes one row, which is in its favour."""
         data_source = f"dbi:Pg:dbname={self.database};host={self.bench.home.sockets}"
         pooled = self.pool and f"dbi:Pg:{self.pool.conninfo(self.database, self.bench.server.DAEMON).replace(' ', ';')}"
         without_caches = {"localSessionStorage": "", "handlerInternalCache": 0}
@@ -113,7 +113,7 @@ class LemonLdap(Service):
                 "Commit": 1,
                 "generateModule": "Lemonldap::NG::Common::Apache::Session::Generate::SHA256",
             },
-            # Nobody is shown a picture to read, so what draws them (ImageMagick) is not loaded.
+            # No captchas, so the library that draws them (ImageMagick) is not loaded.
             "captcha": "::Main::Plugin",
             "requireToken": 0,
             "loginHistoryEnabled": 0,
@@ -177,13 +177,13 @@ class LemonLdap(Service):
         return self.rows("sessions", "id", cookies)
 
     def words(self, text):
-        """Its page has the number of a sentence, which a script puts in."""
+        """Its page has the number of a message, whose text a script inserts."""
         found = re.search(r'trmsg="(\d+)"', text)
         sentences = json.loads((PORTAL / "static/languages/en.json").read_text(encoding="utf-8"))
         return sentences[f"PE{found[1]}"] if found else super().words(text)
 
     def _fill(self):
-        """Sessions for u1 to uN as that of u1, who has signed in."""
+        """Sessions for u1 to uN, copies of that of u1, which is signed in."""
         first = self.log_in("u1").partition("=")[2]
         count = self.bench.server.query(
             self.database,
@@ -194,7 +194,7 @@ class LemonLdap(Service):
             (self.bench.options.sessions, first),
         )
         if not count:
-            raise Failure("who has signed in to LemonLDAP::NG has no session")
+            raise Failure("a login at LemonLDAP::NG has stored no session")
         self.bench.server.query(self.database, "DELETE FROM sessions WHERE id = %s", (first,))
         self.bench.server.settle(self.database)
 
@@ -214,6 +214,6 @@ class LemonLdap(Service):
         self.require("/page", new, user)
         self.bench.cookies(self.name, cookies)
         if not self.strict:
-            # Into the cache, where they would be after a while.
+            # Fills the cache, as it would be after a while.
             for number, cookie in enumerate(cookies, 1):
                 self.require("/page", cookie, f"u{number}")

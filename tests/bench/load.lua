@@ -2,7 +2,7 @@
 --   cookies FILE     each request with one of the cookies in FILE, a line each, at random
 --   sessions N       each with one of the session cookies 1 to N, at random; bench.py's token() makes the same ones
 --   nothing          without a cookie
---   logins FIRST N PASSWORD   sign-ins to the accounts FIRST to FIRST + N - 1 in turn
+--   logins FIRST N PASSWORD   sign-ins to the accounts FIRST to FIRST + N - 1, one after the other
 -- The results are printed as one line of JSON.
 
 local threads = {}
@@ -52,14 +52,14 @@ function make.logins(args)
 	local format = '{"username":"u%d","password":"' .. args[4] .. '"}'
 
 	first, count = tonumber(args[2]), tonumber(args[3])
-	-- Not the same ones again in the next run.
+	-- Each run begins with another account.
 	next_login = math.random(count)
 	statuses = {}
 	function response(status)
 		statuses[status] = (statuses[status] or 0) + 1
-		told = ""
+		counts = ""
 		for code, times in pairs(statuses) do
-			told = told .. code .. " " .. times .. " "
+			counts = counts .. code .. " " .. times .. " "
 		end
 	end
 	return function()
@@ -75,15 +75,15 @@ function init(args)
 end
 
 function done(summary, latency)
-	local told_statuses = {}
+	local totals = {}
 
 	for _, thread in ipairs(threads) do
-		for code, times in string.gmatch(thread:get("told") or "", "(%d+) (%d+)") do
-			told_statuses[code] = (told_statuses[code] or 0) + tonumber(times)
+		for code, times in string.gmatch(thread:get("counts") or "", "(%d+) (%d+)") do
+			totals[code] = (totals[code] or 0) + tonumber(times)
 		end
 	end
 	local parts = {}
-	for code, times in pairs(told_statuses) do
+	for code, times in pairs(totals) do
 		table.insert(parts, string.format('"%s": %d', code, times))
 	end
 	local errors = summary.errors

@@ -14,15 +14,15 @@ from machine import Failure, cpu_seconds, program, run, start
 from support.processes import end
 from support.waiting import wait_until
 
-# Longer than anything that is measured takes to answer; what does not answer by then is an error.
+# Longer than any answer takes; a request without an answer by then is an error.
 ANSWER_TIMEOUT = 30
-# So few that what is measured is how long an answer takes and not how long the queue is.
+# So few that the time to answer is measured and not the length of the queue.
 FEW_CONNECTIONS = 8
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
 
 class Answer(NamedTuple):
-    """`headers`: by lower case names; `cookies`: those that were set, as a browser sends them."""
+    """`headers`: by lower case names; `cookies`: from Set-Cookie, as a browser sends them."""
 
     status: int
     headers: dict
@@ -111,7 +111,7 @@ class Wrk(Background):
 
 
 def ask_openly(bench, service, connections, rate, seconds):
-    """/auth, so many times a second whatever the answers take; with rate 0 as often as it is answered."""
+    """Requests to /auth at a fixed rate, whatever the answers take; with rate 0 each connection waits for the answer."""
     asking = Background(
         bench,
         "openloop",
@@ -126,7 +126,7 @@ def ask_openly(bench, service, connections, rate, seconds):
 def measure(bench, host, path, lua, connections, seconds, port=None, warm_up=None, refused=False, trees=None):
     """
     Warm up, then measure. `refused`: every answer has to be an error, else none. `trees`: for each name process ids
-    whose CPU time, with that of all that they started, is told for each request.
+    whose CPU time a request, with that of all their descendants, is in the result.
     """
     warm_up = bench.options.warm_up if warm_up is None else warm_up
     if warm_up > 0:
@@ -134,7 +134,7 @@ def measure(bench, host, path, lua, connections, seconds, port=None, warm_up=Non
     while True:
         before = {name: cpu_seconds(roots) for name, roots in (trees or {}).items()}
         result = Wrk(bench, host, path, lua, connections, seconds, port).result()
-        # Too short a time for so slow an answer, as on a busy machine.
+        # Too short for one answer, as on a busy machine.
         if result["requests"] > 0 or result["socket_errors"] > 0 or seconds >= ANSWER_TIMEOUT:
             break
         seconds = min(2 * seconds, ANSWER_TIMEOUT)
@@ -159,11 +159,11 @@ def measure(bench, host, path, lua, connections, seconds, port=None, warm_up=Non
 
 def statement_of_hook(bench):
     """
-    What the daemon asks the database before a request, and with which values: read from PostgreSQL's log while it
-    does. Only the first statement that looks at a session and at the stored key counts.
+    The daemon's query before a request, with its values, from PostgreSQL's log. It is the first statement that reads a
+    session and the stored key.
     """
     database = bench.main.database
-    # It counts for connections that begin from now on: for no worker that is there already.
+    # Holds for connections that begin from now on: not for workers that are running already.
     bench.server.execute(f"ALTER DATABASE {database} SET log_statement = 'all'")
     service = bench.onesession("captured", database=database, **{"server.workers": 1})
     service.start()
@@ -201,7 +201,7 @@ def prepare_pgbench(bench):
 
 
 def measure_pgbench(bench, definitions, clients, seconds):
-    """Of the clients' own CPU time nothing is said: pgbench stands for the network's other end."""
+    """Without the CPU time of pgbench itself, which stands for the peer."""
 
     def once(duration):
         return run(

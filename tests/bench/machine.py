@@ -1,5 +1,5 @@
 """
-Where the benchmark runs: its folders, its processes and what they cost, PostgreSQL, and what the report says about
+The benchmark's environment: its folders, its processes and their cost, PostgreSQL, and what the report says about
 the host. Processes are started as the tests start theirs (tests/system/support): they end with the benchmark.
 """
 
@@ -30,7 +30,7 @@ PROGRAMS = ("onesessiond", "onesessionctl")
 
 
 class Failure(Exception):
-    """Something that cannot be measured, and why: one line."""
+    """Why something cannot be measured: one line."""
 
 
 # ---- Folders ---------------------------------------------------------------------------------------------------------
@@ -38,8 +38,8 @@ class Failure(Exception):
 
 class Home:
     """
-    Everything that a run makes: in build/bench, or, where the user that the servers run as cannot get there, in a
-    folder of its own that is removed in the end. `sockets` is a short path; `kept` is what stays for people to read.
+    The files of a run: in build/bench, or, where the servers' user cannot write there, in a folder of its own that is
+    removed at the end. `sockets` is a short path; `kept` stays.
     """
 
     def __init__(self, base=None):
@@ -54,7 +54,7 @@ class Home:
         self.own(self.path)
         if not self._can_enter(self.path):
             self.path.rmdir()
-            # Not /tmp, which may be in memory: the database's disk is part of what is measured.
+            # Not /tmp, which may be in memory: the database's disk is measured, too.
             self.path = Path(tempfile.mkdtemp(prefix="onesession-bench.", dir="/var/tmp"))
             self.temporary.append(self.path)
             self.own(self.path)
@@ -64,7 +64,7 @@ class Home:
         self.sockets.chmod(0o700)
         self.log = self.folder("log")
         self.tmp = self.folder("tmp")
-        # What is served is copied, for the user may be kept out of the folder that this is in.
+        # Files that are served are copied, for the user may have no access to the source folder.
         self.app = self.path / "app"
         shutil.copytree(HERE, self.app, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
         self.bin = self.folder("bin")
@@ -104,7 +104,7 @@ class Home:
         return subprocess.run(["test", "-w", str(path)], check=False, **self.as_user).returncode == 0
 
     def environment(self, **more):
-        """Nothing of the caller's that would change what the programs do."""
+        """Without the caller's variables that would change how the programs behave."""
         return {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(self.path),
@@ -115,7 +115,7 @@ class Home:
         }
 
     def clean(self):
-        """The logs stay."""
+        """Removes all but the logs."""
         kept = self.kept / "log"
         self._remove(kept)
         shutil.copytree(self.log, kept)
@@ -128,9 +128,9 @@ class Home:
 
 
 def start(home, name, command, cwd=None, env=None, death_signal=signal.SIGTERM):
-    """In a session of its own, so that Ctrl-C reaches the benchmark alone and it can end things in order."""
+    """In a session of its own, so that Ctrl-C reaches the benchmark alone, which then ends the processes in order."""
     log = home.log / f"{name}.log"
-    # Some open it once more by themselves.
+    # Some servers open their log themselves.
     log.touch()
     home.own(log)
     return spawn(
@@ -168,7 +168,7 @@ def run(home, command, what, stdin="", env=None, cwd=None, timeout=600):
 
 
 def become_reaper():
-    """Processes whose parent has gone become children of this one, which ends them."""
+    """Processes whose parent has exited become children of this one, which ends them."""
     pr_set_child_subreaper = 36
     if LIBC.prctl(pr_set_child_subreaper, 1, 0, 0, 0) != 0:
         raise Failure("prctl(PR_SET_CHILD_SUBREAPER) has failed")
@@ -192,7 +192,7 @@ def processes():
 
 
 def descendants(roots, found=None):
-    """The process ids of `roots` and all that they have started."""
+    """The process ids of `roots` and of their descendants."""
     found = found or processes()
     children = {}
     for pid, (parent, _) in found.items():
@@ -206,13 +206,13 @@ def descendants(roots, found=None):
 
 
 def cpu_seconds(roots):
-    """Of these process trees, with what has ended and was waited for."""
+    """CPU seconds of these process trees, with processes that have ended and were waited for."""
     found = processes()
     return sum(found[pid][1] for pid in descendants(roots, found))
 
 
 def memory_of(pid):
-    """Of one process in KiB: its share of what it maps (PSS), and what it has for itself and has written."""
+    """Of one process in KiB: PSS, and private memory that it has written."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return {
         name: int(re.search(rf"^{name}:\s+(\d+) kB", text, re.M)[1]) for name in ("Pss", "Private_Dirty", "Rss")
@@ -227,7 +227,7 @@ def memory_of_host():
 
 
 class Server(Cluster):
-    """One PostgreSQL for all, as it would run in earnest: what is committed is on the disk."""
+    """One PostgreSQL for all, as in production: commits are on the disk."""
 
     def __init__(self, home):  # pylint: disable=super-init-not-called
         self.home = home
@@ -259,7 +259,7 @@ class Server(Cluster):
                 "listen_addresses": "''",
                 "unix_socket_directories": f"'{self.sockets}'",
                 "log_line_prefix": "'%m %d %u %p '",
-                # Not what is measured, and its lines would be read as the daemon's.
+                # Not measured, and its log lines would be taken for the daemon's.
                 "log_checkpoints": "off",
             }
         )
@@ -285,7 +285,7 @@ class Server(Cluster):
             connection.close()
 
     def settle(self, database):
-        """As after some time: statistics are there, nothing waits to be vacuumed or written."""
+        """As after some time: statistics are current, nothing waits to be vacuumed or written."""
         for statement in ("VACUUM (ANALYZE)", "CHECKPOINT"):
             self.query(database, statement)
 
@@ -303,7 +303,7 @@ def first_line(command, pattern=r"(\S+)"):
 
 
 def program(name):
-    """Servers are in /usr/sbin, which is not on everybody's path; some have their version in their names."""
+    """Servers are in /usr/sbin, which is not on every user's PATH; some have their version in their names."""
     for folder in ("/usr/sbin", "/usr/bin"):
         found = sorted(glob.glob(f"{folder}/{name}"))
         if found:

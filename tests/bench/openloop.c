@@ -1,12 +1,12 @@
 /*
  * Requests to a web server on this machine at times that are fixed beforehand, whatever the answers take: each latency
- * counts from the moment at which the request was to be sent, so that a stall is seen by all who would have met it.
+ * counts from the moment at which the request was to be sent, so that a stall counts for each request due during it.
  *
  *   openloop PORT HOST PATH SESSIONS CONNECTIONS RATE SECONDS
  *
- * Each request has one of the session cookies 1 to SESSIONS, at random. RATE 0 closes the loop: each connection asks
- * again as soon as it is answered. Prints one line of JSON; times are in ms. What is not answered some seconds after
- * the last was due counts with the time that it has waited by then.
+ * Each request has one of the session cookies 1 to SESSIONS, at random. RATE 0 closes the loop: each connection sends
+ * its next request as soon as it is answered. Prints one line of JSON; times are in ms. What is not answered some
+ * seconds after the last was due counts with the time that it has waited by then.
  */
 #include "program.h"
 
@@ -120,7 +120,7 @@ static void end_request(size_t number, int status)
 	outstanding--;
 }
 
-/* The server has closed it, or says what is no answer. */
+/* The server has closed the connection, or sent no valid answer. */
 static void replace(size_t number)
 {
 	if (connections[number].due != 0)
@@ -151,8 +151,8 @@ static void send_request(size_t number, int64_t due)
 
 /* ---- Answers ------------------------------------------------------------------------------------------------ */
 
-/* The status, or -1 while the answer is not there as a whole. Bodies are small: of an answer that is sent in chunks
- * the last is looked for at its end. */
+/* The status, or -1 while the answer is not complete. Bodies are small: the last chunk of a chunked answer is searched
+ * for at its end. */
 static int whole_answer(const struct connection *connection)
 {
 	static const char chunked[] = "\r\nTransfer-Encoding: chunked\r\n", length[] = "\r\nContent-Length: ";
@@ -211,7 +211,7 @@ static int64_t due_time(int64_t number)
 	return began + (int64_t)((double)number * (double)SECOND_NS / (double)options.rate);
 }
 
-/* When the next one is to be sent, or the end. */
+/* When the next request is to be sent, or the end. */
 static int64_t send_what_is_due(int64_t now)
 {
 	int64_t due;
@@ -261,7 +261,7 @@ static void run(void)
 	}
 }
 
-/* Those that have had no answer yet, sent or not. */
+/* Requests without an answer yet, sent or not. */
 static void count_unanswered(void)
 {
 	int64_t now = now_ns();
@@ -282,7 +282,7 @@ static void count_unanswered(void)
 		silence = now - last_success;
 }
 
-/* ---- What is told ------------------------------------------------------------------------------------------- */
+/* ---- Output ------------------------------------------------------------------------------------------------- */
 
 static int compare(const void *a, const void *b)
 {
@@ -296,7 +296,7 @@ static double percentile(double part)
 	return latency_count == 0 ? 0 : (double)latencies[(size_t)(part * (double)(latency_count - 1))];
 }
 
-static void tell(void)
+static void print_result(void)
 {
 	const char *separator = "";
 
@@ -340,7 +340,7 @@ int main(int argc, char **argv)
 	options.path = argv[3];
 	options.sessions = (uint32_t)sessions;
 	options.connections = (size_t)count;
-	/* Woken when it is time, and not up to 50 us later. */
+	/* Timers are exact, and not up to 50 us late. */
 	if (prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL) != 0)
 		fail("prctl");
 	events = epoll_create1(EPOLL_CLOEXEC);
@@ -350,6 +350,6 @@ int main(int argc, char **argv)
 		open_connection(i);
 	run();
 	count_unanswered();
-	tell();
+	print_result();
 	return EXIT_SUCCESS;
 }

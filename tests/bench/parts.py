@@ -1,6 +1,6 @@
 """
-What is promised beyond the comparison: memory, a large database, a purge, a flood of wrong passwords, and logins. Each
-part is a comparison of its own, made in turn in one run.
+Promises beyond the comparison: memory, a large database, a purge, a flood of wrong passwords, and logins. Each part is a
+comparison of its own, whose measurements alternate in one run.
 """
 
 import json
@@ -16,15 +16,15 @@ from support.processes import end
 from support.waiting import wait_until
 
 FLOOD_CONNECTIONS = 32
-# Two hash and two wait: no place is ever free, and nobody waits so long that it is told to come again.
+# Two are hashed and two wait: no hash slot is ever free, and no login waits so long that it is refused with Retry-After.
 LOGIN_CONNECTIONS = 4
 # A login takes so long that a shorter time would see too few of them.
 LOGIN_SECONDS = 5
 SMALL, SMALL_ACCOUNTS = 1000, 500
-PLACES = 2  # login.max_hashing
+HASH_SLOTS = 2  # login.max_hashing
 
-# When a session was last seen is written once in this time. In the comparison of sizes it would be written at each
-# request to the large database and at none to the small one.
+# last_seen_at is written once in this time. In the comparison of sizes it would be written at each request to the large
+# database and at none to the small one.
 NO_TOUCH = {"session.touch_interval": "1d"}
 TOUCH = {"session.touch_interval": "0"}
 NO_PURGE = {"session.purge_interval": "0"}
@@ -42,7 +42,7 @@ def prepare(bench):
 
 
 def services(bench):
-    """Those that nginx has to know of; they are started when their part begins."""
+    """The services that nginx's configuration needs; they are started when their part begins."""
     return [bench.small, bench.large, bench.touched, bench.logins, *admission.services(bench), *compare.services(bench)]
 
 
@@ -88,7 +88,7 @@ def plan(bench, add):
 
 
 def step(bench, part, call):
-    """One that is left out once its part has failed."""
+    """A step that is left out once its part has failed."""
 
     def wrapped():
         return "left out, for it has failed" if bench.has_failed(part) else bench.attempt(part, call)
@@ -122,7 +122,7 @@ def memory(bench, when):
 
 
 def prewarm(bench, database):
-    """Into PostgreSQL's own cache, as it would be there after some hours."""
+    """Loads tables and indexes into shared buffers, as they would be after some hours."""
     bench.server.query(database, "CREATE EXTENSION IF NOT EXISTS pg_prewarm")
     bench.server.query(
         database,
@@ -160,13 +160,13 @@ def auth(bench, service, count, connections, **kwargs):
     )
 
 
-def told(result):
+def summary(result):
     return f"{result['rate']:.0f}/s, p99 {result['p99']:.1f} ms"
 
 
 def keep(bench, part, name, result):
     bench.results.setdefault(part, {}).setdefault(name, []).append(result)
-    return told(result)
+    return summary(result)
 
 
 def size_round(bench, name):
@@ -175,7 +175,7 @@ def size_round(bench, name):
 
 
 def touch_round(bench):
-    """As the default is where each request is the first to its session in a minute."""
+    """As with the default interval when each request is the first of its session in a minute."""
     service = bench.touched
     begin(bench, service, one_session=False)
     result = auth(bench, service, bench.options.large, bench.options.connections)
@@ -205,7 +205,7 @@ def quiet(bench, part, when):
 
 
 def purge(bench):
-    """Measured again and again until it is done. A part of a measurement in which it has ended already is left out."""
+    """Measured repeatedly until the purge ends. A measurement during which it ended is left out."""
     large = bench.large
     process = start(
         bench.home,
@@ -236,7 +236,7 @@ def purge(bench):
 
 
 def await_rest(bench, service):
-    """Nobody hashes: what wrk has left behind when it went is done, for the daemon does not know that it has gone."""
+    """Until no password is hashed: logins that wrk left unfinished are hashed all the same, for the daemon does not notice."""
     since = None
 
     def is_at_rest():
@@ -246,7 +246,7 @@ def await_rest(bench, service):
             since = None
         elif since is None:
             since = time.monotonic()
-        # Between two that wait, nobody has a place for a moment.
+        # Between two waiting logins the hash slot is free for a moment.
         return since is not None and time.monotonic() - since >= 0.5
 
     wait_until(is_at_rest, f"{service.name} to be at rest", timeout=120)
@@ -280,7 +280,7 @@ def flood_round(bench):
         flood.stop()
     wrong = attempts["statuses"].get("401", 0)
     if wrong == 0:
-        raise Failure(f"no wrong password was looked at: {attempts['statuses']}")
+        raise Failure(f"no wrong password was checked: {attempts['statuses']}")
     result["attempts"] = {"seconds": attempts["seconds"], "statuses": attempts["statuses"]}
     return f"{keep(bench, 'flood', 'noisy', result)}; {wrong / attempts['seconds']:.0f} wrong passwords a second"
 
@@ -290,7 +290,7 @@ def login_seconds(bench):
 
 
 def logins_round(bench):
-    """Without warming up, whose last logins would be hashed in the time of the first that count."""
+    """Without warming up: its last logins would be hashed during the first ones that are measured."""
     await_rest(bench, bench.logins)
     result = measure(
         bench,
@@ -311,7 +311,7 @@ def hashing_round(bench):
     await_rest(bench, bench.logins)
     text = run(
         bench.home,
-        [bench.home.bin / "hashing", bench.main.hash(), PASSWORD, PLACES, login_seconds(bench)],
+        [bench.home.bin / "hashing", bench.main.hash(), PASSWORD, HASH_SLOTS, login_seconds(bench)],
         "hashing",
     )
     bench.results["logins"].setdefault("hashing", []).append({"rate": float(text)})

@@ -1,4 +1,4 @@
-/* What the benchmark's own programs share. */
+/* Functions that the benchmark's own programs share. */
 #ifndef BENCH_PROGRAM_H
 #define BENCH_PROGRAM_H
 
@@ -11,7 +11,7 @@
 
 #define SECOND_NS INT64_C(1000000000)
 
-/* Say what has failed, by errno, and exit. */
+/* Print what has failed, with errno's text, and exit. */
 static inline void fail(const char *what)
 {
 	(void)fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, strerror(errno));

@@ -15,39 +15,39 @@ from support.processes import BUILD
 
 RESULTS = BUILD / "bench/results.json"
 
-# Of each side: what the tables and the chart call it, and what it is.
+# Of each contestant: its name in the tables and the chart, and what it is.
 NAMES = {
     "nginx": ("nginx alone", "`return 200`: no program behind nginx."),
     "floor": (
         "the floor",
         "a program on libfcgi that does nothing but answer 200 (`floor.c`), behind the same nginx configuration, "
-        "with as many processes and the same settings of the C library: what nginx, the kernel and libfcgi cost. To be "
-        "faster takes what libfcgi does not do: several requests at a time, and an end without waiting for the peer's.",
+        "with as many processes and the same settings of the C library: what nginx, the kernel and libfcgi cost. A "
+        "faster one needs what libfcgi does not do: several requests at a time, and closing without waiting for the peer to close.",
     ),
     "auth": (
         "onesession /auth",
-        "the question that nginx asks before each request to a guarded site, for a live session. The configuration is "
+        "the subrequest that nginx makes before each request to a guarded site, for a live session. The configuration is "
         "the default one but for `log.level = warning`, the environment that of `systemd/onesession.service`; the check "
-        "is strict, the database is asked every time.",
+        "is strict, the database is queried every time.",
     ),
-    "me": ("onesession /me", "the same, and who is signed in as JSON."),
-    "refused": ("onesession /auth, no cookie", "nobody is signed in: 401, and the database is not asked."),
+    "me": ("onesession /me", "the same, with the account and session as JSON."),
+    "refused": ("onesession /auth, no cookie", "no session: 401, and the database is not queried."),
     "page": (
         "a page guarded by onesession",
-        "a small file that nginx serves after it has asked /auth (`auth_request`): what a visitor gets.",
+        "a small file that nginx serves after a subrequest to /auth (`auth_request`): what a visitor gets.",
     ),
     "php": (
         "PHP-FPM, PDO",
         "a page that makes the same check in one SELECT on onesession's own tables (`php/auth.php`): a static pool, "
-        "OPcache, connections that are kept (`PDO::ATTR_PERSISTENT`).",
+        "OPcache, persistent connections (`PDO::ATTR_PERSISTENT`).",
     ),
     "apache": (
         "Apache, without nginx",
-        "mod_session_dbd with mod_auth_form and mod_authn_dbd, event MPM, asked by wrk directly, as it is the web server "
-        "itself. It checks that the session is there and the password is still right, and knows nothing of one "
-        "session an account, so it does less than the others. Passwords are hashed by one SHA-1, which is in its favour.",
+        "mod_session_dbd with mod_auth_form and mod_authn_dbd, event MPM, requested by wrk directly, as it is the web server "
+        "itself. It checks that the session exists and the password is still right, but not that it is the "
+        "account's only session, so it does less than the others. Passwords are hashed by one SHA-1, which is in its favour.",
     ),
-    "proxied": ("Apache, behind nginx", "the same Apache through `proxy_pass`, with connections that are kept."),
+    "proxied": ("Apache, behind nginx", "the same Apache through `proxy_pass`, with persistent connections."),
     "express": (
         "Express, connect-pg-simple",
         "express-session with its sessions in PostgreSQL, a process for each core (`cluster`), `NODE_ENV=production`; "
@@ -57,29 +57,29 @@ NAMES = {
         "Django, one session per user",
         "gunicorn with sync workers and the middleware of the tutorial that onesession is modelled on: `LoggedInUser`, "
         "receivers of the login signals, and `OneSessionPerUserMiddleware`, which writes at every request. "
-        "Connections are kept (`CONN_MAX_AGE`).",
+        "Connections are persistent (`CONN_MAX_AGE`).",
     ),
     "lemonldap": (
         "LemonLDAP::NG",
-        "a page guarded by Debian's `lemonldap-ng-fastcgi-server` with `singleSession`: nginx asks it by `auth_request`. "
+        "a page guarded by Debian's `lemonldap-ng-fastcgi-server` with `singleSession`: nginx calls it by `auth_request`. "
         "Sessions are in PostgreSQL, in the table that the manual of `Apache::Session::Browseable::PgJSON` has, and in the "
-        "caches that it comes with: in files for 600 s, and for 15 s the last one of each process. It makes a connection to "
+        "caches of its defaults: in files for 600 s, and for 15 s the last one of each process. It makes a connection to "
         "the database for each session that is in neither. No password is hashed.",
     ),
     "strict": (
         "LemonLDAP::NG, no caches",
-        "the same as strict as onesession (`localSessionStorage` empty, `handlerInternalCache` 0): the database is asked every "
-        "time. pgbouncer keeps the connections.",
+        "the same as strict as onesession (`localSessionStorage` empty, `handlerInternalCache` 0): the database is queried every "
+        "time. pgbouncer keeps the connections open.",
     ),
     "pgbench": (
         "pgbench, the hook's SELECT",
-        "no web at all: the statement that onesession's hook asks, read from PostgreSQL's log while it did, prepared, by "
+        "no web server: the statement of onesession's hook, as PostgreSQL logged it, prepared, by "
         "as many clients as there are workers.",
     ),
 }
 
 
-# Of the parts of admission.py: what they have in the results, and what the tables call it.
+# Of the parts of admission.py: names in the results and in the tables.
 TAIL_LOADS = {
     "1": "1 connection",
     "4": "4 connections",
@@ -91,9 +91,9 @@ TAIL_LOADS = {
 RATED_FLOOD = "flood at a rate"
 FLOODS = {
     "one stay": "from one address",
-    "one leave": "from one address, hanging up",
+    "one leave": "from one address, disconnecting",
     "many stay": "each from another address",
-    "many leave": "each from another address, hanging up",
+    "many leave": "each from another address, disconnecting",
 }
 
 
@@ -101,7 +101,7 @@ FLOODS = {
 
 
 class Results:
-    """What a run has found."""
+    """The results of a run."""
 
     def __init__(self, data):
         self.data = data
@@ -113,24 +113,24 @@ class Results:
         return [one[key] for one in self.sides.get(name, []) if key in one]
 
     def paired(self, name, other, key="rate"):
-        """Of each round in which both were measured."""
+        """The ratios of each round in which both were measured."""
         others = {one["round"]: one for one in self.sides.get(other, [])}
         return [one[key] / others[one["round"]][key] for one in self.sides.get(name, []) if one["round"] in others]
 
     def by_turns(self, part, one, other, key):
-        """Of a part of its own: the first of the one with the first of the other and so on."""
+        """The ratios within one part: the first measurement of `one` to the first of `other`, and so on."""
         found = self.data.get(part, {})
         return [a[key] / b[key] for a, b in zip(found.get(one, []), found.get(other, []))]
 
     @property
     def builds(self):
-        """Of the parts that are measured for another build as well: their names in the results and in the tables."""
+        """The builds that are measured: their names in the results and in the tables."""
         if not self.options.get("base"):
             return {"after": "onesession"}
         return {"before": f"before ({self.options['base']})", "after": "after"}
 
     def found(self, *path):
-        """What a part has found, by round."""
+        """The results of a part, by round."""
         found = self.data
         for name in path:
             found = found.get(name, {})
@@ -142,7 +142,7 @@ class Results:
         return [a[key] / b[key] for number, a in self.found(*one).items() if (b := others.get(number)) and b[key]]
 
     def purge(self):
-        """p99 meanwhile, each, and that of the quiet times around it."""
+        """Each p99 during the purge, and each of the quiet times before and after."""
         found = self.data.get("purge", {})
         around = [one["p99"] for when in ("before", "after") for one in found.get(when, [])]
         during = [one["p99"] for one in found.get("during", [])]
@@ -153,7 +153,7 @@ class Results:
 
 
 def bars(results):
-    """Each: what is promised, how far it has to go, what was found (one of each round), whether that is enough, as text."""
+    """Each: the promise, the bar, the figures (one a round), whether the bar is met, how a figure is written."""
 
     def at_least(values, wanted):
         return bool(values) and statistics.median(values) >= wanted
@@ -227,7 +227,7 @@ def flood_bars(results):
         *rows,
         ("connections that were refused in these floods", "0", refused, bool(refused) and max(refused) == 0, count),
         (
-            "seconds until somebody with the right password is in, in these floods",
+            "seconds until a login with the right password succeeds, in these floods",
             "at most 10, each",
             waits,
             bool(waits) and max(waits) <= 10,
@@ -306,9 +306,9 @@ def size_part(results):
 ## A million sessions
 
 Two databases side by side, each with a daemon of its own; in both, accounts may have two sessions, and any of all the
-sessions is asked for at random. When a session was last seen is written once in `session.touch_interval`, a minute by
-default. With so few users it is written next to never and with so many at nearly every request, which is no matter of size;
-it is switched off for the first two, and the third line shows what it costs.
+sessions is requested at random. The time at which a session was last seen is written once in `session.touch_interval`, a
+minute by default. With so few sessions that is almost never and with so many at nearly every request, which has nothing to
+do with the size of the tables; it is switched off for the first two, and the third line shows its cost.
 
 {table(MEASURED, measured_rows(results.data["size"], titles))}
 """
@@ -322,8 +322,8 @@ def purge_part(results):
     return f"""
 ## A purge
 
-`onesessionctl purge` removes {counts.get("sessions", 0):,} expired sessions from the large database and notes for each how it
-ended, in {found.get("took", 0):.0f} s, while /auth is asked by {results.options["few_connections"]} connections. The worst
+`onesessionctl purge` removes {counts.get("sessions", 0):,} expired sessions from the large database and records why each
+ended, in {found.get("took", 0):.0f} s, while /auth is requested by {results.options["few_connections"]} connections. The worst
 p99 of a measurement meanwhile was {milliseconds(worst)} ms.
 
 {table(MEASURED, measured_rows(found, titles))}
@@ -339,15 +339,15 @@ def flood_part(results):
         for status, times in one["attempts"]["statuses"].items():
             if status != "401":
                 others[status] = others.get(status, 0) + times
-    told = "".join(f", and {times:,} times {status}" for status, times in sorted(others.items()))
+    other_statuses = "".join(f", and {times:,} times {status}" for status, times in sorted(others.items()))
     titles = {"quiet": "quiet", "noisy": "in the flood"}
     return f"""
 ## A flood of wrong passwords
 
 {results.options["flood_connections"]} connections try wrong passwords of {results.options["sessions"]:,} accounts as fast as they are answered, with the throttle off,
-so that every one of them costs an Argon2id hash at the default parameters (64 MiB, 3 passes), two at the same time
-(`login.max_hashing`). They were answered 401, {spread(wrong, lambda value: f"{value:.1f}")} a second{told}. Meanwhile /auth is
-asked by {results.options["few_connections"]} connections. Without an end of CPU time to share, the hashing and everything else take it from each other.
+so that each of them costs an Argon2id hash at the default parameters (64 MiB, 3 passes), two at the same time
+(`login.max_hashing`). They were answered 401, {spread(wrong, lambda value: f"{value:.1f}")} a second{other_statuses}. Meanwhile /auth is
+requested by {results.options["few_connections"]} connections. The hashing and all other processes compete for the processors.
 
 {table(MEASURED, measured_rows(found, titles))}
 """
@@ -363,8 +363,8 @@ def logins_part(results):
     return f"""
 ## Logins
 
-{results.options["login_connections"]} connections sign in with the right password, to one account after the other, each of which displaces the session that was
-there before; without warming up, from a daemon at rest. After it, for as long, two processes (`hashing.c`) do nothing but
+{results.options["login_connections"]} connections sign in with the right password, to one account after the other; each login displaces the
+account's session. There is no warming up, and the daemon is idle before. Afterwards, for as long, two processes (`hashing.c`) only
 verify the same password at the same parameters.
 
 {table(["", "a second"], rows)}
@@ -380,8 +380,8 @@ def memory_part(results):
     return f"""
 ## Memory
 
-Of each of the daemon's workers, from `/proc/PID/smaps_rollup`. PSS is what it has for itself and its share of what it
-has in common with others.
+Of each of the daemon's workers, from `/proc/PID/smaps_rollup`. PSS is its private memory and its share of
+memory that it shares with others.
 
 {table(["", "PSS, KiB", "private and written to, KiB", "RSS, KiB"], rows)}
 """
@@ -421,12 +421,12 @@ def tail_part(results):
                 figures[1] = figures[4] = "1"
             rows.append([title, name, *figures])
     environment = results.options["environment"]
-    told = ", ".join(f"`{name}={value}`" for name, value in environment.items())
-    beside = f"; in the comparison above both have what `systemd/onesession.service` sets ({told})" if environment else ""
+    variables = ", ".join(f"`{name}={value}`" for name, value in environment.items())
+    beside = f"; in the comparison above both have what `systemd/onesession.service` sets ({variables})" if environment else ""
     return f"""
 ## From one connection to many, and at a fixed rate
 
-/auth and the floor in turn, {in_rounds(results.options["contest_rounds"])} of {results.options["tail_seconds"]} s each, both with 8 processes and
+/auth and the floor alternately, {in_rounds(results.options["contest_rounds"])} of {results.options["tail_seconds"]} s each, both with 8 processes and
 without any environment variable{beside}.
 The last lines are an open loop (`openloop.c`): half as many requests a second as the floor was capable of with
 {results.options["capacity_at"]} connections in the same round, at times that are fixed beforehand, each latency counted from when the
@@ -467,27 +467,27 @@ def rated_flood_part(results):
             figures += [f"{sum(wait != NEVER for wait in waits)} of {len(waits)}", seconds(max(waits, default=0))]
             rows.append([title, name, *figures])
     heads = ["", "", "p50 when quiet, ms", "p99", "p50 in the flood, ms", "p99", "the longest", "p99 to the quiet one"]
-    heads += ["connections refused", "/auth: other than 200", "right passwords that were in", "the last after, s"]
+    heads += ["connections refused", "/auth: other than 200", "right passwords signed in", "the last after, s"]
     return f"""
 ## A flood of logins at a fixed rate
 
 {results.options["flood_rate"]:,} failing logins a second reach the daemon's own socket (`hostile.c`), at times that are fixed beforehand, each with
 another name; the configuration is the default one, with the throttle. They come from one address or each from its own,
-and wait for the answer or hang up when all is sent. From a second later on /auth is asked through nginx by
-{results.options["few_connections"]} connections, and for some seconds before it, when all is quiet; {in_rounds(results.options["contest_rounds"])} of {results.options["flood_seconds"]} s each. Refused are the flood's connections and those of nginx (502). Each second somebody begins to sign in with the right
-password, to an account and from an address of his own, and comes again when told so, after `Retry-After`; who is not in
-{results.options["flood_grace"]} s after the flood was to end never is.
+and wait for the answer or close the connection when all is sent. From a second later on /auth is requested through nginx by
+{results.options["few_connections"]} connections, and for some seconds before it, without a flood; {in_rounds(results.options["contest_rounds"])} of {results.options["flood_seconds"]} s each. Refused are the flood's connections and those of nginx (502). Each second a client begins to sign in with the right
+password, to an account and from an address of its own, and retries after `Retry-After`; one that has not signed in
+{results.options["flood_grace"]} s after the flood was to end counts as never.
 
 {table(heads, rows, 2)}
 """
 
 
 def answered(one):
-    """What slow bodies were answered, and how many connections were closed without an answer."""
+    """The answers to slow bodies, and how many connections were closed without one."""
     statuses = dict(one["bodies"]["statuses"])
     closed = statuses.pop("0", 0)
-    told = [f"{times} × {status}" for status, times in sorted(statuses.items())]
-    return ", ".join([*told, *([f"{closed} closed"] if closed else [])]) or "–"
+    parts = [f"{times} × {status}" for status, times in sorted(statuses.items())]
+    return ", ".join([*parts, *([f"{closed} closed"] if closed else [])]) or "–"
 
 
 def slow_part(results):
@@ -509,11 +509,11 @@ def slow_part(results):
     return f"""
 ## Slow bodies
 
-Connections to the daemon's own socket whose requests do not come to an end (`hostile.c`), for {results.options["slow_seconds"]} s; one that is closed is
-followed by another a second later; {in_rounds(results.options["slow_rounds"])}. Meanwhile /auth is asked {results.options["slow_rate"]} times a second, at times that are fixed beforehand.
+Connections to the daemon's own socket whose requests are never complete (`hostile.c`), for {results.options["slow_seconds"]} s; one that is closed is
+replaced a second later; {in_rounds(results.options["slow_rounds"])}. Meanwhile /auth is requested {results.options["slow_rate"]} times a second, at times that are fixed beforehand.
 The longest silence is the longest time between two answers of 200.
 
-{table([*heads, "what the slow ones got"], rows, 2)}
+{table([*heads, "answers to slow bodies"], rows, 2)}
 """
 
 
@@ -534,7 +534,7 @@ def retire_part(results):
     return f"""
 ## Workers that retire
 
-`server.max_requests = {every}` against 0 (never), asked by {results.options["few_connections"]} connections, in {in_rounds(results.options["contest_rounds"])}, each until most workers
+`server.max_requests = {every}` against 0 (never), {results.options["few_connections"]} connections, in {in_rounds(results.options["contest_rounds"])}, each until most workers
 have retired or half a minute has passed.
 
 {table([*heads, "retired meanwhile"], rows, 2)}
@@ -554,7 +554,7 @@ PARTS = {
 }
 
 
-# ---- What was run on what --------------------------------------------------------------------------------------------
+# ---- Versions and the host --------------------------------------------------------------------------------------------
 
 
 def node_version(name):
@@ -571,7 +571,7 @@ def package_version(name):
 
 
 def versions(bench):
-    """Of everything that takes part."""
+    """Of all programs that take part."""
     number = r"(\d[\w.]*)"
     found = {
         "onesession": first_line([BUILD / "onesessiond", "-V"], number),
@@ -622,12 +622,12 @@ def failures(results):
     if not results.failed:
         return ""
     lines = "\n".join(f"- {name}: {reason}" for name, reason in results.failed.items())
-    return f"\n**What failed, and was left out from then on:**\n\n{lines}\n"
+    return f"\n**Failed, and left out from then on:**\n\n{lines}\n"
 
 
 # ---- The chart -------------------------------------------------------------------------------------------------------
 
-# Neither can be chosen instead of the others, and nginx alone would leave no room for them.
+# Neither is an alternative to the others, and the bar of nginx alone would leave no room for theirs.
 NOT_DRAWN = ("nginx", "pgbench")
 COLOURS = {"floor": "0x9aa0a6", "auth": "0x1a66c2", "me": "0x1a66c2", "refused": "0x1a66c2", "page": "0x1a66c2"}
 OTHERS_COLOUR = "0xd9822b"
@@ -673,35 +673,35 @@ plot $data using 3:2:(0):3:($2-0.36):($2+0.36):6:ytic(1) with boxxyerror lc rgb 
     return True
 
 
-# ---- All of it -------------------------------------------------------------------------------------------------------
+# ---- The whole report -------------------------------------------------------------------------------------------------------
 
 
 def keep(results):
-    """For write(). Of the comparison each part is kept from the last run that it was in; all else is of one run."""
+    """For write(). Each part of the comparison is kept from the last run that measured it; all else is of one run."""
     compared.keep(results)
     if not results["options"]["only_compared"]:
         RESULTS.write_text(json.dumps(results, indent=1), encoding="utf-8")
 
 
 def write_comparison(failed):
-    """Into its place in docs/, when there is all of it."""
+    """Into docs/benchmarks.md, when all parts have been measured."""
     data = compared.load()
     print(compared.overview(data))
     if compared.is_whole(data):
         path = ROOT / "docs/benchmarks.md"
         path.write_text(compared.put(data, path.read_text(encoding="utf-8")), encoding="utf-8")
         print(f"The report is in {os.path.relpath(path)}")
-    return tell(failed)
+    return exit_status(failed)
 
 
-def tell(failed):
+def exit_status(failed):
     for name, reason in failed.items():
         print(f"  FAILED   {name}: {reason}", file=sys.stderr)
     return 1 if failed else 0
 
 
 def write():
-    """Of a whole run into docs/, else into build/bench/report. Returns an exit status: 1 when something has failed."""
+    """A whole run is written into docs/, else into build/bench/report. Returns an exit status: 1 when something has failed."""
     try:
         data = json.loads(RESULTS.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -737,4 +737,4 @@ def write():
     ]
     print("\n".join(shown))
     print(f"The report is {os.path.relpath(folder / 'benchmarks.md')}")
-    return tell(results.failed)
+    return exit_status(results.failed)

@@ -1,6 +1,6 @@
 """
-make soak: people who sign in, ask and sign out for half an hour, while the configuration is re-read, logs are opened
-anew, the binary is replaced and sessions are purged. Does anything grow? Writes docs/soak.md and docs/soak.svg.
+make soak: clients that sign in, send requests and sign out for half an hour, while the configuration is re-read, logs are
+reopened, the binary is replaced and sessions are purged. Does anything grow? Writes docs/soak.md and docs/soak.svg.
 """
 
 import argparse
@@ -36,15 +36,15 @@ SETTINGS = {
     "login.attempts_window": "1m",
     "log.level": "warning",
 }
-ACCOUNTS, PEOPLE = 40, 6
-SAMPLE_S, SAY_S = 10, 30
+ACCOUNTS, CLIENTS = 40, 6
+SAMPLE_S, PROGRESS_S = 10, 30
 RELOAD_S, REOPEN_S, UPGRADE_S = 30, 45, 180
-# Parts of the whole: until then binaries are replaced, and until then the configuration is re-read. A process that is
-# replaced all the time has no time to grow: first the master stays, then the workers stay, too.
+# As fractions of the run: until then binaries are replaced, and until then the configuration is re-read. Growth of a
+# process shows only if it runs long enough: first the master is no longer replaced, then the workers.
 SAME_MASTER, SAME_WORKERS = 1 / 6, 1 / 2
-# Where growth is looked for, as parts of the whole; the rest in the last two thirds.
+# Where growth is measured, as fractions of the run; all other quantities in the last two thirds.
 SPANS = {"worker_kib": (SAME_WORKERS + 0.05, 1), "master_kib": (SAME_MASTER + 0.05, 1)}
-# What may be more in the later half than in the earlier one: noise of the measurement, by the name of what is measured.
+# By how much the later half may exceed the earlier one: noise of the measurement.
 MAY_GROW = {"worker_kib": 256, "master_kib": 128, "descriptors": 2, "connections": 1, "table_kib": 4096}
 TITLES = {
     "worker_kib": "memory of a worker (anonymous, the most), KiB",
@@ -57,14 +57,14 @@ TITLES = {
 
 
 class Load:
-    """What people do, as often as they can."""
+    """Clients that send requests as fast as they are answered."""
 
     def __init__(self, site):
         self.site = site
         self.is_over = threading.Event()
         self.lock = threading.Lock()
         self.counts = Counter()
-        self.people = []
+        self.clients = []
 
     def count(self, what, status):
         with self.lock:
@@ -73,7 +73,7 @@ class Load:
     def act(self, browser, choice):
         name = f"person{choice.randrange(ACCOUNTS)}"
         what = choice.choices(
-            ("auth", "me", "state", "dead", "garbage", "nobody", "page", "login", "wrong", "logout"),
+            ("auth", "me", "state", "dead", "garbage", "anonymous", "page", "login", "wrong", "logout"),
             (30, 10, 10, 5, 5, 5, 3, 8, 2, 2),
         )[0]
         if what == "login":
@@ -84,7 +84,7 @@ class Load:
         elif what == "logout":
             answer = browser.logout()
         else:
-            key = {"dead": f"{choice.randrange(10**6):043d}", "garbage": "x" * choice.randrange(200), "nobody": None}
+            key = {"dead": f"{choice.randrange(10**6):043d}", "garbage": "x" * choice.randrange(200), "anonymous": None}
             cookies = {"onesession": key.get(what, browser.key)} if key.get(what, browser.key) is not None else {}
             path = {"me": "me", "state": "state", "page": "sessions"}.get(what, "auth")
             kept, browser.key = browser.key, None
@@ -92,7 +92,7 @@ class Load:
             browser.key = kept
         self.count(what, answer.status_code)
 
-    def live(self, number):
+    def run_client(self, number):
         choice = random.Random(number)
         while not self.is_over.is_set():
             browser = Browser(self.site, program=choice.random() < 0.7, permits_5xx=True)
@@ -104,18 +104,18 @@ class Load:
                         self.act(browser, choice)
                     except requests.RequestException:
                         self.count("no answer", 0)
-            # What the tests want to know of keys is of no interest here, and would grow.
+            # Only the tests need the keys, and the record of them would grow.
             self.site.secrets.clear()
 
     def start(self):
-        self.people = [threading.Thread(target=self.live, args=(number,), daemon=True) for number in range(PEOPLE)]
-        for person in self.people:
-            person.start()
+        self.clients = [threading.Thread(target=self.run_client, args=(number,), daemon=True) for number in range(CLIENTS)]
+        for client in self.clients:
+            client.start()
 
     def stop(self):
         self.is_over.set()
-        for person in self.people:
-            person.join(waiting.PATIENCE)
+        for client in self.clients:
+            client.join(waiting.PATIENCE)
 
     def total(self):
         with self.lock:
@@ -127,7 +127,7 @@ class Load:
 
 
 def anonymous_kib(pid):
-    """What was allocated, whoever else maps the same libraries: PSS changes when strangers come and go."""
+    """Allocated memory, whichever processes map the same libraries: PSS changes when other processes start and end."""
     with contextlib.suppress(OSError):
         found = re.search(r"^Anonymous:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)
         return int(found[1]) if found else 0
@@ -141,7 +141,7 @@ def descriptors(pid):
 
 
 class Soak:
-    """The whole of it."""
+    """The whole run."""
 
     def __init__(self, minutes):
         self.minutes = minutes
@@ -174,7 +174,7 @@ class Soak:
         return processes.processes_with(self.daemon.conf)
 
     def masters(self):
-        """One, but while one takes over from another."""
+        """The daemon's master; two during an upgrade."""
         all_of_them = set(self.processes())
         return [pid for pid in all_of_them if (processes.stat_of(pid) or [0, 0])[1] not in map(str, all_of_them)]
 
@@ -187,7 +187,7 @@ class Soak:
                 waiting.wait_until(lambda: self.processes() == [], "the daemon to end")
         processes.discard(self.daemon.folder)
 
-    # ---- What happens to it ----
+    # ---- Disturbances ----
 
     def disturb(self, what, number):
         for pid in self.masters():
@@ -199,7 +199,7 @@ class Soak:
         self.disturb("re-read", signal.SIGHUP)
 
     def reopen(self):
-        self.disturb("logs opened anew", signal.SIGUSR1)
+        self.disturb("logs reopened", signal.SIGUSR1)
 
     def upgrade(self):
         old = self.masters()
@@ -209,13 +209,13 @@ class Soak:
         except AssertionError as error:
             self.problems.append(str(error))
 
-    def let_workers_stay(self):
-        """From now on none is replaced."""
+    def stop_retiring(self):
+        """From now on no worker is replaced."""
         self.daemon.settings["server.max_requests"] = 0
         programs.write_conf(self.daemon.conf, self.daemon.settings)
         self.reload()
 
-    # ---- What is measured ----
+    # ---- Measuring ----
 
     def sample(self, at):
         masters = self.masters()
@@ -243,14 +243,14 @@ class Soak:
         until = began + 60 * self.minutes
         self.load.start()
         same_master, same_workers = (began + 60 * self.minutes * part for part in (SAME_MASTER, SAME_WORKERS))
-        # Each: when next, every so many seconds, what, and from when on no more.
+        # Each: the next time, the interval in seconds, the call, and the time after which it is not made.
         calls = [
             [began + SAMPLE_S, SAMPLE_S, lambda: self.sample(time.monotonic() - began), until],
-            [began + SAY_S, SAY_S, lambda: self.say(time.monotonic() - began), until],
+            [began + PROGRESS_S, PROGRESS_S, lambda: self.print_progress(time.monotonic() - began), until],
             [began + min(RELOAD_S, 5 * self.minutes), RELOAD_S, self.reload, same_workers],
             [began + REOPEN_S + 7, REOPEN_S, self.reopen, until],
             [began + min(UPGRADE_S, 7 * self.minutes), UPGRADE_S, self.upgrade, same_master],
-            [same_workers, until, self.let_workers_stay, until],
+            [same_workers, until, self.stop_retiring, until],
         ]
         while calls:
             due = min(calls, key=lambda call: call[0])
@@ -263,7 +263,7 @@ class Soak:
         time.sleep(max(until - time.monotonic(), 0))
         self.load.stop()
 
-    def say(self, at):
+    def print_progress(self, at):
         last = self.samples[-1]
         print(
             f"{at / 60:4.1f} of {self.minutes} min: {last['answers']:,} answers, {self.load.failures()} failed,"
@@ -272,18 +272,18 @@ class Soak:
             flush=True,
         )
 
-    # ---- The judgement ----
+    # ---- Evaluation ----
 
     def growth(self, name):
-        """The medians of the earlier and the later half of the span in which growth of that would show."""
+        """The medians of the earlier and the later half of the span in which growth of `name` is measured."""
         begin, end = (60 * self.minutes * part for part in SPANS.get(name, (1 / 3, 1)))
         earlier = [one[name] for one in self.samples if begin <= one["at"] < (begin + end) / 2]
         later = [one[name] for one in self.samples if (begin + end) / 2 <= one["at"]]
         if not earlier or not later:
-            raise Failure("there were too few samples to tell: more MINUTES, please")
+            raise Failure("there were too few samples: more MINUTES, please")
         return statistics.median(earlier), statistics.median(later)
 
-    def judge(self):
+    def evaluate(self):
         rows, problems = [], list(self.problems)
         for name, title in TITLES.items():
             middle, last = self.growth(name)
@@ -302,24 +302,24 @@ class Soak:
         return rows, problems
 
     def write(self, folder):
-        rows, problems = self.judge()
+        rows, problems = self.evaluate()
         answers = Counter()
         for (_, status), times in self.load.counts.items():
             answers[status] += times
-        told = ", ".join(f"{times:,} × {status or 'no answer'}" for status, times in sorted(answers.items()))
+        by_status = ", ".join(f"{times:,} × {status or 'no answer'}" for status, times in sorted(answers.items()))
         done = ", ".join(f"{what} {times} times" for what, times in self.done.items())
         lines = [
             "# Soak",
             "",
-            f"Written by `make soak`: {self.minutes} minutes of {PEOPLE} clients that sign in to {ACCOUNTS} accounts, ask, look at",
+            f"Written by `make soak`: {self.minutes} minutes of {CLIENTS} clients that sign in to {ACCOUNTS} accounts, send requests, open",
             "pages, give wrong passwords and sign out, through nginx, as fast as they can, with sessions of 4 minutes that",
             f"are purged every 20 s and workers that retire after 5,000 requests. Meanwhile: {done}.",
             "",
-            f"What is replaced all the time has no time to grow. Binaries are replaced in the first {self.minutes * SAME_MASTER:.0f} minutes",
+            f"Growth of a process shows only if it runs long enough. Binaries are replaced in the first {self.minutes * SAME_MASTER:.0f} minutes",
             f"only, and in the last {self.minutes * (1 - SAME_WORKERS):.0f} the configuration is not re-read and no worker retires: growth of the master",
-            "and of the workers is looked for there.",
+            "and of the workers is measured there.",
             "",
-            f"{self.load.total():,} answers: {told}.",
+            f"{self.load.total():,} answers: {by_status}.",
             "",
             "![Memory, descriptors, connections and tables over time](soak.svg)",
             "",
@@ -362,7 +362,7 @@ unset multiplot
             raise Failure(f"gnuplot: {done.stderr.strip()[-400:]}")
 
 
-def be_stopped(*_):
+def interrupted(*_):
     raise KeyboardInterrupt
 
 
@@ -373,9 +373,9 @@ def main():
     folder = ROOT / "docs" if options.minutes >= 30 else processes.BUILD / "bench/report"
     folder.mkdir(parents=True, exist_ok=True)
     become_reaper()
-    # However it is stopped, nothing stays.
+    # All processes are ended whichever signal stops it.
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, be_stopped)
+        signal.signal(number, interrupted)
     soak = Soak(options.minutes)
     try:
         with soak.stack:

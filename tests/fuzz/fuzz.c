@@ -10,7 +10,7 @@ _Noreturn void fuzz_fail(const char *file, int line, const char *condition)
 	abort();
 }
 
-/* A chunk of talloc's own that is only as large as this one is an allocation of its own: sanitizers see its end. */
+/* A talloc chunk of exactly this size is an allocation of its own: sanitizers see reads past its end. */
 char *fuzz_text(TALLOC_CTX *ctx, const uint8_t *data, size_t size)
 {
 	char *text = talloc_strndup(ctx, size > 0 ? (const char *)data : "", size);

@@ -1,4 +1,4 @@
-/* Lines: Accept, Sec-Fetch-Site, Origin, Host. Their words mean the same in capitals. */
+/* Lines: Accept, Sec-Fetch-Site, Origin, Host. Their words are case-insensitive. */
 #include "fuzz.h"
 
 #include "http/accept.h"
@@ -18,7 +18,7 @@ static char *in_capitals(TALLOC_CTX *ctx, const char *text)
 	return copy;
 }
 
-/* The length of a host's name, when its port is one that goes without saying. */
+/* The length of a host's name, when its port is a default one. */
 static size_t without_port(const char *host)
 {
 	const char *port = strrchr(host, ':');

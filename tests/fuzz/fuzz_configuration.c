@@ -1,6 +1,6 @@
 /*
- * A configuration file, and -o behind a line of "%%". Whatever is taken gives the same settings again when it is
- * written out, and whatever is not is told of.
+ * A configuration file, and -o behind a line of "%%". Accepted input gives the same settings again when it is
+ * written out, and rejected input is reported.
  */
 #include "fuzz.h"
 
@@ -42,7 +42,7 @@ static int load(TALLOC_CTX *ctx, const char *const overrides[], size_t count, st
 	MUST(stream != NULL);
 	result = config_load(ctx, &source, settings, stream);
 	MUST(fclose(stream) == 0);
-	/* Lines, with nothing in them that a terminal would obey. */
+	/* Lines without control characters for a terminal. */
 	MUST((result == 0) == (size == 0));
 	for (size_t i = 0; i < size; i++)
 		MUST((unsigned char)complaints[i] >= 0x20 || complaints[i] == '\n');

@@ -1,4 +1,4 @@
-/* A Cookie header: what is found in it is what stands in it, and fits; and it comes to an end. */
+/* A Cookie header: a value that is found is in the header, and fits; and the search ends. */
 #include "fuzz.h"
 
 #include "http/cookie.h"

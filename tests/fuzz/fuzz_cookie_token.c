@@ -1,4 +1,4 @@
-/* A session's key and its public name: 43 characters of base64url, a UUID, and nothing else. */
+/* A session's token and its public id: 43 characters of base64url, a UUID, and nothing else. */
 #include "fuzz.h"
 
 #include "session/token.h"

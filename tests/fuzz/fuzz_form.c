@@ -1,4 +1,4 @@
-/* The body of a form, as it comes through libfcgi. The first byte says in how small pieces. */
+/* The body of a form, read through libfcgi. The first byte is the size of the pieces. */
 #include "wire.h"
 
 #include "base/utf8.h"

@@ -1,7 +1,7 @@
 /*
- * What a web server and whoever stands before it tell of the client: lines NAME=VALUE, of which each becomes a
- * parameter. Only the web server's own words count, and none of a client's (HTTP_X_FORWARDED_FOR, HTTP_FORWARDED and so
- * on).
+ * The client's address and scheme, from a web server and proxies before it: lines NAME=VALUE, of which each becomes a
+ * parameter. Only the web server's own parameters count, and no header of a client (HTTP_X_FORWARDED_FOR,
+ * HTTP_FORWARDED and so on).
  */
 #include "wire.h"
 
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* What a client can send of that kind. */
+/* Headers of that kind that a client can send. */
 static bool is_told_by_client(const char *line)
 {
 	return strncmp(line, "HTTP_X_", 7) == 0 || strncmp(line, "HTTP_FORWARDED=", 15) == 0 ||
@@ -71,9 +71,9 @@ static void forget(struct seen *seen)
 
 static bool says(const struct http_request *request, const char *name, const char *value)
 {
-	const char *told = fcgi_param(request->fcgi, name);
+	const char *found = fcgi_param(request->fcgi, name);
 
-	return told != NULL && strcasecmp(told, value) == 0;
+	return found != NULL && strcasecmp(found, value) == 0;
 }
 
 static void check(const struct http_request *request, const struct networks *loopback)

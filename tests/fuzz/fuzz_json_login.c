@@ -1,4 +1,4 @@
-/* The body of a login in JSON, from libfcgi to the fields that a handler asks for. */
+/* The body of a login in JSON, from libfcgi to the fields that a handler reads. */
 #include "wire.h"
 
 #include "api/dispatch.h"

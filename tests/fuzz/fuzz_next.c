@@ -1,4 +1,4 @@
-/* Where a sign-in page sends people: what is let through stays on this site, as a browser reads it. */
+/* The target after a login: an accepted one stays on this site, as a browser parses it. */
 #include "fuzz.h"
 
 #include "http/next.h"

@@ -1,6 +1,6 @@
 /*
- * A password's hash as it was imported. What is costly or malformed is refused before anything is hashed; what is taken
- * is of a form and a cost that is bounded, as told here once more. Only the cheapest are really hashed.
+ * An imported password hash. Costly or malformed ones are refused before anything is hashed; the form and cost of
+ * accepted ones are bounded, which is checked here independently. Only the cheapest are really hashed.
  */
 #include "fuzz.h"
 
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Behind `prefix` in `hash`, decimal digits; UINT64_MAX when it is not there. */
+/* The decimal number after `prefix` in `hash`; UINT64_MAX when `prefix` is not in it. */
 static uint64_t number_behind(const char *hash, const char *prefix)
 {
 	const char *at = strstr(hash, prefix);
@@ -17,7 +17,7 @@ static uint64_t number_behind(const char *hash, const char *prefix)
 	return at != NULL ? strtoull(at + strlen(prefix), NULL, 10) : UINT64_MAX;
 }
 
-/* Is a hash that is taken cheap enough for the daemon? *is_quick: and for a million runs. */
+/* Is an accepted hash cheap enough for the daemon? *is_quick: and for a million runs. */
 static bool is_bounded(const char *hash, bool *is_quick)
 {
 	*is_quick = false;
@@ -64,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else {
 		MUST(*problem != '\0');
 	}
-	/* The one that has a problem costs nothing, unless it might be one of ours. */
+	/* A hash with a problem costs nothing, unless it may be one of the daemon's own. */
 	if (password_hash_problem(hash) != NULL || is_quick) {
 		bool is_right = password_verify(hash, "secret");
 
@@ -72,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (!password_needs_rehash(hash, &cost))
 		MUST(strncmp(hash, "$argon2id$v=19$m=65536,t=3,p=1$", 31) == 0);
-	/* As a new password, too. */
+	/* The same for a new password. */
 	if (password_problem(hash) == NULL)
 		MUST(strlen(hash) >= PASSWORD_MIN && strlen(hash) <= PASSWORD_MAX);
 	else

@@ -1,4 +1,4 @@
-/* A query string: what is read of it is text, in order, and what is written into one is read again as it was. */
+/* A query string: values read from it are text, in order, and values written into one are read back unchanged. */
 #include "fuzz.h"
 
 #include "base/utf8.h"

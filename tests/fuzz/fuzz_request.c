@@ -1,7 +1,7 @@
 /*
- * A whole request, from the bytes on the connection to the answer, through libfcgi: all that comes before the database.
- * If the input begins with 'R' what follows is sent as it is. Else the first byte says which role and how small the
- * body's records, and then come lines NAME=VALUE, an empty line and the body, which are sent as a web server would.
+ * A whole request, from the bytes on the connection to the answer, through libfcgi: all code that runs before the
+ * database. If the input begins with 'R' the rest is sent as it is. Else the first byte gives the role and the size of
+ * the body's records; then lines NAME=VALUE, an empty line and the body follow, which are sent as a web server would.
  */
 #include "wire.h"
 
@@ -60,7 +60,7 @@ static void put_lines(const uint8_t *data, size_t size)
 	talloc_free(ctx);
 }
 
-/* What needs the database is answered as when logins wait too long: that, too, is an answer to this request. */
+/* A request that needs the database is answered as when logins wait too long: that is an answer, too. */
 static void serve(struct ones_app *app, struct fcgi *fcgi)
 {
 	const struct app_times times = {.connected = clock_monotonic_us()};

@@ -1,6 +1,6 @@
 /*
- * Up to four pages, divided by lines of "%%", of which the first includes the others by {{>b}}, {{>c}} and {{>d}}.
- * Nothing in the values comes through as markup.
+ * Up to four pages, separated by lines of "%%", of which the first includes the others by {{>b}}, {{>c}} and {{>d}}.
+ * No part of a value becomes markup.
  */
 #include "fuzz.h"
 
@@ -35,7 +35,7 @@ static const json_t *hostile_values(void)
 	return values;
 }
 
-/* The characters of markup that no page had cannot be in what they become; an & only begins what stands for one. */
+/* Characters of markup that no page contains are not in the output; an & only begins a character reference. */
 static void check_output(const char *output, size_t size, const char *source)
 {
 	static const char *const entities[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&#39;"};

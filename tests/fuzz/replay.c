@@ -1,4 +1,5 @@
-/* Runs a target with files, or with all files of folders, as a test without a fuzzer: seeds, and what once crashed. */
+/* Runs a target with files, or with all files of folders, as a test without a fuzzer: seeds, and inputs that once
+ * crashed. */
 #include "fuzz.h"
 
 #include <dirent.h>
@@ -19,7 +20,7 @@ static bool run_file(const char *path)
 
 	if (file != NULL && whole != NULL) {
 		size = fread(whole, 1, INPUT_MAX, file);
-		/* As libFuzzer gives it: nothing is behind it. */
+		/* As libFuzzer passes it: nothing is readable past its end. */
 		exact = malloc(size > 0 ? size : 1);
 		is_read = exact != NULL && ferror(file) == 0 && feof(file) != 0;
 	}

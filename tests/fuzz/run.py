@@ -1,6 +1,6 @@
 """
-Runs the fuzz targets, as many at a time as there are processors, and tells what came of it. What they find to be of
-interest stays in BUILD/corpus/TARGET for the next time, what crashes one in BUILD/crashes/TARGET. Fails when anything
+Runs the fuzz targets, as many at a time as there are processors, and prints a table of results. Inputs that reach new code
+stay in BUILD/corpus/TARGET for the next run, inputs that crash a target in BUILD/crashes/TARGET. Fails when a target
 crashed, hung or could not be run.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 
-# The longest inputs that are worth a try; libFuzzer's own limit is more than most of these parsers look at.
+# The longest useful inputs; libFuzzer's own limit is more than most of these parsers read.
 LONGEST = {
     "accept": 300,
     "configuration": 450,
@@ -29,7 +29,7 @@ LONGEST = {
     "request": 1000,
     "template": 200,
 }
-# Seconds. Nothing takes as long, not even on a busy machine: a hang.
+# Seconds. No input takes as long, not even on a busy machine: longer is a hang.
 TIMEOUT = 60
 # Mebibytes.
 MEMORY = 1024
@@ -117,11 +117,11 @@ def parse_arguments():
 
 
 def run(options, running, ended):
-    """Fills `ended`; `running` holds those that are to be ended should anything go wrong."""
+    """Fills `ended`; `running` holds the targets to end after an exception."""
     arguments = [f"-runs={options.runs}"] if options.runs else [f"-max_total_time={options.seconds}"]
-    # Those with long inputs are slow, and what begins last is to end soon.
+    # Targets with long inputs are slow, so they begin first.
     waiting = sorted(options.targets, key=lambda name: -LONGEST.get(name, 0))
-    told = time.monotonic()
+    printed = time.monotonic()
     while waiting or running:
         while waiting and len(running) < options.jobs:
             running.append(Target(waiting.pop(0), options.build.resolve(), arguments))
@@ -134,13 +134,13 @@ def run(options, running, ended):
             running.remove(target)
             ended.append(target)
             print(f"fuzz: {target.name}: {'FAILED' if target.failed else 'done'}", flush=True)
-        if time.monotonic() - told >= 10:
-            told = time.monotonic()
+        if time.monotonic() - printed >= 10:
+            printed = time.monotonic()
             states = [f"{target.name} {target.state()[0]:,}" for target in running]
             print(f"fuzz: {len(ended)} of {len(options.targets)} done; {', '.join(states)} runs", flush=True)
 
 
-def tell(ended):
+def print_table(ended):
     print(f"\n{HEADER}")
     for target in sorted(ended, key=lambda target: target.name):
         print(target.line())
@@ -161,7 +161,7 @@ def main():
         for target in running:
             target.process.kill()
             target.process.wait()
-    tell(ended)
+    print_table(ended)
     return 1 if any(target.failed for target in ended) else 0
 
 

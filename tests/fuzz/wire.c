@@ -50,7 +50,7 @@ static size_t put_length(uint8_t *at, size_t length)
 	return 4;
 }
 
-/* A record each. */
+/* One parameter a record. */
 void wire_param(struct wire *wire, const char *name, const char *value, size_t value_size)
 {
 	uint8_t content[8 + 256 + 16 * 1024];

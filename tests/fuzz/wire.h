@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What is sent, up to a size that fits in a socket's buffer; more is left out. */
+/* The bytes to send, up to a size that fits in a socket's buffer; more is left out. */
 struct wire {
 	size_t size;
 	uint8_t data[96 * 1024];
@@ -17,19 +17,19 @@ struct wire {
 /* Bytes as they are. */
 void wire_put(struct wire *wire, const void *data, size_t size);
 
-/* FastCGI's records: the beginning; name-value pairs, then wire_end(); a body, in records of `step` bytes, whole. */
+/* FastCGI's records: the begin record; name-value pairs, then wire_end(); a whole body, in records of `step` bytes. */
 void wire_begin(struct wire *wire, bool is_authorizer);
 void wire_param(struct wire *wire, const char *name, const char *value, size_t value_size);
 void wire_end_params(struct wire *wire);
 void wire_body(struct wire *wire, const void *body, size_t size, size_t step);
 
 /*
- * A connection on which `wire` has arrived, and behind it the peer's end; *peer is the web server's descriptor, for
+ * A connection on which `wire` has arrived, followed by the peer's end; *peer is the web server's descriptor, for
  * wire_hang_up(). On NULL.
  */
 struct fcgi *wire_connect(const struct wire *wire, int *peer);
 
-/* Throw the answer away. Returns its size. */
+/* Discard the answer. Returns its size. */
 size_t wire_hang_up(int peer);
 
 #endif

@@ -1,29 +1,31 @@
 /*
- * The rule of one live session (daemon/session/rule.c) as a model that spin searches through: every order in which the
- * statements of a few devices can meet, with a crash possible at every step.
+ * The rule of one live session (daemon/session/rule.c) as a model that spin searches exhaustively: every interleaving of
+ * the statements of a few devices, with a crash possible at every step.
  *
- * What stands for what. One account. A session is its number in the sequence login_order, which is never behind: the
- * trigger number_login sees to that (tests/system/daemon/rule/test_sequences.py). `row[i]`: there is such a row in sessions, as
- * everybody sees it who reads now (READ COMMITTED: what a transaction writes is seen by others when it commits, all at
- * once, and each statement sees what is committed when it begins). `stored`: whose key logged_in_user holds. `lock`: the
- * row of logged_in_user, which rule_login(), settle() and rule_logout() hold until they commit. Another program's INSERT
+ * State. One account. A session is its number in the sequence login_order, which is never behind: the trigger
+ * number_login ensures that (tests/system/daemon/rule/test_sequences.py). `row[i]`: sessions has such a row, as every transaction
+ * reads it now (READ COMMITTED: what a transaction writes is visible to others when it commits, all at once, and each
+ * statement sees what is committed when it begins). `stored`: the session whose key logged_in_user holds. `lock`: the row
+ * of logged_in_user, which rule_login(), reconcile() and rule_logout() hold until they commit. Another program's INSERT
  * takes its number first and commits later, without that lock. A crash is that of a worker or of its connection: before
- * COMMIT the server rolls back, which gives the lock back; after it the client never learns.
+ * COMMIT the server rolls back, which releases the lock; after it the client gets no answer.
  *
- * What has to hold:
- *   - never more live than the limit: after each commit, no more sessions than LIMIT would be let in (live_at_most_limit);
- *   - an older session never displaces or outlives a newer one: what a confirmed login, or one that was let in, has left
- *     no place for, and what was once refused, is never let in by a request that began after that (`out`); and the
- *     newest one is let in, whatever the others do, until it logs out (the assertion at the end of hook());
- *   - no request waits for ever: there is no state in which somebody waits and nobody can go on (spin's invalid end
- *     states). A worker may die instead of waiting, but it is never what frees one that waits. Nobody goes round in
- *     circles: no process here has a loop, so each that can always go on ends.
+ * Properties:
+ *   - never more live than the limit: after each commit, no more sessions than LIMIT would be accepted
+ *     (live_at_most_limit);
+ *   - an older session never displaces or outlives a newer one: a session that is beyond the limit after a confirmed
+ *     login, or after an accepted request, and one that was once refused, is never accepted by a request that began after
+ *     that (`out`); and the newest one is accepted, whatever the others do, until it logs out (the assertion at the end
+ *     of hook());
+ *   - no request waits for ever: there is no state in which a process waits and none can go on (spin's invalid end
+ *     states). A worker may die instead of waiting, but its death is never needed to release a waiting one. There is no
+ *     livelock: no process here has a loop, so each that can always go on ends.
  *
- * What is left out: expiry and idle time-outs (a session that runs out is a row less, as after a logout), the policy that
- * may refuse a login (it then writes nothing), touch (it writes no column that is read here), and more accounts, but for
- * the one place where a transaction locks two of them: -DSWAP.
+ * Left out: expiry and idle time-outs (a session that expires is a row less, as after a logout), the policy that may
+ * refuse a login (it then writes nothing), touch (it writes no column that is read here), and more accounts, except for
+ * the one transaction that locks two of them: -DSWAP.
  *
- * -DLIMIT=2 for accounts that may have two; -DOUTSIDE: one of them is another program; -DTAB: one of three is a second
+ * -DLIMIT=2 for accounts that may have two; -DOUTSIDE: one device is another program; -DTAB: one of three is a second
  * request of the first browser, and the stored key may be lost; -DFEW: one device less. -DMUTATE_... breaks the rule in
  * one place; each must be found (tests/system/packages/test_model.py).
  */
@@ -35,21 +37,21 @@
 #define ALL 255
 
 bool row[N + 1];
-byte order[N + 1]; /* what "newer" goes by: the number */
+byte order[N + 1]; /* the login number, by which a session is newer than another */
 byte stored;       /* 0: no key */
 byte sequence;
 bool lock;
 
-/* For the properties only; no process decides anything by these. */
-bool is_known[N + 1];   /* has been committed: somebody has the key */
+/* For the properties only; no process reads these to decide. */
+bool is_known[N + 1];   /* has been committed: a browser may have the key */
 bool is_confirmed[N + 1]; /* the login has been answered */
 bool is_leaving[N + 1]; /* a logout has begun */
 bool out[N + 1];
 
 mtype = { GONE, LIVE, ENDS, AHEAD };
 
-/* As judge() in rule.c. */
-inline judge(i, standing)
+/* As evaluate() in rule.c. */
+inline evaluate(i, standing)
 {
 	newer = 0;
 	for (k : 1 .. N) {
@@ -76,8 +78,8 @@ inline judge(i, standing)
 }
 
 /*
- * As sql_end_beyond_limit: which rows are not among the newest, with `mine` there already? Those that came after `last`
- * are none of a login's business.
+ * As sql_end_beyond_limit: which rows are not among the newest, `mine` included? Rows after `last` are not a login's to
+ * end.
  */
 inline find_beyond_limit(mine, last)
 {
@@ -100,7 +102,7 @@ inline live_at_most_limit()
 {
 	count = 0;
 	for (j : 1 .. N) {
-		judge(j, seen);
+		evaluate(j, seen);
 		if
 		:: seen == LIVE || seen == AHEAD -> count++
 		:: else
@@ -110,8 +112,8 @@ inline live_at_most_limit()
 }
 
 /*
- * Others may come in between any two of the steps below, and the worker may die where it goes to `crashed`. Here it
- * does so before it waits, which is the same to others; if it could do it while it waits, nobody would ever be stuck.
+ * Other processes may run between any two of the steps below, and the worker may die where it goes to `crashed`. Here it
+ * does so before it waits, which is the same to others; if it could die while it waits, no deadlock would be found.
  */
 inline take_lock()
 {
@@ -123,8 +125,8 @@ inline take_lock()
 }
 
 /*
- * A row from outside is a login when it commits, and may do so while this request is under way. Logins and logouts have
- * an order of their own: that of the lock.
+ * Another program's row is a login when it commits, and may do so while this request is under way. Logins and logouts are
+ * ordered by the lock.
  */
 #ifdef OUTSIDE
 #define WAS_KNOWN(j) was_known[j]
@@ -132,7 +134,7 @@ inline take_lock()
 #define WAS_KNOWN(j) is_known[j]
 #endif
 
-/* Whoever was known when this request began, and is beyond the limit now, may never be let in again. */
+/* A session that was known when this request began, and is beyond the limit now, may never be accepted again. */
 inline displaced_are_out(i)
 {
 	for (j : 1 .. N) {
@@ -202,7 +204,7 @@ inline login(me)
 	fi;
 	if
 	:: skip
-	:: goto crashed /* it is committed, but nobody was told */
+	:: goto crashed /* committed, but not answered */
 	fi;
 	d_step {
 		is_confirmed[me] = true;
@@ -220,7 +222,7 @@ inline hook(i)
 		skip
 	}
 	d_step {
-		judge(i, standing);
+		evaluate(i, standing);
 		if
 		:: standing == LIVE && !is_leaving[i] -> displaced_are_out(i)
 		:: else
@@ -230,7 +232,7 @@ inline hook(i)
 	if
 	:: standing == ENDS || standing == AHEAD ->
 		take_lock();
-		d_step { judge(i, standing); skip }
+		d_step { evaluate(i, standing); skip }
 		if
 		:: standing == AHEAD -> d_step {
 #ifdef MUTATE_LAST_REQUEST_WINS
@@ -280,7 +282,7 @@ inline hook(i)
 		if
 		:: standing == LIVE || standing == AHEAD -> assert(!was_out)
 		:: else ->
-			/* Nobody has come after it, and it did not leave: it has to be let in. */
+			/* Without a newer session and a logout it has to be accepted. */
 			assert(!(is_confirmed[i] && sequence - i < LIMIT && !is_leaving[i]));
 			out[i] = true
 		fi;
@@ -288,13 +290,13 @@ inline hook(i)
 	}
 }
 
-/* As end_stragglers() and what follows it: whatever is beyond the limit beside a live session ends before it. */
+/* As end_stragglers() and the rest of a logout: sessions beyond the limit end before the live one does. */
 inline logout(i)
 {
 	is_leaving[i] = true;
 	take_lock();
 	d_step {
-		judge(i, standing);
+		evaluate(i, standing);
 		if
 #ifndef MUTATE_STRAGGLERS_STAY
 		:: standing == LIVE || standing == AHEAD -> find_beyond_limit(i, ALL)
@@ -309,7 +311,7 @@ inline logout(i)
 	if
 	:: d_step {
 #ifdef MUTATE_LOGOUT_CLEARS_ANY
-		/* "The account has signed out", says a device that is out itself. */
+		/* A displaced device ends the account's live session. */
 		for (j : 1 .. N) {
 			row[j] = false
 		}
@@ -336,7 +338,7 @@ inline logout(i)
 	fi
 }
 
-/* The server rolls back: nothing of it remains. */
+/* The server rolls back the transaction. */
 inline roll_back()
 {
 #ifndef MUTATE_CRASH_KEEPS_LOCK
@@ -350,7 +352,7 @@ inline roll_back()
 
 #define WORK byte j, k, newer, count; bool ends[N + 1]; mtype standing, seen; bool was_out, holds, was_known[N + 1]
 
-/* A device that signs in, asks twice, perhaps signs out, and asks again. */
+/* A device that signs in, sends a request, perhaps signs out, and sends another. */
 proctype Device()
 {
 	WORK;
@@ -398,12 +400,12 @@ done:
 }
 
 #ifdef TAB
-/* The first browser's other tab, which knows nothing of what its neighbour does. */
+/* A second tab of the first browser, whose requests are concurrent with the first tab's. */
 proctype Tab()
 {
 	WORK;
 
-end_nobody_signed_in:
+end_no_login:
 	is_known[1] -> hook(1);
 	if
 	:: atomic { !lock -> stored = 0 } /* an operator, or a backup put back */
@@ -421,7 +423,7 @@ done:
 #ifdef SWAP
 /*
  * Two browsers that are each signed in to one account sign in to the other's, which ends the session that they had:
- * lock_both() in rule.c.
+ * login_lock_accounts() in login_steps.c.
  */
 bool locked[2];
 

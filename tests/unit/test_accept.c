@@ -16,7 +16,7 @@ struct accept_row {
 static void json_is_for_those_who_prefer_it(void **state)
 {
 	static const struct accept_row rows[] = {
-		/* What is sent by nobody in particular: curl, Python's requests, wget. */
+		/* Defaults of clients: curl, Python's requests, wget. */
 		{NULL, false},
 		{"", false},
 		{"*/*", false},
@@ -50,14 +50,14 @@ static void json_is_for_those_who_prefer_it(void **state)
 		{"application/json;q=0, */*", false},
 		{"application/json;q=0.0, text/html;q=0", false},
 		{"text/html;q=0, */*", true},
-		/* The more exact range counts, wherever it stands. */
+		/* The more specific range counts, in any order. */
 		{"*/*;q=0.9, application/json;q=0.1", false},
 		{"application/*;q=0.1, application/json, text/html;q=0.5", true},
 		{"text/*;q=0.5, application/json;q=0.6", true},
 		{"text/*, application/json;q=0.6", false},
 		{"text/*, application/*;q=0.9", false},
 		{"text/html;q=0.2, text/*, application/json;q=0.5", true},
-		/* Of two that are as exact the one that is wanted more. */
+		/* Of two ranges that are as specific the one with the higher weight. */
 		{"application/json, application/problem+json;q=0.5, text/html;q=0.8", true},
 		{"application/problem+json;q=0.5, application/json, text/html;q=0.8", true},
 		{"application/xhtml+xml;q=0.5, text/html, application/json;q=0.8", false},
@@ -106,21 +106,21 @@ struct site_row {
 static void other_sites_are_told_apart(void **state)
 {
 	static const struct site_row rows[] = {
-		/* No browser: nothing to go by. */
+		/* No browser: neither header. */
 		{NULL, NULL, NULL, false},
 		{NULL, NULL, "example.org", false},
 		{"", "", "example.org", false},
-		/* The browser says it. */
+		/* By Sec-Fetch-Site. */
 		{"same-origin", NULL, "example.org", false},
 		{"none", NULL, "example.org", false},
 		{"cross-site", NULL, "example.org", true},
 		{"Same-Origin", NULL, "example.org", true},
 		{"same-origin2", NULL, "example.org", true},
 		{"unknown", NULL, "example.org", true},
-		/* And then Origin does not matter. */
+		/* Sec-Fetch-Site overrides Origin. */
 		{"same-origin", "https://evil.example", "example.org", false},
 		{"cross-site", "https://example.org", "example.org", true},
-		/* But a neighbour is a site of its own. */
+		/* But a sibling domain is another site. */
 		{"same-site", "https://shop.example.org", "example.org", true},
 		{"same-site", "https://example.org", "www.example.org", true},
 		{"same-site", "https://example.org:8443", "example.org", true},
@@ -134,14 +134,14 @@ static void other_sites_are_told_apart(void **state)
 		{NULL, "https://EXAMPLE.org", "example.ORG", false},
 		{NULL, "http://example.org:8080", "example.org:8080", false},
 		{NULL, "http://[::1]:8080", "[::1]:8080", false},
-		/* With a port that goes without saying, or without. */
+		/* With the default port, or without. */
 		{NULL, "https://example.org", "example.org:443", false},
 		{NULL, "http://example.org", "example.org:80", false},
 		{NULL, "https://example.org:443", "example.org", false},
 		{NULL, "http://example.org:80", "EXAMPLE.org", false},
 		{NULL, "http://example.org:443", "example.org:443", false},
 		{NULL, "https://[::1]", "[::1]:443", false},
-		/* TLS that ends before the web server, and a proxy that says which port that is asked on. */
+		/* TLS terminated by a proxy that puts the web server's port into Host. */
 		{NULL, "https://example.org", "example.org:80", false},
 		{NULL, "https://example.org:80", "example.org", true},
 		{NULL, "http://example.org:443", "example.org", true},
@@ -157,7 +157,7 @@ static void other_sites_are_told_apart(void **state)
 		{NULL, "https://www.example.org", "example.org", true},
 		{NULL, "https://example.or", "example.org", true},
 		{NULL, "https://evil.example/://example.org", "example.org", true},
-		/* From a sandbox or a file. */
+		/* From a sandboxed frame or a file. */
 		{NULL, "null", "example.org", true},
 		{NULL, "null", "null", true},
 		{NULL, "file://", "example.org", true},

@@ -25,7 +25,7 @@ union address {
 	struct sockaddr_in6 v6;
 };
 
-/* The accepted end of a TCP connection, and the other one. */
+/* The accepted end of a TCP connection, and the client's. */
 struct connection {
 	int accepted;
 	int peer;
@@ -218,7 +218,7 @@ static void v6_peer_must_be_in_the_list(void **state)
 	close_connection(&connection);
 }
 
-/* Users are no matter by TCP, nor addresses by a unix socket. */
+/* TCP peers are checked by address only, peers of a unix socket by user only. */
 static void each_list_is_for_its_kind_of_socket(void **state)
 {
 	struct connection connection = open_connection("127.0.0.1", "127.0.0.1", "127.0.0.1");
@@ -264,7 +264,7 @@ static void user_must_be_in_the_list_if_there_is_one(void **state)
 	assert_users(pair[0], list, true);
 	(void)snprintf(list, sizeof list, "%s 4294967294", other);
 	assert_users(pair[0], list, false);
-	/* Not every account of a container has a name. */
+	/* Not every user id of a container has a name. */
 	if (entry != NULL)
 		assert_users(pair[0], entry->pw_name, true);
 	if (geteuid() != 0)
@@ -273,11 +273,11 @@ static void user_must_be_in_the_list_if_there_is_one(void **state)
 	close(pair[1]);
 }
 
-/* ---- Lists that are wrong ----------------------------------------------------------------------------------- */
+/* ---- Invalid lists ------------------------------------------------------------------------------------------ */
 
 struct bad_list {
 	const char *list;
-	const char *word; /* the one that is wrong */
+	const char *word; /* the invalid one */
 };
 
 static void assert_problem(const char *clients, const char *users, const char *word)

@@ -1,4 +1,4 @@
-/* What ones_connect() and ones_disconnect() refuse: the names of the daemon's own receivers. */
+/* ones_connect() and ones_disconnect() refuse the names of the daemon's own receivers. */
 #include "api/app.h"
 
 /* cmocka wants these first. */

@@ -63,7 +63,7 @@ static struct loaded load_source(const struct config_source *source)
 	assert_int_equal(fclose(complaints), 0);
 	loaded.complaints = without_path(loaded.ctx, text);
 	free(text);
-	/* Whoever is refused is told why, and nobody else is told anything. */
+	/* A refused configuration has complaints, an accepted one has none. */
 	assert_int_equal(loaded.result == 0, loaded.complaints[0] == '\0');
 	return loaded;
 }
@@ -283,7 +283,7 @@ static void value_goes_on_in_lines_that_begin_with_white_space(void **state)
 	assert_string_equal(loaded.settings.database.conninfo, "host=a user=b dbname=c");
 	assert_string_equal(loaded.settings.server.allowed_clients, "10.0.0.0/8 fd00::/8");
 	talloc_free(loaded.ctx);
-	/* What it says as a whole is checked, and found where it begins. */
+	/* The whole value is checked, and reported at its first line. */
 	assert_complaints("[server]\nlisten = unix:/a\n  tcp:b\n[log]\nlevel = loud\n",
 	                  ":2: server.listen: \"unix:/a tcp:b\" is not unix:/path (at most 107 characters), "
 	                  "tcp:ADDRESS:PORT or tcp:[V6ADDRESS]:PORT, several separated by spaces\n"
@@ -401,7 +401,7 @@ static void names_that_are_not_known_are_refused(void **state)
 	                  ":2: server.level: there is no such key; did you mean log.level?\n");
 	assert_complaints("[server]\nfavourite_colour = blue\n",
 	                  ":2: server.favourite_colour: there is no such key; --dump shows all that there are\n");
-	/* What is not known is shown, but a terminal is not to obey it. */
+	/* An unknown name is printed, but without control characters for a terminal. */
 	assert_complaints("[s\x1b[2J]\nk\x1b[2J = 1\n",
 	                  ":1: there is no section [s?[2J]; --dump shows all that there are\n"
 	                  ":2: s?[2J.k?[2J: there is no such key; --dump shows all that there are\n");
@@ -433,7 +433,7 @@ static void malformed_lines_are_refused_one_by_one(void **state)
 	assert_complaints("[server\nworkers = 2\n[log]\nlevel = no\n",
 	                  ":1: a section's name without a ] behind it\n"
 	                  ":4: log.level: \"no\" is not debug, info, warning or error\n");
-	/* In the order of the lines, though a value may go on behind a line that is wrong. */
+	/* In the order of the lines, though a value may continue after an invalid line. */
 	assert_complaints("[server]\nworkers = 0\nworkers 4\n",
 	                  ":2: server.workers: \"0\" is not a whole number from 1 to 512\n"
 	                  ":3: neither a [section] nor a key = value\n");
@@ -479,7 +479,7 @@ static void control_characters_are_refused(void **state)
 		loaded.complaints,
 		":2: a NUL byte\n:3: a NUL byte\n:5: log.level: \"no\" is not debug, info, warning or error\n");
 	talloc_free(loaded.ctx);
-	/* And do not come to the terminal. */
+	/* And are not printed to the terminal. */
 	assert_complaints(
 		"[server]\nuser = a\x1b[31mb\n",
 		":2: server.user: \"a?[31mb\" is not a text without control characters and without white space "
@@ -641,7 +641,7 @@ static void file_that_cannot_be_read_is_refused(void **state)
 	loaded = load_source(&source);
 	assert_string_equal(loaded.complaints, "/tmp: Is a directory\n");
 	talloc_free(loaded.ctx);
-	/* The first read of it fails. */
+	/* Its first read fails. */
 	source.path = "/proc/self/mem";
 	loaded = load_source(&source);
 	assert_string_equal(loaded.complaints, "/proc/self/mem: Input/output error\n");
@@ -708,7 +708,7 @@ static void dump_shows_every_key_once(void **state)
 	talloc_free(loaded.ctx);
 }
 
-/* With the # of its keys taken away, it sets each key to its default. */
+/* Uncommented, it sets each key to its default. */
 static void sample_is_a_file_of_the_defaults(void **state)
 {
 	struct loaded defaults = load_text("");
@@ -726,7 +726,7 @@ static void sample_is_a_file_of_the_defaults(void **state)
 			fail_msg("no line%s", line);
 		found[1] = ' ';
 	}
-	/* A key that begins with white space would go on with the one before it. */
+	/* A key after white space would continue the value before it. */
 	for (char *at = text; (at = strstr(at, "\n ")) != NULL;)
 		memmove(at + 1, at + 2, strlen(at + 1));
 	loaded = load_text(text);

@@ -67,7 +67,7 @@ static bool is_right(const char *value)
 	return strcmp(value, "right") == 0;
 }
 
-/* Another site below the same domain may set a cookie of this name, which then stands before ours. */
+/* Another site below the same domain may set a cookie of this name, which then precedes the daemon's. */
 static void cookies_that_are_not_wanted_are_passed_over(void **state)
 {
 	char value[8];
@@ -88,7 +88,7 @@ static void value_that_does_not_fit_is_passed_over(void **state)
 	assert_string_equal(value, "1234");
 	assert_int_equal(value[5], '#');
 	assert_false(find("s=12345", "s", NULL, value, 5));
-	/* White space behind it does not count. */
+	/* White space after it does not count. */
 	assert_true(find("s=4321    ; a=1", "s", NULL, value, 5));
 	assert_string_equal(value, "4321");
 }
@@ -111,7 +111,7 @@ static void those_of_one_name_are_found_one_after_the_other(void **state)
 	assert_false(cookie_find(&search, "s", NULL, value, sizeof value));
 }
 
-/* It need not end with a NUL. */
+/* The header need not end with a NUL. */
 static void nothing_behind_its_end_is_looked_at(void **state)
 {
 	static const char header[] = "a=1; s=22; s=3";
@@ -145,7 +145,7 @@ static void only_so_many_are_looked_at(void **state)
 	assert_true(find(header, "s", NULL, value, sizeof value));
 	(void)snprintf(header + used, sizeof header - used, "a=1; s=2");
 	assert_false(find(header, "s", NULL, value, sizeof value));
-	/* Over all of one search, however many were found. */
+	/* The limit counts over one search, however many were found. */
 	search = (struct cookie_search){.at = header, .left = strlen(header)};
 	for (int i = 0; i < COOKIE_PAIRS_MAX; i++)
 		assert_true(cookie_find(&search, "a", NULL, value, sizeof value));

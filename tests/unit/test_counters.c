@@ -80,7 +80,7 @@ static void statuses_and_bounds_are_distinguished(void **state)
 		assert_true(bounds[at - 1] < bounds[at]);
 }
 
-/* As `le`, less or equal, says. */
+/* `le` means less or equal. */
 static void duration_on_a_bound_is_within_it(void **state)
 {
 	static const int64_t bounds[COUNTERS_BOUND_COUNT] = COUNTERS_BOUNDS_US;
@@ -114,7 +114,7 @@ static void durations_are_summed_for_each_route(void **state)
 #define PROCESSES 4
 #define EACH      20000
 
-/* All of them write to the same memory at the same time. */
+/* All processes write to the same memory at the same time. */
 static void no_count_of_any_process_is_lost(void **state)
 {
 	int status;

@@ -19,7 +19,7 @@
 enum { BEGIN_REQUEST = 1, ABORT_REQUEST, END_REQUEST, PARAMS, STDIN, STDOUT, STDERR, DATA, GET_VALUES };
 enum { RESPONDER = 1, AUTHORIZER, FILTER };
 
-/* Long enough for a busy machine, short enough to wait for. */
+/* Long enough for a busy machine, short enough for a test. */
 #define IO_TIMEOUT 100
 
 #define REQUEST_ID 0x0102
@@ -32,7 +32,7 @@ static int peer = -1;
 
 /* ---- The web server's side ---------------------------------------------------------------------------------- */
 
-/* What it sends. */
+/* Bytes that it sends. */
 static struct {
 	uint8_t data[512 * 1024];
 	size_t size;
@@ -63,7 +63,7 @@ static void put_record(int type, const void *content, size_t size)
 	put_padded(type, REQUEST_ID, content, size, 0);
 }
 
-/* In as many records as it takes, with the empty one that ends it. */
+/* A stream in as many records as needed, with the empty record that ends it. */
 static void put_stream(int type, const void *content, size_t size, size_t record_size)
 {
 	for (size_t at = 0; at < size; at += record_size)
@@ -139,14 +139,14 @@ static void reconnect(void)
 	assert_non_null(fcgi);
 }
 
-/* What it gets. */
+/* Bytes that it receives. */
 static struct {
 	char text[512 * 1024];
 	size_t size;
 	bool has_ended;
 } answer;
 
-/* Take one record that is whole; returns its size, 0 when it is not. */
+/* Take one complete record; returns its size, 0 when it is incomplete. */
 static size_t take_record(const uint8_t *at, size_t left)
 {
 	size_t size = left < 8 ? 0 : (size_t)at[4] << 8 | at[5];
@@ -172,7 +172,7 @@ static size_t take_record(const uint8_t *at, size_t left)
 	return 8 + size + at[6];
 }
 
-/* All that comes until the end of the connection, or, if there is none, until nothing is left. Returns which. */
+/* Read until the end of the connection, or, if there is none, until no bytes are left. Returns whether it ended. */
 static bool receive_answer(int flags)
 {
 	static uint8_t received[sizeof answer.text + 64 * 1024];
@@ -250,7 +250,7 @@ static int set_up_all(void **state)
 	const char *problem;
 
 	(void)state;
-	/* Whatever blocks ends the program. */
+	/* A call that blocks ends the program. */
 	(void)alarm(120);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGTERM, end_process);
@@ -360,7 +360,7 @@ static void records_may_be_split_and_padded_anywhere(void **state)
 	}
 }
 
-/* A setting that stands later in a web server's configuration overrides an earlier one. */
+/* A later setting in a web server's configuration overrides an earlier one. */
 static void last_of_duplicate_parameters_counts(void **state)
 {
 	(void)state;
@@ -426,7 +426,7 @@ static void request_cut_short_is_never_ready(void **state)
 		reconnect();
 		send_part(0, size);
 		assert_int_equal(shutdown(peer, SHUT_WR), 0);
-		/* What arrived is still there; that no more will come is known from the event. */
+		/* The bytes that arrived can still be read; the event tells that no more will. */
 		progress = fcgi_inspect(fcgi);
 		assert_true(progress == FCGI_WAIT || progress == FCGI_CLOSED);
 	}
@@ -452,7 +452,7 @@ static void freed_connection_is_closed(void **state)
 	talloc_free(fcgi);
 	fcgi = NULL;
 	assert_int_equal(recv(peer, &byte, 1, MSG_DONTWAIT), 0);
-	/* Also one that was taken in and never answered. */
+	/* Also a request that was read and never answered. */
 	reconnect();
 	begin(RESPONDER);
 	put_pairs();
@@ -463,7 +463,7 @@ static void freed_connection_is_closed(void **state)
 	assert_int_equal(recv(peer, &byte, 1, MSG_DONTWAIT), 0);
 }
 
-/* ---- What is no request ------------------------------------------------------------------------------------- */
+/* ---- Invalid requests --------------------------------------------------------------------------------------- */
 
 static void what_does_not_begin_a_request_is_refused(void **state)
 {
@@ -471,7 +471,7 @@ static void what_does_not_begin_a_request_is_refused(void **state)
 	static const char not_a_request[] = "does not begin with a request";
 
 	(void)state;
-	/* Each as soon as its header is there. */
+	/* Each as soon as its header has arrived. */
 	put_padded(GET_VALUES, 0, "\x0f\0FCGI_MAX_CONNS", 17, 0);
 	send_part(0, 8);
 	assert_broken(not_a_request);
@@ -571,7 +571,7 @@ static void records_out_of_place_are_refused(void **state)
 	}
 }
 
-/* libfcgi 2.4.2 would read what is sent as padding there as if it were records, which nobody has looked through. */
+/* libfcgi 2.4.2 would read padding there as if it were records, which fcgi_inspect() has not checked. */
 static void padding_that_libfcgi_would_not_skip_is_refused(void **state)
 {
 	static const char defect[] = "padding before a body, which libfcgi takes for a record";
@@ -588,13 +588,13 @@ static void padding_that_libfcgi_would_not_skip_is_refused(void **state)
 	put_record(STDIN, "x", 1);
 	send_wire();
 	assert_broken(defect);
-	/* Of a body that is taken before it is whole only the header may be there. */
+	/* Of a body that is read before it is complete only the header may have arrived. */
 	reconnect();
 	send_part(0, wire.size - 1);
 	assert_broken(defect);
 }
 
-/* The padding is a record of a body here, which must not come to light. */
+/* The padding has the form of a body's record here, and must not be read as one. */
 static void padding_where_no_body_follows_is_passed_over(void **state)
 {
 	static const uint8_t hidden[16] = {1,   STDIN, REQUEST_ID >> 8, REQUEST_ID & 0xff, 0, 5, 3, 0, 'e', 'v', 'i',
@@ -686,7 +686,7 @@ static void more_than_64_kib_of_parameters_are_refused(void **state)
 	assert_broken("more than 64 KiB of parameters");
 }
 
-/* Headers and padding cost as much room as what they carry. */
+/* Headers and padding count towards the limit like content. */
 static void parameters_in_endless_pieces_are_refused(void **state)
 {
 	(void)state;
@@ -699,7 +699,7 @@ static void parameters_in_endless_pieces_are_refused(void **state)
 
 /* ---- Bodies ------------------------------------------------------------------------------------------------- */
 
-/* Another process sends the wire and ends with the connection still open, in the parent. */
+/* Another process sends the bytes and ends; the connection stays open, in the parent. */
 static pid_t send_from_another_process(void)
 {
 	pid_t pid = fork();
@@ -755,7 +755,7 @@ static void large_body_is_read_whole(void **state)
 	assert_int_equal(fcgi_answer(fcgi, "\r\n", 2), 0);
 }
 
-/* Whatever the pieces are, and where they fall in the records. */
+/* Whatever the sizes of the pieces, and their positions in the records. */
 static void body_in_pieces_is_collected(void **state)
 {
 	static char body[3000];
@@ -799,7 +799,7 @@ static void body_that_stalls_is_waited_for_without_blocking(void **state)
 	send_part(0, 50000);
 	assert_progress(FCGI_WAIT);
 	assert_progress(FCGI_WAIT);
-	/* No more than is said to be on its way, rounded up. */
+	/* No more than CONTENT_LENGTH announces, rounded up. */
 	assert_in_range(fcgi_held(fcgi), 50000, 140000);
 	assert_int_equal(shutdown(peer, SHUT_WR), 0);
 	assert_progress(FCGI_CLOSED);
@@ -832,7 +832,7 @@ static void what_is_no_body_is_refused_also_when_it_comes_later(void **state)
 	assert_broken("a record that has no place there");
 }
 
-/* By its own word, or in fact: then only as much is taken in. */
+/* By its CONTENT_LENGTH, or in fact: then only as much is read. */
 static void body_that_is_too_large_is_not_waited_for(void **state)
 {
 	static char body[60000];
@@ -868,7 +868,7 @@ static void body_that_is_too_large_is_not_waited_for(void **state)
 	assert_body("", 0);
 }
 
-/* A length that is none, or fits, does not keep the body from being read. */
+/* An invalid length, or one within the limit, does not prevent the body from being read. */
 static void lengths_that_fit_are_waited_for(void **state)
 {
 	static const char *const lengths[] = {"", "524288", "4", "-1", "999999x", " 999999"};
@@ -890,7 +890,7 @@ static void lengths_that_fit_are_waited_for(void **state)
 	}
 }
 
-/* One that may go to another process: what was sent is still in the socket. */
+/* A connection that may be forwarded: the request is still in the socket. */
 static void head_alone_can_be_waited_for(void **state)
 {
 	uint8_t first;
@@ -1015,21 +1015,21 @@ static void answer_that_nobody_takes_is_an_error(void **state)
 
 	(void)state;
 	fill(text, sizeof text);
-	/* It went away. */
+	/* The peer has closed the connection. */
 	accept_simple();
 	close(peer);
 	peer = -1;
 	assert_int_equal(fcgi_answer(fcgi, "\r\n", 2), -1);
 	assert_true(fcgi_drained(fcgi));
-	/* It does not read: given up after io_timeout. */
+	/* The peer does not read: given up after io_timeout. */
 	reconnect();
 	accept_simple();
 	assert_int_equal(fcgi_answer(fcgi, text, sizeof text), -1);
 }
 
-/* ---- What is left over -------------------------------------------------------------------------------------- */
+/* ---- Unread bytes ------------------------------------------------------------------------------------------- */
 
-/* Closing a socket in which something is left to read would cut the answer off. */
+/* Closing a socket with unread bytes would cut the answer off. */
 static void body_that_nobody_read_is_drained(void **state)
 {
 	static char body[60000];
@@ -1066,7 +1066,7 @@ static void body_that_is_still_being_sent_is_drained(void **state)
 	assert_int_equal(fcgi_accept(fcgi), 0);
 	assert_int_equal(fcgi_answer(fcgi, "Status: 413\r\n\r\n", 15), 0);
 	assert_false(fcgi_drained(fcgi));
-	/* The peer has got all, and its end, before it has sent all. */
+	/* The peer has read the whole answer, and the end, before it has sent all. */
 	assert_true(receive_answer(0));
 	assert_string_equal(answer.text, "Status: 413\r\n\r\n");
 	assert_true(answer.has_ended);
@@ -1075,7 +1075,7 @@ static void body_that_is_still_being_sent_is_drained(void **state)
 	readable = (struct pollfd){.fd = fcgi_fd(fcgi), .events = POLLIN};
 	assert_int_equal(poll(&readable, 1, 0), 1);
 	assert_false(fcgi_drained(fcgi));
-	/* It was taken out. */
+	/* The unread bytes were drained. */
 	assert_int_equal(poll(&readable, 1, 0), 0);
 	assert_int_equal(shutdown(peer, SHUT_WR), 0);
 	assert_true(fcgi_drained(fcgi));

@@ -49,7 +49,7 @@ void syslog(int priority, const char *format, ...)
 	va_end(arguments);
 }
 
-/* What _FORTIFY_SOURCE makes of it. */
+/* The name of the function under _FORTIFY_SOURCE. */
 void __syslog_chk(int priority, int flag, const char *format, ...)
 {
 	va_list arguments;
@@ -100,7 +100,7 @@ static void assert_matches(const char *text, const char *pattern)
 	regfree(&regex);
 }
 
-/* What stands behind "event " when a text field `f` of this value is logged. */
+/* The text after "event " when a text field `f` of this value is logged. */
 static const char *text_field(const char *value)
 {
 	const char *found;
@@ -345,7 +345,7 @@ static void lines_below_the_level_are_not_written(void **state)
 static void errno_is_kept(void **state)
 {
 	(void)state;
-	/* A file that takes nothing: each write fails. */
+	/* Each write to this file fails. */
 	assert_int_equal(log_open("test", "/dev/full", LOG_LEVEL_INFO, LOG_FORMAT_TEXT), 0);
 	errno = EPERM;
 	log_info("event", LOG_INT("n", 1));
@@ -415,7 +415,7 @@ static void file_that_cannot_be_opened_anew_goes_on(void **state)
 	assert_int_equal(rmdir(path), 0);
 }
 
-/* There is nothing to be opened anew, and that is no failure. */
+/* There is no file to reopen, and that is no failure. */
 static void other_targets_are_left_alone_by_reopening(void **state)
 {
 	int count = syslogged.count;

@@ -102,7 +102,7 @@ static void prefix_0_is_everything_of_its_kind(void **state)
 	assert_lacks("::/0", "::ffff:192.0.2.1");
 }
 
-/* An IPv6 socket reports IPv4 peers so. */
+/* An IPv6 socket reports IPv4 peers in this form. */
 static void v4_mapped_is_the_same_as_v4(void **state)
 {
 	const struct in_addr v4 = {htonl(0xc0000201)};

@@ -18,7 +18,7 @@ static void assert_all(const char *const targets[], size_t count, bool expected)
 
 static void paths_of_this_site_are_taken(void **state)
 {
-	/* Of Django's tests/utils_tests/test_http.py those that are paths, and what people really use. */
+	/* The paths of Django's tests/utils_tests/test_http.py, and ones in common use. */
 	static const char *const good[] = {
 		"/",
 		"/view/?param=http://example.com",

@@ -16,7 +16,7 @@
 
 /* ---- The language ------------------------------------------------------------------------------------------- */
 
-/* What {{>NAME}} finds: the templates of the test, by the names that stand before them. */
+/* The templates that {{>NAME}} includes: those of the test, each after its name. */
 struct shelf {
 	const char *names[40];
 	struct template *templates[40];
@@ -145,7 +145,7 @@ static void markup_in_a_value_is_text(void **state)
 	assert_rendered("{{v}}", "{'v': 'J\xc3\xbcrgen \xf0\x9f\x94\x91'}", "J\xc3\xbcrgen \xf0\x9f\x94\x91");
 }
 
-/* Else whoever chooses a value could show another one. */
+/* Otherwise a client that chooses one value could have another one shown. */
 static void tags_in_a_value_are_text(void **state)
 {
 	(void)state;
@@ -179,7 +179,7 @@ static void names_are_looked_up_from_inside_outwards(void **state)
 	(void)state;
 	assert_rendered("{{name}} {{#inner}}{{name}} {{only}}{{/inner}} {{name}}", values, "outer inner here outer");
 	assert_rendered("{{#inner}}{{#flag}}{{name}}{{/flag}}{{/inner}}", values, "inner");
-	/* What the inner one says is not known is not known, whatever there is outside. */
+	/* A name that is null in the inner object is unknown, whatever the outer one has. */
 	assert_rendered("{{#inner}}[{{none}}]{{^none}}unknown{{/none}}{{/inner}}", values, "[]unknown");
 }
 
@@ -334,7 +334,7 @@ static void write_page(const char *name, const char *text)
 	assert_int_equal(fclose(file), 0);
 }
 
-/* Returns the pages, and what was said of them as text to free. */
+/* Returns the pages, and the complaints about them as text to free. */
 static struct pages *load(TALLOC_CTX *ctx, const char *from, char **complaints)
 {
 	size_t size;
@@ -347,7 +347,7 @@ static struct pages *load(TALLOC_CTX *ctx, const char *from, char **complaints)
 	return pages;
 }
 
-/* `expected` comes after the folder's path. */
+/* `expected` follows the folder's path. */
 static void assert_folder_refused(const char *expected)
 {
 	TALLOC_CTX *ctx = talloc_new(NULL);

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-/* The least that libsodium does: these tests are not about time. */
+/* libsodium's lowest cost: these tests are not about time. */
 static const struct password_cost cheapest = {.memory = 8192, .passes = 1};
 
 static void right_password_and_no_other_is_right(void **state)
@@ -65,12 +65,12 @@ static void argon2i_of_another_program_is_understood(void **state)
 	assert_false(password_verify(hash, "Secret"));
 }
 
-/* ---- Hashes that were made elsewhere ------------------------------------------------------------------------ */
+/* ---- Hashes of other programs ------------------------------------------------------------------------------- */
 
 #define PHRASE  "correct horse battery staple"
 #define STRANGE "p\xc3\xa4ssw\xc3\xb6rd \xe2\x9c\x93"
 
-/* Each as the program named wrote it. */
+/* Each was made by the program named. */
 static const struct {
 	const char *hash, *password;
 } vectors[] = {
@@ -84,7 +84,7 @@ static const struct {
 	{"pbkdf2_sha256$1$s$4rOGl6LtouRCNgDQWy4Xxdfo9NyDYsaQKym7KQQBu8c=", "secret"},
 	{"argon2$argon2id$v=19$m=512,t=2,p=8$b0dyekZya0JrekpRaUdUMXN1TjFkNg$hKiCMf4PQkVQmokFDHCUwA", PHRASE},
 	{"bcrypt_sha256$$2b$04$FNOUbUUVx.TGoH5bVA0Zb.7Kf1CSIiJ/2wafxoNLuWYi6E0Iz9m4q", PHRASE},
-	/* argon2-cffi 21.1 with what Django 1.10 to 3.1 asked it for: argon2i, t=2, m=512, p=2, 16 bytes. */
+	/* argon2-cffi 21.1 with the parameters of Django 1.10 to 3.1: argon2i, t=2, m=512, p=2, 16 bytes. */
 	{"argon2$argon2i$v=19$m=512,t=2,p=2$c29tZXNhbHRzb21l$6Y7okZf+9YPaXJpSrIeYPQ", PHRASE},
 	/* argon2-cffi 21.1: t=1, m=64, p=8, 32 bytes. */
 	{"$argon2i$v=19$m=64,t=1,p=8$MDEyMzQ1Njc4OWFiY2RlZmdoaWprbA$Lmh9My3nBOx+JoZfXW2COtro77OdO6+l0W5+pZNUC0s",
@@ -129,7 +129,7 @@ static void hashes_of_django_and_htpasswd_are_understood(void **state)
 	}
 }
 
-/* Cut off or lengthened by a character, or with another last one, no hash lets anybody in. */
+/* No hash that is a character shorter or longer, or has another last character, matches its password. */
 static void hash_that_is_not_whole_is_never_right(void **state)
 {
 	(void)state;
@@ -139,7 +139,7 @@ static void hash_that_is_not_whole_is_never_right(void **state)
 
 		for (size_t kept = 0; kept < length; kept++) {
 			(void)snprintf(hash, sizeof hash, "%.*s", (int)kept, vectors[i].hash);
-			/* Of some forms the hash may be shorter: then it is another one. */
+			/* In some forms the hash may be shorter: then it is a valid hash of another password. */
 			if (password_hash_problem(hash) == NULL && strstr(hash, "argon2") == NULL)
 				fail_msg("%s", hash);
 			if (kept + 3 > length || kept < 40)
@@ -201,7 +201,7 @@ static void password_that_crypt_has_no_room_for_is_wrong(void **state)
 #define HASH_53 SALT_22 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 #define HASH_86 HASH_43 HASH_43
 
-/* Each would take minutes, or gigabytes, or be more than a number holds. This test is over in no time. */
+/* Each would take minutes, or gigabytes, or overflow a number. They are refused without hashing. */
 static void cost_without_bounds_is_refused(void **state)
 {
 	static const char *const hashes[] = {
@@ -244,7 +244,7 @@ static void cost_without_bounds_is_refused(void **state)
 	}
 }
 
-/* The bounds themselves, and what other programs make by default. */
+/* The bounds themselves, and the defaults of other programs. */
 static void cost_within_bounds_is_taken(void **state)
 {
 	static const char *const hashes[] = {
@@ -268,7 +268,7 @@ static void cost_within_bounds_is_taken(void **state)
 	}
 }
 
-/* Ours may be as costly as the configuration lets them be; what only looks like ours comes from anywhere. */
+/* The daemon's own hashes may cost as much as the configuration allows; one that only looks like them may not. */
 static void hash_that_looks_like_ours_is_imported_when_it_costs_no_more(void **state)
 {
 	static const char costly[] = "$argon2id$v=19$m=262144,t=5,p=1$" SALT_22 "$" HASH_43;
@@ -288,7 +288,7 @@ static void hash_that_looks_like_ours_is_imported_when_it_costs_no_more(void **s
 	                    password_hash_problem("$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/"));
 }
 
-/* What a wrong guess costs is the guesser's to choose, and so is how long it is. */
+/* A client chooses the password that it tries, and so its length and what checking it costs. */
 static void longest_guess_costs_no_more_than_is_allowed(void **state)
 {
 	static const char hash[] = "$6$rounds=700000$salt$" HASH_86;
@@ -419,7 +419,7 @@ static void hash_of_another_cost_is_to_be_made_anew(void **state)
 	assert_true(password_needs_rehash(hash, &more_memory));
 	assert_true(password_needs_rehash(hash, &less_memory));
 	assert_true(password_needs_rehash(hash, &more_passes));
-	/* The same numbers do not make it one of ours. */
+	/* The same parameters do not make it one of the daemon's own. */
 	assert_false(password_needs_rehash("$argon2id$v=19$m=64,t=2,p=1$" SALT_22 "$" HASH_43, &cost));
 	assert_true(password_needs_rehash("$argon2id$v=19$m=64,t=2,p=2$" SALT_22 "$" HASH_43, &cost));
 	assert_true(password_needs_rehash("$argon2i$v=19$m=64,t=2,p=1$" SALT_22 "$" HASH_43, &cost));

@@ -40,7 +40,7 @@ static void right_and_wrong_are_told_apart(void **state)
 	assert_int_equal(answer.match, PASSWORD_WRONG);
 }
 
-/* The decoy's own password, which is empty, is nobody's either. */
+/* The decoy's own password, which is empty, is refused as well. */
 static void nobodys_password_is_never_right(void **state)
 {
 	static const char *const hashes[] = {NULL, "", "!", "plain text", "md5$x$y"};
@@ -54,7 +54,7 @@ static void nobodys_password_is_never_right(void **state)
 	}
 }
 
-/* One whose first 1024 bytes are right is another one. */
+/* A password whose first 1024 bytes match is wrong. */
 static void what_is_too_long_is_nobodys(void **state)
 {
 	char password[PASSWORD_MAX + 2], hash[PASSWORD_HASH_SIZE];
@@ -87,14 +87,14 @@ static void new_hash_is_made_of_a_right_password_only(void **state)
 	assert_int_equal(answer.match, PASSWORD_RIGHT);
 	assert_int_equal(password_verify(answer.new_hash, "correct horse"), PASSWORD_RIGHT);
 	assert_false(password_needs_rehash(answer.new_hash, &other));
-	/* Nothing is changed about a closed account. */
+	/* The hash of a closed account is not updated. */
 	job.is_closed = true;
 	password_job_run(&job, decoy, &answer);
 	assert_int_equal(answer.match, PASSWORD_RIGHT);
 	assert_string_equal(answer.new_hash, "");
 }
 
-/* However often it is: that tells of the password and of nothing else. */
+/* However often the job runs: the result depends on the password only. */
 static void wrong_password_that_is_not_composed_is_compared_twice(void **state)
 {
 	static const char composed[] = "caf\u00e9 au lait", decomposed[] = "cafe\u0301 au lait";
@@ -148,12 +148,12 @@ static void failures_take_as_long_as_the_slowest(void **state)
 	password_pace_begin(&pace, 100000);
 	before = password_pace_failure_us(&pace);
 	assert_in_range(before, 500000, 700000);
-	/* What is quicker changes nothing, however long the clock says it took. */
+	/* A quicker form changes nothing, whatever the time that was measured. */
 	password_pace_note(&pace, 100000, 100000);
 	password_pace_note(&pace, 2000, 200000);
 	password_pace_note(&pace, 0, 200000);
 	assert_int_equal(password_pace_failure_us(&pace), before);
-	/* A slower form is what all take from then on. */
+	/* A slower form sets the time of all from then on. */
 	password_pace_note(&pace, 800000, 800000);
 	before = password_pace_failure_us(&pace);
 	assert_in_range(before, 800000, 1100000);

@@ -218,7 +218,7 @@ static void failed_answer_gives_nothing_away(void **state)
 	(void)state;
 	response_header(&response, ctx, "Set-Cookie", "session=secret");
 	response_header(&response, ctx, "Location", "/\r\nX: y");
-	/* One that is right does not mend it. */
+	/* A valid header afterwards does not make up for it. */
 	response_header(&response, ctx, "Vary", "Cookie");
 	assert_bare_500(&response);
 }
@@ -256,8 +256,8 @@ static void peer_that_went_away_is_told_of(void **state)
 }
 
 /*
- * The kernel takes what is written at once as a whole, whatever becomes of the process. Nothing is written before that
- * and nothing after it, so that no web server ever sees a piece of what a guard is told.
+ * The kernel takes one write as a whole, whatever happens to the process. Nothing is written before or after it, so
+ * that no web server ever reads part of the guard's answer.
  */
 static void answer_without_a_body_is_written_at_once_with_its_end(void **state)
 {
@@ -270,7 +270,7 @@ static void answer_without_a_body_is_written_at_once_with_its_end(void **state)
 	int pair[2];
 
 	(void)state;
-	/* Here a packet is what was written at once. */
+	/* On this socket a packet is one write. */
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	talloc_free(fcgi);
 	close(peer);

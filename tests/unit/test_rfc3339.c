@@ -1,4 +1,4 @@
-/* Moments as text. */
+/* Points in time as text. */
 #include "base/rfc3339.h"
 
 /* cmocka wants these first. */

@@ -1,4 +1,4 @@
-/* What ones_route() takes and what it refuses. */
+/* Routes that ones_route() accepts and refuses. */
 #include "api/app.h"
 
 /* cmocka wants these first. */

@@ -42,8 +42,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* AddressSanitizer needs at the end of a process what the sandbox forbids, so such a build's is wider: see sandbox.c.
- */
+/* At exit AddressSanitizer makes calls that the sandbox forbids, so such a build's is wider: see sandbox.c. */
 #if defined(__SANITIZE_ADDRESS__)
 #define IS_WIDER 1
 #elif defined(__has_feature)
@@ -65,7 +64,7 @@ static char socket_path[64];
 static int listening_tcp, listening_unix;
 static struct sockaddr_in name_server;
 static pid_t name_server_pid;
-/* A process of the same user, which does nothing, as long as it is left alone. */
+/* A process of the same user that sleeps: the target of signals. */
 static pid_t other_pid;
 
 /* ---- Helpers ------------------------------------------------------------------------------------------------ */
@@ -73,7 +72,7 @@ static pid_t other_pid;
 /* An act's result: 0 when all went well, else the errno of what failed. */
 typedef int action(void);
 
-/* How a child in the sandbox that does `act` ends: as waitpid(2) tells. */
+/* The wait status of a child that runs `act` in the sandbox. */
 static int status_of(action *act)
 {
 	const struct rlimit no_core = {0, 0};
@@ -129,7 +128,7 @@ static void end_process(pid_t pid)
 	(void)waitpid(pid, NULL, 0);
 }
 
-/* A name server, of which each name has one address, 192.0.2.1, and none of IPv6. */
+/* A name server that has one address for each name, 192.0.2.1, and none of IPv6. */
 static void serve_names(int fd)
 {
 	static const uint8_t answer[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1};
@@ -140,7 +139,7 @@ static void serve_names(int fd)
 	size_t end;
 
 	while ((length = recvfrom(fd, packet, 512, 0, (struct sockaddr *)&from, &size)) > 12) {
-		/* Behind the header are the name, label by label, the type and the class. */
+		/* After the header follow the name, label by label, the type and the class. */
 		for (end = 12; packet[end] != 0; end += packet[end] + 1U)
 			;
 		end += 5;
@@ -216,7 +215,7 @@ static int tear_down(void **state)
 	return rmdir(folder);
 }
 
-/* ---- What kills --------------------------------------------------------------------------------------------- */
+/* ---- Fatal calls -------------------------------------------------------------------------------------------- */
 
 static int start_a_program(void)
 {
@@ -285,7 +284,7 @@ static void what_no_accident_leads_to_kills(void **state)
 		ASSERT_DEADLY(trace);
 }
 
-/* ---- What fails --------------------------------------------------------------------------------------------- */
+/* ---- Failing calls ------------------------------------------------------------------------------------------ */
 
 static int open_a_socket(int family, int type)
 {
@@ -392,13 +391,13 @@ static void what_serving_does_not_take_fails(void **state)
 	ASSERT_FORBIDDEN(become_dumpable);
 }
 
-/* ---- Signals to others -------------------------------------------------------------------------------------- */
+/* ---- Signals to other processes ----------------------------------------------------------------------------- */
 
 static bool other_is_alive(void)
 {
 	int status;
 
-	/* It takes a moment for a signal to do its work. */
+	/* A signal takes a moment to take effect. */
 	for (int i = 0; i < 20; i++) {
 		if (waitpid(other_pid, &status, WNOHANG) != 0)
 			return false;
@@ -407,7 +406,7 @@ static bool other_is_alive(void)
 	return true;
 }
 
-/* A descriptor tells its owner, whoever that is, by a signal of one's choice, that there is something to read. */
+/* F_SETOWN and F_SETSIG: the kernel sends any process a signal of the caller's choice when there is input. */
 static int have_another_killed_by_fcntl(void)
 {
 	int ends[2];
@@ -426,7 +425,7 @@ static int have_another_killed_by_ioctl(void)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
 		return errno;
-	/* SIGIO ends a process, too. */
+	/* SIGIO also ends a process. */
 	(void)ioctl(ends[0], FIOSETOWN, &other_pid);
 	(void)ioctl(ends[0], SIOCSPGRP, &other_pid);
 	(void)ioctl(ends[0], FIOASYNC, &on);
@@ -440,12 +439,12 @@ static int have_another_killed_by_a_lease(void)
 	(void)fcntl(fd, F_SETOWN, other_pid);
 	(void)fcntl(fd, F_SETSIG, SIGKILL);
 	(void)fcntl(fd, F_SETLEASE, F_RDLCK);
-	/* Breaks it. */
+	/* Breaks the lease. */
 	(void)open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	return 0;
 }
 
-/* In a build whose sandbox is wider, kill(2) is there as well. */
+/* A build with a wider sandbox allows kill(2) as well. */
 static void no_other_process_gets_a_signal(void **state)
 {
 	(void)state;
@@ -474,7 +473,7 @@ static int signal_another_somehow(void)
 		{SYS_fcntl, fd, F_SETFL, O_ASYNC | O_NONBLOCK | O_APPEND},
 		{SYS_fcntl, fd, F_NOTIFY, 0},
 		{SYS_fcntl, fd, F_SETLEASE, F_UNLCK},
-		/* The kernel looks at the lower half of a number only. */
+		/* The kernel uses the lower half of the number only. */
 		{SYS_fcntl, fd, F_SETOWN | INT64_C(1) << 32, owner},
 		{SYS_ioctl, fd, FIOASYNC, (long)&on},
 		{SYS_ioctl, fd, FIOSETOWN, (long)&owner},
@@ -528,7 +527,7 @@ static void *do_nothing(void *nothing)
 
 static int hash_a_password(void);
 
-/* What a thread that hashes passwords does, and what it can no longer do. Returns where it failed. */
+/* Calls that a hashing thread needs, and ones that it is denied. Returns the number of the one that failed. */
 static void *work(void *no_failure)
 {
 	static char failures[8];
@@ -596,7 +595,7 @@ static void threads_that_are_there_are_restricted_and_go_on(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-/* ---- What works --------------------------------------------------------------------------------------------- */
+/* ---- Allowed calls ------------------------------------------------------------------------------------------ */
 
 static int read_a_file(void)
 {
@@ -661,7 +660,7 @@ static int look_up_a_host(void)
 	return 0;
 }
 
-/* By the resolver, which asks a server. */
+/* By the resolver, which queries a server. */
 static int look_up_a_host_elsewhere(void)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
@@ -681,7 +680,7 @@ static int look_up_a_host_elsewhere(void)
 	return number == 0xc0000201 ? 0 : EIO;
 }
 
-/* An address of IPv6 that holds on one network only. */
+/* A link-local IPv6 address. */
 static int look_up_a_network(void)
 {
 	char name[IF_NAMESIZE];
@@ -806,7 +805,7 @@ static int log_to_a_file(void)
 	return stat(other_path, &status) == 0 && status.st_size > 100 ? 0 : EIO;
 }
 
-/* Whether or not somebody takes it. */
+/* Whether or not a process receives it. */
 static int log_to_syslog(void)
 {
 	if (log_open("onesession-test", "syslog", LOG_LEVEL_DEBUG, LOG_FORMAT_TEXT) != 0)
@@ -863,7 +862,7 @@ static void what_serving_takes_works(void **state)
 	ASSERT_WORKS(look_at_limits);
 }
 
-/* It shows as what it is and not as a forbidden call. */
+/* It is reported as what it is and not as a forbidden call. */
 static void crash_is_a_crash(void **state)
 {
 	(void)state;

@@ -81,7 +81,7 @@ static void another_that_is_connected_is_found(void **state)
 	assert_false(process_table_is_another_connected(&board->processes, 4));
 }
 
-/* ---- Whether a fallback worker is needed ---------------------------------------------------------------------- */
+/* ---- Whether a fallback worker is needed -------------------------------------------------------------------- */
 
 /* A worker at `slot`, busy for that long. */
 static void put_worker(size_t slot, enum worker_state state, int64_t busy_ms)
@@ -101,7 +101,7 @@ static void all_are_busy_when_each_has_been_for_a_while(void **state)
 	assert_false(process_table_are_workers_busy(&board->processes));
 }
 
-/* Most requests are over in a moment: one that has just begun is no reason to start a fallback worker. */
+/* Most requests are short: one that has just begun is no reason to start a fallback worker. */
 static void worker_that_has_just_begun_will_soon_be_free(void **state)
 {
 	(void)state;
@@ -156,7 +156,7 @@ static void slot_of_a_process_that_has_ended_is_as_it_was_at_first(void **state)
 	assert_int_equal(board->counters.all[COUNTER_LOGINS], 1);
 }
 
-/* Also whatever else may stand in memory that others write to. */
+/* Also for arbitrary values, for other processes write to this memory. */
 static void each_state_has_a_name(void **state)
 {
 	(void)state;

@@ -55,7 +55,7 @@ static void assert_kept(const char *name, const char *json)
 	assert_value(session_data_get(data, name), json);
 }
 
-/* NULL: there is nothing of that kind to write. */
+/* NULL: there is nothing to write. */
 static void assert_change(const char *expected_set, const char *expected_removed)
 {
 	struct session_data_change change;
@@ -187,7 +187,7 @@ static void everything_together_is_at_most_64_kib(void **state)
 	assert_true(session_data_set(data, "a", text_of_size(DATA_MAX - 6)));
 	assert_false(session_data_set(data, "b", json_null()));
 	assert_null(session_data_get(data, "b"));
-	/* What was there stays when the new value is too large, and may be replaced by one that fits. */
+	/* The old value stays when the new one is too large, and may be replaced by one that fits. */
 	assert_true(session_data_set(data, "a", json_true()));
 	assert_false(session_data_set(data, "a", text_of_size(DATA_MAX)));
 	assert_kept("a", "true");

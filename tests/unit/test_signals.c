@@ -270,7 +270,7 @@ static void disconnected_receiver_is_called_no_more(void **state)
 	assert_true(signals_disconnect(signals, ONES_SIGNAL_LOGGED_IN, "three"));
 	assert_true(signals_disconnect(signals, ONES_SIGNAL_LOGGED_IN, "one"));
 	assert_called("");
-	/* And may come back. */
+	/* And may be connected again. */
 	connect("two", 0, 'd');
 	assert_called("d");
 }
@@ -296,7 +296,7 @@ static void reserved_receiver_is_neither_replaced_nor_removed(void **state)
 	signals_reserve(signals);
 	assert_true(signals_is_reserved(signals, "own"));
 	assert_false(signals_is_reserved(signals, "other"));
-	/* At no signal, so that a name means one thing in the log. */
+	/* Of any signal, so that a name means one receiver in the log. */
 	assert_int_equal(signals_connect(signals, ONES_SIGNAL_LOGGED_IN, &other), -1);
 	assert_int_equal(signals_connect(signals, ONES_SIGNAL_LOGGED_OUT, &other), -1);
 	assert_false(signals_disconnect(signals, ONES_SIGNAL_LOGGED_IN, "own"));

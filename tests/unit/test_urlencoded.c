@@ -105,7 +105,7 @@ static void only_the_given_size_is_read(void **state)
 	assert_string_equal(urlencoded_get(&fields, "a"), "1");
 	assert_null(urlencoded_parse(ctx, text, sizeof text, &fields));
 	assert_string_equal(urlencoded_get(&fields, "a"), "123");
-	/* An escape is not looked for behind the end. */
+	/* An escape is not read past the end. */
 	assert_refused("a=%41", 4, "a %-escape is not followed by two hexadecimal digits");
 }
 

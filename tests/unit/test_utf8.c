@@ -66,6 +66,35 @@ static void nothing_else_is_valid(void **state)
 	}
 }
 
+static void a_sequence_is_its_code_point(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t character;
+		bool is_control;
+	} cases[] = {
+		{"\x01", 0x01, true},
+		{"\x1f", 0x1f, true},
+		{" ", 0x20, false},
+		{"~", 0x7e, false},
+		{"\x7f", 0x7f, true},
+		{"\xc2\x80", 0x80, true},
+		{"\xc2\x9f", 0x9f, true},
+		{"\xc2\xa0", 0xa0, false},
+		{"\xe2\x82\xac", 0x20ac, false},
+		{"\xf4\x8f\xbf\xbf", 0x10ffff, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		uint32_t character;
+
+		assert_int_equal(utf8_character(cases[i].text, &character), strlen(cases[i].text));
+		assert_int_equal(character, cases[i].character);
+		assert_int_equal(utf8_is_control(character), cases[i].is_control);
+	}
+}
+
 static void assert_clean(const char *text, const char *expected)
 {
 	char out[64];
@@ -92,7 +121,7 @@ static void control_characters_and_invalid_bytes_become_question_marks(void **st
 
 static void copy_is_cut_at_a_character(void **state)
 {
-	/* What fits of "a€b" and a NUL. */
+	/* The part of "a€b" that fits, and a NUL. */
 	static const char *const expected[] = {"",
 	                                       "a",
 	                                       "a",
@@ -139,6 +168,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_valid_sequence_has_its_size),
 		cmocka_unit_test(nothing_else_is_valid),
+		cmocka_unit_test(a_sequence_is_its_code_point),
 		cmocka_unit_test(control_characters_and_invalid_bytes_become_question_marks),
 		cmocka_unit_test(copy_is_cut_at_a_character),
 		cmocka_unit_test(what_was_cleaned_is_valid_and_stays_as_it_is),

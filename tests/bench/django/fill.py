@@ -1,6 +1,6 @@
 """
-Make the tables, and the accounts u1 to uN with a session each that is as after a login and one request. Prints a
-cookie a line. One password is hashed, for all.
+Make the tables, and the accounts u1 to uN with a session each, in the state after a login and one request. Prints a
+cookie a line. One password is hashed, for all accounts.
 
   fill.py N PASSWORD
 """
@@ -30,7 +30,7 @@ def main():
     store = import_module(settings.SESSION_ENGINE).SessionStore
 
     call_command("migrate", verbosity=0)
-    # Now that there is a table of users to refer to.
+    # Refers to the table of users, which exists now.
     call_command("migrate", run_syncdb=True, verbosity=0)
     with transaction.atomic():
         users = User.objects.bulk_create(User(username=f"u{i + 1}", password=password) for i in range(count))

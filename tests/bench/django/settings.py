@@ -22,7 +22,7 @@ DATABASES = {
         "NAME": os.environ["BENCH_DATABASE"],
         "USER": os.environ["BENCH_ROLE"],
         "HOST": os.environ["BENCH_DATABASE_HOST"],
-        # Connections are kept from request to request.
+        # Persistent connections.
         "CONN_MAX_AGE": None,
     }
 }

@@ -1,4 +1,4 @@
-"""Two views: signing in, and whether somebody is."""
+"""Two views: signing in, and checking the session."""
 
 from django.contrib.auth import authenticate, login
 from django.http import HttpResponse

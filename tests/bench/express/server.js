@@ -11,7 +11,7 @@ if (cluster.isPrimary) {
 	fs.rmSync(listen, { force: true });
 	for (let i = 0; i < os.availableParallelism(); i++)
 		cluster.fork();
-	// None is replaced: a measurement in which one has ended is none.
+	// No process is replaced: a measurement during which one has ended is invalid.
 	cluster.on("exit", () => process.exit(1));
 	process.on("SIGTERM", () => process.exit(0));
 } else {
@@ -37,7 +37,7 @@ if (cluster.isPrimary) {
 		cookie: { maxAge: 14 * 24 * 3600 * 1000 },
 	}));
 
-	// Nothing in express-session keeps an account to one session: signing in ends the others, as sites do it by hand.
+	// express-session does not limit the sessions of an account: signing in deletes the others, as sites implement it.
 	app.post("/login", express.urlencoded({ extended: false }), async (req, res) => {
 		if (req.body.password !== process.env.BENCH_PASSWORD)
 			return res.sendStatus(401);

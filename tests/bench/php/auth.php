@@ -1,5 +1,5 @@
 <?php
-// The check for one session an account, as a PHP page would make it: one SELECT, on a connection that is kept.
+// The check for one session an account, as a PHP page would make it: one SELECT, on a persistent connection.
 $token = $_COOKIE['onesession'] ?? '';
 if (strlen($token) !== 43) {
 	http_response_code(401);

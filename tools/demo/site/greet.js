@@ -1,4 +1,4 @@
-// Greets whoever is signed in, on a page that is open to all. To ask is no activity: it keeps no session alive.
+// Shows the account's name on a page that is open to all. The request does not count as activity of the session.
 const { live, user } = await (await fetch("/session/state", { cache: "no-store" })).json();
 
 if (live) {

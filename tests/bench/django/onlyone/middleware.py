@@ -1,4 +1,4 @@
-"""Whoever comes last has the account: the session that it had before is deleted."""
+"""The session with the latest request stays: the account's former one is deleted."""
 
 from django.contrib.sessions.models import Session
 

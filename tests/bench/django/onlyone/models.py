@@ -1,4 +1,4 @@
-"""Which session each account is in."""
+"""The current session of each account."""
 
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in, user_logged_out
@@ -7,7 +7,7 @@ from django.dispatch import receiver
 
 
 class LoggedInUser(models.Model):
-    """There while the account is signed in."""
+    """A row for each account that is signed in."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, related_name="logged_in_user", on_delete=models.CASCADE)
     session_key = models.CharField(max_length=32, null=True, blank=True)

@@ -292,7 +292,7 @@ def test_operators_are_answered_by_the_workers_while_all_places_are_hashing(new_
     # Two at a time: there were four rounds.
     round_took = (time.monotonic() - start) / 4
     full = [
-        (status, waiting, took) for status, waiting, took in seen if status["hashing"] == {"in_use": 2, "places": 2}
+        (status, waiting, took) for status, waiting, took in seen if status["hashing"] == {"in_use": 2, "slots": 2}
     ]
     assert full, "it was over too soon to show anything"
     assert max(waiting for _, waiting, _ in full) == 6

@@ -34,7 +34,7 @@ def test_status_tells_everything_about_an_idle_daemon(new_daemon):
     assert status["version"] in subprocess.run(daemon.command("-V"), capture_output=True, text=True, check=True).stdout
     assert TIME.fullmatch(status["started_at"])
     assert 0 <= status["uptime_ms"] < 600_000
-    assert status["hashing"] == {"in_use": 0, "places": 4}
+    assert status["hashing"] == {"in_use": 0, "slots": 4}
     assert status["counts"] == {
         "worker_starts": 3,
         "worker_deaths": 0,

@@ -180,7 +180,7 @@ def test_what_only_a_restart_changes_is_told_and_kept(new_daemon):
     for key in ("listen", "max_hashing"):
         assert any(" needs_restart " in line and f"key={key} " in line for line in text.splitlines()), key
     assert not os.path.exists(daemon.folder / "elsewhere")
-    assert status_of(daemon)["hashing"]["places"] == 2
+    assert status_of(daemon)["hashing"]["slots"] == 2
 
 
 def test_new_database_is_moved_to(cluster, new_daemon, database):

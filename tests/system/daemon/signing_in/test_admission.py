@@ -68,7 +68,7 @@ def test_logins_that_wait_to_be_hashed_hold_up_nobody(new_daemon):
             ("/session/login", {}, 200),
         ]:
             assert daemon.ask(path=path, headers=headers).status == status
-        assert hashing(daemon) == {"in_use": 1, "places": 1}
+        assert hashing(daemon) == {"in_use": 1, "slots": 1}
         assert not any(connection.is_closed(0.01) for connection in flood[-3:])
 
 

@@ -1,0 +1,371 @@
+/* onesessionctl user passwd, enable, disable, delete, unlock, rename, set, limit and exempt. */
+#include "base/units.h"
+#include "ctl/output.h"
+#include "ctl/user.h"
+#include "session/password.h"
+#include "session/revoke.h"
+#include "session/throttle.h"
+#include "session/transaction.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- What can end sessions ---------------------------------------------------------------------------------- */
+
+enum account_action { SET_PASSWORD, SET_ACTIVE, DELETE };
+
+struct account_change {
+	const char *event;
+	const char *done; /* what to tell: "disabled" */
+	enum account_action action;
+	const char *password_hash;
+	bool is_active;
+	bool forgets_failures;
+	bool erases;             /* the person from the events */
+	enum ones_reason reason; /* of the sessions that end, ONES_REASON_LIVE when they go on */
+};
+
+struct alteration;
+
+/* One transaction on the account that the operand names: a change, or an alteration. */
+struct account_run {
+	struct ctl *ctl;
+	const struct account_change *change;
+	const struct alteration *alteration;
+	struct user *user; /* as it was */
+	bool is_missing;   /* there is no such account */
+	size_t ended;      /* sessions, by a change */
+	int64_t before;    /* the former value, of an alteration */
+};
+
+/* The account is looked up in each run: a conflict may mean that it has been deleted. */
+static enum db_status find_account(struct db *db, struct account_run *run)
+{
+	enum db_status status = users_find_typed(db, run->ctl->ctx, run->ctl->operand, &run->user);
+
+	run->is_missing = status == DB_OK && run->user == NULL;
+	return run->is_missing ? DB_ERROR : status;
+}
+
+/* Returns the exit code, and reports what went wrong. */
+static int report_run(const struct account_run *run, enum db_status status)
+{
+	if (run->is_missing)
+		return fail("no such account: %s", run->ctl->operand);
+	return status == DB_OK ? EXIT_SUCCESS : fail_database(run->ctl, status);
+}
+
+/* The account's row in `users` is updated, which holds it: no login of the account gets in after that. */
+static enum db_status update_account(struct db *db, const struct account_change *change, const struct user *user)
+{
+	int64_t failures;
+
+	/* Before a new password makes the account forget its browsers. */
+	if (change->forgets_failures) {
+		enum db_status status = throttle_forget(db, user->id, &failures);
+
+		if (status != DB_OK)
+			return status;
+	}
+	return change->action == SET_PASSWORD ? users_set_password(db, user->id, change->password_hash)
+	                                      : users_set_active(db, user->id, change->is_active);
+}
+
+/* The row is updated first, also when it is deleted in the end. */
+static enum db_status apply_change(struct db *db, void *context)
+{
+	struct account_run *run = context;
+	const struct account_change *change = run->change;
+	const struct user *user;
+	enum db_status status = find_account(db, run);
+
+	if (status != DB_OK)
+		return status;
+	user = run->user;
+	run->ended = 0;
+	status = update_account(db, change, user);
+	if (status == DB_OK && change->reason != ONES_REASON_LIVE)
+		status = revoke_all_of_account(db, run->ctl->signals, run->ctl->ctx, user, change->reason, &run->ended);
+	if (status == DB_OK && change->erases)
+		status = users_erase_events(db, user->id);
+	if (status != DB_OK)
+		return status;
+	status = user_record(db, change->event, user->id, change->erases ? "" : user->username, NULL);
+	return status == DB_OK && change->action == DELETE ? users_delete(db, user->id) : status;
+}
+
+static int change_account(struct ctl *ctl, const struct account_change *change)
+{
+	struct account_run run = {.ctl = ctl, .change = change};
+	int result = report_run(&run, transaction_run(ctl->db, TRANSACTION_RETRIED, apply_change, &run));
+	const struct user *user = run.user;
+
+	if (result != EXIT_SUCCESS)
+		return result;
+	if (ctl->json)
+		return output_json(json_pack("{s:I, s:s, s:I}", "id", (json_int_t)user->id, "username", user->username,
+		                             "ended_sessions", (json_int_t)run.ended));
+	if (change->reason == ONES_REASON_LIVE)
+		return output_line("Account %s %s.", user->username, change->done);
+	return output_line("Account %s %s, %s ended.", user->username, change->done,
+	                   output_count(ctl->ctx, (int64_t)run.ended, "session"));
+}
+
+int command_user_passwd(struct ctl *ctl)
+{
+	const struct user *user = ctl_find_user(ctl, ctl->operand);
+	char hash[PASSWORD_HASH_SIZE];
+
+	if (user == NULL || user_ask_for_hash(ctl, user->username, hash) != 0)
+		return EXIT_FAILURE;
+	return change_account(ctl, &(const struct account_change){.event = "user_password_changed",
+	                                                          .done = "has a new password",
+	                                                          .action = SET_PASSWORD,
+	                                                          .password_hash = hash,
+	                                                          .forgets_failures = true,
+	                                                          .reason = ONES_REASON_PASSWORD_CHANGED});
+}
+
+int command_user_enable(struct ctl *ctl)
+{
+	return change_account(ctl, &(const struct account_change){.event = "user_enabled",
+	                                                          .done = "enabled",
+	                                                          .action = SET_ACTIVE,
+	                                                          .is_active = true,
+	                                                          .forgets_failures = true,
+	                                                          .reason = ONES_REASON_LIVE});
+}
+
+int command_user_disable(struct ctl *ctl)
+{
+	return change_account(ctl, &(const struct account_change){.event = "user_disabled",
+	                                                          .done = "disabled",
+	                                                          .action = SET_ACTIVE,
+	                                                          .reason = ONES_REASON_DISABLED});
+}
+
+int command_user_delete(struct ctl *ctl)
+{
+	return change_account(ctl, &(const struct account_change){.event = "user_deleted",
+	                                                          .done = "deleted",
+	                                                          .action = DELETE,
+	                                                          .forgets_failures = true,
+	                                                          .erases = ctl->erases,
+	                                                          .reason = ONES_REASON_REVOKED});
+}
+
+/* ---- What ends no session ----------------------------------------------------------------------------------- */
+
+/* A change in one transaction, with its event. */
+struct alteration {
+	const char *event;
+	enum db_status (*apply)(struct db *db, const struct alteration *alteration, int64_t id, int64_t *before);
+	json_t *(*detail)(const struct alteration *alteration, const struct user *user, int64_t before);
+	int64_t number;   /* what is to be, as apply() takes it */
+	const char *name; /* likewise */
+};
+
+static enum db_status apply_alteration(struct db *db, void *context)
+{
+	struct account_run *run = context;
+	const struct alteration *alteration = run->alteration;
+	const char *name;
+	enum db_status status = find_account(db, run);
+
+	if (status != DB_OK)
+		return status;
+	status = alteration->apply(db, alteration, run->user->id, &run->before);
+	if (status != DB_OK)
+		return status;
+	name = alteration->name != NULL ? alteration->name : run->user->username;
+	return user_record(db, alteration->event, run->user->id, name,
+	                   alteration->detail(alteration, run->user, run->before));
+}
+
+/* *user is the account as it was. Returns the exit code. */
+static int alter(struct ctl *ctl, const struct alteration *alteration, struct user **user, int64_t *before)
+{
+	struct account_run run = {.ctl = ctl, .alteration = alteration};
+	enum db_status status = transaction_run(ctl->db, TRANSACTION_RETRIED, apply_alteration, &run);
+
+	*user = run.user;
+	*before = run.before;
+	if (status == DB_DUPLICATE && alteration->name != NULL)
+		return fail("account exists: %s", alteration->name);
+	return report_run(&run, status);
+}
+
+static enum db_status apply_unlock(struct db *db, const struct alteration *alteration, int64_t id, int64_t *before)
+{
+	(void)alteration;
+	return throttle_forget(db, id, before);
+}
+
+static json_t *unlock_detail(const struct alteration *alteration, const struct user *user, int64_t before)
+{
+	(void)alteration;
+	(void)user;
+	return json_pack("{s:I}", "failed_logins", (json_int_t)before);
+}
+
+int command_user_unlock(struct ctl *ctl)
+{
+	const struct alteration alteration = {.event = "user_unlocked", .apply = apply_unlock, .detail = unlock_detail};
+	struct user *user;
+	int64_t failures;
+	int result = alter(ctl, &alteration, &user, &failures);
+
+	if (result != EXIT_SUCCESS)
+		return result;
+	if (ctl->json)
+		return output_json(json_pack("{s:I, s:s, s:I}", "id", (json_int_t)user->id, "username", user->username,
+		                             "failed_logins", (json_int_t)failures));
+	return output_line("Account %s unlocked, %s forgotten.", user->username,
+	                   output_count(ctl->ctx, failures, "failed login"));
+}
+
+static enum db_status apply_rename(struct db *db, const struct alteration *alteration, int64_t id, int64_t *before)
+{
+	*before = 0;
+	return users_rename(db, id, alteration->name);
+}
+
+static json_t *rename_detail(const struct alteration *alteration, const struct user *user, int64_t before)
+{
+	(void)alteration;
+	(void)before;
+	return json_pack("{s:s}", "before", user->username);
+}
+
+int command_user_rename(struct ctl *ctl)
+{
+	const struct alteration alteration = {
+		.event = "user_renamed", .apply = apply_rename, .detail = rename_detail, .name = ctl->value};
+	const char *problem = users_name_problem(ctl->value);
+	struct user *user;
+	int64_t before;
+	int result;
+
+	if (problem != NULL)
+		return fail("the name %s", problem);
+	result = alter(ctl, &alteration, &user, &before);
+	if (result != EXIT_SUCCESS)
+		return result;
+	if (ctl->json)
+		return output_json(json_pack("{s:I, s:s, s:s}", "id", (json_int_t)user->id, "username", ctl->value,
+		                             "before", user->username));
+	return output_line("Account %s renamed to %s.", user->username, ctl->value);
+}
+
+static enum db_status apply_admin(struct db *db, const struct alteration *alteration, int64_t id, int64_t *before)
+{
+	bool was_admin;
+	enum db_status status = users_set_admin(db, id, alteration->number != 0, &was_admin);
+
+	*before = was_admin;
+	return status;
+}
+
+static json_t *admin_detail(const struct alteration *alteration, const struct user *user, int64_t before)
+{
+	(void)user;
+	return json_pack("{s:b, s:b}", "is_admin", alteration->number != 0, "before", before != 0);
+}
+
+int command_user_set(struct ctl *ctl)
+{
+	const struct alteration alteration = {
+		.event = "user_admin_changed", .apply = apply_admin, .detail = admin_detail, .number = ctl->is_admin};
+	struct user *user;
+	int64_t before;
+	int result = alter(ctl, &alteration, &user, &before);
+
+	if (result != EXIT_SUCCESS)
+		return result;
+	if (ctl->json)
+		return output_json(json_pack("{s:I, s:s, s:b, s:b}", "id", (json_int_t)user->id, "username",
+		                             user->username, "is_admin", ctl->is_admin, "before", before != 0));
+	return output_line("Account %s is %s.", user->username,
+	                   ctl->is_admin ? "an administrator's" : "no administrator's");
+}
+
+/* ---- Limits ------------------------------------------------------------------------------------------------- */
+
+static enum db_status apply_limit(struct db *db, const struct alteration *alteration, int64_t id, int64_t *before)
+{
+	return users_set_limit(db, id, alteration->number, before);
+}
+
+static json_t *limit_detail(const struct alteration *alteration, const struct user *user, int64_t before)
+{
+	(void)user;
+	return json_pack("{s:o, s:o}", "limit", user_limit_json(alteration->number), "before", user_limit_json(before));
+}
+
+/* "2 live sessions", "any number of live sessions (the default)", on the context; NULL when out of memory. */
+static const char *limit_words(const struct ctl *ctl, int64_t limit)
+{
+	int64_t number = limit >= 0 ? limit : ctl->settings.session.max_sessions;
+
+	return talloc_asprintf(ctl->ctx, "%s%s",
+	                       number > 0 ? output_count(ctl->ctx, number, "live session")
+	                                  : "any number of live sessions",
+	                       limit >= 0 ? "" : " (the default)");
+}
+
+static int tell_limit(const struct ctl *ctl, const struct user *user, int64_t before)
+{
+	int64_t limit = user->session_limit >= 0 ? user->session_limit : ctl->settings.session.max_sessions;
+	int64_t surplus = limit > 0 && user->live_sessions > limit ? user->live_sessions - limit : 0;
+	const char *now = limit_words(ctl, user->session_limit);
+	const char *then = limit_words(ctl, before);
+
+	if (now == NULL || then == NULL)
+		return fail("out of memory");
+	(void)output_line("Account %s may have %s; before: %s.", user->username, now, then);
+	/* That is what the rule does: nothing is to be done about it here. */
+	if (surplus > 0)
+		(void)output_line(
+			"It has %lld now: the oldest %s at its next request or login.", (long long)user->live_sessions,
+			surplus == 1 ? "one ends" : talloc_asprintf(ctl->ctx, "%lld end", (long long)surplus));
+	return EXIT_SUCCESS;
+}
+
+static int set_limit(struct ctl *ctl, int64_t limit)
+{
+	const struct alteration alteration = {
+		.event = "user_limit_changed", .apply = apply_limit, .detail = limit_detail, .number = limit};
+	struct user *was, *user = NULL;
+	int64_t before;
+	int result = alter(ctl, &alteration, &was, &before);
+	enum db_status status;
+
+	if (result != EXIT_SUCCESS)
+		return result;
+	status = user_read(ctl, was->id, &user);
+	if (status != DB_OK)
+		return fail_database(ctl, status);
+	if (user == NULL)
+		return fail("the account has been deleted meanwhile: %s", ctl->operand);
+	user->session_limit = limit;
+	if (ctl->json)
+		return output_json(json_pack("{s:I, s:s, s:o, s:o, s:I}", "id", (json_int_t)user->id, "username",
+		                             user->username, "session_limit", user_limit_json(limit), "before",
+		                             user_limit_json(before), "live_sessions",
+		                             (json_int_t)user->live_sessions));
+	return tell_limit(ctl, user, before);
+}
+
+int command_user_limit(struct ctl *ctl)
+{
+	int64_t limit = -1;
+
+	if (strcmp(ctl->value, "default") != 0 && (units_parse_number(ctl->value, &limit) != 0 || limit > INT32_MAX))
+		return fail("the limit must be a number, 0 for any number, or default, but not %s", ctl->value);
+	return set_limit(ctl, limit);
+}
+
+int command_user_exempt(struct ctl *ctl)
+{
+	return set_limit(ctl, 0);
+}
