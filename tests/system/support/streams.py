@@ -34,7 +34,8 @@ class Streams:
     def _serve(handler):
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        # Seconds until it sees that it is to end.
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         return server
 
     def is_playing(self, session_id):

@@ -4,19 +4,23 @@ is not signed in any more; and what NOTIFY onesession carries.
 """
 
 import ast
+import itertools
 import json
 import os
 import re
 import signal
+import uuid
 
 import psycopg2
 import psycopg2.errors
 import pytest
 
 from support.browser import CHROME, ROBOT
-from support.closing import remember_log
+from support.closing import Closing, remember_log
 from support.nginx import Nginx, Site
+from support.postgres import new_database
 from support.processes import ROOT, discard, end, scratch, spawn, tail
+from support.programs import Daemon
 from support.streams import Player, Streams
 from support.waiting import wait_until
 
@@ -49,6 +53,7 @@ class Listener:
             "STREAMS": streams.url,
         }
         self.process = None
+        self.watcher = None
 
     def start(self):
         self.process = spawn(self.command, self.log, env=self.environment)
@@ -61,17 +66,25 @@ class Listener:
     def _listens(self):
         """The server waits for it, after it has asked for what it may have missed."""
         assert self.process.poll() is None, f"the listener ended:\n{tail(self.log)}"
-        connection = self.database.connect(self.database.cluster.superuser)
         try:
-            with connection.cursor() as cursor:
+            if self.watcher is None:
+                self.watcher = self.database.connect(self.database.cluster.superuser)
+            with self.watcher.cursor() as cursor:
                 cursor.execute(
                     "SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = %s"
                     " AND state = 'idle' AND query LIKE 'SELECT id, at%%FROM events%%'",
                     (ROLE,),
                 )
                 return cursor.rowcount == 1
-        finally:
-            connection.close()
+        except psycopg2.OperationalError:
+            # The server has been restarted by the test.
+            self.stop_watching()
+            return False
+
+    def stop_watching(self):
+        if self.watcher is not None:
+            self.watcher.close()
+            self.watcher = None
 
     def lose_connection(self):
         """It does not notice before it is let go on."""
@@ -84,6 +97,7 @@ class Listener:
 
     def close(self):
         try:
+            self.stop_watching()
             if self.process is not None:
                 self.go_on()
                 end(self.process)
@@ -92,11 +106,36 @@ class Listener:
 
 
 class Video:
-    """A site with nothing but video, behind the guard, with a listener."""
+    """A site with nothing but video, behind the guard, with a listener. Tests may share it, but no account."""
 
-    def __init__(self, site, streams, listener, browse, closing):
+    names = (f"user{number}" for number in itertools.count())
+
+    def __init__(self, site, streams, listener):
         self.site, self.streams, self.listener = site, streams, listener
+        self.browse, self.closing = None, None
+        self.accounts = {}
+
+    def begin(self, browse, closing):
+        """A test does. What happened in those before it has been told by then."""
         self.browse, self.closing = browse, closing
+        self.accounts.clear()
+        # The one before may have restarted the server.
+        self.site.database.close()
+        marker = str(uuid.uuid4())
+        self.site.database.query("INSERT INTO events (name, session_id) VALUES ('session_displaced', %s)", marker)
+        self.site.database.query("NOTIFY onesession")
+        wait_until(lambda: marker in self.streams.asked, "the listener to have told what happened before the test")
+        self.listener.wait_until_it_listens()
+        self.listener.log.write_text("")
+        self.streams.asked.clear()
+        return self
+
+    def account(self, user):
+        """The name of the test's own account that it calls `user`."""
+        if user not in self.accounts:
+            self.accounts[user] = next(self.names)
+            self.site.database.add_user(self.accounts[user])
+        return self.accounts[user]
 
     def play(self, user="alice"):
         """Sign in on a new device and play: its session, and the player, to which video comes."""
@@ -106,28 +145,61 @@ class Video:
     def play_in(self, user):
         """The same, with the device."""
         browser = self.browse(self.site, user_agent=CHROME)
-        browser.sign_in(user)
+        browser.sign_in(self.account(user))
         player = self.closing.add(Player(browser))
         wait_until(player.goes_on(), "the video to begin")
         return browser, player
 
 
-@pytest.fixture(params=COMMANDS)
-def video(request, cluster, database, new_daemon, closing, browse):
+def make_video(language, database, things):
     try:
-        cluster.execute(f"CREATE ROLE {ROLE} LOGIN")
+        database.cluster.execute(f"CREATE ROLE {ROLE} LOGIN")
     except psycopg2.errors.DuplicateObject:
         pass
     database.query(f"GRANT SELECT ON events TO {ROLE}")
-    streams = closing.add(Streams())
-    daemon = new_daemon().start()
+    streams = things.add(Streams())
+    daemon = things.add(Daemon(database)).start()
     changes = {"http://127.0.0.1:8000;": f"http://127.0.0.1:{streams.port};"}
-    nginx = closing.add(Nginx(daemon.address, changes=changes))
-    remember_log(request.node, "nginx", nginx.log)
+    nginx = things.add(Nginx(daemon.address, changes=changes))
     site = Site(database, daemon, nginx.start())
-    listener = closing.add(Listener(request.param, database, streams))
-    remember_log(request.node, "the listener", listener.log)
-    return Video(site, streams, listener.start(), browse, closing)
+    return Video(site, streams, things.add(Listener(language, database, streams)).start())
+
+
+def remember_logs(node, video):
+    remember_log(node, "onesessiond", video.site.daemon.log)
+    remember_log(node, "nginx", video.site.nginx.log)
+    remember_log(node, "the listener", video.listener.log)
+
+
+LANGUAGES = [pytest.param(language, marks=pytest.mark.xdist_group(f"listener-{language}")) for language in COMMANDS]
+
+
+@pytest.fixture(scope="module", params=LANGUAGES)
+def shared_video(request, cluster_of_worker):
+    if not cluster_of_worker.is_running:
+        cluster_of_worker.start()
+    database = new_database(cluster_of_worker)
+    things = Closing()
+    try:
+        yield make_video(request.param, database, things)
+    finally:
+        things.close()
+        database.discard()
+
+
+@pytest.fixture
+def video(request, cluster, shared_video, browse, closing):  # pylint: disable=unused-argument
+    """The cluster runs, whatever the test before did to it."""
+    remember_logs(request.node, shared_video)
+    return shared_video.begin(browse, closing)
+
+
+@pytest.fixture(params=LANGUAGES)
+def own_video(request, database, browse, closing):
+    """For a test that changes the database, or the listener, for good."""
+    made = make_video(request.param, database, closing)
+    remember_logs(request.node, made)
+    return made.begin(browse, closing)
 
 
 # ---- The listeners ---------------------------------------------------------------------------------------------------
@@ -156,14 +228,14 @@ def test_video_ends_with_a_session_that_an_operator_ends(video):
 @pytest.mark.parametrize("command", ["disable", "delete"])
 def test_video_ends_with_an_account_that_an_operator_closes(video, command):
     _, player = video.play()
-    video.site.ctl().run("user", command, "alice")
+    video.site.ctl().run("user", command, video.account("alice"))
     wait_until(lambda: player.has_ended, "the video to end")
 
 
 def test_video_ends_with_a_session_that_its_browser_replaces(video):
     """Or it would go on when another device displaces the browser's new session."""
     browser, player = video.play_in("alice")
-    browser.sign_in()
+    browser.sign_in(video.account("alice"))
     wait_until(lambda: player.has_ended, "the video of the session before the second sign-in to end")
     player = video.closing.add(Player(browser))
     passwords = {"current_password": video.site.database.password, "new_password": "another one of mine"}
@@ -193,7 +265,9 @@ def test_listener_catches_up_with_what_happened_while_it_was_away(video):
     wait_until(second.goes_on(), "the video on the new device to go on")
 
 
-def test_listener_tries_again_when_the_streams_do_not_answer(video):
+def test_listener_tries_again_when_the_streams_do_not_answer(own_video):
+    # That of Python keeps the connection that it has given up for a while, and does not read from it.
+    video = own_video
     session_id, first = video.play()
     video.streams.drops = 1
     _, second = video.play()
@@ -221,19 +295,17 @@ FORGED = {
 }
 
 
-@pytest.fixture
-def stranger(video):
+def stranger_to(video):
     """Somebody who may connect to the database, and no more."""
-    cluster = video.site.database.cluster
-    cluster.execute(
+    database = video.site.database
+    database.cluster.execute(
         f"DO $$ BEGIN CREATE ROLE {STRANGER} LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
     )
-    connection = video.site.database.connect(STRANGER)
-    yield connection
-    connection.close()
+    return video.closing.add(database.connect(STRANGER))
 
 
-def test_notification_that_somebody_forged_does_nothing(video, stranger):
+def test_notification_that_somebody_forged_does_nothing(video):
+    stranger = stranger_to(video)
     session_id, player = video.play()
     forged = [*FORGED.values(), json.dumps({"id": 1, "name": "session_displaced", "session_id": session_id})]
     with stranger.cursor() as cursor:
@@ -251,8 +323,9 @@ def test_notification_that_somebody_forged_does_nothing(video, stranger):
     assert video.listener.process.pid == pid and video.listener.log.read_text() == ""
 
 
-def test_event_with_something_else_than_a_session_is_passed_over(video):
+def test_event_with_something_else_than_a_session_is_passed_over(own_video):
     """The column holds nothing else today. A listener goes by what it sees."""
+    video = own_video
     _, player = video.play()
     database = video.site.database
     database.query("ALTER TABLE events ALTER session_id TYPE text")
@@ -287,8 +360,10 @@ def test_event_that_comes_late_is_read(video):
     assert video.streams.asked == [second, first], "each is told once"
 
 
-def test_statements_that_keep_strangers_out_are_true(video, stranger):
+def test_statements_that_keep_strangers_out_are_true(own_video):
     """Those of docs/events.md."""
+    video = own_video
+    stranger_to(video)
     database = video.site.database
     text = (ROOT / "docs/events.md").read_text()
     (statements,) = re.findall(r"```sql\n(REVOKE CONNECT.*?)```", text, re.S)
@@ -309,6 +384,9 @@ def test_statements_that_keep_strangers_out_are_true(video, stranger):
 
 
 # ---- What is sent ----------------------------------------------------------------------------------------------------
+
+# Each has accounts of its own, so that one site is enough.
+SHARING = pytest.mark.xdist_group("listeners-sharing")
 
 
 class Ear:
@@ -335,7 +413,9 @@ class Ear:
         self.connection.close()
 
 
-def test_what_is_sent_is_what_is_written(site, browse, closing):
+@SHARING
+def test_what_is_sent_is_what_is_written(shared_site, browse, closing):
+    site = shared_site
     ear = closing.add(Ear(site.database))
     browse(site).sign_in()
     other = browse(site, user_agent=CHROME)
@@ -375,8 +455,10 @@ LONGEST = {
 }
 
 
+@SHARING
 @pytest.mark.parametrize("character", LONGEST.values(), ids=LONGEST)
-def test_longest_name_and_user_agent_fit_into_a_notification(site, browse, closing, character):
+def test_longest_name_and_user_agent_fit_into_a_notification(shared_site, browse, closing, character):
+    site = shared_site
     ear = closing.add(Ear(site.database))
     name = character * 150
     site.database.add_user(name)
