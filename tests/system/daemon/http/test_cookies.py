@@ -8,9 +8,13 @@ import pytest
 from support.browser import PERSON_ACCEPT
 from support.client import JSON, LOGIN_FIELDS, post
 
+# One site is enough for the tests that share it.
+pytestmark = pytest.mark.xdist_group("test_cookies")
 
-def test_key_is_found_among_many_cookies(site, browse):
-    program = browse(site)
+
+
+def test_key_is_found_among_many_cookies(shared_site, browse):
+    program = browse(shared_site)
     program.sign_in()
     key = f"onesession={program.key}"
     others = [f"cookie{number}=value{number}" for number in range(100)]
@@ -34,11 +38,11 @@ def test_key_is_found_among_many_cookies(site, browse):
         f'a="b; {key}',
     ]
     for jar in jars:
-        assert site.daemon.ask(headers={"Cookie": jar}).status == 200, jar[:100]
+        assert shared_site.daemon.ask(headers={"Cookie": jar}).status == 200, jar[:100]
 
 
-def test_malformed_keys_are_nobody(site, browse):
-    program = browse(site)
+def test_malformed_keys_are_nobody(shared_site, browse):
+    program = browse(shared_site)
     program.sign_in()
     key = program.key
     jars = [
@@ -65,18 +69,18 @@ def test_malformed_keys_are_nobody(site, browse):
         "onesession=" * 1000,
     ]
     for jar in jars:
-        answer = site.daemon.ask(headers={"Cookie": jar})
+        answer = shared_site.daemon.ask(headers={"Cookie": jar})
         assert (answer.status, answer.get("Session-Reason")) == (401, "unauthenticated"), jar[:100]
     assert program.is_live()
 
 
-def test_two_keys_never_make_two_sessions(site, browse):
+def test_two_keys_never_make_two_sessions(shared_site, browse):
     """With two well-formed keys it is one of them, the same each time, and no error."""
-    one, other = browse(site), browse(site)
+    one, other = browse(shared_site), browse(shared_site)
     one.sign_in("alice")
     other.sign_in("bob")
     jar = {"Cookie": f"onesession={one.key}; onesession={other.key}"}
-    users = {site.daemon.ask(headers=jar).get("Remote-User") for _ in range(5)}
+    users = {shared_site.daemon.ask(headers=jar).get("Remote-User") for _ in range(5)}
     assert len(users) == 1 and users <= {"alice", "bob", ""}
 
 
@@ -112,27 +116,27 @@ def live_of_each(site, browse):
     return browsers
 
 
-def test_signing_out_ends_all_that_is_presented(site, browse):
-    one, other = live_of_each(site, browse)
+def test_signing_out_ends_all_that_is_presented(shared_site, browse):
+    one, other = live_of_each(shared_site, browse)
     jar = jar_of(STALE[0], other.key, one.key)
-    assert site.daemon.ask(method="POST", path="/session/logout", headers=jar).status == 204
+    assert shared_site.daemon.ask(method="POST", path="/session/logout", headers=jar).status == 204
     assert (one.auth(), other.auth()) == ("logged_out", "logged_out")
 
 
-def test_signing_in_takes_the_place_of_all_that_is_presented(site, browse):
+def test_signing_in_takes_the_place_of_all_that_is_presented(shared_site, browse):
     """Else somebody's who planted his own in front would be used in place of the new one."""
-    one, other = live_of_each(site, browse)
+    one, other = live_of_each(shared_site, browse)
     headers = {**JSON, **jar_of(other.key, STALE[0], one.key)}
-    answer = site.daemon.ask(method="POST", path="/session/login", headers=headers, body=json.dumps(LOGIN_FIELDS))
+    answer = post(shared_site, json.dumps(LOGIN_FIELDS), headers)
     assert answer.status == 200
     assert (one.auth(), other.auth()) == ("logged_out", "logged_out")
-    assert site.daemon.ask(headers=jar_of(other.key, answer.cookie())).get("Remote-User") == "alice"
+    assert shared_site.daemon.ask(headers=jar_of(other.key, answer.cookie())).get("Remote-User") == "alice"
 
 
-def test_key_in_the_address_is_nobody(site, browse):
-    program = browse(site)
+def test_key_in_the_address_is_nobody(shared_site, browse):
+    program = browse(shared_site)
     program.sign_in()
-    assert site.daemon.ask(query=f"onesession={program.key}").status == 401
+    assert shared_site.daemon.ask(query=f"onesession={program.key}").status == 401
 
 
 @pytest.mark.parametrize("query", ["next", "next=%", "next=%00", "next=%ff", "&&&=&", "next=a&next=b", "x" * 8000])
@@ -144,19 +148,19 @@ def test_odd_query_does_no_harm(shared_site, query):
 @pytest.mark.parametrize(
     "agent", ["", "\x01\x02", "x" * 30000, "\xff\xfe", "<script>alert(1)</script>", "é" * 1000, '"\\']
 )
-def test_odd_user_agent_does_no_harm(site, agent):
+def test_odd_user_agent_does_no_harm(shared_site, agent):
     body = json.dumps(LOGIN_FIELDS)
-    first = post(site, body)
-    answer = post(site, body, {"User-Agent": agent.encode("latin-1") if agent == "\xff\xfe" else agent})
+    first = post(shared_site, body)
+    answer = post(shared_site, body, {"User-Agent": agent.encode("latin-1") if agent == "\xff\xfe" else agent})
     assert answer.status == 200
     key = first.cookie()
-    state = site.daemon.ask(path="/session/state", headers={"Cookie": f"onesession={key}"})
+    state = shared_site.daemon.ask(path="/session/state", headers={"Cookie": f"onesession={key}"})
     assert json.loads(state.body)["reason"] == "displaced"
 
 
 @pytest.mark.parametrize("address", ["", "unix:", "not an address", "1.2.3.4.5", "::1", "fe80::1%eth0", "' OR 1=1"])
-def test_odd_address_does_no_harm(site, address):
-    assert post(site, json.dumps(LOGIN_FIELDS), REMOTE_ADDR=address).status == 200
+def test_odd_address_does_no_harm(shared_site, address):
+    assert post(shared_site, json.dumps(LOGIN_FIELDS), REMOTE_ADDR=address).status == 200
 
 
 def test_health_is_for_machines(shared_site, browse):

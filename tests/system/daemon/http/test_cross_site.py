@@ -7,6 +7,9 @@ import pytest
 from support.browser import problem
 from support.client import LOGIN_FIELDS
 
+# One site is enough for the tests that share it.
+pytestmark = pytest.mark.xdist_group("test_cross_site")
+
 CROSS_SITE = [
     {"Sec-Fetch-Site": "cross-site"},
     {"Sec-Fetch-Site": "cross-site", "Origin": "http://{host}"},
@@ -37,9 +40,9 @@ def fill(headers, site):
 
 
 @pytest.mark.parametrize("headers", CROSS_SITE)
-def test_login_and_logout_from_another_site_are_refused(site, browse, headers):
-    headers = fill(headers, site)
-    program, person = browse(site), browse(site, program=False)
+def test_login_and_logout_from_another_site_are_refused(shared_site, browse, headers):
+    headers = fill(headers, shared_site)
+    program, person = browse(shared_site), browse(shared_site, program=False)
     problem(program.post("/session/login", LOGIN_FIELDS, headers=headers), 403, "cross_site")
     assert program.key is None
     assert person.post("/session/login", LOGIN_FIELDS, headers=headers).status_code == 403
@@ -50,9 +53,9 @@ def test_login_and_logout_from_another_site_are_refused(site, browse, headers):
 
 
 @pytest.mark.parametrize("headers", SAME_SITE)
-def test_login_and_logout_from_this_site_are_not_refused(site, browse, headers):
-    headers = fill(headers, site)
-    program = browse(site)
+def test_login_and_logout_from_this_site_are_not_refused(shared_site, browse, headers):
+    headers = fill(headers, shared_site)
+    program = browse(shared_site)
     assert program.post("/session/login", LOGIN_FIELDS, headers=headers).status_code == 200
     assert program.request("POST", "/session/logout", headers=headers).status_code == 204
 

@@ -12,24 +12,43 @@ import time
 import pytest
 
 from support import fastcgi
+from support.closing import Closing, remember_log
 from support.fastcgi import BEGIN_REQUEST, PARAMS, STDIN, begin, environ, pair, pairs, record, request_bytes, stream
+from support.postgres import new_database
 from support.processes import cpu_seconds
+from support.programs import Daemon
 from support.waiting import Background, wait_until
 
 IO_TIMEOUT = 2
 REQUEST_TIMEOUT = 5
 
 
+# One worker that waits 2 s for a peer to say what it wants, and 5 s for a client's body.
+SETTINGS = {
+    "server.workers": 1,
+    "server.io_timeout": f"{IO_TIMEOUT}s",
+    "server.request_timeout": f"{REQUEST_TIMEOUT}s",
+}
+
+
+@pytest.fixture(scope="module")
+def daemon_of_all(cluster_of_worker):
+    """Whatever a test here does, the daemon is as it was before."""
+    if not cluster_of_worker.is_running:
+        cluster_of_worker.start()
+    database = new_database(cluster_of_worker)
+    things = Closing()
+    try:
+        yield things.add(Daemon(database, SETTINGS)).start()
+    finally:
+        things.close()
+        database.discard()
+
+
 @pytest.fixture
-def one(new_daemon):
-    """A daemon with one worker that waits 2 s for a peer to say what it wants, and 5 s for a client's body."""
-    return new_daemon(
-        {
-            "server.workers": 1,
-            "server.io_timeout": f"{IO_TIMEOUT}s",
-            "server.request_timeout": f"{REQUEST_TIMEOUT}s",
-        }
-    ).start()
+def one(request, cluster, daemon_of_all):  # pylint: disable=unused-argument
+    remember_log(request.node, "onesessiond", daemon_of_all.log)
+    return daemon_of_all
 
 
 def answers_at_once(daemon):
@@ -361,8 +380,9 @@ def test_silent_peer_costs_no_processor_time(one, first):
     same_worker(one, workers)
 
 
-def test_silent_peer_does_not_delay_the_end(one):
+def test_silent_peer_does_not_delay_the_end(new_daemon):
     """A shutdown signal is not lost in a read from a silent peer."""
+    one = new_daemon(SETTINGS).start()
     with one.connection() as peer:
         peer.send(WHOLE[:20])
         answers_at_once(one)

@@ -10,6 +10,9 @@ from support.browser import PERSON_ACCEPT, problem, with_key
 from support.client import FORM, JSON, LOGIN_FIELDS, Answered, assert_page, post
 from support.rows import insert_from_outside
 
+# One site is enough for the tests that share it.
+pytestmark = pytest.mark.xdist_group("test_http")
+
 ROUTES = {
     "/session/login": {"GET", "HEAD", "POST"},
     "/session/logout": {"POST"},
@@ -153,9 +156,9 @@ def test_form_that_cannot_be_read_is_a_bad_request(shared_site, body):
     problem(Answered(answer), 400, "bad_request")
 
 
-def test_form_is_decoded(site, browse):
-    site.database.add_user("ann & bob=100% +é")
-    person = browse(site, program=False)
+def test_form_is_decoded(shared_site, browse):
+    shared_site.database.add_user("ann & bob=100% +é")
+    person = browse(shared_site, program=False)
     person.sign_in("ann & bob=100% +é")
     assert person.me().headers["Remote-User"].encode("latin-1").decode() == "ann & bob=100% +é"
 
@@ -181,24 +184,24 @@ def test_other_content_type_is_unsupported(shared_site, content_type):
 @pytest.mark.parametrize(
     "content_type", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/json;charset=UTF-8"]
 )
-def test_json_is_known_whatever_stands_after_it(site, content_type):
-    answer = post(site, json.dumps(LOGIN_FIELDS), {"Content-Type": content_type, "Accept": "*/*"})
+def test_json_is_known_whatever_stands_after_it(shared_site, content_type):
+    answer = post(shared_site, json.dumps(LOGIN_FIELDS), {"Content-Type": content_type, "Accept": "*/*"})
     assert answer.status == 200
     assert "user" in json.loads(answer.body)
 
 
-def test_form_is_known_whatever_stands_after_it(site):
+def test_form_is_known_whatever_stands_after_it(shared_site):
     body = "username=alice&password=correct+horse+battery+staple"
-    answer = post(site, body, {**FORM, "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8"})
+    answer = post(shared_site, body, {**FORM, "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8"})
     assert answer.status == 303
 
 
-def test_body_of_up_to_64_kib_is_read(site):
+def test_body_of_up_to_64_kib_is_read(shared_site):
     filler = "x" * (64 * 1024 - len(json.dumps({**LOGIN_FIELDS, "filler": ""})))
     body = json.dumps({**LOGIN_FIELDS, "filler": filler})
     assert len(body) == 64 * 1024
-    assert post(site, body).status == 200
-    problem(Answered(post(site, body + " ")), 413, "too_large")
+    assert post(shared_site, body).status == 200
+    problem(Answered(post(shared_site, body + " ")), 413, "too_large")
 
 
 @pytest.mark.parametrize("size", [64 * 1024 + 1, 200_000, 5_000_000])
@@ -235,10 +238,10 @@ def test_body_shorter_than_content_length_is_a_bad_request(shared_site):
         assert answer.status == 400
 
 
-def test_body_in_many_small_records_is_read_whole(site):
+def test_body_in_many_small_records_is_read_whole(shared_site):
     body = json.dumps(LOGIN_FIELDS).encode()
     params = fastcgi.environ(method="POST", path="/session/login", headers=JSON, body=body)
-    with site.daemon.connection() as connection:
+    with shared_site.daemon.connection() as connection:
         connection.send(fastcgi.begin() + fastcgi.stream(fastcgi.PARAMS, fastcgi.pairs(params), size=100))
         connection.send(fastcgi.stream(fastcgi.STDIN, body, size=3))
         assert connection.answer().status == 200
@@ -252,8 +255,8 @@ def test_auth_does_not_wait_for_the_body_of_the_guarded_request(shared_site):
         assert answer.status == 401
 
 
-def test_guarded_upload_passes(site, browse):
-    program = browse(site)
+def test_guarded_upload_passes(shared_site, browse):
+    program = browse(shared_site)
     program.sign_in()
     answer = program.request("POST", "/page", data=b"x" * 300_000, headers={"Content-Type": "application/octet-stream"})
     assert answer.text.startswith("page\nuser=alice\n")
@@ -393,24 +396,24 @@ def test_identity_fields_are_all_there_and_empty_when_nobody_is_signed_in(shared
             assert answer.body == b""
 
 
-def test_auth_names_who_is_signed_in(site, browse):
-    program = browse(site)
+def test_auth_names_who_is_signed_in(shared_site, browse):
+    program = browse(shared_site)
     told = program.sign_in()
-    answer = site.daemon.ask(headers={"Cookie": f"onesession={program.key}"})
+    answer = shared_site.daemon.ask(headers={"Cookie": f"onesession={program.key}"})
     assert answer.status == 200
     expected = ["alice", str(told["user"]["id"]), told["session"]["id"], ""]
     assert [answer.get(name) for name in AUTH_FIELDS] == expected
     assert answer.all("Set-Cookie") == []
     assert answer.body == b""
-    browse(site).sign_in()
-    answer = site.daemon.ask(headers={"Cookie": f"onesession={program.key}"})
+    browse(shared_site).sign_in()
+    answer = shared_site.daemon.ask(headers={"Cookie": f"onesession={program.key}"})
     assert answer.status == 401
     assert [answer.get(name) for name in AUTH_FIELDS] == ["", "", "", "displaced"]
     assert answer.all("Set-Cookie") == []
 
 
-def test_authorizer_gets_200_and_variables_or_401_and_plain_fields(site, browse):
-    program = browse(site)
+def test_authorizer_gets_200_and_variables_or_401_and_plain_fields(shared_site, browse):
+    program = browse(shared_site)
     told = program.sign_in()
     # As Apache asks: the guarded request's own method and path, and no body.
     params = {
@@ -421,15 +424,15 @@ def test_authorizer_gets_200_and_variables_or_401_and_plain_fields(site, browse)
         "HTTP_SEC_FETCH_SITE": "cross-site",
         "REMOTE_ADDR": "192.0.2.7",
     }
-    answer = site.daemon.ask(params, role=fastcgi.AUTHORIZER)
+    answer = shared_site.daemon.ask(params, role=fastcgi.AUTHORIZER)
     assert answer.status == 200
     assert answer.fields[0][1].split()[0] == "200"
     assert answer.get("Variable-REMOTE_USER") == "alice"
     assert answer.get("Variable-REMOTE_USER_ID") == str(told["user"]["id"])
     assert answer.get("Variable-SESSION_ID") == told["session"]["id"]
     assert answer.body == b""
-    browse(site).sign_in()
-    answer = site.daemon.ask(params, role=fastcgi.AUTHORIZER)
+    browse(shared_site).sign_in()
+    answer = shared_site.daemon.ask(params, role=fastcgi.AUTHORIZER)
     assert answer.status == 401
     assert not [name for name, _ in answer.fields if name.lower().startswith("variable-")]
     assert [answer.get(name) for name in AUTH_FIELDS] == ["", "", "", "displaced"]
@@ -437,13 +440,13 @@ def test_authorizer_gets_200_and_variables_or_401_and_plain_fields(site, browse)
 
 
 @pytest.mark.parametrize("name", ["eve\r\nX-Evil: 1", " bob", "bob "])
-def test_name_of_the_account_cannot_become_another_in_its_field(site, browse, name):
+def test_name_of_the_account_cannot_become_another_in_its_field(shared_site, browse, name):
     """onesessionctl takes no such name, but another program may have put it in."""
-    site.database.add_user(name)
-    program = with_key(browse(site), insert_from_outside(site.database, name))
+    shared_site.database.add_user(name)
+    program = with_key(browse(shared_site), insert_from_outside(shared_site.database, name))
     for path, status in (("/session/auth", 200), ("/session/me", 200)):
         answer = program.get(path)
         assert answer.status_code == status
         assert "X-Evil" not in answer.headers
         assert answer.headers["Remote-User"] == ""
-        assert answer.headers["Remote-User-Id"] == str(site.database.user_id(name))
+        assert answer.headers["Remote-User-Id"] == str(shared_site.database.user_id(name))

@@ -6,6 +6,10 @@ import pytest
 
 from support.browser import CHROME, FIREFOX
 
+# One site is enough for the tests that share it.
+pytestmark = pytest.mark.xdist_group("test_moments")
+
+
 # A day of another year whenever the test is run; and one of this year unless that is today.
 @pytest.mark.parametrize(
     "moment, told",
@@ -18,8 +22,8 @@ from support.browser import CHROME, FIREFOX
         ),
     ],
 )
-def test_page_tells_when_a_session_was_ended(new_site, browse, moment, told):
-    site = new_site()
+def test_page_tells_when_a_session_was_ended(shared_site, browse, moment, told):
+    site = shared_site
     old = browse(site, program=False, user_agent=CHROME)
     old.sign_in()
     browse(site, user_agent=FIREFOX).sign_in()

@@ -5,6 +5,10 @@ import pytest
 from support import fastcgi
 from support.browser import PERSON_ACCEPT
 
+# One site is enough for the tests that share it.
+pytestmark = pytest.mark.xdist_group("test_refused")
+
+
 
 def refused(site, method="GET", target="/page?a=b&c=%26", headers=None, **params):
     params = {"REQUEST_URI": target, **params}
@@ -85,11 +89,11 @@ def test_refusing_authorizer_leaves_the_page_to_the_error_document_of_apache(sha
     assert (answer.status, answer.body) == (401, b"")
 
 
-def test_permitting_authorizer_says_nothing_that_is_meant_for_the_client(site, browse):
+def test_permitting_authorizer_says_nothing_that_is_meant_for_the_client(shared_site, browse):
     """Apache passes on all but what begins with Variable-."""
-    program = browse(site)
+    program = browse(shared_site)
     program.sign_in()
-    answer = authorize(site, HTTP_COOKIE=f"onesession={program.key}")
+    answer = authorize(shared_site, HTTP_COOKIE=f"onesession={program.key}")
     assert answer.status == 200
     names = {name for name, _ in answer.fields if not name.startswith("Variable-")}
     assert names == {"Status", "Content-Length"}
