@@ -62,6 +62,8 @@ class ProxiedApplication(Application):
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Or a body waits until its header is acknowledged, which takes 40 ms.
+            disable_nagle_algorithm = True
 
             def do(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -96,7 +98,8 @@ class ProxiedApplication(Application):
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        # Seconds until it sees that it is to end.
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self):
         self.server.shutdown()

@@ -94,7 +94,7 @@ def fixture_web(request, cluster_of_worker):
         yield made
     finally:
         things.close()
-        database.drop()
+        database.discard()
 
 
 @pytest.mark.parametrize("resets", [False, True], ids=["closed", "reset"])
