@@ -8,7 +8,7 @@ import pytest
 from support.processes import ROOT
 
 MODEL = ROOT / "tests/model/onesession.pml"
-MEGABYTES, DEPTH, PATIENCE = 1024, 10000, 900
+MEGABYTES, DEPTH, HASH_BITS, PATIENCE = 1024, 10000, 20, 900
 
 HOLDS = [
     ["LIMIT=1"],
@@ -30,8 +30,14 @@ BROKEN = [
 ]
 
 
-def search(folder, defines):
+# In the order of the source, that there is no lock is seen after six million states. In an order of the processes that
+# is drawn, always the same one, it is seen much sooner. Such a search leaves orders out: only what it finds counts.
+DRAWN = (["-DP_RAND"], ["-RS3"])
+
+
+def search(folder, defines, order=([], [])):
     """The number of errors that spin finds, after a search that was cut short by nothing but an error."""
+    compiled, told = order
 
     def run(*command):
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
@@ -39,8 +45,10 @@ def search(folder, defines):
         return done.stdout
 
     run("spin", *(f"-D{define}" for define in defines), "-a", str(MODEL))
-    run("gcc", "-O1", "-w", "-DSAFETY", "-DCOLLAPSE", f"-DMEMLIM={MEGABYTES}", "-o", "pan", "pan.c")
-    report = run("./pan", f"-m{DEPTH}")
+    # To optimize takes longer than it saves: most of the searches are over in less time than gcc -O1 takes.
+    run("gcc", "-O0", "-w", "-DSAFETY", "-DCOLLAPSE", f"-DMEMLIM={MEGABYTES}", *compiled, "-o", "pan", "pan.c")
+    # The size of the hash table is one of time only: what does not fit into it is chained.
+    report = run("./pan", f"-m{DEPTH}", f"-w{HASH_BITS}", *told)
     counts = re.search(r"depth reached (\d+), errors: (\d+)\s+(\d+) states, stored", report)
     assert counts, report
     depth, errors, states = map(int, counts.groups())
@@ -61,4 +69,4 @@ def test_rule_holds_in_every_order(tmp_path, defines):
 @pytest.mark.slow
 @pytest.mark.parametrize("defines", BROKEN, ids="-".join)
 def test_rule_that_is_broken_is_found_out(tmp_path, defines):
-    assert search(tmp_path, defines) > 0
+    assert search(tmp_path, defines, DRAWN) > 0 or search(tmp_path, defines) > 0
