@@ -59,19 +59,28 @@ class Copies:
         try:
             with connection.cursor() as cursor:
                 if self._is_as_it_was(cursor):
-                    self._restore(cursor)
+                    self._put_back(cursor)
                     self.restored.append(name)
                     return True
         finally:
             connection.close()
         return False
 
+    def restore(self, name):
+        """A copy that is in use, and of which only rows have changed, has the rows of the beginning again."""
+        connection = self.cluster.connect(name)
+        try:
+            with connection.cursor() as cursor:
+                self._put_back(cursor)
+        finally:
+            connection.close()
+
     def _is_as_it_was(self, cursor):
         cursor.execute(f"SELECT ({FINGERPRINT}), ({SIZE}), ({OTHERS})")
         fingerprint, size, others = cursor.fetchone()
         return fingerprint == self.fingerprint and size < LARGE and others == 0
 
-    def _restore(self, cursor):
+    def _put_back(self, cursor):
         # No trigger: what is put back has its numbers already.
         cursor.execute("BEGIN; SET LOCAL session_replication_role = replica")
         cursor.execute("".join(f"DELETE FROM {table};" for table in self.rows))

@@ -29,13 +29,7 @@ class KeptSite:
 
     def make_anew(self):
         """Its database has the rows that it had in the beginning."""
-        database = self.site.database
-        connection = database.cluster.connect(database.name)
-        try:
-            with connection.cursor() as cursor:
-                database.cluster.copies._restore(cursor)  # pylint: disable=protected-access
-        finally:
-            connection.close()
+        self.site.database.cluster.copies.restore(self.site.database.name)
 
     def close(self):
         try:

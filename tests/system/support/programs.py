@@ -116,11 +116,18 @@ class Daemon:
         write_conf(self.conf, self.settings)
         return [str(self.program), "-c", str(self.conf), *words]
 
-    def start(self, command=None, wait="/session/ready", **kwargs):
-        """Start it, and wait until it answers 200 to `wait` (None: do not wait)."""
+    def start(self, command=None, wait="/session/ready", is_master=True, **kwargs):
+        """
+        Start it, and wait until it answers 200 to `wait` (None: do not wait) and has all its workers, which are children
+        of what `command` starts unless that is not the master.
+        """
         self.process = spawn(command or self.command(), self.log, env=environment(), **kwargs)
         if wait is not None:
             wait_until(lambda: self._is_ready(wait), f"the daemon to answer {wait}:\n{self.log_text()}")
+        if wait is not None and is_master:
+            # The first that is there has answered.
+            count = int(self.settings["server.workers"])
+            wait_until(lambda: len(self.workers) >= count, f"{count} workers:\n{self.log_text()}")
         return self
 
     def _is_ready(self, path):

@@ -137,7 +137,7 @@ def test_process_1_of_a_container_is_not_ended_by_usr2(upgradable):
     """When it ends, so does the container: it says what to do instead and goes on."""
     if not can_have_own_processes():
         pytest.skip("this machine does not allow process ids of one's own")
-    daemon = upgradable.daemon.start(in_own_processes(upgradable.command()))
+    daemon = upgradable.daemon.start(in_own_processes(upgradable.command()), is_master=False)
     (master,) = children_of(daemon.process.pid)
     os.kill(master, signal.SIGUSR2)
     wait_until(lambda: " upgrade_refused " in daemon.log_text(), "it to be told")
