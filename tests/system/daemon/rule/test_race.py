@@ -26,6 +26,8 @@ SECONDS = 4
 MORE_SECONDS = 60
 # Of logins, of requests that pass and of those that are refused.
 ENOUGH = 20
+# Between two disturbances: else a slow machine would see nothing but these.
+ANSWERS_BETWEEN = 10
 BROWSERS = 6
 OLD_DEVICES = 3
 
@@ -56,6 +58,11 @@ class Story:
         self.logged_out = 0
         self.most_rows = 0
         self.deadline = time.monotonic() + SECONDS
+
+    @property
+    def answered(self):
+        """Answers that tell something."""
+        return len(self.logins) + len(self.passes) + self.statuses.get(("auth", 401), 0)
 
     @property
     def shows_something(self):
@@ -151,9 +158,13 @@ class Story:
                 time.sleep(0.05)
 
     def disturb(self, disturbance, every):
+        """Every so many seconds, and on a slow machine when something was answered since."""
         while not self.is_over:
+            answered = self.answered
             disturbance()
-            time.sleep(every)
+            began = time.monotonic()
+            while not self.is_over and (time.monotonic() < began + every or self.answered < answered + ANSWERS_BETWEEN):
+                time.sleep(0.02)
 
     # ---- The judgement ----
 

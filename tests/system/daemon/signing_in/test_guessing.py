@@ -6,7 +6,7 @@ import re
 import pytest
 
 from support.browser import problem
-from support.client import JSON, WRONG, guess, set_cookie, sign_in, sign_in_from, statuses
+from support.client import JSON, WRONG, guess, set_cookie, sign_in_from, statuses
 from support.programs import Ctl
 from support.stopped import stopped
 from support.waiting import Background, wait_until
@@ -301,7 +301,7 @@ def test_tries_used_up_while_a_right_password_is_looked_at(new_daemon, database)
 
 def test_logins_at_the_same_moment_are_no_guesses(new_daemon):
     daemons = [new_daemon({"login.attempts_per_user": 1, "server.workers": 4}).start() for _ in range(2)]
-    calls = [Background(sign_in, daemons[number % 2]) for number in range(24)]
+    calls = [Background(sign_in_from, daemons[number % 2]) for number in range(24)]
     assert all(call.result() for call in calls)
 
 
@@ -492,7 +492,7 @@ def test_account_knows_its_latest_ten_browsers(new_daemon, database):
 def test_two_logins_of_a_browser_at_the_same_moment(new_daemon, database):
     daemon = new_daemon({"server.workers": 4}).start()
     device = sign_in_from(daemon, "bob", device=sign_in_from(daemon))
-    for call in [Background(sign_in, daemon, name, device) for name in ("alice", "bob") * 6]:
+    for call in [Background(sign_in_from, daemon, name, device) for name in ("alice", "bob") * 6]:
         device = call.result()
     sign_in_from(daemon, "bob", device=device)
 
