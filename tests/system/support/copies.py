@@ -17,11 +17,14 @@ FINGERPRINT = (
     " || '/' || (SELECT concat(datacl::text, datconnlimit, datallowconn) FROM pg_database WHERE datname = current_database())"
 )
 TABLES = "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1"
-SEQUENCES = "SELECT format('%I.%I', schemaname, sequencename), coalesce(last_value, start_value), last_value IS NOT NULL FROM pg_sequences"
-SIZE = "SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+SEQUENCES = (
+    "SELECT format('%I.%I', schemaname, sequencename), coalesce(last_value, start_value), last_value IS NOT NULL"
+    " FROM pg_sequences"
+)
+ROWS = "SELECT coalesce(sum(n_live_tup + n_dead_tup), 0) FROM pg_stat_user_tables"
 OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-# Bytes of tables and indexes: more is slower than a new copy.
-LARGE = 4 << 20
+# What is left of more rows than that is slower than a new copy, and so many show in the statistics.
+MANY = 500
 
 
 class Copies:
@@ -76,12 +79,13 @@ class Copies:
             connection.close()
 
     def _is_as_it_was(self, cursor):
-        cursor.execute(f"SELECT ({FINGERPRINT}), ({SIZE}), ({OTHERS})")
-        fingerprint, size, others = cursor.fetchone()
-        return fingerprint == self.fingerprint and size < LARGE and others == 0
+        cursor.execute(f"SELECT ({FINGERPRINT}), ({ROWS}), ({OTHERS})")
+        fingerprint, rows, others = cursor.fetchone()
+        return fingerprint == self.fingerprint and rows < MANY and others == 0
 
     def _put_back(self, cursor):
         # No trigger: what is put back has its numbers already.
+        cursor.execute("SELECT pg_stat_reset()")
         cursor.execute("BEGIN; SET LOCAL session_replication_role = replica")
         cursor.execute("".join(f"DELETE FROM {table};" for table in self.rows))
         for table, text in self.rows.items():
