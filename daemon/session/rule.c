@@ -13,27 +13,25 @@
  * commits. From then on the hook finds no row for an old key: the old device is out at its very next request. Before it
  * displaces a session it asks the policy (session.on_limit, sharing.action), which may refuse; a browser that replaces
  * its own live session displaces none, and is not asked. Its own is one whose key it presents, or the device cookie
- * that was given together with that very key, or that was made by the form which it has sent once more: browsers lose
- * keys, and people click twice. Were its row not the newest, the login would fail: it never answers 200 to a device
+ * that was given together with that very key (browsers lose keys), or one that was made by the same sign-in form
+ * (form_key: people click twice). Were its row not the newest, the login would fail: it never answers 200 to a device
  * that is not signed in. What another program inserts after that is a later login. The steps: login_steps.c.
  *
- * session_lookup,  the hook, before every request. The first reads the session, its account and the stored key in one
- * rule_check       round trip, for as many requests as are there at that moment. The second, in evaluate(), tells one
- *                  of four things of each:
- *                    GONE    there is no such row, or it has run out: not signed in; ended_sessions tells why;
+ * session_lookup,  the hook: what runs before every request. The first reads the session, its account and the stored
+ * rule_check       key in one round trip, for as many requests as are there at that moment. The second, in evaluate(),
+ *                  tells one of four things of each:
+ *                    GONE    not signed in: no such row (see ended_sessions), or it has expired or gone idle;
  *                    LIVE    the usual case: nothing is written;
- *                    ENDS    as many live sessions as the limit allows are newer, or the account is disabled: it is
- *                            not signed in, and its row is removed;
+ *                    ENDS    as many live sessions as the limit allows are newer (for a limit of one, a newer stored
+ *                            key is enough), or the account is disabled: not signed in, and its row is removed;
  *                    AHEAD   it is among the newest, but no key or an older one is stored (the row was inserted by
  *                            another program, or the stored one was lost): it is stored, and the account's sessions
  *                            beyond the limit end.
- *                  Only the last two write; they do it in reconcile(), which takes the lock and evaluates again,
- *                  because what was read before the lock may have changed.
+ *                  Only the last two write, in reconcile(), which takes the lock and evaluates again, because what
+ *                  was read before the lock may have changed.
  *
  * rule_logout      removes the presented row, and the stored key only where it is the same: what a displaced device
- * does changes nothing.
- *
- * A change of password is a login of a browser that is signed in, which leaves no other session.
+ * does changes nothing. A change of password is a login of a browser that is signed in, which leaves no other session.
  *
  * So an older session can neither displace a newer one (it ENDS) nor outlive it. Rows that are missing are a
  * normal case everywhere. Storing and clearing the key and writing `events` are themselves receivers of the signals.
@@ -47,7 +45,7 @@
 #include "session/rule_sql.h"
 #include "session/session_lookup.h"
 
-/* An idle_timeout shorter than touch_interval would end sessions that are in use. */
+/* With touch_interval above idle_timeout, sessions in use would go idle. A quarter leaves room for pauses. */
 static int64_t touch_ms(const struct rule *rule)
 {
 	int64_t quarter = rule->policy.idle_timeout / 4;
@@ -120,7 +118,7 @@ static enum standing evaluate(const struct rule *rule, const struct session_look
 	is_stored = db_bool(rows, row, CHECK_IS_STORED);
 	is_newer_stored = !db_is_null(rows, row, CHECK_STORED_ORDER) &&
 	                  db_int(rows, row, CHECK_STORED_ORDER) > db_int(rows, row, CHECK_LOGIN_ORDER);
-	/* The newest login counts also when its row has gone: with a limit of one none is left. */
+	/* A newer key that is stored is a newer login also when its row has gone. */
 	if (newer == 0 && is_newer_stored && !is_stored)
 		newer = 1;
 	if (limit > 0 && newer >= limit)
@@ -138,7 +136,7 @@ struct reconciliation {
 	struct rule_verdict *verdict;
 };
 
-/* It is stored, and the account's sessions beyond the limit end. */
+/* AHEAD: the key becomes the stored one, and the account's sessions beyond the limit end. */
 static enum db_status store_newer(const struct reconciliation *own, struct account_tx *tx, int64_t limit)
 {
 	const struct rule *rule = own->rule;
@@ -154,7 +152,7 @@ static enum db_status store_newer(const struct reconciliation *own, struct accou
 	return sharing_count(tx, &rule->policy.sharing, own->user_id, session->user.username, session->id);
 }
 
-/* Its row is removed, and the verdict is the one of a session that has ended. */
+/* ENDS: the row is removed. The verdict is read anew, for what has ended it is known now: see read_ending(). */
 static enum db_status end_older(const struct reconciliation *own, struct account_tx *tx, int64_t limit)
 {
 	const struct rule *rule = own->rule;
@@ -245,14 +243,16 @@ void rule_start_touch(const struct rule *rule, const struct session_key keys[], 
 
 /* One transaction; the first step that is not DB_OK rolls it back. */
 static login_step *const login_steps[] = {
-	login_recheck_account,                       /* active still, and with the password that was verified */
-	login_find_presented,                        /* the session of the key that the browser presents */
-	login_lock_accounts,                         /* from here on no other login or hook of the account writes */
-	login_find_own,                              /* its own sessions: then it is a rotation */
-	login_ask_policy,                            /* or else a displacement, which the policy may refuse */
-	login_use_ticket,      login_insert_session, /* with a number above all others of the account */
-	login_end_replaced,    login_emit,           /* the receivers: one of them stores the key */
-	login_end_others,                            /* beyond the limit: displaced */
+	login_recheck_account, /* active still, and with the password that was verified */
+	login_find_presented,  /* the session of the key that the browser presents */
+	login_lock_accounts,   /* from here on no other login or hook of the account writes */
+	login_find_own,        /* its own sessions: then it is a rotation */
+	login_ask_policy,      /* or else a displacement, which the policy may refuse */
+	login_use_ticket,      /* a ticket is good for one login */
+	login_insert_session,  /* with a number above all others of the account */
+	login_end_replaced,    /* its own */
+	login_emit,            /* the receivers: one of them stores the key */
+	login_end_others,      /* beyond the limit: displaced */
 	login_unlock_other,
 };
 
@@ -280,6 +280,7 @@ enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, cons
 	bool committed = false;
 	enum db_status status = account_tx_run(&tx, TRANSACTION_RETRIED, log_in, &state);
 
+	/* When nothing was committed the login runs once more, and its outcome may be lost as well. */
 	for (int tries = 0; tries < COMMIT_OUTCOME_ATTEMPTS && status == DB_UNKNOWN; tries++) {
 		status = commit_outcome_read(rule->db, ctx, request->user->id, request->key, &committed);
 		if (status == DB_OK && committed)
@@ -329,14 +330,13 @@ struct logout_state {
 };
 
 /*
- * Under the lock: is the presented session live? If so, whatever is beyond the limit beside it ends first. A row that
- * another program had made when a login could not see it yet would come to life when the newer ones are gone.
+ * Under the lock: is the presented session live? If so, sessions beyond the limit end first. A row that another program
+ * inserted, and that was not yet visible to the login after it, would become live when the newer rows are removed.
  */
 static enum db_status end_stragglers(const struct logout_state *state, struct account_tx *tx, int64_t user_id,
                                      const char *username, bool *live)
 {
 	const struct rule *rule = state->rule;
-	struct session_info_list displaced = {0};
 	struct session_lookup *lookup;
 	struct rule_verdict verdict;
 	enum db_status status = session_lookup(rule, tx->ctx, &state->presented, 1, &lookup);
@@ -348,9 +348,10 @@ static enum db_status end_stragglers(const struct logout_state *state, struct ac
 	if (!verdict.live)
 		return DB_OK;
 	return account_tx_end_beyond_limit(tx, user_id, username, db_int(lookup->rows, 0, CHECK_LIMIT),
-	                                   rule->policy.idle_timeout, NULL, &displaced);
+	                                   rule->policy.idle_timeout, NULL, NULL);
 }
 
+/* Of the presented session's account: end that session itself, or the one with the id that is asked for. */
 static enum db_status end_for_holder(struct account_tx *tx, void *context)
 {
 	struct logout_state *state = context;

@@ -34,7 +34,7 @@ struct rule {
 struct rule_verdict {
 	bool live;
 	bool touch_due; /* last_seen_at is older than touch_interval: call rule_start_touch() when the answer is out */
-	struct ones_session session; /* when live; strings on the ctx or the lookup */
+	struct ones_session session; /* when there is a row, be it live or not; strings on the ctx or the lookup */
 	enum ones_reason reason;     /* when not */
 	int64_t ended_at;            /* us since 1970; 0 when not known */
 	/* Of the session that ended it, and of the session itself. NULL when not known. */
@@ -60,7 +60,7 @@ bool rule_is_final(const struct rule *rule, const struct session_lookup *lookup,
 
 /*
  * The hook's second half: is the key that was number `which`, from 0 on, the one live session of its account (one of
- * `limit`)? Nothing is read or written unless the stored key has to give way. DB_OK with *verdict filled in,
+ * `limit`)? Nothing is read or written unless rule_is_final() is false. DB_OK with *verdict filled in,
  * DB_UNAVAILABLE or DB_ERROR.
  */
 enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct session_lookup *lookup, size_t which,
@@ -80,7 +80,7 @@ struct login_request {
 	const struct session_key *device;    /* of the device cookie that it gets; NULL: it keeps the one it has */
 	const struct session_key *presented_device; /* of the one that it holds now, or NULL */
 	const struct session_key
-		*form; /* of the form that it has sent, or NULL; a few minutes long that may come twice */
+		*form; /* of the sign-in form that it has sent, or NULL; see SQL_OF_FORM() in live_sql.h */
 	const struct session_key *ticket; /* to be used up (see tickets.h), or NULL */
 	bool take_over;                   /* session.on_limit = ask has been answered */
 	const char *new_password_hash;    /* a change of password; NULL: a login */
