@@ -150,9 +150,6 @@ static enum ones_result evaluate_answer(struct ones_request *req, struct ones_lo
 		return exchange_result(status);
 	if (wait_s > 0)
 		return throttled(req, wait_s, login);
-	/* The cookie of a session that others were displaced for would reach no client. */
-	if (is_right && fcgi_has_hung_up(req->http->fcgi))
-		return too_busy(req);
 	return is_right ? ONES_RESULT_OK : ONES_RESULT_INVALID;
 }
 

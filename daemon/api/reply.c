@@ -221,7 +221,8 @@ void ones_reply_failure(struct ones_request *req, enum ones_result result, const
 		break;
 	case ONES_RESULT_LIMIT:
 		ones_reply_problem_with(req, 409, "session_limit", "This account is signed in elsewhere.",
-		                        json_pack("{s:o}", "sessions", places_json(&login->conflicting)));
+		                        json_pack("{s:o, s:s*}", "sessions", places_json(&login->conflicting), "ticket",
+		                                  login->ticket));
 		break;
 	case ONES_RESULT_COOLDOWN:
 		reply_problem(req, 429, "cooldown",

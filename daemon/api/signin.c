@@ -180,6 +180,9 @@ static enum ones_result begin_session(struct ones_request *req, const struct log
 	enum rule_login_result made;
 	enum ones_result result;
 
+	/* The key would reach no client: a click that was cancelled by the next one would end what that one begins. */
+	if (fcgi_has_hung_up(req->http->fcgi))
+		return ONES_RESULT_BUSY;
 	token_generate(token);
 	key = token_key(token);
 	request.key = &key;

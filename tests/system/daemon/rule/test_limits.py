@@ -99,6 +99,27 @@ def test_ticket_works_once_and_not_for_long(new_site, browse):
     assert person.is_live() and other.key is None
 
 
+def test_program_takes_over_by_the_ticket_without_the_password_again(new_site, browse):
+    site = new_site(ASK)
+    first, second = browse(site), browse(site)
+    first.sign_in()
+    asked = second.login()
+    problem(asked, 409, "session_limit")
+    ticket = asked.json()["ticket"]
+    answer = second.post("/session/login", json={"ticket": ticket, "take_over": True})
+    assert answer.status_code == 200 and len(answer.json()["displaced"]) == 1
+    assert live_among([first, second]) == [1]
+    problem(browse(site).post("/session/login", json={"ticket": ticket, "take_over": True}), 401, "invalid_credentials")
+
+
+def test_program_gets_no_ticket_where_it_may_not_take_over(new_site, browse):
+    site = new_site(REFUSE)
+    browse(site).sign_in()
+    asked = browse(site).login()
+    problem(asked, 409, "session_limit")
+    assert "ticket" not in asked.json()
+
+
 def test_ticket_cannot_be_made_to_last_longer(new_site, browse):
     site = new_site(ASK)
     person = browse(site, program=False)

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from support import fastcgi
-from support.client import JSON, sign_in
+from support.client import CREDENTIALS, JSON, sign_in
 from support.locks import HeldTable, waits_in_database
 from support.openmetrics import samples
 from support.processes import is_alive
 from support.programs import environment
 from support.rows import put_session
+from support.stopped import stopped
 from support.waiting import PATIENCE, Background, wait_until
 
 # A hash takes a while, so that logins have to wait for one another: a tenth of a second on a quiet machine.
@@ -172,6 +173,23 @@ def test_right_password_whose_peer_hangs_up_displaces_nobody(database, new_daemo
         {"username": "bob", "password": database.password}), timeout=PATIENCE).status == 200
     assert daemon.ask(headers=signed_in).status == 200
     assert database.value("SELECT count(*) FROM events WHERE name = 'user_login_failed'") == 0
+
+
+def test_takeover_whose_peer_hangs_up_displaces_nobody(database, new_daemon):
+    """A ticket takes no time to be checked, but its request may have waited for a worker."""
+    daemon = new_daemon({"server.workers": 1, "session.on_limit": "ask"}).start()
+    signed_in = sign_in(daemon)
+    asked = daemon.ask(method="POST", path="/session/login", headers=JSON, body=CREDENTIALS)
+    assert asked.status == 409
+    body = json.dumps({"ticket": json.loads(asked.body)["ticket"], "take_over": True}).encode()
+    request = fastcgi.request_bytes(
+        fastcgi.environ(method="POST", path="/session/login", headers=JSON, body=body), body
+    )
+    (worker,) = daemon.workers
+    with stopped(worker), connections(daemon, 1, request):
+        pass
+    wait_until(lambda: daemon.log_text().count("method=POST path=/session/login") == 3, "the request to be answered")
+    assert daemon.ask(headers=signed_in).status == 200
 
 
 def test_who_is_throttled_is_told_without_waiting(database, new_daemon):
