@@ -72,9 +72,9 @@ class Closing:
             raise errors[0]
 
 
-def build_site(cluster, node, closing, settings, program="onesessiond"):
+def build_site(cluster, node, closing, settings):
     database = harness.new_database(cluster)
-    daemon = closing.add(harness.Daemon(database, settings, program=program))
+    daemon = closing.add(harness.Daemon(database, settings))
     remember_log(node, "onesessiond", daemon.log)
     daemon.start()
     nginx = closing.add(harness.Nginx(daemon.address))
@@ -133,8 +133,8 @@ def new_site(request, cluster, closing):
     """new_site(settings): database, daemon and nginx, all running."""
     made = []
 
-    def make(settings=None, **kwargs):
-        made.append(build_site(cluster, request.node, closing, settings, **kwargs))
+    def make(settings=None):
+        made.append(build_site(cluster, request.node, closing, settings))
         return made[-1]
 
     yield make
@@ -150,10 +150,10 @@ def site(new_site):
 
 @pytest.fixture
 def new_application(new_site):
-    """new_application(settings): a site whose daemon has the routes and receivers of tests/application."""
+    """new_application(settings): a site whose daemon has the routes and receivers of tests/application, in /session."""
 
     def make(settings=None):
-        site = new_site(settings, program="tests/onesessiond-application")
+        site = new_site({**harness.with_application(), **(settings or {})})
         site.database.query((harness.ROOT / "tests/application/audit.sql").read_text())
         site.database.query(f"GRANT SELECT, INSERT ON application_audit TO {site.database.cluster.DAEMON}")
         return site
