@@ -76,8 +76,8 @@ static void serve(struct ones_app *app, struct fcgi *fcgi)
 	if (req == NULL)
 		return;
 	MUST(req->was_answered || req->route != NULL);
-	MUST(req->was_answered || (req->route->needs == ONES_NEEDS_NOTHING) == preview.needs_no_database);
-	if (!req->was_answered && req->route->needs != ONES_NEEDS_NOTHING)
+	MUST(req->was_answered || (req->route->declared.needs == ONES_NEEDS_NOTHING) == preview.needs_no_database);
+	if (!req->was_answered && req->route->declared.needs != ONES_NEEDS_NOTHING)
 		(void)app_hashed(req, NULL);
 	else
 		(void)app_run(req);

@@ -72,9 +72,9 @@ class Closing:
             raise errors[0]
 
 
-def build_site(cluster, node, closing, settings):
+def build_site(cluster, node, closing, settings, modules=()):
     database = harness.new_database(cluster)
-    daemon = closing.add(harness.Daemon(database, settings))
+    daemon = closing.add(harness.Daemon(database, settings, modules=modules))
     remember_log(node, "onesessiond", daemon.log)
     daemon.start()
     nginx = closing.add(harness.Nginx(daemon.address))
@@ -114,8 +114,8 @@ def ctl(database):
 def new_daemon(request, database, closing):
     """new_daemon(settings) makes one that is not yet started."""
 
-    def make(settings=None, on=database):
-        daemon = closing.add(harness.Daemon(on, settings))
+    def make(settings=None, on=database, **kwargs):
+        daemon = closing.add(harness.Daemon(on, settings, **kwargs))
         remember_log(request.node, "onesessiond", daemon.log)
         return daemon
 
@@ -133,8 +133,8 @@ def new_site(request, cluster, closing):
     """new_site(settings): database, daemon and nginx, all running."""
     made = []
 
-    def make(settings=None):
-        made.append(build_site(cluster, request.node, closing, settings))
+    def make(settings=None, **kwargs):
+        made.append(build_site(cluster, request.node, closing, settings, **kwargs))
         return made[-1]
 
     yield make
@@ -150,10 +150,13 @@ def site(new_site):
 
 @pytest.fixture
 def new_application(new_site):
-    """new_application(settings): a site whose daemon has the routes and receivers of tests/application, in /session."""
+    """new_application(settings): a site whose daemon has the module tests/application, below /session."""
 
     def make(settings=None):
-        site = new_site({**harness.with_application(), **(settings or {})})
+        site = new_site(
+            {"application.prefix": "/session/application", **(settings or {})},
+            modules=[harness.BUILD / "tests/application.so"],
+        )
         site.database.query((harness.ROOT / "tests/application/audit.sql").read_text())
         site.database.query(f"GRANT SELECT, INSERT ON application_audit TO {site.database.cluster.DAEMON}")
         return site
