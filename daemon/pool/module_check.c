@@ -108,6 +108,8 @@ int module_check_run(struct generation *generation, struct problem *problem)
 	struct module_check check;
 	int status = 0;
 
+	if (generation->modules->count == 0)
+		return 0;
 	if (module_check_start(&check, generation) != 0)
 		return problem_set(problem, "there is no process to check modules with");
 	while (waitpid(check.pid, &status, WNOHANG) == 0) {

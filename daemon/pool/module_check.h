@@ -21,7 +21,7 @@ struct module_check {
 	struct report report;
 };
 
-/* Start one for a generation that has been prepared. Returns 0, or -1: it could not be, which is logged. */
+/* Start one for a generation that has been prepared, and that has modules. Returns 0, or -1: it could not be, which is logged. */
 int module_check_start(struct module_check *check, const struct generation *generation);
 
 /* Every now and then: read what it has reported so far, and kill it when it takes too long. */
@@ -33,7 +33,7 @@ void module_check_step(struct module_check *check);
  */
 int module_check_end(struct module_check *check, int status, struct generation *generation, struct problem *problem);
 
-/* All of this at once, with nothing else to do meanwhile. */
+/* All of this at once, with nothing else to do meanwhile; without modules there is nothing to check. */
 int module_check_run(struct generation *generation, struct problem *problem);
 
 #endif

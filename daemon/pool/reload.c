@@ -157,7 +157,9 @@ void reload_begin(struct master *master)
 		refuse_reload(master, problem.text);
 		return;
 	}
-	if (module_check_start(&master->reload.check, master->reload.next) != 0)
+	if (master->reload.next->modules->count == 0)
+		start_probe(master);
+	else if (module_check_start(&master->reload.check, master->reload.next) != 0)
 		give_up_reload(master, "there is no process to check modules with");
 }
 
