@@ -46,7 +46,7 @@ static int check_against_others(const struct ones_app *app, const struct module 
 		const struct module *other = app->modules[i];
 
 		if (strcmp(other->name, module->name) == 0)
-			return problem_set(problem, "there are two modules of the name %s", module->name);
+			return problem_set(problem, "module %s: there are two modules of this name", module->name);
 		if (strcmp(other->prefix, module->prefix) == 0)
 			return problem_set(problem, "module %s: its prefix is \"%s\", which is that of %s",
 			                   module->name, module->prefix, i == 0 ? "server.prefix" : other->name);

@@ -124,7 +124,8 @@ def test_status_tells_everything_about_an_idle_daemon(new_daemon):
     assert answer.get("Content-Type") == "application/json"
     assert answer.get("Cache-Control") == "no-store"
     status = json.loads(answer.body)
-    assert set(status) == {"version", "pid", "started_at", "uptime_ms", "hashing", "counts", "workers"}
+    assert set(status) == {"version", "pid", "started_at", "uptime_ms", "hashing", "counts", "modules", "workers"}
+    assert [module["name"] for module in status["modules"]] == ["session"]
     assert status["pid"] == daemon.process.pid
     assert status["version"] in subprocess.run(daemon.command("-V"), capture_output=True, text=True, check=True).stdout
     assert TIME.fullmatch(status["started_at"])
@@ -743,6 +744,7 @@ def test_metrics_are_strict_openmetrics_with_every_number(new_daemon):
         "workers": "gauge",
         "start_time_seconds": "gauge",
         "build": "info",
+        "module": "info",
     }
     assert families[SECONDS].metadata["UNIT"] == "seconds"
     found = openmetrics.samples(metrics_of(daemon))
