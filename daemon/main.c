@@ -65,14 +65,10 @@ static int parse_arguments(int argc, char *argv[], struct arguments *arguments)
 {
 	enum { OPTION_DUMP = 256, OPTION_SAMPLE, OPTION_DEBUG };
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"test", no_argument, NULL, 't'},
-		{"dump", no_argument, NULL, OPTION_DUMP},
-		{"sample", no_argument, NULL, OPTION_SAMPLE},
-		{"debug", no_argument, NULL, OPTION_DEBUG},
-		{"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{"config", required_argument, NULL, 'c'},   {"test", no_argument, NULL, 't'},
+		{"dump", no_argument, NULL, OPTION_DUMP},   {"sample", no_argument, NULL, OPTION_SAMPLE},
+		{"debug", no_argument, NULL, OPTION_DEBUG}, {"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
 	};
 	int option;
 

@@ -412,13 +412,14 @@ void ones_reply_json(struct ones_request *req, int status, json_t *body);
 void ones_reply_redirect(struct ones_request *req, const char *location);
 
 /*
- * One of the module's own pages, or else of those in handlers/pages, filled in with `values`, an object; takes over the reference, also of NULL (out
- * of memory), which becomes a 500. {{name}} is the value, escaped for HTML; {{#name}}...{{/name}} is there for true,
- * for each element of an array, and once for an object or a text that is not empty, whose members are then looked at
- * first; {{^name}}...{{/name}} is there when the other would not be; {{>file}} is another of the pages,
- * of the module's own first. Always there are {{prefix}} of the daemon's routes, {{module_prefix}}, {{site_name}},
- * {{name_label}}, {{links}} (each with {{label}} and {{address}}), {{has_links}}, and {{displaces}} where signing in can
- * end a session elsewhere.
+ * One of the module's own pages, or else of those in handlers/pages, filled in with `values`, an object; takes over the
+ * reference, also of NULL (out of memory), which becomes a 500. {{name}} is the value, escaped for HTML;
+ * {{#name}}...{{/name}} is there for true, for each element of an array, and once for an object or a text that is not
+ * empty, whose members are then looked at first; {{^name}}...{{/name}} is there when the other would not be; {{>file}}
+ * is another of the pages, of the module's own first. Always there are {{prefix}} of the daemon's routes,
+ * {{module_prefix}}, {{site_name}},
+ * {{name_label}}, {{links}} (each with {{label}} and {{address}}), {{has_links}}, and {{displaces}} where signing in
+ * can end a session elsewhere.
  */
 void ones_reply_page(struct ones_request *req, int status, const char *page, json_t *values);
 
@@ -429,7 +430,8 @@ void ones_reply_page(struct ones_request *req, int status, const char *page, jso
  */
 void ones_allow_form_redirects(struct ones_request *req);
 
-/* One of the module's own files, or of those in handlers/pages, as it is, for instance a style sheet; browsers may keep it for an hour. */
+/* One of the module's own files, or of those in handlers/pages, as it is, for instance a style sheet; browsers may keep
+ * it for an hour. */
 void ones_reply_file(struct ones_request *req, const char *file, const char *content_type);
 
 /*
@@ -501,7 +503,8 @@ enum ones_needs {
 };
 
 struct ones_route {
-	const char *path;  /* below the module's prefix, begins with a slash; one part of it may be *: see ones_path_part() */
+	const char *path;  /* below the module's prefix, begins with a slash; one part of it may be *: see
+	                      ones_path_part() */
 	ones_handler *get; /* serves HEAD too */
 	ones_handler *post;
 	ones_handler *any; /* every method, in place of the two above: must not change anything */
@@ -515,15 +518,16 @@ struct ones_route {
 };
 
 /*
- * Which of the module's pages people get for a problem at its routes, in place of the daemon's, filled in with {{title}}, {{status}}, {{code}},
+ * Which of the module's pages people get for a problem at its routes, in place of the daemon's, filled in with
+ * {{title}}, {{status}}, {{code}},
  * {{detail}}, {{#is}} with a member of the code's name, {{request_id}} of a 5xx, and {{#retry}} as ones_wait_json().
  * The string is not copied.
  */
 void ones_error_page(struct ones_app *app, const char *page);
 
 /*
- * Add a route of the module whose setup runs. `route` is copied, its strings are not. A path that the module has already
- * refuses the module.
+ * Add a route of the module whose setup runs. `route` is copied, its strings are not. A path that the module has
+ * already refuses the module.
  */
 void ones_route(struct ones_app *app, const struct ones_route *route);
 

@@ -108,7 +108,8 @@ static void route_request(struct ones_request *req)
 
 	if (route != NULL && size > 0)
 		req->path_part = talloc_strndup(req, part, size);
-	if (route != NULL && route->declared.operators_only && !networks_have_text(req->app->operators, req->http->remote_addr))
+	if (route != NULL && route->declared.operators_only &&
+	    !networks_have_text(req->app->operators, req->http->remote_addr))
 		route = NULL;
 	req->was_answered = true;
 	if (route != NULL && route->declared.navigations && !request_is_navigation(req->http))
@@ -134,7 +135,8 @@ static void route_request(struct ones_request *req)
 
 static bool wants_body(const struct ones_request *req)
 {
-	return !req->was_answered && req->route != NULL && !req->route->declared.no_body && req->http->method != ONES_METHOD_GET;
+	return !req->was_answered && req->route != NULL && !req->route->declared.no_body &&
+	       req->http->method != ONES_METHOD_GET;
 }
 
 /* For a request that the web server has given no id: no other process and no other request has the same one. */
@@ -290,8 +292,7 @@ static void account_for(const struct ones_request *req, int status)
 	int64_t slow = req->app->settings->log.slow_request;
 	int64_t done = clock_monotonic_us();
 
-	counters_add_request(&req->app->board->counters, route_number(req->route), status,
-	                     done - req->times.connected);
+	counters_add_request(&req->app->board->counters, route_number(req->route), status, done - req->times.connected);
 	log_debug("request", LOG_STR("method", req->http->method_name), LOG_STR("path", req->http->path),
 	          LOG_INT("status", status), LOG_INT("ms", (done - req->times.connected) / 1000),
 	          LOG_STR("ip", req->http->remote_addr));

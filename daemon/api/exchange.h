@@ -53,9 +53,9 @@ struct ones_request {
 	struct http_response response;
 	const struct route *route; /* NULL: there is none at its path */
 	const char *path_part;     /* what stands for the * in the route's path, "" without one */
-	bool was_answered;              /* by routing, so that its handler does not run */
-	bool is_checked;                /* the hook has been run */
-	bool has_key;                   /* a well-formed one was presented */
+	bool was_answered;         /* by routing, so that its handler does not run */
+	bool is_checked;           /* the hook has been run */
+	bool has_key;              /* a well-formed one was presented */
 	struct session_key key;
 	struct app_preview preview;
 	struct app_lookup lookup; /* when the preview has keys */

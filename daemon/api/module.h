@@ -31,7 +31,8 @@ struct module {
 
 /*
  * Add the module that `declared` describes, with its section of the configuration, and without its routes. Its strings
- * are copied; `declared` is kept. NULL with *problem: its name or prefix is another's, there are too many, or no memory.
+ * are copied; `declared` is kept. NULL with *problem: its name or prefix is another's, there are too many, or no
+ * memory.
  */
 struct module *module_add(struct ones_app *app, const struct ones_module *declared, struct problem *problem);
 

@@ -87,12 +87,12 @@ static json_t *modules_json(const struct ones_app *app)
 		const struct module *module = app->modules[i];
 		struct module_counts counts = counts_of(app, module);
 
-		if (json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:s, s:I, s:I, s:f}", "name", module->name,
-		                                          "version", module->version, "abi",
-		                                          (json_int_t)module->abi, "prefix", module->prefix,
-		                                          "requests", (json_int_t)counts.requests, "errors",
-		                                          (json_int_t)counts.errors, "seconds",
-		                                          (double)counts.duration_us / 1e6)) != 0) {
+		if (json_array_append_new(list,
+		                          json_pack("{s:s, s:s, s:I, s:s, s:I, s:I, s:f}", "name", module->name,
+		                                    "version", module->version, "abi", (json_int_t)module->abi,
+		                                    "prefix", module->prefix, "requests", (json_int_t)counts.requests,
+		                                    "errors", (json_int_t)counts.errors, "seconds",
+		                                    (double)counts.duration_us / 1e6)) != 0) {
 			json_decref(list);
 			return NULL;
 		}
@@ -118,16 +118,16 @@ json_t *ones_status_json(struct ones_request *req)
 			return NULL;
 		}
 	}
-	return json_pack(
-		"{s:s, s:I, s:o, s:I, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I}, s:o, s:o}", "version",
-		ONESESSION_VERSION,
-		"pid", (json_int_t)app->board->master.pid, "started_at", ones_time_json(app->board->master.started_us),
-		"uptime_ms", (json_int_t)(clock_monotonic_ms() - app->board->master.started_ms), "hashing", "in_use",
-		(json_int_t)atomic_load(&app->board->hashing.in_use), "places",
-		(json_int_t)app->settings->login.max_hashing, "counts", "worker_starts",
-		counted(app, COUNTER_WORKER_STARTS), "worker_deaths", counted(app, COUNTER_WORKER_DEATHS),
-		"worker_timeouts", counted(app, COUNTER_WORKER_TIMEOUTS), "reloads", counted(app, COUNTER_RELOADS),
-		"reloads_refused", counted(app, COUNTER_RELOADS_REFUSED), "modules", modules_json(app), "workers", workers);
+	return json_pack("{s:s, s:I, s:o, s:I, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I}, s:o, s:o}", "version",
+	                 ONESESSION_VERSION, "pid", (json_int_t)app->board->master.pid, "started_at",
+	                 ones_time_json(app->board->master.started_us), "uptime_ms",
+	                 (json_int_t)(clock_monotonic_ms() - app->board->master.started_ms), "hashing", "in_use",
+	                 (json_int_t)atomic_load(&app->board->hashing.in_use), "places",
+	                 (json_int_t)app->settings->login.max_hashing, "counts", "worker_starts",
+	                 counted(app, COUNTER_WORKER_STARTS), "worker_deaths", counted(app, COUNTER_WORKER_DEATHS),
+	                 "worker_timeouts", counted(app, COUNTER_WORKER_TIMEOUTS), "reloads",
+	                 counted(app, COUNTER_RELOADS), "reloads_refused", counted(app, COUNTER_RELOADS_REFUSED),
+	                 "modules", modules_json(app), "workers", workers);
 }
 
 /* ---- /ready ------------------------------------------------------------------------------------------------- */

@@ -107,8 +107,9 @@ static json_t *common_values(const struct ones_request *req)
 	json_t *links = links_json(req->app->links);
 
 	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b}", "prefix", settings->server.prefix, "module_prefix",
-	                 module->prefix, "site_name", settings->login.site_name, "name_label", settings->login.name_label, "links", links,
-	                 "has_links", json_array_size(links) > 0, "displaces",
+	                 module->prefix, "site_name", settings->login.site_name, "name_label",
+	                 settings->login.name_label, "links", links, "has_links", json_array_size(links) > 0,
+	                 "displaces",
 	                 settings->session.on_limit == ON_LIMIT_DISPLACE && settings->session.max_sessions > 0);
 }
 

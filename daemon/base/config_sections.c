@@ -69,7 +69,8 @@ int config_section_set(struct config_sections *sections, struct config_section *
 	struct config_entry *entries;
 
 	if (entry == NULL) {
-		entries = talloc_realloc(sections, section->entries, struct config_entry, (unsigned int)section->count + 1);
+		entries = talloc_realloc(sections, section->entries, struct config_entry,
+		                         (unsigned int)section->count + 1);
 		if (entries == NULL)
 			return -1;
 		section->entries = entries;

@@ -83,7 +83,8 @@ static void show_modules(TALLOC_CTX *ctx, const json_t *status)
 			(void)output_line("module %s %s (ABI %lld): requests %lld, errors %lld, time %s",
 			                  text(module, "name"), text(module, "version"),
 			                  (long long)number(module, "abi"), (long long)number(module, "requests"),
-			                  (long long)number(module, "errors"), duration(ctx, (int64_t)(seconds * 1000)));
+			                  (long long)number(module, "errors"),
+			                  duration(ctx, (int64_t)(seconds * 1000)));
 	}
 }
 

@@ -258,11 +258,10 @@ struct pages *pages_load(TALLOC_CTX *ctx, const char *folder, FILE *complaints)
 	}
 	pages->count = PAGE_COUNT;
 	for (size_t i = 0; i < PAGE_COUNT; i++)
-		pages->all[i] =
-			(struct page){.name = built_in[i].name,
-			              .path = built_in[i].name,
-			              .text = built_in[i].text,
-			              .size = strlen(built_in[i].text)};
+		pages->all[i] = (struct page){.name = built_in[i].name,
+		                              .path = built_in[i].name,
+		                              .text = built_in[i].text,
+		                              .size = strlen(built_in[i].text)};
 	if ((folder[0] != '\0' && load_folder(pages, "login.pages", folder, complaints) != 0) ||
 	    read_templates(pages, complaints) != 0 || link_templates(pages, complaints) != 0)
 		TALLOC_FREE(pages);

@@ -1,4 +1,5 @@
-/* Pages: the files of handlers/pages, built into the program, those of a folder that take their place, and modules' own.
+/* Pages: the files of handlers/pages, built into the program, those of a folder that take their place, and modules'
+ * own.
  */
 #ifndef HTTP_PAGE_H
 #define HTTP_PAGE_H
@@ -19,8 +20,8 @@ struct pages;
 struct pages *pages_load(TALLOC_CTX *ctx, const char *folder, FILE *complaints);
 
 /*
- * Those of a module, of a folder of its own: any files, of which those that end in .html are pages. What is not there is
- * looked for among the daemon's. Otherwise as above; complaints about the folder begin with `module`.
+ * Those of a module, of a folder of its own: any files, of which those that end in .html are pages. What is not there
+ * is looked for among the daemon's. Otherwise as above; complaints about the folder begin with `module`.
  */
 struct pages *pages_load_module(TALLOC_CTX *ctx, const struct pages *daemons, const char *module, const char *folder,
                                 FILE *complaints);

@@ -30,7 +30,8 @@ static int check_owner(const char *called, const char *path, const struct stat *
                        struct problem *problem)
 {
 	if (status->st_uid != 0 && status->st_uid != starter)
-		return problem_set(problem, "module %s: %s belongs to user %lu, who is neither root nor started the daemon",
+		return problem_set(problem,
+		                   "module %s: %s belongs to user %lu, who is neither root nor started the daemon",
 		                   called, path, (unsigned long)status->st_uid);
 	if ((status->st_mode & (S_IWGRP | S_IWOTH)) != 0)
 		return problem_set(problem, "module %s: %s can be written by others than its owner", called, path);
@@ -136,8 +137,8 @@ static int open_found(struct module_file *file, const char *named, uid_t starter
 struct module_file *module_file_open(TALLOC_CTX *ctx, const char *called, uid_t starter, struct problem *problem)
 {
 	struct module_file *file = talloc_zero(ctx, struct module_file);
-	char *named = called[0] == '/' ? talloc_strdup(file, called)
-	                               : talloc_asprintf(file, MODULES_FOLDER "/%s.so", called);
+	char *named =
+		called[0] == '/' ? talloc_strdup(file, called) : talloc_asprintf(file, MODULES_FOLDER "/%s.so", called);
 
 	if (file != NULL) {
 		file->fd = -1;

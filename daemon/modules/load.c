@@ -29,17 +29,20 @@ static bool is_folder_name(const char *name)
 static int check(const struct module_file *file, const struct ones_module *module, struct problem *problem)
 {
 	if (module->abi != ONES_ABI)
-		return problem_set(problem, "module %s: it was built for ABI %u, and this daemon has ABI %d: build it anew",
+		return problem_set(problem,
+		                   "module %s: it was built for ABI %u, and this daemon has ABI %d: build it anew",
 		                   file->called, module->abi, ONES_ABI);
 	if (module->size != sizeof *module)
-		return problem_set(problem,
-		                   "module %s: its struct ones_module has %u bytes, and the daemon's has %zu: build it anew",
-		                   file->called, module->size, sizeof *module);
+		return problem_set(
+			problem,
+			"module %s: its struct ones_module has %u bytes, and the daemon's has %zu: build it anew",
+			file->called, module->size, sizeof *module);
 	if (module->name == NULL || !config_section_can_be(module->name))
-		return problem_set(problem,
-		                   "module %s: its name is not a letter and then letters, digits and _, all of them small, "
-		                   "up to 31",
-		                   file->called);
+		return problem_set(
+			problem,
+			"module %s: its name is not a letter and then letters, digits and _, all of them small, "
+			"up to 31",
+			file->called);
 	if (file->called[0] != '/' && strcmp(file->called, module->name) != 0)
 		return problem_set(problem, "module %s: its own name is another one: %s", file->called, module->name);
 	if (module->version != NULL &&

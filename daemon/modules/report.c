@@ -36,8 +36,8 @@ static void take_module(struct report *report, struct report_record *record)
 	take_text(facts->name, sizeof facts->name, record->name);
 	take_text(facts->version, sizeof facts->version, record->version);
 	take_text(facts->pages, sizeof facts->pages, record->pages);
-	facts->are_known = config_section_can_be(facts->name) && facts->pages[0] != '/' &&
-	                   strstr(facts->pages, "..") == NULL;
+	facts->are_known =
+		config_section_can_be(facts->name) && facts->pages[0] != '/' && strstr(facts->pages, "..") == NULL;
 }
 
 static void take_record(struct report *report, struct report_record *record)

@@ -50,7 +50,7 @@ struct report {
 	size_t at;    /* the one that was being checked last */
 	bool is_setup;
 	bool is_done;
-	size_t records; /* so far */
+	size_t records;         /* so far */
 	struct problem problem; /* "": none so far */
 	struct module_facts facts[APP_MODULES_MAX];
 };

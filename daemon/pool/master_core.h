@@ -13,10 +13,10 @@
 #define RETIRED_MAX 8
 
 struct reload {
-	struct generation *next; /* NULL: no reload is under way */
+	struct generation *next;   /* NULL: no reload is under way */
 	struct module_check check; /* of its modules */
-	pid_t probe;             /* of its database, after that; 0: it does not run */
-	int64_t give_up_at;      /* on the probe, then on the workers */
+	pid_t probe;               /* of its database, after that; 0: it does not run */
+	int64_t give_up_at;        /* on the probe, then on the workers */
 	bool is_requested_again;
 	struct generation *retired[RETIRED_MAX]; /* whose last workers have not ended yet */
 };

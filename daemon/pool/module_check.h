@@ -21,7 +21,8 @@ struct module_check {
 	struct report report;
 };
 
-/* Start one for a generation that has been prepared, and that has modules. Returns 0, or -1: it could not be, which is logged. */
+/* Start one for a generation that has been prepared, and that has modules. Returns 0, or -1: it could not be, which is
+ * logged. */
 int module_check_start(struct module_check *check, const struct generation *generation);
 
 /* Every now and then: read what it has reported so far, and kill it when it takes too long. */

@@ -407,8 +407,7 @@ static void names_that_are_not_known_are_refused(void **state)
 	                  ":2: s?[2J.k?[2J: there is no such key; --dump shows all that there are\n");
 	assert_complaints("[server]\nxy = 1\n",
 	                  ":2: server.xy: there is no such key; --dump shows all that there are\n");
-	assert_complaints("[sever]\nworkers = 2\n",
-	                  ":1: there is no section [sever]; did you mean [server]?\n");
+	assert_complaints("[sever]\nworkers = 2\n", ":1: there is no section [sever]; did you mean [server]?\n");
 	assert_complaints("[weather]\n", ":1: there is no section [weather]; --dump shows all that there are\n");
 	assert_complaints("workers = 2\n", ":1: a key before the first [section]\n");
 }
