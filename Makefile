@@ -353,7 +353,7 @@ INSTALLED    = 755,$(BUILD)/onesessiond,$(SBINDIR)/onesessiond \
                644,conf/onesession.conf,$(EXAMPLES)/onesession.conf \
                644,README.md,$(DOCDIR)/README.md 644,NEWS,$(DOCDIR)/NEWS 644,LICENSE,$(DOCDIR)/LICENSE
 # Folders of our own alone, the inner ones first.
-OWN_FOLDERS  = $(addprefix $(EXAMPLES)/,$(sort $(patsubst conf/%/,%,$(dir $(SAMPLES))))) $(EXAMPLES) $(DOCDIR)/listeners \
+OWN_FOLDERS  = $(MODULEDIR) $(dir $(MODULEDIR)) $(addprefix $(EXAMPLES)/,$(sort $(patsubst conf/%/,%,$(dir $(SAMPLES))))) $(EXAMPLES) $(DOCDIR)/listeners \
                $(DOCDIR) \
                $(DATADIR)/schema $(DATADIR)/pages $(DATADIR) $(dir $(CONFIG))
 
@@ -395,6 +395,7 @@ install: all man $(UNITS_BUILT) ## install below PREFIX (/usr/local), and a conf
 	if [ -z '$(DESTDIR)' ] && [ -n "$$(find "$$config" -perm -o=r)" ]; then \
 		echo "Everybody may read $$config. Before a password comes into it, as root:"; \
 		echo "chgrp onesession $$config && chmod 640 $$config"; fi
+	@install -d '$(DESTDIR)$(MODULEDIR)'
 	@set -e; for file in $(INSTALLED); do \
 		rest=$${file#*,}; \
 		install -D -m "$${file%%,*}" "$${rest%%,*}" "$(DESTDIR)$${rest#*,}"; \
