@@ -262,6 +262,8 @@ int worker_run(const struct worker_setup *setup, const struct worker_role *role)
 	keep_memory();
 	if (ctx == NULL || prepare(&worker, ctx, &problem) != 0) {
 		log_error("worker_failed", LOG_STR("problem", ctx != NULL ? problem.text : strerror(ENOMEM)));
+		talloc_free(worker.app);
+		talloc_free(ctx);
 		return 1;
 	}
 	worker_set_idle(&worker);

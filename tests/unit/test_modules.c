@@ -20,6 +20,7 @@
 static struct settings settings;
 static struct scoreboard *board;
 static struct ones_app *app;
+static TALLOC_CTX *ctx;
 
 /* ---- Names and prefixes -------------------------------------------------------------------------------------- */
 
@@ -243,17 +244,18 @@ static int set_up(void **state)
 		.path = "/dev/null", .overrides = overrides, .override_count = sizeof overrides / sizeof overrides[0]};
 
 	(void)state;
+	ctx = talloc_new(NULL);
 	board = scoreboard_new();
-	if (board == NULL || config_load(NULL, &source, &settings, stderr) != 0)
+	if (ctx == NULL || board == NULL || config_load(ctx, &source, &settings, stderr) != 0)
 		return -1;
-	app = app_new(NULL, &settings, NULL, board);
+	app = app_new(ctx, &settings, NULL, board);
 	return app != NULL ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	talloc_free(app);
+	talloc_free(ctx);
 	scoreboard_free(board);
 	return 0;
 }
