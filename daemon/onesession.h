@@ -81,8 +81,15 @@ struct ones_module {
 extern const struct ones_module ones_module __attribute__((visibility("default")));
 
 /* Once in a module, outside of functions: ONES_MODULE(.name = "cinema", .version = "1.2", .setup = setup); */
+#ifdef __cplusplus
+/* C++ compilers warn of members that are left out; behind the object nothing can be taken back before its semicolon. */
+#define ONES_MODULE(...)                                                                                               \
+	_Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"") const struct ones_module ones_module = {    \
+		.abi = ONES_ABI, .size = sizeof(struct ones_module), __VA_ARGS__}
+#else
 #define ONES_MODULE(...)                                                                                               \
 	const struct ones_module ones_module = {.abi = ONES_ABI, .size = sizeof(struct ones_module), __VA_ARGS__}
+#endif
 
 /*
  * The value of a key of the module's section in the configuration, [NAME], as text; NULL when it is absent. It stays

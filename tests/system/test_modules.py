@@ -208,8 +208,7 @@ static bool setup(struct ones_app *app)
 	return true;
 }
 
-ONES_MODULE(.name = "cinema", .version = "17", .pages = nullptr, .migrations = nullptr, .setup = setup,
-            .start = nullptr, .stop = nullptr);
+ONES_MODULE(.name = "cinema", .version = "17", .setup = setup);
 """
     daemon = new_daemon(settings_for(build(source, compiler="g++", flags=["-std=c++17"]))).start()
     assert hello(daemon) == {"answer": "C++"}
@@ -366,7 +365,8 @@ def test_what_is_no_file_is_refused(new_daemon, build, tmp_path):
 def test_modules_that_collide_are_refused(new_daemon, build):
     module = build(NOTHING)
     same = build(NOTHING, "same")
-    assert "module cinema: there are two modules of this name" in refused_at_start(new_daemon, settings_for(module, same))
+    said = refused_at_start(new_daemon, settings_for(module, same))
+    assert said == "module cinema: there are two modules of this name"
     assert "are the same file" in refused_at_start(new_daemon, settings_for(module, module))
     prefix = {"cinema.prefix": "/session"}
     assert "which is that of server.prefix" in refused_at_start(new_daemon, settings_for(module, **prefix))
