@@ -59,7 +59,8 @@ PACKAGE_LIBS   = $(eval PACKAGE_LIBS := $(shell pkg-config --libs $(PACKAGES)) -
 
 ROOM      = $(sort $(wildcard daemon/$(1)/*.c))
 LOWER    := $(call ROOM,base) $(call ROOM,session)
-DAEMON   := daemon/main.c $(LOWER) $(call ROOM,http) $(call ROOM,api) $(call ROOM,pool) $(sort $(wildcard handlers/*.c))
+DAEMON   := daemon/main.c $(LOWER) $(call ROOM,http) $(call ROOM,api) $(call ROOM,modules) $(call ROOM,pool) \
+            $(sort $(wildcard handlers/*.c))
 CTL      := $(LOWER) $(call ROOM,ctl)
 UNITS    := $(sort $(wildcard tests/unit/test_*.c))
 # Tables that are made from what is in a folder; .c files include them.
@@ -72,11 +73,8 @@ CTL_OBJECTS    := $(call object,$(CTL))
 TESTED_OBJECTS := $(filter-out %/daemon/main.o,$(DAEMON_OBJECTS))
 TESTED_ARCHIVE := $(BUILD)/objects/tested.a
 UNIT_PROGRAMS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNITS))
-# The daemon with the routes and receivers of an application, whose ones_setup() takes the place of the daemon's own.
-APPLICATION         := $(BUILD)/tests/onesessiond-application
-DAEMON_SETUP        := $(BUILD)/objects/tests/application/daemon_setup.o
-APPLICATION_OBJECTS := $(filter-out %/handlers/setup.o,$(DAEMON_OBJECTS)) $(DAEMON_SETUP) \
-                       $(call object,$(sort $(wildcard tests/application/*.c)))
+# A module with the routes and receivers of an application.
+APPLICATION := $(BUILD)/tests/application.so
 
 # What fuzzing calls with one input after another. With replay.c they are tests, of the inputs that are kept.
 FUZZ_TARGETS  := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
@@ -105,9 +103,12 @@ $(FLAGS_FILE): force
 	@printf '%s\n' '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(PACKAGE_LIBS)' | cmp -s - $@ || \
 		printf '%s\n' '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(PACKAGE_LIBS)' > $@
 
-$(BUILD)/onesessiond: $(DAEMON_OBJECTS)
+# Modules find the functions of onesession.h in the program that loads them.
+EXPORTS := daemon/onesession.symbols
+
+$(BUILD)/onesessiond: $(DAEMON_OBJECTS) $(EXPORTS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--dynamic-list=$(EXPORTS) -o $@ $(DAEMON_OBJECTS) $(PACKAGE_LIBS)
 
 $(BUILD)/onesessionctl: $(CTL_OBJECTS)
 	$(call say,LINK,$@)
@@ -133,16 +134,11 @@ $(FUZZ_PROGRAMS): $(BUILD)/tests/fuzz/%: $(BUILD)/objects/tests/fuzz/fuzz_%.o $(
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(filter -%,$(FUZZ_DRIVER)) $(PACKAGE_LIBS)
 
-$(APPLICATION): $(APPLICATION_OBJECTS)
+$(APPLICATION): $(sort $(wildcard tests/application/*.c)) $(wildcard tests/application/*.h) daemon/onesession.h \
+                $(FLAGS_FILE)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
-
-# Under another name, so that the application can call it.
-$(DAEMON_SETUP): handlers/setup.c $(FLAGS_FILE)
-	@mkdir -p $(@D)
-	$(call say,CC,$<)
-	$(Q)$(CC) $(ALL_CFLAGS) -Dones_setup=daemon_setup -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -fPIC -fvisibility=hidden -shared $(SANITIZE_FLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^)
 
 # The assembler includes these; the compiler's dependency files do not know of them.
 $(BUILD)/objects/daemon/session/migrations.o: $(wildcard schema/*.sql) $(TABLES)/migrations.inc
@@ -158,6 +154,16 @@ $(TABLES)/migrations.inc: force
 		version=$$((version + 1)); number=$$(printf '%04d' $$version); \
 		case $$file in $${number}_*) ;; *) echo "schema/$$file: expected number $$number here" >&2; exit 1;; esac; \
 		printf 'MIGRATION(%d, "%s")\n' $$version "$${file%.sql}"; done > $@.new
+	@$(replace_table)
+
+$(BUILD)/objects/daemon/modules/file.o: $(TABLES)/folders.h
+$(BUILD)/objects/daemon/modules/file.o: ALL_CFLAGS += -I$(TABLES)
+
+# Where modules are looked for; made anew when that is another folder.
+MODULEDIR ?= $(PREFIX)/lib/onesession/modules
+$(TABLES)/folders.h: force
+	@mkdir -p $(@D)
+	@printf '#define MODULES_FOLDER "%s"\n' '$(MODULEDIR)' > $@.new
 	@$(replace_table)
 
 # The built-in pages.
@@ -355,7 +361,7 @@ INSTALLED    = 755,$(BUILD)/onesessiond,$(SBINDIR)/onesessiond \
                644,conf/onesession.conf,$(EXAMPLES)/onesession.conf \
                644,README.md,$(DOCDIR)/README.md 644,NEWS,$(DOCDIR)/NEWS 644,LICENSE,$(DOCDIR)/LICENSE
 # Folders of our own alone, the inner ones first.
-OWN_FOLDERS  = $(addprefix $(EXAMPLES)/,$(sort $(patsubst conf/%/,%,$(dir $(SAMPLES))))) $(EXAMPLES) $(DOCDIR)/listeners \
+OWN_FOLDERS  = $(MODULEDIR) $(dir $(MODULEDIR)) $(addprefix $(EXAMPLES)/,$(sort $(patsubst conf/%/,%,$(dir $(SAMPLES))))) $(EXAMPLES) $(DOCDIR)/listeners \
                $(DOCDIR) \
                $(DATADIR)/schema $(DATADIR)/pages $(DATADIR) $(dir $(CONFIG))
 
@@ -397,6 +403,7 @@ install: all man $(UNITS_BUILT) ## install below PREFIX (/usr/local), and a conf
 	if [ -z '$(DESTDIR)' ] && [ -n "$$(find "$$config" -perm -o=r)" ]; then \
 		echo "All users may read $$config. Before a password is written to it, as root:"; \
 		echo "chgrp onesession $$config && chmod 640 $$config"; fi
+	@install -d '$(DESTDIR)$(MODULEDIR)'
 	@set -e; for file in $(INSTALLED); do \
 		rest=$${file#*,}; \
 		install -D -m "$${file%%,*}" "$${rest%%,*}" "$(DESTDIR)$${rest#*,}"; \

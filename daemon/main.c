@@ -3,8 +3,10 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "http/fcgi.h"
+#include "pool/debug.h"
 #include "pool/listeners.h"
 #include "pool/master.h"
+#include "pool/module_check.h"
 #include "pool/privileges.h"
 #include "pool/sandbox.h"
 #include "pool/successor.h"
@@ -28,13 +30,14 @@
 #define OVERRIDES_MAX 256
 
 static const char usage[] =
-	"Usage: " PROGRAM " [-c FILE] [-o SECTION.KEY=VALUE]... [-t | --dump]\n"
+	"Usage: " PROGRAM " [-c FILE] [-o SECTION.KEY=VALUE]... [-t | --dump | --debug]\n"
 	"One account, one live session: a FastCGI daemon that signs people in and out.\n"
 	"\n"
 	"  -c, --config FILE       the configuration (default: " CONFIG_DEFAULT_PATH ")\n"
 	"  -o SECTION.KEY=VALUE    set a key, over what the configuration says\n"
-	"  -t, --test              check the configuration and the database, and say what is wrong\n"
+	"  -t, --test              check configuration, modules and database, and say what is wrong\n"
 	"      --dump              print every key with its value in force, but no password\n"
+	"      --debug             serve in this one process, not restricted, for debuggers\n"
 	"      --sample            print a sample configuration that explains every key\n"
 	"  -V, --version           print the version\n"
 	"  -h, --help              print this\n"
@@ -43,7 +46,7 @@ static const char usage[] =
 	"INT stops it at once, HUP reads the configuration anew, USR1 reopens the log, USR2 starts\n"
 	"a new binary on the same sockets. Exit status: 0, 1 failure, 64 usage, 78 bad configuration.\n";
 
-enum action { ACTION_RUN, ACTION_TEST, ACTION_DUMP };
+enum action { ACTION_RUN, ACTION_TEST, ACTION_DUMP, ACTION_DEBUG };
 
 struct arguments {
 	struct config_source source;
@@ -60,15 +63,12 @@ static int usage_error(const char *what)
 /* Returns -1 to go on, else the exit status. */
 static int parse_arguments(int argc, char *argv[], struct arguments *arguments)
 {
-	enum { OPTION_DUMP = 256, OPTION_SAMPLE };
+	enum { OPTION_DUMP = 256, OPTION_SAMPLE, OPTION_DEBUG };
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"test", no_argument, NULL, 't'},
-		{"dump", no_argument, NULL, OPTION_DUMP},
-		{"sample", no_argument, NULL, OPTION_SAMPLE},
-		{"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{"config", required_argument, NULL, 'c'},   {"test", no_argument, NULL, 't'},
+		{"dump", no_argument, NULL, OPTION_DUMP},   {"sample", no_argument, NULL, OPTION_SAMPLE},
+		{"debug", no_argument, NULL, OPTION_DEBUG}, {"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
 	};
 	int option;
 
@@ -83,6 +83,7 @@ static int parse_arguments(int argc, char *argv[], struct arguments *arguments)
 			break;
 		case 't': arguments->action = ACTION_TEST; break;
 		case OPTION_DUMP: arguments->action = ACTION_DUMP; break;
+		case OPTION_DEBUG: arguments->action = ACTION_DEBUG; break;
 		case OPTION_SAMPLE: config_sample(stdout); return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 		case 'V': return puts(PROGRAM " " ONESESSION_VERSION) >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 		case 'h': return fputs(usage, stdout) >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -187,14 +188,49 @@ static int test_database(TALLOC_CTX *ctx, const struct settings *settings)
 	return puts("database: right") >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int test(TALLOC_CTX *ctx, const struct settings *settings)
+static void print_modules(const struct ones_app *app)
 {
+	/* The first is the daemon's own. */
+	for (size_t i = 1; i < app->module_count; i++) {
+		const struct module *module = app->modules[i];
+
+		(void)printf("%s%s%s%s (ABI %u)", i == 1 ? "modules: " : ", ", module->name,
+		             module->version[0] != '\0' ? " " : "", module->version, module->abi);
+	}
+	if (app->module_count > 1)
+		(void)putchar('\n');
+}
+
+/* The same as at the start, up to the exit status. */
+static int test_modules(const struct master_setup *setup)
+{
+	struct scoreboard *board = scoreboard_new();
+	struct problem problem = {0};
+
+	if (board == NULL)
+		return fail_test("", strerror(errno));
+	if (generation_prepare(setup->generation, board, setup->starter, &problem) != 0 ||
+	    module_check_run(setup->generation, &problem) != 0) {
+		(void)fail_test("", problem.text);
+		return EX_CONFIG;
+	}
+	print_modules(setup->generation->app);
+	return EXIT_SUCCESS;
+}
+
+static int test(const struct master_setup *setup)
+{
+	const struct settings *settings = &setup->generation->settings;
+	int status;
+
 	config_warnings(settings, print_config_warning);
 	if (test_environment(settings) != EXIT_SUCCESS)
 		return EXIT_FAILURE;
 	(void)puts("configuration: right");
 	(void)fflush(stdout);
-	return test_database(ctx, settings);
+	status = test_modules(setup);
+	(void)fflush(stdout);
+	return status == EXIT_SUCCESS ? test_database(setup->ctx, settings) : status;
 }
 
 static int fail_start(const char *problem)
@@ -255,7 +291,7 @@ static int prepare(struct master_setup *setup, struct problem *problem)
 		return -1;
 	if (geteuid() == 0)
 		log_warning("running_as_root", LOG_STR("hint", "set server.user"));
-	if (sandbox_enter(problem) != 0)
+	if (!setup->is_debugged && sandbox_enter(problem) != 0)
 		return -1;
 	defect = fcgi_init();
 	if (defect != NULL)
@@ -263,7 +299,27 @@ static int prepare(struct master_setup *setup, struct problem *problem)
 	setup->board = scoreboard_new();
 	if (setup->board == NULL)
 		return problem_set_errno(problem);
-	return generation_prepare(setup->generation, setup->board, problem);
+	return 0;
+}
+
+/* The modules, by the user that workers run as. Returns 0, or -1 with *problem. */
+static int prepare_modules(const struct master_setup *setup, struct problem *problem)
+{
+	struct generation *generation = setup->generation;
+
+	if (generation_prepare(generation, setup->board, setup->starter, problem) != 0)
+		return -1;
+	generation->modules->by_path = setup->is_debugged;
+	return module_check_run(generation, problem);
+}
+
+/* Not to be tried again: what is to be loaded is wrong. */
+static int refuse_modules(const struct settings *settings, const char *problem)
+{
+	(void)fail_start(problem);
+	if (strcmp(settings->log.to, "stderr") != 0)
+		(void)fprintf(stderr, PROGRAM ": %s\n", problem);
+	return EX_CONFIG;
 }
 
 /* Signals are blocked before anything is opened: from then on one waits for the master, and nothing is left behind. */
@@ -297,7 +353,12 @@ static int serve(struct master_setup setup)
 			listeners_unlink(&listeners);
 		return fail_start(problem.text);
 	}
-	status = master_run(&setup);
+	if (prepare_modules(&setup, &problem) != 0) {
+		if (setup.upgraded_from < 0)
+			listeners_unlink(&listeners);
+		return refuse_modules(&setup.generation->settings, problem.text);
+	}
+	status = setup.is_debugged ? debug_run(&setup) : master_run(&setup);
 	scoreboard_free(setup.board);
 	return status;
 }
@@ -320,6 +381,8 @@ static int act(TALLOC_CTX *ctx, const struct arguments *arguments, char *argv[])
 		.ctx = ctx,
 		.source = &arguments->source,
 		.generation = generation,
+		.starter = getuid(),
+		.is_debugged = arguments->action == ACTION_DEBUG,
 		.argv = argv,
 	};
 
@@ -327,7 +390,7 @@ static int act(TALLOC_CTX *ctx, const struct arguments *arguments, char *argv[])
 		return EX_CONFIG;
 	switch (arguments->action) {
 	case ACTION_DUMP: return dump(ctx, &generation->settings);
-	case ACTION_TEST: return test(ctx, &generation->settings);
+	case ACTION_TEST: return test(&setup);
 	default: return serve(setup);
 	}
 }

@@ -14,17 +14,20 @@
  *		ones_reply_json(req, 200, json_pack("{s:s}", "hello", session->user.username));
  *	}
  *
- * It is added, with everything else of the application, by the application's setup function:
+ * It is added, with everything else of the application, by a module's setup function:
  *
- *	void my_setup(struct ones_app *app)
+ *	static bool setup(struct ones_app *app)
  *	{
  *		ones_route(app, &(struct ones_route){.path = "/hello", .get = hello});
  *		ones_connect(app, ONES_SIGNAL_LOGGED_IN,
  *		             &(struct ones_receiver){.name = "greet", .phase = ONES_AFTER_COMMIT, .call = greet});
+ *		return true;
  *	}
  *
- * Setup functions are listed in handlers/setup.c. They run once in the master, before the workers are forked;
- * handlers and receivers run in a worker, one request at a time, so they need no locks.
+ *	ONES_MODULE(.name = "greetings", .version = "1.0", .setup = setup);
+ *
+ * The module is a shared object (cc -shared -fPIC) that server.modules names. Workers load it, each for itself;
+ * handlers and receivers run there, one request at a time, so they need no locks.
  *
  * Memory: every pointer that a function here returns belongs to the request and is gone when its handler has
  * returned, unless the function says otherwise. Strings are UTF-8 and end with a NUL.
@@ -37,8 +40,69 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct ones_app;
 struct ones_request;
+
+/* ---- A module ------------------------------------------------------------------------------------------------ */
+
+/* What this header promises to those that were compiled with it. A daemon takes no module that was built for another.
+ */
+#define ONES_ABI 1
+
+/*
+ * A module: one exported object, in a shared object of its own. The daemon reads it and keeps pointers into it; nothing
+ * of it may change.
+ */
+struct ones_module {
+	uint32_t abi, size;     /* filled in by ONES_MODULE() */
+	const char *name;       /* [a-z][a-z0-9_]{0,30}: also of its section of the configuration, and of its path */
+	const char *version;    /* for people, up to 31 bytes; NULL: none */
+	const char *pages;      /* a folder beside the shared object, with pages and files; NULL: none */
+	const char *migrations; /* likewise, with the SQL of its tables; NULL: none */
+	/*
+	 * Declare everything: routes, receivers. It runs in each worker, and in a process that only checks the module,
+	 * so it has no other effect. Returning false refuses the module; ones_log() says why. NULL: there is nothing.
+	 */
+	bool (*setup)(struct ones_app *app);
+	/*
+	 * Runs in each worker after setup, before system calls are restricted: the place to open what handlers use.
+	 * Returning false ends the worker, which is replaced later and later. NULL: there is nothing.
+	 */
+	bool (*start)(struct ones_app *app);
+	/* Runs when a worker ends as it should, and not when it is killed or crashes. NULL: there is nothing. */
+	void (*stop)(struct ones_app *app);
+};
+
+/* The object that the daemon looks for; ONES_MODULE() defines it. */
+extern const struct ones_module ones_module __attribute__((visibility("default")));
+
+/* Once in a module, outside of functions: ONES_MODULE(.name = "cinema", .version = "1.2", .setup = setup); */
+#ifdef __cplusplus
+/* C++ compilers warn of members that are left out; behind the object nothing can be taken back before its semicolon. */
+#define ONES_MODULE(...)                                                                                               \
+	_Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"") const struct ones_module ones_module = {    \
+		.abi = ONES_ABI, .size = sizeof(struct ones_module), __VA_ARGS__}
+#else
+#define ONES_MODULE(...)                                                                                               \
+	const struct ones_module ones_module = {.abi = ONES_ABI, .size = sizeof(struct ones_module), __VA_ARGS__}
+#endif
+
+/*
+ * The value of a key of the module's section in the configuration, [NAME], as text; NULL when it is absent. It stays
+ * for as long as the process. For setup, start, stop, and for the module's handlers and receivers, where `app` is the
+ * one that setup was given.
+ */
+const char *ones_setting(const struct ones_app *app, const char *key);
+
+/*
+ * A line of the log, at level info: `what` is an event's name (title_added), the rest a text as of printf(3), cut at
+ * 1023 bytes. The line also has the request's id and the module.
+ */
+void ones_log(const char *what, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A moment: microseconds since 1970-01-01 00:00 UTC, by the database's clock. 0 means "not known". */
 typedef int64_t ones_time;
@@ -355,12 +419,14 @@ void ones_reply_json(struct ones_request *req, int status, json_t *body);
 void ones_reply_redirect(struct ones_request *req, const char *location);
 
 /*
- * One of the pages in handlers/pages, filled in with `values`, an object; takes over the reference, also of NULL (out
- * of memory), which becomes a 500. {{name}} is the value, escaped for HTML; {{#name}}...{{/name}} is there for true,
- * for each element of an array, and once for an object or a text that is not empty, whose members are then looked at
- * first; {{^name}}...{{/name}} is there when the other would not be; {{>file}} is another of the pages.
- * Always there are {{prefix}}, {{site_name}}, {{name_label}}, {{links}} (each with {{label}} and {{address}}),
- * {{has_links}}, and {{displaces}} where signing in can end a session elsewhere.
+ * One of the module's own pages, or else of those in handlers/pages, filled in with `values`, an object; takes over the
+ * reference, also of NULL (out of memory), which becomes a 500. {{name}} is the value, escaped for HTML;
+ * {{#name}}...{{/name}} is there for true, for each element of an array, and once for an object or a text that is not
+ * empty, whose members are then looked at first; {{^name}}...{{/name}} is there when the other would not be; {{>file}}
+ * is another of the pages, of the module's own first. Always there are {{prefix}} of the daemon's routes,
+ * {{module_prefix}}, {{site_name}},
+ * {{name_label}}, {{links}} (each with {{label}} and {{address}}), {{has_links}}, and {{displaces}} where signing in
+ * can end a session elsewhere.
  */
 void ones_reply_page(struct ones_request *req, int status, const char *page, json_t *values);
 
@@ -371,7 +437,8 @@ void ones_reply_page(struct ones_request *req, int status, const char *page, jso
  */
 void ones_allow_form_redirects(struct ones_request *req);
 
-/* One of the files in handlers/pages as it is, for instance a style sheet; browsers may keep it for an hour. */
+/* One of the module's own files, or of those in handlers/pages, as it is, for instance a style sheet; browsers may keep
+ * it for an hour. */
 void ones_reply_file(struct ones_request *req, const char *file, const char *content_type);
 
 /*
@@ -443,7 +510,8 @@ enum ones_needs {
 };
 
 struct ones_route {
-	const char *path;  /* below server.prefix, begins with a slash; one part of it may be *: see ones_path_part() */
+	const char *path;  /* below the module's prefix, begins with a slash; one part of it may be *: see
+	                      ones_path_part() */
 	ones_handler *get; /* serves HEAD too */
 	ones_handler *post;
 	ones_handler *any; /* every method, in place of the two above: must not change anything */
@@ -456,17 +524,18 @@ struct ones_route {
 	bool quick;          /* GET waits for nothing, not even the database: it is answered before those that may */
 };
 
-/* In handlers/setup.c: calls every setup function. */
-void ones_setup(struct ones_app *app);
-
 /*
- * Which of the pages in handlers/pages people get for a problem, filled in with {{title}}, {{status}}, {{code}},
+ * Which of the module's pages people get for a problem at its routes, in place of the daemon's, filled in with
+ * {{title}}, {{status}}, {{code}},
  * {{detail}}, {{#is}} with a member of the code's name, {{request_id}} of a 5xx, and {{#retry}} as ones_wait_json().
- * Without one they get what programs get. The string is not copied.
+ * The string is not copied.
  */
 void ones_error_page(struct ones_app *app, const char *page);
 
-/* Add a route. `route` is copied, its strings are not. A path that is there already is an error at start. */
+/*
+ * Add a route of the module whose setup runs. `route` is copied, its strings are not. A path that the module has
+ * already refuses the module.
+ */
 void ones_route(struct ones_app *app, const struct ones_route *route);
 
 /* ---- Signals: callback lists -------------------------------------------------------------------------------- */
@@ -530,5 +599,9 @@ const char *ones_signal_name(enum ones_signal signal);
  * Returns false when it failed: the transaction is then beyond use, and the receiver must return false.
  */
 bool ones_execute(struct ones_transaction *transaction, const char *sql, size_t count, const char *const values[]);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

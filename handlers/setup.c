@@ -1,8 +1,7 @@
-/* The list of routes, and of what else is set up before the workers start. */
+/* The module "session": the list of its routes. */
 #include "setup.h"
 
-/* An application adds its own setup functions here. */
-void ones_setup(struct ones_app *app)
+static bool setup(struct ones_app *app)
 {
 	ones_error_page(app, "error.html");
 	auth_setup(app);
@@ -20,4 +19,13 @@ void ones_setup(struct ones_app *app)
 	ready_setup(app);
 	status_setup(app);
 	metrics_setup(app);
+	return true;
 }
+
+/* The daemon's own routes: a module as any other, but that it is built in. */
+const struct ones_module session_module = {
+	.abi = ONES_ABI,
+	.size = sizeof(struct ones_module),
+	.name = "session",
+	.setup = setup,
+};

@@ -2,6 +2,7 @@
 #include "api/app.h"
 
 #include "api/event_receivers.h"
+#include "api/module.h"
 #include "base/log.h"
 #include "session/rule_receivers.h"
 #include "session/schema.h"
@@ -68,11 +69,6 @@ int app_open_database(struct ones_app *app, const char *application_name)
 	return app->rule.db != NULL ? 0 : -1;
 }
 
-void ones_error_page(struct ones_app *app, const char *page)
-{
-	app->error_page = page;
-}
-
 /* ---- Receivers ---------------------------------------------------------------------------------------------- */
 
 /* Logged as well: setup_problem is read after setup only. */
@@ -86,11 +82,35 @@ static void refuse_reserved(struct ones_app *app, const char *name)
 	log_error("receiver_refused", LOG_STR("receiver", name), LOG_STR("problem", "the name is the daemon's own"));
 }
 
+/* A receiver, and whose it is: ones_setting() and the log go by that while it runs. */
+struct bound {
+	struct ones_app *app;
+	struct module *module;
+	struct ones_receiver receiver;
+};
+
+static bool call_bound(const struct ones_event *event, void *context)
+{
+	const struct bound *bound = context;
+	struct module *before = module_enter(bound->app, bound->module);
+	bool is_well = bound->receiver.call(event, bound->receiver.context);
+
+	(void)module_enter(bound->app, before);
+	return is_well;
+}
+
 void ones_connect(struct ones_app *app, enum ones_signal signal, const struct ones_receiver *receiver)
 {
+	struct bound *bound = talloc(app, struct bound);
+	struct ones_receiver calling = *receiver;
+
+	if (bound != NULL)
+		*bound = (struct bound){.app = app, .module = app->current, .receiver = *receiver};
+	calling.call = call_bound;
+	calling.context = bound;
 	if (signals_is_reserved(app->signals, receiver->name))
 		refuse_reserved(app, receiver->name);
-	else if (signals_connect(app->signals, signal, receiver) != 0)
+	else if (bound == NULL || signals_connect(app->signals, signal, &calling) != 0)
 		app->setup_problem = "out of memory for a receiver";
 }
 

@@ -14,6 +14,12 @@
 #include <stdint.h>
 #include <talloc.h>
 
+/* With the daemon's own. */
+#define APP_MODULES_MAX 33
+
+struct module;
+struct route;
+
 struct ones_app {
 	const struct settings *settings;
 	const struct pages *pages;
@@ -21,20 +27,23 @@ struct ones_app {
 	struct networks *operators;
 	const struct links *links; /* login.links */
 	struct signals *signals;
-	struct ones_route routes[COUNTERS_ROUTES_MAX];
+	struct module *modules[APP_MODULES_MAX]; /* see module.h; the daemon's own is the first */
+	size_t module_count;
+	struct module *current; /* whose setup, start, stop, handler or receiver runs; NULL: none */
+	struct route *routes;   /* see routes.h */
 	size_t route_count;
-	const char *error_page;    /* see ones_error_page(); NULL: none */
-	const char *setup_problem; /* what was wrong with a call during setup; NULL: nothing */
-	struct rule rule;          /* its db is this process's own; NULL in one that has none */
-	uint32_t process_id_part;  /* of the ids of requests that the web server has not named */
+	const struct ones_request *request; /* whose handler runs; NULL: none */
+	const char *setup_problem;          /* what was wrong with a call during setup; NULL: nothing */
+	struct rule rule;                   /* its db is this process's own; NULL in one that has none */
+	uint32_t process_id_part;           /* of the ids of requests that the web server has not named */
 	uint32_t request_count;
 	size_t touch_count; /* sessions that were seen, for app_start_touch() */
 	struct session_key touches[RULE_KEYS_MAX];
 };
 
 /*
- * The application without routes as yet, before any fork; `settings`, `pages` and `board` are kept. NULL when out of
- * memory. What goes wrong while routes and receivers are added is in setup_problem.
+ * The application without modules and routes as yet, before any fork; `settings`, `pages` and `board` are kept. NULL
+ * when out of memory. What goes wrong while routes and receivers are added is in setup_problem.
  */
 struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings, const struct pages *pages,
                          struct scoreboard *board);

@@ -49,11 +49,11 @@ static enum app_step step_of(const struct app_preview *preview)
 
 enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, struct app_preview *preview)
 {
-	const struct ones_route *route = NULL;
+	const struct route *route;
 	bool is_authorizer = fcgi_role(fcgi) == FCGI_ROLE_AUTHORIZER;
 	char path[REQUEST_PATH_MAX + 1];
 	struct fcgi_text method;
-	const char *below, *part;
+	const char *part;
 	bool is_head;
 	size_t size;
 
@@ -64,14 +64,12 @@ enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, s
 		preview->method = (int)request_method(method, &is_head);
 	if (!is_authorizer && !peek_path(fcgi, path))
 		return step_of(preview);
-	below = is_authorizer ? "/auth" : routes_below_prefix(app, path);
-	if (below != NULL)
-		route = routes_find(app, below, &part, &size);
+	route = is_authorizer ? routes_guard(app) : routes_find(app, path, &part, &size);
 	if (route == NULL)
 		return step_of(preview);
-	preview->route = routes_number(app, route);
-	preview->needs_no_database = route->needs == ONES_NEEDS_NOTHING;
-	preview->is_quick = preview->needs_no_database || (route->quick && preview->method == ONES_METHOD_GET);
+	preview->route = route_number(route);
+	preview->needs_no_database = route->declared.needs == ONES_NEEDS_NOTHING;
+	preview->is_quick = preview->needs_no_database || (route->declared.quick && preview->method == ONES_METHOD_GET);
 	if (route_has_session(route))
 		preview->key_count = key_cookie_peek(app, fcgi, preview->keys);
 	return step_of(preview);
@@ -94,7 +92,7 @@ static void reply_http_problem(struct ones_request *req, const struct http_probl
 	ones_reply_problem(req, problem->status, problem->code, problem->detail);
 }
 
-static void reply_wrong_method(struct ones_request *req, const struct ones_route *route)
+static void reply_wrong_method(struct ones_request *req, const struct route *route)
 {
 	ones_header(req, "Allow", route_allowed_methods(route));
 	ones_reply_problem(req, 405, "method_not_allowed", "This address does not take that method.");
@@ -103,17 +101,18 @@ static void reply_wrong_method(struct ones_request *req, const struct ones_route
 /* Sets req->route, and answers when no handler is to see the request. */
 static void route_request(struct ones_request *req)
 {
-	const char *path = req->http->is_authorizer ? "/auth" : routes_below_prefix(req->app, req->http->path);
 	const char *part;
-	size_t size;
-	const struct ones_route *route = path != NULL ? routes_find(req->app, path, &part, &size) : NULL;
+	size_t size = 0;
+	const struct route *route = req->http->is_authorizer ? routes_guard(req->app)
+	                                                     : routes_find(req->app, req->http->path, &part, &size);
 
 	if (route != NULL && size > 0)
 		req->path_part = talloc_strndup(req, part, size);
-	if (route != NULL && route->operators_only && !networks_have_text(req->app->operators, req->http->remote_addr))
+	if (route != NULL && route->declared.operators_only &&
+	    !networks_have_text(req->app->operators, req->http->remote_addr))
 		route = NULL;
 	req->was_answered = true;
-	if (route != NULL && route->navigations && !request_is_navigation(req->http))
+	if (route != NULL && route->declared.navigations && !request_is_navigation(req->http))
 		req->http->is_program = true;
 	/* An authorizer's request has the method of the request that it is about. */
 	if (req->http->is_authorizer) {
@@ -126,7 +125,7 @@ static void route_request(struct ones_request *req)
 		ones_reply_problem(req, 404, "not_found", "There is nothing at this address.");
 	else if (route_handler(route, req->http->method) == NULL)
 		reply_wrong_method(req, route);
-	else if (route->any == NULL && request_is_forged(req->http))
+	else if (route->declared.any == NULL && request_is_forged(req->http))
 		ones_reply_problem(req, 403, "cross_site",
 		                   "Another site made your browser send this. It was not done.");
 	else
@@ -136,7 +135,8 @@ static void route_request(struct ones_request *req)
 
 static bool wants_body(const struct ones_request *req)
 {
-	return !req->was_answered && req->route != NULL && !req->route->no_body && req->http->method != ONES_METHOD_GET;
+	return !req->was_answered && req->route != NULL && !req->route->declared.no_body &&
+	       req->http->method != ONES_METHOD_GET;
 }
 
 /* For a request that the web server has given no id: no other process and no other request has the same one. */
@@ -216,7 +216,11 @@ static bool run_handler(struct ones_request *req)
 {
 	if (!run_hook(req) || !request_data_open(req))
 		return false;
+	(void)module_enter(req->app, req->route->module);
+	req->app->request = req;
 	route_handler(req->route, req->http->method)(req);
+	(void)module_enter(req->app, NULL);
+	req->app->request = NULL;
 	if (app_job(req, NULL) == NULL) {
 		request_data_close(req);
 		return false;
@@ -288,8 +292,7 @@ static void account_for(const struct ones_request *req, int status)
 	int64_t slow = req->app->settings->log.slow_request;
 	int64_t done = clock_monotonic_us();
 
-	counters_add_request(&req->app->board->counters, routes_number(req->app, req->route), status,
-	                     done - req->times.connected);
+	counters_add_request(&req->app->board->counters, route_number(req->route), status, done - req->times.connected);
 	log_debug("request", LOG_STR("method", req->http->method_name), LOG_STR("path", req->http->path),
 	          LOG_INT("status", status), LOG_INT("ms", (done - req->times.connected) / 1000),
 	          LOG_STR("ip", req->http->remote_addr));
@@ -314,7 +317,7 @@ int app_close(struct ones_request *req)
 	status = req->response.status;
 	account_for(req, status);
 	/* When there is no room the next request of the same session will do. */
-	if (depends_on_cookie && !req->route->passive && req->verdict.live && req->verdict.touch_due &&
+	if (depends_on_cookie && !req->route->declared.passive && req->verdict.live && req->verdict.touch_due &&
 	    req->app->touch_count < RULE_KEYS_MAX)
 		req->app->touches[req->app->touch_count++] = req->key;
 	log_set_request(NULL);

@@ -2,7 +2,7 @@
 #ifndef API_EXCHANGE_H
 #define API_EXCHANGE_H
 
-#include "api/app.h"
+#include "api/routes.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "session/session_lookup.h"
@@ -51,11 +51,11 @@ struct ones_request {
 	struct ones_app *app;
 	struct http_request *http;
 	struct http_response response;
-	const struct ones_route *route; /* NULL: there is none at its path */
-	const char *path_part;          /* what stands for the * in the route's path, "" without one */
-	bool was_answered;              /* by routing, so that its handler does not run */
-	bool is_checked;                /* the hook has been run */
-	bool has_key;                   /* a well-formed one was presented */
+	const struct route *route; /* NULL: there is none at its path */
+	const char *path_part;     /* what stands for the * in the route's path, "" without one */
+	bool was_answered;         /* by routing, so that its handler does not run */
+	bool is_checked;           /* the hook has been run */
+	bool has_key;              /* a well-formed one was presented */
 	struct session_key key;
 	struct app_preview preview;
 	struct app_lookup lookup; /* when the preview has keys */

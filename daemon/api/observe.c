@@ -1,4 +1,5 @@
 /* What operators see: the pool's state as JSON, and what is counted as OpenMetrics text. */
+#include "api/module.h"
 #include "api/reply.h"
 #include "base/clock.h"
 #include "base/version.h"
@@ -17,11 +18,6 @@ static const char *const method_names[ONES_METHOD_COUNT + 1] = {
 	[ONES_METHOD_COUNT] = "OTHER",
 };
 
-static const char *route_name(const struct ones_app *app, size_t route)
-{
-	return route < app->route_count ? app->routes[route].path : "other";
-}
-
 static const char *method_name(const struct process_slot *slot)
 {
 	unsigned int method = (unsigned int)atomic_load(&slot->method);
@@ -31,12 +27,13 @@ static const char *method_name(const struct process_slot *slot)
 
 static json_t *request_json(const struct ones_app *app, const struct process_slot *slot)
 {
-	size_t route = atomic_load(&slot->route);
+	struct route_name_copy name;
+	const struct module *module;
 
-	if (route < app->route_count)
-		return json_sprintf("%s %s%s", method_name(slot), app->settings->server.prefix,
-		                    app->routes[route].path);
-	return json_sprintf("%s (other)", method_name(slot));
+	if (!route_names_get(&app->board->routes, atomic_load(&slot->route), &name))
+		return json_sprintf("%s (other)", method_name(slot));
+	module = module_find(app, name.module);
+	return json_sprintf("%s %s%s", method_name(slot), module != NULL ? module->prefix : "", name.path);
 }
 
 static json_t *worker_json(const struct ones_app *app, size_t number)
@@ -53,6 +50,54 @@ static json_t *worker_json(const struct ones_app *app, size_t number)
 	                 began != 0 ? json_integer(now - began) : json_null(), "requests",
 	                 (json_int_t)atomic_load(&slot->requests), "age_ms",
 	                 (json_int_t)(now - atomic_load(&slot->started_ms)));
+}
+
+/* What the routes of a module have answered, since the daemon was started. */
+struct module_counts {
+	uint64_t requests, errors, duration_us;
+};
+
+static struct module_counts counts_of(const struct ones_app *app, const struct module *module)
+{
+	static const int statuses[COUNTERS_STATUS_COUNT - 1] = COUNTERS_STATUSES;
+	struct module_counts counts = {0};
+
+	for (size_t route = 0; route < COUNTERS_ROUTES_MAX; route++) {
+		const struct route_counters *counters = &app->board->counters.routes[route];
+		struct route_name_copy name;
+
+		if (!route_names_get(&app->board->routes, route, &name) || strcmp(name.module, module->name) != 0)
+			continue;
+		counts.duration_us += atomic_load(&counters->duration_us);
+		for (size_t at = 0; at < COUNTERS_STATUS_COUNT; at++) {
+			uint64_t count = atomic_load(&counters->by_status[at]);
+
+			counts.requests += count;
+			counts.errors += at < COUNTERS_STATUS_COUNT - 1 && statuses[at] >= 500 ? count : 0;
+		}
+	}
+	return counts;
+}
+
+static json_t *modules_json(const struct ones_app *app)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < app->module_count; i++) {
+		const struct module *module = app->modules[i];
+		struct module_counts counts = counts_of(app, module);
+
+		if (json_array_append_new(list,
+		                          json_pack("{s:s, s:s, s:I, s:s, s:I, s:I, s:f}", "name", module->name,
+		                                    "version", module->version, "abi", (json_int_t)module->abi,
+		                                    "prefix", module->prefix, "requests", (json_int_t)counts.requests,
+		                                    "errors", (json_int_t)counts.errors, "seconds",
+		                                    (double)counts.duration_us / 1e6)) != 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
 }
 
 static json_int_t counted(const struct ones_app *app, enum counter counter)
@@ -73,15 +118,16 @@ json_t *ones_status_json(struct ones_request *req)
 			return NULL;
 		}
 	}
-	return json_pack(
-		"{s:s, s:I, s:o, s:I, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I}, s:o}", "version", ONESESSION_VERSION,
-		"pid", (json_int_t)app->board->master.pid, "started_at", ones_time_json(app->board->master.started_us),
-		"uptime_ms", (json_int_t)(clock_monotonic_ms() - app->board->master.started_ms), "hashing", "in_use",
-		(json_int_t)atomic_load(&app->board->hashing.in_use), "slots",
-		(json_int_t)app->settings->login.max_hashing, "counts", "worker_starts",
-		counted(app, COUNTER_WORKER_STARTS), "worker_deaths", counted(app, COUNTER_WORKER_DEATHS),
-		"worker_timeouts", counted(app, COUNTER_WORKER_TIMEOUTS), "reloads", counted(app, COUNTER_RELOADS),
-		"reloads_refused", counted(app, COUNTER_RELOADS_REFUSED), "workers", workers);
+	return json_pack("{s:s, s:I, s:o, s:I, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I}, s:o, s:o}", "version",
+	                 ONESESSION_VERSION, "pid", (json_int_t)app->board->master.pid, "started_at",
+	                 ones_time_json(app->board->master.started_us), "uptime_ms",
+	                 (json_int_t)(clock_monotonic_ms() - app->board->master.started_ms), "hashing", "in_use",
+	                 (json_int_t)atomic_load(&app->board->hashing.in_use), "slots",
+	                 (json_int_t)app->settings->login.max_hashing, "counts", "worker_starts",
+	                 counted(app, COUNTER_WORKER_STARTS), "worker_deaths", counted(app, COUNTER_WORKER_DEATHS),
+	                 "worker_timeouts", counted(app, COUNTER_WORKER_TIMEOUTS), "reloads",
+	                 counted(app, COUNTER_RELOADS), "reloads_refused", counted(app, COUNTER_RELOADS_REFUSED),
+	                 "modules", modules_json(app), "workers", workers);
 }
 
 /* ---- /ready ------------------------------------------------------------------------------------------------- */
@@ -190,19 +236,52 @@ static void put_counters(struct metrics *metrics)
 	}
 }
 
+/* A label's value: what would end it, or the line, is not taken as it is. */
+static void escape_label(const char *text, char *out, size_t size)
+{
+	size_t used = 0;
+
+	for (; *text != '\0' && used + 2 < size; text++) {
+		if (*text == '"' || *text == '\\')
+			out[used++] = '\\';
+		out[used++] = *text;
+	}
+	out[used] = '\0';
+}
+
+/* Twice a path, when every character is escaped, and what is around it. */
+#define ROUTE_LABELS_SIZE (2 * ROUTE_NAME_PATH_SIZE + MODULE_NAME_SIZE + 32)
+
+/* The daemon's own routes have no label "module". */
+static void write_labels(const struct ones_app *app, size_t route, char labels[ROUTE_LABELS_SIZE])
+{
+	char path[2 * ROUTE_NAME_PATH_SIZE];
+	struct route_name_copy name;
+
+	if (!route_names_get(&app->board->routes, route, &name))
+		(void)snprintf(name.path, sizeof name.path, "other");
+	escape_label(name.path, path, sizeof path);
+	if (name.module[0] == '\0' || strcmp(name.module, MODULE_SESSION) == 0)
+		(void)snprintf(labels, ROUTE_LABELS_SIZE, "route=\"%s\"", path);
+	else
+		(void)snprintf(labels, ROUTE_LABELS_SIZE, "module=\"%s\",route=\"%s\"", name.module, path);
+}
+
 static void put_requests(struct metrics *metrics)
 {
 	static const int statuses[COUNTERS_STATUS_COUNT - 1] = COUNTERS_STATUSES;
 
 	put_family(metrics, "requests", "_total", "counter", "Requests answered.");
 	for (size_t route = 0; route <= COUNTERS_ROUTES_MAX; route++) {
+		char labels[ROUTE_LABELS_SIZE];
+
+		write_labels(metrics->app, route, labels);
 		for (size_t at = 0; at < COUNTERS_STATUS_COUNT; at++) {
 			uint64_t count = atomic_load(&metrics->app->board->counters.routes[route].by_status[at]);
 
 			if (count == 0)
 				continue;
-			put(metrics, "onesession_requests_total{route=\"%s\",status=\"",
-			    route_name(metrics->app, route));
+			put(metrics, "onesession_requests_total{%s,status=\"", labels);
 			if (at < COUNTERS_STATUS_COUNT - 1)
 				put(metrics, "%d\"} %" PRIu64 "\n", statuses[at], count);
 			else
@@ -211,8 +290,10 @@ static void put_requests(struct metrics *metrics)
 	}
 }
 
-static void put_durations_of(struct metrics *metrics, const char *name, struct route_counters *counters)
+static void put_durations_of(struct metrics *metrics, size_t route)
 {
+	struct route_counters *counters = &metrics->app->board->counters.routes[route];
+	char labels[ROUTE_LABELS_SIZE];
 	static const int64_t bounds[COUNTERS_BOUND_COUNT] = COUNTERS_BOUNDS_US;
 	uint64_t sum = 0;
 
@@ -220,18 +301,19 @@ static void put_durations_of(struct metrics *metrics, const char *name, struct r
 		sum += atomic_load(&counters->by_duration[at]);
 	if (sum == 0)
 		return;
+	write_labels(metrics->app, route, labels);
 	sum = 0;
 	for (size_t at = 0; at < COUNTERS_BOUND_COUNT; at++) {
 		sum += atomic_load(&counters->by_duration[at]);
 		/* Bounds are labels, which are compared as text: OpenMetrics writes a whole one as 1.0. */
-		put(metrics, "onesession_request_duration_seconds_bucket{route=\"%s\",le=\"%g%s\"} %" PRIu64 "\n", name,
+		put(metrics, "onesession_request_duration_seconds_bucket{%s,le=\"%g%s\"} %" PRIu64 "\n", labels,
 		    (double)bounds[at] / 1e6, bounds[at] % 1000000 == 0 ? ".0" : "", sum);
 	}
 	sum += atomic_load(&counters->by_duration[COUNTERS_BOUND_COUNT]);
-	put(metrics, "onesession_request_duration_seconds_bucket{route=\"%s\",le=\"+Inf\"} %" PRIu64 "\n", name, sum);
-	put(metrics, "onesession_request_duration_seconds_sum{route=\"%s\"} %.6f\n", name,
+	put(metrics, "onesession_request_duration_seconds_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n", labels, sum);
+	put(metrics, "onesession_request_duration_seconds_sum{%s} %.6f\n", labels,
 	    (double)atomic_load(&counters->duration_us) / 1e6);
-	put(metrics, "onesession_request_duration_seconds_count{route=\"%s\"} %" PRIu64 "\n", name, sum);
+	put(metrics, "onesession_request_duration_seconds_count{%s} %" PRIu64 "\n", labels, sum);
 }
 
 static void put_durations(struct metrics *metrics)
@@ -239,8 +321,21 @@ static void put_durations(struct metrics *metrics)
 	put_family(metrics, "request_duration_seconds", "", "histogram",
 	           "From the web server's connection to the end of the answer.");
 	for (size_t route = 0; route <= COUNTERS_ROUTES_MAX; route++)
-		put_durations_of(metrics, route_name(metrics->app, route),
-		                 &metrics->app->board->counters.routes[route]);
+		put_durations_of(metrics, route);
+}
+
+static void put_modules(struct metrics *metrics)
+{
+	const struct ones_app *app = metrics->app;
+
+	put_family(metrics, "module", "_info", "info", "The modules that are loaded, the daemon's own among them.");
+	for (size_t i = 0; i < app->module_count; i++) {
+		char version[MODULE_VERSION_SIZE * 2];
+
+		escape_label(app->modules[i]->version, version, sizeof version);
+		put(metrics, "onesession_module_info{module=\"%s\",version=\"%s\",abi=\"%u\"} 1\n",
+		    app->modules[i]->name, version, app->modules[i]->abi);
+	}
 }
 
 static void put_workers(struct metrics *metrics)
@@ -275,6 +370,7 @@ void ones_reply_metrics(struct ones_request *req)
 
 	put_requests(&metrics);
 	put_durations(&metrics);
+	put_modules(&metrics);
 	put_counters(&metrics);
 	if (live >= 0)
 		put_gauge(&metrics, "live_sessions", live, "Sessions that are live, over all hosts.");

@@ -175,8 +175,8 @@ enum ones_result check_password(struct ones_request *req, const char *username, 
 {
 	enum ones_result result;
 
-	if (!req->route->hashes) {
-		log_error("password_not_looked_at", LOG_STR("route", req->route->path),
+	if (!req->route->declared.hashes) {
+		log_error("password_not_looked_at", LOG_STR("route", req->route->declared.path),
 		          LOG_STR("hint", "it needs .hashes = true"));
 		return ONES_RESULT_FAILED;
 	}

@@ -1,7 +1,7 @@
 /* The answers that handlers give. */
 #include "api/reply.h"
 
-#include "http/page.h"
+#include "api/routes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,6 +77,12 @@ void ones_reply_redirect(struct ones_request *req, const char *location)
 #define POLICY             "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
 #define POLICY_WITH_SCRIPT POLICY "; script-src 'self'; connect-src 'self'"
 
+/* Whose pages are shown: those of the route's module, and where there is no route the daemon's own. */
+static const struct module *module_of(const struct ones_request *req)
+{
+	return req->route != NULL ? req->route->module : req->app->modules[0];
+}
+
 static json_t *links_json(const struct links *links)
 {
 	json_t *list = json_array();
@@ -97,11 +103,13 @@ static json_t *links_json(const struct links *links)
 static json_t *common_values(const struct ones_request *req)
 {
 	const struct settings *settings = req->app->settings;
+	const struct module *module = module_of(req);
 	json_t *links = links_json(req->app->links);
 
-	return json_pack("{s:s, s:s, s:s, s:o, s:b, s:b}", "prefix", settings->server.prefix, "site_name",
-	                 settings->login.site_name, "name_label", settings->login.name_label, "links", links,
-	                 "has_links", json_array_size(links) > 0, "displaces",
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b}", "prefix", settings->server.prefix, "module_prefix",
+	                 module->prefix, "site_name", settings->login.site_name, "name_label",
+	                 settings->login.name_label, "links", links, "has_links", json_array_size(links) > 0,
+	                 "displaces",
 	                 settings->session.on_limit == ON_LIMIT_DISPLACE && settings->session.max_sessions > 0);
 }
 
@@ -130,7 +138,7 @@ void ones_reply_page(struct ones_request *req, int status, const char *page, jso
 	char *text = NULL;
 
 	if (json_object_update(values, common) == 0)
-		text = pages_render(req, req->app->pages, page, values, &size, &has_script);
+		text = pages_render(req, module_of(req)->pages, page, values, &size, &has_script);
 	json_decref(common);
 	json_decref(values);
 	if (text == NULL) {
@@ -145,7 +153,7 @@ void ones_reply_page(struct ones_request *req, int status, const char *page, jso
 void ones_reply_file(struct ones_request *req, const char *name, const char *content_type)
 {
 	size_t size = 0;
-	const char *text = pages_file(req->app->pages, name, &size);
+	const char *text = pages_file(module_of(req)->pages, name, &size);
 
 	if (text == NULL) {
 		req->response.failed = true;
@@ -155,12 +163,21 @@ void ones_reply_file(struct ones_request *req, const char *name, const char *con
 	reply_body(req, 200, content_type, text, size);
 }
 
+static const char *error_page_for(const struct ones_request *req)
+{
+	const char *own = module_of(req)->error_page;
+
+	return own != NULL ? own : req->app->modules[0]->error_page;
+}
+
 /* `retry_after_s` as in ones_retry_after(). */
 static void reply_problem(struct ones_request *req, int status, const char *code, const char *detail,
                           int64_t retry_after_s, json_t *members)
 {
+	const char *page = error_page_for(req);
+
 	ones_retry_after(req, retry_after_s);
-	if (req->http->is_program || req->app->error_page == NULL) {
+	if (req->http->is_program || page == NULL) {
 		json_t *problem =
 			json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title",
 		                  response_reason_phrase(status), "status", status, "code", code, "detail", detail);
@@ -172,7 +189,7 @@ static void reply_problem(struct ones_request *req, int status, const char *code
 		return;
 	}
 	json_decref(members);
-	ones_reply_page(req, status, req->app->error_page,
+	ones_reply_page(req, status, page,
 	                json_pack("{s:s, s:i, s:s, s:s, s:{s:b}, s:s, s:o*}", "title", response_reason_phrase(status),
 	                          "status", status, "code", code, "detail", detail, "is", code, 1, "request_id",
 	                          status >= 500 ? req->http->id : "", "retry", ones_wait_json(retry_after_s)));

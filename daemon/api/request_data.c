@@ -19,7 +19,7 @@ static struct session_data *values_of(struct ones_request *req)
 {
 	if (req->data != NULL)
 		return req->data->values;
-	log_error("no_data_kept", LOG_STR("route", req->route->path),
+	log_error("no_data_kept", LOG_STR("route", req->route->declared.path),
 	          LOG_STR("hint", "it needs .needs = ONES_NEEDS_SESSION_DATA"));
 	return NULL;
 }
@@ -66,7 +66,7 @@ bool request_data_open(struct ones_request *req)
 	enum db_status status = DB_OK;
 	struct request_data *data;
 
-	if (req->route->needs != ONES_NEEDS_SESSION_DATA)
+	if (req->route->declared.needs != ONES_NEEDS_SESSION_DATA)
 		return true;
 	data = talloc_zero(req, struct request_data);
 	if (data != NULL)

@@ -3,10 +3,25 @@
 
 #include <string.h>
 
+static int add(struct ones_app *app, const struct ones_route *route)
+{
+	struct route *routes = talloc_realloc(app, app->routes, struct route, (unsigned int)app->route_count + 1);
+
+	if (routes == NULL)
+		return -1;
+	app->routes = routes;
+	routes[app->route_count++] = (struct route){
+		.declared = *route,
+		.module = app->current,
+		.number = route_names_claim(&app->board->routes, app->current->name, route->path),
+	};
+	return 0;
+}
+
 void ones_route(struct ones_app *app, const struct ones_route *route)
 {
 	if (app->route_count == COUNTERS_ROUTES_MAX) {
-		app->setup_problem = "more than 64 routes";
+		app->setup_problem = "more than 512 routes";
 		return;
 	}
 	if (route->path == NULL || route->path[0] != '/' ||
@@ -19,12 +34,13 @@ void ones_route(struct ones_app *app, const struct ones_route *route)
 		return;
 	}
 	for (size_t i = 0; i < app->route_count; i++) {
-		if (strcmp(app->routes[i].path, route->path) == 0) {
+		if (app->routes[i].module == app->current && strcmp(app->routes[i].declared.path, route->path) == 0) {
 			app->setup_problem = "two routes with the same path";
 			return;
 		}
 	}
-	app->routes[app->route_count++] = *route;
+	if (add(app, route) != 0)
+		app->setup_problem = "out of memory for a route";
 }
 
 /* Does a route with this pattern serve `path`? *part and *size are then what stands for its *. */
@@ -42,45 +58,56 @@ static bool matches(const char *pattern, const char *path, const char **part, si
 	return *size > 0 && strcmp(pattern + before + 1, *part + *size) == 0;
 }
 
-const struct ones_route *routes_find(const struct ones_app *app, const char *below, const char **part, size_t *size)
+static const struct route *find_in(const struct ones_app *app, const struct module *module, const char *below,
+                                   const char **part, size_t *size)
 {
 	for (size_t i = 0; i < app->route_count; i++) {
-		if (matches(app->routes[i].path, below, part, size))
-			return &app->routes[i];
+		const struct route *route = &app->routes[i];
+
+		if (route->module == module && matches(route->declared.path, below, part, size))
+			return route;
 	}
 	return NULL;
 }
 
-const char *routes_below_prefix(const struct ones_app *app, const char *path)
+const struct route *routes_find(const struct ones_app *app, const char *path, const char **part, size_t *size)
 {
-	const char *prefix = app->settings->server.prefix;
-	size_t length = strlen(prefix);
+	const char *below;
+	const struct module *module = module_of_path(app, path, &below);
 
-	return strncmp(path, prefix, length) == 0 ? path + length : NULL;
+	return module != NULL ? find_in(app, module, below, part, size) : NULL;
 }
 
-uint32_t routes_number(const struct ones_app *app, const struct ones_route *route)
+const struct route *routes_guard(const struct ones_app *app)
 {
-	return route != NULL ? (uint32_t)(route - app->routes) : COUNTERS_NO_ROUTE;
+	const char *part;
+	size_t size;
+
+	return find_in(app, app->modules[0], "/auth", &part, &size);
 }
 
-ones_handler *route_handler(const struct ones_route *route, enum ones_method method)
+uint32_t route_number(const struct route *route)
 {
-	if (route->any != NULL)
-		return route->any;
+	return route != NULL ? route->number : COUNTERS_NO_ROUTE;
+}
+
+ones_handler *route_handler(const struct route *route, enum ones_method method)
+{
+	if (route->declared.any != NULL)
+		return route->declared.any;
 	if (method == ONES_METHOD_GET)
-		return route->get;
-	return method == ONES_METHOD_POST ? route->post : NULL;
+		return route->declared.get;
+	return method == ONES_METHOD_POST ? route->declared.post : NULL;
 }
 
-const char *route_allowed_methods(const struct ones_route *route)
+const char *route_allowed_methods(const struct route *route)
 {
-	if (route->post == NULL)
+	if (route->declared.post == NULL)
 		return "GET, HEAD";
-	return route->get == NULL ? "POST" : "GET, HEAD, POST";
+	return route->declared.get == NULL ? "POST" : "GET, HEAD, POST";
 }
 
-bool route_has_session(const struct ones_route *route)
+bool route_has_session(const struct route *route)
 {
-	return route->needs == ONES_NEEDS_SESSION || route->needs == ONES_NEEDS_SESSION_DATA;
+	return route->declared.needs == ONES_NEEDS_SESSION || route->declared.needs == ONES_NEEDS_SESSION_DATA;
 }

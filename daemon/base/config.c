@@ -2,6 +2,7 @@
 #include "base/config.h"
 
 #include "base/config_file.h"
+#include "base/config_names.h"
 #include "base/config_set.h"
 #include "base/config_value.h"
 #include "base/utf8.h"
@@ -34,6 +35,13 @@ static const char *name_override(TALLOC_CTX *ctx, const char *override, const st
 	return talloc_asprintf(ctx, "-o %s", shown);
 }
 
+static bool is_for_module(const char *section)
+{
+	const char *own = config_names_section(section, NULL, 0);
+
+	return config_section_can_be(section) && (own == NULL || strcmp(own, section) != 0);
+}
+
 static void apply_override(struct config_set *set, const char *override)
 {
 	const char *dot = strchr(override, '.');
@@ -55,6 +63,10 @@ static void apply_override(struct config_set *set, const char *override)
 		return;
 	}
 	option = options_find(section, key);
+	if (is_for_module(section)) {
+		config_set_module_value(set, section, key, value, true);
+		return;
+	}
 	set->source = name_override(set->scratch, override, option);
 	if (set->source == NULL) {
 		set->source = "-o";
@@ -78,6 +90,12 @@ static void check_relations(struct config_set *set)
 	}
 }
 
+/* Then no section is one of a module; otherwise that is known when they have been loaded. */
+static bool settings_have_no_modules(const struct settings *settings)
+{
+	return settings->server.modules == NULL || settings->server.modules[0] == '\0';
+}
+
 static int load(struct config_set *set, const struct config_source *source)
 {
 	const char *path = source->path != NULL ? source->path : CONFIG_DEFAULT_PATH;
@@ -97,6 +115,9 @@ static int load(struct config_set *set, const struct config_source *source)
 	for (size_t i = 0; i < source->override_count; i++)
 		apply_override(set, source->overrides[i]);
 	set->source = path;
+	if (settings_have_no_modules(set->settings) &&
+	    config_sections_check(set->settings->sections, NULL, 0, set->complaints) != 0)
+		set->failed = true;
 	if (!set->failed)
 		check_relations(set);
 	return set->failed ? -1 : 0;
@@ -109,7 +130,8 @@ int config_load(TALLOC_CTX *ctx, const struct config_source *source, struct sett
 
 	memset(settings, 0, sizeof *settings);
 	set.scratch = talloc_new(ctx);
-	if (set.scratch == NULL) {
+	settings->sections = talloc_zero(ctx, struct config_sections);
+	if (set.scratch == NULL || settings->sections == NULL) {
 		(void)fputs("out of memory\n", complaints);
 		return -1;
 	}
@@ -132,6 +154,7 @@ void config_dump(const struct settings *settings, FILE *out)
 		config_value_print(out, settings, &options[i]);
 		(void)fputc('\n', out);
 	}
+	config_sections_print(settings->sections, out);
 }
 
 void config_sample(FILE *out)

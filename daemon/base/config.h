@@ -19,11 +19,15 @@ struct config_source {
 /*
  * Fill *settings; strings are allocated on `ctx`. All that is wrong is written to `complaints`, a line each:
  * "file:line: section.key: what was wrong, what would be right". Returns 0, or -1 when anything was wrong
- * (*settings must not be used then).
+ * (*settings must not be used then). Sections that are none of the daemon's are taken when there are modules:
+ * config_sections_check() is for when their names are known.
  */
 int config_load(TALLOC_CTX *ctx, const struct config_source *source, struct settings *settings, FILE *complaints);
 
-/* Every key with its value in force, as a configuration file that gives the same settings. */
+/*
+ * Every key with its value in force, as a configuration file that gives the same settings; but of a module's key that
+ * is called a password, secret or token the value is left out.
+ */
 void config_dump(const struct settings *settings, FILE *out);
 
 /* The sample configuration: every key, commented out, with its help, range and default. */

@@ -24,6 +24,7 @@ struct reader {
 	int *set_at;          /* for each option: the line that set it, 0 for none */
 	/* The key that was read last, NULL when there is none; its value may go on in the next line. */
 	const struct option *pending;
+	const char *pending_section, *pending_key; /* of a key that is a module's own; NULL: none */
 	char *pending_value;
 	int pending_line;
 };
@@ -32,13 +33,18 @@ static void set_pending(struct reader *reader)
 {
 	struct config_set *set = reader->set;
 	const struct option *option = reader->pending;
+	const char *key = reader->pending_key;
 	int line = set->line;
 
-	if (option == NULL)
+	if (option == NULL && key == NULL)
 		return;
 	reader->pending = NULL;
+	reader->pending_key = NULL;
 	set->line = reader->pending_line;
-	config_set_value(set, option, reader->pending_value);
+	if (option != NULL)
+		config_set_value(set, option, reader->pending_value);
+	else
+		config_set_module_value(set, reader->pending_section, key, reader->pending_value, false);
 	set->line = line;
 }
 
@@ -61,9 +67,9 @@ static void continue_value(struct reader *reader, const char *value)
 	size_t length = 0;
 
 	/* The line that this goes on with was wrong. */
-	if (option == NULL)
+	if (option == NULL && reader->pending_key == NULL)
 		return;
-	if (option->type != OPTION_STRING) {
+	if (option != NULL && option->type != OPTION_STRING) {
 		set_pending(reader);
 		(void)fputs("begins with white space, so it would go on with the value before it, which is no text\n",
 		            config_complain_key(reader->set, option->section, option->key));
@@ -78,8 +84,28 @@ static void continue_value(struct reader *reader, const char *value)
 	                                        reader->pending_value[0] == '\0' ? "" : " ", (int)length, value);
 	if (reader->pending_value == NULL) {
 		reader->pending = NULL;
+		reader->pending_key = NULL;
 		complain_memory(reader);
 	}
+}
+
+static void begin_module_value(struct reader *reader, const char *section, const char *key, const char *value)
+{
+	TALLOC_CTX *scratch = reader->set->scratch;
+
+	reader->pending_section = talloc_strdup(scratch, section);
+	reader->pending_key = talloc_strdup(scratch, key);
+	reader->pending_value = talloc_strdup(scratch, value);
+	reader->pending_line = reader->set->line;
+	if (reader->pending_section == NULL || reader->pending_key == NULL || reader->pending_value == NULL) {
+		reader->pending_key = NULL;
+		complain_memory(reader);
+	}
+}
+
+static bool is_module_section(const struct reader *reader, const char *section)
+{
+	return config_sections_find(reader->set->settings->sections, section) != NULL;
 }
 
 static void begin_value(struct reader *reader, const char *section, const char *key, const char *value)
@@ -93,6 +119,10 @@ static void begin_value(struct reader *reader, const char *section, const char *
 		return;
 	if (section[0] == '\0') {
 		(void)fputs("a key before the first [section]\n", complain(reader));
+		return;
+	}
+	if (is_module_section(reader, section)) {
+		begin_module_value(reader, section, key, value);
 		return;
 	}
 	if (option == NULL) {
@@ -180,9 +210,16 @@ static void check_section(struct reader *reader, const char *header)
 		complain_memory(reader);
 		return;
 	}
-	nearest = config_names_section(copy);
+	nearest = config_names_section(copy, NULL, 0);
 	if (nearest != NULL && strcmp(nearest, copy) == 0)
 		return;
+	/* Whether it is one of a module is not known before all is read. */
+	if (config_section_can_be(copy)) {
+		if (config_sections_get(reader->set->settings->sections, copy, reader->set->source,
+		                        reader->set->line) == NULL)
+			complain_memory(reader);
+		return;
+	}
 	utf8_clean(copy, shown, sizeof shown);
 	if (nearest != NULL)
 		(void)fprintf(complain(reader), "there is no section [%s]; did you mean [%s]?\n", shown, nearest);

@@ -32,17 +32,18 @@ static size_t distance(const char *one, const char *other)
 	return row[width];
 }
 
-const char *config_names_section(const char *section)
+const char *config_names_section(const char *section, const char *const others[], size_t count)
 {
 	const char *nearest = NULL;
 	size_t least = 3;
 
-	for (size_t i = 0; i < options_count; i++) {
-		size_t away = distance(section, options[i].section);
+	for (size_t i = 0; i < options_count + count; i++) {
+		const char *name = i < options_count ? options[i].section : others[i - options_count];
+		size_t away = distance(section, name);
 
 		if (away < least && away < strlen(section)) {
 			least = away;
-			nearest = options[i].section;
+			nearest = name;
 		}
 	}
 	return nearest;

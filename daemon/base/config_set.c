@@ -7,6 +7,9 @@
 
 #include <string.h>
 
+#define MODULE_KEY_MAX        60
+#define MODULE_KEY_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._"
+
 FILE *config_complain(struct config_set *set)
 {
 	set->failed = true;
@@ -84,6 +87,37 @@ static void set_string(struct config_set *set, const struct option *option, cons
 		config_complain_memory(set);
 	else
 		config_value_set_string(set->settings, option, copy);
+}
+
+/* What a module's key may be; NULL when this one is right. */
+static const char *module_value_problem(const char *key, const char *value)
+{
+	const char *expected;
+
+	if (key[0] == '\0' || strlen(key) > MODULE_KEY_MAX || key[strspn(key, MODULE_KEY_CHARACTERS)] != '\0')
+		return "a module's key has up to 60 letters, digits and - . _";
+	if (!utf8_is_valid(value))
+		return "the value is not UTF-8";
+	expected = strcmp(key, "prefix") == 0 && value[0] != '\0' ? options_prefix_problem(value) : NULL;
+	return expected;
+}
+
+void config_set_module_value(struct config_set *set, const char *section, const char *key, const char *value,
+                             bool replaces)
+{
+	struct config_sections *sections = set->settings->sections;
+	struct config_section *own = config_sections_get(sections, section, set->source, set->line);
+	const struct config_entry *entry = own != NULL ? config_section_entry(own, key) : NULL;
+	const char *problem = module_value_problem(key, value);
+
+	if (own == NULL)
+		config_complain_memory(set);
+	else if (problem != NULL)
+		(void)fprintf(config_complain_key(set, section, key), "%s\n", problem);
+	else if (entry != NULL && !replaces)
+		(void)fprintf(config_complain_key(set, section, key), "was set already in line %d\n", entry->line);
+	else if (config_section_set(sections, own, key, value, set->line) != 0)
+		config_complain_memory(set);
 }
 
 void config_set_value(struct config_set *set, const struct option *option, const char *value)

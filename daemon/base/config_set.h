@@ -2,6 +2,7 @@
 #ifndef BASE_CONFIG_SET_H
 #define BASE_CONFIG_SET_H
 
+#include "base/config_sections.h"
 #include "base/options.h"
 #include "base/settings.h"
 
@@ -33,6 +34,10 @@ void config_complain_memory(struct config_set *set);
 
 /* There is no such key. */
 void config_complain_unknown(struct config_set *set, const char *section, const char *key);
+
+/* Take a module's own key: it is not there yet, or `replaces` it. Or complain. */
+void config_set_module_value(struct config_set *set, const char *section, const char *key, const char *value,
+                             bool replaces);
 
 /* Take `value` for the option, or complain. */
 void config_set_value(struct config_set *set, const struct option *option, const char *value);

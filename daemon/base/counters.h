@@ -24,7 +24,7 @@ enum counter {
 	COUNTER_COUNT,
 };
 
-#define COUNTERS_ROUTES_MAX 64
+#define COUNTERS_ROUTES_MAX 512
 /* The index for requests whose path is none of the routes'. */
 #define COUNTERS_NO_ROUTE COUNTERS_ROUTES_MAX
 
@@ -56,7 +56,7 @@ struct counters {
 /* `counters` may be NULL: nothing is counted then. */
 void counters_add(struct counters *counters, enum counter counter);
 
-/* A request that was answered. `route` is an index below COUNTERS_ROUTES_MAX, or COUNTERS_NO_ROUTE. */
+/* A request that was answered. `route` is a number of route_names.h, or COUNTERS_NO_ROUTE. */
 void counters_add_request(struct counters *counters, size_t route, int status, int64_t duration_us);
 
 #endif

@@ -25,6 +25,7 @@ static struct {
 	enum log_level level;
 	enum log_format format;
 	const char *request_id;
+	const char *module;
 } state = {.fd = STDERR_FILENO, .level = LOG_LEVEL_INFO};
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
@@ -102,6 +103,11 @@ bool log_enabled(enum log_level level)
 void log_set_request(const char *request_id)
 {
 	state.request_id = request_id;
+}
+
+void log_set_module(const char *module)
+{
+	state.module = module;
 }
 
 static void put(struct line *line, const char *text, size_t size)
@@ -252,6 +258,8 @@ void log_fields(enum log_level level, const char *event, const struct log_field 
 		begin_text(&line, level, event);
 	if (state.request_id != NULL)
 		put_field(&line, LOG_STR("request_id", state.request_id));
+	if (state.module != NULL)
+		put_field(&line, LOG_STR("module", state.module));
 	for (size_t i = 0; i < count; i++)
 		put_field(&line, fields[i]);
 	if (state.format == LOG_FORMAT_JSON)

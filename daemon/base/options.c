@@ -1,6 +1,7 @@
 /* The table of options, and the checks of those that are strings. */
 #include "base/options.h"
 
+#include "base/config_sections.h"
 #include "base/links.h"
 #include "base/networks.h"
 #include "base/settings.h"
@@ -90,7 +91,7 @@ static const char *check_networks(const char *value)
 	return is_right ? NULL : "IP addresses, each with an optional /prefix, separated by spaces";
 }
 
-static const char *check_prefix(const char *value)
+const char *options_prefix_problem(const char *value)
 {
 	static const char form[] =
 		"a path that begins with a slash and does not end with one, such as /session; or / alone";
@@ -105,6 +106,18 @@ static const char *check_prefix(const char *value)
 			return "a path of letters, digits, slashes and - . _ ~";
 	}
 	return NULL;
+}
+
+static bool is_module_word(const char *word)
+{
+	return word[0] == '/' ? word[1] != '\0' : config_section_can_be(word);
+}
+
+static const char *check_modules(const char *value)
+{
+	return are_words(value, is_module_word) ? NULL
+	                                        : "names (a letter, then letters, digits and _, all of them small) or "
+	                                          "absolute paths, separated by spaces";
 }
 
 static const char *check_cookie_name(const char *value)
@@ -211,7 +224,7 @@ const struct option options[] = {
 	     "Users that may connect by unix socket; empty: all that listen_mode lets in"),
 	TEXT(server, user, "", NULL, FIXED, "The user to become when started as root; empty: onesession, if there is such a user"),
 	TEXT(server, group, "", NULL, FIXED, "The group to become with it; empty: the user's own"),
-	TEXT(server, prefix, "/session", check_prefix, RELOADABLE | OPTION_ROOT_IS_EMPTY, "The path below which the daemon's own routes are"),
+	TEXT(server, prefix, "/session", options_prefix_problem, RELOADABLE | OPTION_ROOT_IS_EMPTY, "The path below which the daemon's own routes are"),
 	RANGE(server, workers, OPTION_NUMBER, "8", 1, 512, RELOADABLE,
 	      "Processes that serve requests; each holds a database connection"),
 	RANGE(server, max_requests, OPTION_NUMBER, "0", 0, 1000000000, RELOADABLE,
@@ -224,6 +237,8 @@ const struct option options[] = {
 	      "How long requests under way may take after TERM or QUIT"),
 	RANGE(server, max_body, OPTION_SIZE, "64KiB", KIB, 16 * MIB, RELOADABLE, "The largest body of a request that is read"),
 	TEXT(server, operators, "127.0.0.1 ::1", check_networks, RELOADABLE, "Addresses that may see /metrics and /status"),
+	TEXT(server, modules, "", check_modules, RELOADABLE,
+	     "Modules to load, separated by spaces: names of files in the folder of modules, without their .so, or absolute paths"),
 
 	TEXT(database, conninfo, "dbname=onesession", NULL, RELOADABLE | OPTION_SECRET,
 	     "How to reach PostgreSQL: a libpq connection string or URI; put a password into a passfile"),

@@ -39,6 +39,9 @@ struct option {
 extern const struct option options[];
 extern const size_t options_count;
 
+/* NULL when `value` can be a path below which routes are; else what would be right. */
+const char *options_prefix_problem(const char *value);
+
 /* The option of that name, or NULL. */
 const struct option *options_find(const char *section, const char *key);
 

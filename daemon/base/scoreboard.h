@@ -7,6 +7,7 @@
 #include "base/live_count.h"
 #include "base/process_table.h"
 #include "base/rates.h"
+#include "base/route_names.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -27,6 +28,7 @@ struct scoreboard {
 	struct hash_gauges hashing;
 	struct live_count live;
 	struct rates login_rates;
+	struct route_names routes;
 	struct counters counters;
 };
 

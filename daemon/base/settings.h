@@ -2,6 +2,7 @@
 #ifndef BASE_SETTINGS_H
 #define BASE_SETTINGS_H
 
+#include "base/config_sections.h"
 #include "base/log.h"
 
 #include <stdbool.h>
@@ -35,6 +36,7 @@ struct settings {
 		int64_t shutdown_timeout;
 		int64_t max_body;
 		const char *operators;
+		const char *modules;
 	} server;
 	struct {
 		const char *conninfo;
@@ -80,6 +82,7 @@ struct settings {
 		enum log_format format;
 		int64_t slow_request;
 	} log;
+	struct config_sections *sections; /* of modules */
 };
 
 #endif

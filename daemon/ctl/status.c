@@ -69,6 +69,25 @@ static void show_warnings(const struct ctl *ctl)
 	json_decref(warnings);
 }
 
+/* The first is the daemon's own, whose requests the workers' table has. */
+static void show_modules(TALLOC_CTX *ctx, const json_t *status)
+{
+	const json_t *module;
+	size_t at;
+
+	json_array_foreach(json_object_get(status, "modules"), at, module)
+	{
+		double seconds = json_real_value(json_object_get(module, "seconds"));
+
+		if (at > 0)
+			(void)output_line("module %s %s (ABI %lld): requests %lld, errors %lld, time %s",
+			                  text(module, "name"), text(module, "version"),
+			                  (long long)number(module, "abi"), (long long)number(module, "requests"),
+			                  (long long)number(module, "errors"),
+			                  duration(ctx, (int64_t)(seconds * 1000)));
+	}
+}
+
 static int show(const struct ctl *ctl, const json_t *status)
 {
 	static const struct table_column columns[] = {
@@ -96,6 +115,7 @@ static int show(const struct ctl *ctl, const json_t *status)
 	(void)output_line("reloads %lld, refused %lld; hash slots in use %lld of %lld",
 	                  (long long)number(counts, "reloads"), (long long)number(counts, "reloads_refused"),
 	                  (long long)number(hashing, "in_use"), (long long)number(hashing, "slots"));
+	show_modules(table, status);
 	show_warnings(ctl);
 	json_array_foreach(json_object_get(status, "workers"), at, worker)
 	{

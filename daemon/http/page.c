@@ -33,38 +33,52 @@ static const struct {
 
 #define PAGE_COUNT (sizeof built_in / sizeof built_in[0])
 
+/* Far more files than a module needs. */
+#define MODULE_PAGES_MAX 256
+
 struct page {
+	const char *name;
 	const char *path; /* for complaints */
 	const char *text;
+	size_t size;               /* of the text; a module's file may have NULs in it */
 	struct template *template; /* NULL: sent as it is */
 };
 
 struct pages {
-	struct page all[PAGE_COUNT]; /* in the order of built_in */
+	const struct pages *daemons; /* what is not here is there; NULL: these are the daemon's */
+	size_t count;
+	struct page *all; /* of the daemon's: in the order of built_in */
 };
 
-/* The number of the page, PAGE_COUNT when there is none of that name. */
-static size_t number_of(const char *name, size_t size)
+/* NULL when there is none of that name. */
+static struct page *find_own(const struct pages *pages, const char *name, size_t size)
 {
-	size_t number = 0;
+	for (size_t i = 0; i < pages->count; i++) {
+		struct page *page = &pages->all[i];
 
-	while (number < PAGE_COUNT &&
-	       (strlen(built_in[number].name) != size || memcmp(built_in[number].name, name, size) != 0))
-		number++;
-	return number;
+		if (strlen(page->name) == size && memcmp(page->name, name, size) == 0)
+			return page;
+	}
+	return NULL;
+}
+
+static const struct page *find_page(const struct pages *pages, const char *name, size_t size)
+{
+	const struct page *page = find_own(pages, name, size);
+
+	return page == NULL && pages->daemons != NULL ? find_own(pages->daemons, name, size) : page;
 }
 
 static struct template *find_template(void *context, const char *name, size_t size)
 {
-	struct pages *pages = context;
-	size_t number = number_of(name, size);
+	const struct page *page = find_page(context, name, size);
 
-	return number < PAGE_COUNT ? pages->all[number].template : NULL;
+	return page != NULL ? page->template : NULL;
 }
 
 /* ---- A folder of the operator's ---------------------------------------------------------------------------------- */
 
-static char *read_all(TALLOC_CTX *ctx, int fd, const char *path, FILE *complaints)
+static char *read_all(TALLOC_CTX *ctx, int fd, const char *path, size_t *size, FILE *complaints)
 {
 	struct stat status;
 	size_t used = 0;
@@ -82,6 +96,7 @@ static char *read_all(TALLOC_CTX *ctx, int fd, const char *path, FILE *complaint
 	}
 	while ((got = read(fd, text + used, (size_t)status.st_size - used)) > 0)
 		used += (size_t)got;
+	*size = used;
 	if (got == 0)
 		return text;
 	(void)fprintf(complaints, "%s: %s\n", path, strerror(errno));
@@ -106,10 +121,35 @@ static int check_text(const char *text, const char *path, FILE *complaints)
 	return -1;
 }
 
+static bool is_template(const struct page *page)
+{
+	return strstr(page->name, ".html") != NULL;
+}
+
+/* A module may have pictures among its files. */
+static bool is_text(const struct pages *pages, const struct page *page)
+{
+	return pages->daemons == NULL || is_template(page);
+}
+
+/* NULL when out of memory. */
+static struct page *add_page(struct pages *pages, const char *name)
+{
+	struct page *all = talloc_realloc(pages, pages->all, struct page, (unsigned int)pages->count + 1);
+	char *copy = talloc_strdup(pages, name);
+
+	if (all == NULL || copy == NULL)
+		return NULL;
+	pages->all = all;
+	all[pages->count] = (struct page){.name = copy, .path = copy, .text = ""};
+	return &all[pages->count++];
+}
+
 static int load_file(struct pages *pages, const char *folder, const char *name, FILE *complaints)
 {
-	size_t number = number_of(name, strlen(name));
+	struct page *page = find_own(pages, name, strlen(name));
 	char *path = talloc_asprintf(pages, "%s/%s", folder, name);
+	size_t size = 0;
 	char *text;
 	int fd;
 
@@ -117,7 +157,13 @@ static int load_file(struct pages *pages, const char *folder, const char *name, 
 		(void)fputs("out of memory\n", complaints);
 		return -1;
 	}
-	if (number == PAGE_COUNT) {
+	if (page == NULL && pages->daemons != NULL)
+		page = add_page(pages, name);
+	if (page == NULL && pages->daemons != NULL) {
+		(void)fprintf(complaints, "%s: out of memory\n", path);
+		return -1;
+	}
+	if (page == NULL) {
 		log_warning("page_unknown", LOG_STR("file", path),
 		            LOG_STR("problem", "no page has this name, so it is not used"));
 		return 0;
@@ -128,12 +174,13 @@ static int load_file(struct pages *pages, const char *folder, const char *name, 
 		(void)fprintf(complaints, "%s: %s\n", path, strerror(errno));
 		return -1;
 	}
-	text = read_all(pages, fd, path, complaints);
+	text = read_all(pages, fd, path, &size, complaints);
 	(void)close(fd);
-	if (text == NULL || check_text(text, path, complaints) != 0)
+	if (text == NULL || (is_text(pages, page) && check_text(text, path, complaints) != 0))
 		return -1;
-	pages->all[number].path = path;
-	pages->all[number].text = text;
+	page->path = path;
+	page->text = text;
+	page->size = size;
 	return 0;
 }
 
@@ -142,18 +189,22 @@ static int is_visible(const struct dirent *entry)
 	return entry->d_name[0] != '.';
 }
 
-static int load_folder(struct pages *pages, const char *folder, FILE *complaints)
+static int load_folder(struct pages *pages, const char *what, const char *folder, FILE *complaints)
 {
 	struct dirent **entries = NULL;
 	int count = scandir(folder, &entries, is_visible, alphasort);
 	int result = 0;
 
 	if (count < 0) {
-		(void)fprintf(complaints, "login.pages: %s: %s\n", folder, strerror(errno));
+		(void)fprintf(complaints, "%s: %s: %s\n", what, folder, strerror(errno));
 		return -1;
 	}
+	if (count > MODULE_PAGES_MAX) {
+		(void)fprintf(complaints, "%s: %s: more than %d files\n", what, folder, MODULE_PAGES_MAX);
+		result = -1;
+	}
 	for (int i = 0; i < count; i++) {
-		if (load_file(pages, folder, entries[i]->d_name, complaints) != 0)
+		if (count <= MODULE_PAGES_MAX && load_file(pages, folder, entries[i]->d_name, complaints) != 0)
 			result = -1;
 		free(entries[i]);
 	}
@@ -163,19 +214,14 @@ static int load_folder(struct pages *pages, const char *folder, FILE *complaints
 
 /* ---- Loading -------------------------------------------------------------------------------------------- */
 
-static bool is_template(size_t number)
-{
-	return strstr(built_in[number].name, ".html") != NULL;
-}
-
 static int read_templates(struct pages *pages, FILE *complaints)
 {
 	int result = 0;
 
-	for (size_t i = 0; i < PAGE_COUNT; i++) {
+	for (size_t i = 0; i < pages->count; i++) {
 		struct page *page = &pages->all[i];
 
-		if (!is_template(i))
+		if (!is_template(page))
 			continue;
 		page->template = template_new(pages, page->path, page->text, complaints);
 		if (page->template == NULL)
@@ -186,7 +232,7 @@ static int read_templates(struct pages *pages, FILE *complaints)
 
 static int link_templates(struct pages *pages, FILE *complaints)
 {
-	for (size_t i = 0; i < PAGE_COUNT; i++) {
+	for (size_t i = 0; i < pages->count; i++) {
 		struct template *template = pages->all[i].template;
 
 		if (template != NULL && template_link(template, find_template, pages, complaints) != 0)
@@ -199,36 +245,58 @@ struct pages *pages_load(TALLOC_CTX *ctx, const char *folder, FILE *complaints)
 {
 	struct pages *pages = talloc_zero(ctx, struct pages);
 
+	if (pages != NULL)
+		pages->all = talloc_zero_array(pages, struct page, PAGE_COUNT);
+	if (pages == NULL || pages->all == NULL) {
+		(void)fputs("out of memory\n", complaints);
+		talloc_free(pages);
+		return NULL;
+	}
+	pages->count = PAGE_COUNT;
+	for (size_t i = 0; i < PAGE_COUNT; i++)
+		pages->all[i] = (struct page){.name = built_in[i].name,
+		                              .path = built_in[i].name,
+		                              .text = built_in[i].text,
+		                              .size = strlen(built_in[i].text)};
+	if ((folder[0] != '\0' && load_folder(pages, "login.pages", folder, complaints) != 0) ||
+	    read_templates(pages, complaints) != 0 || link_templates(pages, complaints) != 0)
+		TALLOC_FREE(pages);
+	return pages;
+}
+
+struct pages *pages_load_module(TALLOC_CTX *ctx, const struct pages *daemons, const char *module, const char *folder,
+                                FILE *complaints)
+{
+	struct pages *pages = talloc_zero(ctx, struct pages);
+
 	if (pages == NULL) {
 		(void)fputs("out of memory\n", complaints);
 		return NULL;
 	}
-	for (size_t i = 0; i < PAGE_COUNT; i++)
-		pages->all[i] = (struct page){.path = built_in[i].name, .text = built_in[i].text};
-	if ((folder[0] != '\0' && load_folder(pages, folder, complaints) != 0) ||
-	    read_templates(pages, complaints) != 0 || link_templates(pages, complaints) != 0)
+	pages->daemons = daemons;
+	if (load_folder(pages, module, folder, complaints) != 0 || read_templates(pages, complaints) != 0 ||
+	    link_templates(pages, complaints) != 0)
 		TALLOC_FREE(pages);
 	return pages;
 }
 
 const char *pages_file(const struct pages *pages, const char *name, size_t *size)
 {
-	size_t number = number_of(name, strlen(name));
+	const struct page *page = find_page(pages, name, strlen(name));
 
-	if (number == PAGE_COUNT)
+	if (page == NULL)
 		return NULL;
-	*size = strlen(pages->all[number].text);
-	return pages->all[number].text;
+	*size = page->size;
+	return page->text;
 }
 
 char *pages_render(TALLOC_CTX *ctx, const struct pages *pages, const char *name, const json_t *values, size_t *size,
                    bool *has_script)
 {
-	size_t number = number_of(name, strlen(name));
-	const struct template *template = number < PAGE_COUNT ? pages->all[number].template : NULL;
+	const struct page *page = find_page(pages, name, strlen(name));
 
-	if (template == NULL)
+	if (page == NULL || page->template == NULL)
 		return NULL;
-	*has_script = template_has_script(template);
-	return template_render(ctx, template, values, size);
+	*has_script = template_has_script(page->template);
+	return template_render(ctx, page->template, values, size);
 }

@@ -1,4 +1,6 @@
-/* Pages: the files of handlers/pages, built into the program, and those of a folder that take their place. */
+/* Pages: the files of handlers/pages, built into the program, those of a folder that take their place, and modules'
+ * own.
+ */
 #ifndef HTTP_PAGE_H
 #define HTTP_PAGE_H
 
@@ -16,6 +18,13 @@ struct pages;
  * be misspelt.
  */
 struct pages *pages_load(TALLOC_CTX *ctx, const char *folder, FILE *complaints);
+
+/*
+ * Those of a module, of a folder of its own: any files, of which those that end in .html are pages. What is not there
+ * is looked for among the daemon's. Otherwise as above; complaints about the folder begin with `module`.
+ */
+struct pages *pages_load_module(TALLOC_CTX *ctx, const struct pages *daemons, const char *module, const char *folder,
+                                FILE *complaints);
 
 /* A file as it is; NULL when there is none of that name. */
 const char *pages_file(const struct pages *pages, const char *name, size_t *size);

@@ -13,6 +13,9 @@
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 10000
 
+/* How long a worker whose request is overdue may take to log where it is. */
+#define ABORT_MS 1000
+
 struct child {
 	bool is_wanted; /* a process is to run here */
 	enum process_role role;
@@ -25,6 +28,7 @@ struct child {
 	bool is_retiring;     /* signalled to end, and not to be replaced */
 	int64_t retire_until; /* killed then */
 	bool is_killed;       /* by us */
+	int64_t kill_at;      /* it was told to abort, and is killed then; 0: it was not */
 	bool has_failed;      /* a process here has ended without being signalled to */
 	size_t successor;     /* the number, from 1 on, of the child for which this one retires; 0: none */
 };

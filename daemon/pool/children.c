@@ -138,12 +138,10 @@ static int run_hasher(const struct children *children)
 	return hasher_run(&children->hasher);
 }
 
-/* In the child's own process. */
-static int run_child(const struct children *children, size_t at)
+static struct worker_setup setup_of(const struct children *children, size_t at)
 {
-	const struct child *child = &children->all[at];
-	const struct worker_setup setup = {
-		.generation = child->generation,
+	return (struct worker_setup){
+		.generation = children->all[at].generation,
 		.listeners = children->listeners,
 		.board = children->board,
 		.slot = at,
@@ -151,6 +149,13 @@ static int run_child(const struct children *children, size_t at)
 		.hash_registrations = children->hash_registrations[1],
 		.accept_permits = children->accept_permits,
 	};
+}
+
+/* In the child's own process. */
+static int run_child(const struct children *children, size_t at)
+{
+	const struct child *child = &children->all[at];
+	const struct worker_setup setup = setup_of(children, at);
 
 	switch (child->role) {
 	case ROLE_HASHER: return run_hasher(children);
@@ -175,6 +180,7 @@ static void start_child(struct children *children, size_t at)
 
 	child->started_at = clock_monotonic_ms();
 	child->is_killed = false;
+	child->kill_at = 0;
 	process_table_clear(&children->board->processes, at);
 	atomic_store(&slot->started_ms, child->started_at);
 	atomic_store(&slot->role, (int)child->role);
@@ -195,6 +201,18 @@ static void start_child(struct children *children, size_t at)
 		counters_add(&children->board->counters, COUNTER_WORKER_STARTS);
 	child->pid = pid;
 	atomic_store(&slot->pid, pid);
+}
+
+int children_debug_worker(struct children *children, const struct generation *generation)
+{
+	struct worker_setup setup;
+
+	children->all[0] = child_for(generation, ROLE_WORKER);
+	children->all[0].pid = getpid();
+	atomic_store(&children->board->processes.slots[0].pid, getpid());
+	setup = setup_of(children, 0);
+	setup.is_debugged = true;
+	return worker_run(&setup, &regular_role);
 }
 
 void children_spawn_fallback(struct children *children, const struct generation *generation)

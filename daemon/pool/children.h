@@ -39,6 +39,12 @@ void children_spawn_fallback(struct children *children, const struct generation 
 /* Start the workers and the hasher that are missing; one that died young has to wait for its back-off to pass. */
 void children_start_missing(struct children *children);
 
+/*
+ * For a debugger: be a worker of the generation in this process, without restrictions, until TERM or QUIT. Returns its
+ * exit status.
+ */
+int children_debug_worker(struct children *children, const struct generation *generation);
+
 /* ---- Their number and state --------------------------------------------------------------------------------- */
 
 /* WORKERS: with the fallback worker. */

@@ -36,15 +36,15 @@ fail:
 	return NULL;
 }
 
-int generation_prepare(struct generation *generation, struct scoreboard *board, struct problem *problem)
+int generation_prepare(struct generation *generation, struct scoreboard *board, uid_t starter, struct problem *problem)
 {
 	generation->app = app_new(generation, &generation->settings, generation->pages, board);
 	if (generation->app == NULL)
 		return problem_set(problem, "out of memory");
-	ones_setup(generation->app);
-	if (generation->app->setup_problem != NULL)
-		return problem_set(problem, "%s", generation->app->setup_problem);
-	return 0;
+	if (modules_set_up_own(generation->app, problem) != 0)
+		return -1;
+	generation->modules = modules_open(generation, &generation->settings, starter, problem);
+	return generation->modules != NULL ? 0 : -1;
 }
 
 int generation_open_log(const struct generation *generation, struct problem *problem)

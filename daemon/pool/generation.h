@@ -6,16 +6,19 @@
 #include "base/config.h"
 #include "base/problem.h"
 #include "base/scoreboard.h"
+#include "modules/modules.h"
 #include "pool/acl.h"
 
 #include <stdio.h>
+#include <sys/types.h>
 #include <talloc.h>
 
 struct generation {
 	struct settings settings;
 	struct acl *acl;
 	struct pages *pages;
-	struct ones_app *app; /* NULL until generation_prepare() */
+	struct ones_app *app;    /* NULL until generation_prepare() */
+	struct modules *modules; /* likewise; what they are is known after module_check_end() */
 };
 
 /*
@@ -24,8 +27,11 @@ struct generation {
  */
 struct generation *generation_load(TALLOC_CTX *ctx, const struct config_source *source, FILE *complaints);
 
-/* Make its application, with all routes and receivers. Returns 0, or -1 with *problem. */
-int generation_prepare(struct generation *generation, struct scoreboard *board, struct problem *problem);
+/*
+ * Make its application, with the daemon's own module, and open the files of the others: `starter` is the user who
+ * started the daemon. Returns 0, or -1 with *problem.
+ */
+int generation_prepare(struct generation *generation, struct scoreboard *board, uid_t starter, struct problem *problem);
 
 /* Log where it says, from now on. Returns 0, or -1 with *problem: the log stays what it was. */
 int generation_open_log(const struct generation *generation, struct problem *problem);

@@ -104,7 +104,7 @@ static void reap(struct master *master)
 static bool are_children_left(const struct master *master)
 {
 	return children_count(master->children, NULL, CHILDREN_ALL) > 0 || helpers_are_running(&master->helpers) ||
-	       master->upgrade.successor.pid != 0 || master->reload.probe != 0;
+	       master->upgrade.successor.pid != 0 || master->reload.probe != 0 || master->reload.check.pid != 0;
 }
 
 /* ---- The service manager ------------------------------------------------------------------------------------ */

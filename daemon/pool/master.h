@@ -9,7 +9,9 @@
 #include "pool/generation.h"
 #include "pool/listeners.h"
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <talloc.h>
 
 struct master_setup {
@@ -18,9 +20,11 @@ struct master_setup {
 	struct generation *generation;      /* prepared */
 	const struct listeners *listeners;
 	struct scoreboard *board;
+	uid_t starter;       /* the user who started us, before any privileges were dropped */
 	const char *program; /* the absolute path of our binary, for an upgrade */
 	char *const *argv;
 	int upgraded_from; /* see successor_inherited() */
+	bool is_debugged;  /* see debug.h */
 };
 
 /*

@@ -6,15 +6,17 @@
 #include "pool/children.h"
 #include "pool/helpers.h"
 #include "pool/master.h"
+#include "pool/module_check.h"
 #include "pool/successor.h"
 
 /* Generations whose last workers may be about to end at the same time: a further reload waits. */
 #define RETIRED_MAX 8
 
 struct reload {
-	struct generation *next; /* NULL: no reload is under way */
-	pid_t probe;             /* of its database; 0: it has ended */
-	int64_t give_up_at;      /* on the probe, then on the workers */
+	struct generation *next;   /* NULL: no reload is under way */
+	struct module_check check; /* of its modules */
+	pid_t probe;               /* of its database, after that; 0: it does not run */
+	int64_t give_up_at;        /* on the probe, then on the workers */
 	bool is_requested_again;
 	struct generation *retired[RETIRED_MAX]; /* whose last workers have not ended yet */
 };

@@ -151,13 +151,29 @@ void reload_begin(struct master *master)
 		refuse_reload(master, "the configuration is wrong");
 		return;
 	}
-	if (generation_prepare(master->reload.next, master->setup->board, &problem) != 0 ||
+	if (generation_prepare(master->reload.next, master->setup->board, master->setup->starter, &problem) != 0 ||
 	    generation_open_log(master->reload.next, &problem) != 0) {
 		TALLOC_FREE(master->reload.next);
 		refuse_reload(master, problem.text);
 		return;
 	}
-	start_probe(master);
+	if (master->reload.next->modules->count == 0)
+		start_probe(master);
+	else if (module_check_start(&master->reload.check, master->reload.next) != 0)
+		give_up_reload(master, "there is no process to check modules with");
+}
+
+/* What its modules are is known, and that they can be served. */
+static void read_check(struct master *master, int status)
+{
+	struct problem problem = {0};
+	bool is_well = master->reload.next != NULL &&
+	               module_check_end(&master->reload.check, status, master->reload.next, &problem) == 0;
+
+	if (is_well && !master->stop.is_begun)
+		start_probe(master);
+	else if (master->reload.next != NULL)
+		give_up_reload(master, problem.text);
 }
 
 /* The database of the new configuration has been probed: its workers may be started. */
@@ -179,6 +195,10 @@ static void read_probe(struct master *master, enum probe_result found)
 
 bool reload_reap(struct master *master, pid_t pid, int status)
 {
+	if (pid == master->reload.check.pid) {
+		read_check(master, status);
+		return true;
+	}
 	if (pid != master->reload.probe)
 		return false;
 	master->reload.probe = 0;
@@ -193,6 +213,10 @@ void reload_step(struct master *master)
 	if (reload->next == NULL) {
 		if (reload->is_requested_again)
 			reload_begin(master);
+		return;
+	}
+	if (reload->check.pid > 0) {
+		module_check_step(&master->reload.check);
 		return;
 	}
 	if (reload->probe > 0) {

@@ -1,6 +1,7 @@
 /*
- * A reload, in steps: the new configuration is read, a probe connects to its database, its workers come up beside the
- * old ones, and the old ones retire. What goes wrong before that refuses it, and the old generation stays.
+ * A reload, in steps: the new configuration is read, a helper loads its modules, a probe connects to its database, its
+ * workers come up beside the old ones, and the old ones retire. What goes wrong before that refuses it, and the old
+ * generation stays.
  */
 #ifndef POOL_RELOAD_H
 #define POOL_RELOAD_H
@@ -13,7 +14,7 @@ void reload_begin(struct master *master);
 /* Go on with the one under way, as far as it has come. */
 void reload_step(struct master *master);
 
-/* A child of the master's has ended. Returns false when it was not the probe. */
+/* A child of the master's has ended. Returns false when it was neither the helper nor the probe. */
 bool reload_reap(struct master *master, pid_t pid, int status);
 
 /* Free the generations whose last workers have ended. */

@@ -13,6 +13,9 @@ static void stop_helpers(const struct master *master, int signal)
 	helpers_signal(&master->helpers, signal);
 	if (master->reload.probe != 0)
 		(void)kill(master->reload.probe, signal);
+	/* What modules do at a TERM is not known. */
+	if (master->reload.check.pid != 0)
+		(void)kill(master->reload.check.pid, SIGKILL);
 	if (master->upgrade.successor.pid != 0)
 		successor_kill(&master->upgrade.successor);
 }

@@ -15,14 +15,28 @@
 
 /* ---- Their end ---------------------------------------------------------------------------------------------- */
 
-static void log_death(const struct child *child, size_t number, int status)
+/* The route whose request it is at, as it says itself; empty names when it is at none. */
+static struct route_name_copy claimed_route(const struct children *children, size_t at)
+{
+	const struct process_slot *slot = &children->board->processes.slots[at];
+	struct route_name_copy name = {.module = ""};
+
+	if (atomic_load(&slot->request_began_ms) != 0)
+		(void)route_names_get(&children->board->routes, atomic_load(&slot->route), &name);
+	return name;
+}
+
+static void log_death(const struct child *child, size_t number, int status, const struct route_name_copy *route)
 {
 	bool is_hasher = child->role == ROLE_HASHER;
 
-	if (WIFSIGNALED(status))
-		log_error(is_hasher ? "hasher_killed" : "worker_killed", LOG_INT("worker", (int64_t)number),
-		          LOG_INT("worker_pid", child->pid), LOG_STR("signal", strsignal(WTERMSIG(status))),
-		          LOG_INT("restart_in_ms", child->backoff));
+	if (WIFSIGNALED(status) && !is_hasher)
+		log_error("worker_killed", LOG_INT("worker", (int64_t)number), LOG_INT("worker_pid", child->pid),
+		          LOG_STR("signal", strsignal(WTERMSIG(status))), LOG_STR("module", route->module),
+		          LOG_STR("route", route->path), LOG_INT("restart_in_ms", child->backoff));
+	else if (WIFSIGNALED(status))
+		log_error("hasher_killed", LOG_INT("worker", (int64_t)number), LOG_INT("worker_pid", child->pid),
+		          LOG_STR("signal", strsignal(WTERMSIG(status))), LOG_INT("restart_in_ms", child->backoff));
 	else
 		log_error(is_hasher ? "hasher_failed" : "worker_failed", LOG_INT("worker", (int64_t)number),
 		          LOG_INT("worker_pid", child->pid), LOG_INT("status", WEXITSTATUS(status)),
@@ -50,6 +64,7 @@ static void reap_child(struct children *children, size_t at, int status)
 {
 	struct child *child = &children->all[at];
 	bool is_well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	struct route_name_copy route = claimed_route(children, at);
 
 	process_table_clear(&children->board->processes, at);
 	if (child->role == ROLE_HASHER)
@@ -59,8 +74,8 @@ static void reap_child(struct children *children, size_t at, int status)
 		child->has_failed = true;
 		children->deaths++;
 		counters_add(&children->board->counters, COUNTER_WORKER_DEATHS);
-		if (!(child->is_retiring && child->is_killed))
-			log_death(child, at, status);
+		if (!(child->is_retiring && (child->is_killed || child->kill_at != 0)))
+			log_death(child, at, status, &route);
 	}
 	child->pid = 0;
 	/* A worker that has a successor is replaced already. */
@@ -90,36 +105,44 @@ static void kill_child(struct child *child)
 	(void)kill(child->pid, SIGKILL);
 }
 
-/* True, and logged, when it is to be killed for a deadline that has passed. */
-static bool is_overdue(struct children *children, size_t at)
+/* What it was at is wanted, too: a worker logs that when it is told to abort. One that does not end is killed. */
+static void abort_child(struct child *child)
 {
-	const struct child *child = &children->all[at];
+	child->kill_at = clock_monotonic_ms() + ABORT_MS;
+	(void)kill(child->pid, SIGABRT);
+}
+
+static void end_overdue(struct children *children, size_t at)
+{
+	struct child *child = &children->all[at];
 	int64_t began = atomic_load(&children->board->processes.slots[at].request_began_ms);
 	int64_t now = clock_monotonic_ms();
 
 	/* A time before the start of the process was not written by it. */
-	if (began >= child->started_at && now - began > child->request_timeout) {
+	if (child->kill_at != 0) {
+		if (now >= child->kill_at)
+			kill_child(child);
+	} else if (began >= child->started_at && now - began > child->request_timeout) {
+		struct route_name_copy route = claimed_route(children, at);
+
 		children->timeouts++;
 		counters_add(&children->board->counters, COUNTER_WORKER_TIMEOUTS);
 		log_error("request_overdue", LOG_INT("worker", (int64_t)at), LOG_INT("worker_pid", child->pid),
-		          LOG_INT("ms", now - began), LOG_INT("killed_so_far", (int64_t)children->timeouts));
-		return true;
-	}
-	if (child->is_retiring && now >= child->retire_until) {
+		          LOG_INT("ms", now - began), LOG_STR("module", route.module), LOG_STR("route", route.path),
+		          LOG_INT("killed_so_far", (int64_t)children->timeouts));
+		abort_child(child);
+	} else if (child->is_retiring && now >= child->retire_until) {
 		log_error("stop_forced", LOG_INT("worker", (int64_t)at), LOG_INT("worker_pid", child->pid),
 		          LOG_STR("why", "past server.shutdown_timeout"));
-		return true;
+		kill_child(child);
 	}
-	return false;
 }
 
 void children_kill_overdue(struct children *children)
 {
 	for (size_t i = 0; i < PROCESS_SLOTS; i++) {
-		struct child *child = &children->all[i];
-
-		if (child->pid != 0 && !child->is_killed && is_overdue(children, i))
-			kill_child(child);
+		if (children->all[i].pid != 0 && !children->all[i].is_killed)
+			end_overdue(children, i);
 	}
 }
 

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 void upgrade_begin(struct master *master)
@@ -74,6 +75,11 @@ static void log_failure(const struct master *master, int error, int status)
 		log_error("upgrade_failed", LOG_STR("problem", "the new binary cannot be executed"),
 		          LOG_STR("program", master->setup->program), LOG_STR("reason", strerror(error)),
 		          LOG_STR("in_force", "the running binary"));
+	else if (WIFEXITED(status) && WEXITSTATUS(status) == EX_CONFIG)
+		log_error("upgrade_failed",
+		          LOG_STR("problem", "the new binary refuses the configuration or a module; it reported which "
+		                             "in the log or on standard error"),
+		          LOG_STR("program", master->setup->program), LOG_STR("in_force", "the running binary"));
 	else
 		log_error("upgrade_failed",
 		          LOG_STR("problem", "the new binary ended; what it reported before it opened its log is on "

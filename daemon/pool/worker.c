@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "pool/admission.h"
+#include "pool/crash.h"
 #include "pool/forwarding.h"
 #include "pool/hashing.h"
 #include "pool/reading.h"
@@ -226,6 +227,23 @@ static void keep_memory(void)
 #endif
 }
 
+/* The modules before everything else: what is opened depends on them. Returns 0, or -1 with *problem. */
+static int prepare(struct worker *worker, TALLOC_CTX *ctx, struct problem *problem)
+{
+	const struct modules *modules = worker->setup->generation->modules;
+
+	if (modules_load(worker->app, modules, problem) != 0)
+		return -1;
+	if (open_all(worker, ctx) != 0)
+		return problem_set_errno(problem);
+	if (modules_start(worker->app, problem) != 0)
+		return -1;
+	/* A debugger is to see the crash itself. */
+	if (!worker->setup->is_debugged && (crash_install(worker->app, modules) != 0 || sandbox_restrict() != 0))
+		return problem_set_errno(problem);
+	return 0;
+}
+
 int worker_run(const struct worker_setup *setup, const struct worker_role *role)
 {
 	TALLOC_CTX *ctx = talloc_new(NULL);
@@ -238,15 +256,19 @@ int worker_run(const struct worker_setup *setup, const struct worker_role *role)
 		.hash_channel = -1,
 		.requests_left = requests_with_jitter(setup->generation->settings.server.max_requests),
 	};
+	struct problem problem = {0};
 	int status;
 
 	keep_memory();
-	if (ctx == NULL || open_all(&worker, ctx) != 0 || sandbox_restrict() != 0) {
-		log_error("worker_failed", LOG_STR("problem", strerror(errno)));
+	if (ctx == NULL || prepare(&worker, ctx, &problem) != 0) {
+		log_error("worker_failed", LOG_STR("problem", ctx != NULL ? problem.text : strerror(ENOMEM)));
+		talloc_free(worker.app);
+		talloc_free(ctx);
 		return 1;
 	}
 	worker_set_idle(&worker);
 	status = serve_until_stopped(&worker);
+	modules_stop(worker.app);
 	worker_set_permit(&worker, false);
 	close(worker.signals);
 	close(worker.epoll);

@@ -19,6 +19,7 @@ struct worker_setup {
 	const int *handoff;     /* handoff_open()'s ends: connections for the worker that is free first */
 	int hash_registrations; /* where the hasher learns of workers */
 	int accept_permits;     /* the fallback worker needs none */
+	bool is_debugged;       /* it is not restricted */
 };
 
 /*

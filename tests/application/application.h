@@ -1,11 +1,8 @@
-/* An application: the routes and receivers that a site adds to the daemon's own. */
+/* An application: a module with routes and receivers, as a site would write it. */
 #ifndef APPLICATION_H
 #define APPLICATION_H
 
 #include "onesession.h"
-
-/* handlers/setup.c, which the Makefile gives this name here: the daemon's own routes. */
-void daemon_setup(struct ones_app *app);
 
 void audit_setup(struct ones_app *app);
 void entrance_setup(struct ones_app *app);

@@ -1,13 +1,15 @@
-/* The setup function of the application, in place of the daemon's own, which it calls. */
+/* The module: its setup function calls those of the other files. */
 #include "application.h"
 
-void ones_setup(struct ones_app *app)
+static bool setup(struct ones_app *app)
 {
-	daemon_setup(app);
 	kept_setup(app);
 	visits_setup(app);
 	entrance_setup(app);
 	audit_setup(app);
 	notebook_setup(app);
 	signaller_setup(app);
+	return true;
 }
+
+ONES_MODULE(.name = "application", .version = "0.1", .setup = setup);

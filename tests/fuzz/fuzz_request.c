@@ -10,6 +10,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "fuzz.h"
+#include "modules/modules.h"
 
 #include <string.h>
 
@@ -24,6 +25,7 @@ static struct ones_app *new_app(void)
 	static struct settings settings;
 	struct scoreboard *board = scoreboard_new();
 	const struct pages *pages;
+	struct problem problem = {0};
 	struct ones_app *app;
 
 	MUST(config_load(NULL, &source, &settings, stderr) == 0);
@@ -32,8 +34,7 @@ static struct ones_app *new_app(void)
 	MUST(board != NULL && pages != NULL);
 	app = app_new(NULL, &settings, pages, board);
 	MUST(app != NULL);
-	ones_setup(app);
-	MUST(app->setup_problem == NULL);
+	MUST(modules_set_up_own(app, &problem) == 0);
 	return app;
 }
 
@@ -75,8 +76,8 @@ static void serve(struct ones_app *app, struct fcgi *fcgi)
 	if (req == NULL)
 		return;
 	MUST(req->was_answered || req->route != NULL);
-	MUST(req->was_answered || (req->route->needs == ONES_NEEDS_NOTHING) == preview.needs_no_database);
-	if (!req->was_answered && req->route->needs != ONES_NEEDS_NOTHING)
+	MUST(req->was_answered || (req->route->declared.needs == ONES_NEEDS_NOTHING) == preview.needs_no_database);
+	if (!req->was_answered && req->route->declared.needs != ONES_NEEDS_NOTHING)
 		(void)app_hashed(req, NULL);
 	else
 		(void)app_run(req);

@@ -9,7 +9,7 @@ from support.browser import Browser
 from support.closing import LOGS, Closing, remember_log
 from support.nginx import Nginx, Site
 from support.postgres import Cluster, database_with_template, new_database, new_empty_database
-from support.processes import ROOT, memory_folder, tail
+from support.processes import BUILD, ROOT, memory_folder, tail
 from support.programs import Ctl, Daemon
 from support.upgrade import Upgradable
 
@@ -64,9 +64,9 @@ def cluster(cluster_of_worker):
         cluster_of_worker.start()
 
 
-def build_site(cluster, node, closing, settings, program="onesessiond"):
+def build_site(cluster, node, closing, settings, modules=()):
     database = new_database(cluster)
-    daemon = closing.add(Daemon(database, settings, program=program))
+    daemon = closing.add(Daemon(database, settings, modules=modules))
     remember_log(node, "onesessiond", daemon.log)
     daemon.start()
     nginx = closing.add(Nginx(daemon.address))
@@ -106,8 +106,8 @@ def ctl(database):
 def new_daemon(request, database, closing):
     """new_daemon(settings) makes one that is not yet started."""
 
-    def make(settings=None, on=database):
-        daemon = closing.add(Daemon(on, settings))
+    def make(settings=None, on=database, **kwargs):
+        daemon = closing.add(Daemon(on, settings, **kwargs))
         remember_log(request.node, "onesessiond", daemon.log)
         return daemon
 
@@ -142,10 +142,12 @@ def site(new_site):
 
 @pytest.fixture
 def new_application(new_site):
-    """new_application(settings): a site whose daemon has the routes and receivers of tests/application."""
+    """new_application(settings): a site whose daemon has the module tests/application, below /session."""
 
     def make(settings=None):
-        site = new_site(settings, program="tests/onesessiond-application")
+        site = new_site(
+            {"application.prefix": "/session/application", **(settings or {})}, modules=[BUILD / "tests/application.so"]
+        )
         site.database.query((ROOT / "tests/application/audit.sql").read_text())
         site.database.query(f"GRANT SELECT, INSERT ON application_audit TO {site.database.cluster.DAEMON}")
         return site

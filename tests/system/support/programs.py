@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+from pathlib import Path
 
 from support import fastcgi
 from support.processes import (
@@ -83,11 +85,11 @@ NOT_LISTENING = (FileNotFoundError, ConnectionRefusedError, PermissionError)
 
 
 class Daemon:
-    """One onesessiond, or another `program` that is built of it: its folder, its configuration, its log."""
+    """One onesessiond: its folder, its configuration, its log, and copies of its modules."""
 
-    def __init__(self, database, settings=None, folder=None, program="onesessiond"):
+    def __init__(self, database, settings=None, folder=None, modules=()):
         self.folder = folder or scratch("d")
-        self.program = BUILD / program
+        self.program = BUILD / "onesessiond"
         self.database = database
         self.path = str(self.folder / "s")
         self.address = self.path
@@ -108,9 +110,20 @@ class Daemon:
             # By default it would become onesession where there is such a user, whom the folders here keep out.
             **({"server.user": "root"} if os.geteuid() == 0 else {}),
             "log.level": "debug",
+            **({"server.modules": " ".join(self.take_module(path) for path in modules)} if modules else {}),
             **(settings or {}),
         }
         self.conf = self.folder / "conf"
+
+    def take_module(self, path):
+        """Copy it to where the daemon loads modules from; returns its new path."""
+        copy = self.folder / Path(path).name
+        # In the place of the one before, as install(1) does.
+        new = copy.with_suffix(".new")
+        shutil.copyfile(path, new)
+        new.chmod(0o644)
+        new.rename(copy)
+        return str(copy)
 
     def command(self, *words):
         write_conf(self.conf, self.settings)

@@ -18,7 +18,7 @@ def audit(site, *signals):
 
 def notebook(site, browse):
     """What the receivers after the commit have written down: (label, signal, account, reason) each."""
-    lines = browse(site).get("/session/notebook").json()
+    lines = browse(site).get("/session/application/notebook").json()
     return [tuple(line.replace(": ", " ").split(" ")) for line in lines]
 
 
@@ -36,28 +36,28 @@ def one_worker(new_application):
 
 def test_own_routes_stand_beside_those_of_the_daemon(application, browse):
     browser = browse(application)
-    assert browser.get("/session/visits").json() == {"visits": 1}
-    assert browser.get("/session/visits", headers={"Accept": "text/html"}).json() == {"visits": 2}
-    assert browser.request("HEAD", "/session/visits").status_code == 200
-    problem(browser.post("/session/visits", {}), 405, "method_not_allowed")
+    assert browser.get("/session/application/visits").json() == {"visits": 1}
+    assert browser.get("/session/application/visits", headers={"Accept": "text/html"}).json() == {"visits": 2}
+    assert browser.request("HEAD", "/session/application/visits").status_code == 200
+    problem(browser.post("/session/application/visits", {}), 405, "method_not_allowed")
     browser.sign_in()
     assert browser.me().status_code == 200
-    assert browse(application).get("/session/kept").headers["Cache-Control"] == "no-store"
+    assert browse(application).get("/session/application/kept").headers["Cache-Control"] == "no-store"
 
 
 def test_own_way_in_obeys_the_rule(application, browse):
     first, second = browse(application), browse(application)
     steps = {"username": "alice", "password": application.database.password}
-    assert first.post("/session/enter", steps).status_code == 200
+    assert first.post("/session/application/enter", steps).status_code == 200
     assert first.is_live()
-    assert second.post("/session/enter", steps).status_code == 200
+    assert second.post("/session/application/enter", steps).status_code == 200
     assert first.auth() == "displaced"
     assert second.is_live()
 
 
 def test_route_of_another_site_is_refused_to_change_anything(application, browse):
     browser = browse(application)
-    answer = browser.post("/session/kept", {"set": {"kept": 1}}, headers={"Sec-Fetch-Site": "cross-site"})
+    answer = browser.post("/session/application/kept", {"set": {"kept": 1}}, headers={"Sec-Fetch-Site": "cross-site"})
     problem(answer, 403, "cross_site")
     assert browser.key is None
 

@@ -15,32 +15,32 @@ NOTHING = {"between": None, "end": None}
 
 
 def keep(browser, **values):
-    answer = browser.post("/session/kept", {"set": values})
+    answer = browser.post("/session/application/kept", {"set": values})
     assert answer.status_code == 200
     assert answer.json() == {"refused": []}
     return answer
 
 
 def remove(browser, *names):
-    assert browser.post("/session/kept", {"remove": names}).status_code == 200
+    assert browser.post("/session/application/kept", {"remove": names}).status_code == 200
 
 
 def kept(browser, name="kept"):
-    answer = browser.get("/session/kept", params={"name": name})
+    answer = browser.get("/session/application/kept", params={"name": name})
     assert answer.status_code == 200
     return answer.json()["value"]
 
 
 def enter(browser, username="alice", **steps):
     answer = browser.post(
-        "/session/enter", {"username": username, "password": browser.site.database.password, **steps}
+        "/session/application/enter", {"username": username, "password": browser.site.database.password, **steps}
     )
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
 def leave(browser, **steps):
-    answer = browser.post("/session/leave", steps)
+    answer = browser.post("/session/application/leave", steps)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -115,9 +115,9 @@ def test_data_is_kept_with_the_session(application, browse):
 
 def test_each_visit_is_counted(application, browse):
     browser = browse(application)
-    assert [browser.get("/session/visits").json()["visits"] for _ in range(3)] == [1, 2, 3]
+    assert [browser.get("/session/application/visits").json()["visits"] for _ in range(3)] == [1, 2, 3]
     browser.sign_in()
-    assert [browser.get("/session/visits").json()["visits"] for _ in range(2)] == [4, 5]
+    assert [browser.get("/session/application/visits").json()["visits"] for _ in range(2)] == [4, 5]
 
 
 def test_every_kind_of_value_comes_back_as_it_was(application, browse):
@@ -150,7 +150,7 @@ def test_nothing_is_written_when_nothing_has_changed(application, browse):
         keep(one, kept={"a": 1})
         remove(one, "never set")
         kept(one)
-        assert one.get("/session/kept").status_code == 200
+        assert one.get("/session/application/kept").status_code == 200
         assert application.database.value(f"SELECT xmin::text FROM {table}") == before
         keep(one, kept={"a": 2})
         assert application.database.value(f"SELECT xmin::text FROM {table}") != before
@@ -172,10 +172,10 @@ def test_only_routes_that_keep_data_pay_for_it(new_application, browse):
         return counts.grown("database_round_trips") // 10
 
     assert round_trips(browser.me) == 1
-    assert round_trips(lambda: browser.get("/session/forgotten")) == 1
+    assert round_trips(lambda: browser.get("/session/application/forgotten")) == 1
     assert round_trips(lambda: kept(browser)) == 2
     assert round_trips(lambda: keep(browser, kept=1)) == 2
-    assert round_trips(lambda: browser.get("/session/visits")) == 3
+    assert round_trips(lambda: browser.get("/session/application/visits")) == 3
     browser.key = None
     assert round_trips(lambda: kept(browser)) == 0
 
@@ -293,8 +293,8 @@ def test_key_that_a_browser_brings_along_is_never_adopted(application, browse):
     for key in (ended.key, "x" * 43):
         brought = {"cookies": {"onesession": key}}
         browser = browse(application)
-        assert "Set-Cookie" not in browser.get("/session/kept", **brought).headers
-        assert browser.post("/session/kept", {"set": {"kept": 1}}, **brought).json() == {"refused": []}
+        assert "Set-Cookie" not in browser.get("/session/application/kept", **brought).headers
+        assert browser.post("/session/application/kept", {"set": {"kept": 1}}, **brought).json() == {"refused": []}
         assert browser.key not in (None, key)
         assert kept(browser) == 1
         stored = application.database.query("DELETE FROM anonymous_sessions RETURNING session_key")
@@ -435,11 +435,11 @@ def test_handler_that_logs_the_same_person_in_again(application, browse):
 def test_what_was_kept_before_a_login_that_fails_stays_where_it_was(application, browse):
     browser = browse(application)
     steps = {"username": "alice", "password": "wrong", "before": {"kept": "before"}}
-    problem(browser.post("/session/enter", steps), 401, "invalid_credentials")
+    problem(browser.post("/session/application/enter", steps), 401, "invalid_credentials")
     assert kept(browser) == "before"
     assert of_nobody(application) == [{"kept": "before"}]
     browser.sign_in("bob")
-    problem(browser.post("/session/enter", {**steps, "before": {"kept": "again"}}), 401, "invalid_credentials")
+    problem(browser.post("/session/application/enter", {**steps, "before": {"kept": "again"}}), 401, "invalid_credentials")
     assert of_sessions(application, "bob") == [{"kept": "again"}]
 
 
@@ -451,10 +451,10 @@ def test_handler_that_logs_out_and_keeps_something(application, browse):
     assert leave(browser, before={"kept": "before"}) == NOTHING
     assert browser.key is None
     assert of_sessions(application) == of_nobody(application) == []
-    assert browser.get("/session/kept?name=kept", cookies={"onesession": key}).json() == {"value": None}
+    assert browser.get("/session/application/kept?name=kept", cookies={"onesession": key}).json() == {"value": None}
     browser.sign_in()
     key = browser.key
-    answer = browser.post("/session/leave", {"before": {"more": 1}, "after": {"kept": "goodbye"}})
+    answer = browser.post("/session/application/leave", {"before": {"more": 1}, "after": {"kept": "goodbye"}})
     assert answer.json() == {"between": None, "end": "goodbye"}
     assert attributes(answer) == "onesession=KEY; Path=/; Max-Age=1209600; HttpOnly; SameSite=Lax"
     assert browser.key not in (None, key)
@@ -493,7 +493,7 @@ def test_what_cannot_be_written_is_told(application, browse):
     browser.sign_in()
     keep(browser, kept="old")
     application.database.query(f"REVOKE UPDATE ON sessions FROM {application.database.cluster.DAEMON}")
-    answer = browser.post("/session/kept", {"set": {"kept": "new"}})
+    answer = browser.post("/session/application/kept", {"set": {"kept": "new"}})
     problem(answer, 500, "internal")
     assert "Application" not in answer.headers
     assert kept(browser) == "old"
@@ -507,7 +507,7 @@ def test_write_that_takes_too_long_is_given_up(new_application, browse):
     browser = browse(site, permits_5xx=True)
     browser.sign_in()
     with HeldRow(site, "sessions"):
-        answer = browser.post("/session/kept", {"set": {"kept": "new"}})
+        answer = browser.post("/session/application/kept", {"set": {"kept": "new"}})
         problem(answer, 503, "unavailable")
         assert "Retry-After" in answer.headers
     keep(browser, kept="new")
@@ -518,7 +518,7 @@ def test_login_stands_when_what_was_kept_with_it_cannot_be_written(application, 
     browser = browse(application, permits_5xx=True)
     application.database.query(f"REVOKE UPDATE ON sessions FROM {application.database.cluster.DAEMON}")
     steps = {"username": "alice", "password": application.database.password, "before": {"kept": 1}}
-    problem(browser.post("/session/enter", steps), 500, "internal")
+    problem(browser.post("/session/application/enter", steps), 500, "internal")
     assert browser.is_live()
     assert kept(browser) is None
 
@@ -529,8 +529,8 @@ def test_without_a_database_nothing_is_kept_and_everybody_is_told(application, b
     application.database.close()
     application.database.cluster.stop()
     for one in (stranger, browser):
-        problem(one.post("/session/kept", {"set": {"kept": 1}}), 503, "unavailable")
-    problem(browser.get("/session/kept"), 503, "unavailable")
+        problem(one.post("/session/application/kept", {"set": {"kept": 1}}), 503, "unavailable")
+    problem(browser.get("/session/application/kept"), 503, "unavailable")
     assert stranger.key is None
     # Nobody's data is nothing that the database would have to be asked for.
     assert kept(stranger) is None
@@ -541,13 +541,13 @@ def test_answer_that_is_a_failure_keeps_nothing(application, browse):
     browser.sign_in()
     for one in (browser, stranger):
         for status in (500, 503, 0):
-            answer = one.post("/session/kept", {"set": {"kept": 1}, "status": status})
+            answer = one.post("/session/application/kept", {"set": {"kept": 1}, "status": status})
             assert answer.status_code == (status or 500)
         assert kept(one) is None
     assert stranger.key is None
     assert of_sessions(application) == [{}]
     # It is no failure that the person did something wrong.
-    assert browser.post("/session/kept", {"set": {"kept": 1}, "status": 409}).status_code == 409
+    assert browser.post("/session/application/kept", {"set": {"kept": 1}, "status": 409}).status_code == 409
     assert kept(browser) == 1
 
 
@@ -560,7 +560,7 @@ def test_data_beyond_the_limits_is_refused(new_application, browse):
     for _ in range(33):
         deep = [deep]
     refused = {"": 1, "n" * 201: 1, "deep": deep, "large": "x" * 65536, "real": 1e17}
-    answer = browser.post("/session/kept", {"set": {**refused, "kept": "new", "n" * 200: deep[0]}})
+    answer = browser.post("/session/application/kept", {"set": {**refused, "kept": "new", "n" * 200: deep[0]}})
     assert sorted(answer.json()["refused"]) == sorted(refused)
     assert of_sessions(application) == [{"kept": "new", "n" * 200: deep[0]}]
 
@@ -569,8 +569,8 @@ def test_route_that_keeps_no_data_is_told_so(application, browse):
     browser = browse(application)
     browser.sign_in()
     keep(browser, kept=1)
-    assert browser.post("/session/forgotten", {"set": {"kept": 2}}).json() == {"refused": ["kept"]}
-    assert browser.get("/session/forgotten", params={"name": "kept"}).json() == {"value": None}
+    assert browser.post("/session/application/forgotten", {"set": {"kept": 2}}).json() == {"refused": ["kept"]}
+    assert browser.get("/session/application/forgotten", params={"name": "kept"}).json() == {"value": None}
     assert kept(browser) == 1
     assert re.search("no_data_kept .*route=/forgotten", application.daemon.log_text())
 
@@ -585,7 +585,7 @@ def test_data_of_another_program_is_read_as_long_as_it_can_be(application, brows
     assert of_sessions(application) == [{"kept": "new", "other": {}}]
     for unreadable in ([1], "text", {"secret": 10**30}):
         application.database.query(set_to, Json(unreadable))
-        problem(browser.get("/session/kept"), 500, "internal")
+        problem(browser.get("/session/application/kept"), 500, "internal")
         assert of_sessions(application) == [unreadable]
     assert application.daemon.log_text().count("session_data_unreadable") == 3
     assert browser.is_live()

@@ -122,6 +122,7 @@ def test_metrics_are_strict_openmetrics_with_every_number(new_daemon):
         "workers": "gauge",
         "start_time_seconds": "gauge",
         "build": "info",
+        "module": "info",
     }
     assert families[SECONDS].metadata["UNIT"] == "seconds"
     found = openmetrics.samples(metrics_of(daemon))

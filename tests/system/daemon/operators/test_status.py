@@ -29,7 +29,8 @@ def test_status_tells_everything_about_an_idle_daemon(new_daemon):
     assert answer.get("Content-Type") == "application/json"
     assert answer.get("Cache-Control") == "no-store"
     status = json.loads(answer.body)
-    assert set(status) == {"version", "pid", "started_at", "uptime_ms", "hashing", "counts", "workers"}
+    assert set(status) == {"version", "pid", "started_at", "uptime_ms", "hashing", "counts", "modules", "workers"}
+    assert [module["name"] for module in status["modules"]] == ["session"]
     assert status["pid"] == daemon.process.pid
     assert status["version"] in subprocess.run(daemon.command("-V"), capture_output=True, text=True, check=True).stdout
     assert TIME.fullmatch(status["started_at"])

@@ -152,7 +152,9 @@ def test_wrong_configuration_is_refused_with_file_and_line_and_the_old_one_stays
     daemon.settings[key] = value
     daemon.command()
     lines = daemon.conf.read_text().splitlines()
-    line = 1 + next(at for at, text in enumerate(lines) if text == f"{key.partition('.')[2]} = {value}")
+    # Of a section that is not there its first line is told.
+    wrong = "[nonsense]" if key.startswith("nonsense") else f"{key.partition('.')[2]} = {value}"
+    line = 1 + lines.index(wrong)
     reload_and_wait(daemon, refused=True)
     assert f"{daemon.conf}:{line}: " in daemon.log_text()
     assert daemon.workers == workers

@@ -90,7 +90,7 @@ def test_worker_cannot_have_others_killed(new_application, browse):
     daemon = application.daemon
     workers = daemon.await_workers(3)
     for pid in (*workers, daemon.process.pid):
-        answer = browse(application).get(f"/session/signaller?pid={pid}")
+        answer = browse(application).get(f"/session/application/signaller?pid={pid}")
         assert answer.json() == {"outcomes": [errno.EPERM] * 4}
     assert browse(application).get("/session/health").status_code == 200
     assert sorted(daemon.workers) == sorted(workers)

@@ -1,0 +1,74 @@
+/* The names of routes by their number, in shared memory. */
+#include "base/route_names.h"
+
+#include "base/utf8.h"
+
+#include <string.h>
+
+/* FNV-1a; two routes of one hash, which nobody will see, would share their counters. */
+static uint64_t hash_text(uint64_t hash, const char *text, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+static size_t cut(const char *text, size_t size)
+{
+	size_t length = strlen(text);
+
+	return length < size ? length : size - 1;
+}
+
+static void store(_Atomic char *to, const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		atomic_store_explicit(&to[i], text[i], memory_order_relaxed);
+	atomic_store_explicit(&to[length], '\0', memory_order_relaxed);
+}
+
+static void load(const _Atomic char *from, char *text, size_t size)
+{
+	char copy[ROUTE_NAME_PATH_SIZE];
+
+	for (size_t i = 0; i < size; i++)
+		copy[i] = atomic_load_explicit(&from[i], memory_order_relaxed);
+	copy[size - 1] = '\0';
+	utf8_clean(copy, text, size);
+}
+
+uint32_t route_names_claim(struct route_names *names, const char *module, const char *path)
+{
+	size_t module_length = cut(module, MODULE_NAME_SIZE), path_length = cut(path, ROUTE_NAME_PATH_SIZE);
+	uint64_t hash = hash_text(UINT64_C(0xcbf29ce484222325), module, module_length);
+
+	/* Between both a byte that neither has. */
+	hash = hash_text(hash_text(hash, "", 1), path, path_length);
+	if (hash == 0)
+		hash = 1;
+	for (uint32_t i = 0; i < COUNTERS_ROUTES_MAX; i++) {
+		struct route_name *name = &names->all[i];
+		uint64_t found = 0;
+
+		if (!atomic_compare_exchange_strong(&name->hash, &found, hash) && found != hash)
+			continue;
+		/* One that died in between has left it to the next; two that do it at once write the same. */
+		if (!atomic_load(&name->is_complete)) {
+			store(name->module, module, module_length);
+			store(name->path, path, path_length);
+			atomic_store(&name->is_complete, true);
+		}
+		return i;
+	}
+	return COUNTERS_NO_ROUTE;
+}
+
+bool route_names_get(const struct route_names *names, uint64_t number, struct route_name_copy *copy)
+{
+	*copy = (struct route_name_copy){.module = ""};
+	if (number >= COUNTERS_ROUTES_MAX || !atomic_load(&names->all[number].is_complete))
+		return false;
+	load(names->all[number].module, copy->module, sizeof copy->module);
+	load(names->all[number].path, copy->path, sizeof copy->path);
+	return true;
+}
