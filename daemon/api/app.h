@@ -3,6 +3,7 @@
 #ifndef API_APP_H
 #define API_APP_H
 
+#include "api/routes.h"
 #include "base/links.h"
 #include "base/networks.h"
 #include "base/scoreboard.h"
@@ -21,7 +22,7 @@ struct ones_app {
 	struct networks *operators;
 	const struct links *links; /* login.links */
 	struct signals *signals;
-	struct ones_route routes[COUNTERS_ROUTES_MAX];
+	struct route routes[COUNTERS_ROUTES_MAX];
 	size_t route_count;
 	const char *error_page;    /* see ones_error_page(); NULL: none */
 	const char *setup_problem; /* what was wrong with a call during setup; NULL: nothing */

@@ -7,7 +7,9 @@
 #include "api/session_check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/utf8.h"
 
+#include <ctype.h>
 #include <endian.h>
 #include <sodium.h>
 #include <string.h>
@@ -47,31 +49,49 @@ static enum app_step step_of(const struct app_preview *preview)
 	return preview->is_quick ? APP_RUN : APP_QUEUE;
 }
 
-enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, struct app_preview *preview)
+/* The route at the request's path; NULL when there is none. An authorizer's request goes to the guard. */
+static const struct route *peek_route(const struct ones_app *app, const struct fcgi *fcgi)
 {
-	const struct ones_route *route = NULL;
 	bool is_authorizer = fcgi_role(fcgi) == FCGI_ROLE_AUTHORIZER;
 	char path[REQUEST_PATH_MAX + 1];
+	struct route_parts parts;
+	const char *below;
+
+	if (!is_authorizer && !peek_path(fcgi, path))
+		return NULL;
+	below = is_authorizer ? "/auth" : routes_below_prefix(app, path);
+	return below != NULL ? routes_find(app, below, &parts) : NULL;
+}
+
+size_t app_body_limit(const void *app, const struct fcgi *fcgi)
+{
+	const struct route *route = peek_route(app, fcgi);
+
+	return route_max_body(app, route != NULL ? &route->declared : NULL);
+}
+
+enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, struct app_preview *preview)
+{
+	bool is_authorizer = fcgi_role(fcgi) == FCGI_ROLE_AUTHORIZER;
+	const struct route *found = peek_route(app, fcgi);
+	const struct ones_route *route;
 	struct fcgi_text method;
-	const char *below, *part;
-	bool is_head;
-	size_t size;
+	bool is_head, is_get;
 
 	*preview = (struct app_preview){.is_quick = true, .route = COUNTERS_NO_ROUTE, .method = ONES_METHOD_COUNT};
 	if (is_authorizer)
 		preview->method = ONES_METHOD_GET;
 	else if (fcgi_peek_param(fcgi, "REQUEST_METHOD", &method))
 		preview->method = (int)request_method(method, &is_head);
-	if (!is_authorizer && !peek_path(fcgi, path))
+	if (found == NULL)
 		return step_of(preview);
-	below = is_authorizer ? "/auth" : routes_below_prefix(app, path);
-	if (below != NULL)
-		route = routes_find(app, below, &part, &size);
-	if (route == NULL)
-		return step_of(preview);
-	preview->route = routes_number(app, route);
-	preview->needs_no_database = route->needs == ONES_NEEDS_NOTHING;
-	preview->is_quick = preview->needs_no_database || (route->quick && preview->method == ONES_METHOD_GET);
+	route = &found->declared;
+	is_get = preview->method == ONES_METHOD_GET;
+	preview->route = found->number;
+	preview->timeout_ms = route->timeout_ms;
+	/* The fallback worker, which such requests may come to, waits for no body. */
+	preview->needs_no_database = route->needs == ONES_NEEDS_NOTHING && (is_get || route->no_body);
+	preview->is_quick = route->needs == ONES_NEEDS_NOTHING || (route->quick && is_get);
 	if (route_has_session(route))
 		preview->key_count = key_cookie_peek(app, fcgi, preview->keys);
 	return step_of(preview);
@@ -94,44 +114,101 @@ static void reply_http_problem(struct ones_request *req, const struct http_probl
 	ones_reply_problem(req, problem->status, problem->code, problem->detail);
 }
 
-static void reply_wrong_method(struct ones_request *req, const struct ones_route *route)
+/* The methods that the route takes; no body is for OPTIONS. */
+static void reply_methods(struct ones_request *req)
 {
-	ones_header(req, "Allow", route_allowed_methods(route));
-	ones_reply_problem(req, 405, "method_not_allowed", "This address does not take that method.");
+	const char *allowed = route_allowed_methods(req, req->route);
+
+	if (allowed == NULL) {
+		exchange_fail(req, "out of memory for Allow");
+		return;
+	}
+	ones_header(req, "Allow", allowed);
+	if (req->http->method == ONES_METHOD_OPTIONS)
+		ones_reply_empty(req, 204);
+	else
+		ones_reply_problem(req, 405, "method_not_allowed", "This address does not take that method.");
 }
 
-/* Sets req->route, and answers when no handler is to see the request. */
+/* Is there an escape for a byte, "%2F"? Each byte when `byte` is NULL. */
+static bool has_escape(const char *text, size_t length, const char *byte)
+{
+	for (size_t i = 0; i + 2 < length; i++) {
+		if (text[i] == '%' && isxdigit((unsigned char)text[i + 1]) && isxdigit((unsigned char)text[i + 2]) &&
+		    (byte == NULL || strncasecmp(text + i + 1, byte, 2) == 0))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What the web server has decoded has no escape left. Where one is, it was passed on as it came, as the sample for
+ * nginx does with addresses that can be read in two ways, or was written twice: what it stands for is anyone's guess. A
+ * slash that was decoded shows in the request's target only.
+ */
+static bool can_have_parts(const struct ones_request *req, const struct route_parts *parts)
+{
+	const char *target = fcgi_param(req->http->fcgi, "REQUEST_URI");
+	size_t length = target != NULL ? strcspn(target, "?") : 0;
+
+	for (size_t i = 0; i < parts->count; i++) {
+		if (has_escape(parts->all[i].value, parts->all[i].value_length, NULL))
+			return false;
+	}
+	return parts->count == 0 || (!has_escape(target, length, "2F") && !has_escape(target, length, "00") &&
+	                             utf8_is_valid(req->http->path));
+}
+
+/* False when out of memory. */
+static bool keep_parts(struct ones_request *req, const struct route_parts *parts)
+{
+	for (size_t i = 0; i < parts->count; i++) {
+		const struct route_part *part = &parts->all[i];
+		const char *value = talloc_strndup(req, part->value, part->value_length);
+
+		if (value == NULL)
+			return false;
+		req->parts[i] = (struct path_part){part->name, part->name_length, value};
+	}
+	req->part_count = parts->count;
+	return true;
+}
+
+/* Sets req->route and req->parts. */
+static void find_route(struct ones_request *req)
+{
+	const char *below = req->http->is_authorizer ? "/auth" : routes_below_prefix(req->app, req->http->path);
+	struct route_parts parts;
+	const struct route *found = below != NULL ? routes_find(req->app, below, &parts) : NULL;
+
+	if (found == NULL || !can_have_parts(req, &parts) ||
+	    (found->declared.operators_only && !networks_have_text(req->app->operators, req->http->remote_addr)))
+		return;
+	req->route = &found->declared;
+	req->route_number = found->number;
+	if (!keep_parts(req, &parts))
+		exchange_fail(req, "out of memory for the parts of the path");
+}
+
+/* Finds the route, and answers when no handler is to see the request. */
 static void route_request(struct ones_request *req)
 {
-	const char *path = req->http->is_authorizer ? "/auth" : routes_below_prefix(req->app, req->http->path);
-	const char *part;
-	size_t size;
-	const struct ones_route *route = path != NULL ? routes_find(req->app, path, &part, &size) : NULL;
-
-	if (route != NULL && size > 0)
-		req->path_part = talloc_strndup(req, part, size);
-	if (route != NULL && route->operators_only && !networks_have_text(req->app->operators, req->http->remote_addr))
-		route = NULL;
-	req->was_answered = true;
-	if (route != NULL && route->navigations && !request_is_navigation(req->http))
-		req->http->is_program = true;
 	/* An authorizer's request has the method of the request that it is about. */
 	if (req->http->is_authorizer) {
 		req->http->method = ONES_METHOD_GET;
 		req->http->is_head = false;
 	}
-	if (req->path_part == NULL)
-		req->response.failed = true;
-	else if (route == NULL)
+	find_route(req);
+	if (req->route != NULL && req->route->navigations && !request_is_navigation(req->http))
+		req->http->is_program = true;
+	if (req->route == NULL)
 		ones_reply_problem(req, 404, "not_found", "There is nothing at this address.");
-	else if (route_handler(route, req->http->method) == NULL)
-		reply_wrong_method(req, route);
-	else if (route->any == NULL && request_is_forged(req->http))
+	else if (route_handler(req->route, req->http->method) == NULL)
+		reply_methods(req);
+	else if (!req->route->cross_site && request_is_forged(req->http))
 		ones_reply_problem(req, 403, "cross_site",
 		                   "Another site made your browser send this. It was not done.");
-	else
-		req->was_answered = false;
-	req->route = route;
+	req->was_answered = response_is_there(&req->response);
 }
 
 static bool wants_body(const struct ones_request *req)
@@ -163,7 +240,8 @@ struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, const str
 		talloc_free(fcgi);
 		return NULL;
 	}
-	*req = (struct ones_request){.app = app, .path_part = "", .preview = *preview, .times = *times};
+	*req = (struct ones_request){
+		.app = app, .route_number = COUNTERS_NO_ROUTE, .preview = *preview, .times = *times};
 	(void)talloc_steal(req, fcgi);
 	req->verdict = (struct rule_verdict){.reason = ONES_REASON_UNAUTHENTICATED};
 	if (lookup != NULL)
@@ -179,7 +257,7 @@ struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, const str
 	if (problem.status == 0)
 		route_request(req);
 	if (problem.status == 0 && wants_body(req))
-		problem = request_read_body(req->http);
+		problem = request_read_body(req->http, route_bodies(req->route));
 	if (problem.status != 0) {
 		req->was_answered = true;
 		reply_http_problem(req, &problem);
@@ -211,13 +289,29 @@ static bool run_hook(struct ones_request *req)
 	return status == DB_OK;
 }
 
+/* Is the route open to the account? Answers when it is not. */
+static bool is_admitted(struct ones_request *req)
+{
+	const struct ones_session *session = ones_session(req);
+
+	if ((req->route->signed_in || req->route->admins_only) && session == NULL)
+		ones_reply_unauthenticated(req);
+	else if (req->route->admins_only && !session->user.is_admin)
+		ones_reply_problem(req, 403, "forbidden", "You are signed in, but this is not open to you.");
+	else
+		return true;
+	return false;
+}
+
 /* Returns whether a job is left to be done before it is run again. */
 static bool run_handler(struct ones_request *req)
 {
-	if (!run_hook(req) || !request_data_open(req))
+	if (!run_hook(req) || !is_admitted(req) || !request_data_open(req))
 		return false;
 	route_handler(req->route, req->http->method)(req);
 	if (app_job(req, NULL) == NULL) {
+		if (!response_is_there(&req->response))
+			exchange_fail(req, "the handler has given no answer");
 		request_data_close(req);
 		return false;
 	}
@@ -288,8 +382,7 @@ static void account_for(const struct ones_request *req, int status)
 	int64_t slow = req->app->settings->log.slow_request;
 	int64_t done = clock_monotonic_us();
 
-	counters_add_request(&req->app->board->counters, routes_number(req->app, req->route), status,
-	                     done - req->times.connected);
+	counters_add_request(&req->app->board->counters, req->route_number, status, done - req->times.connected);
 	log_debug("request", LOG_STR("method", req->http->method_name), LOG_STR("path", req->http->path),
 	          LOG_INT("status", status), LOG_INT("ms", (done - req->times.connected) / 1000),
 	          LOG_STR("ip", req->http->remote_addr));
@@ -306,8 +399,9 @@ int app_close(struct ones_request *req)
 	log_set_request(http->id);
 	/* What an authorizer lets in is the web server's to answer; Apache would pass these fields on with it. */
 	if (depends_on_cookie && !(http->is_authorizer && req->response.status == 200)) {
-		ones_header(req, "Cache-Control", "no-store");
-		ones_header(req, "Vary", "Cookie");
+		if (req->response.cookie_count > 0 || !response_has_header(&req->response, "Cache-Control"))
+			response_header(&req->response, req, "Cache-Control", "no-store");
+		response_header(&req->response, req, "Vary", "Cookie");
 	}
 	if (response_send(&req->response, req, http->fcgi, http->is_head) != 0)
 		log_debug("answer_not_taken", LOG_STR("path", http->path));

@@ -19,7 +19,7 @@ static const char *const method_names[ONES_METHOD_COUNT + 1] = {
 
 static const char *route_name(const struct ones_app *app, size_t route)
 {
-	return route < app->route_count ? app->routes[route].path : "other";
+	return route < app->route_count ? app->routes[route].declared.path : "other";
 }
 
 static const char *method_name(const struct process_slot *slot)
@@ -35,7 +35,7 @@ static json_t *request_json(const struct ones_app *app, const struct process_slo
 
 	if (route < app->route_count)
 		return json_sprintf("%s %s%s", method_name(slot), app->settings->server.prefix,
-		                    app->routes[route].path);
+		                    app->routes[route].declared.path);
 	return json_sprintf("%s (other)", method_name(slot));
 }
 
@@ -290,7 +290,7 @@ void ones_reply_metrics(struct ones_request *req)
 	put_family(&metrics, "build", "_info", "info", "What this is.");
 	put(&metrics, "onesession_build_info{version=\"" ONESESSION_VERSION "\"} 1\n# EOF\n");
 	if (metrics.text == NULL) {
-		req->response.failed = true;
+		exchange_fail(req, "out of memory for the metrics");
 		return;
 	}
 	ones_header(req, "Vary", "Accept");
