@@ -83,6 +83,16 @@ def build_site(cluster, node, closing, settings, program="onesessiond"):
     return harness.Site(database, daemon, nginx)
 
 
+APPLICATION = "tests/onesessiond-application"
+
+
+def with_audit(site):
+    """The application's own table."""
+    site.database.query((harness.ROOT / "tests/application/audit.sql").read_text())
+    site.database.query(f"GRANT SELECT, INSERT ON application_audit TO {site.database.cluster.DAEMON}")
+    return site
+
+
 @pytest.fixture
 def closing():
     things = Closing()
@@ -153,10 +163,7 @@ def new_application(new_site):
     """new_application(settings): a site whose daemon has the routes and receivers of tests/application."""
 
     def make(settings=None):
-        site = new_site(settings, program="tests/onesessiond-application")
-        site.database.query((harness.ROOT / "tests/application/audit.sql").read_text())
-        site.database.query(f"GRANT SELECT, INSERT ON application_audit TO {site.database.cluster.DAEMON}")
-        return site
+        return with_audit(new_site(settings, program=APPLICATION))
 
     return make
 
@@ -166,18 +173,29 @@ def application(new_application):
     return new_application()
 
 
-@pytest.fixture(scope="module")
-def shared_site(request, cluster_of_worker):
-    """For tests that leave nothing behind that the next one could stumble over."""
-    if not cluster_of_worker.is_running:
-        cluster_of_worker.start()
+def built_for_module(request, cluster, program):
+    if not cluster.is_running:
+        cluster.start()
     things = Closing()
     try:
-        made = build_site(cluster_of_worker, request.node, things, None)
+        made = build_site(cluster, request.node, things, None, program=program)
         yield made
     finally:
         things.close()
     made.database.drop()
+
+
+@pytest.fixture(scope="module")
+def shared_site(request, cluster_of_worker):
+    """For tests that leave nothing behind that the next one could stumble over."""
+    yield from built_for_module(request, cluster_of_worker, "onesessiond")
+
+
+@pytest.fixture(scope="module")
+def shared_application(request, cluster_of_worker):
+    """The same of an application."""
+    for site in built_for_module(request, cluster_of_worker, APPLICATION):
+        yield with_audit(site)
 
 
 @pytest.fixture
