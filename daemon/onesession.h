@@ -543,7 +543,7 @@ enum ones_needs {
 	ONES_NEEDS_SESSION = 0,  /* the database, and the session is looked up: ones_session() */
 	ONES_NEEDS_SESSION_DATA, /* and so is its data, which is read before the handler, and written after it */
 	ONES_NEEDS_DATABASE,     /* for machines: no session is looked up */
-	ONES_NEEDS_NOTHING,      /* neither: it is answered even while every worker is busy */
+	ONES_NEEDS_NOTHING,      /* neither: without a body it is answered even while every worker is busy */
 };
 
 /* Types of bodies that a route takes; flags. */

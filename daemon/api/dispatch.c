@@ -3,13 +3,11 @@
 
 #include "api/key_cookie.h"
 #include "api/request_data.h"
-#include "api/routes.h"
+#include "api/routing.h"
 #include "api/session_check.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/utf8.h"
 
-#include <ctype.h>
 #include <endian.h>
 #include <sodium.h>
 #include <string.h>
@@ -114,103 +112,6 @@ static void reply_http_problem(struct ones_request *req, const struct http_probl
 	ones_reply_problem(req, problem->status, problem->code, problem->detail);
 }
 
-/* The methods that the route takes; no body is for OPTIONS. */
-static void reply_methods(struct ones_request *req)
-{
-	const char *allowed = route_allowed_methods(req, req->route);
-
-	if (allowed == NULL) {
-		exchange_fail(req, "out of memory for Allow");
-		return;
-	}
-	ones_header(req, "Allow", allowed);
-	if (req->http->method == ONES_METHOD_OPTIONS)
-		ones_reply_empty(req, 204);
-	else
-		ones_reply_problem(req, 405, "method_not_allowed", "This address does not take that method.");
-}
-
-/* Is there an escape for a byte, "%2F"? Each byte when `byte` is NULL. */
-static bool has_escape(const char *text, size_t length, const char *byte)
-{
-	for (size_t i = 0; i + 2 < length; i++) {
-		if (text[i] == '%' && isxdigit((unsigned char)text[i + 1]) && isxdigit((unsigned char)text[i + 2]) &&
-		    (byte == NULL || strncasecmp(text + i + 1, byte, 2) == 0))
-			return true;
-	}
-	return false;
-}
-
-/*
- * What the web server has decoded has no escape left. Where one is, it was passed on as it came, as the sample for
- * nginx does with addresses that can be read in two ways, or was written twice: what it stands for is anyone's guess. A
- * slash that was decoded shows in the request's target only.
- */
-static bool can_have_parts(const struct ones_request *req, const struct route_parts *parts)
-{
-	const char *target = fcgi_param(req->http->fcgi, "REQUEST_URI");
-	size_t length = target != NULL ? strcspn(target, "?") : 0;
-
-	for (size_t i = 0; i < parts->count; i++) {
-		if (has_escape(parts->all[i].value, parts->all[i].value_length, NULL))
-			return false;
-	}
-	return parts->count == 0 || (!has_escape(target, length, "2F") && !has_escape(target, length, "00") &&
-	                             utf8_is_valid(req->http->path));
-}
-
-/* False when out of memory. */
-static bool keep_parts(struct ones_request *req, const struct route_parts *parts)
-{
-	for (size_t i = 0; i < parts->count; i++) {
-		const struct route_part *part = &parts->all[i];
-		const char *value = talloc_strndup(req, part->value, part->value_length);
-
-		if (value == NULL)
-			return false;
-		req->parts[i] = (struct path_part){part->name, part->name_length, value};
-	}
-	req->part_count = parts->count;
-	return true;
-}
-
-/* Sets req->route and req->parts. */
-static void find_route(struct ones_request *req)
-{
-	const char *below = req->http->is_authorizer ? "/auth" : routes_below_prefix(req->app, req->http->path);
-	struct route_parts parts;
-	const struct route *found = below != NULL ? routes_find(req->app, below, &parts) : NULL;
-
-	if (found == NULL || !can_have_parts(req, &parts) ||
-	    (found->declared.operators_only && !networks_have_text(req->app->operators, req->http->remote_addr)))
-		return;
-	req->route = &found->declared;
-	req->route_number = found->number;
-	if (!keep_parts(req, &parts))
-		exchange_fail(req, "out of memory for the parts of the path");
-}
-
-/* Finds the route, and answers when no handler is to see the request. */
-static void route_request(struct ones_request *req)
-{
-	/* An authorizer's request has the method of the request that it is about. */
-	if (req->http->is_authorizer) {
-		req->http->method = ONES_METHOD_GET;
-		req->http->is_head = false;
-	}
-	find_route(req);
-	if (req->route != NULL && req->route->navigations && !request_is_navigation(req->http))
-		req->http->is_program = true;
-	if (req->route == NULL)
-		ones_reply_problem(req, 404, "not_found", "There is nothing at this address.");
-	else if (route_handler(req->route, req->http->method) == NULL)
-		reply_methods(req);
-	else if (!req->route->cross_site && request_is_forged(req->http))
-		ones_reply_problem(req, 403, "cross_site",
-		                   "Another site made your browser send this. It was not done.");
-	req->was_answered = response_is_there(&req->response);
-}
-
 static bool wants_body(const struct ones_request *req)
 {
 	return !req->was_answered && req->route != NULL && !req->route->no_body && req->http->method != ONES_METHOD_GET;
@@ -255,7 +156,7 @@ struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, const str
 	problem = request_read(req->http, fcgi, id);
 	log_set_request(req->http->id);
 	if (problem.status == 0)
-		route_request(req);
+		routing_run(req);
 	if (problem.status == 0 && wants_body(req))
 		problem = request_read_body(req->http, route_bodies(req->route));
 	if (problem.status != 0) {

@@ -8,6 +8,7 @@ import pytest
 
 import fastcgi
 from browser import PERSON_ACCEPT, problem
+from harness import Background
 from waiting import wait_until
 
 JSON = {"Accept": "application/json"}
@@ -241,6 +242,18 @@ def test_body_of_a_type_that_the_route_does_not_take_is_unsupported(shared_appli
     cases += [("/limits/form", "application/json"), ("/limits/form", "multipart/form-data; boundary=x")]
     for path, content_type in cases:
         refused_with(send(shared_application, path, b"a=b", content_type), 415, "unsupported_media_type")
+
+
+def test_body_is_read_whole_also_while_every_worker_is_busy(new_application):
+    """The process that answers then waits for no body."""
+    application = new_application({"server.workers": 1})
+    busy = Background(ask, application, "/limits/usual", query="ms=1500")
+    wait_until(lambda: application.daemon.fallback_workers, "the fallback worker")
+    assert told(application, "/fields") == {"value": None}
+    assert not busy.is_done
+    found = json.loads(send(application, "/limits/raw", b"x" * 100_000, "a/b", "PUT").body)
+    assert found["size"] == 100_000
+    assert busy.result().status == 204
 
 
 def overdue(site):
