@@ -332,9 +332,8 @@ const char *ones_param(const struct ones_request *req, const char *name);
 const char *ones_request_header(const struct ones_request *req, const char *name);
 
 /*
- * The value of the request's first cookie of that name (RFC 6265, 5.4), as it was written; NULL when there is none,
- * when it has more than 4096 bytes or is not UTF-8, and for the daemon's own: session.cookie_name and what begins with
- * it,
+ * The value of the request's first cookie of that name that has at most 4096 bytes (RFC 6265, 5.4), as it was written;
+ * NULL when there is none, when it is not UTF-8, and for the daemon's own: session.cookie_name, alone and with
  * "_device" or "_check" behind it, with and without a prefix; with the default name also "session" and
  * "session_device", as they were called until 0.1.
  */
@@ -430,7 +429,7 @@ struct ones_cookie {
  * Set a cookie with the answer that follows; another of the same name takes its place. It is Secure when the request
  * came by HTTPS (session.cookie_secure), and with ONES_SAME_SITE_NONE always. Mistakes are a name or a value that
  * cannot be one, the name of one of the daemon's own (see ones_cookie()), a prefix (__Host-, __Secure-) whose rules it
- * does not keep, more than 4096 bytes of name and value, and more than 16 cookies. A 5xx sets none.
+ * does not keep, more than 4096 bytes of name and value, and more than 16 cookies. The 500 of a mistake sets none.
  */
 void ones_set_cookie(struct ones_request *req, const struct ones_cookie *cookie);
 

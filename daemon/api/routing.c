@@ -35,9 +35,9 @@ static bool has_escape(const char *text, size_t length, const char *byte)
 }
 
 /*
- * What the web server has decoded has no escape left. Where one is, it was passed on as it came, as the sample for
- * nginx does with addresses that can be read in two ways, or was written twice: what it stands for is anyone's guess. A
- * slash that was decoded shows in the request's target only.
+ * What the web server has decoded has no escape left. Where there is one, the path was passed on as it came, as the
+ * sample for nginx does with addresses that can be read in two ways, or it was escaped twice: a part of it could be
+ * read in two ways as well. A slash that was decoded shows in the request's target only.
  */
 static bool can_have_parts(const struct ones_request *req, const struct route_parts *parts)
 {
