@@ -74,7 +74,7 @@ enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, s
 	const struct route *found = peek_route(app, fcgi);
 	const struct ones_route *route;
 	struct fcgi_text method;
-	bool is_head, is_get;
+	bool is_head, is_get, reads_body;
 
 	*preview = (struct app_preview){.is_quick = true, .route = COUNTERS_NO_ROUTE, .method = ONES_METHOD_COUNT};
 	if (is_authorizer)
@@ -87,8 +87,9 @@ enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, s
 	is_get = preview->method == ONES_METHOD_GET;
 	preview->route = found->number;
 	preview->timeout_ms = route->timeout_ms;
+	reads_body = !is_get && !route->no_body && route_handler(route, (enum ones_method)preview->method) != NULL;
 	/* The fallback worker, which such requests may come to, waits for no body. */
-	preview->needs_no_database = route->needs == ONES_NEEDS_NOTHING && (is_get || route->no_body);
+	preview->needs_no_database = route->needs == ONES_NEEDS_NOTHING && !reads_body;
 	preview->is_quick = route->needs == ONES_NEEDS_NOTHING || (route->quick && is_get);
 	if (route_has_session(route))
 		preview->key_count = key_cookie_peek(app, fcgi, preview->keys);
