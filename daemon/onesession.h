@@ -31,6 +31,10 @@
  *
  * Memory: every pointer that a function here returns belongs to the request and is gone when its handler has
  * returned, unless the function says otherwise. Strings are UTF-8 and end with a NUL.
+ *
+ * Mistakes: what a handler does wrong (no answer, two answers, a page that there is not, a header field that would
+ * break out of its line...) is a line `handler_fault` in the log, with the request's id, module, route and what was wrong.
+ * The answer is then a 500 without a body, unless the function says otherwise.
  */
 #ifndef ONESESSION_H
 #define ONESESSION_H
@@ -39,6 +43,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#if defined(__GNUC__)
+#define ONES_PRINTF(at, first) __attribute__((__format__(__printf__, at, first)))
+#else
+#define ONES_PRINTF(at, first)
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -99,10 +109,11 @@ extern const struct ones_module ones_module __attribute__((visibility("default")
 const char *ones_setting(const struct ones_app *app, const char *key);
 
 /*
- * A line of the log, at level info: `what` is an event's name (title_added), the rest a text as of printf(3), cut at
- * 1023 bytes. The line also has the request's id and the module.
+ * A line in the log, of level info: `what` is the event's name, of small letters, digits and underscores
+ * ("plan_changed"); the message, as printf(3) makes it, is the field `message`, cut after 1024 bytes. The fields
+ * `request_id` and `module` name the request under way in this process and the module. Secrets do not belong there.
  */
-void ones_log(const char *what, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void ones_log(const char *what, const char *format, ...) ONES_PRINTF(2, 3);
 
 /* A moment: microseconds since 1970-01-01 00:00 UTC, by the database's clock. 0 means "not known". */
 typedef int64_t ones_time;
@@ -365,11 +376,53 @@ const char *ones_field(const struct ones_request *req, const char *name);
 /* The body's JSON value, or NULL when the body is not JSON. Borrowed: do not decref. */
 const json_t *ones_json(const struct ones_request *req);
 
-/* A FastCGI parameter such as "REMOTE_ADDR" or "HTTP_USER_AGENT" (RFC 3875, 4.1); NULL when it is not there. */
+/*
+ * The body's bytes, *size of them, as they came: for routes with ONES_BODY_RAW in .bodies, whatever its type is. Not
+ * ended by a NUL. NULL, and 0, when there is none, and for other routes.
+ */
+const void *ones_body(const struct ones_request *req, size_t *size);
+
+/*
+ * A FastCGI parameter such as "REMOTE_ADDR" or "SERVER_NAME" (RFC 3875, 4.1), as the web server wrote it; NULL when it
+ * is not there. HTTP_COOKIE is none of them: see ones_cookie().
+ */
 const char *ones_param(const struct ones_request *req, const char *name);
 
-/* What stands in the request's path where its route has the part *; never empty, and has no slash. */
-const char *ones_path_part(const struct ones_request *req);
+/*
+ * A header field of the request by its name, in any case: "Accept-Language". As the client wrote it, which need not be
+ * UTF-8; several of one name are one, as the web server joined them. NULL when it is not there, and for names that are
+ * none (RFC 9110, 5.1), that have an underscore, which web servers cannot tell from a hyphen, and for Cookie: see
+ * ones_cookie().
+ */
+const char *ones_request_header(const struct ones_request *req, const char *name);
+
+/*
+ * The value of the request's first cookie of that name that has at most 4096 bytes (RFC 6265, 5.4), as it was written;
+ * NULL when there is none, when it is not UTF-8, and for the daemon's own: session.cookie_name, alone and with
+ * "_device" or "_check" behind it, with and without a prefix; with the default name also "session" and
+ * "session_device", as they were called until 0.1.
+ */
+const char *ones_cookie(const struct ones_request *req, const char *name);
+
+/*
+ * What stands in the request's path for the part :name of its route: never empty, without a slash, valid UTF-8. The web
+ * server has decoded it, once (RFC 3875, 4.1.5), and it is not decoded again. A request whose part would have an escape
+ * left, as a slash that was written %2F has, is answered with 404 before its handler. NULL when the route has no such
+ * part.
+ */
+const char *ones_path(const struct ones_request *req, const char *name);
+
+/*
+ * The same as a number: decimal digits, with a minus before them or without. False, and *number is left, when it is
+ * anything else (a plus, a space, a fraction, nothing), when it does not fit, and when the route has no such part.
+ */
+bool ones_path_int(const struct ones_request *req, const char *name, int64_t *number);
+
+/*
+ * The first value of a field of the query string as a number, written as for ones_path_int(). `fallback` when it is not
+ * there, when it is no number, and when it is less than `min` or more than `max`.
+ */
+int64_t ones_query_int(const struct ones_request *req, const char *name, int64_t fallback, int64_t min, int64_t max);
 
 /* True when the body has the field with the value true: JSON's, or the text "true". */
 bool ones_field_is_true(const struct ones_request *req, const char *name);
@@ -398,8 +451,16 @@ const char *ones_sign_in_url(struct ones_request *req, const char *wanted, bool 
 /* ---- Answering: exactly one of these for each request ------------------------------------------------------- */
 
 /*
- * Add a header field to the answer that follows. A value with a control character is refused: the
- * answer is then a 500.
+ * The first answer is the one that is sent. What a handler does after it, another answer or header fields and cookies
+ * for one, is a mistake that is logged and has no effect. A status is one from 200 to 599.
+ */
+
+/*
+ * Add a header field to the answer that follows. It takes the place of a former one of that name, but for fields that
+ * may be there several times: Vary, Link, WWW-Authenticate, Server-Timing. A session's answer is not to be
+ * cached, and says so, unless Cache-Control is set here. A name that is none (RFC 9110, 5.1) and a value with a control
+ * character are mistakes; so are Status, Content-Length, Transfer-Encoding and Connection, which are not the
+ * handler's, and Set-Cookie: see ones_set_cookie().
  */
 void ones_header(struct ones_request *req, const char *name, const char *value);
 
@@ -409,8 +470,42 @@ bool ones_header_can_hold(const char *value);
 /* Add Retry-After to the answer that follows; nothing for 0. */
 void ones_retry_after(struct ones_request *req, int64_t wait_s);
 
+/* When a browser sends a cookie along with what another site makes it send (RFC 6265bis, 5.7). */
+enum ones_same_site {
+	ONES_SAME_SITE_LAX = 0, /* when a link leads here */
+	ONES_SAME_SITE_STRICT,  /* never */
+	ONES_SAME_SITE_NONE,    /* always */
+};
+
+/*
+ * A cookie for the browser (RFC 6265bis). Zero is the default of each member: of the whole site, until the browser is
+ * closed, not for scripts, SameSite=Lax.
+ */
+struct ones_cookie {
+	const char *name;  /* a token (RFC 9110, 5.6.2) */
+	const char *value; /* ASCII without spaces, quotes, commas, semicolons and backslashes; "" is allowed */
+	const char *path;  /* begins with a slash; NULL: "/" */
+	int64_t max_age_s; /* seconds; 0: until the browser is closed; less: the cookie is taken away */
+	bool for_scripts;  /* scripts of the site's pages may read it: no HttpOnly */
+	enum ones_same_site same_site;
+};
+
+/*
+ * Set a cookie with the answer that follows; another of the same name takes its place. It is Secure when the request
+ * came by HTTPS (session.cookie_secure), and with ONES_SAME_SITE_NONE always. Mistakes are a name or a value that
+ * cannot be one, the name of one of the daemon's own (see ones_cookie()), a prefix (__Host-, __Secure-) whose rules it
+ * does not keep, more than 4096 bytes of name and value, and more than 16 cookies. The 500 of a mistake sets none.
+ */
+void ones_set_cookie(struct ones_request *req, const struct ones_cookie *cookie);
+
 /* Status and header fields, no body. */
 void ones_reply_empty(struct ones_request *req, int status);
+
+/*
+ * Any body: `size` bytes at `data`, which are copied, of that type: "image/png". 204 and 304 have none (RFC 9110, 15):
+ * with these it is left out.
+ */
+void ones_reply_body(struct ones_request *req, int status, const char *content_type, const void *data, size_t size);
 
 /* A JSON body. Takes over the reference, also of NULL (out of memory), which becomes a 500. */
 void ones_reply_json(struct ones_request *req, int status, json_t *body);
@@ -437,8 +532,19 @@ void ones_reply_page(struct ones_request *req, int status, const char *page, jso
  */
 void ones_allow_form_redirects(struct ones_request *req);
 
-/* One of the module's own files, or of those in handlers/pages, as it is, for instance a style sheet; browsers may keep
- * it for an hour. */
+/*
+ * Let the page that is the answer load more than this site's style sheets and images: "media-src 'self'" or "img-src
+ * https://img.example.org" in its Content-Security-Policy (CSP Level 3, 2.2), beside what is there for that directive.
+ * The directives are child-src, connect-src, font-src, form-action, frame-ancestors, frame-src, img-src, manifest-src,
+ * media-src, object-src, script-src, style-src and worker-src, and what follows is one source or more. Anything else is
+ * logged and has no effect: the page is then as strict as without. At most 8 times for an answer.
+ */
+void ones_allow(struct ones_request *req, const char *directive);
+
+/*
+ * One of the module's own files, or of those in handlers/pages, as it is, for instance a style sheet; browsers may keep
+ * it for an hour.
+ */
 void ones_reply_file(struct ones_request *req, const char *file, const char *content_type);
 
 /*
@@ -506,17 +612,52 @@ enum ones_needs {
 	ONES_NEEDS_SESSION = 0,  /* the database, and the session is looked up: ones_session() */
 	ONES_NEEDS_SESSION_DATA, /* and so is its data, which is read before the handler, and written after it */
 	ONES_NEEDS_DATABASE,     /* for machines: no session is looked up */
-	ONES_NEEDS_NOTHING,      /* neither: it is answered even while every worker is busy */
+	ONES_NEEDS_NOTHING,      /* neither: without a body it is answered even while every worker is busy */
 };
 
+/* Types of bodies that a route takes; flags. */
+enum ones_bodies {
+	ONES_BODY_FORM = 1,      /* application/x-www-form-urlencoded, or no type: see ones_field() */
+	ONES_BODY_JSON = 2,      /* application/json, an object: see ones_json() and ones_field() */
+	ONES_BODY_MULTIPART = 4, /* multipart/form-data: no route can take it as yet, and is refused at start */
+	ONES_BODY_RAW = 8,       /* any other; and ones_body() has the bytes of all */
+};
+
+/*
+ * A path is of segments between slashes: "/titles/:id/position". A segment that begins with a colon is a part, which
+ * stands for anything but nothing; its name is of letters, digits and underscores, and ones_path() gives what stands
+ * there. Where several routes fit, the one that has a literal at the first segment in which they differ: "/titles/new"
+ * comes before "/titles/:id", whatever the order in which they were added. Then its methods are what counts: another
+ * route is not looked for. Refused at start, with a sentence that names the routes: two that fit the same paths, a path
+ * that no request can have, and contradictions.
+ *
+ * Each method has its handler; HEAD is served by .get. A method that has none is answered with 405, and OPTIONS with
+ * 204; both with Allow. A request with a method other than GET, HEAD and OPTIONS that another site made the browser
+ * send (Sec-Fetch-Site, Origin) is answered with 403 `cross_site`.
+ */
 struct ones_route {
-	const char *path;  /* below the module's prefix, begins with a slash; one part of it may be *: see
-	                      ones_path_part() */
+	const char *path;  /* below the module's prefix, begins with a slash */
 	ones_handler *get; /* serves HEAD too */
 	ones_handler *post;
-	ones_handler *any; /* every method, in place of the two above: must not change anything */
+	ones_handler *put;
+	ones_handler *patch;
+#ifdef __cplusplus
+	ones_handler *delete_; /* the same member; `delete` is a word of C++ */
+#else
+	ones_handler *delete;
+#endif
+	ones_handler *any; /* every method, also OPTIONS and those that have no name here, in place of all above */
 	enum ones_needs needs;
-	bool passive;        /* a request is no activity of the person: last_seen_at stays (pollers) */
+	unsigned int bodies; /* of enum ones_bodies, others are answered with 415; 0: ONES_BODY_FORM | ONES_BODY_JSON */
+	int64_t max_body;    /* bytes, a larger one is answered with 413: up to 16 MiB; 0: server.max_body */
+	int64_t timeout_ms; /* for the handler, from 100 up to ten minutes: past it the worker is ended, and the request
+	                       with it; 0: server.request_timeout. Reading the body does not count, and neither does a
+	                       password's check */
+	bool signed_in;     /* without a live session it is answered with ones_reply_unauthenticated() */
+	bool admins_only;   /* the same, and with 403 `forbidden` when the account is none of an admin's */
+	bool cross_site;    /* requests that another site made are taken whatever their method is: must not change
+	                       anything on the word of the session alone */
+	bool passive;       /* a request is no activity of the person: last_seen_at stays (pollers) */
 	bool operators_only; /* is not there for others than those at the addresses in server.operators */
 	bool no_body;        /* a body is neither read nor waited for: sub-requests carry the client's CONTENT_LENGTH */
 	bool hashes;         /* its handler checks a password, and may be run twice: see ones_login() */
@@ -533,8 +674,8 @@ struct ones_route {
 void ones_error_page(struct ones_app *app, const char *page);
 
 /*
- * Add a route of the module whose setup runs. `route` is copied, its strings are not. A path that the module has
- * already refuses the module.
+ * Add a route of the module whose setup runs. `route` is copied, its strings are not. What is wrong with it refuses the
+ * module.
  */
 void ones_route(struct ones_app *app, const struct ones_route *route);
 

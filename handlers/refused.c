@@ -29,5 +29,8 @@ static void refused(struct ones_request *req)
 
 void refused_setup(struct ones_app *app)
 {
-	ones_route(app, &(struct ones_route){.path = "/refused", .any = refused, .no_body = true, .navigations = true});
+	ones_route(
+		app,
+		&(struct ones_route){
+			.path = "/refused", .any = refused, .cross_site = true, .no_body = true, .navigations = true});
 }

@@ -52,7 +52,7 @@ static void end(struct ones_request *req)
 		reply_not_signed_in(req);
 		return;
 	}
-	result = ones_end_session(req, ones_path_part(req), &found);
+	result = ones_end_session(req, ones_path(req, "id"), &found);
 	if (result != ONES_RESULT_OK)
 		ones_reply_failure(req, result, NULL);
 	else if (!found)
@@ -66,5 +66,5 @@ static void end(struct ones_request *req)
 void sessions_setup(struct ones_app *app)
 {
 	ones_route(app, &(struct ones_route){.path = "/sessions", .get = sessions});
-	ones_route(app, &(struct ones_route){.path = "/sessions/*/end", .post = end});
+	ones_route(app, &(struct ones_route){.path = "/sessions/:id/end", .post = end});
 }

@@ -14,7 +14,7 @@ const char *ones_url(struct ones_request *req, const char *path)
 	const char *url = talloc_asprintf(req, "%s%s", req->app->settings->server.prefix, path);
 
 	if (url == NULL)
-		req->response.failed = true;
+		exchange_fail(req, "out of memory for an address");
 	return url != NULL ? url : "/";
 }
 
@@ -47,6 +47,6 @@ const char *ones_sign_in_url(struct ones_request *req, const char *wanted, bool 
 	escaped = urlencoded_escape(req, wanted);
 	url = escaped != NULL ? talloc_asprintf(req, "%s%cnext=%s", page, lost ? '&' : '?', escaped) : NULL;
 	if (url == NULL)
-		req->response.failed = true;
+		exchange_fail(req, "out of memory for an address");
 	return url != NULL && strlen(escaped) <= NEXT_MAX ? url : page;
 }

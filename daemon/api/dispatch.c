@@ -3,7 +3,7 @@
 
 #include "api/key_cookie.h"
 #include "api/request_data.h"
-#include "api/routes.h"
+#include "api/routing.h"
 #include "api/session_check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -47,29 +47,48 @@ static enum app_step step_of(const struct app_preview *preview)
 	return preview->is_quick ? APP_RUN : APP_QUEUE;
 }
 
-enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, struct app_preview *preview)
+/* The route at the request's path; NULL when there is none. An authorizer's request goes to the guard. */
+static const struct route *peek_route(const struct ones_app *app, const struct fcgi *fcgi)
 {
-	const struct route *route;
 	bool is_authorizer = fcgi_role(fcgi) == FCGI_ROLE_AUTHORIZER;
 	char path[REQUEST_PATH_MAX + 1];
+	struct route_parts parts;
+
+	if (is_authorizer)
+		return routes_guard(app);
+	return peek_path(fcgi, path) ? routes_find(app, path, &parts) : NULL;
+}
+
+size_t app_body_limit(const void *app, const struct fcgi *fcgi)
+{
+	const struct route *route = peek_route(app, fcgi);
+
+	return route_max_body(app, route != NULL ? &route->declared : NULL);
+}
+
+enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, struct app_preview *preview)
+{
+	bool is_authorizer = fcgi_role(fcgi) == FCGI_ROLE_AUTHORIZER;
+	const struct route *found = peek_route(app, fcgi);
+	const struct ones_route *route;
 	struct fcgi_text method;
-	const char *part;
-	bool is_head;
-	size_t size;
+	bool is_head, is_get, reads_body;
 
 	*preview = (struct app_preview){.is_quick = true, .route = COUNTERS_NO_ROUTE, .method = ONES_METHOD_COUNT};
 	if (is_authorizer)
 		preview->method = ONES_METHOD_GET;
 	else if (fcgi_peek_param(fcgi, "REQUEST_METHOD", &method))
 		preview->method = (int)request_method(method, &is_head);
-	if (!is_authorizer && !peek_path(fcgi, path))
+	if (found == NULL)
 		return step_of(preview);
-	route = is_authorizer ? routes_guard(app) : routes_find(app, path, &part, &size);
-	if (route == NULL)
-		return step_of(preview);
-	preview->route = route_number(route);
-	preview->needs_no_database = route->declared.needs == ONES_NEEDS_NOTHING;
-	preview->is_quick = preview->needs_no_database || (route->declared.quick && preview->method == ONES_METHOD_GET);
+	route = &found->declared;
+	is_get = preview->method == ONES_METHOD_GET;
+	preview->route = found->number;
+	preview->timeout_ms = route->timeout_ms;
+	reads_body = !is_get && !route->no_body && route_handler(route, (enum ones_method)preview->method) != NULL;
+	/* The fallback worker, which such requests may come to, waits for no body. */
+	preview->needs_no_database = route->needs == ONES_NEEDS_NOTHING && !reads_body;
+	preview->is_quick = route->needs == ONES_NEEDS_NOTHING || (route->quick && is_get);
 	if (route_has_session(route))
 		preview->key_count = key_cookie_peek(app, fcgi, preview->keys);
 	return step_of(preview);
@@ -90,47 +109,6 @@ enum app_step app_looked_up(const struct ones_app *app, const struct app_preview
 static void reply_http_problem(struct ones_request *req, const struct http_problem *problem)
 {
 	ones_reply_problem(req, problem->status, problem->code, problem->detail);
-}
-
-static void reply_wrong_method(struct ones_request *req, const struct route *route)
-{
-	ones_header(req, "Allow", route_allowed_methods(route));
-	ones_reply_problem(req, 405, "method_not_allowed", "This address does not take that method.");
-}
-
-/* Sets req->route, and answers when no handler is to see the request. */
-static void route_request(struct ones_request *req)
-{
-	const char *part;
-	size_t size = 0;
-	const struct route *route = req->http->is_authorizer ? routes_guard(req->app)
-	                                                     : routes_find(req->app, req->http->path, &part, &size);
-
-	if (route != NULL && size > 0)
-		req->path_part = talloc_strndup(req, part, size);
-	if (route != NULL && route->declared.operators_only &&
-	    !networks_have_text(req->app->operators, req->http->remote_addr))
-		route = NULL;
-	req->was_answered = true;
-	if (route != NULL && route->declared.navigations && !request_is_navigation(req->http))
-		req->http->is_program = true;
-	/* An authorizer's request has the method of the request that it is about. */
-	if (req->http->is_authorizer) {
-		req->http->method = ONES_METHOD_GET;
-		req->http->is_head = false;
-	}
-	if (req->path_part == NULL)
-		req->response.failed = true;
-	else if (route == NULL)
-		ones_reply_problem(req, 404, "not_found", "There is nothing at this address.");
-	else if (route_handler(route, req->http->method) == NULL)
-		reply_wrong_method(req, route);
-	else if (route->declared.any == NULL && request_is_forged(req->http))
-		ones_reply_problem(req, 403, "cross_site",
-		                   "Another site made your browser send this. It was not done.");
-	else
-		req->was_answered = false;
-	req->route = route;
 }
 
 static bool wants_body(const struct ones_request *req)
@@ -163,7 +141,8 @@ struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, const str
 		talloc_free(fcgi);
 		return NULL;
 	}
-	*req = (struct ones_request){.app = app, .path_part = "", .preview = *preview, .times = *times};
+	*req = (struct ones_request){
+		.app = app, .preview = *preview, .times = *times};
 	(void)talloc_steal(req, fcgi);
 	req->verdict = (struct rule_verdict){.reason = ONES_REASON_UNAUTHENTICATED};
 	if (lookup != NULL)
@@ -177,9 +156,9 @@ struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, const str
 	problem = request_read(req->http, fcgi, id);
 	log_set_request(req->http->id);
 	if (problem.status == 0)
-		route_request(req);
+		routing_run(req);
 	if (problem.status == 0 && wants_body(req))
-		problem = request_read_body(req->http);
+		problem = request_read_body(req->http, route_bodies(&req->route->declared));
 	if (problem.status != 0) {
 		req->was_answered = true;
 		reply_http_problem(req, &problem);
@@ -202,7 +181,7 @@ static bool run_hook(struct ones_request *req)
 {
 	enum db_status status;
 
-	if (req->is_checked || !route_has_session(req->route))
+	if (req->is_checked || !route_has_session(&req->route->declared))
 		return true;
 	req->is_checked = true;
 	status = session_check(req);
@@ -211,16 +190,33 @@ static bool run_hook(struct ones_request *req)
 	return status == DB_OK;
 }
 
+/* Is the route open to the account? Answers when it is not. */
+static bool is_admitted(struct ones_request *req)
+{
+	const struct ones_route *route = &req->route->declared;
+	const struct ones_session *session = ones_session(req);
+
+	if ((route->signed_in || route->admins_only) && session == NULL)
+		ones_reply_unauthenticated(req);
+	else if (route->admins_only && !session->user.is_admin)
+		ones_reply_problem(req, 403, "forbidden", "You are signed in, but this is not open to you.");
+	else
+		return true;
+	return false;
+}
+
 /* Returns whether a job is left to be done before it is run again. */
 static bool run_handler(struct ones_request *req)
 {
-	if (!run_hook(req) || !request_data_open(req))
+	if (!run_hook(req) || !is_admitted(req) || !request_data_open(req))
 		return false;
 	(void)module_enter(req->app, req->route->module);
 	req->app->request = req;
-	route_handler(req->route, req->http->method)(req);
-	(void)module_enter(req->app, NULL);
+	route_handler(&req->route->declared, req->http->method)(req);
 	req->app->request = NULL;
+	if (app_job(req, NULL) == NULL && !response_is_there(&req->response))
+		exchange_fail(req, "the handler has given no answer");
+	(void)module_enter(req->app, NULL);
 	if (app_job(req, NULL) == NULL) {
 		request_data_close(req);
 		return false;
@@ -303,14 +299,15 @@ static void account_for(const struct ones_request *req, int status)
 int app_close(struct ones_request *req)
 {
 	struct http_request *http = req->http;
-	bool depends_on_cookie = !req->was_answered && req->route != NULL && route_has_session(req->route);
+	bool depends_on_cookie = !req->was_answered && req->route != NULL && route_has_session(&req->route->declared);
 	int status;
 
 	log_set_request(http->id);
 	/* What an authorizer lets in is the web server's to answer; Apache would pass these fields on with it. */
 	if (depends_on_cookie && !(http->is_authorizer && req->response.status == 200)) {
-		ones_header(req, "Cache-Control", "no-store");
-		ones_header(req, "Vary", "Cookie");
+		if (req->response.cookie_count > 0 || !response_has_header(&req->response, "Cache-Control"))
+			response_header(&req->response, req, "Cache-Control", "no-store");
+		response_header(&req->response, req, "Vary", "Cookie");
 	}
 	if (response_send(&req->response, req, http->fcgi, http->is_head) != 0)
 		log_debug("answer_not_taken", LOG_STR("path", http->path));

@@ -23,6 +23,9 @@ enum app_step {
 	APP_SEND,   /* app_close() */
 };
 
+/* The largest body that the route of a request takes, whose parameters are there; `app` is the application. */
+size_t app_body_limit(const void *app, const struct fcgi *fcgi);
+
 /* Inspect a request that is ready, before another one is inspected (see fcgi_peek_param()). */
 enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, struct app_preview *preview);
 

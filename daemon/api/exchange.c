@@ -1,11 +1,25 @@
 /* An exchange: what handlers read of a request, and what the rest of this folder asks of it. */
 #include "api/exchange.h"
 
+#include "base/log.h"
+
 #include <string.h>
 
 struct client exchange_client(const struct ones_request *req)
 {
 	return (struct client){.ip = req->http->remote_addr, .user_agent = req->http->user_agent};
+}
+
+void exchange_warn(const struct ones_request *req, const char *problem)
+{
+	log_error("handler_fault", LOG_STR("method", req->http->method_name),
+	          LOG_STR("route", req->route != NULL ? req->route->declared.path : ""), LOG_STR("problem", problem));
+}
+
+void exchange_fail(struct ones_request *req, const char *problem)
+{
+	req->response.failed = true;
+	exchange_warn(req, problem);
 }
 
 enum ones_result exchange_result(enum db_status status)
@@ -59,19 +73,9 @@ bool ones_field_is_true(const struct ones_request *req, const char *name)
 	return json_is_true(json_object_get(req->http->json, name)) || (text != NULL && strcmp(text, "true") == 0);
 }
 
-const char *ones_path_part(const struct ones_request *req)
-{
-	return req->path_part;
-}
-
 const json_t *ones_json(const struct ones_request *req)
 {
 	return req->http->json;
-}
-
-const char *ones_param(const struct ones_request *req, const char *name)
-{
-	return fcgi_param(req->http->fcgi, name);
 }
 
 bool ones_database_ready(struct ones_request *req)

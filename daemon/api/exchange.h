@@ -34,9 +34,10 @@ struct app_times {
 struct app_preview {
 	bool is_quick; /* its handler waits for nothing but the look-up */
 	bool needs_no_database;
-	uint32_t route;   /* its number for the counters */
-	int method;       /* an enum ones_method; ONES_METHOD_COUNT: another one */
-	size_t key_count; /* those to be looked up; 0: none */
+	uint32_t route;     /* its number for the counters */
+	int64_t timeout_ms; /* of the route; 0: server.request_timeout */
+	int method;         /* an enum ones_method; ONES_METHOD_COUNT: another one */
+	size_t key_count;   /* those to be looked up; 0: none */
 	struct session_key keys[APP_KEYS_MAX];
 };
 
@@ -47,15 +48,23 @@ struct app_lookup {
 	size_t first;                        /* the request's first key is that number of the look-up's */
 };
 
+/* What stands in a request's path for a part of its route's. */
+struct path_part {
+	const char *name; /* not ended by a NUL */
+	size_t name_length;
+	const char *value;
+};
+
 struct ones_request {
 	struct ones_app *app;
 	struct http_request *http;
 	struct http_response response;
 	const struct route *route; /* NULL: there is none at its path */
-	const char *path_part;     /* what stands for the * in the route's path, "" without one */
-	bool was_answered;         /* by routing, so that its handler does not run */
-	bool is_checked;           /* the hook has been run */
-	bool has_key;              /* a well-formed one was presented */
+	size_t part_count;         /* see ones_path() */
+	struct path_part parts[ROUTE_PARTS_MAX];
+	bool was_answered; /* by routing, so that its handler does not run */
+	bool is_checked;   /* the hook has been run */
+	bool has_key;      /* a well-formed one was presented */
 	struct session_key key;
 	struct app_preview preview;
 	struct app_lookup lookup; /* when the preview has keys */
@@ -68,6 +77,13 @@ struct ones_request {
 
 /* The client, as it is kept with sessions and events. */
 struct client exchange_client(const struct ones_request *req);
+
+/*
+ * A handler's mistake, or memory that ran out: logged with the route (see "Mistakes" in onesession.h). The first has
+ * the answer become a 500; the second has no effect on it.
+ */
+void exchange_fail(struct ones_request *req, const char *problem);
+void exchange_warn(const struct ones_request *req, const char *problem);
 
 /* What a handler gets for what the database answered. */
 enum ones_result exchange_result(enum db_status status);

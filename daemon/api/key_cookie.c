@@ -6,6 +6,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* The longest session.cookie_name, and what comes before and after it. */
 #define NAME_SIZE 128
@@ -35,7 +36,7 @@ struct jar {
 static struct jar jar_of(const struct ones_request *req)
 {
 	const struct settings *settings = req->app->settings;
-	const char *header = ones_param(req, "HTTP_COOKIE");
+	const char *header = fcgi_param(req->http->fcgi, "HTTP_COOKIE");
 
 	return (struct jar){
 		.settings = settings,
@@ -130,6 +131,35 @@ static bool has_former_device(const struct jar *jar)
 	return reads_former(jar) && read_cookies(jar, DEVICE_COOKIE_FORMER, &key, 1) > 0;
 }
 
+bool key_cookie_is_secure(const struct ones_request *req)
+{
+	return is_secure(req->app->settings, req->http->is_secure);
+}
+
+bool key_cookie_is_own_name(const struct ones_request *req, const char *name)
+{
+	static const char *const prefixes[] = {"__Host-", "__Secure-"};
+	const struct jar jar = {.settings = req->app->settings};
+
+	/* Browsers know a prefix in any case (RFC 6265bis, 5.7). */
+	for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+		if (strncasecmp(name, prefixes[i], strlen(prefixes[i])) == 0) {
+			name += strlen(prefixes[i]);
+			break;
+		}
+	}
+	for (enum cookie cookie = KEY_COOKIE; cookie <= CHECK_COOKIE; cookie++) {
+		bool is_former = cookie == KEY_COOKIE_FORMER || cookie == DEVICE_COOKIE_FORMER;
+		char own[NAME_SIZE];
+
+		/* Not secure, so that there is no prefix. */
+		cookie_name(&jar, cookie, own);
+		if (strcmp(name, own) == 0 && (!is_former || reads_former(&jar)))
+			return true;
+	}
+	return false;
+}
+
 /* `lasts` is an attribute, with the separator that follows it, or "". */
 static void write_cookie(struct ones_request *req, const char *name, const char *token, const char *path,
                          const char *lasts)
@@ -141,13 +171,13 @@ static void write_cookie(struct ones_request *req, const char *name, const char 
 	};
 	char *field = talloc_asprintf(req, "%s=%s; Path=%s; %sHttpOnly; SameSite=%s%s", name, token, path, lasts,
 	                              samesite[req->app->settings->session.cookie_samesite],
-	                              jar_of(req).is_secure ? "; Secure" : "");
+	                              key_cookie_is_secure(req) ? "; Secure" : "");
 
 	if (field == NULL) {
-		req->response.failed = true;
+		exchange_fail(req, "out of memory for a cookie");
 		return;
 	}
-	response_set_cookie(&req->response, req, name, field);
+	response_set_cookie(&req->response, req, name, field, false);
 	sodium_memzero(field, strlen(field));
 	talloc_free(field);
 }

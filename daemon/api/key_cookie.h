@@ -27,6 +27,12 @@ void key_cookie_write(struct ones_request *req, const char *token);
 bool device_cookie_read(const struct ones_request *req, struct session_key *key);
 void device_cookie_write(struct ones_request *req, const char *token);
 
+/* Is it the name of one of these, with or without a prefix, or a former one that is still read? */
+bool key_cookie_is_own_name(const struct ones_request *req, const char *name);
+
+/* Is a cookie that is set now Secure (session.cookie_secure)? */
+bool key_cookie_is_secure(const struct ones_request *req);
+
 /* Has the request any cookie of the daemon's? */
 bool key_cookie_is_any(const struct ones_request *req);
 

@@ -5,8 +5,6 @@
 #include "base/options.h"
 #include "base/version.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 /* ---- Adding one ---------------------------------------------------------------------------------------------- */
@@ -166,17 +164,6 @@ const struct module *module_of_path(const struct ones_app *app, const char *path
 const char *ones_setting(const struct ones_app *app, const char *key)
 {
 	return app->current != NULL ? config_section_value(app->current->section, key) : NULL;
-}
-
-void ones_log(const char *what, const char *format, ...)
-{
-	char text[1024];
-	va_list arguments;
-
-	va_start(arguments, format);
-	(void)vsnprintf(text, sizeof text, format, arguments);
-	va_end(arguments);
-	log_info(what, LOG_STR("text", text));
 }
 
 void ones_error_page(struct ones_app *app, const char *page)

@@ -386,7 +386,7 @@ void ones_reply_metrics(struct ones_request *req)
 	put_family(&metrics, "build", "_info", "info", "The version of the daemon.");
 	put(&metrics, "onesession_build_info{version=\"" ONESESSION_VERSION "\"} 1\n# EOF\n");
 	if (metrics.text == NULL) {
-		req->response.failed = true;
+		exchange_fail(req, "out of memory for the metrics");
 		return;
 	}
 	ones_header(req, "Vary", "Accept");

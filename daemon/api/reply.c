@@ -2,17 +2,59 @@
 #include "api/reply.h"
 
 #include "api/routes.h"
+#include "http/policy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Seconds after which clients are asked to try again that were answered with 503. */
 #define RETRY_AFTER_S 2
 
+/* ---- The beginning of an answer, header fields -------------------------------------------------------------- */
+
+bool reply_is_open(const struct ones_request *req, const char *what)
+{
+	if (req->response.status == 0)
+		return true;
+	exchange_warn(req, what);
+	return false;
+}
+
+static bool may_reply(struct ones_request *req, int status)
+{
+	if (!reply_is_open(req, "it answers again: only the first answer is sent"))
+		return false;
+	if (status >= 200 && status <= 599)
+		return true;
+	exchange_fail(req, "a status that is not one from 200 to 599");
+	return false;
+}
+
+/* What is for the daemon and the web server to say, and what ones_set_cookie() is for. */
+static bool is_reserved(const char *name)
+{
+	static const char *const names[] = {"Status", "Content-Length", "Transfer-Encoding", "Connection",
+	                                    "Set-Cookie"};
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		if (strcasecmp(name, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 void ones_header(struct ones_request *req, const char *name, const char *value)
 {
-	response_header(&req->response, req, name, value);
+	if (!reply_is_open(req, "it sets a header field after the answer: it is not sent"))
+		return;
+	if (!response_is_token(name) || is_reserved(name))
+		exchange_fail(req, "a header field whose name is none, or is not the handler's");
+	else if (value == NULL || !response_field_can_hold(value))
+		exchange_fail(req, "a header field whose value is NULL or has a control character");
+	else
+		response_header(&req->response, req, name, value);
 }
 
 bool ones_header_can_hold(const char *value)
@@ -40,7 +82,26 @@ void reply_body(struct ones_request *req, int status, const char *content_type, 
 
 void ones_reply_empty(struct ones_request *req, int status)
 {
-	reply_body(req, status, NULL, NULL, 0);
+	if (may_reply(req, status))
+		reply_body(req, status, NULL, NULL, 0);
+}
+
+void ones_reply_body(struct ones_request *req, int status, const char *content_type, const void *data, size_t size)
+{
+	const char *type, *body;
+
+	if (!may_reply(req, status))
+		return;
+	if (content_type == NULL || content_type[0] == '\0' || !response_field_can_hold(content_type)) {
+		exchange_fail(req, "a body whose type is NULL, empty, or has a control character");
+		return;
+	}
+	type = talloc_strdup(req, content_type);
+	body = size > 0 ? talloc_memdup(req, data, size) : "";
+	if (type == NULL || body == NULL)
+		exchange_fail(req, "out of memory for the body");
+	else
+		reply_body(req, status, type, body, size);
 }
 
 static void reply_json_as(struct ones_request *req, int status, const char *content_type, json_t *body)
@@ -51,22 +112,28 @@ static void reply_json_as(struct ones_request *req, int status, const char *cont
 	free(dumped);
 	json_decref(body);
 	if (text == NULL)
-		req->response.failed = true;
+		exchange_fail(req, "JSON that is NULL: json_pack(3) has failed, or memory has run out");
 	else
 		reply_body(req, status, content_type, text, strlen(text));
 }
 
 void ones_reply_json(struct ones_request *req, int status, json_t *body)
 {
-	reply_json_as(req, status, "application/json", body);
+	if (may_reply(req, status))
+		reply_json_as(req, status, "application/json", body);
+	else
+		json_decref(body);
 }
 
 void ones_reply_redirect(struct ones_request *req, const char *location)
 {
-	const char *escaped = response_escape_url(req, location);
+	const char *escaped;
 
+	if (!may_reply(req, 303))
+		return;
+	escaped = location != NULL ? response_escape_url(req, location) : NULL;
 	if (escaped == NULL) {
-		req->response.failed = true;
+		exchange_fail(req, "a redirect to NULL, or memory has run out");
 		return;
 	}
 	ones_header(req, "Location", escaped);
@@ -113,6 +180,18 @@ static json_t *common_values(const struct ones_request *req)
 	                 settings->session.on_limit == ON_LIMIT_DISPLACE && settings->session.max_sessions > 0);
 }
 
+/* There is no such page, its values are NULL, or it would be too large. */
+static void fail_page(struct ones_request *req, const char *page)
+{
+	size_t size;
+	const char *what = pages_file(module_of(req)->pages, page, &size) == NULL
+	                           ? "there is no page of that name"
+	                           : "values that are NULL, a page that would be too large, or memory has run out";
+	const char *problem = talloc_asprintf(req, "%s: %s", page, what);
+
+	exchange_fail(req, problem != NULL ? problem : what);
+}
+
 /* Where a page's forms may go: see ones_allow_form_redirects(). */
 #define POLICY_OF_FORMS "; form-action 'self'"
 
@@ -121,33 +200,64 @@ void ones_allow_form_redirects(struct ones_request *req)
 	req->response.allows_form_redirects = true;
 }
 
-static const char *policy_for(const struct ones_request *req, bool has_script)
+void ones_allow(struct ones_request *req, const char *directive)
 {
-	bool is_free = req->response.allows_form_redirects;
+	struct http_response *response = &req->response;
 
-	if (has_script)
-		return is_free ? POLICY_WITH_SCRIPT : POLICY_WITH_SCRIPT POLICY_OF_FORMS;
-	return is_free ? POLICY : POLICY POLICY_OF_FORMS;
+	if (!reply_is_open(req, "it widens the policy after the answer: that has no effect"))
+		return;
+	if (response->allowed_count == RESPONSE_ALLOWED_MAX || !policy_can_allow(directive))
+		exchange_warn(req, "ones_allow() with what is no directive with sources, or too often: not allowed");
+	else if ((response->allowed[response->allowed_count] = talloc_strdup(req, directive)) != NULL)
+		response->allowed_count++;
 }
 
-void ones_reply_page(struct ones_request *req, int status, const char *page, json_t *values)
+/* NULL when out of memory. */
+static const char *policy_for(struct ones_request *req, bool has_script)
+{
+	bool is_free = req->response.allows_form_redirects;
+	const char *policy = has_script ? POLICY_WITH_SCRIPT : POLICY;
+
+	if (!is_free)
+		policy = has_script ? POLICY_WITH_SCRIPT POLICY_OF_FORMS : POLICY POLICY_OF_FORMS;
+	for (size_t i = 0; policy != NULL && i < req->response.allowed_count; i++) {
+		const char *allowed = req->response.allowed[i];
+
+		/* Without the directive forms may lead anywhere. */
+		if (!is_free || strncmp(allowed, "form-action ", strlen("form-action ")) != 0)
+			policy = policy_allow(req, policy, allowed);
+	}
+	return policy;
+}
+
+static void reply_page(struct ones_request *req, int status, const char *page, json_t *values)
 {
 	json_t *common = common_values(req);
 	bool has_script = false;
 	size_t size = 0;
 	char *text = NULL;
+	const char *policy;
 
 	if (json_object_update(values, common) == 0)
 		text = pages_render(req, module_of(req)->pages, page, values, &size, &has_script);
 	json_decref(common);
 	json_decref(values);
-	if (text == NULL) {
-		req->response.failed = true;
+	policy = text != NULL ? policy_for(req, has_script) : NULL;
+	if (policy == NULL) {
+		fail_page(req, page);
 		return;
 	}
-	ones_header(req, "Content-Security-Policy", policy_for(req, has_script));
-	ones_header(req, "Referrer-Policy", "same-origin");
+	response_header(&req->response, req, "Content-Security-Policy", policy);
+	response_header(&req->response, req, "Referrer-Policy", "same-origin");
 	reply_body(req, status, "text/html; charset=utf-8", text, size);
+}
+
+void ones_reply_page(struct ones_request *req, int status, const char *page, json_t *values)
+{
+	if (may_reply(req, status))
+		reply_page(req, status, page, values);
+	else
+		json_decref(values);
 }
 
 void ones_reply_file(struct ones_request *req, const char *name, const char *content_type)
@@ -155,11 +265,14 @@ void ones_reply_file(struct ones_request *req, const char *name, const char *con
 	size_t size = 0;
 	const char *text = pages_file(module_of(req)->pages, name, &size);
 
+	if (!may_reply(req, 200))
+		return;
 	if (text == NULL) {
-		req->response.failed = true;
+		fail_page(req, name);
 		return;
 	}
-	ones_header(req, "Cache-Control", "public, max-age=3600");
+	if (!response_has_header(&req->response, "Cache-Control"))
+		response_header(&req->response, req, "Cache-Control", "public, max-age=3600");
 	reply_body(req, 200, content_type, text, size);
 }
 
@@ -170,29 +283,37 @@ static const char *error_page_for(const struct ones_request *req)
 	return own != NULL ? own : req->app->modules[0]->error_page;
 }
 
-/* `retry_after_s` as in ones_retry_after(). */
+static void reply_problem_as_json(struct ones_request *req, int status, const char *code, const char *detail,
+                                  json_t *members)
+{
+	json_t *problem = json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title",
+	                            response_reason_phrase(status), "status", status, "code", code, "detail", detail);
+
+	if (members == NULL || json_object_update_missing(problem, members) != 0) {
+		json_decref(problem);
+		problem = NULL;
+	}
+	reply_json_as(req, status, "application/problem+json", problem);
+}
+
+/* `retry_after_s` as in ones_retry_after(); takes over the reference. */
 static void reply_problem(struct ones_request *req, int status, const char *code, const char *detail,
                           int64_t retry_after_s, json_t *members)
 {
 	const char *page = error_page_for(req);
 
-	ones_retry_after(req, retry_after_s);
-	if (req->http->is_program || page == NULL) {
-		json_t *problem =
-			json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title",
-		                  response_reason_phrase(status), "status", status, "code", code, "detail", detail);
-
-		if (members == NULL || json_object_update_missing(problem, members) != 0)
-			req->response.failed = true;
-		json_decref(members);
-		reply_json_as(req, status, "application/problem+json", problem);
-		return;
+	if (may_reply(req, status)) {
+		ones_retry_after(req, retry_after_s);
+		if (req->http->is_program || page == NULL)
+			reply_problem_as_json(req, status, code, detail, members);
+		else
+			reply_page(req, status, page,
+			           json_pack("{s:s, s:i, s:s, s:s, s:{s:b}, s:s, s:o*}", "title",
+			                     response_reason_phrase(status), "status", status, "code", code, "detail",
+			                     detail, "is", code, 1, "request_id", status >= 500 ? req->http->id : "",
+			                     "retry", ones_wait_json(retry_after_s)));
 	}
 	json_decref(members);
-	ones_reply_page(req, status, page,
-	                json_pack("{s:s, s:i, s:s, s:s, s:{s:b}, s:s, s:o*}", "title", response_reason_phrase(status),
-	                          "status", status, "code", code, "detail", detail, "is", code, 1, "request_id",
-	                          status >= 500 ? req->http->id : "", "retry", ones_wait_json(retry_after_s)));
 }
 
 void ones_reply_problem(struct ones_request *req, int status, const char *code, const char *detail)

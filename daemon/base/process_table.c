@@ -27,6 +27,7 @@ void process_table_clear(struct process_table *table, size_t slot)
 	atomic_store(&process->wants_recycling, false);
 	atomic_store(&process->state, (int)WORKER_NONE);
 	atomic_store(&process->request_began_ms, 0);
+	atomic_store(&process->timeout_ms, 0);
 	atomic_store(&process->requests, 0);
 }
 

@@ -39,6 +39,7 @@ struct process_slot {
 	_Atomic int state;
 	_Atomic int64_t started_ms;       /* clock_monotonic_ms() */
 	_Atomic int64_t request_began_ms; /* of the request or look-up under way; 0: none */
+	_Atomic int64_t timeout_ms;       /* of it, by its route; 0: server.request_timeout */
 	_Atomic uint32_t route;           /* of the request under way: see counters_add_request() */
 	_Atomic int method;               /* of it, an enum ones_method */
 	_Atomic uint64_t requests;        /* answered by this process */

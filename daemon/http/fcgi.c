@@ -34,6 +34,8 @@ struct fcgi {
 	int fd;
 	int64_t io_timeout_ms;
 	struct inspection inspection;
+	fcgi_body_limit *body_limit;
+	const void *body_limit_context;
 	FCGX_Request request;
 	bool is_accepted;
 	size_t drained;
@@ -69,6 +71,20 @@ struct fcgi *fcgi_open(TALLOC_CTX *ctx, int fd, int64_t io_timeout_ms, size_t ma
 	fcgi->inspection = (struct inspection){.ctx = fcgi, .fd = fd, .max_body = max_body};
 	talloc_set_destructor(fcgi, fcgi_destroy);
 	return fcgi;
+}
+
+static size_t body_limit(const struct inspection *inspection)
+{
+	const struct fcgi *fcgi = inspection->ctx;
+
+	return fcgi->body_limit(fcgi->body_limit_context, fcgi);
+}
+
+void fcgi_limit_body(struct fcgi *fcgi, fcgi_body_limit *limit, const void *context)
+{
+	fcgi->body_limit = limit;
+	fcgi->body_limit_context = context;
+	fcgi->inspection.body_limit = body_limit;
 }
 
 int fcgi_fd(const struct fcgi *fcgi)

@@ -30,6 +30,12 @@ const char *fcgi_init(void);
  */
 struct fcgi *fcgi_open(TALLOC_CTX *ctx, int fd, int64_t io_timeout_ms, size_t max_body);
 
+/* For whom max_body depends on the parameters: the largest body of this request, by fcgi_peek_param(). */
+typedef size_t fcgi_body_limit(const void *context, const struct fcgi *fcgi);
+
+/* Have `limit` asked for that, once, when the parameters are there. */
+void fcgi_limit_body(struct fcgi *fcgi, fcgi_body_limit *limit, const void *context);
+
 /*
  * For one that may be handed on to another process: nothing is taken out of the socket before fcgi_accept(), and the
  * body is not waited for.

@@ -95,7 +95,6 @@ static const char *record_defect(struct inspection *inspection, const struct rec
 	if (record->type == RECORD_STDIN && inspection->has_params && !inspection->has_body) {
 		inspection->body_size += record->content_size;
 		inspection->has_body = record->content_size == 0;
-		inspection->is_too_large = inspection->is_too_large || inspection->body_size > inspection->max_body;
 		return NULL;
 	}
 	return "a record that has no place there";
@@ -375,6 +374,17 @@ size_t inspection_held(const struct inspection *inspection)
 	return inspection->collected != NULL ? inspection->collected->head_size + inspection->collected->room : 0;
 }
 
+/* The head is whole. */
+static void set_limit(struct inspection *inspection)
+{
+	bool may_have_body = !inspection->has_body || inspection->body_size > 0;
+
+	if (inspection->body_limit != NULL && may_have_body && !inspection->is_limit_known) {
+		inspection->is_limit_known = true;
+		inspection->max_body = inspection->body_limit(inspection);
+	}
+}
+
 enum fcgi_progress inspection_proceed(struct inspection *inspection)
 {
 	const char *defect;
@@ -394,7 +404,9 @@ enum fcgi_progress inspection_proceed(struct inspection *inspection)
 		                                               : FCGI_WAIT;
 	if (scratch.owner != inspection)
 		gather_params(inspection, scratch.data);
-	inspection->is_too_large = inspection->is_too_large || (!inspection->has_body && declares_too_much(inspection));
+	set_limit(inspection);
+	inspection->is_too_large = inspection->body_size > inspection->max_body ||
+	                           (!inspection->has_body && declares_too_much(inspection));
 	if (is_whole(inspection))
 		return FCGI_READY;
 	/* Some web servers send the end of an empty body by itself: what is whole by then need not be copied. */

@@ -50,6 +50,8 @@ struct inspection {
 	TALLOC_CTX *ctx; /* of what is collected */
 	int fd;
 	size_t max_body; /* a larger one is not read */
+	/* Asked for max_body when the parameters are whole, and there may be a body; NULL: it stays what it is. */
+	size_t (*body_limit)(const struct inspection *inspection);
 	enum fcgi_role_kind role;
 	const char *defect;
 	/* What inspection_proceed() knows so far; records before `offset` have been inspected. */
@@ -57,6 +59,7 @@ struct inspection {
 	unsigned int request_id;
 	bool has_begun, has_params, has_body;
 	bool are_params_padded; /* behind the record that ends them */
+	bool is_limit_known;    /* body_limit has been asked */
 	bool is_too_large;      /* the body, which is not read then */
 	bool is_head_enough;    /* the body is not waited for */
 	size_t params_size, body_size;

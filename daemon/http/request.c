@@ -179,8 +179,30 @@ static struct http_problem parse_form(struct http_request *request, const char *
 	return detail != NULL ? bad_request(detail) : out_of_memory;
 }
 
-struct http_problem request_read_body(struct http_request *request)
+/* Another type than those that are taken. */
+static struct http_problem unsupported(unsigned int bodies)
 {
+	const char *detail = "Send JSON (application/json).";
+
+	if ((bodies & ONES_BODY_FORM) != 0)
+		detail = (bodies & ONES_BODY_JSON) != 0
+		                 ? "Send a form (application/x-www-form-urlencoded) or JSON (application/json)."
+		                 : "Send a form (application/x-www-form-urlencoded).";
+	return (struct http_problem){415, "unsupported_media_type", detail};
+}
+
+/* What a body is taken for; BODY_OTHER: nothing but its bytes. */
+static enum body_kind kind_among(const struct http_request *request, unsigned int bodies)
+{
+	bool is_taken = (request->body_kind == BODY_FORM && (bodies & ONES_BODY_FORM) != 0) ||
+	                (request->body_kind == BODY_JSON && (bodies & ONES_BODY_JSON) != 0);
+
+	return is_taken ? request->body_kind : BODY_OTHER;
+}
+
+struct http_problem request_read_body(struct http_request *request, unsigned int bodies)
+{
+	enum body_kind kind = kind_among(request, bodies);
 	bool is_chunked = *param_or_empty(request->fcgi, "HTTP_TRANSFER_ENCODING") != '\0';
 	const char *body;
 	size_t size;
@@ -192,10 +214,8 @@ struct http_problem request_read_body(struct http_request *request)
 		return bad_request("Content-Length is not a number.");
 	if (fcgi_body_is_too_large(request->fcgi))
 		return (struct http_problem){413, "too_large", "The body is larger than this server takes."};
-	if (request->body_kind == BODY_OTHER)
-		return (struct http_problem){
-			415, "unsupported_media_type",
-			"Send a form (application/x-www-form-urlencoded) or JSON (application/json)."};
+	if (kind == BODY_OTHER && (bodies & ONES_BODY_RAW) == 0)
+		return unsupported(bodies);
 	body = fcgi_body(request->fcgi, &size);
 	if (body == NULL)
 		return out_of_memory;
@@ -203,9 +223,13 @@ struct http_problem request_read_body(struct http_request *request)
 		return bad_request("The body is shorter than Content-Length says.");
 	if (request->content_length > 0)
 		size = (size_t)request->content_length;
-	if (request->body_kind == BODY_JSON)
+	if ((bodies & ONES_BODY_RAW) != 0) {
+		request->raw = body;
+		request->raw_size = size;
+	}
+	if (kind == BODY_JSON)
 		return parse_json(request, body, size);
-	return parse_form(request, body, size);
+	return kind == BODY_FORM ? parse_form(request, body, size) : no_problem;
 }
 
 /* Is it there with a value, and none of the two? */

@@ -18,6 +18,7 @@
 #define METHOD_MAX       31
 #define USER_AGENT_MAX   512
 
+/* BODY_OTHER: a type that is neither of these two. */
 enum body_kind { BODY_NONE, BODY_FORM, BODY_JSON, BODY_OTHER };
 
 struct http_request {
@@ -36,6 +37,8 @@ struct http_request {
 	enum body_kind body_kind;
 	int64_t content_length; /* 0 without a body, -1 when it cannot be read */
 	struct urlencoded *form;
+	const void *raw; /* the body's bytes, where they are wanted */
+	size_t raw_size;
 	json_t *json;
 };
 
@@ -58,8 +61,8 @@ bool request_is_by_https(struct fcgi_text https, struct fcgi_text scheme);
  */
 struct http_problem request_read(struct http_request *request, struct fcgi *fcgi, const char *id);
 
-/* Decode the body: a form or a JSON object. */
-struct http_problem request_read_body(struct http_request *request);
+/* Read the body, and decode it when it is a form or a JSON object. `bodies`: the flags of the kinds that are taken. */
+struct http_problem request_read_body(struct http_request *request, unsigned int bodies);
 
 /*
  * True when a browser asks for a page that it is going to show in a tab or frame: what a script, a player or an

@@ -3,31 +3,25 @@
 
 #include "base/utf8.h"
 
+#include <ctype.h>
 #include <stdint.h>
 #include <string.h>
 
 /* Room for the header of an ordinary answer. */
 #define HEAD_SIZE 256
 
-const char *response_reason_phrase(int status)
+bool response_is_token(const char *text)
 {
-	switch (status) {
-	case 200: return "OK";
-	case 204: return "No Content";
-	case 303: return "See Other";
-	case 400: return "Bad Request";
-	case 401: return "Unauthorized";
-	case 403: return "Forbidden";
-	case 404: return "Not Found";
-	case 405: return "Method Not Allowed";
-	case 409: return "Conflict";
-	case 413: return "Content Too Large";
-	case 415: return "Unsupported Media Type";
-	case 429: return "Too Many Requests";
-	case 500: return "Internal Server Error";
-	case 503: return "Service Unavailable";
-	default: return "Status";
-	}
+	const char *at = text;
+
+	while (isalnum((unsigned char)*at) || (*at != '\0' && strchr("!#$%&'*+-.^_`|~", *at) != NULL))
+		at++;
+	return at > text && *at == '\0';
+}
+
+bool response_is_there(const struct http_response *response)
+{
+	return response->status != 0 || response->failed;
 }
 
 bool response_field_can_hold(const char *value)
@@ -74,15 +68,67 @@ static bool append_number(TALLOC_CTX *ctx, struct http_text *text, size_t number
 	return append(ctx, text, digits + at, sizeof digits - at);
 }
 
+/* ---- Header fields ------------------------------------------------------------------------------------------ */
+
+/* Where the line of that field begins; *size is the line's, with its end. NULL when there is none. */
+static char *find_header(const struct http_text *headers, const char *name, size_t *size)
+{
+	size_t length = strlen(name);
+
+	for (size_t at = 0; at < headers->size; at += *size) {
+		char *line = headers->data + at;
+		const char *end = memchr(line, '\n', headers->size - at);
+
+		*size = end != NULL ? (size_t)(end + 1 - line) : headers->size - at;
+		if (*size > length && line[length] == ':' && strncasecmp(line, name, length) == 0)
+			return line;
+	}
+	return NULL;
+}
+
+bool response_has_header(const struct http_response *response, const char *name)
+{
+	size_t size;
+
+	return find_header(&response->headers, name, &size) != NULL;
+}
+
+static void remove_header(struct http_text *headers, const char *name)
+{
+	size_t size;
+	char *line = find_header(headers, name, &size);
+
+	if (line == NULL)
+		return;
+	memmove(line, line + size, headers->size - (size_t)(line - headers->data) - size);
+	headers->size -= size;
+}
+
+/* Lists whose members may stand in fields of their own (RFC 9110, 5.3), and Set-Cookie. */
+static bool may_be_repeated(const char *name)
+{
+	static const char *const names[] = {"Vary", "Link", "WWW-Authenticate", "Server-Timing", "Set-Cookie"};
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		if (strcasecmp(name, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 void response_header(struct http_response *response, TALLOC_CTX *ctx, const char *name, const char *value)
 {
+	if (!may_be_repeated(name))
+		remove_header(&response->headers, name);
 	if (!response_field_can_hold(value) || !append_field(ctx, &response->headers, name, value))
 		response->failed = true;
 }
 
-void response_set_cookie(struct http_response *response, TALLOC_CTX *ctx, const char *name, const char *field)
+void response_set_cookie(struct http_response *response, TALLOC_CTX *ctx, const char *name, const char *field,
+                         bool is_of_answer)
 {
-	struct http_cookie cookie = {.name = talloc_strdup(ctx, name), .field = talloc_strdup(ctx, field)};
+	struct http_cookie cookie = {
+		.name = talloc_strdup(ctx, name), .field = talloc_strdup(ctx, field), .is_of_answer = is_of_answer};
 	size_t at = 0;
 
 	if (cookie.name == NULL || cookie.field == NULL || !response_field_can_hold(field)) {
@@ -102,16 +148,27 @@ void response_set_cookie(struct http_response *response, TALLOC_CTX *ctx, const 
 
 void response_reset(struct http_response *response)
 {
-	struct http_response fresh = {.cookie_count = response->cookie_count};
+	struct http_response fresh = {0};
 
-	memcpy(fresh.cookies, response->cookies, sizeof fresh.cookies);
+	for (size_t i = 0; i < response->cookie_count; i++) {
+		if (!response->cookies[i].is_of_answer)
+			fresh.cookies[fresh.cookie_count++] = response->cookies[i];
+	}
 	*response = fresh;
+}
+
+/* ---- The whole ---------------------------------------------------------------------------------------------- */
+
+/* RFC 9110, 15.3.5 and 15.4.5: 204 and 304 have no content. */
+static bool has_content(const struct http_response *response)
+{
+	return response->content_type != NULL && response->status != 204 && response->status != 304;
 }
 
 /* The answer's text; false when out of memory. */
 static bool build(const struct http_response *response, TALLOC_CTX *ctx, bool is_head, struct http_text *answer)
 {
-	bool has_body = response->content_type != NULL;
+	bool has_body = has_content(response);
 	const char *reason_phrase = response_reason_phrase(response->status);
 	bool done;
 
@@ -125,10 +182,10 @@ static bool build(const struct http_response *response, TALLOC_CTX *ctx, bool is
 		done = append_field(ctx, answer, "Content-Type", response->content_type) &&
 		       append_field(ctx, answer, "X-Content-Type-Options", "nosniff");
 	/*
-	 * RFC 9110, 8.6: a 204 has no Content-Length. It comes last: Caddy takes what was cut off for a whole answer,
-	 * and a client that has this line has all before it.
+	 * RFC 9110, 8.6: a 204 has no Content-Length, and that of a 304 is the one of another answer. It comes last:
+	 * Caddy takes what was cut off for a whole answer, and a client that has this line has all before it.
 	 */
-	if (done && response->status != 204)
+	if (done && response->status != 204 && response->status != 304)
 		done = append(ctx, answer, "Content-Length: ", 16) &&
 		       append_number(ctx, answer, has_body ? response->body_size : 0) && append(ctx, answer, "\r\n", 2);
 	done = done && append(ctx, answer, "\r\n", 2);
@@ -141,6 +198,11 @@ int response_send(struct http_response *response, TALLOC_CTX *ctx, struct fcgi *
 		"Status: 500 Internal Server Error\r\nContent-Length: 0\r\nCache-Control: no-store\r\n\r\n";
 	struct http_text answer = {0};
 
+	/* A body's type is known: a handler that has set these as well is not to have them sent twice. */
+	if (has_content(response)) {
+		remove_header(&response->headers, "Content-Type");
+		remove_header(&response->headers, "X-Content-Type-Options");
+	}
 	if (response->status == 0 || response->failed || !build(response, ctx, is_head, &answer)) {
 		response->status = 500;
 		return fcgi_answer(fcgi, bare, sizeof bare - 1);

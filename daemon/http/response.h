@@ -9,11 +9,15 @@
 #include <talloc.h>
 
 /* As many different cookies as one answer can set. */
-#define RESPONSE_COOKIES_MAX 4
+#define RESPONSE_COOKIES_MAX 24
+
+/* As many additions as there can be to the policy of a page. */
+#define RESPONSE_ALLOWED_MAX 8
 
 struct http_cookie {
 	const char *name;
 	const char *field; /* the value of its Set-Cookie */
+	bool is_of_answer; /* it goes with the answer, also when that is taken back; else it stands for what was done */
 };
 
 /* Text that grows; not ended by a NUL. */
@@ -31,25 +35,38 @@ struct http_response {
 	size_t body_size;
 	size_t cookie_count;
 	struct http_cookie cookies[RESPONSE_COOKIES_MAX];
-	bool allows_form_redirects; /* of the page that is the body: see ones_allow_form_redirects() */
-	bool failed;                /* out of memory, or a header field that would break out of its line */
+	size_t allowed_count;
+	const char *allowed[RESPONSE_ALLOWED_MAX]; /* of the page that is the body: see ones_allow() */
+	bool allows_form_redirects;                /* of the page that is the body: see ones_allow_form_redirects() */
+	bool failed; /* out of memory, or a header field that would break out of its line */
 };
 
-/* "Not Found" (RFC 9110, 15); "Status" for a number that is never sent. */
+/* "Not Found": of all statuses that are registered with IANA; "Status" for another number. */
 const char *response_reason_phrase(int status);
 
 /* Has a header field's value room for this text? A control character would break out of its line. */
 bool response_field_can_hold(const char *value);
 
+/* Is it a token (RFC 9110, 5.6.2), as names of header fields and cookies are? */
+bool response_is_token(const char *text);
+
+/* Has it been answered, or gone wrong? */
+bool response_is_there(const struct http_response *response);
+
 /*
- * Add a header field, on `ctx`. A control character in the value, or no memory, marks the response as failed.
+ * Add a header field, on `ctx`, in place of a former one of that name unless the field may be repeated. A control
+ * character in the value, or no memory, marks the response as failed.
  */
 void response_header(struct http_response *response, TALLOC_CTX *ctx, const char *name, const char *value);
 
-/* The same for Set-Cookie: `field` takes the place of what the cookie `name` was to be set to before. */
-void response_set_cookie(struct http_response *response, TALLOC_CTX *ctx, const char *name, const char *field);
+/* Is there one of that name? */
+bool response_has_header(const struct http_response *response, const char *name);
 
-/* Take everything back but the cookies: what they stand for has been done. */
+/* The same for Set-Cookie: `field` takes the place of what the cookie `name` was to be set to before. */
+void response_set_cookie(struct http_response *response, TALLOC_CTX *ctx, const char *name, const char *field,
+                         bool is_of_answer);
+
+/* Take everything back but the cookies that stand for what has been done. */
 void response_reset(struct http_response *response);
 
 /*

@@ -71,6 +71,7 @@ static void add_conn(struct worker *worker, int fd, int64_t connected_us, int64_
 	conn = conns_add(&worker->conns, fd, settings->server.io_timeout, (size_t)settings->server.max_body);
 	if (conn == NULL)
 		return;
+	fcgi_limit_body(conn->fcgi, app_body_limit, worker->app);
 	if (worker->role->waits_only_for_heads)
 		fcgi_wait_for_head_only(conn->fcgi);
 	conn->deadline = clock_monotonic_ms() + settings->server.io_timeout;

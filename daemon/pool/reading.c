@@ -30,7 +30,7 @@ static void dispatch(struct worker *worker, struct conn *conn)
 
 static size_t bodies_max(const struct worker *worker)
 {
-	size_t several = BODIES_MAX_OVER * (size_t)worker->settings->server.max_body;
+	size_t several = BODIES_MAX_OVER * routes_largest_body(worker->app);
 
 	return several > BODIES_MAX ? several : BODIES_MAX;
 }

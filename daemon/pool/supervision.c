@@ -1,6 +1,7 @@
 /* What becomes of the master's children once they run. */
 #include "pool/supervision.h"
 
+#include "api/routes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "pool/accept_permits.h"
@@ -112,17 +113,29 @@ static void abort_child(struct child *child)
 	(void)kill(child->pid, SIGABRT);
 }
 
+/* How long the request that began then may take: a worker's claim counts within the bounds of a route. */
+static int64_t timeout_of(const struct child *child, struct process_slot *slot, int64_t began)
+{
+	int64_t claimed = atomic_load(&slot->timeout_ms);
+
+	/* It has ended just now. */
+	if (atomic_load(&slot->request_began_ms) != began)
+		return INT64_MAX;
+	return claimed >= ROUTE_TIMEOUT_MIN_MS && claimed <= ROUTE_TIMEOUT_MAX_MS ? claimed : child->request_timeout;
+}
+
 static void end_overdue(struct children *children, size_t at)
 {
 	struct child *child = &children->all[at];
-	int64_t began = atomic_load(&children->board->processes.slots[at].request_began_ms);
+	struct process_slot *slot = &children->board->processes.slots[at];
+	int64_t began = atomic_load(&slot->request_began_ms);
 	int64_t now = clock_monotonic_ms();
 
 	/* A time before the start of the process was not written by it. */
 	if (child->kill_at != 0) {
 		if (now >= child->kill_at)
 			kill_child(child);
-	} else if (began >= child->started_at && now - began > child->request_timeout) {
+	} else if (began >= child->started_at && now - began > timeout_of(child, slot, began)) {
 		struct route_name_copy route = claimed_route(children, at);
 
 		children->timeouts++;

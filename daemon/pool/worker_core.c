@@ -30,9 +30,19 @@ bool worker_has_room(const struct worker *worker)
 
 /* ---- On the scoreboard -------------------------------------------------------------------------------------- */
 
-static void set_state(struct worker *worker, enum worker_state state, int64_t request_began_ms)
+/*
+ * What the master reads together (supervision.c) is never of two requests: none is shown while the time-out changes.
+ * `timeout_ms` is a route's, 0: server.request_timeout.
+ */
+static void set_state(struct worker *worker, enum worker_state state, int64_t request_began_ms, int64_t timeout_ms)
 {
 	atomic_store_explicit(&worker->slot->state, (int)state, memory_order_relaxed);
+	if (atomic_load_explicit(&worker->slot->timeout_ms, memory_order_relaxed) != timeout_ms) {
+		atomic_store(&worker->slot->request_began_ms, 0);
+		atomic_store(&worker->slot->timeout_ms, timeout_ms);
+		atomic_store(&worker->slot->request_began_ms, request_began_ms);
+		return;
+	}
 	atomic_store_explicit(&worker->slot->request_began_ms, request_began_ms, memory_order_relaxed);
 }
 
@@ -55,7 +65,7 @@ static bool set_lookup(struct worker *worker)
 	if (conn == NULL)
 		return false;
 	set_request(worker, &conn->preview);
-	set_state(worker, worker->stopping ? WORKER_STOPPING : state, worker->lookups.sent_us / 1000);
+	set_state(worker, worker->stopping ? WORKER_STOPPING : state, worker->lookups.sent_us / 1000, 0);
 	return true;
 }
 
@@ -65,7 +75,7 @@ void worker_set_idle(struct worker *worker)
 		worker->busy_us += clock_monotonic_us() - worker->busy_since_us;
 	worker->busy_since_us = 0;
 	if (!set_lookup(worker))
-		set_state(worker, worker->stopping ? WORKER_STOPPING : WORKER_IDLE, 0);
+		set_state(worker, worker->stopping ? WORKER_STOPPING : WORKER_IDLE, 0, 0);
 }
 
 void worker_set_busy(struct worker *worker, const struct app_preview *preview)
@@ -75,7 +85,7 @@ void worker_set_busy(struct worker *worker, const struct app_preview *preview)
 	if (set_lookup(worker))
 		return;
 	set_request(worker, preview);
-	set_state(worker, WORKER_BUSY, worker->busy_since_us / 1000);
+	set_state(worker, WORKER_BUSY, worker->busy_since_us / 1000, preview->timeout_ms);
 }
 
 void worker_set_stopping(struct worker *worker)

@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		MUST(request != NULL && fcgi_inspect(fcgi) == FCGI_READY && fcgi_accept(fcgi) == 0);
 		problem = request_read(request, fcgi, "id");
 		MUST(problem.status == 0);
-		problem = request_read_body(request);
+		problem = request_read_body(request, ONES_BODY_FORM | ONES_BODY_JSON);
 		check(request, &problem, size - 1);
 		talloc_free(fcgi);
 		(void)wire_hang_up(peer);

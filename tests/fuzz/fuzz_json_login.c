@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(req.http != NULL && fcgi_inspect(fcgi) == FCGI_READY && fcgi_accept(fcgi) == 0);
 	problem = request_read(req.http, fcgi, "id");
 	MUST(problem.status == 0 && req.http->is_program);
-	problem = request_read_body(req.http);
+	problem = request_read_body(req.http, ONES_BODY_FORM | ONES_BODY_JSON);
 	MUST(problem.status == 0 || problem.status == 400);
 	MUST((problem.status == 0 && size > 0) == (req.http->json != NULL));
 	check_field(&req, "username");

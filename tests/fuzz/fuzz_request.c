@@ -76,7 +76,7 @@ static void serve(struct ones_app *app, struct fcgi *fcgi)
 	if (req == NULL)
 		return;
 	MUST(req->was_answered || req->route != NULL);
-	MUST(req->was_answered || (req->route->declared.needs == ONES_NEEDS_NOTHING) == preview.needs_no_database);
+	MUST(req->was_answered || !preview.needs_no_database || req->route->declared.needs == ONES_NEEDS_NOTHING);
 	if (!req->was_answered && req->route->declared.needs != ONES_NEEDS_NOTHING)
 		(void)app_hashed(req, NULL);
 	else

@@ -75,6 +75,20 @@ def build_site(cluster, node, closing, settings, modules=()):
     return Site(database, daemon, nginx)
 
 
+APPLICATION = [BUILD / "tests/application.so"]
+
+
+def in_application(settings):
+    return {"application.prefix": "/session/application", **(settings or {})}
+
+
+def with_audit(site):
+    """The application's own table."""
+    site.database.query((ROOT / "tests/application/audit.sql").read_text())
+    site.database.query(f"GRANT SELECT, INSERT ON application_audit TO {site.database.cluster.DAEMON}")
+    return site
+
+
 @pytest.fixture
 def closing():
     things = Closing()
@@ -145,12 +159,7 @@ def new_application(new_site):
     """new_application(settings): a site whose daemon has the module tests/application, below /session."""
 
     def make(settings=None):
-        site = new_site(
-            {"application.prefix": "/session/application", **(settings or {})}, modules=[BUILD / "tests/application.so"]
-        )
-        site.database.query((ROOT / "tests/application/audit.sql").read_text())
-        site.database.query(f"GRANT SELECT, INSERT ON application_audit TO {site.database.cluster.DAEMON}")
-        return site
+        return with_audit(new_site(in_application(settings), modules=APPLICATION))
 
     return make
 
@@ -160,18 +169,29 @@ def application(new_application):
     return new_application()
 
 
-@pytest.fixture(scope="module")
-def shared_site(request, cluster_of_worker):
-    """For tests that leave nothing behind that the next one could stumble over."""
-    if not cluster_of_worker.is_running:
-        cluster_of_worker.start()
+def built_for_module(request, cluster, settings=None, modules=()):
+    if not cluster.is_running:
+        cluster.start()
     things = Closing()
     try:
-        made = build_site(cluster_of_worker, request.node, things, None)
+        made = build_site(cluster, request.node, things, settings, modules=modules)
         yield made
     finally:
         things.close()
     made.database.discard()
+
+
+@pytest.fixture(scope="module")
+def shared_site(request, cluster_of_worker):
+    """For tests that leave nothing behind that the next one could stumble over."""
+    yield from built_for_module(request, cluster_of_worker)
+
+
+@pytest.fixture(scope="module")
+def shared_application(request, cluster_of_worker):
+    """The same of an application."""
+    for site in built_for_module(request, cluster_of_worker, in_application(None), APPLICATION):
+        yield with_audit(site)
 
 
 @pytest.fixture

@@ -868,6 +868,67 @@ static void body_that_is_too_large_is_not_waited_for(void **state)
 	assert_body("", 0);
 }
 
+static size_t limit_asked, limit_given;
+
+static size_t limit_of(const void *context, const struct fcgi *of)
+{
+	struct fcgi_text method;
+
+	assert_ptr_equal(context, &limit_given);
+	assert_true(fcgi_peek_param(of, "REQUEST_METHOD", &method));
+	assert_int_equal(method.length, 3);
+	limit_asked++;
+	return limit_given;
+}
+
+/* Whether the body comes with the parameters, later, or is only said to come. */
+static void limit_of_the_body_can_depend_on_the_parameters(void **state)
+{
+	static char body[40000];
+
+	(void)state;
+	for (int way = 0; way < 6; way++) {
+		bool is_too_large = way >= 3;
+
+		reconnect();
+		limit_asked = 0;
+		limit_given = is_too_large ? sizeof body - 1 : sizeof body;
+		fcgi_limit_body(fcgi, limit_of, &limit_given);
+		begin(RESPONDER);
+		add_pair("REQUEST_METHOD", "PUT");
+		if (way % 3 == 2)
+			add_pair("CONTENT_LENGTH", "40000");
+		put_pairs();
+		if (way % 3 == 1) {
+			send_wire();
+			assert_progress(FCGI_WAIT);
+			wire.size = 0;
+		}
+		if (way != 5)
+			put_stream(STDIN, body, sizeof body, 9000);
+		send_wire();
+		assert_progress(FCGI_READY);
+		assert_int_equal(limit_asked, 1);
+		assert_int_equal(fcgi_body_is_too_large(fcgi), is_too_large);
+		assert_int_equal(fcgi_accept(fcgi), 0);
+		assert_body(body, is_too_large ? 0 : sizeof body);
+	}
+}
+
+static void request_without_a_body_is_not_asked_for_its_limit(void **state)
+{
+	(void)state;
+	limit_asked = 0;
+	fcgi_limit_body(fcgi, limit_of, &limit_given);
+	begin(RESPONDER);
+	add_pair("REQUEST_METHOD", "GET");
+	put_pairs();
+	put_record(STDIN, "", 0);
+	send_wire();
+	assert_progress(FCGI_READY);
+	assert_int_equal(limit_asked, 0);
+}
+
 /* An invalid length, or one within the limit, does not prevent the body from being read. */
 static void lengths_that_fit_are_waited_for(void **state)
 {
@@ -1131,6 +1192,8 @@ int main(void)
 		TEST(body_that_is_cut_short_is_closed),
 		TEST(what_is_no_body_is_refused_also_when_it_comes_later),
 		TEST(body_that_is_too_large_is_not_waited_for),
+		TEST(limit_of_the_body_can_depend_on_the_parameters),
+		TEST(request_without_a_body_is_not_asked_for_its_limit),
 		TEST(lengths_that_fit_are_waited_for),
 		TEST(head_alone_can_be_waited_for),
 		TEST(parameters_are_seen_before_the_request_is_taken_in),

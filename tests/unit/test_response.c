@@ -114,9 +114,9 @@ static void cookie_is_set_to_what_came_last(void **state)
 	struct http_response response = {.status = 204};
 
 	(void)state;
-	response_set_cookie(&response, ctx, "one", "one=1; Path=/");
-	response_set_cookie(&response, ctx, "two", "two=2");
-	response_set_cookie(&response, ctx, "one", "one=; Max-Age=0");
+	response_set_cookie(&response, ctx, "one", "one=1; Path=/", false);
+	response_set_cookie(&response, ctx, "two", "two=2", false);
+	response_set_cookie(&response, ctx, "one", "one=; Max-Age=0", false);
 	assert_answer(&response, false,
 	              "Status: 204 No Content\r\nSet-Cookie: one=; Max-Age=0\r\nSet-Cookie: two=2\r\n\r\n");
 }
@@ -129,7 +129,7 @@ static void answer_that_is_taken_back_leaves_its_cookies(void **state)
 	(void)state;
 	response_header(&response, ctx, "Location", "/");
 	response_header(&response, ctx, "Bad", "a\nb");
-	response_set_cookie(&response, ctx, "one", "one=1");
+	response_set_cookie(&response, ctx, "one", "one=1", false);
 	response_reset(&response);
 	response.status = 303;
 	assert_answer(&response, false, "Status: 303 See Other\r\nSet-Cookie: one=1\r\nContent-Length: 0\r\n\r\n");
@@ -141,14 +141,86 @@ static void cookie_that_cannot_be_set_makes_it_a_500(void **state)
 	char name[] = "a";
 
 	(void)state;
-	response_set_cookie(&response, ctx, "one", "one=1\r\nSet-Cookie: two=2");
+	response_set_cookie(&response, ctx, "one", "one=1\r\nSet-Cookie: two=2", false);
 	assert_bare_500(&response);
 	response = (struct http_response){.status = 200};
 	for (int i = 0; i < RESPONSE_COOKIES_MAX; i++, name[0]++)
-		response_set_cookie(&response, ctx, name, "x");
+		response_set_cookie(&response, ctx, name, "x", false);
 	assert_false(response.failed);
-	response_set_cookie(&response, ctx, name, "x");
+	response_set_cookie(&response, ctx, name, "x", false);
 	assert_true(response.failed);
+}
+
+static void cookie_of_the_answer_goes_when_that_is_taken_back(void **state)
+{
+	struct http_response response = {.status = 200};
+
+	(void)state;
+	response_set_cookie(&response, ctx, "of_answer", "of_answer=1", true);
+	response_set_cookie(&response, ctx, "done", "done=1", false);
+	response_reset(&response);
+	response.status = 204;
+	assert_answer(&response, false, "Status: 204 No Content\r\nSet-Cookie: done=1\r\n\r\n");
+}
+
+static void header_field_takes_the_place_of_the_former(void **state)
+{
+	struct http_response response = {.status = 303};
+
+	(void)state;
+	response_header(&response, ctx, "Cache-Control", "no-store");
+	response_header(&response, ctx, "Location", "/first");
+	response_header(&response, ctx, "Vary", "Cookie");
+	response_header(&response, ctx, "Cache", "other");
+	response_header(&response, ctx, "location", "/second");
+	response_header(&response, ctx, "cache-control", "private");
+	response_header(&response, ctx, "Vary", "Accept");
+	response_header(&response, ctx, "Cache-Control", "max-age=60");
+	assert_answer(&response, false,
+	              "Status: 303 See Other\r\nVary: Cookie\r\nCache: other\r\nlocation: /second\r\nVary: Accept\r\n"
+	              "Cache-Control: max-age=60\r\nContent-Length: 0\r\n\r\n");
+	assert_true(response_has_header(&response, "LOCATION"));
+	assert_false(response_has_header(&response, "Cach"));
+}
+
+static void type_of_the_body_is_sent_once(void **state)
+{
+	struct http_response response = {.status = 200, .content_type = "image/png", .body = "x", .body_size = 1};
+
+	(void)state;
+	response_header(&response, ctx, "Content-Type", "text/html");
+	response_header(&response, ctx, "x-content-type-options", "nosniff");
+	assert_answer(&response, false,
+	              "Status: 200 OK\r\nContent-Type: image/png\r\nX-Content-Type-Options: nosniff\r\n"
+	              "Content-Length: 1\r\n\r\nx");
+}
+
+/* RFC 9110, 15.3.5 and 15.4.5 */
+static void statuses_that_have_no_body_get_none(void **state)
+{
+	struct http_response response = {.status = 204, .content_type = "a/b", .body = "x", .body_size = 1};
+
+	(void)state;
+	assert_answer(&response, false, "Status: 204 No Content\r\n\r\n");
+}
+
+static void not_modified_has_no_body(void **state)
+{
+	struct http_response response = {.status = 304, .content_type = "a/b", .body = "x", .body_size = 1};
+
+	(void)state;
+	response_header(&response, ctx, "ETag", "\"1\"");
+	assert_answer(&response, false, "Status: 304 Not Modified\r\nETag: \"1\"\r\n\r\n");
+}
+
+static void token_is_what_names_are_made_of(void **state)
+{
+	(void)state;
+	assert_true(response_is_token("X-Frame_Options!#$%&'*+.^`|~09"));
+	for (const char *const *text =
+	             (const char *const[]){"", "a b", "a:", "a\r\nb", "a\x7f", "\xc3\xa9", "a=", "(a)", NULL};
+	     *text != NULL; text++)
+		assert_false(response_is_token(*text));
 }
 
 static void head_has_the_header_of_the_body_that_is_left_out(void **state)
@@ -302,6 +374,10 @@ static void every_status_of_the_contract_has_its_phrase(void **state)
 		assert_string_not_equal(response_reason_phrase(statuses[i]), "Status");
 	assert_string_equal(response_reason_phrase(404), "Not Found");
 	assert_string_equal(response_reason_phrase(503), "Service Unavailable");
+	assert_string_equal(response_reason_phrase(201), "Created");
+	assert_string_equal(response_reason_phrase(402), "Payment Required");
+	assert_string_equal(response_reason_phrase(422), "Unprocessable Content");
+	assert_string_equal(response_reason_phrase(502), "Bad Gateway");
 	assert_string_equal(response_reason_phrase(299), "Status");
 }
 
@@ -347,6 +423,12 @@ int main(void)
 		TEST(cookie_is_set_to_what_came_last),
 		TEST(answer_that_is_taken_back_leaves_its_cookies),
 		TEST(cookie_that_cannot_be_set_makes_it_a_500),
+		TEST(cookie_of_the_answer_goes_when_that_is_taken_back),
+		TEST(header_field_takes_the_place_of_the_former),
+		TEST(type_of_the_body_is_sent_once),
+		TEST(statuses_that_have_no_body_get_none),
+		TEST(not_modified_has_no_body),
+		TEST(token_is_what_names_are_made_of),
 		TEST(head_has_the_header_of_the_body_that_is_left_out),
 		TEST(answer_without_a_body_says_so),
 		TEST(no_content_has_no_length),

@@ -544,7 +544,7 @@ def test_status_and_metrics_show_requests_errors_and_time_by_module(new_daemon, 
     assert own["name"] == "session" and own["prefix"] == "/session" and own["abi"] == 1
     assert cinema.pop("seconds") > 0
     assert cinema == {"name": "cinema", "version": "1.2", "abi": 1, "prefix": "/cinema", "requests": 4, "errors": 1}
-    await_line(daemon, "cinema_wrong", "module=cinema", "request_id=", 'text="it is number 7"')
+    await_line(daemon, "cinema_wrong", "module=cinema", "request_id=", 'message="it is number 7"')
     found = openmetrics.samples(get(daemon, "/session/metrics").body.decode())
     assert found["onesession_module_info", ("module", "cinema"), ("version", "1.2"), ("abi", "1")] == 1
     labels = (("module", "cinema"), ("route", "/hello"))
@@ -562,7 +562,7 @@ def test_status_and_metrics_show_requests_errors_and_time_by_module(new_daemon, 
 def test_debug_serves_in_one_process_that_a_debugger_can_look_into(new_daemon, build):
     module = build(CINEMA)
     daemon = new_daemon(settings_for(module, **{"server.request_timeout": "100ms"}))
-    daemon.start(daemon.command("--debug"))
+    daemon.start(daemon.command("--debug"), is_master=False)
     assert hello(daemon)["answer"] == "first"
     assert daemon.workers == []
     with open(f"/proc/{daemon.process.pid}/status", encoding="utf-8") as lines:

@@ -1,0 +1,30 @@
+/* Lines in the log that an application writes. */
+#include "base/log.h"
+#include "onesession.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MESSAGE_MAX 1024
+
+/* What cannot be an event's name could not be told from other fields. */
+static const char *event_name(const char *what)
+{
+	size_t length = strspn(what, "abcdefghijklmnopqrstuvwxyz0123456789_");
+
+	return length > 0 && what[length] == '\0' ? what : "application";
+}
+
+/* Request and module are known to base/log.c: see log_set_request() and module_enter(). */
+void ones_log(const char *what, const char *format, ...)
+{
+	char message[MESSAGE_MAX + 1];
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (vsnprintf(message, sizeof message, format, arguments) < 0)
+		message[0] = '\0';
+	va_end(arguments);
+	log_info(event_name(what), LOG_STR("message", message));
+}
