@@ -23,6 +23,9 @@ struct ones_app {
 	struct signals *signals;
 	struct ones_route routes[COUNTERS_ROUTES_MAX];
 	size_t route_count;
+	bool foreign_routes[COUNTERS_ROUTES_MAX]; /* of another module than the daemon itself: route_is_foreign() */
+	bool is_adding_foreign;                   /* routes_add_foreign() has been called */
+	bool keeps_guards;         /* some workers run no foreign route (server.guard_workers) */
 	const char *error_page;    /* see ones_error_page(); NULL: none */
 	const char *setup_problem; /* what was wrong with a call during setup; NULL: nothing */
 	struct rule rule;          /* its db is this process's own; NULL in one that has none */

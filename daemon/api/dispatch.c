@@ -72,9 +72,22 @@ enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, s
 	preview->route = routes_number(app, route);
 	preview->needs_no_database = route->needs == ONES_NEEDS_NOTHING;
 	preview->is_quick = preview->needs_no_database || (route->quick && preview->method == ONES_METHOD_GET);
+	preview->is_foreign = route_is_foreign(app, route);
+	preview->may_have_body = !route->no_body && preview->method != ONES_METHOD_GET;
+	preview->may_hash = route->hashes && preview->method != ONES_METHOD_GET;
+	/* Others would wait for it, if it did not keep its promise. */
+	if (preview->is_foreign && app->keeps_guards)
+		preview->is_quick = false;
 	if (route_has_session(route))
 		preview->key_count = key_cookie_peek(app, fcgi, preview->keys);
 	return step_of(preview);
+}
+
+enum app_step app_turn_away(struct app_preview *preview)
+{
+	preview->is_turned_away = true;
+	preview->key_count = 0;
+	return APP_RUN;
 }
 
 enum app_step app_looked_up(const struct ones_app *app, const struct app_preview *preview,
@@ -98,6 +111,12 @@ static void reply_wrong_method(struct ones_request *req, const struct ones_route
 {
 	ones_header(req, "Allow", route_allowed_methods(route));
 	ones_reply_problem(req, 405, "method_not_allowed", "This address does not take that method.");
+}
+
+static void reply_turned_away(struct ones_request *req)
+{
+	counters_add(&req->app->board->counters, COUNTER_THROTTLED);
+	ones_reply_problem(req, 503, "busy", "There is more to do than can be done at this moment. Please try again.");
 }
 
 /* Sets req->route, and answers when no handler is to see the request. */
@@ -126,6 +145,8 @@ static void route_request(struct ones_request *req)
 		ones_reply_problem(req, 404, "not_found", "There is nothing at this address.");
 	else if (route_handler(route, req->http->method) == NULL)
 		reply_wrong_method(req, route);
+	else if (req->preview.is_turned_away)
+		reply_turned_away(req);
 	else if (route->any == NULL && request_is_forged(req->http))
 		ones_reply_problem(req, 403, "cross_site",
 		                   "Another site made your browser send this. It was not done.");

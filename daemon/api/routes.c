@@ -24,7 +24,27 @@ void ones_route(struct ones_app *app, const struct ones_route *route)
 			return;
 		}
 	}
+	app->foreign_routes[app->route_count] = app->is_adding_foreign;
 	app->routes[app->route_count++] = *route;
+}
+
+void routes_add_foreign(struct ones_app *app)
+{
+	app->is_adding_foreign = true;
+}
+
+bool route_is_foreign(const struct ones_app *app, const struct ones_route *route)
+{
+	return app->foreign_routes[routes_number(app, route)];
+}
+
+bool routes_have_foreign(const struct ones_app *app)
+{
+	for (size_t i = 0; i < app->route_count; i++) {
+		if (app->foreign_routes[i])
+			return true;
+	}
+	return false;
 }
 
 /* Does a route with this pattern serve `path`? *part and *size are then what stands for its *. */

@@ -19,6 +19,18 @@ const struct ones_route *routes_find(const struct ones_app *app, const char *bel
 /* The number of a route for the counters; that of NULL is COUNTERS_NO_ROUTE. */
 uint32_t routes_number(const struct ones_app *app, const struct ones_route *route);
 
+/*
+ * Routes that are added from now on are another module's than the daemon's own. Until the daemon loads modules: a test
+ * calls it.
+ */
+void routes_add_foreign(struct ones_app *app);
+
+/* Is it another module's than the daemon's own? Nothing is known of how long such a handler takes. */
+bool route_is_foreign(const struct ones_app *app, const struct ones_route *route);
+
+/* Are there any of these? */
+bool routes_have_foreign(const struct ones_app *app);
+
 /* NULL when the route does not take that method. */
 ones_handler *route_handler(const struct ones_route *route, enum ones_method method);
 

@@ -1,6 +1,7 @@
 /* One reading of the configuration, and what is made of it. */
 #include "pool/generation.h"
 
+#include "api/routes.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -36,6 +37,15 @@ fail:
 	return NULL;
 }
 
+static size_t guard_workers(const struct generation *generation)
+{
+	const struct settings *settings = &generation->settings;
+
+	if (settings->server.guard_workers != SETTING_AUTO)
+		return (size_t)settings->server.guard_workers;
+	return routes_have_foreign(generation->app) && settings->server.workers > 1 ? 1 : 0;
+}
+
 int generation_prepare(struct generation *generation, struct scoreboard *board, struct problem *problem)
 {
 	generation->app = app_new(generation, &generation->settings, generation->pages, board);
@@ -44,6 +54,8 @@ int generation_prepare(struct generation *generation, struct scoreboard *board, 
 	ones_setup(generation->app);
 	if (generation->app->setup_problem != NULL)
 		return problem_set(problem, "%s", generation->app->setup_problem);
+	generation->guard_workers = guard_workers(generation);
+	generation->app->keeps_guards = generation->guard_workers > 0;
 	return 0;
 }
 

@@ -16,6 +16,7 @@ struct generation {
 	struct acl *acl;
 	struct pages *pages;
 	struct ones_app *app; /* NULL until generation_prepare() */
+	size_t guard_workers; /* of its workers, so many are guard workers */
 };
 
 /*

@@ -7,11 +7,15 @@
 /* handlers/setup.c, which the Makefile gives this name here: the daemon's own routes. */
 void daemon_setup(struct ones_app *app);
 
+/* daemon/api/routes.h: what follows is another module's. Until the daemon loads modules. */
+void routes_add_foreign(struct ones_app *app);
+
 void audit_setup(struct ones_app *app);
 void entrance_setup(struct ones_app *app);
 void kept_setup(struct ones_app *app);
 void notebook_setup(struct ones_app *app);
 void signaller_setup(struct ones_app *app);
+void sleeper_setup(struct ones_app *app);
 void visits_setup(struct ones_app *app);
 
 /*

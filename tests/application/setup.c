@@ -4,10 +4,12 @@
 void ones_setup(struct ones_app *app)
 {
 	daemon_setup(app);
+	routes_add_foreign(app);
 	kept_setup(app);
 	visits_setup(app);
 	entrance_setup(app);
 	audit_setup(app);
 	notebook_setup(app);
 	signaller_setup(app);
+	sleeper_setup(app);
 }
