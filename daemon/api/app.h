@@ -25,11 +25,11 @@ struct ones_app {
 	size_t route_count;
 	bool foreign_routes[COUNTERS_ROUTES_MAX]; /* of another module than the daemon itself: route_is_foreign() */
 	bool is_adding_foreign;                   /* routes_add_foreign() has been called */
-	bool keeps_guards;         /* some workers run no foreign route (server.guard_workers) */
-	const char *error_page;    /* see ones_error_page(); NULL: none */
-	const char *setup_problem; /* what was wrong with a call during setup; NULL: nothing */
-	struct rule rule;          /* its db is this process's own; NULL in one that has none */
-	uint32_t process_id_part;  /* of the ids of requests that the web server has not named */
+	bool keeps_guards;                        /* some workers run no foreign route (server.guard_workers) */
+	const char *error_page;                   /* see ones_error_page(); NULL: none */
+	const char *setup_problem;                /* what was wrong with a call during setup; NULL: nothing */
+	struct rule rule;                         /* its db is this process's own; NULL in one that has none */
+	uint32_t process_id_part;                 /* of the ids of requests that the web server has not named */
 	uint32_t request_count;
 	size_t touch_count; /* sessions that were seen, for app_start_touch() */
 	struct session_key touches[RULE_KEYS_MAX];

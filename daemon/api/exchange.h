@@ -38,9 +38,9 @@ struct app_preview {
 	bool may_hash;       /* its handler may have a password checked */
 	bool may_have_body;  /* one that the handler gets */
 	bool is_turned_away; /* see app_turn_away() */
-	uint32_t route;   /* its number for the counters */
-	int method;       /* an enum ones_method; ONES_METHOD_COUNT: another one */
-	size_t key_count; /* those to be looked up; 0: none */
+	uint32_t route;      /* its number for the counters */
+	int method;          /* an enum ones_method; ONES_METHOD_COUNT: another one */
+	size_t key_count;    /* those to be looked up; 0: none */
 	struct session_key keys[APP_KEYS_MAX];
 };
 

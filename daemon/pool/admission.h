@@ -25,7 +25,8 @@ bool admission_take_handoff(struct worker *worker, enum handoff_queue queue);
 /* When it is time to look for them: take the foreign requests that wait for a regular worker for too long. */
 void admission_take_overdue(struct worker *worker);
 
-/* HANDOFFS: only those that other workers forwarded, and that are not foreign. OWN: also those at our own unix sockets, whose paths are gone. */
+/* HANDOFFS: only those that other workers forwarded, and that are not foreign. OWN: also those at our own unix sockets,
+ * whose paths are gone. */
 enum backlog { BACKLOG_HANDOFFS, BACKLOG_OWN, BACKLOG_ALL };
 
 /*

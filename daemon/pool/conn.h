@@ -38,10 +38,10 @@ struct conn {
 	struct fcgi *fcgi;
 	struct ones_request *req; /* once it has been opened; owns fcgi then */
 	struct app_times times;
-	int64_t busy_then;   /* the worker's busy_us when the connection was accepted */
+	int64_t busy_then;        /* the worker's busy_us when the connection was accepted */
 	enum handoff_queue queue; /* when forwarding: where to */
 	int64_t left_us;          /* and since when, clock_monotonic_us(), less the time that it had waited before */
-	int64_t runnable_us; /* when runnable: since when, clock_monotonic_us() */
+	int64_t runnable_us;      /* when runnable: since when, clock_monotonic_us() */
 	struct app_preview preview;
 	struct app_lookup lookup;
 	struct conn *next_in_queue;

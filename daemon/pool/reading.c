@@ -16,7 +16,8 @@
 
 bool reading_is_overdue(const struct worker *worker, int64_t connected_us)
 {
-	return clock_monotonic_us() - connected_us > worker->settings->server.request_timeout * 1000 / FOREIGN_WAIT_SHARE;
+	return clock_monotonic_us() - connected_us >
+	       worker->settings->server.request_timeout * 1000 / FOREIGN_WAIT_SHARE;
 }
 
 /* Its answer is that it cannot be served now. */

@@ -69,8 +69,8 @@ void worker_watch_conn(const struct worker *worker, struct conn *conn, uint32_t 
 bool worker_has_room(const struct worker *worker);
 
 /*
- * True when the daemon ends, or another binary has taken over: what still waits in the handoff queues is for the workers
- * that there are.
+ * True when the daemon ends, or another binary has taken over: what still waits in the handoff queues is for the
+ * workers that there are.
  */
 bool worker_is_last(const struct worker *worker);
 

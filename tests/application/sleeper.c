@@ -20,6 +20,5 @@ void sleeper_setup(struct ones_app *app)
 {
 	ones_route(app, &(struct ones_route){.path = "/sleeper", .get = sleep_long, .post = sleep_long});
 	ones_route(app, &(struct ones_route){.path = "/sleeper/quick", .get = sleep_long, .quick = true});
-	ones_route(app, &(struct ones_route){
-				.path = "/sleeper/alone", .get = sleep_long, .needs = ONES_NEEDS_NOTHING});
+	ones_route(app, &(struct ones_route){.path = "/sleeper/alone", .get = sleep_long, .needs = ONES_NEEDS_NOTHING});
 }
