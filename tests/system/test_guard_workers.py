@@ -15,6 +15,7 @@ from openmetrics import samples
 from test_database import CREDENTIALS, JSON, sign_in
 from test_life import Load, reload_and_wait, status_of
 from test_process import is_refused, waits_in_database
+from test_session_data import HeldRow
 from waiting import PATIENCE, wait_until
 
 # Neither statements nor requests are given up while a test holds them up.
@@ -31,18 +32,6 @@ def new_busy(new_application):
         return new_application({**PATIENT, **(settings or {})}).daemon
 
     return make
-
-
-class HeldRows:
-    """The session data of browsers that are not signed in cannot be changed until they are let go."""
-
-    def __init__(self, database):
-        self.connection = database.connect()
-        with self.connection.cursor() as cursor:
-            cursor.execute("BEGIN; SELECT FROM anonymous_sessions FOR UPDATE")
-
-    def let_go(self):
-        self.connection.close()
 
 
 class Foreign:
@@ -62,7 +51,7 @@ class Foreign:
         return Background(self.daemon.ask, timeout=2 * PATIENCE, **self.request)
 
     def __enter__(self):
-        self.rows = HeldRows(self.daemon.database)
+        self.rows = HeldRow(self.daemon, "anonymous_sessions")
         for _ in range(self.running):
             self.calls.append(self.call())
             waits_in_database(self.daemon.database, len(self.calls))
