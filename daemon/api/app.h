@@ -32,6 +32,7 @@ struct ones_app {
 	struct module *current; /* whose setup, start, stop, handler or receiver runs; NULL: none */
 	struct route *routes;   /* see routes.h */
 	size_t route_count;
+	bool keeps_guards;                  /* some workers run no foreign route (server.guard_workers) */
 	const struct ones_request *request; /* whose handler runs; NULL: none */
 	const char *setup_problem;          /* what was wrong with a call during setup; NULL: nothing */
 	struct rule rule;                   /* its db is this process's own; NULL in one that has none */

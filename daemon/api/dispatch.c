@@ -72,7 +72,7 @@ enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, s
 	const struct route *found = peek_route(app, fcgi);
 	const struct ones_route *route;
 	struct fcgi_text method;
-	bool is_head, is_get, reads_body;
+	bool is_head, is_get;
 
 	*preview = (struct app_preview){.is_quick = true, .route = COUNTERS_NO_ROUTE, .method = ONES_METHOD_COUNT};
 	if (is_authorizer)
@@ -85,13 +85,26 @@ enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, s
 	is_get = preview->method == ONES_METHOD_GET;
 	preview->route = found->number;
 	preview->timeout_ms = route->timeout_ms;
-	reads_body = !is_get && !route->no_body && route_handler(route, (enum ones_method)preview->method) != NULL;
+	preview->is_foreign = route_is_foreign(found);
+	preview->may_have_body =
+		!is_get && !route->no_body && route_handler(route, (enum ones_method)preview->method) != NULL;
+	preview->may_hash = route->hashes && !is_get;
 	/* The fallback worker, which such requests may come to, waits for no body. */
-	preview->needs_no_database = route->needs == ONES_NEEDS_NOTHING && !reads_body;
+	preview->needs_no_database = route->needs == ONES_NEEDS_NOTHING && !preview->may_have_body;
 	preview->is_quick = route->needs == ONES_NEEDS_NOTHING || (route->quick && is_get);
+	/* Others would wait for it, if it did not keep its promise. */
+	if (preview->is_foreign && app->keeps_guards)
+		preview->is_quick = false;
 	if (route_has_session(route))
 		preview->key_count = key_cookie_peek(app, fcgi, preview->keys);
 	return step_of(preview);
+}
+
+enum app_step app_turn_away(struct app_preview *preview)
+{
+	preview->is_turned_away = true;
+	preview->key_count = 0;
+	return APP_RUN;
 }
 
 enum app_step app_looked_up(const struct ones_app *app, const struct app_preview *preview,

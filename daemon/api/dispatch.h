@@ -3,6 +3,7 @@
  * which requests wait meanwhile.
  *
  *	app_preview()      what is it, before it is taken in?          LOOKUP, RUN or QUEUE
+ *	app_turn_away()    it cannot be served now                     RUN
  *	app_looked_up()    its keys have been looked up                RUN or QUEUE
  *	app_run()          take it in; the hook, the handler           HASH or SEND, or it is gone
  *	app_hashed()       its password has been checked, or not       QUEUE or SEND
@@ -28,6 +29,9 @@ size_t app_body_limit(const void *app, const struct fcgi *fcgi);
 
 /* Inspect a request that is ready, before another one is inspected (see fcgi_peek_param()). */
 enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, struct app_preview *preview);
+
+/* It waited too long, or there is no room for it to wait: its answer will be 503. Nothing of its body is waited for. */
+enum app_step app_turn_away(struct app_preview *preview);
 
 /* What the look-up of its keys has found decides whether it may have to wait for the account's lock. */
 enum app_step app_looked_up(const struct ones_app *app, const struct app_preview *preview,

@@ -34,10 +34,14 @@ struct app_times {
 struct app_preview {
 	bool is_quick; /* its handler waits for nothing but the look-up */
 	bool needs_no_database;
-	uint32_t route;     /* its number for the counters */
-	int64_t timeout_ms; /* of the route; 0: server.request_timeout */
-	int method;         /* an enum ones_method; ONES_METHOD_COUNT: another one */
-	size_t key_count;   /* those to be looked up; 0: none */
+	bool is_foreign;     /* of another module than the daemon itself: nothing is known of how long it takes */
+	bool may_hash;       /* its handler may have a password checked */
+	bool may_have_body;  /* one that the handler gets */
+	bool is_turned_away; /* see app_turn_away() */
+	uint32_t route;      /* its number for the counters */
+	int64_t timeout_ms;  /* of the route; 0: server.request_timeout */
+	int method;          /* an enum ones_method; ONES_METHOD_COUNT: another one */
+	size_t key_count;    /* those to be looked up; 0: none */
 	struct session_key keys[APP_KEYS_MAX];
 };
 

@@ -44,7 +44,7 @@ static json_t *worker_json(const struct ones_app *app, size_t number)
 
 	return json_pack("{s:I, s:I, s:s, s:s, s:o, s:o, s:I, s:I}", "worker", (json_int_t)number, "pid",
 	                 (json_int_t)atomic_load(&slot->pid), "role",
-	                 atomic_load(&slot->role) == ROLE_FALLBACK ? "fallback" : "worker", "state",
+	                 process_role_name((enum process_role)(unsigned int)atomic_load(&slot->role)), "state",
 	                 worker_state_name((enum worker_state)(unsigned int)atomic_load(&slot->state)), "request",
 	                 began != 0 ? request_json(app, slot) : json_null(), "request_age_ms",
 	                 began != 0 ? json_integer(now - began) : json_null(), "requests",
@@ -346,7 +346,8 @@ static void put_workers(struct metrics *metrics)
 		const struct process_slot *slot = &metrics->app->board->processes.slots[i];
 		unsigned int state = (unsigned int)atomic_load(&slot->state);
 
-		if (atomic_load(&slot->pid) != 0 && atomic_load(&slot->role) == ROLE_WORKER &&
+		if (atomic_load(&slot->pid) != 0 &&
+		    process_role_is_worker((enum process_role)(unsigned int)atomic_load(&slot->role)) &&
 		    state < WORKER_STATE_COUNT)
 			by_state[state]++;
 	}

@@ -171,6 +171,11 @@ char *route_allowed_methods(TALLOC_CTX *ctx, const struct ones_route *route)
 	                       route->patch != NULL ? "PATCH, " : "", route->delete != NULL ? "DELETE, " : "");
 }
 
+bool route_is_foreign(const struct route *route)
+{
+	return route->module->index > 0;
+}
+
 bool route_has_session(const struct ones_route *route)
 {
 	return route->needs == ONES_NEEDS_SESSION || route->needs == ONES_NEEDS_SESSION_DATA;

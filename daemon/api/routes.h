@@ -62,6 +62,9 @@ const struct route *routes_guard(const struct ones_app *app);
 /* The number of a route for the counters; that of NULL is COUNTERS_NO_ROUTE. */
 uint32_t route_number(const struct route *route);
 
+/* Is it of another module than the daemon's own? How long such a handler takes is not known. */
+bool route_is_foreign(const struct route *route);
+
 /* NULL when the route does not take that method. */
 ones_handler *route_handler(const struct ones_route *route, enum ones_method method);
 

@@ -23,6 +23,12 @@ static void reply_methods(struct ones_request *req)
 		ones_reply_problem(req, 405, "method_not_allowed", "This address does not take that method.");
 }
 
+static void reply_turned_away(struct ones_request *req)
+{
+	counters_add(&req->app->board->counters, COUNTER_THROTTLED);
+	ones_reply_problem(req, 503, "busy", "There is more to do than can be done at this moment. Please try again.");
+}
+
 /* Is there an escape for a byte, "%2F"? Each byte when `byte` is NULL. */
 static bool has_escape(const char *text, size_t length, const char *byte)
 {
@@ -99,6 +105,8 @@ void routing_run(struct ones_request *req)
 		ones_reply_problem(req, 404, "not_found", "There is nothing at this address.");
 	else if (route_handler(route, req->http->method) == NULL)
 		reply_methods(req);
+	else if (req->preview.is_turned_away)
+		reply_turned_away(req);
 	else if (!route->cross_site && request_is_forged(req->http))
 		ones_reply_problem(req, 403, "cross_site",
 		                   "Another site made your browser send this. It was not done.");

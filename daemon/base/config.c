@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 static char *trimmed(TALLOC_CTX *ctx, const char *text, size_t length)
@@ -88,6 +89,11 @@ static void check_relations(struct config_set *set)
 		            "never\n",
 		            config_complain(set));
 	}
+	if (settings->server.guard_workers >= settings->server.workers)
+		(void)fprintf(config_complain(set),
+		              "server.guard_workers: %" PRId64 " is not less than server.workers, %" PRId64
+		              ": one worker at least has to be left for modules\n",
+		              settings->server.guard_workers, settings->server.workers);
 }
 
 /* Then no section is one of a module; otherwise that is known when they have been loaded. */

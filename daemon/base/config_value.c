@@ -67,8 +67,17 @@ static int parse_number(const char *value, const struct option *option, int64_t 
 	}
 }
 
+static bool may_be_auto(const struct option *option)
+{
+	return (option->flags & OPTION_AUTO) != 0;
+}
+
 int config_value_parse(const struct option *option, const char *text, int64_t *number)
 {
+	if (may_be_auto(option) && strcmp(text, "auto") == 0) {
+		*number = SETTING_AUTO;
+		return 0;
+	}
 	if (parse_number(text, option, number) != 0)
 		return -1;
 	return option->type == OPTION_CHOICE || (*number >= option->min && *number <= option->max) ? 0 : -1;
@@ -78,6 +87,10 @@ static void print_number(FILE *out, const struct option *option, int64_t number)
 {
 	char text[32];
 
+	if (may_be_auto(option) && number == SETTING_AUTO) {
+		(void)fputs("auto", out);
+		return;
+	}
 	switch (option->type) {
 	case OPTION_MODE: (void)fprintf(out, "%04" PRIo64, (uint64_t)number); break;
 	case OPTION_DURATION: (void)fputs(units_format_duration(number, text, sizeof text), out); break;
@@ -109,7 +122,7 @@ void config_value_print_expected(FILE *out, const struct option *option)
 		break;
 	case OPTION_STRING: (void)fprintf(out, "at most %" PRId64 " characters", option->max); break;
 	default:
-		(void)fprintf(out, "%s from ", kinds[option->type]);
+		(void)fprintf(out, "%s%s from ", may_be_auto(option) ? "auto or " : "", kinds[option->type]);
 		print_number(out, option, option->min);
 		(void)fputs(" to ", out);
 		print_number(out, option, option->max);

@@ -227,6 +227,8 @@ const struct option options[] = {
 	TEXT(server, prefix, "/session", options_prefix_problem, RELOADABLE | OPTION_ROOT_IS_EMPTY, "The path below which the daemon's own routes are"),
 	RANGE(server, workers, OPTION_NUMBER, "8", 1, 512, RELOADABLE,
 	      "Processes that serve requests; each holds a database connection"),
+	RANGE(server, guard_workers, OPTION_NUMBER, "auto", 0, 511, RELOADABLE | OPTION_AUTO,
+	      "How many of the workers are kept for guard and sign-in, and run no module's handlers; auto: 1 with modules, if there are 2 workers"),
 	RANGE(server, max_requests, OPTION_NUMBER, "0", 0, 1000000000, RELOADABLE,
 	      "A worker is replaced after as many requests and up to a tenth more, when another one is up; 0: never"),
 	RANGE(server, request_timeout, OPTION_DURATION, "30s", 100, HOUR, RELOADABLE,

@@ -19,6 +19,7 @@ enum option_flag {
 	OPTION_RELOADABLE = 1, /* takes effect on SIGHUP; else only on a restart */
 	OPTION_SECRET = 2,     /* not to be shown: it may hold a password, and terminals and logs keep what they show */
 	OPTION_ROOT_IS_EMPTY = 4, /* "/" is stored as "", so that a route's path can simply follow it */
+	OPTION_AUTO = 8,          /* a number, or "auto", which is stored as SETTING_AUTO */
 };
 
 struct option {

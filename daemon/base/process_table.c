@@ -16,6 +16,22 @@ const char *worker_state_name(enum worker_state state)
 	return state < WORKER_STATE_COUNT ? names[state] : "unknown";
 }
 
+const char *process_role_name(enum process_role role)
+{
+	switch (role) {
+	case ROLE_WORKER: return "worker";
+	case ROLE_GUARD: return "guard";
+	case ROLE_FALLBACK: return "fallback";
+	case ROLE_HASHER: return "hasher";
+	}
+	return "unknown";
+}
+
+bool process_role_is_worker(enum process_role role)
+{
+	return role == ROLE_WORKER || role == ROLE_GUARD;
+}
+
 void process_table_clear(struct process_table *table, size_t slot)
 {
 	struct process_slot *process = &table->slots[slot];
@@ -40,7 +56,8 @@ bool process_table_are_workers_busy(const struct process_table *table)
 		int state = atomic_load(&slot->state);
 		int64_t began = atomic_load(&slot->request_began_ms);
 
-		if (atomic_load(&slot->pid) == 0 || atomic_load(&slot->role) != ROLE_WORKER)
+		if (atomic_load(&slot->pid) == 0 ||
+		    !process_role_is_worker((enum process_role)(unsigned int)atomic_load(&slot->role)))
 			continue;
 		if (state == WORKER_IDLE || state == WORKER_WAITING || (state == WORKER_BUSY && now - began < BUSY_MS))
 			return false;

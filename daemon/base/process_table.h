@@ -22,13 +22,19 @@ enum worker_state {
 /* "idle" and so on: a constant string. */
 const char *worker_state_name(enum worker_state state);
 
-enum process_role { ROLE_WORKER, ROLE_FALLBACK, ROLE_HASHER };
+enum process_role { ROLE_WORKER, ROLE_GUARD, ROLE_FALLBACK, ROLE_HASHER };
+
+/* "worker" and so on: a constant string. */
+const char *process_role_name(enum process_role role);
+
+/* True for those that server.workers counts. */
+bool process_role_is_worker(enum process_role role);
 
 /*
- * A process: a worker; the fallback worker, which answers what needs no database while every worker is busy; or the
- * hasher. Written by that process, except pid and role, and except what is reset after its death: those the master
- * writes. Any worker can write to all of this, so the master takes what it reads here for a claim, and keeps its own
- * counts.
+ * A process: a worker; a guard worker, which runs the daemon's own routes only; the fallback worker, which answers what
+ * needs no database while every worker is busy; or the hasher. Written by that process, except pid and role, and except
+ * what is reset after its death: those the master writes. Any worker can write to all of this, so the master takes what
+ * it reads here for a claim, and keeps its own counts.
  */
 struct process_slot {
 	_Alignas(64) _Atomic pid_t pid; /* 0: the slot is free */

@@ -12,6 +12,9 @@
 #define COOKIE_NAME_DEFAULT "onesession"
 #define COOKIE_NAME_FORMER  "session"
 
+/* A number that is not said but follows from other things (OPTION_AUTO). */
+#define SETTING_AUTO (-1)
+
 enum cookie_secure { COOKIE_SECURE_AUTO, COOKIE_SECURE_ALWAYS, COOKIE_SECURE_NEVER };
 enum cookie_samesite { COOKIE_SAMESITE_LAX, COOKIE_SAMESITE_STRICT, COOKIE_SAMESITE_NONE };
 enum on_limit { ON_LIMIT_DISPLACE, ON_LIMIT_ASK, ON_LIMIT_REFUSE };
@@ -30,6 +33,7 @@ struct settings {
 		const char *group;
 		const char *prefix; /* begins with a slash, does not end with one; "" for the root */
 		int64_t workers;
+		int64_t guard_workers; /* or SETTING_AUTO */
 		int64_t max_requests;
 		int64_t request_timeout;
 		int64_t io_timeout;

@@ -93,6 +93,7 @@ static int show(const struct ctl *ctl, const json_t *status)
 	static const struct table_column columns[] = {
 		{.title = "WORKER", .right = true},
 		{.title = "PID", .right = true},
+		{.title = "ROLE"},
 		{.title = "STATE"},
 		{.title = "UP", .right = true},
 		{.title = "REQUESTS", .right = true},
@@ -120,11 +121,11 @@ static int show(const struct ctl *ctl, const json_t *status)
 	json_array_foreach(json_object_get(status, "workers"), at, worker)
 	{
 		const json_t *age = json_object_get(worker, "request_age_ms");
-		bool is_fallback = strcmp(text(worker, "role"), "fallback") == 0;
 
 		table_cell(table, talloc_asprintf(table, "%lld", (long long)number(worker, "worker")));
 		table_cell(table, talloc_asprintf(table, "%lld", (long long)number(worker, "pid")));
-		table_cell(table, is_fallback ? "fallback" : text(worker, "state"));
+		table_cell(table, text(worker, "role"));
+		table_cell(table, text(worker, "state"));
 		table_cell(table, duration(table, number(worker, "age_ms")));
 		table_cell(table, talloc_asprintf(table, "%lld", (long long)number(worker, "requests")));
 		table_cell(table, json_is_integer(age) ? duration(table, json_integer_value(age)) : "");

@@ -107,6 +107,16 @@ void fcgi_wait_for_head_only(struct fcgi *fcgi)
 	fcgi->inspection.is_head_enough = true;
 }
 
+void fcgi_wait_for_body(struct fcgi *fcgi)
+{
+	fcgi->inspection.is_head_enough = false;
+}
+
+bool fcgi_is_whole(const struct fcgi *fcgi)
+{
+	return inspection_has_ended(&fcgi->inspection) || fcgi->inspection.is_too_large;
+}
+
 size_t fcgi_held(const struct fcgi *fcgi)
 {
 	return inspection_held(&fcgi->inspection);

@@ -42,6 +42,12 @@ void fcgi_limit_body(struct fcgi *fcgi, fcgi_body_limit *limit, const void *cont
  */
 void fcgi_wait_for_head_only(struct fcgi *fcgi);
 
+/* It stays in this process after all: from now on all of it is waited for. */
+void fcgi_wait_for_body(struct fcgi *fcgi);
+
+/* After FCGI_READY: is all of it there, or as much as will be read? */
+bool fcgi_is_whole(const struct fcgi *fcgi);
+
 int fcgi_fd(const struct fcgi *fcgi);
 
 /* Inspect what has arrived, without blocking. */

@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "pool/accept_permits.h"
-#include "pool/handoff.h"
 #include "pool/reading.h"
 
 #include <errno.h>
@@ -15,6 +14,8 @@
 
 /* When there are no more descriptors or memory, accepting pauses this long. */
 #define ACCEPT_REST_MS 100
+/* How often a guard worker looks whether the foreign requests that it has forwarded still wait. */
+#define LOOK_FOR_OVERDUE_MS 100
 
 /* ---- Listening ---------------------------------------------------------------------------------------------- */
 
@@ -44,8 +45,9 @@ void admission_update(struct worker *worker)
 	if (worker->accept_again_at != 0 && clock_until_ms(worker->accept_again_at) == 0)
 		worker->accept_again_at = 0;
 	is_willing = is_willing && worker->accept_again_at == 0;
-	if (worker->role->takes_handoffs)
-		set_watched(worker, &worker->is_taking_handoffs, is_willing, setup->handoff[0], &setup->handoff);
+	for (enum handoff_queue queue = 0; queue < HANDOFF_QUEUES; queue++)
+		set_watched(worker, &worker->is_taking[queue], is_willing && worker->role->takes(worker, queue),
+		            setup->handoffs->ends[queue][0], setup->handoffs->ends[queue]);
 	if (!worker->role->uses_permits) {
 		set_listening(worker, is_willing);
 		return;
@@ -72,7 +74,8 @@ static void add_conn(struct worker *worker, int fd, int64_t connected_us, int64_
 	if (conn == NULL)
 		return;
 	fcgi_limit_body(conn->fcgi, app_body_limit, worker->app);
-	if (worker->role->waits_only_for_heads)
+	/* Whether it is to be forwarded is known by then. */
+	if (worker->role->waits_only_for_heads || worker->app->keeps_guards)
 		fcgi_wait_for_head_only(conn->fcgi);
 	conn->deadline = clock_monotonic_ms() + settings->server.io_timeout;
 	conn->times.connected = connected_us;
@@ -123,14 +126,28 @@ void admission_accept(struct worker *worker)
 		accept_some(worker, listeners->all[i].fd);
 }
 
-bool admission_take_handoff(struct worker *worker)
+bool admission_take_handoff(struct worker *worker, enum handoff_queue queue)
 {
 	struct handoff handoff;
 
-	if (!handoff_take(worker->setup->handoff[0], &handoff))
+	if (!handoff_take(worker->setup->handoffs->ends[queue][0], &handoff))
 		return false;
 	add_conn(worker, handoff.fd, handoff.connected_us, clock_monotonic_us() - handoff.left_us);
 	return true;
+}
+
+void admission_take_overdue(struct worker *worker)
+{
+	struct handoff first;
+	bool is_there;
+
+	if (worker->look_for_overdue_at == 0 || clock_until_ms(worker->look_for_overdue_at) > 0)
+		return;
+	/* Another worker may take the first one meanwhile; the one behind it is then forwarded once more. */
+	while ((is_there = handoff_peek(worker->setup->handoffs->ends[HANDOFF_FOREIGN][0], &first)) &&
+	       reading_is_overdue(worker, first.connected_us) && admission_take_handoff(worker, HANDOFF_FOREIGN))
+		;
+	worker->look_for_overdue_at = is_there ? clock_monotonic_ms() + LOOK_FOR_OVERDUE_MS : 0;
 }
 
 void admission_drain_backlog(struct worker *worker, enum backlog backlog)
@@ -139,8 +156,12 @@ void admission_drain_backlog(struct worker *worker, enum backlog backlog)
 	struct conn *next;
 
 	worker->is_draining = true;
-	while (worker->conns.count < CONNS_MAX && admission_take_handoff(worker))
-		;
+	for (enum handoff_queue queue = 0; queue < HANDOFF_QUEUES; queue++) {
+		if (queue == HANDOFF_FOREIGN || !worker->role->takes(worker, queue))
+			continue;
+		while (worker->conns.count < CONNS_MAX && admission_take_handoff(worker, queue))
+			;
+	}
 	for (size_t i = 0; i < listeners->count && backlog != BACKLOG_HANDOFFS; i++) {
 		if (backlog == BACKLOG_OWN && listeners->all[i].own_path == NULL)
 			continue;

@@ -19,10 +19,14 @@ void admission_update(struct worker *worker);
 /* A connection from every socket that it listens on, and as long as their requests are quick, more. */
 void admission_accept(struct worker *worker);
 
-/* Take one from the handoff queue. Returns false when there was none. */
-bool admission_take_handoff(struct worker *worker);
+/* Take one from a handoff queue. Returns false when there was none. */
+bool admission_take_handoff(struct worker *worker, enum handoff_queue queue);
 
-/* HANDOFFS: only those that other workers forwarded. OWN: also those at our own unix sockets, whose paths are gone. */
+/* When it is time to look for them: take the foreign requests that wait for a regular worker for too long. */
+void admission_take_overdue(struct worker *worker);
+
+/* HANDOFFS: only those that other workers forwarded, and that are not foreign. OWN: also those at our own unix sockets,
+ * whose paths are gone. */
 enum backlog { BACKLOG_HANDOFFS, BACKLOG_OWN, BACKLOG_ALL };
 
 /*

@@ -4,6 +4,7 @@
 
 #include "base/scoreboard.h"
 #include "pool/children.h"
+#include "pool/handoff.h"
 #include "pool/hasher.h"
 
 #include <stdint.h>
@@ -39,7 +40,7 @@ struct child {
 struct children {
 	struct scoreboard *board;
 	const struct listeners *listeners;
-	int handoff[2]; /* connections are forwarded into (1), and taken by the worker that is free first from (0) */
+	struct handoff_queues handoffs;
 	int hash_registrations[2]; /* workers send the hasher (0) the ends of their channels through (1) */
 	int accept_permits;
 	size_t permit_count;

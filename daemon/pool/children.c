@@ -5,7 +5,7 @@
 #include "pool/accept_permits.h"
 #include "pool/child_table.h"
 #include "pool/fallback.h"
-#include "pool/handoff.h"
+#include "pool/guard.h"
 #include "pool/regular.h"
 #include "pool/spawn.h"
 #include "pool/worker.h"
@@ -16,16 +16,37 @@
 
 /* ---- The table ---------------------------------------------------------------------------------------------- */
 
+static void close_both(const int ends[2])
+{
+	for (size_t i = 0; i < 2; i++) {
+		if (ends[i] >= 0)
+			close(ends[i]);
+	}
+}
+
 static int destroy(struct children *children)
 {
-	const int descriptors[] = {children->handoff[0], children->handoff[1], children->hash_registrations[0],
-	                           children->hash_registrations[1], children->accept_permits};
-
-	for (size_t i = 0; i < sizeof descriptors / sizeof descriptors[0]; i++) {
-		if (descriptors[i] >= 0)
-			close(descriptors[i]);
-	}
+	close_both(children->hash_registrations);
+	for (size_t i = 0; i < HANDOFF_QUEUES; i++)
+		close_both(children->handoffs.ends[i]);
+	if (children->accept_permits >= 0)
+		close(children->accept_permits);
 	return 0;
+}
+
+/* Returns 0, or -1 with errno. */
+static int open_queues(struct children *children)
+{
+	int *const ends[] = {children->hash_registrations, children->handoffs.ends[HANDOFF_ANY],
+	                     children->handoffs.ends[HANDOFF_GUARDS], children->handoffs.ends[HANDOFF_FOREIGN]};
+	const size_t count = sizeof ends / sizeof ends[0];
+	size_t opened = 0;
+
+	for (size_t i = 0; i < count; i++)
+		ends[i][0] = ends[i][1] = -1;
+	while (opened < count && handoff_open(ends[opened]) == 0)
+		opened++;
+	return opened == count ? 0 : -1;
 }
 
 struct children *children_new(TALLOC_CTX *ctx, struct scoreboard *board, const struct listeners *listeners,
@@ -40,13 +61,10 @@ struct children *children_new(TALLOC_CTX *ctx, struct scoreboard *board, const s
 	}
 	children->board = board;
 	children->listeners = listeners;
-	children->handoff[0] = children->handoff[1] = -1;
-	children->hash_registrations[0] = children->hash_registrations[1] = -1;
 	children->permit_count = accept_permits_default();
 	children->accept_permits = accept_permits_open(children->permit_count);
 	talloc_set_destructor(children, destroy);
-	if (children->accept_permits < 0 || handoff_open(children->handoff) != 0 ||
-	    handoff_open(children->hash_registrations) != 0) {
+	if (open_queues(children) != 0 || children->accept_permits < 0) {
 		(void)problem_set_errno(problem);
 		TALLOC_FREE(children);
 	}
@@ -79,9 +97,14 @@ struct child child_for(const struct generation *generation, enum process_role ro
 
 bool child_is_among(const struct child *child, const struct generation *generation, enum child_kinds kinds)
 {
-	return (child->is_wanted || child->pid != 0) && (generation == NULL || child->generation == generation) &&
-	       (kinds == CHILDREN_ALL || (kinds == CHILDREN_WORKERS && child->role != ROLE_HASHER) ||
-	        child->role == ROLE_FALLBACK);
+	if ((!child->is_wanted && child->pid == 0) || (generation != NULL && child->generation != generation))
+		return false;
+	switch (kinds) {
+	case CHILDREN_WORKERS: return child->role != ROLE_HASHER;
+	case CHILDREN_GUARDS: return child->role == ROLE_GUARD;
+	case CHILDREN_FALLBACK: return child->role == ROLE_FALLBACK;
+	default: return true;
+	}
 }
 
 bool child_has_come_up(const struct children *children, size_t at)
@@ -108,7 +131,7 @@ void children_spawn_workers(struct children *children, const struct generation *
 		if (!is_free(&children->all[i]))
 			continue;
 		wanted--;
-		children->all[i] = child_for(generation, ROLE_WORKER);
+		children->all[i] = child_for(generation, wanted < generation->guard_workers ? ROLE_GUARD : ROLE_WORKER);
 	}
 }
 
@@ -145,7 +168,7 @@ static struct worker_setup setup_of(const struct children *children, size_t at)
 		.listeners = children->listeners,
 		.board = children->board,
 		.slot = at,
-		.handoff = children->handoff,
+		.handoffs = &children->handoffs,
 		.hash_registrations = children->hash_registrations[1],
 		.accept_permits = children->accept_permits,
 	};
@@ -160,6 +183,7 @@ static int run_child(const struct children *children, size_t at)
 	switch (child->role) {
 	case ROLE_HASHER: return run_hasher(children);
 	case ROLE_FALLBACK: return worker_run(&setup, &fallback_role);
+	case ROLE_GUARD: return worker_run(&setup, &guard_role);
 	default: return worker_run(&setup, &regular_role);
 	}
 }
@@ -212,6 +236,8 @@ int children_debug_worker(struct children *children, const struct generation *ge
 	atomic_store(&children->board->processes.slots[0].pid, getpid());
 	setup = setup_of(children, 0);
 	setup.is_debugged = true;
+	/* There is no other worker to leave requests to. */
+	generation->app->keeps_guards = false;
 	return worker_run(&setup, &regular_role);
 }
 

@@ -47,8 +47,8 @@ int children_debug_worker(struct children *children, const struct generation *ge
 
 /* ---- Their number and state --------------------------------------------------------------------------------- */
 
-/* WORKERS: with the fallback worker. */
-enum child_kinds { CHILDREN_ALL, CHILDREN_WORKERS, CHILDREN_FALLBACK };
+/* WORKERS: with guard workers and the fallback worker. */
+enum child_kinds { CHILDREN_ALL, CHILDREN_WORKERS, CHILDREN_GUARDS, CHILDREN_FALLBACK };
 
 /* How many of them run, of a generation (NULL: of all). */
 size_t children_count(const struct children *children, const struct generation *generation, enum child_kinds kinds);

@@ -3,6 +3,7 @@
 #define POOL_CONN_H
 
 #include "api/dispatch.h"
+#include "pool/handoff.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,14 +31,17 @@ struct conn {
 	bool is_cancelled;     /* the hasher was told that its answer is not waited for */
 	bool has_hung_up;      /* the peer, which is why */
 	bool has_head;         /* only the body is still to come */
+	bool is_settled;       /* which worker answers it: this one */
+	enum app_step step;    /* then: what follows when all of it is there */
 	uint64_t id;           /* for the hasher */
 	size_t held;           /* see fcgi_held() */
 	struct fcgi *fcgi;
 	struct ones_request *req; /* once it has been opened; owns fcgi then */
 	struct app_times times;
-	int64_t busy_then;   /* the worker's busy_us when the connection was accepted */
-	int64_t left_us;     /* when forwarding: since when, clock_monotonic_us() */
-	int64_t runnable_us; /* when runnable: since when, clock_monotonic_us() */
+	int64_t busy_then;        /* the worker's busy_us when the connection was accepted */
+	enum handoff_queue queue; /* when forwarding: where to */
+	int64_t left_us;          /* and since when, clock_monotonic_us(), less the time that it had waited before */
+	int64_t runnable_us;      /* when runnable: since when, clock_monotonic_us() */
 	struct app_preview preview;
 	struct app_lookup lookup;
 	struct conn *next_in_queue;

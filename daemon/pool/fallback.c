@@ -23,16 +23,25 @@ static bool defer_accept(struct worker *worker)
 	return !is_needed;
 }
 
-static bool forwards(const struct app_preview *preview)
+static bool takes(const struct worker *worker, enum handoff_queue queue)
 {
-	return !preview->needs_no_database;
+	(void)worker;
+	(void)queue;
+	return false;
+}
+
+static enum handoff_queue queue_for(const struct worker *worker, const struct conn *conn)
+{
+	bool is_left = conn->preview.is_foreign && worker->app->keeps_guards;
+
+	return conn->preview.needs_no_database && !is_left ? HANDOFF_NONE : HANDOFF_ANY;
 }
 
 static void begin_to_stop(struct worker *worker)
 {
 	for (struct conn *conn = worker->conns.first; conn != NULL; conn = conn->next) {
 		if (conn->state == CONN_READING)
-			forward(worker, conn);
+			forward(worker, conn, HANDOFF_ANY);
 	}
 }
 
@@ -50,7 +59,8 @@ static bool is_unneeded(const struct worker *worker)
 const struct worker_role fallback_role = {
 	.open = open_services,
 	.defer_accept = defer_accept,
-	.forwards = forwards,
+	.takes = takes,
+	.queue_for = queue_for,
 	.begin_to_stop = begin_to_stop,
 	.take_remaining = take_remaining,
 	.is_unneeded = is_unneeded,

@@ -1,4 +1,4 @@
-/* Leaving accepted connections to another worker: each waits here until there is room in the handoff queue. */
+/* Leaving accepted connections to another worker: each waits here until there is room in a handoff queue. */
 #ifndef POOL_FORWARDING_H
 #define POOL_FORWARDING_H
 
@@ -8,15 +8,19 @@
 #define FORWARD_RETRY_MS 10
 
 /* Have it forwarded, with the next call of forward_pending(). Nothing has been read from it. */
-void forward(struct worker *worker, struct conn *conn);
+void forward(struct worker *worker, struct conn *conn, enum handoff_queue queue);
+
+/* Forward it now. False, and it stays as it is, when there is no room in the queue. */
+bool forward_now(struct worker *worker, struct conn *conn, enum handoff_queue queue);
 
 /* Forward those that wait for it, as far as there is room in the queue. */
 void forward_pending(struct worker *worker);
 
 /*
- * A handler is about to run that may wait: forward the connections that would have to wait for it, if another worker is
- * free. Requests that have been opened, or of which memory is held, stay.
+ * The handler of `next` is about to run, and it may wait: forward the connections that would have to wait for it, if
+ * another worker is free; in any case, and also those that are still being read, when the handler is foreign and guard
+ * workers are kept. Requests that have been opened, or of which memory is held, stay.
  */
-void forward_runnable(struct worker *worker);
+void forward_others(struct worker *worker, const struct conn *next);
 
 #endif

@@ -36,6 +36,15 @@ fail:
 	return NULL;
 }
 
+static size_t guard_workers(const struct generation *generation)
+{
+	const struct settings *settings = &generation->settings;
+
+	if (settings->server.guard_workers != SETTING_AUTO)
+		return (size_t)settings->server.guard_workers;
+	return generation->modules->count > 0 && settings->server.workers > 1 ? 1 : 0;
+}
+
 int generation_prepare(struct generation *generation, struct scoreboard *board, uid_t starter, struct problem *problem)
 {
 	generation->app = app_new(generation, &generation->settings, generation->pages, board);
@@ -44,7 +53,11 @@ int generation_prepare(struct generation *generation, struct scoreboard *board, 
 	if (modules_set_up_own(generation->app, problem) != 0)
 		return -1;
 	generation->modules = modules_open(generation, &generation->settings, starter, problem);
-	return generation->modules != NULL ? 0 : -1;
+	if (generation->modules == NULL)
+		return -1;
+	generation->guard_workers = guard_workers(generation);
+	generation->app->keeps_guards = generation->guard_workers > 0;
+	return 0;
 }
 
 int generation_open_log(const struct generation *generation, struct problem *problem)

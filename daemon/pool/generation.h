@@ -19,6 +19,7 @@ struct generation {
 	struct pages *pages;
 	struct ones_app *app;    /* NULL until generation_prepare() */
 	struct modules *modules; /* likewise; what they are is known after module_check_end() */
+	size_t guard_workers;    /* of its workers, so many are guard workers */
 };
 
 /*

@@ -1,4 +1,4 @@
-/* A queue of connections: descriptors that are sent over a socket. */
+/* Queues of connections: descriptors that are sent over a socket. */
 #include "pool/handoff.h"
 
 #include <stddef.h>
@@ -59,4 +59,12 @@ bool handoff_take(int end, struct handoff *handoff)
 		return false;
 	memcpy(&handoff->fd, CMSG_DATA(header), sizeof handoff->fd);
 	return true;
+}
+
+bool handoff_peek(int end, struct handoff *handoff)
+{
+	bool is_there = recv(end, handoff, sizeof *handoff, MSG_DONTWAIT | MSG_PEEK) == (ssize_t)sizeof *handoff;
+
+	handoff->fd = -1;
+	return is_there;
 }

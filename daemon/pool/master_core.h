@@ -28,7 +28,8 @@ struct upgrade {
 
 struct stop {
 	bool is_begun;
-	bool are_workers_retired; /* after the fallback worker has ended */
+	bool are_guards_retired;  /* after the fallback worker has ended */
+	bool are_workers_retired; /* after the guard workers have ended */
 	bool is_hasher_retired;   /* after all workers have ended */
 	int64_t deadline;
 };

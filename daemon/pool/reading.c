@@ -11,21 +11,64 @@
 /* Memory for all bodies that are being read, at least; there is always room for several of the largest allowed. */
 #define BODIES_MAX      ((size_t)16 * 1024 * 1024)
 #define BODIES_MAX_OVER 4
+/* A foreign request waits for a worker for this share of the time that it may then run. */
+#define FOREIGN_WAIT_SHARE 2
+
+bool reading_is_overdue(const struct worker *worker, int64_t connected_us)
+{
+	return clock_monotonic_us() - connected_us >
+	       worker->settings->server.request_timeout * 1000 / FOREIGN_WAIT_SHARE;
+}
+
+/* Its answer is that it cannot be served now. */
+static void turn_away(struct conn *conn)
+{
+	conn->step = app_turn_away(&conn->preview);
+	conn->is_settled = true;
+}
+
+static bool is_left_too_long(const struct worker *worker, const struct conn *conn)
+{
+	return conn->preview.is_foreign && worker->app->keeps_guards && conn->times.queued_us > 0 &&
+	       reading_is_overdue(worker, conn->times.connected);
+}
+
+/* The head is there: is it for this worker? False when it is not: it has been forwarded. */
+static bool settle(struct worker *worker, struct conn *conn)
+{
+	enum handoff_queue queue;
+
+	conn->step = app_preview(worker->app, conn->fcgi, &conn->preview);
+	queue = worker->role->queue_for(worker, conn);
+	conn->is_settled = queue == HANDOFF_NONE;
+	if (is_left_too_long(worker, conn)) {
+		turn_away(conn);
+	} else if (queue == HANDOFF_FOREIGN) {
+		if (worker->look_for_overdue_at == 0)
+			worker->look_for_overdue_at = clock_monotonic_ms();
+		if (forward_now(worker, conn, queue))
+			return false;
+		turn_away(conn);
+	} else if (queue != HANDOFF_NONE) {
+		forward(worker, conn, queue);
+	}
+	return conn->is_settled;
+}
+
+static bool is_complete(const struct worker *worker, const struct conn *conn)
+{
+	return worker->role->waits_only_for_heads || conn->preview.is_turned_away || fcgi_is_whole(conn->fcgi);
+}
 
 /* The request is complete. */
 static void dispatch(struct worker *worker, struct conn *conn)
 {
-	enum app_step step = app_preview(worker->app, conn->fcgi, &conn->preview);
-
 	conn->times.received = clock_monotonic_us();
 	conn->times.queued_us += worker->busy_us - conn->busy_then;
 	conn->deadline = INT64_MAX;
-	if (step == APP_RUN)
+	if (conn->step == APP_RUN)
 		conn->times.began = conn->times.received;
-	if (worker->role->forwards(&conn->preview))
-		forward(worker, conn);
-	else
-		request_take_step(worker, conn, step);
+	request_take_step(worker, conn, conn->step);
 }
 
 static size_t bodies_max(const struct worker *worker)
@@ -67,6 +110,14 @@ void reading_inspect(struct worker *worker, struct conn *conn, bool has_ended)
 {
 	enum fcgi_progress progress = fcgi_inspect(conn->fcgi);
 
+	if (progress == FCGI_READY && !conn->is_settled) {
+		if (!settle(worker, conn))
+			return;
+		if (!is_complete(worker, conn)) {
+			fcgi_wait_for_body(conn->fcgi);
+			progress = fcgi_inspect(conn->fcgi);
+		}
+	}
 	if (progress == FCGI_WAIT && has_ended)
 		progress = FCGI_CLOSED;
 	switch (progress) {

@@ -10,6 +10,9 @@
  */
 void reading_inspect(struct worker *worker, struct conn *conn, bool has_ended);
 
+/* True when a foreign request that came then has waited too long for a worker: it is turned away. */
+bool reading_is_overdue(const struct worker *worker, int64_t connected_us);
+
 /* Close the oldest connection that only waits for its peer, and is not `but`, to make room. */
 void reading_close_oldest(struct worker *worker, const struct conn *but, bool holds_memory);
 

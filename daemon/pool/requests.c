@@ -90,7 +90,7 @@ void requests_run_next(struct worker *worker)
 		times->parked_us += clock_monotonic_us() - conn->runnable_us;
 	/* It may have become runnable since listening was last updated. */
 	worker_set_permit(worker, false);
-	forward_runnable(worker);
+	forward_others(worker, conn);
 	run(worker, conn);
 }
 

@@ -35,8 +35,9 @@ void stop_begin(struct master *master, const char *why)
 	log_info("stopping", LOG_STR("why", why), LOG_STR("how", "requests under way are finished first"));
 	master->stop.is_begun = true;
 	master->stop.deadline = clock_monotonic_ms() + master_settings(master)->server.shutdown_timeout;
+	atomic_store(&master->setup->board->master.is_ending, true);
 	leave_sockets(master);
-	/* The workers end after it: the fallback worker forwards what it has to them. */
+	/* The workers end after it: the fallback worker forwards what it has to them. So do guard workers. */
 	children_retire(master->children, NULL, CHILDREN_FALLBACK, master->stop.deadline);
 	stop_helpers(master, SIGTERM);
 }
@@ -45,7 +46,12 @@ void stop_step(struct master *master)
 {
 	struct stop *stop = &master->stop;
 
-	if (!stop->are_workers_retired && children_count(master->children, NULL, CHILDREN_FALLBACK) == 0) {
+	if (!stop->are_guards_retired && children_count(master->children, NULL, CHILDREN_FALLBACK) == 0) {
+		stop->are_guards_retired = true;
+		children_retire(master->children, NULL, CHILDREN_GUARDS, stop->deadline);
+	}
+	if (stop->are_guards_retired && !stop->are_workers_retired &&
+	    children_count(master->children, NULL, CHILDREN_GUARDS) == 0) {
 		stop->are_workers_retired = true;
 		children_retire(master->children, NULL, CHILDREN_WORKERS, stop->deadline);
 	}
@@ -59,7 +65,8 @@ void stop_step(struct master *master)
 void stop_at_once(struct master *master, const char *why)
 {
 	log_info("stopping", LOG_STR("why", why), LOG_STR("how", "at once"));
-	master->stop.is_begun = master->stop.are_workers_retired = master->stop.is_hasher_retired = true;
+	master->stop.is_begun = master->stop.are_guards_retired = true;
+	master->stop.are_workers_retired = master->stop.is_hasher_retired = true;
 	leave_sockets(master);
 	children_kill(master->children);
 	stop_helpers(master, SIGKILL);

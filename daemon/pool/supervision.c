@@ -208,7 +208,7 @@ static void begin_recycling(struct children *children, size_t at)
 
 	if (successor == NO_CHILD)
 		return;
-	children->all[successor] = child_for(children->all[at].generation, ROLE_WORKER);
+	children->all[successor] = child_for(children->all[at].generation, children->all[at].role);
 	children->all[at].successor = successor + 1;
 }
 
@@ -217,7 +217,7 @@ void children_recycle(struct children *children)
 	for (size_t i = 0; i < PROCESS_SLOTS; i++) {
 		struct child *child = &children->all[i];
 
-		if (child->role != ROLE_WORKER || child->pid == 0 || child->is_retiring)
+		if (!process_role_is_worker(child->role) || child->pid == 0 || child->is_retiring)
 			continue;
 		if (child->successor == 0 && atomic_load(&children->board->processes.slots[i].wants_recycling))
 			begin_recycling(children, i);
@@ -267,7 +267,7 @@ void children_repair_scoreboard(struct children *children)
 		const struct process_slot *slot = &children->board->processes.slots[i];
 
 		repair_slot(children, i);
-		taken += child->pid != 0 && child->role == ROLE_WORKER && atomic_load(&slot->has_permit);
+		taken += child->pid != 0 && process_role_is_worker(child->role) && atomic_load(&slot->has_permit);
 		answered += atomic_load(&slot->requests);
 	}
 	repair_permits(children, taken, answered);

@@ -82,6 +82,8 @@ static int wait_ms(const struct worker *worker)
 	}
 	if (worker->accept_again_at != 0)
 		wait = sooner(wait, clock_until_ms(worker->accept_again_at));
+	if (worker->look_for_overdue_at != 0)
+		wait = sooner(wait, clock_until_ms(worker->look_for_overdue_at));
 	if (lookups_first(lookups) != NULL)
 		wait = sooner(wait, lookups_are_late(lookups)
 		                            ? LOOKUP_LATE_MS
@@ -93,7 +95,7 @@ static int wait_ms(const struct worker *worker)
 
 /* What has to be done once all events of a round have been handled. */
 struct round {
-	bool is_listener_ready, is_handoff_ready, is_signalled;
+	bool is_listener_ready, is_handoff_ready[HANDOFF_QUEUES], is_signalled;
 };
 
 static void handle_conn(struct worker *worker, struct conn *conn, uint32_t events)
@@ -109,14 +111,25 @@ static void handle_conn(struct worker *worker, struct conn *conn, uint32_t event
 	}
 }
 
+static bool is_handoff_queue(const struct worker *worker, const void *what)
+{
+	const struct handoff_queues *queues = worker->setup->handoffs;
+
+	for (enum handoff_queue queue = 0; queue < HANDOFF_QUEUES; queue++) {
+		if (what == queues->ends[queue])
+			return true;
+	}
+	return false;
+}
+
 static void handle_event(struct worker *worker, const struct epoll_event *event, struct round *round)
 {
 	void *what = event->data.ptr;
 
 	if (what == worker)
 		round->is_listener_ready = true;
-	else if (what == &worker->setup->handoff)
-		round->is_handoff_ready = true;
+	else if (is_handoff_queue(worker, what))
+		round->is_handoff_ready[(const int(*)[2])what - worker->setup->handoffs->ends] = true;
 	else if (what == &worker->signals)
 		round->is_signalled = true;
 	else if (worker->db != NULL && what == worker->db)
@@ -138,9 +151,12 @@ static void read_signals(struct worker *worker)
 
 static void work(struct worker *worker, const struct round *round)
 {
-	if (round->is_handoff_ready && worker->is_taking_handoffs)
-		(void)admission_take_handoff(worker);
 	/* No other worker may have been woken for that connection, so at least one is taken, whatever else is to do. */
+	for (enum handoff_queue queue = 0; queue < HANDOFF_QUEUES; queue++) {
+		if (round->is_handoff_ready[queue] && worker->is_taking[queue])
+			(void)admission_take_handoff(worker, queue);
+	}
+	admission_take_overdue(worker);
 	if (round->is_listener_ready && worker->is_listening)
 		admission_accept(worker);
 	requests_proceed_with_lookups(worker);

@@ -1,12 +1,13 @@
 /*
  * A worker: one loop over its connections, the database and the hasher, in which nothing blocks but the handlers that
  * themselves wait for the database; a slow peer does not hold it up. What kind of worker it is, its role, is a struct
- * of hooks: regular.h and fallback.h.
+ * of hooks: regular.h, guard.h and fallback.h.
  */
 #ifndef POOL_WORKER_H
 #define POOL_WORKER_H
 
 #include "pool/generation.h"
+#include "pool/handoff.h"
 #include "pool/listeners.h"
 
 struct worker_role; /* worker_core.h */
@@ -16,7 +17,7 @@ struct worker_setup {
 	const struct listeners *listeners;
 	struct scoreboard *board;
 	size_t slot;
-	const int *handoff;     /* handoff_open()'s ends: connections for the worker that is free first */
+	const struct handoff_queues *handoffs;
 	int hash_registrations; /* where the hasher learns of workers */
 	int accept_permits;     /* the fallback worker needs none */
 	bool is_debugged;       /* it is not restricted */

@@ -28,6 +28,11 @@ bool worker_has_room(const struct worker *worker)
 	return worker->runnable.count == 0 && lookups_have_room(&worker->lookups);
 }
 
+bool worker_is_last(const struct worker *worker)
+{
+	return atomic_load_explicit(&worker->setup->board->master.is_ending, memory_order_relaxed);
+}
+
 /* ---- On the scoreboard -------------------------------------------------------------------------------------- */
 
 /*

@@ -14,8 +14,13 @@ struct worker_role {
 	int (*open)(struct worker *worker);
 	/* Whether connections are left to other workers at the moment. */
 	bool (*defer_accept)(struct worker *worker);
-	/* Whether a request is forwarded to another worker instead of being answered. */
-	bool (*forwards)(const struct app_preview *preview);
+	/* Whether it takes what others have forwarded to that queue. */
+	bool (*takes)(const struct worker *worker, enum handoff_queue queue);
+	/*
+	 * Where a request is forwarded to, of which the head is there, instead of being answered; HANDOFF_NONE: it is
+	 * answered.
+	 */
+	enum handoff_queue (*queue_for)(const struct worker *worker, const struct conn *conn);
 	/* The signal to stop has come: what happens with the connections that are waiting or not read yet. */
 	void (*begin_to_stop)(struct worker *worker);
 	/* All it had is finished: take what still waits to be accepted, if that is for it. */
@@ -24,8 +29,7 @@ struct worker_role {
 	bool (*is_unneeded)(const struct worker *worker);
 	int poll_ms;               /* the longest time between two calls of defer_accept and is_unneeded; -1: any */
 	bool uses_permits;         /* it listens only with an accept permit */
-	bool takes_handoffs;       /* it takes what others forward, and forwards when it is busy itself */
-	bool waits_only_for_heads; /* it inspects a request without its body */
+	bool waits_only_for_heads; /* it answers a request without waiting for its body */
 };
 
 struct worker {
@@ -43,8 +47,10 @@ struct worker {
 	uint64_t last_hash_id;
 	int64_t needed_until; /* of a fallback worker: it ends then */
 	bool has_permit;
-	bool is_listening, is_waiting_for_permit, is_taking_handoffs; /* in the epoll set */
-	int64_t accept_again_at;                                      /* 0: accepting is not paused */
+	bool is_listening, is_waiting_for_permit; /* in the epoll set */
+	bool is_taking[HANDOFF_QUEUES];           /* likewise */
+	int64_t accept_again_at;                  /* 0: accepting is not paused */
+	int64_t look_for_overdue_at;              /* in the queue of foreign requests; 0: it has put none there */
 	unsigned int db_watch_id;
 	int64_t busy_since_us; /* 0: it is not busy */
 	int64_t busy_us;       /* the sum of all times before that */
@@ -61,6 +67,12 @@ void worker_watch_conn(const struct worker *worker, struct conn *conn, uint32_t 
 
 /* True when further connections may be taken: no handler is to run, and there is room in the next look-up. */
 bool worker_has_room(const struct worker *worker);
+
+/*
+ * True when the daemon ends, or another binary has taken over: what still waits in the handoff queues is for the
+ * workers that there are.
+ */
+bool worker_is_last(const struct worker *worker);
 
 /* ---- On the scoreboard -------------------------------------------------------------------------------------- */
 

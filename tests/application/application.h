@@ -9,6 +9,7 @@ void entrance_setup(struct ones_app *app);
 void kept_setup(struct ones_app *app);
 void notebook_setup(struct ones_app *app);
 void signaller_setup(struct ones_app *app);
+void sleeper_setup(struct ones_app *app);
 void titles_setup(struct ones_app *app);
 void visits_setup(struct ones_app *app);
 

@@ -9,6 +9,7 @@ static bool setup(struct ones_app *app)
 	audit_setup(app);
 	notebook_setup(app);
 	signaller_setup(app);
+	sleeper_setup(app);
 	titles_setup(app);
 	return true;
 }

@@ -185,6 +185,7 @@ static void defaults_are_those_of_the_manual(void **state)
 	assert_string_equal(settings->server.group, "");
 	assert_string_equal(settings->server.prefix, "/session");
 	assert_int_equal(settings->server.workers, 8);
+	assert_int_equal(settings->server.guard_workers, SETTING_AUTO);
 	assert_int_equal(settings->server.max_requests, 0);
 	assert_int_equal(settings->server.request_timeout, 30000);
 	assert_int_equal(settings->server.io_timeout, 5000);
@@ -332,6 +333,9 @@ static void short_times_of_tests_are_taken(void **state)
 		{"login.memory", "8KiB"},
 		{"login.passes", "1"},
 		{"server.max_requests", "0"},
+		{"server.guard_workers", "0"},
+		{"server.guard_workers", "7"},
+		{"server.guard_workers", "auto"},
 		{"login.attempts_window", "1s"},
 		{"sharing.cooldown", "1s"},
 		{"sharing.window", "1s"},
@@ -627,6 +631,18 @@ static void cookie_for_other_sites_must_be_secure(void **state)
 	talloc_free(loaded.ctx);
 }
 
+static void guard_workers_are_less_than_all(void **state)
+{
+	static const char why[] =
+		": server.guard_workers: 3 is not less than server.workers, 3: one worker at least has "
+		"to be left for modules\n";
+
+	(void)state;
+	assert_complaints("[server]\nworkers = 3\nguard_workers = 3\n", why);
+	assert_complaints("[server]\nguard_workers = many\n",
+	                  ":2: server.guard_workers: \"many\" is not auto or a whole number from 0 to 511\n");
+}
+
 static void file_that_cannot_be_read_is_refused(void **state)
 {
 	struct config_source source = {.path = "/nowhere/at/all.conf"};
@@ -794,6 +810,7 @@ int main(void)
 		cmocka_unit_test(passwords_are_not_shown),
 		cmocka_unit_test(texts_are_checked),
 		cmocka_unit_test(cookie_for_other_sites_must_be_secure),
+		cmocka_unit_test(guard_workers_are_less_than_all),
 		cmocka_unit_test(file_that_cannot_be_read_is_refused),
 		cmocka_unit_test(dump_reads_as_the_same),
 		cmocka_unit_test(dump_shows_every_key_once),

@@ -971,6 +971,33 @@ static void head_alone_can_be_waited_for(void **state)
 	assert_param("SCRIPT_NAME", "/session/status");
 }
 
+/* It stays with this process after all. */
+static void body_can_be_waited_for_after_the_head(void **state)
+{
+	(void)state;
+	for (int later = 0; later < 2; later++) {
+		reconnect();
+		begin(RESPONDER);
+		add_pair("SCRIPT_NAME", "/session/login");
+		put_pairs();
+		fcgi_wait_for_head_only(fcgi);
+		if (later) {
+			send_wire();
+			wire.size = 0;
+			assert_progress(FCGI_READY);
+			assert_false(fcgi_is_whole(fcgi));
+			fcgi_wait_for_body(fcgi);
+			assert_progress(FCGI_WAIT);
+		}
+		put_stream(STDIN, "body", 4, 4);
+		send_wire();
+		assert_progress(FCGI_READY);
+		assert_true(fcgi_is_whole(fcgi));
+		assert_int_equal(fcgi_accept(fcgi), 0);
+		assert_body("body", 4);
+	}
+}
+
 static void parameters_are_seen_before_the_request_is_taken_in(void **state)
 {
 	struct fcgi_text text;
@@ -1196,6 +1223,7 @@ int main(void)
 		TEST(request_without_a_body_is_not_asked_for_its_limit),
 		TEST(lengths_that_fit_are_waited_for),
 		TEST(head_alone_can_be_waited_for),
+		TEST(body_can_be_waited_for_after_the_head),
 		TEST(parameters_are_seen_before_the_request_is_taken_in),
 		TEST(peer_that_hangs_up_is_noticed),
 		TEST(answer_arrives_whole_and_ends_the_request),

@@ -130,6 +130,17 @@ static void fallback_worker_and_hasher_do_not_count_as_workers(void **state)
 	assert_true(process_table_are_workers_busy(&board->processes));
 }
 
+static void guard_worker_counts_as_a_worker(void **state)
+{
+	(void)state;
+	put_worker(0, WORKER_BUSY, 60000);
+	put_worker(1, WORKER_IDLE, 0);
+	board->processes.slots[1].role = ROLE_GUARD;
+	assert_false(process_table_are_workers_busy(&board->processes));
+	put_worker(1, WORKER_BUSY, 60000);
+	assert_true(process_table_are_workers_busy(&board->processes));
+}
+
 static void without_any_worker_all_are_busy(void **state)
 {
 	(void)state;
@@ -182,6 +193,7 @@ int main(void)
 		TEST(worker_that_has_just_begun_will_soon_be_free),
 		TEST(worker_that_starts_or_stops_takes_no_connections),
 		TEST(fallback_worker_and_hasher_do_not_count_as_workers),
+		TEST(guard_worker_counts_as_a_worker),
 		TEST(without_any_worker_all_are_busy),
 		TEST(slot_of_a_process_that_has_ended_is_as_it_was_at_first),
 		TEST(each_state_has_a_name),

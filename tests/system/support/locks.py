@@ -1,4 +1,4 @@
-"""Requests that wait in the database: tables that a test holds, and workers that are all busy."""
+"""Requests that wait in the database: tables and rows that a test holds, and workers that are all busy."""
 
 import itertools
 
@@ -97,3 +97,26 @@ class AllBusy:
 
 # Time enough for a worker to stay in the database for as long as a test wants.
 PATIENT = {"database.statement_timeout": "120s", "server.request_timeout": "120s", "server.shutdown_timeout": "120s"}
+
+
+class HeldRow:
+    """Some of a table's rows, held by the test: whoever wants to change them waits for it."""
+
+    def __init__(self, site, table):
+        self.table = table
+        self.connection = site.database.connect()
+        self.connection.autocommit = False
+        self.do(f"SELECT FROM {table} FOR UPDATE")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.connection.close()
+
+    def do(self, sql):
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql)
+
+    def let_go(self):
+        self.connection.commit()

@@ -7,7 +7,7 @@ import pytest
 from psycopg2.extras import Json
 
 from support.browser import problem
-from support.locks import waits_in_database
+from support.locks import HeldRow, waits_in_database
 from support.status import Counts
 from support.waiting import Background
 
@@ -68,29 +68,6 @@ def attributes(answer):
     fields = [field for field in answer.raw.headers.getlist("Set-Cookie") if field.startswith("onesession=")]
     assert len(fields) == 1
     return re.sub(r"^onesession=[\w-]{43};", "onesession=KEY;", fields[0])
-
-
-class HeldRow:
-    """Some of a table's rows, held by the test: whoever wants to change them waits for it."""
-
-    def __init__(self, site, table):
-        self.table = table
-        self.connection = site.database.connect()
-        self.connection.autocommit = False
-        self.do(f"SELECT FROM {table} FOR UPDATE")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.connection.close()
-
-    def do(self, sql):
-        with self.connection.cursor() as cursor:
-            cursor.execute(sql)
-
-    def let_go(self):
-        self.connection.commit()
 
 
 # ---- With a session --------------------------------------------------------------------------------------------------
@@ -200,8 +177,10 @@ def test_data_survives_a_restart_of_the_daemon_and_lost_connections(application,
 
 
 @pytest.mark.parametrize("is_signed_in", [True, False])
-def test_requests_at_the_same_time_do_not_undo_each_other(application, browse, is_signed_in):
+def test_requests_at_the_same_time_do_not_undo_each_other(new_application, browse, is_signed_in):
     """Both have read what there was before either writes."""
+    # Of which one is a guard worker, which runs neither.
+    application = new_application({"server.workers": 3})
     browser = browse(application)
     if is_signed_in:
         browser.sign_in()

@@ -42,7 +42,7 @@ def test_ctl_status_asks_the_daemon_by_its_own_socket(new_daemon, host, form):
     lines = ctl.run("status").splitlines()
     assert f"process {daemon.process.pid}" in lines[0]
     assert "workers started 3, died 0" in "\n".join(lines)
-    assert lines[-4].split() == ["WORKER", "PID", "STATE", "UP", "REQUESTS", "AGE", "REQUEST"]
+    assert lines[-4].split() == ["WORKER", "PID", "ROLE", "STATE", "UP", "REQUESTS", "AGE", "REQUEST"]
     assert sorted(int(line.split()[1]) for line in lines[-3:]) == daemon.workers
     assert len([line for line in lines if line.endswith("GET /session/status")]) == 1
 
@@ -60,9 +60,10 @@ def test_ctl_status_shows_who_is_busy_and_the_fallback_worker(new_daemon):
     ctl = Ctl("host=/nonexistent", **{"server.listen": f"unix:{daemon.path}"})
     with AllBusy(daemon):
         lines = [line.split() for line in ctl.run("status").splitlines()[-3:]]
-        assert [line[2] for line in lines] == ["busy", "busy", "fallback"]
+        assert [line[2] for line in lines] == ["worker", "worker", "fallback"]
+        assert [line[3] for line in lines] == ["busy"] * 3
         assert [line[-2:] for line in lines] == [["POST", "/session/logout"]] * 2 + [["GET", "/session/status"]]
-        assert all(re.fullmatch(r"\d+(ms|\.\ds)", line[5]) for line in lines)
+        assert all(re.fullmatch(r"\d+(ms|\.\ds)", line[6]) for line in lines)
 
 
 def on_a_terminal(command, columns):

@@ -16,6 +16,7 @@ DEFAULTS = {
     "server.listen_mode": "0660",
     "server.prefix": "/session",
     "server.workers": "8",
+    "server.guard_workers": "auto",
     "server.max_requests": "0",
     "server.request_timeout": "30s",
     "server.io_timeout": "5s",
