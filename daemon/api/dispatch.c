@@ -3,6 +3,7 @@
 
 #include "api/key_cookie.h"
 #include "api/request_data.h"
+#include "api/request_db.h"
 #include "api/routes.h"
 #include "api/session_check.h"
 #include "base/clock.h"
@@ -218,6 +219,7 @@ static bool run_handler(struct ones_request *req)
 		return false;
 	route_handler(req->route, req->http->method)(req);
 	if (app_job(req, NULL) == NULL) {
+		request_db_close(req);
 		request_data_close(req);
 		return false;
 	}
@@ -234,6 +236,7 @@ enum app_step app_run(struct ones_request *req)
 	if (req->was_answered)
 		return APP_SEND;
 	log_set_request(req->http->id);
+	req->times.running_ms = clock_monotonic_ms();
 	is_pending = run_handler(req);
 	req->times.database_us += database_waited(req) - waited;
 	req->times.sending = clock_monotonic_us();

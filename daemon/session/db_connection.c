@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "session/conninfo.h"
+#include "session/db_cache.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -42,7 +43,9 @@ struct db_connection *db_connection_new(TALLOC_CTX *ctx, const struct db_config 
 	connection->config = *config;
 	connection->config.conninfo = talloc_strdup(connection, config->conninfo);
 	connection->config.application_name = talloc_strdup(connection, config->application_name);
-	if (connection->config.conninfo == NULL || connection->config.application_name == NULL) {
+	connection->cache = db_cache_new(connection);
+	if (connection->config.conninfo == NULL || connection->config.application_name == NULL ||
+	    connection->cache == NULL) {
 		talloc_free(connection);
 		return NULL;
 	}
@@ -68,6 +71,7 @@ void db_connection_drop(struct db_connection *connection)
 	connection->conn = NULL;
 	connection->state = STATE_DOWN;
 	connection->server = (struct db_server_state){0};
+	db_cache_clear(connection->cache);
 	if (was_up) {
 		connection->failures = 0;
 		connection->retry_at = clock_monotonic_ms();

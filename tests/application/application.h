@@ -12,6 +12,7 @@ void entrance_setup(struct ones_app *app);
 void kept_setup(struct ones_app *app);
 void notebook_setup(struct ones_app *app);
 void signaller_setup(struct ones_app *app);
+void statements_setup(struct ones_app *app);
 void visits_setup(struct ones_app *app);
 
 /*

@@ -10,4 +10,5 @@ void ones_setup(struct ones_app *app)
 	audit_setup(app);
 	notebook_setup(app);
 	signaller_setup(app);
+	statements_setup(app);
 }
