@@ -19,6 +19,12 @@ static bool means_lost(const char *sqlstate)
 	       strcmp(sqlstate, "25006") == 0 || strcmp(sqlstate, "25P03") == 0;
 }
 
+/* More or fewer values than the statement has parameters: no fault of the connection. */
+static bool means_miscounted(const char *sqlstate)
+{
+	return strcmp(sqlstate, "08P01") == 0;
+}
+
 /* What was prepared is unknown to the server (26000), or known before it was prepared (42P05). */
 static bool means_mixed_up(const char *sqlstate)
 {
@@ -149,7 +155,7 @@ enum db_answer db_classify_text(struct db_connection *connection, const PGresult
 		return DB_ANSWER_OK;
 	sqlstate = note_error(connection, pg, message_without_value(sqlstate != NULL ? sqlstate : ""));
 	*status = status_for_module(sqlstate);
-	if (!means_lost(sqlstate) && !means_mixed_up(sqlstate) && !(is_old && means_stale(sqlstate)) &&
+	if ((!means_lost(sqlstate) || means_miscounted(sqlstate)) && !means_mixed_up(sqlstate) && !(is_old && means_stale(sqlstate)) &&
 	    PQstatus(connection->conn) == CONNECTION_OK)
 		return DB_ANSWER_FINAL;
 	*status = DB_UNAVAILABLE;

@@ -64,6 +64,7 @@ struct db_connection {
 	bool is_started_up; /* the startup query is answered; its transaction is to be ended */
 	bool was_stuck;     /* the server was silent, and has not answered a statement since */
 	bool is_warned;     /* by the server, since this was last set to false */
+	bool is_ending;     /* the server has said, unasked, that it closes the connection */
 	bool schema_mismatch;
 	bool has_mixed_up; /* statements that were prepared, ever */
 	int found_schema;
