@@ -159,6 +159,15 @@ $(TABLES)/migrations.inc: force
 		printf 'MIGRATION(%d, "%s")\n' $$version "$${file%.sql}"; done > $@.new
 	@$(replace_table)
 
+$(BUILD)/objects/daemon/ctl/modules.o: $(TABLES)/folders.h
+
+# Where modules are looked for.
+MODULEDIR ?= $(PREFIX)/lib/onesession/modules
+$(TABLES)/folders.h: force
+	@mkdir -p $(@D)
+	@printf '#define MODULES_FOLDER "%s"\n' '$(MODULEDIR)' > $@.new
+	@$(replace_table)
+
 # The built-in pages.
 $(TABLES)/pages.inc: force
 	@mkdir -p $(@D)

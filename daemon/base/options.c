@@ -224,6 +224,8 @@ const struct option options[] = {
 	      "How long requests under way may take after TERM or QUIT"),
 	RANGE(server, max_body, OPTION_SIZE, "64KiB", KIB, 16 * MIB, RELOADABLE, "The largest body of a request that is read"),
 	TEXT(server, operators, "127.0.0.1 ::1", check_networks, RELOADABLE, "Addresses that may see /metrics and /status"),
+	TEXT(server, modules, "", NULL, RELOADABLE,
+	     "Modules to load, separated by spaces: names of files in the folder of modules, without their .so, or absolute paths"),
 
 	TEXT(database, conninfo, "dbname=onesession", NULL, RELOADABLE | OPTION_SECRET,
 	     "How to reach PostgreSQL: a libpq connection string or URI; put a password into a passfile"),

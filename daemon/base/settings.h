@@ -35,6 +35,7 @@ struct settings {
 		int64_t shutdown_timeout;
 		int64_t max_body;
 		const char *operators;
+		const char *modules;
 	} server;
 	struct {
 		const char *conninfo;

@@ -162,6 +162,7 @@ static enum db_status run_statement(struct db *db, const struct db_statement *st
 	*pg = NULL;
 	if (db->transaction_failure != DB_OK)
 		return db->transaction_failure;
+	db->connection->failure = (struct db_failure){0};
 	db_await_background(db);
 	return db_note_failure(db, in_transaction, run_again(db, statement, sql, params, pg));
 }

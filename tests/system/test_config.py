@@ -21,6 +21,7 @@ DEFAULTS = {
     "server.shutdown_timeout": "30s",
     "server.max_body": "64KiB",
     "server.operators": "127.0.0.1 ::1",
+    "server.modules": "",
     "database.connect_timeout": "2s",
     "database.statement_timeout": "3s",
     "database.prepare": "on",
