@@ -119,7 +119,7 @@ enum ones_result {
 	ONES_RESULT_VIOLATION, /* another constraint stands against it: CHECK, NOT NULL, a foreign key, an exclusion
 	                          (23xxx); or a value does not fit its type (22xxx), such as a number that is too
 	                          large, a text that is too long or no UUID */
-	ONES_RESULT_CONFLICT,  /* another transaction came in the way, five times in ones_transact(): nothing was done */
+	ONES_RESULT_CONFLICT, /* another transaction came in the way, five times in ones_transact(): nothing was done */
 };
 
 /* Where an account is live, or was. */
@@ -328,7 +328,7 @@ static inline struct ones_value ones_text_value(const char *text)
 #define ONES_INT(number)       ones_number_value(ONES_VALUE_INT, (number))
 #define ONES_BOOL(truth)       ones_number_value(ONES_VALUE_BOOL, (truth) ? 1 : 0)
 #define ONES_TIME(when)        ones_number_value(ONES_VALUE_TIME, (when)) /* an ones_time; 0 is SQL NULL */
-#define ONES_TEXT(text)        ones_text_value(text)                      /* NULL is SQL NULL. Also for uuid, jsonb... */
+#define ONES_TEXT(text)        ones_text_value(text) /* NULL is SQL NULL. Also for uuid, jsonb... */
 #define ONES_BYTES(data, size) ones_data_value(ONES_VALUE_BYTES, (data), (size)) /* bytea; NULL is SQL NULL */
 
 /* Both arguments that ones_sql() takes for values, of which there is at least one: ONES_VALUES(ONES_INT(id)). */
@@ -396,7 +396,8 @@ json_t *ones_rows_json(const struct ones_rows *rows);
  * and is returned. After a statement that failed no other one runs, so that a body returns what that one gave.
  *
  * After a conflict with another transaction (a deadlock, or a connection that was lost before COMMIT) `body` runs
- * again, up to five times in all, from its beginning: it has no other effects, and sets all that it leaves in `context`.
+ * again, up to five times in all, from its beginning: it has no other effects, and sets all that it leaves in
+ * `context`.
  *
  * ONES_RESULT_UNAVAILABLE after COMMIT was sent means that nobody knows whether it was carried out; the log has
  * commit_unknown. Who must know looks for what the transaction would have left, such as a row under an id that was made

@@ -42,15 +42,14 @@ static void tell(const struct ctl *ctl, const char *module, const struct module_
 static int migrate(struct ctl *ctl, const char *module, const struct module_migrations *migrations, json_t *told)
 {
 	struct module_schema schema;
-	enum db_status status = module_schema_migrate(ctl->db, ctl->ctx, module, migrations,
-	                                              ctl->json ? NULL : tell_applied, &schema);
+	enum db_status status =
+		module_schema_migrate(ctl->db, ctl->ctx, module, migrations, ctl->json ? NULL : tell_applied, &schema);
 
 	if (status == DB_ERROR)
 		return fail("%s", db_problem(ctl->db));
 	if (status != DB_OK)
 		return fail_database(ctl, status);
-	if (ctl->role != NULL && schema.version > 0 &&
-	    module_schema_grant(ctl->db, module, ctl->role) != DB_OK)
+	if (ctl->role != NULL && schema.version > 0 && module_schema_grant(ctl->db, module, ctl->role) != DB_OK)
 		return fail("cannot give the role %s its rights to the schema %s: %s", ctl->role, module,
 		            db_problem(ctl->db));
 	if (!ctl->json)
@@ -87,9 +86,9 @@ static bool locate(TALLOC_CTX *ctx, const char *word, const char **module, const
 	if (slash != NULL && length > strlen(".so") && strcmp(file + length - strlen(".so"), ".so") == 0)
 		length -= strlen(".so");
 	*module = talloc_strndup(ctx, file, length);
-	*folder = slash != NULL ? talloc_asprintf(ctx, "%.*s/%.*s/migrations", (int)(slash - word), word, (int)length,
-	                                          file)
-	                        : talloc_asprintf(ctx, MODULES_FOLDER "/%s/migrations", word);
+	*folder = slash != NULL
+	                  ? talloc_asprintf(ctx, "%.*s/%.*s/migrations", (int)(slash - word), word, (int)length, file)
+	                  : talloc_asprintf(ctx, MODULES_FOLDER "/%s/migrations", word);
 	return *module != NULL && *folder != NULL;
 }
 

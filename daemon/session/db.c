@@ -206,7 +206,8 @@ enum db_status db_begin(struct db *db)
 }
 
 /* What the server has answered to COMMIT, or did not. */
-static enum db_status conclude_commit(struct db_connection *connection, const PGresult *pg, enum db_classifier classifier)
+static enum db_status conclude_commit(struct db_connection *connection, const PGresult *pg,
+                                      enum db_classifier classifier)
 {
 	enum db_status status;
 	enum db_answer answer = classifier == DB_OF_MODULES ? db_classify_text(connection, pg, false, &status)

@@ -205,4 +205,3 @@ void db_await_background(struct db *db)
 	}
 	db->connection->waited_us += clock_monotonic_us() - began;
 }
-

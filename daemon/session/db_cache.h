@@ -15,7 +15,8 @@ struct db_cache;
 /* Empty, on `ctx`. NULL when out of memory. */
 struct db_cache *db_cache_new(TALLOC_CTX *ctx);
 
-/* The name under which it is prepared, which is the most recently used one now; NULL: it is not. Belongs to the cache. */
+/* The name under which it is prepared, which is the most recently used one now; NULL: it is not. Belongs to the cache.
+ */
 const char *db_cache_find(struct db_cache *cache, const char *sql);
 
 /* When there is no room for another one, forget the least recently used: true, and its name is in `name`. */

@@ -155,8 +155,8 @@ enum db_answer db_classify_text(struct db_connection *connection, const PGresult
 		return DB_ANSWER_OK;
 	sqlstate = note_error(connection, pg, message_without_value(sqlstate != NULL ? sqlstate : ""));
 	*status = status_for_module(sqlstate);
-	if ((!means_lost(sqlstate) || means_miscounted(sqlstate)) && !means_mixed_up(sqlstate) && !(is_old && means_stale(sqlstate)) &&
-	    PQstatus(connection->conn) == CONNECTION_OK)
+	if ((!means_lost(sqlstate) || means_miscounted(sqlstate)) && !means_mixed_up(sqlstate) &&
+	    !(is_old && means_stale(sqlstate)) && PQstatus(connection->conn) == CONNECTION_OK)
 		return DB_ANSWER_FINAL;
 	*status = DB_UNAVAILABLE;
 	db_connection_drop(connection);

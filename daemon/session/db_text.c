@@ -96,9 +96,9 @@ static enum db_exchange exchange_text(struct db_connection *connection, struct t
 		}
 	}
 	text->is_sent = true;
-	sent = name != NULL ? PQsendQueryPrepared(connection->conn, name, text->count, text->values, NULL, NULL, 0)
-	                    : PQsendQueryParams(connection->conn, text->sql, text->count, NULL, text->values, NULL,
-	                                        NULL, 0);
+	sent = name != NULL
+	               ? PQsendQueryPrepared(connection->conn, name, text->count, text->values, NULL, NULL, 0)
+	               : PQsendQueryParams(connection->conn, text->sql, text->count, NULL, text->values, NULL, NULL, 0);
 	if (sent != 1) {
 		db_connection_lost(connection);
 		return LOST;

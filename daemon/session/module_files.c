@@ -135,8 +135,7 @@ static int check_numbers(const struct module_migrations *migrations, const char 
 	return 0;
 }
 
-static int read_files(struct module_migrations *migrations, DIR *directory, const char *folder,
-                      struct problem *problem)
+static int read_files(struct module_migrations *migrations, DIR *directory, const char *folder, struct problem *problem)
 {
 	const struct dirent *entry;
 

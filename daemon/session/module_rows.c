@@ -191,8 +191,7 @@ static json_t *row_json(const struct ones_rows *rows, size_t row)
 
 	for (size_t i = 0; object != NULL && i < db_columns(rows->result); i++) {
 		const char *name = db_column_name(rows->result, i);
-		json_t *value =
-			value_json(db_column_type(rows->result, i), db_as_text(rows->result, row, i));
+		json_t *value = value_json(db_column_type(rows->result, i), db_as_text(rows->result, row, i));
 		const char *problem = NULL;
 
 		if (json_object_get(object, name) != NULL)

@@ -123,9 +123,9 @@ static enum db_status compare(struct db *db, struct migrating *migrating)
 
 	if (status != DB_OK)
 		return status;
-	*schema = (struct module_schema){.version = (int)db_rows(rows),
-	                                 .changes = talloc_array(migrating->ctx, const char *,
-	                                                         (unsigned)db_rows(rows) + 1)};
+	*schema = (struct module_schema){
+		.version = (int)db_rows(rows),
+		.changes = talloc_array(migrating->ctx, const char *, (unsigned)db_rows(rows) + 1)};
 	if (schema->changes == NULL)
 		return db_out_of_memory(db);
 	if (db_rows(rows) > migrations->count)

@@ -7,16 +7,16 @@
 
 /* What there is after module_schema_migrate(). */
 struct module_schema {
-	int version;         /* of the last migration that was applied; 0: none */
-	size_t change_count; /* files that are no longer what was applied */
+	int version;          /* of the last migration that was applied; 0: none */
+	size_t change_count;  /* files that are no longer what was applied */
 	const char **changes; /* their names without .sql, on `ctx` */
 };
 
 /*
  * Apply what is missing of the module's migrations to the schema that has its name, which is made by the first; as the
  * owner of the daemon's tables, also where a superuser runs this, under the lock of migrations, each in a transaction.
- * `applied` (may be NULL) is called after each. DB_ERROR with the reason as db_problem(): also when there is a schema of
- * that name which is not the module's, and when more was applied than there are files.
+ * `applied` (may be NULL) is called after each. DB_ERROR with the reason as db_problem(): also when there is a schema
+ * of that name which is not the module's, and when more was applied than there are files.
  */
 enum db_status module_schema_migrate(struct db *db, TALLOC_CTX *ctx, const char *module,
                                      const struct module_migrations *migrations,

@@ -131,7 +131,7 @@ static json_t *read_values(const struct ones_rows *rows, const json_t *wanted)
 	json_t *how;
 	size_t i;
 
-	json_array_foreach(wanted, i, how) (void)json_array_append_new(values, read_value(rows, how));
+	json_array_foreach(wanted, i, how)(void) json_array_append_new(values, read_value(rows, how));
 	return values;
 }
 

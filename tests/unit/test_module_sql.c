@@ -154,8 +154,12 @@ static void moments_are_read_in_every_zone(void **state)
 		{"infinity", INT64_MAX},
 		{"-infinity", INT64_MIN},
 	};
-	static const char *const others[] = {"", "31.01.2026 10:32:05 UTC", "2026-01-31", "2026-01-31 10:32:05",
-	                                     "2026-01-31 10:32:05+00 AD", "Sat Jan 31 10:32:05 2026 UTC"};
+	static const char *const others[] = {"",
+	                                     "31.01.2026 10:32:05 UTC",
+	                                     "2026-01-31",
+	                                     "2026-01-31 10:32:05",
+	                                     "2026-01-31 10:32:05+00 AD",
+	                                     "Sat Jan 31 10:32:05 2026 UTC"};
 	ones_time when;
 
 	(void)state;
