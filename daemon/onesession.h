@@ -283,8 +283,8 @@ struct ones_rows;
 
 /*
  * For handlers: lasts as long as the request. Receivers in the transaction have event->db. Routes that are quick or
- * have .needs = ONES_NEEDS_NOTHING have no SQL: each call is then ONES_RESULT_FAILED, and logged. NULL when out of
- * memory, which the functions below take as well.
+ * have .needs = ONES_NEEDS_NOTHING have no SQL: each call is then ONES_RESULT_FAILED, and logged; so it is with NULL,
+ * which this returns when out of memory.
  */
 struct ones_db *ones_db(struct ones_request *req);
 

@@ -46,8 +46,15 @@ static enum ones_result refuse(const struct ones_db *db, const char *sql, const 
 	char label[SQL_LABEL_SIZE];
 
 	log_error("sql_refused", LOG_STR("problem", problem), LOG_STR("sql", sql_label(sql, label)),
-	          LOG_STR("module", db->module), LOG_STR("purpose", db->purpose));
+	          LOG_STR("module", db != NULL ? db->module : ""), LOG_STR("purpose", db != NULL ? db->purpose : ""));
 	return ONES_RESULT_FAILED;
+}
+
+/* Why there is no SQL for the caller; NULL: there is. */
+static const char *refusal_of(const struct ones_db *db)
+{
+	return db != NULL ? db->refusal
+	                  : "there is no database: after the commit receivers have none, or out of memory";
 }
 
 enum ones_result module_sql_run(struct ones_db *db, struct ones_rows **rows, const char *sql,
@@ -77,10 +84,8 @@ enum ones_result ones_sql(struct ones_db *db, struct ones_rows **rows, const cha
 
 	if (rows != NULL)
 		*rows = NULL;
-	if (db == NULL)
-		return ONES_RESULT_FAILED;
-	if (db->refusal != NULL)
-		return refuse(db, sql, db->refusal);
+	if (refusal_of(db) != NULL)
+		return refuse(db, sql, refusal_of(db));
 	if (!sql_is_allowed(sql))
 		return refuse(db, sql, "a module may SELECT, INSERT, UPDATE, DELETE, MERGE, LOCK and NOTIFY");
 	if (count > VALUES_MAX)
@@ -135,10 +140,8 @@ enum ones_result ones_transact(struct ones_db *db, enum ones_result (*body)(stru
 	struct bound_body bound = {.db = db, .body = body, .context = context};
 	enum db_status status;
 
-	if (db == NULL)
-		return ONES_RESULT_FAILED;
-	if (db->refusal != NULL)
-		return refuse(db, "BEGIN", db->refusal);
+	if (refusal_of(db) != NULL)
+		return refuse(db, "BEGIN", refusal_of(db));
 	if (db->in_transaction)
 		return refuse(db, "BEGIN", "there is a transaction already: they do not nest");
 	db->in_transaction = true;

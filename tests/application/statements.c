@@ -182,6 +182,15 @@ static bool receive(const struct ones_event *event, void *context)
 	return ones_int(rows, 0, strcmp(event->user_agent, "Writer that misreads") == 0 ? "other" : "id") >= 0;
 }
 
+/* After the commit there is no transaction, and no SQL. */
+static bool receive_late(const struct ones_event *event, void *context)
+{
+	(void)context;
+	return strcmp(event->user_agent, "Late writer") != 0 ||
+	       (ones_sql(event->db, NULL, "SELECT 1", NULL, 0) == ONES_RESULT_OK &&
+	        ones_transact(event->db, nothing, NULL) == ONES_RESULT_OK);
+}
+
 void statements_setup(struct ones_app *app)
 {
 	ones_route(app, &(struct ones_route){.path = "/statements", .post = run_statements, .hashes = true});
@@ -191,4 +200,6 @@ void statements_setup(struct ones_app *app)
 	                                     .needs = ONES_NEEDS_NOTHING});
 	ones_connect(app, ONES_SIGNAL_LOGGED_IN,
 	             &(struct ones_receiver){.name = "write_title", .phase = ONES_IN_TRANSACTION, .call = receive});
+	ones_connect(app, ONES_SIGNAL_LOGGED_IN,
+	             &(struct ones_receiver){.name = "write_late", .phase = ONES_AFTER_COMMIT, .call = receive_late});
 }

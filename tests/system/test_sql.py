@@ -396,6 +396,13 @@ def test_receiver_s_rows_are_there_with_the_login_or_not_at_all(new_statements, 
     assert len(site.database.sessions()) == (1 if is_in else 0)
 
 
+def test_receiver_after_the_commit_has_no_sql(new_statements, browse):
+    site = new_statements()
+    browse(site, user_agent="Late writer").sign_in()
+    lines = log_lines(site, "sql_refused")
+    assert len(lines) == 1 and "after the commit receivers have none" in lines[0]
+
+
 # ---- Time and connections --------------------------------------------------------------------------------------------
 
 
