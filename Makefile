@@ -156,8 +156,7 @@ $(TABLES)/migrations.inc: force
 		printf 'MIGRATION(%d, "%s")\n' $$version "$${file%.sql}"; done > $@.new
 	@$(replace_table)
 
-$(BUILD)/objects/daemon/modules/file.o: $(TABLES)/folders.h
-$(BUILD)/objects/daemon/modules/file.o: ALL_CFLAGS += -I$(TABLES)
+$(BUILD)/objects/daemon/modules/file.o $(BUILD)/objects/daemon/ctl/modules.o: $(TABLES)/folders.h
 
 # Where modules are looked for; made anew when that is another folder.
 MODULEDIR ?= $(PREFIX)/lib/onesession/modules

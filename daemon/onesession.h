@@ -189,6 +189,12 @@ enum ones_result {
 	ONES_RESULT_UNAVAILABLE,  /* the database is away, or the outcome could not be learnt in time */
 	ONES_RESULT_FAILED,       /* a receiver in the transaction refused: nothing was changed */
 	ONES_RESULT_PENDING,      /* the password is being checked: return, the handler is run again for the result */
+	/* Of ones_sql() and ones_transact(): */
+	ONES_RESULT_DUPLICATE, /* there is such a row already (a unique constraint, 23505) */
+	ONES_RESULT_VIOLATION, /* another constraint stands against it: CHECK, NOT NULL, a foreign key, an exclusion
+	                          (23xxx); or a value does not fit its type (22xxx), such as a number that is too
+	                          large, a text that is too long or no UUID */
+	ONES_RESULT_CONFLICT, /* another transaction came in the way, five times in ones_transact(): nothing was done */
 };
 
 /* Where an account is live, or was. */
@@ -336,6 +342,147 @@ bool ones_data_set(struct ones_request *req, const char *name, json_t *value);
 
 /* Remove the value, if there is one. Returns false when there is no memory for it. */
 bool ones_data_remove(struct ones_request *req, const char *name);
+
+/* ---- SQL ---------------------------------------------------------------------------------------------------- */
+
+/*
+ * The daemon's own database, over the connection that this process has. Tables stand in the schema that has the
+ * module's name, and SQL names them with it: cinema.titles. The role of the daemon may read and write rows there, see
+ * "migrate" in onesessionctl(8).
+ *
+ * A call waits for the answer, and nothing else is served by this worker meanwhile. It takes no longer than
+ * database.statement_timeout, and what is left of the request's time (server.request_timeout).
+ */
+struct ones_db;
+struct ones_rows;
+
+/*
+ * For handlers: lasts as long as the request. Receivers in the transaction have event->db. Routes that are quick or
+ * have .needs = ONES_NEEDS_NOTHING have no SQL: each call is then ONES_RESULT_FAILED, and logged; so it is with NULL,
+ * which this returns when out of memory.
+ */
+struct ones_db *ones_db(struct ones_request *req);
+
+enum ones_value_type {
+	ONES_VALUE_NULL,
+	ONES_VALUE_INT,
+	ONES_VALUE_BOOL,
+	ONES_VALUE_TIME,
+	ONES_VALUE_TEXT,
+	ONES_VALUE_BYTES,
+};
+
+/* A value for $1, $2...: made by the macros below. What it points at is borrowed until the call returns. */
+struct ones_value {
+	enum ones_value_type type;
+	int64_t number;
+	const void *data;
+	size_t size;
+};
+
+static inline struct ones_value ones_number_value(enum ones_value_type type, int64_t number)
+{
+	const struct ones_value value = {type, number, NULL, 0};
+
+	return value;
+}
+
+static inline struct ones_value ones_data_value(enum ones_value_type type, const void *data, size_t size)
+{
+	const struct ones_value value = {type, 0, data, size};
+
+	return value;
+}
+
+static inline struct ones_value ones_text_value(const char *text)
+{
+	return ones_data_value(ONES_VALUE_TEXT, text, 0);
+}
+
+#define ONES_NULL              ones_number_value(ONES_VALUE_NULL, 0)
+#define ONES_INT(number)       ones_number_value(ONES_VALUE_INT, (number))
+#define ONES_BOOL(truth)       ones_number_value(ONES_VALUE_BOOL, (truth) ? 1 : 0)
+#define ONES_TIME(when)        ones_number_value(ONES_VALUE_TIME, (when)) /* an ones_time; 0 is SQL NULL */
+#define ONES_TEXT(text)        ones_text_value(text) /* NULL is SQL NULL. Also for uuid, jsonb... */
+#define ONES_BYTES(data, size) ones_data_value(ONES_VALUE_BYTES, (data), (size)) /* bytea; NULL is SQL NULL */
+
+/* Both arguments that ones_sql() takes for values, of which there is at least one: ONES_VALUES(ONES_INT(id)). */
+#define ONES_VALUES(...)                                                                                               \
+	(const struct ones_value[]){__VA_ARGS__},                                                                      \
+		sizeof((const struct ones_value[]){__VA_ARGS__}) / sizeof(struct ones_value)
+
+/*
+ * Run one statement: SELECT, INSERT, UPDATE, DELETE, MERGE, WITH, VALUES, TABLE, LOCK or NOTIFY. `rows`, unless it is
+ * NULL, gets what it returns (RETURNING as well), all of it in memory: large tables want a LIMIT. They belong to the
+ * request, event or job. Without values: NULL, 0.
+ *
+ *	ones_sql(db, &rows, "SELECT title, price FROM cinema.titles WHERE id = $1", ONES_VALUES(ONES_INT(id)))
+ *
+ * Values never become part of the SQL: the server gets them apart, and takes each for what the place of its $n asks
+ * for, so that ONES_INT() serves smallint, integer, bigint and numeric alike. Where that says nothing, as in SELECT $1,
+ * it is a text: $1::bigint. A list is a text: id = ANY($1), ONES_TEXT("{1,2}").
+ *
+ * The statement is prepared by itself, and known again by its text, which should be a constant; 200 are kept. Outside a
+ * transaction it is a transaction of its own.
+ *
+ * ONES_RESULT_OK, ONES_RESULT_DUPLICATE, ONES_RESULT_VIOLATION, ONES_RESULT_CONFLICT (try again), ONES_RESULT_FAILED (a
+ * mistake in the SQL, or a right that is missing), or ONES_RESULT_UNAVAILABLE: the database is away, took too long, or
+ * the connection broke off. Then a statement that changes something may have been carried out or not; it is never sent
+ * a second time once it may have been. Each failure is logged as sql_failed, without values.
+ */
+enum ones_result ones_sql(struct ones_db *db, struct ones_rows **rows, const char *sql,
+                          const struct ones_value values[], size_t count);
+
+/* How many there are; 0 for NULL. */
+size_t ones_rows_count(const struct ones_rows *rows);
+
+/*
+ * The value in the column of that name, in a row counted from 0. A name that is not there, or twice, a row that is not
+ * there, or a column of another type is the module's mistake: it is logged as sql_misread, the value is NULL, 0 or
+ * false, and the answer of the request becomes a 500; in a transaction, that is rolled back.
+ */
+
+/* Of any type, as PostgreSQL writes it. NULL: SQL NULL. */
+const char *ones_text(const struct ones_rows *rows, size_t row, const char *column);
+
+/* smallint, integer, bigint; numeric without a fraction, as sum() gives it. 0 for SQL NULL: see ones_is_null(). */
+int64_t ones_int(const struct ones_rows *rows, size_t row, const char *column);
+
+/* boolean; false for SQL NULL. */
+bool ones_bool(const struct ones_rows *rows, size_t row, const char *column);
+
+/* timestamptz; 0 for SQL NULL, INT64_MAX and INT64_MIN for infinity and -infinity. */
+ones_time ones_time_at(const struct ones_rows *rows, size_t row, const char *column);
+
+/* bytea; *size is set. NULL for SQL NULL, and not NULL for an empty one. */
+const void *ones_bytes(const struct ones_rows *rows, size_t row, const char *column, size_t *size);
+
+bool ones_is_null(const struct ones_rows *rows, size_t row, const char *column);
+
+/*
+ * All rows as an array of objects, with a member for each column: integers and double precision as numbers, boolean,
+ * json and jsonb as what they are, timestamptz as ones_time_json(), all others, numeric among them, as text. A new
+ * reference. NULL when out of memory; also, with the consequences above, when two columns have one name.
+ */
+json_t *ones_rows_json(const struct ones_rows *rows);
+
+/*
+ * Run `body` in a transaction (READ COMMITTED), and commit when it returns ONES_RESULT_OK; anything else rolls back,
+ * and is returned. After a statement that failed no other one runs, so that a body returns what that one gave.
+ *
+ * After a conflict with another transaction (a deadlock, or a connection that was lost before COMMIT) `body` runs
+ * again, up to five times in all, from its beginning: it has no other effects, and sets all that it leaves in
+ * `context`.
+ *
+ * ONES_RESULT_UNAVAILABLE after COMMIT was sent means that nobody knows whether it was carried out; the log has
+ * commit_unknown. Who must know looks for what the transaction would have left, such as a row under an id that was made
+ * before; to run it again may do it twice.
+ *
+ * Transactions do not nest, in a receiver neither: that is refused, ONES_RESULT_FAILED, and so are ones_login(),
+ * ones_logout(), ones_change_password() and ones_end_session() in a body, which have transactions of their own.
+ */
+enum ones_result ones_transact(struct ones_db *db, enum ones_result (*body)(struct ones_db *db, void *context),
+                               void *context);
 
 /* ---- Reading the request ------------------------------------------------------------------------------------ */
 
@@ -703,7 +850,8 @@ struct ones_event {
 	const char *was_ip;                   /* of a session that ended: where it had signed in from; else "" */
 	const char *was_user_agent;           /* likewise, the browser that it was in */
 	int64_t takeovers;                    /* at account_shared: how many there were in the window, else 0 */
-	struct ones_transaction *transaction; /* in the transaction: for ones_execute(); NULL after commit */
+	struct ones_db *db;                   /* in the transaction: for ones_sql(); NULL after commit */
+	struct ones_transaction *transaction; /* likewise, for ones_execute() */
 };
 
 enum ones_phase {

@@ -3,6 +3,7 @@
 
 #include "api/key_cookie.h"
 #include "api/request_data.h"
+#include "api/request_db.h"
 #include "api/routing.h"
 #include "api/session_check.h"
 #include "base/clock.h"
@@ -231,6 +232,7 @@ static bool run_handler(struct ones_request *req)
 		exchange_fail(req, "the handler has given no answer");
 	(void)module_enter(req->app, NULL);
 	if (app_job(req, NULL) == NULL) {
+		request_db_close(req);
 		request_data_close(req);
 		return false;
 	}
@@ -247,6 +249,7 @@ enum app_step app_run(struct ones_request *req)
 	if (req->was_answered)
 		return APP_SEND;
 	log_set_request(req->http->id);
+	req->times.running_ms = clock_monotonic_ms();
 	is_pending = run_handler(req);
 	req->times.database_us += database_waited(req) - waited;
 	req->times.sending = clock_monotonic_us();

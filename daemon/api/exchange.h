@@ -15,6 +15,7 @@ struct app_times {
 	int64_t connected;   /* the web server connected */
 	int64_t queued_us;   /* after that it waited for a worker to be free, for so long */
 	int64_t received;    /* the request was there */
+	int64_t running_ms;  /* when its handler was begun, the last time, clock_monotonic_ms() */
 	int64_t began;       /* its session was being looked up, or its handler was about to run */
 	int64_t sending;     /* the answer was made */
 	int64_t lookup_us;   /* how long the look-up took */
@@ -75,6 +76,7 @@ struct ones_request {
 	struct rule_verdict verdict;
 	struct ones_ending ending;
 	struct request_data *data;             /* see request_data.c; NULL: its route has none */
+	struct ones_db *db;                    /* see request_db.c; NULL: it was not asked for */
 	struct password_check *password_check; /* see password_check.c; NULL: no password was to be checked */
 	struct app_times times;
 };

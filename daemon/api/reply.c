@@ -381,6 +381,13 @@ void ones_reply_failure(struct ones_request *req, enum ones_result result, const
 		                   "The new password must have at least 8 characters and at most 1024 bytes.");
 		break;
 	case ONES_RESULT_PENDING: break;
+	case ONES_RESULT_DUPLICATE: ones_reply_problem(req, 409, "duplicate", "There is one already."); break;
+	case ONES_RESULT_VIOLATION:
+		ones_reply_problem(req, 409, "violation", "What was sent does not fit to what there is.");
+		break;
+	case ONES_RESULT_CONFLICT:
+		ones_reply_problem(req, 503, "unavailable", "Others were changing the same. Please try again.");
+		break;
 	case ONES_RESULT_UNAVAILABLE:
 		ones_reply_problem(req, 503, "unavailable", "The database is away for the moment. Please try again.");
 		break;

@@ -2,6 +2,7 @@
 #include "api/key_cookie.h"
 #include "api/password_check.h"
 #include "api/request_data.h"
+#include "api/request_db.h"
 #include "api/session_check.h"
 #include "api/session_lists.h"
 #include "session/browsers.h"
@@ -240,6 +241,8 @@ enum ones_result ones_login(struct ones_request *req, const struct ones_credenti
 	enum ones_result result;
 
 	*login = (struct ones_login){0};
+	if (!request_db_is_free(req, "ones_login"))
+		return ONES_RESULT_FAILED;
 	if (credentials.ticket != NULL) {
 		if (!token_is_well_formed(credentials.ticket))
 			return ONES_RESULT_TICKET_GONE;
@@ -287,8 +290,11 @@ const char *ones_form_token(struct ones_request *req)
 enum ones_result ones_logout(struct ones_request *req)
 {
 	const struct client client = exchange_client(req);
-	enum db_status status = end_presented(req, &req->key);
+	enum db_status status;
 
+	if (!request_db_is_free(req, "ones_logout"))
+		return ONES_RESULT_FAILED;
+	status = end_presented(req, &req->key);
 	if (status == DB_OK && req->verdict.live)
 		status = rule_logout(&req->app->rule, req, &req->key, &client);
 	if (status != DB_OK)
@@ -306,6 +312,8 @@ enum ones_result ones_end_session(struct ones_request *req, const char *id, bool
 	const struct client client = exchange_client(req);
 
 	*found = false;
+	if (!request_db_is_free(req, "ones_end_session"))
+		return ONES_RESULT_FAILED;
 	if (!req->verdict.live || !session_id_is_well_formed(id))
 		return ONES_RESULT_OK;
 	if (strcasecmp(id, req->verdict.session.id) == 0) {
@@ -324,6 +332,8 @@ enum ones_result ones_change_password(struct ones_request *req, const char *curr
 	enum db_status status;
 
 	*changed = (struct ones_login){0};
+	if (!request_db_is_free(req, "ones_change_password"))
+		return ONES_RESULT_FAILED;
 	if (!req->verdict.live)
 		return ONES_RESULT_ENDED;
 	if (password_problem(new_password) != NULL)

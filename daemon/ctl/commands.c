@@ -42,6 +42,10 @@ const struct command_option command_options[COMMAND_OPTION_COUNT] = {
 	[COMMAND_OPTION_HELP] = {'h', "help", NOTHING, "print this"},
 	[COMMAND_OPTION_GRANT] = {'\0', "grant", ARGUMENT("ROLE", VALUE_TEXT, role),
 		"the role that the daemon connects as"},
+	[COMMAND_OPTION_MODULE] = {'\0', "module", ARGUMENT("NAME", VALUE_TEXT, module),
+		"the tables of this module only"},
+	[COMMAND_OPTION_FOLDER] = {'\0', "folder", ARGUMENT("FOLDER", VALUE_FILE, folder),
+		"where the module's migrations are (default: NAME/migrations beside NAME.so)"},
 	[COMMAND_OPTION_ADMIN] = {'\0', "admin", FLAG(is_admin),
 		"an administrator's account; the application learns of it"},
 	[COMMAND_OPTION_ADMIN_YES_NO] = {'\0', "admin", ARGUMENT("yes|no", VALUE_YES_NO, is_admin),
@@ -62,8 +66,8 @@ const struct command_option command_options[COMMAND_OPTION_COUNT] = {
 };
 
 const struct command commands[] = {
-	{.words = {"migrate"}, .options = OPTION(GRANT), .database = DATABASE_MIGRATING, .run = command_migrate,
-	 .help = "bring the database's schema up to date; give ROLE the daemon's rights"},
+	{.words = {"migrate"}, .options = OPTION(GRANT) | OPTION(MODULE) | OPTION(FOLDER), .database = DATABASE_MIGRATING, .run = command_migrate,
+	 .help = "bring the tables of the daemon and of its modules up to date; give ROLE the daemon's rights"},
 
 	{.words = {"user", "add"}, .operands = OPERAND("NAME", VALUE_NEW_NAME), .options = OPTION(ADMIN) | OPTION(LIMIT),
 	 .run = command_user_add, .help = "add an account; its password is asked for, or a line of standard input"},

@@ -23,6 +23,8 @@ struct ctl {
 	bool is_admin;       /* --admin, --admin yes */
 	int64_t limit;       /* --limit, -1 when it was not given */
 	const char *role;    /* --grant, or NULL */
+	const char *module;  /* --module, or NULL */
+	const char *folder;  /* --folder, or NULL */
 	const char *from;    /* --from, or NULL */
 	const char *user;    /* --user, or NULL */
 	const char *operand; /* NAME (that of a new account, and NEW, are plain ones) or ID, or NULL; for `session end`

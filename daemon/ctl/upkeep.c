@@ -1,4 +1,6 @@
 /* onesessionctl migrate and purge */
+#include "ctl/help.h"
+#include "ctl/modules.h"
 #include "ctl/output.h"
 #include "session/schema.h"
 #include "session/sessions.h"
@@ -39,11 +41,14 @@ static json_t *unusable_json(const struct unusable_names *unusable)
 	return names;
 }
 
-int command_migrate(struct ctl *ctl)
+/* The daemon's own tables, and those of the modules that it loads. */
+static int migrate_all(struct ctl *ctl)
 {
 	struct sequence_list advanced = {0};
 	struct unusable_names unusable = {0};
+	json_t *modules = json_array();
 	enum db_status status = schema_migrate(ctl->db, ctl->json ? NULL : tell_applied);
+	int result;
 
 	if (status == DB_OK)
 		status = schema_advance_sequences(ctl->db, ctl->ctx, &advanced);
@@ -60,16 +65,41 @@ int command_migrate(struct ctl *ctl)
 	status = users_unusable_names(ctl->db, ctl->ctx, &unusable);
 	if (status != DB_OK)
 		return fail_database(ctl, status);
+	if (!ctl->json)
+		(void)output_line("The schema is at version %d.", schema_version());
+	result = modules_migrate(ctl, modules);
+	if (result != EXIT_SUCCESS) {
+		json_decref(modules);
+		return result;
+	}
 	if (ctl->json)
-		return output_json(json_pack("{s:i, s:o, s:o, s:I}", "version", schema_version(), "sequences_advanced",
-		                             names_json(&advanced), "unusable_names", unusable_json(&unusable),
-		                             "unusable_count", (json_int_t)unusable.all));
-	(void)output_line("The schema is at version %d.", schema_version());
+		return output_json(json_pack("{s:i, s:o, s:o, s:I, s:o}", "version", schema_version(),
+		                             "sequences_advanced", names_json(&advanced), "unusable_names",
+		                             unusable_json(&unusable), "unusable_count", (json_int_t)unusable.all,
+		                             "modules", modules));
+	json_decref(modules);
 	if (ctl->role != NULL)
 		(void)output_line("The role %s may read and write its rows.", ctl->role);
 	if (unusable.count > 0)
 		(void)output_line("Beware: %s", users_unusable_problem(ctl->ctx, &unusable));
 	return EXIT_SUCCESS;
+}
+
+int command_migrate(struct ctl *ctl)
+{
+	json_t *modules;
+	int result;
+
+	if (ctl->folder != NULL && ctl->module == NULL)
+		return help_usage_error("--module is missing beside", "--folder");
+	if (ctl->module == NULL)
+		return migrate_all(ctl);
+	modules = json_array();
+	result = modules_migrate_one(ctl, modules);
+	if (result == EXIT_SUCCESS && ctl->json)
+		return output_json(json_pack("{s:o}", "modules", modules));
+	json_decref(modules);
+	return result;
 }
 
 static void show_progress(const struct purge_counts *counts)

@@ -2,6 +2,7 @@
 #include "session/account_tx.h"
 
 #include "base/log.h"
+#include "session/module_sql.h"
 #include "session/reason.h"
 #include "session/rule_sql.h"
 #include "session/schema.h"
@@ -29,11 +30,18 @@ enum db_status account_tx_lock(const struct account_tx *tx, int64_t user_id)
 
 enum db_status account_tx_emit(struct account_tx *tx, const struct session_key *key, struct ones_event event)
 {
-	struct ones_transaction transaction = {.db = tx->db, .key = key};
+	struct ones_db sql = {
+		.db = tx->db,
+		.ctx = talloc_new(tx->ctx),
+		.purpose = ones_signal_name(event.signal),
+		.in_transaction = true,
+	};
+	struct ones_transaction transaction = {.db = tx->db, .key = key, .sql = &sql};
 	struct ones_event *grown = talloc_realloc(tx->ctx, tx->events, struct ones_event, tx->count + 1);
 	enum db_status status;
+	bool is_accepted;
 
-	if (grown == NULL)
+	if (grown == NULL || sql.ctx == NULL)
 		return DB_ERROR;
 	event.ip = tx->client.ip != NULL ? tx->client.ip : "";
 	event.user_agent = tx->client.user_agent != NULL ? tx->client.user_agent : "";
@@ -42,11 +50,14 @@ enum db_status account_tx_emit(struct account_tx *tx, const struct session_key *
 	tx->events = grown;
 	tx->events[tx->count++] = event;
 	event.transaction = &transaction;
-	if (signals_emit(tx->signals, ONES_IN_TRANSACTION, &event))
+	event.db = &sql;
+	is_accepted = signals_emit(tx->signals, ONES_IN_TRANSACTION, &event);
+	talloc_free(sql.ctx);
+	if (is_accepted)
 		return DB_OK;
-	/* A receiver that failed because of the database has refused nothing. */
+	/* A receiver that failed because of the database has refused nothing, unless its values were at fault. */
 	status = db_transaction_failure(tx->db);
-	return status != DB_OK ? status : DB_ERROR;
+	return status != DB_OK && status != DB_VIOLATION ? status : DB_ERROR;
 }
 
 /* What one transaction of an account does; its events are those of its last run. */

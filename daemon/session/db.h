@@ -25,6 +25,7 @@ enum db_status {
 	DB_CONFLICT,    /* the transaction is lost, and may be tried again: a deadlock (40P01), a row that has gone
 	                   (23503), or a connection that broke off in the middle of it */
 	DB_DUPLICATE,   /* unique violation (23505) */
+	DB_VIOLATION,   /* only of modules' statements: another constraint (23), or a value that does not fit (22) */
 	DB_UNKNOWN,     /* only from db_commit(): the connection was lost, or a synchronous standby may not have it: the
 	                   outcome must be read back by a transaction that writes and commits */
 	DB_ERROR,       /* any other answer, logged with its SQLSTATE: a defect, or a right that is missing */
@@ -122,10 +123,23 @@ enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statemen
                         const struct db_value values[], size_t count, struct db_result **result);
 
 /*
- * Like db_query, for a receiver's own SQL in a transaction: never prepared, with values as text (NULL: SQL NULL) and no
- * rows.
+ * Like db_query(), for the SQL of modules. Values are text (NULL: SQL NULL) whose types the server infers, and so are
+ * the rows, see db_as_text(). It is prepared by itself, and known again by its text. Outside a transaction it is sent a
+ * second time only when it has certainly not been carried out. Failures are not logged, see db_failure().
  */
-enum db_status db_execute_text(struct db *db, const char *sql, size_t count, const char *const values[]);
+enum db_status db_run_text(struct db *db, TALLOC_CTX *ctx, const char *sql, size_t count, const char *const values[],
+                           struct db_result **result);
+
+/* Until when (clock_monotonic_ms()) statements may take from now on, beside database.statement_timeout; 0: no limit. */
+void db_set_time_limit(struct db *db, int64_t until_ms);
+
+/* What the server has said of the statement that failed last. */
+struct db_failure {
+	char sqlstate[6]; /* "" when there was no answer */
+	int position;     /* in the SQL, counted in characters from 1; 0: not known */
+};
+
+const struct db_failure *db_failure(const struct db *db);
 
 /*
  * The same in the background, outside a transaction: db_start() sends a statement and does not wait, db_service()
@@ -148,7 +162,11 @@ enum db_status db_script(struct db *db, const char *sql);
  */
 enum db_status db_begin(struct db *db);
 enum db_status db_commit(struct db *db);
+/* For a transaction of a module's statements: a constraint that it violates at last is DB_VIOLATION or DB_DUPLICATE. */
+enum db_status db_commit_text(struct db *db);
 void db_rollback(struct db *db);
+
+bool db_is_in_transaction(const struct db *db);
 
 /* What the transaction under way has failed with; DB_OK: it has not. */
 enum db_status db_transaction_failure(const struct db *db);
@@ -164,6 +182,29 @@ int64_t db_time_or_never(const struct db_result *result, size_t row, int column)
 const char *db_text(const struct db_result *result, size_t row, int column);
 /* bytea. Belongs to the result; *size is set. NULL for SQL NULL. */
 const uint8_t *db_bytes(const struct db_result *result, size_t row, int column, size_t *size);
+
+/* ---- Rows of db_run_text() ---------------------------------------------------------------------------------- */
+
+enum db_column_type {
+	DB_COLUMN_INT,
+	DB_COLUMN_REAL,
+	DB_COLUMN_NUMERIC,
+	DB_COLUMN_BOOL,  /* "t" or "f" */
+	DB_COLUMN_BYTES, /* see db_unescape() */
+	DB_COLUMN_TIME,  /* timestamptz */
+	DB_COLUMN_JSON,
+	DB_COLUMN_OTHER,
+};
+
+size_t db_columns(const struct db_result *result);
+const char *db_column_name(const struct db_result *result, size_t column);
+enum db_column_type db_column_type(const struct db_result *result, size_t column);
+/* As the server writes it. Belongs to the result. NULL for SQL NULL. */
+const char *db_as_text(const struct db_result *result, size_t row, size_t column);
+/* The bytes of a bytea that is written as text, on `ctx`; NULL when out of memory. */
+uint8_t *db_unescape(TALLOC_CTX *ctx, const char *text, size_t *size);
+
+/* ---- Notifications ------------------------------------------------------------------------------------------ */
 
 /*
  * LISTEN on the channel; to be called again before each wait, for the connection may be another one by then. With

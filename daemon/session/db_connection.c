@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "session/conninfo.h"
+#include "session/db_cache.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -42,7 +43,9 @@ struct db_connection *db_connection_new(TALLOC_CTX *ctx, const struct db_config 
 	connection->config = *config;
 	connection->config.conninfo = talloc_strdup(connection, config->conninfo);
 	connection->config.application_name = talloc_strdup(connection, config->application_name);
-	if (connection->config.conninfo == NULL || connection->config.application_name == NULL) {
+	connection->cache = db_cache_new(connection);
+	if (connection->config.conninfo == NULL || connection->config.application_name == NULL ||
+	    connection->cache == NULL) {
 		talloc_free(connection);
 		return NULL;
 	}
@@ -68,6 +71,7 @@ void db_connection_drop(struct db_connection *connection)
 	connection->conn = NULL;
 	connection->state = STATE_DOWN;
 	connection->server = (struct db_server_state){0};
+	db_cache_clear(connection->cache);
 	if (was_up) {
 		connection->failures = 0;
 		connection->retry_at = clock_monotonic_ms();
@@ -144,6 +148,8 @@ static void note_notice(void *context, const PGresult *pg)
 
 	if (severity != NULL && strcmp(severity, "WARNING") == 0)
 		connection->is_warned = true;
+	if (severity != NULL && strcmp(severity, "FATAL") == 0)
+		connection->is_ending = true;
 	log_debug("database_notice", LOG_STR("sqlstate", sqlstate));
 }
 
@@ -199,6 +205,7 @@ void db_connection_start(struct db_connection *connection)
 	connection->watch_id++;
 	connection->deadline = clock_monotonic_ms() + connection->config.connect_timeout_ms;
 	connection->schema_mismatch = false;
+	connection->is_ending = false;
 	connection->state = STATE_CONNECTING;
 	connection->waits_for = PGRES_POLLING_WRITING;
 	connection->conn = PQconnectStartParams(keywords, values, 1);
@@ -433,7 +440,9 @@ void db_connection_service(struct db_connection *connection)
 		break;
 	case STATE_STARTUP: read_startup_answer(connection); break;
 	case STATE_UP:
-		if (PQconsumeInput(connection->conn) != 1 || PQstatus(connection->conn) == CONNECTION_BAD) {
+		/* Only what PQisBusy() looks at is told to note_notice(). */
+		if (PQconsumeInput(connection->conn) != 1 || PQisBusy(connection->conn) != 0 || connection->is_ending ||
+		    PQstatus(connection->conn) == CONNECTION_BAD) {
 			db_connection_set_problem(connection, PQerrorMessage(connection->conn));
 			db_connection_drop(connection);
 			db_connection_start(connection);

@@ -13,9 +13,36 @@ static enum db_exchange lost(struct db_connection *connection)
 	return LOST;
 }
 
+bool db_is_too_late(const struct db_connection *connection)
+{
+	return connection->time_limit != 0 && clock_monotonic_ms() >= connection->time_limit;
+}
+
 int64_t db_exchange_deadline(const struct db_connection *connection)
 {
-	return clock_monotonic_ms() + connection->config.statement_timeout_ms + DB_STATEMENT_GRACE_MS;
+	int64_t deadline = clock_monotonic_ms() + connection->config.statement_timeout_ms + DB_STATEMENT_GRACE_MS;
+
+	return connection->time_limit != 0 && connection->time_limit < deadline ? connection->time_limit : deadline;
+}
+
+/* No answer by the deadline. That the caller's own time is over tells nothing about the server. */
+static enum db_exchange leave_overdue(struct db_connection *connection)
+{
+	if (db_is_too_late(connection)) {
+		db_connection_set_problem(connection, DB_TOO_LATE);
+		db_connection_drop(connection);
+	} else {
+		db_connection_leave_stuck(connection);
+	}
+	return OVERDUE;
+}
+
+/* It would be waited for for ever: what is to be copied has no way here. */
+static bool is_copy(const PGresult *pg)
+{
+	ExecStatusType status = PQresultStatus(pg);
+
+	return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
 }
 
 /* Bring everything that was queued to the server and wait for its last result, which is stored in *pg. */
@@ -42,6 +69,8 @@ static enum db_exchange wait_for_result(struct db_connection *connection, PGresu
 			}
 			PQclear(*pg);
 			*pg = next;
+			if (is_copy(next))
+				goto copy;
 		}
 		if (unsent == 1)
 			poll_fd.events |= POLLOUT;
@@ -51,8 +80,7 @@ static enum db_exchange wait_for_result(struct db_connection *connection, PGresu
 		if (ready == 0) {
 			PQclear(*pg);
 			*pg = NULL;
-			db_connection_leave_stuck(connection);
-			return OVERDUE;
+			return leave_overdue(connection);
 		}
 		if (ready > 0 && PQconsumeInput(connection->conn) != 1)
 			goto lost;
@@ -61,6 +89,12 @@ lost:
 	PQclear(*pg);
 	*pg = NULL;
 	return lost(connection);
+copy:
+	PQclear(*pg);
+	*pg = NULL;
+	db_connection_set_problem(connection, "COPY to or from the client is not possible here");
+	db_connection_drop(connection);
+	return LOST;
 }
 
 void db_take_notifications(struct db_connection *connection)

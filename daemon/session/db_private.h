@@ -1,6 +1,7 @@
 /*
  * What the files session/db*.c share and no other file includes. Calls go one way: db.c (statements, transactions) uses
- * db_exchange.c, db_error.c and db_result.c, and all of them db_connection.c, which knows nothing of statements.
+ * db_background.c, db_text.c uses db.c, all of them db_exchange.c, db_error.c and db_result.c, and these
+ * db_connection.c, which knows nothing of statements.
  */
 #ifndef SESSION_DB_PRIVATE_H
 #define SESSION_DB_PRIVATE_H
@@ -23,7 +24,12 @@ enum {
 	OID_INT2 = 21,
 	OID_INT4 = 23,
 	OID_TEXT = 25,
-	OID_TIMESTAMPTZ = 1184
+	OID_JSON = 114,
+	OID_FLOAT4 = 700,
+	OID_FLOAT8 = 701,
+	OID_TIMESTAMPTZ = 1184,
+	OID_NUMERIC = 1700,
+	OID_JSONB = 3802
 };
 
 /* ---- The connection: db_connection.c ------------------------------------------------------------------------ */
@@ -31,6 +37,7 @@ enum {
 enum db_state { STATE_DOWN, STATE_CONNECTING, STATE_STARTUP, STATE_UP };
 
 struct db_hosts;
+struct db_cache;
 
 /* What the server, or libpq for it, keeps for one connection: it is lost with the connection. */
 struct db_server_state {
@@ -57,10 +64,14 @@ struct db_connection {
 	bool is_started_up; /* the startup query is answered; its transaction is to be ended */
 	bool was_stuck;     /* the server was silent, and has not answered a statement since */
 	bool is_warned;     /* by the server, since this was last set to false */
+	bool is_ending;     /* the server has said, unasked, that it closes the connection */
 	bool schema_mismatch;
 	bool has_mixed_up; /* statements that were prepared, ever */
 	int found_schema;
+	struct db_cache *cache; /* what is prepared of modules' statements: lost with the connection, too */
+	int64_t time_limit;     /* see db_set_time_limit(); 0: none */
 	int64_t waited_us;
+	struct db_failure failure;
 	char problem[512];
 };
 
@@ -119,10 +130,44 @@ struct db_params {
 
 void db_params_encode(struct db_params *params, const struct db_value values[], size_t count);
 
+/* ---- Statements: db.c, db_background.c --------------------------------------------------------------------------- */
+
+/* A statement whose answer is read by db_service(). While it is sent, the connection is up. */
+struct background {
+	const struct db_statement *statement; /* NULL: none is under way, and no answer waits to be taken */
+	struct db_params params;
+	bool is_sent;      /* on this connection */
+	bool is_preparing; /* and it is being prepared first */
+	bool is_done;
+	int attempts;
+	int connects;          /* that failed while it waited */
+	int64_t connect_until; /* then no further one is begun for it; 0: none has failed */
+	int64_t deadline;      /* of the exchange */
+	enum db_status status;
+	PGresult *pg;
+};
+
+struct db {
+	struct db_connection *connection;
+	enum db_status transaction_failure; /* DB_OK until one of its statements fails; cleared by its end */
+	struct background background;
+};
+
+/* The connection is needed for a statement that the caller waits for. */
+void db_await_background(struct db *db);
+
+/* Returns `status`, and keeps it as that of the transaction. */
+enum db_status db_note_failure(struct db *db, bool in_transaction, enum db_status status);
+
 /* ---- One exchange with the server: db_exchange.c ------------------------------------------------------------ */
 
 /* How long past statement_timeout the server is given to report that itself. */
 #define DB_STATEMENT_GRACE_MS 500
+
+#define DB_TOO_LATE "the time of the request or job was over"
+
+/* True when there is no time left to send anything. */
+bool db_is_too_late(const struct db_connection *connection);
 
 /* How an exchange ended that got no answer: LOST is worth another try on a new connection, OVERDUE one at the most. */
 enum db_exchange { ANSWERED, LOST, OVERDUE };
@@ -160,7 +205,26 @@ enum db_answer { DB_ANSWER_OK, DB_ANSWER_AGAIN, DB_ANSWER_FINAL };
 enum db_answer db_classify_result(struct db_connection *connection, const PGresult *pg, const char *what,
                                   enum db_status *status);
 
-/* Takes over `pg`, also when it returns NULL: out of memory. */
-struct db_result *db_result_new(TALLOC_CTX *ctx, PGresult *pg);
+/*
+ * As db_classify_result(), of a statement outside a transaction when `is_alone`: with AGAIN also when the server has
+ * become read-only meanwhile.
+ */
+enum db_answer db_conclude(struct db_connection *connection, const PGresult *pg, const char *what, bool is_alone,
+                           enum db_status *status);
+
+/* Whose statements an answer is to: what a violation means differs, and who logs it. */
+enum db_classifier { DB_OF_DAEMON, DB_OF_MODULES };
+
+/*
+ * The same for a statement of a module's, which may not be idempotent: AGAIN only where the server has certainly not
+ * carried it out; the connection is then dropped. `is_old`: it was prepared before, and may be outdated. The caller
+ * logs it.
+ */
+enum db_answer db_classify_text(struct db_connection *connection, const PGresult *pg, bool is_old,
+                                enum db_status *status);
+
+/* Takes over `pg`; without `result` its rows are dropped, else *result is on `ctx`. DB_OK, or DB_ERROR: no memory. */
+enum db_status db_take_result(struct db_connection *connection, TALLOC_CTX *ctx, PGresult *pg,
+                              struct db_result **result);
 
 #endif

@@ -18,17 +18,22 @@ static int result_destroy(struct db_result *result)
 	return 0;
 }
 
-struct db_result *db_result_new(TALLOC_CTX *ctx, PGresult *pg)
+enum db_status db_take_result(struct db_connection *connection, TALLOC_CTX *ctx, PGresult *pg,
+                              struct db_result **result)
 {
-	struct db_result *result = talloc(ctx, struct db_result);
-
 	if (result == NULL) {
 		PQclear(pg);
-		return NULL;
+		return DB_OK;
 	}
-	result->pg = pg;
-	talloc_set_destructor(result, result_destroy);
-	return result;
+	*result = talloc(ctx, struct db_result);
+	if (*result == NULL) {
+		PQclear(pg);
+		db_connection_set_problem(connection, "out of memory");
+		return DB_ERROR;
+	}
+	(*result)->pg = pg;
+	talloc_set_destructor(*result, result_destroy);
+	return DB_OK;
 }
 
 size_t db_rows(const struct db_result *result)
@@ -99,4 +104,49 @@ const uint8_t *db_bytes(const struct db_result *result, size_t row, int column, 
 		return NULL;
 	*size = (size_t)PQgetlength(result->pg, (int)row, column);
 	return (const uint8_t *)value_of(result, row, column, OID_BYTEA);
+}
+
+/* ---- Rows of db_run_text() ---------------------------------------------------------------------------------- */
+
+size_t db_columns(const struct db_result *result)
+{
+	return (size_t)PQnfields(result->pg);
+}
+
+const char *db_column_name(const struct db_result *result, size_t column)
+{
+	return PQfname(result->pg, (int)column);
+}
+
+enum db_column_type db_column_type(const struct db_result *result, size_t column)
+{
+	switch (PQftype(result->pg, (int)column)) {
+	case OID_INT8:
+	case OID_INT4:
+	case OID_INT2: return DB_COLUMN_INT;
+	case OID_FLOAT4:
+	case OID_FLOAT8: return DB_COLUMN_REAL;
+	case OID_NUMERIC: return DB_COLUMN_NUMERIC;
+	case OID_BOOL: return DB_COLUMN_BOOL;
+	case OID_BYTEA: return DB_COLUMN_BYTES;
+	case OID_TIMESTAMPTZ: return DB_COLUMN_TIME;
+	case OID_JSON:
+	case OID_JSONB: return DB_COLUMN_JSON;
+	default: return DB_COLUMN_OTHER;
+	}
+}
+
+const char *db_as_text(const struct db_result *result, size_t row, size_t column)
+{
+	return db_is_null(result, row, (int)column) ? NULL : PQgetvalue(result->pg, (int)row, (int)column);
+}
+
+uint8_t *db_unescape(TALLOC_CTX *ctx, const char *text, size_t *size)
+{
+	unsigned char *plain = PQunescapeBytea((const unsigned char *)text, size);
+	/* One byte for an empty one: NULL is no memory. */
+	uint8_t *copy = plain != NULL ? talloc_memdup(ctx, plain, *size + 1) : NULL;
+
+	PQfreemem(plain);
+	return copy;
 }

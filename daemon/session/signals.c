@@ -2,6 +2,7 @@
 #include "session/signals.h"
 
 #include "base/log.h"
+#include "session/module_sql.h"
 
 #include <string.h>
 
@@ -94,6 +95,12 @@ int signals_connect(struct signals *signals, enum ones_signal signal, const stru
 	return 0;
 }
 
+/* Whose receiver has taken a column for another has gone by what is not so. */
+static bool call(const struct ones_receiver *receiver, const struct ones_event *event)
+{
+	return receiver->call(event, receiver->context) && (event->db == NULL || !event->db->has_misread);
+}
+
 bool signals_emit(const struct signals *signals, enum ones_phase phase, const struct ones_event *event)
 {
 	const struct receiver_list *list = &signals->lists[event->signal];
@@ -101,7 +108,7 @@ bool signals_emit(const struct signals *signals, enum ones_phase phase, const st
 	for (unsigned int i = 0; i < list->count; i++) {
 		const struct ones_receiver *receiver = &list->all[i].receiver;
 
-		if (receiver->phase != phase || receiver->call(event, receiver->context))
+		if (receiver->phase != phase || call(receiver, event))
 			continue;
 		log_error("receiver_failed", LOG_STR("signal", ones_signal_name(event->signal)),
 		          LOG_STR("receiver", receiver->name),
@@ -114,5 +121,5 @@ bool signals_emit(const struct signals *signals, enum ones_phase phase, const st
 
 bool ones_execute(struct ones_transaction *transaction, const char *sql, size_t count, const char *const values[])
 {
-	return db_execute_text(transaction->db, sql, count, values) == DB_OK;
+	return module_sql_run(transaction->sql, NULL, sql, values, count) == ONES_RESULT_OK;
 }

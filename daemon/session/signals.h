@@ -15,6 +15,7 @@ struct signals;
 struct ones_transaction {
 	struct db *db;
 	const struct session_key *key; /* of the session that the event is about; NULL at a failed login */
+	struct ones_db *sql;           /* the same for modules' statements */
 };
 
 /* Empty lists, on `ctx`. NULL when out of memory. */

@@ -629,6 +629,56 @@ const struct db_statement sql_advance_sequences = {
 	" WHERE q.reached < q.highest",
 };
 
+/* ---- module_migrations -------------------------------------------------------------------------------------- */
+
+/* $1 module. */
+const struct db_statement sql_module_migrations = {
+	"module_migrations",
+	"SELECT version, name, sha256 FROM module_migrations WHERE module = $1::text ORDER BY version",
+};
+
+/* $1 module. */
+const struct db_statement sql_module_state = {
+	"module_state",
+	"SELECT format('CREATE SCHEMA %I AUTHORIZATION %I', $1::text, pg_get_userbyid(t.relowner)),"
+	" format('SET LOCAL ROLE %I; SET LOCAL search_path = %I', pg_get_userbyid(t.relowner), $1::text),"
+	" n.oid IS NOT NULL,"
+	" n.oid IS NULL OR (n.nspowner = t.relowner AND NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid)"
+	"  AND NOT EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = n.oid)"
+	"  AND NOT EXISTS (SELECT FROM pg_type y WHERE y.typnamespace = n.oid))"
+	" FROM pg_class t LEFT JOIN pg_namespace n ON n.nspname = $1::text WHERE t.oid = 'users'::regclass",
+};
+
+const struct db_statement sql_transaction_id = {
+	"transaction_id",
+	"SELECT txid_current()::text",
+};
+
+/* $1 module, $2 version, $3 name, $4 SHA-256. */
+const struct db_statement sql_record_module_migration = {
+	"record_module_migration",
+	"INSERT INTO module_migrations (module, version, name, sha256)"
+	" VALUES ($1::text, $2::bigint::integer, $3::text, $4::text)",
+};
+
+/* $1 role, $2 module. */
+const struct db_statement sql_compose_module_grants = {
+	"compose_module_grants",
+	"SELECT format('"
+	"REVOKE ALL ON SCHEMA %1$I FROM %2$I;"
+	"REVOKE ALL ON ALL TABLES IN SCHEMA %1$I FROM %2$I;"
+	"REVOKE ALL ON ALL SEQUENCES IN SCHEMA %1$I FROM %2$I;"
+	"REVOKE ALL ON ALL ROUTINES IN SCHEMA %1$I FROM %2$I;"
+	"GRANT USAGE ON SCHEMA %1$I TO %2$I;"
+	"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %1$I TO %2$I;"
+	"GRANT USAGE ON ALL SEQUENCES IN SCHEMA %1$I TO %2$I;"
+	"GRANT EXECUTE ON ALL ROUTINES IN SCHEMA %1$I TO %2$I',"
+	" n.nspname, r.rolname), pg_has_role(r.oid, n.nspowner, 'USAGE')"
+	" FROM pg_roles r CROSS JOIN pg_namespace n WHERE r.rolname = $1::text AND n.nspname = $2::text",
+};
+
+/* ---- Rights ------------------------------------------------------------------------------------------------- */
+
 /*
  * $1 role. GRANT takes no parameters, so the server itself quotes the names. What an earlier version granted is revoked
  * first. To add, disable and delete accounts and to make administrators is for operators: the tables' owner. Locking a row of
@@ -637,7 +687,8 @@ const struct db_statement sql_advance_sequences = {
  */
 #define OUR_TABLES                                                                                                    \
 	"%1$I.users, %1$I.logged_in_user, %1$I.sessions, %1$I.ended_sessions, %1$I.events, %1$I.takeovers,"           \
-	" %1$I.login_tickets, %1$I.login_failures, %1$I.known_browsers, %1$I.anonymous_sessions, %1$I.schema_migrations"
+	" %1$I.login_tickets, %1$I.login_failures, %1$I.known_browsers, %1$I.anonymous_sessions, %1$I.schema_migrations,"     \
+	" %1$I.module_migrations"
 
 const struct db_statement sql_compose_grants = {
 	"compose_grants",

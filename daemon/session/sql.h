@@ -219,6 +219,31 @@ extern const struct db_statement sql_sequences_are_free;
 extern const struct db_statement sql_sequences_behind;
 extern const struct db_statement sql_advance_sequences;
 
+/* ---- module_migrations -------------------------------------------------------------------------------------- */
+
+/* A row for each that was applied, in their order: version, name, SHA-256. */
+extern const struct db_statement sql_module_migrations;
+
+enum module_state_column {
+	MODULE_STATE_CREATE, /* a script that makes the schema */
+	MODULE_STATE_ENTER,  /* a script: from now on as the owner of the tables, and in that schema */
+	MODULE_STATE_EXISTS, /* the schema is there */
+	MODULE_STATE_IS_FREE /* and has nothing in it, and is the owner's; true as well when it is not there */
+};
+
+/* One row. */
+extern const struct db_statement sql_module_state;
+
+/* One row, one column, as text: which transaction this is. */
+extern const struct db_statement sql_transaction_id;
+
+extern const struct db_statement sql_record_module_migration;
+
+/* As sql_compose_grants, for the role's rights in a module's schema; no row when there is no such schema either. */
+extern const struct db_statement sql_compose_module_grants;
+
+/* ---- Rights ------------------------------------------------------------------------------------------------- */
+
 /* The role's row, if there is such a role: the GRANTs as a script; whether it has the rights of the tables' owner. */
 extern const struct db_statement sql_compose_grants;
 

@@ -10,7 +10,8 @@ enum db_status transaction_confirm(struct db *db)
 	return db_query(db, NULL, &sql_confirm, NULL, 0, NULL);
 }
 
-static enum db_status run_and_commit(struct db *db, bool confirms, transaction_body *body, void *context)
+static enum db_status run_and_commit(struct db *db, enum transaction_retry retry, bool confirms, transaction_body *body,
+                                     void *context)
 {
 	enum db_status status = db_begin(db);
 
@@ -21,15 +22,19 @@ static enum db_status run_and_commit(struct db *db, bool confirms, transaction_b
 	if (status != DB_OK)
 		return status;
 	status = body(db, context);
-	return status == DB_OK ? db_commit(db) : status;
+	if (status != DB_OK)
+		return status;
+	return retry == TRANSACTION_OF_MODULE ? db_commit_text(db) : db_commit(db);
 }
 
-static enum db_status run_with_retry(struct db *db, int attempts, bool confirms, transaction_body *body, void *context)
+static enum db_status run_with_retry(struct db *db, enum transaction_retry retry, bool confirms, transaction_body *body,
+                                     void *context)
 {
+	int attempts = retry == TRANSACTION_ONCE ? 1 : ATTEMPTS;
 	enum db_status status = DB_CONFLICT;
 
 	for (int attempt = 0; attempt < attempts && status == DB_CONFLICT; attempt++) {
-		status = run_and_commit(db, confirms, body, context);
+		status = run_and_commit(db, retry, confirms, body, context);
 		if (status != DB_OK)
 			db_rollback(db);
 	}
@@ -38,12 +43,11 @@ static enum db_status run_with_retry(struct db *db, int attempts, bool confirms,
 
 enum db_status transaction_run(struct db *db, enum transaction_retry retry, transaction_body *body, void *context)
 {
-	int attempts = retry == TRANSACTION_ONCE ? 1 : ATTEMPTS;
-	enum db_status status = run_with_retry(db, attempts, false, body, context);
+	enum db_status status = run_with_retry(db, retry, false, body, context);
 
 	if (retry != TRANSACTION_IDEMPOTENT)
 		return status;
 	for (int attempt = 1; attempt < ATTEMPTS && status == DB_UNKNOWN; attempt++)
-		status = run_with_retry(db, attempts, true, body, context);
+		status = run_with_retry(db, retry, true, body, context);
 	return status;
 }

@@ -10,6 +10,7 @@ enum transaction_retry {
 	TRANSACTION_RETRIED,    /* when it was lost (DB_CONFLICT): nothing of it remains */
 	TRANSACTION_IDEMPOTENT, /* also when its outcome is not known (DB_UNKNOWN), for it may be done twice. The
 	                           further ones confirm the first, see below */
+	TRANSACTION_OF_MODULE,  /* as TRANSACTION_RETRIED, for statements of a module's */
 };
 
 /* The statements. Any status but DB_OK rolls them back. It may be run again, so it sets all that it leaves behind. */

@@ -84,7 +84,7 @@ enum db_status users_import(struct db *db, TALLOC_CTX *ctx, struct users_import 
 
 	if (text == NULL)
 		return db_out_of_memory(db);
-	status = db_execute_text(db, SQL_PLAN_FOR_MANY, 0, NULL);
+	status = db_script(db, SQL_PLAN_FOR_MANY);
 	if (status == DB_OK)
 		status = db_query(db, ctx, &sql_import_users, values, 2, &rows);
 	free(text);

@@ -10,6 +10,7 @@ void kept_setup(struct ones_app *app);
 void notebook_setup(struct ones_app *app);
 void signaller_setup(struct ones_app *app);
 void sleeper_setup(struct ones_app *app);
+void statements_setup(struct ones_app *app);
 void titles_setup(struct ones_app *app);
 void visits_setup(struct ones_app *app);
 

@@ -10,6 +10,7 @@ static bool setup(struct ones_app *app)
 	notebook_setup(app);
 	signaller_setup(app);
 	sleeper_setup(app);
+	statements_setup(app);
 	titles_setup(app);
 	return true;
 }

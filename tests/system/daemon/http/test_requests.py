@@ -457,7 +457,7 @@ def test_mistake_is_a_500_and_the_log_says_where_and_what(new_application, how, 
     answer = ask(application, "/mistakes/" + how, REQUEST_ID="request-7")
     assert (answer.status, answer.body, answer.all("Set-Cookie"), answer.all("Application")) == (500, b"", [], [])
     (line,) = [line for line in application.daemon.log_text().splitlines() if " handler_fault " in line]
-    assert "request_id=request-7 method=GET route=/mistakes/:how" in line
+    assert "request_id=request-7 module=application method=GET route=/mistakes/:how" in line
     assert said in line
 
 
@@ -480,7 +480,7 @@ def test_application_writes_lines_with_the_request_s_id(new_application):
     assert ask(application, "/log", query="text=" + "x" * 2000, REQUEST_ID="request-7").status == 204
     lines = application.daemon.log_text().splitlines()
     (line,) = [line for line in lines if " title_rented " in line]
-    assert line.endswith(' title_rented request_id=request-7 message="title 7: \\"a\\"\\nb"')
+    assert line.endswith(' title_rented request_id=request-7 module=application message="title 7: \\"a\\"\\nb"')
     (line,) = [line for line in lines if " application " in line]
     assert "Not a name" not in line
     assert re.search("message=x{1024}(\\.\\.\\.)?$", line)

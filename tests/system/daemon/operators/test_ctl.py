@@ -219,6 +219,7 @@ def test_purge_goes_on_before_the_rights_are_given_anew(cluster, database):
     """A role that was given its rights by an earlier version, which let it delete events itself."""
     version = database.value("SELECT version FROM schema_migrations WHERE name LIKE '%%purge_and_throttle'")
     database.query("DROP FUNCTION purge_events")
+    database.query("DROP TABLE module_migrations")
     database.query("DELETE FROM schema_migrations WHERE version >= %s", version)
     database.query(f"GRANT DELETE ON events TO {cluster.DAEMON}")
     database.query("INSERT INTO events (name, at) VALUES ('old', now() - interval '1 year')")

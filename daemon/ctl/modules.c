@@ -1,0 +1,136 @@
+/* onesessionctl migrate: the tables of modules. */
+#include "ctl/modules.h"
+
+/* The Makefile makes it: MODULES_FOLDER, where the modules are that server.modules calls by their names. */
+#include "folders.h"
+
+#include "ctl/output.h"
+#include "session/module_schema.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void tell_applied(const char *module, const struct module_migration *migration)
+{
+	(void)output_line("Applied %s of the module %s.", migration->name, module);
+}
+
+static json_t *changes_json(const struct module_schema *schema)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < schema->change_count; i++) {
+		if (json_array_append_new(names, json_string(schema->changes[i])) != 0) {
+			json_decref(names);
+			return NULL;
+		}
+	}
+	return names;
+}
+
+static void tell(const struct ctl *ctl, const char *module, const struct module_schema *schema)
+{
+	(void)output_line("The schema %s is at version %d.", module, schema->version);
+	if (ctl->role != NULL && schema->version > 0)
+		(void)output_line("The role %s may read and write the rows of %s.", ctl->role, module);
+	for (size_t i = 0; i < schema->change_count; i++)
+		(void)output_line("Beware: %s.sql of the module %s is not what was applied; a change needs a file of "
+		                  "its own with the next number.",
+		                  schema->changes[i], module);
+}
+
+static int migrate(struct ctl *ctl, const char *module, const struct module_migrations *migrations, json_t *told)
+{
+	struct module_schema schema;
+	enum db_status status =
+		module_schema_migrate(ctl->db, ctl->ctx, module, migrations, ctl->json ? NULL : tell_applied, &schema);
+
+	if (status == DB_ERROR)
+		return fail("%s", db_problem(ctl->db));
+	if (status != DB_OK)
+		return fail_database(ctl, status);
+	if (ctl->role != NULL && schema.version > 0 && module_schema_grant(ctl->db, module, ctl->role) != DB_OK)
+		return fail("cannot give the role %s its rights to the schema %s: %s", ctl->role, module,
+		            db_problem(ctl->db));
+	if (!ctl->json)
+		tell(ctl, module, &schema);
+	if (json_array_append_new(told, json_pack("{s:s, s:i, s:o}", "module", module, "version", schema.version,
+	                                          "changed", changes_json(&schema))) != 0)
+		return fail("out of memory");
+	return EXIT_SUCCESS;
+}
+
+/* `may_be_absent`: a module without the folder has no tables. */
+static int migrate_from(struct ctl *ctl, const char *module, const char *folder, bool may_be_absent, json_t *told)
+{
+	const char *wrong = module_name_problem(module);
+	const struct module_migrations *migrations;
+	struct problem problem;
+	bool is_absent;
+
+	if (wrong != NULL)
+		return fail("module %s: %s", module, wrong);
+	migrations = module_files_read(ctl->ctx, folder, &is_absent, &problem);
+	if (migrations != NULL)
+		return migrate(ctl, module, migrations, told);
+	return is_absent && may_be_absent ? EXIT_SUCCESS : fail("module %s: %s", module, problem.text);
+}
+
+/* A word of server.modules: the module's name, and the folder that its migrations are in. False: no memory. */
+static bool locate(TALLOC_CTX *ctx, const char *word, const char **module, const char **folder)
+{
+	const char *slash = strrchr(word, '/');
+	const char *file = slash != NULL ? slash + 1 : word;
+	size_t length = strlen(file);
+
+	if (slash != NULL && length > strlen(".so") && strcmp(file + length - strlen(".so"), ".so") == 0)
+		length -= strlen(".so");
+	*module = talloc_strndup(ctx, file, length);
+	*folder = slash != NULL
+	                  ? talloc_asprintf(ctx, "%.*s/%.*s/migrations", (int)(slash - word), word, (int)length, file)
+	                  : talloc_asprintf(ctx, MODULES_FOLDER "/%s/migrations", word);
+	return *module != NULL && *folder != NULL;
+}
+
+/* The next word of the list, on `ctx`; NULL at its end, and when out of memory. */
+static char *next_word(TALLOC_CTX *ctx, const char **list)
+{
+	size_t length;
+	char *word;
+
+	*list += strspn(*list, " \t");
+	length = strcspn(*list, " \t");
+	word = length > 0 ? talloc_strndup(ctx, *list, length) : NULL;
+	*list += length;
+	return word;
+}
+
+int modules_migrate(struct ctl *ctl, json_t *told)
+{
+	const char *list = ctl->settings.server.modules;
+	const char *word, *module, *folder;
+	int result = EXIT_SUCCESS;
+
+	while (result == EXIT_SUCCESS && (word = next_word(ctl->ctx, &list)) != NULL) {
+		if (!locate(ctl->ctx, word, &module, &folder))
+			return fail("out of memory");
+		result = migrate_from(ctl, module, folder, true, told);
+	}
+	return result;
+}
+
+int modules_migrate_one(struct ctl *ctl, json_t *told)
+{
+	const char *list = ctl->settings.server.modules;
+	const char *word, *module, *folder;
+
+	if (ctl->folder != NULL)
+		return migrate_from(ctl, ctl->module, ctl->folder, false, told);
+	while ((word = next_word(ctl->ctx, &list)) != NULL) {
+		if (locate(ctl->ctx, word, &module, &folder) && strcmp(module, ctl->module) == 0)
+			return migrate_from(ctl, module, folder, false, told);
+	}
+	if (!locate(ctl->ctx, ctl->module, &module, &folder))
+		return fail("out of memory");
+	return migrate_from(ctl, ctl->module, folder, false, told);
+}
