@@ -33,8 +33,8 @@
  * returned, unless the function says otherwise. Strings are UTF-8 and end with a NUL.
  *
  * Mistakes: what a handler does wrong (no answer, two answers, a page that there is not, a header field that would
- * break out of its line...) is a line `handler_fault` in the log, with the request's id, module, route and what was wrong.
- * The answer is then a 500 without a body, unless the function says otherwise.
+ * break out of its line...) is a line `handler_fault` in the log, with the request's id, module, route and what was
+ * wrong. The answer is then a 500 without a body, unless the function says otherwise.
  */
 #ifndef ONESESSION_H
 #define ONESESSION_H

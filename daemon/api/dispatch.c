@@ -155,8 +155,7 @@ struct ones_request *app_open(struct ones_app *app, struct fcgi *fcgi, const str
 		talloc_free(fcgi);
 		return NULL;
 	}
-	*req = (struct ones_request){
-		.app = app, .preview = *preview, .times = *times};
+	*req = (struct ones_request){.app = app, .preview = *preview, .times = *times};
 	(void)talloc_steal(req, fcgi);
 	req->verdict = (struct rule_verdict){.reason = ONES_REASON_UNAUTHENTICATED};
 	if (lookup != NULL)
