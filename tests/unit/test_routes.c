@@ -191,6 +191,31 @@ static void part_stands_for_one_segment_that_is_not_empty(void **state)
 	talloc_free(app);
 }
 
+static void path_finds_its_module_before_a_route(void **state)
+{
+	struct ones_app *app = new_app();
+	struct module *inner = talloc_zero(app, struct module);
+
+	(void)state;
+	assert_non_null(inner);
+	inner->name = "inner";
+	inner->prefix = "/inner";
+	inner->index = 1;
+	app->modules[app->module_count++] = inner;
+	ones_route(app, &(struct ones_route){.path = "/inner/:id", .get = handler});
+	ones_route(app, &(struct ones_route){.path = "/:id", .get = handler});
+	app->current = inner;
+	/* What another module has is no conflict. */
+	ones_route(app, &(struct ones_route){.path = "/:number", .get = handler});
+	assert_null(app->setup_problem);
+	assert_string_equal(found(app, "/7"), "/:id id=7");
+	assert_string_equal(found(app, "/inner/7"), "/:number number=7");
+	assert_string_equal(found(app, "/inner/7/8"), "none");
+	assert_false(route_is_foreign(&app->routes[1]));
+	assert_true(route_is_foreign(&app->routes[2]));
+	talloc_free(app);
+}
+
 static void allowed_methods_are_all_that_are_answered(void **state)
 {
 	TALLOC_CTX *ctx = talloc_new(NULL);
@@ -234,6 +259,7 @@ int main(void)
 		cmocka_unit_test(two_routes_of_the_same_paths_are_told_by_both_names),
 		cmocka_unit_test(literal_comes_before_a_part_whatever_the_order),
 		cmocka_unit_test(part_stands_for_one_segment_that_is_not_empty),
+		cmocka_unit_test(path_finds_its_module_before_a_route),
 		cmocka_unit_test(allowed_methods_are_all_that_are_answered),
 		cmocka_unit_test(more_routes_than_are_counted_are_told),
 	};

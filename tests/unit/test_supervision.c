@@ -29,7 +29,7 @@ static pid_t start_process(void)
 	return pid;
 }
 
-/* Is a worker told to abort whose request has taken 2 s, at a site that gives 1 s or 10 s, and that claims this time? */
+/* Is a worker told to abort whose request has taken 2 s, at a site that gives 1 s or 10 s, and that claims this? */
 static bool is_killed(int64_t request_timeout, int64_t claimed)
 {
 	struct process_slot *slot = &children.board->processes.slots[0];
