@@ -351,5 +351,5 @@ def test_modules_own_tables_are_served_by_the_daemon(cluster, new_application, b
     ctl_of(site.database, module).run("migrate", "--grant", cluster.DAEMON)
     discard(base)
     steps = [{"sql": "INSERT INTO application.titles (name) VALUES ($1) RETURNING id", "values": ["a"]}]
-    answer = browse(site).post("/session/statements", {"steps": steps})
+    answer = browse(site).post("/session/application/statements", {"steps": steps})
     assert answer.json()["rows"] == [{"id": 1}]

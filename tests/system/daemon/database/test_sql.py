@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from support.faulty import FaultyProxy
 from support.processes import ROOT
-from support.proxy import Proxy
 from support.replication import Bouncer
 from support.waiting import Background, wait_until
 
@@ -471,7 +471,7 @@ def test_transaction_whose_connection_is_lost_is_run_again(client, cluster):
 @pytest.fixture
 def proxied(new_client, cluster, closing):
     """A client whose daemon reaches the database through a proxy that can meddle with COMMIT."""
-    proxy = closing.add(Proxy(cluster))
+    proxy = closing.add(FaultyProxy(cluster))
     client = new_client()
     daemon = client.site.daemon
     daemon.stop()
