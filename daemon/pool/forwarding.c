@@ -49,9 +49,11 @@ void forward_pending(struct worker *worker)
 
 	for (struct conn *conn = worker->conns.first; conn != NULL && worker->conns.by_state[CONN_FORWARDING] > 0;
 	     conn = next) {
+		const enum handoff_queue queue = conn->queue;
+
 		next = conn->next;
-		if (conn->state == CONN_FORWARDING && !is_full[conn->queue])
-			is_full[conn->queue] = !hand_over(worker, conn);
+		if (conn->state == CONN_FORWARDING && !is_full[queue])
+			is_full[queue] = !hand_over(worker, conn);
 	}
 }
 
