@@ -333,6 +333,8 @@ p99 of a measurement meanwhile was {milliseconds(worst)} ms.
 def flood_part(results):
     found = results.data["flood"]
     noisy = found.get("noisy", [])
+    if not noisy:
+        return "\n## A flood of wrong passwords\n\nNo password was checked in this run, so nothing could be measured.\n"
     wrong = [one["attempts"]["statuses"].get("401", 0) / one["attempts"]["seconds"] for one in noisy]
     others = {}
     for one in noisy:
