@@ -262,8 +262,9 @@ $(NPM): tests/package-lock.json tests/package.json
 	@cd build/npm && npm ci --no-audit --no-fund --no-progress --loglevel=error > /dev/null
 	@touch $@
 
-RUN_TESTS = $(PYTHON) tests/run.py --build $(abspath $(BUILD)) $(if $(JOBS),--jobs $(JOBS)) \
-            $(if $(PYTEST_FLAGS),--flags '$(PYTEST_FLAGS)')
+RUN_TESTS = $(PYTHON) tests/run.py --build $(abspath $(BUILD)) $(if $(JOBS),--jobs $(JOBS))
+# Through the environment: it has quotes of its own.
+export PYTEST_FLAGS
 
 check: ## the part of the tests that takes under a minute: units
 	@tools/install-packages build test

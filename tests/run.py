@@ -62,10 +62,9 @@ def run_system(group, build, jobs, log, flags):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, epilog="PYTEST_FLAGS: for pytest, such as -k reload")
     parser.add_argument("--build", type=Path, required=True, help="the folder of the programs to test")
     parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1), help="tests beside each other")
-    parser.add_argument("--flags", default="", help="for pytest, such as '-k reload'")
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)}; without any: all")
     options = parser.parse_args()
     unknown = [group for group in options.groups if group not in GROUPS]
@@ -73,7 +72,7 @@ def main():
         parser.error(f"there is no group {unknown[0]}: {', '.join(GROUPS)}")
     logs = options.build / "tests"
     logs.mkdir(parents=True, exist_ok=True)
-    flags = shlex.split(options.flags)
+    flags = shlex.split(os.environ.get("PYTEST_FLAGS", ""))
     told, failed, ran = [], [], 0
     for group in [name for name in GROUPS if name in (options.groups or GROUPS)]:
         if group == "units" and flags:

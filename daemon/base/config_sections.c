@@ -16,19 +16,33 @@ bool config_section_can_be(const char *name)
 	       strspn(name, rest) == length;
 }
 
-struct config_section *config_sections_find(const struct config_sections *sections, const char *name)
+static struct config_section *find_section(struct config_section all[], size_t count, const char *name)
 {
-	for (size_t i = 0; sections != NULL && i < sections->count; i++) {
-		if (strcmp(sections->all[i].name, name) == 0)
-			return &sections->all[i];
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(all[i].name, name) == 0)
+			return &all[i];
 	}
 	return NULL;
+}
+
+static struct config_entry *find_entry(struct config_entry entries[], size_t count, const char *key)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(entries[i].key, key) == 0)
+			return &entries[i];
+	}
+	return NULL;
+}
+
+struct config_section *config_sections_find(const struct config_sections *sections, const char *name)
+{
+	return sections != NULL ? find_section(sections->all, sections->count, name) : NULL;
 }
 
 struct config_section *config_sections_get(struct config_sections *sections, const char *name, const char *source,
                                            int line)
 {
-	struct config_section *section = config_sections_find(sections, name);
+	struct config_section *section = find_section(sections->all, sections->count, name);
 	struct config_section *all;
 
 	if (section != NULL)
@@ -48,11 +62,7 @@ struct config_section *config_sections_get(struct config_sections *sections, con
 
 struct config_entry *config_section_entry(const struct config_section *section, const char *key)
 {
-	for (size_t i = 0; section != NULL && i < section->count; i++) {
-		if (strcmp(section->entries[i].key, key) == 0)
-			return &section->entries[i];
-	}
-	return NULL;
+	return section != NULL ? find_entry(section->entries, section->count, key) : NULL;
 }
 
 const char *config_section_value(const struct config_section *section, const char *key)
@@ -65,7 +75,7 @@ const char *config_section_value(const struct config_section *section, const cha
 int config_section_set(struct config_sections *sections, struct config_section *section, const char *key,
                        const char *value, int line)
 {
-	struct config_entry *entry = config_section_entry(section, key);
+	struct config_entry *entry = find_entry(section->entries, section->count, key);
 	struct config_entry *entries;
 
 	if (entry == NULL) {

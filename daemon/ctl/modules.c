@@ -65,7 +65,7 @@ static int migrate_from(struct ctl *ctl, const char *module, const char *folder,
 {
 	const char *wrong = module_name_problem(module);
 	const struct module_migrations *migrations;
-	struct problem problem;
+	struct problem problem = {0};
 	bool is_absent;
 
 	if (wrong != NULL)
