@@ -778,8 +778,8 @@ enum ones_bodies {
  * route is not looked for. Refused at start, with a sentence that names the routes: two that fit the same paths, a path
  * that no request can have, and contradictions.
  *
- * Each method has its handler; HEAD is served by .get. A method that has none is answered with 405, and OPTIONS with
- * 204; both with Allow. A request with a method other than GET, HEAD and OPTIONS that another site made the browser
+ * Each method has its handler; HEAD is served by .get. A method that has none, OPTIONS among them, is answered with
+ * 405 and Allow. A request with a method other than GET, HEAD and OPTIONS that another site made the browser
  * send (Sec-Fetch-Site, Origin) is answered with 403 `cross_site`.
  */
 struct ones_route {

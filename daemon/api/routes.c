@@ -166,9 +166,13 @@ ones_handler *route_handler(const struct ones_route *route, enum ones_method met
 
 char *route_allowed_methods(TALLOC_CTX *ctx, const struct ones_route *route)
 {
-	return talloc_asprintf(ctx, "%s%s%s%s%sOPTIONS", route->get != NULL ? "GET, HEAD, " : "",
-	                       route->post != NULL ? "POST, " : "", route->put != NULL ? "PUT, " : "",
-	                       route->patch != NULL ? "PATCH, " : "", route->delete != NULL ? "DELETE, " : "");
+	char *all = talloc_asprintf(ctx, "%s%s%s%s%s", route->get != NULL ? "GET, HEAD, " : "",
+	                            route->post != NULL ? "POST, " : "", route->put != NULL ? "PUT, " : "",
+	                            route->patch != NULL ? "PATCH, " : "", route->delete != NULL ? "DELETE, " : "");
+
+	if (all != NULL && all[0] != '\0')
+		all[strlen(all) - 2] = '\0';
+	return all;
 }
 
 bool route_is_foreign(const struct route *route)

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* The methods that the route takes; no body is for OPTIONS. */
 static void reply_methods(struct ones_request *req)
 {
 	const char *allowed = route_allowed_methods(req, &req->route->declared);
@@ -17,10 +16,7 @@ static void reply_methods(struct ones_request *req)
 		return;
 	}
 	ones_header(req, "Allow", allowed);
-	if (req->http->method == ONES_METHOD_OPTIONS)
-		ones_reply_empty(req, 204);
-	else
-		ones_reply_problem(req, 405, "method_not_allowed", "This address does not take that method.");
+	ones_reply_problem(req, 405, "method_not_allowed", "This address does not take that method.");
 }
 
 static void reply_turned_away(struct ones_request *req)

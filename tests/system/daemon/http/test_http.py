@@ -14,14 +14,14 @@ from support.rows import insert_from_outside
 pytestmark = pytest.mark.xdist_group("test_http")
 
 ROUTES = {
-    "/session/login": {"GET", "HEAD", "POST", "OPTIONS"},
-    "/session/logout": {"POST", "OPTIONS"},
-    "/session/me": {"GET", "HEAD", "OPTIONS"},
-    "/session/state": {"GET", "HEAD", "OPTIONS"},
-    "/session/auth": {"GET", "HEAD", "OPTIONS"},
-    "/session/account": {"GET", "HEAD", "OPTIONS"},
-    "/session/health": {"GET", "HEAD", "OPTIONS"},
-    "/session/ready": {"GET", "HEAD", "OPTIONS"},
+    "/session/login": {"GET", "HEAD", "POST"},
+    "/session/logout": {"POST"},
+    "/session/me": {"GET", "HEAD"},
+    "/session/state": {"GET", "HEAD"},
+    "/session/auth": {"GET", "HEAD"},
+    "/session/account": {"GET", "HEAD"},
+    "/session/health": {"GET", "HEAD"},
+    "/session/ready": {"GET", "HEAD"},
 }
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "get"]
 

@@ -289,11 +289,11 @@ def test_what_the_application_kept_goes_along(application, browse):
     """That of the lost session, and what was kept meanwhile for nobody."""
     browser = browse(application)
     browser.sign_in()
-    browser.post("/session/kept", {"set": {"a": 1, "b": 1}})
+    browser.post("/session/application/kept", {"set": {"a": 1, "b": 1}})
     restart(browser)
-    browser.post("/session/kept", {"set": {"b": 2, "c": 2}})
+    browser.post("/session/application/kept", {"set": {"b": 2, "c": 2}})
     browser.sign_in()
-    assert [browser.get(f"/session/kept?name={name}").json()["value"] for name in "abc"] == [1, 2, 2]
+    assert [browser.get(f"/session/application/kept?name={name}").json()["value"] for name in "abc"] == [1, 2, 2]
 
 
 def test_database_holds_hashes_only(site, browse):
