@@ -106,13 +106,16 @@ $(FLAGS_FILE): force
 # Modules find the functions of onesession.h in the program that loads them.
 EXPORTS := daemon/onesession.symbols
 
+# A program that runs, or is about to, stays whole while another PREFIX has it linked anew.
 $(BUILD)/onesessiond: $(DAEMON_OBJECTS) $(EXPORTS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--dynamic-list=$(EXPORTS) -o $@ $(DAEMON_OBJECTS) $(PACKAGE_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--dynamic-list=$(EXPORTS) -o $@.new $(DAEMON_OBJECTS) $(PACKAGE_LIBS)
+	$(Q)mv $@.new $@
 
 $(BUILD)/onesessionctl: $(CTL_OBJECTS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@.new $^ $(PACKAGE_LIBS)
+	$(Q)mv $@.new $@
 
 $(BUILD)/objects/%.o: %.c $(FLAGS_FILE)
 	@mkdir -p $(@D)
