@@ -23,7 +23,8 @@ import requests
 from machine import ROOT, Failure, become_reaper, program
 from support import postgres, processes, programs, waiting
 from support.browser import Browser
-from support.nginx import Nginx, Site
+from support.nginx import Nginx
+from support.site import Site
 
 SETTINGS = {
     "server.workers": 4,

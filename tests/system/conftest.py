@@ -7,10 +7,10 @@ import pytest
 from support import progress
 from support.browser import Browser
 from support.closing import LOGS, Closing, remember_log
-from support.nginx import Nginx, Site
 from support.postgres import Cluster, database_with_template, new_database, new_empty_database
-from support.processes import BUILD, ROOT, memory_folder, tail
+from support.processes import memory_folder, tail
 from support.programs import Ctl, Daemon
+from support.site import APPLICATION, build_site, in_application, with_audit
 from support.upgrade import Upgradable
 
 # A shell has what it runs in the background ignore it, and so would all that the tests start. Ctrl-C still ends them.
@@ -64,31 +64,6 @@ def cluster(cluster_of_worker):
         cluster_of_worker.start()
 
 
-def build_site(cluster, node, closing, settings, modules=()):
-    database = new_database(cluster)
-    daemon = closing.add(Daemon(database, settings, modules=modules))
-    remember_log(node, "onesessiond", daemon.log)
-    daemon.start()
-    nginx = closing.add(Nginx(daemon.address))
-    remember_log(node, "nginx", nginx.log)
-    nginx.start()
-    return Site(database, daemon, nginx)
-
-
-APPLICATION = [BUILD / "tests/application.so"]
-
-
-def in_application(settings):
-    return {"application.prefix": "/session/application", **(settings or {})}
-
-
-def with_audit(site):
-    """The application's own table."""
-    site.database.query((ROOT / "tests/application/audit.sql").read_text())
-    site.database.query(f"GRANT SELECT, INSERT ON application_audit TO {site.database.cluster.DAEMON}")
-    return site
-
-
 @pytest.fixture
 def closing():
     things = Closing()
@@ -140,7 +115,7 @@ def new_site(request, cluster, closing):
     made = []
 
     def make(settings=None, **kwargs):
-        made.append(build_site(cluster, request.node, closing, settings, **kwargs))
+        made.append(build_site(new_database(cluster), request.node, closing, settings, **kwargs))
         return made[-1]
 
     yield make
@@ -174,7 +149,7 @@ def built_for_module(request, cluster, settings=None, modules=()):
         cluster.start()
     things = Closing()
     try:
-        made = build_site(cluster, request.node, things, settings, modules=modules)
+        made = build_site(new_database(cluster), request.node, things, settings, modules=modules)
         yield made
     finally:
         things.close()

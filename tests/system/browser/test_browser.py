@@ -12,10 +12,11 @@ import pytest
 
 from support import processes, programs
 from support.closing import remember_log
-from support.nginx import Nginx, Site
+from support.nginx import Nginx
 from support.postgres import new_database
 from support.processes import ROOT, discard, end, end_with_parent, tail
 from support.programs import Daemon
+from support.site import Site
 from support.waiting import PATIENCE
 
 BROWSER = ROOT / "tests/browser"

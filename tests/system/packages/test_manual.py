@@ -7,10 +7,11 @@ import subprocess
 
 import pytest
 
-from support.nginx import Nginx, Site
+from support.nginx import Nginx
 from support.postgres import Cluster, Database
 from support.processes import BUILD, ROOT, memory_folder
 from support.programs import Ctl, Daemon, environment
+from support.site import Site
 
 PASSWORD = "a horse of many batteries"
 

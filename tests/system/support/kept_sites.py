@@ -1,9 +1,8 @@
 """Sites that tests of a module share, one after the other: each test finds its own as if it had just been made."""
 
-from support.closing import Closing, remember_log
-from support.nginx import Nginx, Site
+from support.closing import Closing
 from support.postgres import new_database
-from support.programs import Daemon
+from support.site import build_site
 
 # Those that were used last; a module may have more configurations than there is room for.
 KEPT_MAX = 6
@@ -14,14 +13,7 @@ class KeptSite:
 
     def __init__(self, cluster, node, settings):
         self.closing = Closing()
-        database = new_database(cluster)
-        daemon = self.closing.add(Daemon(database, settings))
-        remember_log(node, "onesessiond", daemon.log)
-        daemon.start()
-        nginx = self.closing.add(Nginx(daemon.address))
-        remember_log(node, "nginx", nginx.log)
-        nginx.start()
-        self.site = Site(database, daemon, nginx)
+        self.site = build_site(new_database(cluster), node, self.closing, settings)
 
     @property
     def is_running(self):

@@ -1,4 +1,4 @@
-"""nginx with the configuration that the project ships, and a whole site: database, daemon and nginx."""
+"""nginx with the configuration that the project ships."""
 
 import secrets as random_source
 import shutil
@@ -7,11 +7,10 @@ import socket
 import ssl
 
 from support.processes import ROOT, discard, end, free_port, scratch, spawn, tail
-from support.programs import Ctl
 from support.waiting import wait_until
 
 # Stands for the application: it shows who nginx says is signed in.
-APPLICATION = """
+APPLICATION_CONF = """
 server {
 	listen unix:%(folder)s/app.sock;
 	location / {
@@ -108,7 +107,7 @@ class Nginx:
             "/etc/nginx/snippets/onesession.conf": str(guard),
         }
         (self.folder / "site.conf").write_text(shipped(f"nginx/{self.sample}", {**changes, **self.changes}))
-        more = (APPLICATION + WHO_IS_IT) % {"folder": self.folder, "port": self.port, "name": name}
+        more = (APPLICATION_CONF + WHO_IS_IT) % {"folder": self.folder, "port": self.port, "name": name}
         (self.folder / "nginx.conf").write_text(NGINX_CONF % {"folder": self.folder, "more": more})
 
     def start(self):
@@ -147,15 +146,3 @@ class Nginx:
                 end(self.process, (signal.SIGTERM,))
         finally:
             discard(self.folder)
-
-
-class Site:
-    """A whole installation: database, daemon and nginx."""
-
-    def __init__(self, database, daemon, nginx):
-        self.database, self.daemon, self.nginx = database, daemon, nginx
-        self.url = nginx.url
-        self.secrets = daemon.secrets
-
-    def ctl(self, **settings):
-        return Ctl(self.database.owner_conninfo, **settings)

@@ -12,6 +12,7 @@ import pytest
 from support import programs
 from support.browser import problem
 from support.client import CREDENTIALS, JSON, UNKNOWN, sign_in
+from support.locks import HeldRow, HeldTable
 from support.processes import BUILD, children_of
 from support.programs import Ctl, write_conf
 from support.proxy import Firewall
@@ -232,21 +233,16 @@ def test_stuck_server_is_503_at_once_after_the_first(cluster, database, new_daem
     wait_until(lambda: daemon.ask(headers=signed_in).status == 200, "the daemon to find the database again")
 
 
-def test_row_that_somebody_holds_is_503_within_the_time_out(database, new_daemon):
+def test_row_that_somebody_holds_is_503_within_the_time_out(new_daemon):
     """A lock that is not given up must not hold a worker for ever."""
     daemon = new_daemon({"server.workers": 1, "database.statement_timeout": "1s"}).start()
     signed_in = sign_in(daemon)
-    holder = database.connect()
-    try:
-        with holder.cursor() as cursor:
-            cursor.execute("BEGIN; SELECT * FROM logged_in_user FOR UPDATE")
+    with HeldRow(daemon, "logged_in_user"):
         answer, took = timed(daemon, method="POST", path="/session/login", headers=JSON, body=CREDENTIALS)
         assert is_unavailable(answer)
         assert took < 5, f"it took {took:.1f} s"
         # Who is signed in is only read.
         assert daemon.ask(headers=signed_in).status == 200
-    finally:
-        holder.close()
     wait_until(
         lambda: daemon.ask(method="POST", path="/session/login", headers=JSON, body=CREDENTIALS).status == 200,
         "logins to be possible again",
@@ -256,15 +252,10 @@ def test_row_that_somebody_holds_is_503_within_the_time_out(database, new_daemon
 def test_table_that_somebody_holds_does_not_hold_the_daemon(database, new_daemon):
     daemon = new_daemon({"server.workers": 1, "database.statement_timeout": "1s"}).start()
     signed_in = sign_in(daemon)
-    holder = database.connect()
-    try:
-        with holder.cursor() as cursor:
-            cursor.execute("BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
+    with HeldTable(database):
         answer, took = timed(daemon, headers=signed_in)
         assert is_unavailable(answer)
         assert took < 5, f"it took {took:.1f} s"
-    finally:
-        holder.close()
     wait_until(lambda: daemon.ask(headers=signed_in).status == 200, "requests to be answered again")
 
 

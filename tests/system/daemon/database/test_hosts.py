@@ -10,6 +10,7 @@ import pytest
 from support import fastcgi
 from support.client import UNKNOWN_KEY
 from support.hosts import BOTH_WAYS, SLACK, Device, is_ready, log_in_at_once
+from support.locks import HeldTable, waits_in_database
 from support.waiting import PATIENCE, Background, wait_until
 
 
@@ -125,16 +126,10 @@ def test_no_request_is_forgotten_while_connecting_fails(cluster, database, new_d
 def test_request_that_comes_while_its_worker_waits_for_the_database_is_heard(database, new_daemon):
     """However long that takes: who is slow then is the daemon, not the peer."""
     host = new_daemon({"server.workers": 1, "server.io_timeout": "1s", "database.statement_timeout": "2s"}).start()
-    holder = database.connect()
-    try:
-        with holder.cursor() as cursor:
-            cursor.execute("BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
-        with host.connection() as later:
-            assert is_ready(host)
-            first = Background(host.ask, headers={"Cookie": f"onesession={UNKNOWN_KEY}"}, timeout=PATIENCE)
-            wait_until(lambda: database.value("SELECT count(*) FROM pg_locks WHERE NOT granted"), "the worker to wait")
-            later.send(fastcgi.request_bytes(fastcgi.pairs(fastcgi.environ())))
-            assert first.result().status == 503
-            assert later.answer().status == 401
-    finally:
-        holder.close()
+    with HeldTable(database), host.connection() as later:
+        assert is_ready(host)
+        first = Background(host.ask, headers={"Cookie": f"onesession={UNKNOWN_KEY}"}, timeout=PATIENCE)
+        waits_in_database(database)
+        later.send(fastcgi.request_bytes(fastcgi.pairs(fastcgi.environ())))
+        assert first.result().status == 503
+        assert later.answer().status == 401

@@ -17,10 +17,11 @@ import pytest
 
 from support.browser import CHROME, ROBOT
 from support.closing import Closing, remember_log
-from support.nginx import Nginx, Site
+from support.nginx import Nginx
 from support.postgres import new_database
 from support.processes import ROOT, discard, end, scratch, spawn, tail
 from support.programs import Daemon
+from support.site import Site
 from support.streams import Player, Streams
 from support.waiting import wait_until
 

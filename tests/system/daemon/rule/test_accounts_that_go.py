@@ -63,11 +63,8 @@ def test_account_that_an_operator_deletes_while_its_password_is_checked(new_daem
 def test_table_of_events_that_is_locked_is_a_database_that_is_away(new_daemon, database):
     """Also where a receiver is what needs it."""
     daemon = new_daemon({"database.statement_timeout": "500ms"}).start()
-    connection = database.connect()
-    with connection.cursor() as cursor:
-        cursor.execute("BEGIN; LOCK TABLE events")
-    answer = login(daemon)
-    connection.close()
+    with HeldTable(database, "events"):
+        answer = login(daemon)
     assert answer.status == 503
     assert answer.all("Set-Cookie") == []
     assert database.sessions() == []

@@ -18,12 +18,12 @@ import pytest
 from support import fastcgi
 from support.browser import Browser
 from support.client import guess
-from support.closing import remember_log
 from support.faulty import FaultyProxy, Load, runs, tell
-from support.nginx import Nginx, Site
+from support.nginx import Nginx
 from support.postgres import Cluster, database_with_template, new_database
 from support.processes import IS_SANITIZED, children_of, is_alive, memory_folder
 from support.programs import Daemon
+from support.site import Site, build_site
 from support.waiting import Background, wait_until
 
 pytestmark = pytest.mark.slow
@@ -67,13 +67,7 @@ def new_site_on(request, closing):
         database = new_database(cluster)
         databases.append(database)
         by_proxy = {} if proxy is None else {"database.conninfo": proxy.conninfo(database)}
-        daemon = closing.add(Daemon(database, {**settings, **by_proxy}))
-        remember_log(request.node, "onesessiond", daemon.log)
-        daemon.start()
-        nginx = closing.add(Nginx(daemon.address))
-        remember_log(request.node, "nginx", nginx.log)
-        nginx.start()
-        return Site(database, daemon, nginx)
+        return build_site(database, request.node, closing, {**settings, **by_proxy})
 
     yield make
     closing.close()

@@ -9,6 +9,7 @@ import pytest
 
 from support.browser import CHROME, FIREFOX, live_among, with_key
 from support.client import auth, login
+from support.locks import HeldTable
 from support.postgres import Cluster
 from support.processes import ROOT
 from support.programs import Ctl
@@ -250,16 +251,10 @@ def test_sequences_that_may_not_be_seen_are_not_behind(database, new_daemon, clu
 def test_table_that_is_locked_keeps_nobody_who_asks_whether_all_is_ready(database, new_daemon):
     daemon = new_daemon({"database.statement_timeout": "30s"}).start()
     ctl = Ctl(database.owner_conninfo, **{"server.listen": daemon.settings["server.listen"]})
-    holder = database.connect()
-    try:
-        with holder.cursor() as cursor:
-            for table in SEQUENCES.values():
-                cursor.execute(f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-                assert daemon.ask(path="/session/ready", timeout=5).status == 200
-                assert "database:" not in ctl.run("status")
-                cursor.execute("ROLLBACK")
-    finally:
-        holder.close()
+    for table in SEQUENCES.values():
+        with HeldTable(database, table):
+            assert daemon.ask(path="/session/ready", timeout=5).status == 200
+            assert "database:" not in ctl.run("status")
 
 
 def test_status_tells_that_the_database_cannot_be_asked(new_daemon, database):

@@ -1,0 +1,43 @@
+"""A whole site: database, daemon and nginx."""
+
+from support.closing import remember_log
+from support.nginx import Nginx
+from support.processes import BUILD, ROOT
+from support.programs import Ctl, Daemon
+
+
+class Site:
+    """A whole installation: database, daemon and nginx."""
+
+    def __init__(self, database, daemon, nginx):
+        self.database, self.daemon, self.nginx = database, daemon, nginx
+        self.url = nginx.url
+        self.secrets = daemon.secrets
+
+    def ctl(self, **settings):
+        return Ctl(self.database.owner_conninfo, **settings)
+
+
+def build_site(database, node, closing, settings=None, modules=()):
+    """A site that runs, with the logs of its servers shown when `node` fails; `closing` ends them."""
+    daemon = closing.add(Daemon(database, settings, modules=modules))
+    remember_log(node, "onesessiond", daemon.log)
+    daemon.start()
+    nginx = closing.add(Nginx(daemon.address))
+    remember_log(node, "nginx", nginx.log)
+    nginx.start()
+    return Site(database, daemon, nginx)
+
+
+APPLICATION = [BUILD / "tests/application.so"]
+
+
+def in_application(settings):
+    return {"application.prefix": "/session/application", **(settings or {})}
+
+
+def with_audit(site):
+    """The application's own table."""
+    site.database.query((ROOT / "tests/application/audit.sql").read_text())
+    site.database.query(f"GRANT SELECT, INSERT ON application_audit TO {site.database.cluster.DAEMON}")
+    return site
