@@ -37,6 +37,12 @@ int module_check_start(struct module_check *check, const struct generation *gene
 		log_error("fork_failed", LOG_STR("problem", strerror(errno)));
 		return -1;
 	}
+	if (fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) {
+		log_error("fork_failed", LOG_STR("problem", strerror(errno)));
+		close(ends[0]);
+		close(ends[1]);
+		return -1;
+	}
 	*check = (struct module_check){.fd = ends[0],
 	                               .give_up_at = clock_monotonic_ms() + CHECK_MS,
 	                               .report = {.count = generation->modules->count}};
@@ -47,11 +53,11 @@ int module_check_start(struct module_check *check, const struct generation *gene
 		_exit(check_all(generation, ends[1]));
 	}
 	close(ends[1]);
-	if (check->pid > 0 && fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0)
-		return 0;
-	close(ends[0]);
 	if (check->pid > 0)
-		(void)kill(check->pid, SIGKILL);
+		return 0;
+	/* It is signalled, and waited for, while this is not 0; and -1 would be every process. */
+	check->pid = 0;
+	close(ends[0]);
 	return -1;
 }
 

@@ -167,12 +167,11 @@ void reload_begin(struct master *master)
 static void read_check(struct master *master, int status)
 {
 	struct problem problem = {0};
-	bool is_well = master->reload.next != NULL &&
-	               module_check_end(&master->reload.check, status, master->reload.next, &problem) == 0;
+	bool is_well = module_check_end(&master->reload.check, status, master->reload.next, &problem) == 0;
 
 	if (is_well && !master->stop.is_begun)
 		start_probe(master);
-	else if (master->reload.next != NULL)
+	else
 		give_up_reload(master, problem.text);
 }
 

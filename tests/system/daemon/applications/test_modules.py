@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from support import fastcgi, openmetrics
+from support.marks import ROOT_ONLY
 from support.processes import BUILD, ROOT, end, is_alive, spawn
 from support.programs import Ctl, environment
 from support.waiting import PATIENCE, wait_until
@@ -575,3 +576,20 @@ def test_debug_serves_in_one_process_that_a_debugger_can_look_into(new_daemon, b
     assert daemon.ask(method="POST", path="/session/login", headers=kind, body=body).status == 200
     assert end(daemon.process, (signal.SIGINT,)) == 0
     assert not os.path.exists(daemon.path)
+
+
+@ROOT_ONLY
+def test_reload_for_which_no_process_can_be_started_is_refused_and_the_daemon_ends_as_always(new_daemon):
+    """As another user, whose processes the kernel counts: to root it would give one more."""
+    daemon = new_daemon({"server.user": "games"}, modules=[BUILD / "tests/application.so"]).start()
+    workers = daemon.workers
+
+    def limit_processes(number):
+        command = ["prlimit", "--pid", str(daemon.process.pid), f"--nproc={number}:"]
+        subprocess.run(command, check=True, user="games", group="games", extra_groups=[])
+
+    limit_processes(1)
+    daemon.send_signal(signal.SIGHUP)
+    wait_until(lambda: " reload_refused " in daemon.log_text(), "the reload to be refused")
+    assert daemon.ask(path="/session/ready").status == 200 and daemon.workers == workers
+    daemon.stop()
