@@ -86,7 +86,7 @@ enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, s
 	is_get = preview->method == ONES_METHOD_GET;
 	preview->route = found->number;
 	preview->timeout_ms = route->timeout_ms;
-	preview->is_foreign = route_is_foreign(found);
+	preview->is_foreign = app->keeps_guards && route_is_foreign(found);
 	preview->may_have_body =
 		!is_get && !route->no_body && route_handler(route, (enum ones_method)preview->method) != NULL;
 	preview->may_hash = route->hashes && !is_get;
@@ -94,7 +94,7 @@ enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, s
 	preview->needs_no_database = route->needs == ONES_NEEDS_NOTHING && !preview->may_have_body;
 	preview->is_quick = route->needs == ONES_NEEDS_NOTHING || (route->quick && is_get);
 	/* Others would wait for it, if it did not keep its promise. */
-	if (preview->is_foreign && app->keeps_guards)
+	if (preview->is_foreign)
 		preview->is_quick = false;
 	if (route_has_session(route))
 		preview->key_count = key_cookie_peek(app, fcgi, preview->keys);

@@ -35,7 +35,7 @@ struct app_times {
 struct app_preview {
 	bool is_quick; /* its handler waits for nothing but the look-up */
 	bool needs_no_database;
-	bool is_foreign;     /* of another module than the daemon itself: nothing is known of how long it takes */
+	bool is_foreign;     /* of another module than the daemon itself, and guard workers are kept from it */
 	bool may_hash;       /* its handler may have a password checked */
 	bool may_have_body;  /* one that the handler gets */
 	bool is_turned_away; /* see app_turn_away() */

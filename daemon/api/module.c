@@ -9,15 +9,6 @@
 
 /* ---- Adding one ---------------------------------------------------------------------------------------------- */
 
-static bool is_section_of_daemon(const char *name)
-{
-	for (size_t i = 0; i < options_count; i++) {
-		if (strcmp(options[i].section, name) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* The daemon's own has a section of the daemon's, and no keys of its own there. */
 static const char *prefix_for(TALLOC_CTX *ctx, const struct ones_app *app, const struct module *module)
 {
@@ -49,7 +40,7 @@ static int check_against_others(const struct ones_app *app, const struct module 
 			return problem_set(problem, "module %s: its prefix is \"%s\", which is that of %s",
 			                   module->name, module->prefix, i == 0 ? "server.prefix" : other->name);
 	}
-	if (module->index > 0 && is_section_of_daemon(module->name))
+	if (module->index > 0 && options_has_section(module->name))
 		return problem_set(problem, "module %s: [%s] is a section of the daemon's own", module->name,
 		                   module->name);
 	return 0;

@@ -275,12 +275,15 @@ static void put_requests(struct metrics *metrics)
 	for (size_t route = 0; route <= COUNTERS_ROUTES_MAX; route++) {
 		char labels[ROUTE_LABELS_SIZE];
 
-		write_labels(metrics->app, route, labels);
+		/* Most have none. */
+		labels[0] = '\0';
 		for (size_t at = 0; at < COUNTERS_STATUS_COUNT; at++) {
 			uint64_t count = atomic_load(&metrics->app->board->counters.routes[route].by_status[at]);
 
 			if (count == 0)
 				continue;
+			if (labels[0] == '\0')
+				write_labels(metrics->app, route, labels);
 			put(metrics, "onesession_requests_total{%s,status=\"", labels);
 			if (at < COUNTERS_STATUS_COUNT - 1)
 				put(metrics, "%d\"} %" PRIu64 "\n", statuses[at], count);

@@ -123,6 +123,9 @@ static const struct route *find_in(const struct ones_app *app, const struct modu
 			continue;
 		best = route;
 		*parts = found;
+		/* One without parts is before all others. */
+		if (found.count == 0)
+			break;
 	}
 	return best;
 }

@@ -43,15 +43,18 @@ static bool has_escape(const char *text, size_t length, const char *byte)
  */
 static bool can_have_parts(const struct ones_request *req, const struct route_parts *parts)
 {
-	const char *target = fcgi_param(req->http->fcgi, "REQUEST_URI");
-	size_t length = target != NULL ? strcspn(target, "?") : 0;
+	const char *target;
+	size_t length;
 
+	if (parts->count == 0)
+		return true;
+	target = fcgi_param(req->http->fcgi, "REQUEST_URI");
+	length = target != NULL ? strcspn(target, "?") : 0;
 	for (size_t i = 0; i < parts->count; i++) {
 		if (has_escape(parts->all[i].value, parts->all[i].value_length, NULL))
 			return false;
 	}
-	return parts->count == 0 || (!has_escape(target, length, "2F") && !has_escape(target, length, "00") &&
-	                             utf8_is_valid(req->http->path));
+	return !has_escape(target, length, "2F") && !has_escape(target, length, "00") && utf8_is_valid(req->http->path);
 }
 
 /* False when out of memory. */

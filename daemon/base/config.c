@@ -64,7 +64,7 @@ static void apply_override(struct config_set *set, const char *override)
 		return;
 	}
 	option = options_find(section, key);
-	if (is_for_module(section)) {
+	if (option == NULL && is_for_module(section)) {
 		config_set_module_value(set, section, key, value, true);
 		return;
 	}

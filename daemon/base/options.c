@@ -306,3 +306,12 @@ const struct option *options_find(const char *section, const char *key)
 	}
 	return NULL;
 }
+
+bool options_has_section(const char *name)
+{
+	for (size_t i = 0; i < options_count; i++) {
+		if (strcmp(options[i].section, name) == 0)
+			return true;
+	}
+	return false;
+}

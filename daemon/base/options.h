@@ -2,6 +2,7 @@
 #ifndef BASE_OPTIONS_H
 #define BASE_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,5 +46,8 @@ const char *options_prefix_problem(const char *value);
 
 /* The option of that name, or NULL. */
 const struct option *options_find(const char *section, const char *key);
+
+/* Is there any option in that section? */
+bool options_has_section(const char *name);
 
 #endif

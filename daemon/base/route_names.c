@@ -13,13 +13,6 @@ static uint64_t hash_text(uint64_t hash, const char *text, size_t size)
 	return hash;
 }
 
-static size_t cut(const char *text, size_t size)
-{
-	size_t length = strlen(text);
-
-	return length < size ? length : size - 1;
-}
-
 static void store(_Atomic char *to, const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
@@ -39,7 +32,8 @@ static void load(const _Atomic char *from, char *text, size_t size)
 
 uint32_t route_names_claim(struct route_names *names, const char *module, const char *path)
 {
-	size_t module_length = cut(module, MODULE_NAME_SIZE), path_length = cut(path, ROUTE_NAME_PATH_SIZE);
+	size_t module_length = strnlen(module, MODULE_NAME_SIZE - 1);
+	size_t path_length = strnlen(path, ROUTE_NAME_PATH_SIZE - 1);
 	uint64_t hash = hash_text(UINT64_C(0xcbf29ce484222325), module, module_length);
 
 	/* Between both a byte that neither has. */

@@ -15,19 +15,6 @@ static void tell_applied(const char *module, const struct module_migration *migr
 	(void)output_line("Applied %s of the module %s.", migration->name, module);
 }
 
-static json_t *changes_json(const struct module_schema *schema)
-{
-	json_t *names = json_array();
-
-	for (size_t i = 0; i < schema->change_count; i++) {
-		if (json_array_append_new(names, json_string(schema->changes[i])) != 0) {
-			json_decref(names);
-			return NULL;
-		}
-	}
-	return names;
-}
-
 static void tell(const struct ctl *ctl, const char *module, const struct module_schema *schema)
 {
 	(void)output_line("The schema %s is at version %d.", module, schema->version);
@@ -54,8 +41,9 @@ static int migrate(struct ctl *ctl, const char *module, const struct module_migr
 		            db_problem(ctl->db));
 	if (!ctl->json)
 		tell(ctl, module, &schema);
-	if (json_array_append_new(told, json_pack("{s:s, s:i, s:o}", "module", module, "version", schema.version,
-	                                          "changed", changes_json(&schema))) != 0)
+	if (json_array_append_new(
+		    told, json_pack("{s:s, s:i, s:o}", "module", module, "version", schema.version, "changed",
+	                            output_names((const char *const *)schema.changes, schema.change_count))) != 0)
 		return fail("out of memory");
 	return EXIT_SUCCESS;
 }
@@ -92,26 +80,17 @@ static bool locate(TALLOC_CTX *ctx, const char *word, const char **module, const
 	return *module != NULL && *folder != NULL;
 }
 
-/* The next word of the list, on `ctx`; NULL at its end, and when out of memory. */
-static char *next_word(TALLOC_CTX *ctx, const char **list)
-{
-	size_t length;
-	char *word;
-
-	*list += strspn(*list, " \t");
-	length = strcspn(*list, " \t");
-	word = length > 0 ? talloc_strndup(ctx, *list, length) : NULL;
-	*list += length;
-	return word;
-}
-
 int modules_migrate(struct ctl *ctl, json_t *told)
 {
-	const char *list = ctl->settings.server.modules;
+	char *words = talloc_strdup(ctl->ctx, ctl->settings.server.modules);
 	const char *word, *module, *folder;
 	int result = EXIT_SUCCESS;
 
-	while (result == EXIT_SUCCESS && (word = next_word(ctl->ctx, &list)) != NULL) {
+	if (words == NULL)
+		return fail("out of memory");
+	while (result == EXIT_SUCCESS && (word = strsep(&words, " \t")) != NULL) {
+		if (word[0] == '\0')
+			continue;
 		if (!locate(ctl->ctx, word, &module, &folder))
 			return fail("out of memory");
 		result = migrate_from(ctl, module, folder, true, told);
@@ -121,13 +100,15 @@ int modules_migrate(struct ctl *ctl, json_t *told)
 
 int modules_migrate_one(struct ctl *ctl, json_t *told)
 {
-	const char *list = ctl->settings.server.modules;
+	char *words = talloc_strdup(ctl->ctx, ctl->settings.server.modules);
 	const char *word, *module, *folder;
 
+	if (words == NULL)
+		return fail("out of memory");
 	if (ctl->folder != NULL)
 		return migrate_from(ctl, ctl->module, ctl->folder, false, told);
-	while ((word = next_word(ctl->ctx, &list)) != NULL) {
-		if (locate(ctl->ctx, word, &module, &folder) && strcmp(module, ctl->module) == 0)
+	while ((word = strsep(&words, " \t")) != NULL) {
+		if (word[0] != '\0' && locate(ctl->ctx, word, &module, &folder) && strcmp(module, ctl->module) == 0)
 			return migrate_from(ctl, module, folder, false, told);
 	}
 	if (!locate(ctl->ctx, ctl->module, &module, &folder))

@@ -132,3 +132,16 @@ const char *output_device(TALLOC_CTX *ctx, const char *user_agent)
 {
 	return output_place(ctx, "", useragent_browser(user_agent), useragent_os(user_agent));
 }
+
+json_t *output_names(const char *const names[], size_t count)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < count; i++) {
+		if (json_array_append_new(array, json_string(names[i])) != 0) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}

@@ -19,6 +19,9 @@ int output_json_line(json_t *value);
 /* RFC 3339 in UTC, JSON null for 0 and infinity: a new reference, NULL when out of memory. */
 json_t *output_time(int64_t us);
 
+/* An array of texts: a new reference, NULL when out of memory. */
+json_t *output_names(const char *const names[], size_t count);
+
 /* A sentence, cleaned for a terminal. Returns the exit code. */
 __attribute__((format(printf, 1, 2))) int output_line(const char *format, ...);
 

@@ -28,19 +28,6 @@ static json_t *names_json(const struct sequence_list *sequences)
 	return names;
 }
 
-static json_t *unusable_json(const struct unusable_names *unusable)
-{
-	json_t *names = json_array();
-
-	for (size_t i = 0; i < unusable->count; i++) {
-		if (json_array_append_new(names, json_string(unusable->first[i])) != 0) {
-			json_decref(names);
-			return NULL;
-		}
-	}
-	return names;
-}
-
 /* The daemon's own tables, and those of the modules that it loads. */
 static int migrate_all(struct ctl *ctl)
 {
@@ -75,8 +62,8 @@ static int migrate_all(struct ctl *ctl)
 	if (ctl->json)
 		return output_json(json_pack("{s:i, s:o, s:o, s:I, s:o}", "version", schema_version(),
 		                             "sequences_advanced", names_json(&advanced), "unusable_names",
-		                             unusable_json(&unusable), "unusable_count", (json_int_t)unusable.all,
-		                             "modules", modules));
+		                             output_names((const char *const *)unusable.first, unusable.count),
+		                             "unusable_count", (json_int_t)unusable.all, "modules", modules));
 	json_decref(modules);
 	if (ctl->role != NULL)
 		(void)output_line("The role %s may read and write its rows.", ctl->role);

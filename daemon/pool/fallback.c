@@ -32,9 +32,8 @@ static bool takes(const struct worker *worker, enum handoff_queue queue)
 
 static enum handoff_queue queue_for(const struct worker *worker, const struct conn *conn)
 {
-	bool is_left = conn->preview.is_foreign && worker->app->keeps_guards;
-
-	return conn->preview.needs_no_database && !is_left ? HANDOFF_NONE : HANDOFF_ANY;
+	(void)worker;
+	return conn->preview.needs_no_database && !conn->preview.is_foreign ? HANDOFF_NONE : HANDOFF_ANY;
 }
 
 static void begin_to_stop(struct worker *worker)

@@ -32,12 +32,9 @@ static bool hand_over(struct worker *worker, struct conn *conn)
 
 bool forward_now(struct worker *worker, struct conn *conn, enum handoff_queue queue)
 {
-	const int64_t deadline = conn->deadline;
-
 	forward(worker, conn, queue);
 	if (hand_over(worker, conn))
 		return true;
-	conn->deadline = deadline;
 	conn_set_state(conn, CONN_READING);
 	return false;
 }
@@ -93,7 +90,7 @@ static bool is_another_free(const struct worker *worker)
 
 void forward_others(struct worker *worker, const struct conn *next)
 {
-	bool is_apart = next->preview.is_foreign && worker->app->keeps_guards && !worker_is_last(worker);
+	bool is_apart = next->preview.is_foreign && !worker_is_last(worker);
 
 	if (is_apart)
 		forward_arriving(worker);

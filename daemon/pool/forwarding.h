@@ -10,7 +10,7 @@
 /* Have it forwarded, with the next call of forward_pending(). Nothing has been read from it. */
 void forward(struct worker *worker, struct conn *conn, enum handoff_queue queue);
 
-/* Forward it now. False, and it stays as it is, when there is no room in the queue. */
+/* Forward it now. False, and it is still to be answered here, when there is no room in the queue. */
 bool forward_now(struct worker *worker, struct conn *conn, enum handoff_queue queue);
 
 /* Forward those that wait for it, as far as there is room in the queue. */

@@ -29,7 +29,7 @@ static void turn_away(struct conn *conn)
 
 static bool is_left_too_long(const struct worker *worker, const struct conn *conn)
 {
-	return conn->preview.is_foreign && worker->app->keeps_guards && conn->times.queued_us > 0 &&
+	return conn->preview.is_foreign && conn->times.queued_us > 0 &&
 	       reading_is_overdue(worker, conn->times.connected);
 }
 
@@ -102,7 +102,9 @@ static void await_more(struct worker *worker, struct conn *conn)
 		conn->has_head = true;
 		conn->deadline = conn->times.connected / 1000 + worker->settings->server.request_timeout;
 	}
-	while (worker->conns.held > bodies_max(worker) && conns_oldest_waiting(&worker->conns, conn, true) != NULL)
+	/* That is never less, and goes through all routes. */
+	while (worker->conns.held > BODIES_MAX && worker->conns.held > bodies_max(worker) &&
+	       conns_oldest_waiting(&worker->conns, conn, true) != NULL)
 		reading_close_oldest(worker, conn, true);
 }
 

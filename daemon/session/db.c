@@ -90,11 +90,6 @@ enum db_status db_transaction_failure(const struct db *db)
 	return db->transaction_failure;
 }
 
-bool db_is_in_transaction(const struct db *db)
-{
-	return db->connection->server.in_transaction;
-}
-
 const struct db_failure *db_failure(const struct db *db)
 {
 	return &db->connection->failure;

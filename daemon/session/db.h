@@ -166,8 +166,6 @@ enum db_status db_commit(struct db *db);
 enum db_status db_commit_text(struct db *db);
 void db_rollback(struct db *db);
 
-bool db_is_in_transaction(const struct db *db);
-
 /* What the transaction under way has failed with; DB_OK: it has not. */
 enum db_status db_transaction_failure(const struct db *db);
 

@@ -1,6 +1,7 @@
 /* The migrations of a module, as files: read, numbered without a gap, and writable by those only who may. */
 #include "session/module_files.h"
 
+#include "base/config_sections.h"
 #include "base/options.h"
 #include "base/utf8.h"
 
@@ -14,26 +15,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAME_MAX_LENGTH 31
-#define VERSION_DIGITS  4
+#define VERSION_DIGITS 4
 /* Far more than tables take; rows do not belong into migrations. */
 #define FILE_SIZE_MAX ((off_t)4 << 20)
 
 const char *module_name_problem(const char *name)
 {
-	static const char first[] = "abcdefghijklmnopqrstuvwxyz";
-	static const char rest[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
-	size_t length = strlen(name);
-
-	if (length == 0 || length > NAME_MAX_LENGTH || strchr(first, name[0]) == NULL || strspn(name, rest) != length)
+	if (!config_section_can_be(name))
 		return "a module's name has up to 31 small letters, digits and _, and begins with a letter";
 	if (strncmp(name, "pg_", 3) == 0 || strcmp(name, "public") == 0 || strcmp(name, "information_schema") == 0)
 		return "a schema of that name is PostgreSQL's own";
-	for (size_t i = 0; i < options_count; i++) {
-		if (strcmp(options[i].section, name) == 0)
-			return "that name is the daemon's own";
-	}
-	return NULL;
+	return options_has_section(name) ? "that name is the daemon's own" : NULL;
 }
 
 static int check_owner(const char *path, const struct stat *status, struct problem *problem)

@@ -37,8 +37,7 @@ static void misread(const struct ones_rows *rows, size_t row, const char *column
 {
 	rows->db->has_misread = true;
 	log_error("sql_misread", LOG_STR("problem", problem), LOG_STR("column", column), LOG_INT("row", (int64_t)row),
-	          LOG_STR("sql", rows->label), LOG_STR("module", rows->db->module),
-	          LOG_STR("purpose", rows->db->purpose));
+	          LOG_STR("sql", rows->label), LOG_STR("purpose", rows->db->purpose));
 }
 
 static bool find_column(const struct ones_rows *rows, size_t row, const char *name, size_t *found)

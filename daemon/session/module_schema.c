@@ -196,16 +196,6 @@ enum db_status module_schema_migrate(struct db *db, TALLOC_CTX *ctx, const char 
 enum db_status module_schema_grant(struct db *db, const char *module, const char *role)
 {
 	const struct db_value values[] = {DB_TEXT(role), DB_TEXT(module)};
-	TALLOC_CTX *scratch = talloc_new(NULL);
-	struct db_result *row;
-	enum db_status status = db_query(db, scratch, &sql_compose_module_grants, values, 2, &row);
 
-	if (status == DB_OK && db_rows(row) == 0)
-		status = refuse(db, "there is no such role");
-	else if (status == DB_OK && db_bool(row, 0, 1))
-		status = refuse(db, "it has all rights of the tables' owner: the daemon needs a role of its own");
-	else if (status == DB_OK)
-		status = db_script(db, db_text(row, 0, 0));
-	talloc_free(scratch);
-	return status;
+	return schema_run_grants(db, &sql_compose_module_grants, values, 2);
 }

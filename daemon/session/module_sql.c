@@ -37,7 +37,7 @@ static void log_failure(const struct ones_db *db, enum db_status status, const c
 
 	LOG_AT(level_of(status), "sql_failed", LOG_STR("problem", db_problem(db->db)),
 	       LOG_STR("sqlstate", db_failure(db->db)->sqlstate), LOG_STR("sql", sql_label(sql, label)),
-	       LOG_STR("module", db->module), LOG_STR("purpose", db->purpose));
+	       LOG_STR("purpose", db->purpose));
 }
 
 /* A mistake of the module's, for which the server is not asked. */
@@ -46,7 +46,7 @@ static enum ones_result refuse(const struct ones_db *db, const char *sql, const 
 	char label[SQL_LABEL_SIZE];
 
 	log_error("sql_refused", LOG_STR("problem", problem), LOG_STR("sql", sql_label(sql, label)),
-	          LOG_STR("module", db != NULL ? db->module : ""), LOG_STR("purpose", db != NULL ? db->purpose : ""));
+	          LOG_STR("purpose", db != NULL ? db->purpose : ""));
 	return ONES_RESULT_FAILED;
 }
 
@@ -128,8 +128,7 @@ static enum db_status run_body(struct db *db, void *context)
 static void log_lost(const struct ones_db *db, enum db_status status)
 {
 	if (status == DB_UNKNOWN)
-		log_error("commit_unknown", LOG_STR("problem", db_problem(db->db)), LOG_STR("module", db->module),
-		          LOG_STR("purpose", db->purpose));
+		log_error("commit_unknown", LOG_STR("problem", db_problem(db->db)), LOG_STR("purpose", db->purpose));
 	else
 		log_failure(db, status, "COMMIT");
 }

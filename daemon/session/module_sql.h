@@ -14,7 +14,6 @@
 struct ones_db {
 	struct db *db;
 	TALLOC_CTX *ctx;     /* for rows: of the request, event or job */
-	const char *module;  /* whose code it is, for the log; NULL: not known */
 	const char *purpose; /* the route, signal or job, for the log */
 	const char *refusal; /* why there is no SQL here, in a sentence; NULL: there is */
 	int64_t until_ms;    /* clock_monotonic_ms() at which the time is over; 0: no limit */

@@ -4,6 +4,7 @@
 #include "base/rfc3339.h"
 
 #include <ctype.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -83,18 +84,13 @@ const char *sql_label(const char *sql, char label[SQL_LABEL_SIZE])
 /* As bytea reads it. */
 static char *hexadecimal(TALLOC_CTX *ctx, const uint8_t *bytes, size_t size)
 {
-	static const char digits[] = "0123456789abcdef";
 	char *text = talloc_array(ctx, char, (unsigned)(2 * size + 3));
 
 	if (text == NULL)
 		return NULL;
 	text[0] = '\\';
 	text[1] = 'x';
-	for (size_t i = 0; i < size; i++) {
-		text[2 + 2 * i] = digits[bytes[i] >> 4];
-		text[3 + 2 * i] = digits[bytes[i] & 15];
-	}
-	text[2 + 2 * size] = '\0';
+	(void)sodium_bin2hex(text + 2, 2 * size + 1, bytes, size);
 	return text;
 }
 

@@ -167,12 +167,12 @@ void schema_explain_duplicate(struct db *db)
 	talloc_free(scratch);
 }
 
-enum db_status schema_grant(struct db *db, const char *role)
+enum db_status schema_run_grants(struct db *db, const struct db_statement *composed, const struct db_value values[],
+                                 size_t count)
 {
-	const struct db_value values[] = {DB_TEXT(role)};
 	TALLOC_CTX *scratch = talloc_new(NULL);
 	struct db_result *row;
-	enum db_status status = db_query(db, scratch, &sql_compose_grants, values, 1, &row);
+	enum db_status status = db_query(db, scratch, composed, values, count, &row);
 
 	if (status == DB_OK && db_rows(row) == 0)
 		status = refuse_schema(db, "there is no such role");
@@ -183,4 +183,11 @@ enum db_status schema_grant(struct db *db, const char *role)
 		status = db_script(db, db_text(row, 0, 0));
 	talloc_free(scratch);
 	return status;
+}
+
+enum db_status schema_grant(struct db *db, const char *role)
+{
+	const struct db_value values[] = {DB_TEXT(role)};
+
+	return schema_run_grants(db, &sql_compose_grants, values, 1);
 }

@@ -55,6 +55,13 @@ const char *schema_sequence_problem(TALLOC_CTX *ctx, const struct sequence *sequ
  */
 void schema_explain_duplicate(struct db *db);
 
+/*
+ * Run the script that the statement composes for a role: its one row has the script, and whether the role is the
+ * tables' owner, which is refused; no row: there is no such role.
+ */
+enum db_status schema_run_grants(struct db *db, const struct db_statement *composed, const struct db_value values[],
+                                 size_t count);
+
 /* Give `role` the rights that the daemon needs, to read and write rows and no more. */
 enum db_status schema_grant(struct db *db, const char *role);
 
