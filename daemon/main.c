@@ -3,10 +3,13 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "http/fcgi.h"
+#include "own_modules.h"
 #include "pool/debug.h"
+#include "pool/jobs.h"
 #include "pool/listeners.h"
 #include "pool/master.h"
 #include "pool/module_check.h"
+#include "pool/module_tables.h"
 #include "pool/privileges.h"
 #include "pool/sandbox.h"
 #include "pool/successor.h"
@@ -30,7 +33,7 @@
 #define OVERRIDES_MAX 256
 
 static const char usage[] =
-	"Usage: " PROGRAM " [-c FILE] [-o SECTION.KEY=VALUE]... [-t | --dump | --debug]\n"
+	"Usage: " PROGRAM " [-c FILE] [-o SECTION.KEY=VALUE]... [-t | --dump | --debug | --run-job NAME]\n"
 	"One account, one live session: a FastCGI daemon that signs people in and out.\n"
 	"\n"
 	"  -c, --config FILE       the configuration (default: " CONFIG_DEFAULT_PATH ")\n"
@@ -38,6 +41,7 @@ static const char usage[] =
 	"  -t, --test              check configuration, modules and database, and say what is wrong\n"
 	"      --dump              print every key with its value in force, but no password\n"
 	"      --debug             serve in this one process, not restricted, for debuggers\n"
+	"      --run-job NAME      run the job MODULE.JOB once, now, in this process\n"
 	"      --sample            print a sample configuration that explains every key\n"
 	"  -V, --version           print the version\n"
 	"  -h, --help              print this\n"
@@ -46,12 +50,13 @@ static const char usage[] =
 	"INT stops it at once, HUP reads the configuration anew, USR1 reopens the log, USR2 starts\n"
 	"a new binary on the same sockets. Exit status: 0, 1 failure, 64 usage, 78 bad configuration.\n";
 
-enum action { ACTION_RUN, ACTION_TEST, ACTION_DUMP, ACTION_DEBUG };
+enum action { ACTION_RUN, ACTION_TEST, ACTION_DUMP, ACTION_DEBUG, ACTION_JOB };
 
 struct arguments {
 	struct config_source source;
 	const char *overrides[OVERRIDES_MAX];
 	enum action action;
+	const char *job; /* with ACTION_JOB */
 };
 
 static int usage_error(const char *what)
@@ -63,12 +68,17 @@ static int usage_error(const char *what)
 /* Returns -1 to go on, else the exit status. */
 static int parse_arguments(int argc, char *argv[], struct arguments *arguments)
 {
-	enum { OPTION_DUMP = 256, OPTION_SAMPLE, OPTION_DEBUG };
+	enum { OPTION_DUMP = 256, OPTION_SAMPLE, OPTION_DEBUG, OPTION_JOB };
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},   {"test", no_argument, NULL, 't'},
-		{"dump", no_argument, NULL, OPTION_DUMP},   {"sample", no_argument, NULL, OPTION_SAMPLE},
-		{"debug", no_argument, NULL, OPTION_DEBUG}, {"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+		{"config", required_argument, NULL, 'c'},
+		{"test", no_argument, NULL, 't'},
+		{"dump", no_argument, NULL, OPTION_DUMP},
+		{"sample", no_argument, NULL, OPTION_SAMPLE},
+		{"debug", no_argument, NULL, OPTION_DEBUG},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{"run-job", required_argument, NULL, OPTION_JOB},
+		{NULL, 0, NULL, 0},
 	};
 	int option;
 
@@ -84,6 +94,10 @@ static int parse_arguments(int argc, char *argv[], struct arguments *arguments)
 		case 't': arguments->action = ACTION_TEST; break;
 		case OPTION_DUMP: arguments->action = ACTION_DUMP; break;
 		case OPTION_DEBUG: arguments->action = ACTION_DEBUG; break;
+		case OPTION_JOB:
+			arguments->action = ACTION_JOB;
+			arguments->job = optarg;
+			break;
 		case OPTION_SAMPLE: config_sample(stdout); return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 		case 'V': return puts(PROGRAM " " ONESESSION_VERSION) >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 		case 'h': return fputs(usage, stdout) >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -103,13 +117,17 @@ static void print_config_warning(const char *doubt)
 	(void)printf("warning: %s\n", doubt);
 }
 
-/* Besides the workers' own: the purge, and the count of live sessions. */
-#define HELPER_CONNECTIONS 2
+/* Besides the workers' own: of the purge, the count of live sessions, modules' jobs, and sending mail. */
+static int64_t other_connections(const struct settings *settings)
+{
+	return 2 + (settings->server.modules[0] != '\0' ? 2 * JOBS_AT_ONCE : 0) +
+	       (settings->mail.server[0] != '\0' ? 1 : 0);
+}
 
 /* Each worker has one, and a reload has twice as many workers for a moment. */
 static enum db_status test_connections(struct db *db, const struct settings *settings)
 {
-	int64_t wanted = 2 * settings->server.workers + HELPER_CONNECTIONS;
+	int64_t wanted = 2 * settings->server.workers + other_connections(settings);
 	int64_t limit;
 	enum db_status status = schema_connection_limit(db, &limit);
 
@@ -163,8 +181,9 @@ static int test_environment(const struct settings *settings)
 	return privileges_try(settings, &problem) == 0 ? EXIT_SUCCESS : fail_test("", problem.text);
 }
 
-static int test_database(TALLOC_CTX *ctx, const struct settings *settings)
+static int test_database(TALLOC_CTX *ctx, const struct generation *generation)
 {
+	const struct settings *settings = &generation->settings;
 	struct db *db = app_new_database(ctx, settings, NULL, PROGRAM " test");
 	struct sequence_list behind;
 	struct unusable_names unusable;
@@ -176,7 +195,7 @@ static int test_database(TALLOC_CTX *ctx, const struct settings *settings)
 	if (!are_statements_kept(ctx, db, settings))
 		return fail_test("database: ", "the connection pooler, in transaction mode, loses prepared "
 		                               "statements: set database.prepare = off");
-	if (schema_sequences_behind(db, ctx, &behind) != DB_OK)
+	if (module_tables_check(db, generation) != DB_OK || schema_sequences_behind(db, ctx, &behind) != DB_OK)
 		return fail_test("database: ", db_problem(db));
 	for (size_t i = 0; i < behind.count; i++)
 		(void)fail_test("database: ", schema_sequence_problem(ctx, &behind.all[i]));
@@ -185,6 +204,8 @@ static int test_database(TALLOC_CTX *ctx, const struct settings *settings)
 	/* On a database that is too slow to be asked for all names, nothing is said of them. */
 	if (users_unusable_names(db, ctx, &unusable) == DB_OK && unusable.count > 0)
 		(void)printf("warning: %s\n", users_unusable_problem(ctx, &unusable));
+	if (users_names_like_emails(db, ctx, &unusable) == DB_OK && unusable.count > 0)
+		(void)printf("note: %s\n", users_names_like_emails_notice(ctx, &unusable));
 	return puts("database: right") >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -194,23 +215,33 @@ static void print_modules(const struct ones_app *app)
 	for (size_t i = 1; i < app->module_count; i++) {
 		const struct module *module = app->modules[i];
 
-		(void)printf("%s%s%s%s (ABI %u)", i == 1 ? "modules: " : ", ", module->name,
-		             module->version[0] != '\0' ? " " : "", module->version, module->abi);
+		(void)printf("%s%s%s%s (ABI %d)", i == 1 ? "modules: " : ", ", module->name,
+		             module->version[0] != '\0' ? " " : "", module->version, ONES_ABI);
 	}
 	if (app->module_count > 1)
 		(void)putchar('\n');
 }
 
-/* The same as at the start, up to the exit status. */
-static int test_modules(const struct master_setup *setup)
+/* The modules, by the user that workers run as. Returns 0, or -1 with *problem. */
+static int prepare_modules(const struct master_setup *setup, struct problem *problem)
 {
-	struct scoreboard *board = scoreboard_new();
+	struct generation *generation = setup->generation;
+
+	if (generation_prepare(generation, setup->own, setup->board, setup->starter, problem) != 0)
+		return -1;
+	generation->modules->by_path = setup->is_debugged;
+	return module_check_run(generation, problem);
+}
+
+/* The same as at the start, up to the exit status. */
+static int test_modules(struct master_setup *setup)
+{
 	struct problem problem = {0};
 
-	if (board == NULL)
+	setup->board = scoreboard_new();
+	if (setup->board == NULL)
 		return fail_test("", strerror(errno));
-	if (generation_prepare(setup->generation, board, setup->starter, &problem) != 0 ||
-	    module_check_run(setup->generation, &problem) != 0) {
+	if (prepare_modules(setup, &problem) != 0) {
 		(void)fail_test("", problem.text);
 		return EX_CONFIG;
 	}
@@ -218,7 +249,7 @@ static int test_modules(const struct master_setup *setup)
 	return EXIT_SUCCESS;
 }
 
-static int test(const struct master_setup *setup)
+static int test(struct master_setup *setup)
 {
 	const struct settings *settings = &setup->generation->settings;
 	int status;
@@ -230,7 +261,7 @@ static int test(const struct master_setup *setup)
 	(void)fflush(stdout);
 	status = test_modules(setup);
 	(void)fflush(stdout);
-	return status == EXIT_SUCCESS ? test_database(setup->ctx, settings) : status;
+	return status == EXIT_SUCCESS ? test_database(setup->ctx, setup->generation) : status;
 }
 
 static int fail_start(const char *problem)
@@ -302,17 +333,6 @@ static int prepare(struct master_setup *setup, struct problem *problem)
 	return 0;
 }
 
-/* The modules, by the user that workers run as. Returns 0, or -1 with *problem. */
-static int prepare_modules(const struct master_setup *setup, struct problem *problem)
-{
-	struct generation *generation = setup->generation;
-
-	if (generation_prepare(generation, setup->board, setup->starter, problem) != 0)
-		return -1;
-	generation->modules->by_path = setup->is_debugged;
-	return module_check_run(generation, problem);
-}
-
 /* Not to be tried again: what is to be loaded is wrong. */
 static int refuse_modules(const struct settings *settings, const char *problem)
 {
@@ -363,6 +383,23 @@ static int serve(struct master_setup setup)
 	return status;
 }
 
+/* By the user and with the modules that the daemon would have, but without its sockets and restrictions. */
+static int run_job(struct master_setup setup, const char *name)
+{
+	struct problem problem = {0};
+	int status;
+
+	if (!is_log_for_user_to_open(&setup.generation->settings) && open_log(setup.generation, &problem) != 0)
+		return fail_start(problem.text);
+	if (prepare(&setup, &problem) != 0)
+		return fail_start(problem.text);
+	if (prepare_modules(&setup, &problem) != 0)
+		return refuse_modules(&setup.generation->settings, problem.text);
+	status = jobs_run_one(setup.generation, name);
+	scoreboard_free(setup.board);
+	return status;
+}
+
 static int dump(TALLOC_CTX *ctx, const struct settings *settings)
 {
 	struct settings shown = *settings;
@@ -381,8 +418,9 @@ static int act(TALLOC_CTX *ctx, const struct arguments *arguments, char *argv[])
 		.ctx = ctx,
 		.source = &arguments->source,
 		.generation = generation,
+		.own = &own_modules,
 		.starter = getuid(),
-		.is_debugged = arguments->action == ACTION_DEBUG,
+		.is_debugged = arguments->action == ACTION_DEBUG || arguments->action == ACTION_JOB,
 		.argv = argv,
 	};
 
@@ -391,6 +429,7 @@ static int act(TALLOC_CTX *ctx, const struct arguments *arguments, char *argv[])
 	switch (arguments->action) {
 	case ACTION_DUMP: return dump(ctx, &generation->settings);
 	case ACTION_TEST: return test(&setup);
+	case ACTION_JOB: return run_job(setup, arguments->job);
 	default: return serve(setup);
 	}
 }

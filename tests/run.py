@@ -31,7 +31,8 @@ def run_program(command):
 
 
 def run_units(build, jobs, log):
-    programs = [[build / "tests" / path.stem] for path in sorted((TESTS / "unit").glob("test_*.c"))]
+    sources = [path for folder in ("unit", "kit") for path in sorted((TESTS / folder).glob("test_*.c"))]
+    programs = [[build / "tests" / path.stem] for path in sources]
     for path in sorted((TESTS / "fuzz").glob("fuzz_*.c")):
         name = path.stem.removeprefix("fuzz_")
         programs.append([build / "tests/fuzz" / name, TESTS / "fuzz/seeds" / name])

@@ -3,6 +3,8 @@
 
 #include "api/event_receivers.h"
 #include "api/module.h"
+#include "api/page_values.h"
+#include "base/config_sections.h"
 #include "base/log.h"
 #include "session/rule_receivers.h"
 #include "session/schema.h"
@@ -34,11 +36,13 @@ struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings, const
 	app->settings = settings;
 	app->pages = pages;
 	app->board = board;
+	app->mail_program = -1;
 	app->operators = networks_parse(app, settings->server.operators, &wrong);
 	app->links = links_parse(app, settings->login.links, &wrong);
-	app->signals = signals_new(app);
+	app->signals = signals_new(app, app);
 	if (app->operators == NULL || app->links == NULL || app->signals == NULL ||
-	    rule_connect_receivers(app->signals) != 0 || event_receivers_connect(app->signals, &board->counters) != 0) {
+	    (pages != NULL && page_values_add(app, pages) != 0) || rule_connect_receivers(app->signals) != 0 ||
+	    event_receivers_connect(app->signals, &board->counters) != 0) {
 		talloc_free(app);
 		return NULL;
 	}
@@ -63,6 +67,22 @@ struct db *app_new_database(TALLOC_CTX *ctx, const struct settings *settings, st
 	return db_new(ctx, &config);
 }
 
+struct db *app_new_job_database(TALLOC_CTX *ctx, const struct settings *settings, const char *application_name,
+                                int64_t timeout_ms)
+{
+	const struct db_config config = {
+		.conninfo = settings->database.conninfo,
+		.application_name = application_name,
+		.connect_timeout_ms = settings->database.connect_timeout,
+		.statement_timeout_ms = timeout_ms,
+		.prepare = settings->database.prepare,
+		.required_schema = schema_version(),
+		.is_quiet = true,
+	};
+
+	return db_new(ctx, &config);
+}
+
 int app_open_database(struct ones_app *app, const char *application_name)
 {
 	app->rule.db = app_new_database(app, app->settings, &app->board->counters, application_name);
@@ -74,11 +94,11 @@ int app_open_database(struct ones_app *app, const char *application_name)
 /* Logged as well: setup_problem is read after setup only. */
 static void refuse_reserved(struct ones_app *app, const char *name)
 {
-	char *problem = talloc_asprintf(
-		app, "a receiver called %s: that name is the daemon's own, which no application can replace or remove",
-		name);
-
-	app->setup_problem = problem != NULL ? problem : "out of memory for a receiver";
+	module_refuse(app,
+	              talloc_asprintf(app,
+	                              "a receiver called %s: that name is the daemon's own, which no application can "
+	                              "replace or remove",
+	                              name));
 	log_error("receiver_refused", LOG_STR("receiver", name), LOG_STR("problem", "the name is the daemon's own"));
 }
 
@@ -99,19 +119,53 @@ static bool call_bound(const struct ones_event *event, void *context)
 	return is_well;
 }
 
-void ones_connect(struct ones_app *app, enum ones_signal signal, const struct ones_receiver *receiver)
+/* *calling becomes the receiver, called as the module's whose setup runs. False: no memory. */
+static bool bind_receiver(struct ones_app *app, const struct ones_receiver *receiver, struct ones_receiver *calling)
 {
 	struct bound *bound = talloc(app, struct bound);
-	struct ones_receiver calling = *receiver;
 
-	if (bound != NULL)
-		*bound = (struct bound){.app = app, .module = app->current, .receiver = *receiver};
-	calling.call = call_bound;
-	calling.context = bound;
+	if (bound == NULL)
+		return false;
+	*bound = (struct bound){.app = app, .module = app->current, .receiver = *receiver};
+	*calling = *receiver;
+	calling->call = call_bound;
+	calling->context = bound;
+	return true;
+}
+
+void ones_connect(struct ones_app *app, enum ones_signal signal, const struct ones_receiver *receiver)
+{
+	struct ones_receiver calling;
+
 	if (signals_is_reserved(app->signals, receiver->name))
 		refuse_reserved(app, receiver->name);
-	else if (bound == NULL || signals_connect(app->signals, signal, &calling) != 0)
-		app->setup_problem = "out of memory for a receiver";
+	else if (!bind_receiver(app, receiver, &calling) || signals_connect(app->signals, signal, &calling) != 0)
+		module_refuse(app, NULL);
+}
+
+void ones_connect_to(struct ones_app *app, const char *signal, const struct ones_receiver *receiver)
+{
+	struct ones_receiver calling;
+
+	if (signals_is_reserved(app->signals, receiver->name))
+		refuse_reserved(app, receiver->name);
+	else if (!bind_receiver(app, receiver, &calling) ||
+	         signals_connect_to(app->signals, signal, app->current->name, &calling) != 0)
+		module_refuse(app, NULL);
+}
+
+void ones_signal(struct ones_app *app, const char *name)
+{
+	struct problem problem = {0};
+	char *full = talloc_asprintf(app, "%s.%s", app->current->name, name);
+
+	if (full == NULL)
+		module_refuse(app, NULL);
+	else if (!config_section_can_be(name))
+		module_refuse(app, "the name of a signal that is not a letter and then letters, digits and _, all of "
+		                   "them small, up to 31");
+	else if (signals_declare(app->signals, full, &problem) != 0)
+		module_refuse(app, talloc_strdup(app, problem.text));
 }
 
 bool ones_disconnect(struct ones_app *app, enum ones_signal signal, const char *name)

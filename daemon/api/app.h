@@ -3,6 +3,7 @@
 #ifndef API_APP_H
 #define API_APP_H
 
+#include "api/folders.h"
 #include "base/links.h"
 #include "base/networks.h"
 #include "base/scoreboard.h"
@@ -17,8 +18,11 @@
 /* With the daemon's own. */
 #define APP_MODULES_MAX 33
 
+struct http_client;
+struct job;
 struct module;
 struct route;
+struct service;
 
 struct ones_app {
 	const struct settings *settings;
@@ -32,6 +36,17 @@ struct ones_app {
 	struct module *current; /* whose setup, start, stop, handler or receiver runs; NULL: none */
 	struct route *routes;   /* see routes.h */
 	size_t route_count;
+	struct folders folders;
+	struct job *jobs; /* see jobs.h */
+	size_t job_count;
+	struct service *services; /* see services.h */
+	size_t service_count;
+	struct http_client *http_client; /* of this process; NULL: it has called no service yet */
+	const struct job *job;           /* which this process runs at this moment; NULL: none */
+	struct process_slot *process;    /* this one's; NULL: it is none of those that serve */
+	int mail_program;                /* see mail_program_serve(); -1: it was not called here */
+	pid_t mail_program_pid;
+	bool runs_one_job;                  /* this process does (--run-job), and ends when that is done */
 	bool keeps_guards;                  /* some workers run no foreign route (server.guard_workers) */
 	const struct ones_request *request; /* whose handler runs; NULL: none */
 	const char *setup_problem;          /* what was wrong with a call during setup; NULL: nothing */
@@ -58,5 +73,12 @@ int app_open_database(struct ones_app *app, const char *application_name);
  */
 struct db *app_new_database(TALLOC_CTX *ctx, const struct settings *settings, struct counters *counters,
                             const char *application_name);
+
+/*
+ * The same for a job, of which a statement may take as long as the job, and which is waited for rather than reported
+ * when there is no database.
+ */
+struct db *app_new_job_database(TALLOC_CTX *ctx, const struct settings *settings, const char *application_name,
+                                int64_t timeout_ms);
 
 #endif

@@ -1,6 +1,7 @@
 /* Cookies of the handlers' own: reading and setting them (RFC 6265bis). */
 #include "api/key_cookie.h"
 #include "api/reply.h"
+#include "base/http_token.h"
 #include "base/utf8.h"
 #include "http/cookie.h"
 
@@ -20,8 +21,8 @@ const char *ones_cookie(const struct ones_request *req, const char *name)
 	struct cookie_search search = {.at = header, .left = header != NULL ? strlen(header) : 0};
 	char value[PAIR_MAX + 1];
 
-	if (key_cookie_is_own_name(req, name) || !cookie_find(&search, name, NULL, value, sizeof value) ||
-	    !utf8_is_valid(value))
+	if (name == NULL || key_cookie_is_own_name(req, name) ||
+	    !cookie_find(&search, name, NULL, value, sizeof value) || !utf8_is_valid(value))
 		return NULL;
 	return talloc_strdup(req, value);
 }
@@ -53,7 +54,7 @@ static const char *problem_of(const struct ones_request *req, const struct ones_
 
 	for (size_t i = 0; i < req->response.cookie_count; i++)
 		of_answer += req->response.cookies[i].is_of_answer;
-	if (cookie->name == NULL || !response_is_token(cookie->name))
+	if (!is_http_token(cookie->name))
 		return "a cookie whose name is none";
 	if (key_cookie_is_own_name(req, cookie->name))
 		return "a cookie with the name of one of the daemon's own";

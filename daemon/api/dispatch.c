@@ -2,10 +2,12 @@
 #include "api/dispatch.h"
 
 #include "api/key_cookie.h"
+#include "api/receiving.h"
 #include "api/request_data.h"
 #include "api/request_db.h"
 #include "api/routing.h"
 #include "api/session_check.h"
+#include "api/streams.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -41,54 +43,78 @@ static bool peek_path(const struct fcgi *fcgi, char path[REQUEST_PATH_MAX + 1])
 	return true;
 }
 
+/*
+ * A request that has to take its turn is looked up when it runs (session_check()): until then it may be forwarded, and
+ * what was looked up for it would be lost.
+ */
 static enum app_step step_of(const struct app_preview *preview)
 {
-	if (preview->key_count > 0)
-		return APP_LOOKUP;
-	return preview->is_quick ? APP_RUN : APP_QUEUE;
+	if (!preview->is_quick)
+		return APP_QUEUE;
+	return preview->key_count > 0 ? APP_LOOKUP : APP_RUN;
+}
+
+/* An authorizer's request is asked as GET; ONES_METHOD_COUNT: it has none. */
+static enum ones_method peek_method(const struct fcgi *fcgi)
+{
+	struct fcgi_text method;
+	bool is_head;
+
+	if (fcgi_role(fcgi) == FCGI_ROLE_AUTHORIZER)
+		return ONES_METHOD_GET;
+	return fcgi_peek_param(fcgi, "REQUEST_METHOD", &method) ? request_method(method, &is_head) : ONES_METHOD_COUNT;
 }
 
 /* The route at the request's path; NULL when there is none. An authorizer's request goes to the guard. */
-static const struct route *peek_route(const struct ones_app *app, const struct fcgi *fcgi)
+static const struct route *peek_route(const struct ones_app *app, const struct fcgi *fcgi, enum ones_method method)
 {
 	bool is_authorizer = fcgi_role(fcgi) == FCGI_ROLE_AUTHORIZER;
 	char path[REQUEST_PATH_MAX + 1];
 	struct route_parts parts;
 
 	if (is_authorizer)
-		return routes_guard(app);
-	return peek_path(fcgi, path) ? routes_find(app, path, &parts) : NULL;
+		return routes_for(app, ONES_PURPOSE_GUARD);
+	return peek_path(fcgi, path) ? routes_find(app, path, method, &parts) : NULL;
 }
 
-size_t app_body_limit(const void *app, const struct fcgi *fcgi)
+/* Does a request with that method have a body that is read? */
+static bool reads_body(const struct ones_route *route, enum ones_method method)
 {
-	const struct route *route = peek_route(app, fcgi);
+	return method != ONES_METHOD_GET && !route->no_body && route_handler(route, method) != NULL;
+}
 
-	return route_max_body(app, route != NULL ? &route->declared : NULL);
+struct body_plan app_plan_body(const void *app, const struct fcgi *fcgi)
+{
+	const enum ones_method method = peek_method(fcgi);
+	const struct route *found = peek_route(app, fcgi, method);
+	const struct ones_route *route = found != NULL ? &found->declared : NULL;
+	struct body_plan plan = {.max = route_max_body(app, route)};
+	struct fcgi_text type = {"", 0};
+
+	if (route == NULL || !route_takes_files(route) || !reads_body(route, method))
+		return plan;
+	(void)fcgi_peek_param(fcgi, "CONTENT_TYPE", &type);
+	plan.is_streamed = route_streams(route, request_body_kind(type));
+	if (plan.is_streamed && route->max_body > 0)
+		plan.max = (uint64_t)route->max_body;
+	return plan;
 }
 
 enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, struct app_preview *preview)
 {
-	bool is_authorizer = fcgi_role(fcgi) == FCGI_ROLE_AUTHORIZER;
-	const struct route *found = peek_route(app, fcgi);
+	const enum ones_method method = peek_method(fcgi);
+	const bool is_get = method == ONES_METHOD_GET;
+	const struct route *found = peek_route(app, fcgi, method);
 	const struct ones_route *route;
-	struct fcgi_text method;
-	bool is_head, is_get;
 
-	*preview = (struct app_preview){.is_quick = true, .route = COUNTERS_NO_ROUTE, .method = ONES_METHOD_COUNT};
-	if (is_authorizer)
-		preview->method = ONES_METHOD_GET;
-	else if (fcgi_peek_param(fcgi, "REQUEST_METHOD", &method))
-		preview->method = (int)request_method(method, &is_head);
+	*preview = (struct app_preview){.is_quick = true, .route = COUNTERS_NO_ROUTE, .method = (int)method};
 	if (found == NULL)
 		return step_of(preview);
 	route = &found->declared;
-	is_get = preview->method == ONES_METHOD_GET;
 	preview->route = found->number;
 	preview->timeout_ms = route->timeout_ms;
-	preview->is_foreign = app->keeps_guards && route_is_foreign(found);
-	preview->may_have_body =
-		!is_get && !route->no_body && route_handler(route, (enum ones_method)preview->method) != NULL;
+	preview->is_foreign = app->keeps_guards && route_is_foreign(app, found);
+	preview->may_have_body = reads_body(route, method);
 	preview->may_hash = route->hashes && !is_get;
 	/* The fallback worker, which such requests may come to, waits for no body. */
 	preview->needs_no_database = route->needs == ONES_NEEDS_NOTHING && !preview->may_have_body;
@@ -115,7 +141,7 @@ enum app_step app_looked_up(const struct ones_app *app, const struct app_preview
 
 	for (size_t i = 0; lookup->status == DB_OK && i < preview->key_count; i++)
 		is_final = is_final && rule_is_final(&app->rule, lookup->result, lookup->first + i);
-	return preview->is_quick && is_final ? APP_RUN : APP_QUEUE;
+	return is_final ? APP_RUN : APP_QUEUE;
 }
 
 /* ---- Taking it in ------------------------------------------------------------------------------------------- */
@@ -197,7 +223,7 @@ static bool run_hook(struct ones_request *req)
 	if (req->is_checked || !route_has_session(&req->route->declared))
 		return true;
 	req->is_checked = true;
-	status = session_check(req);
+	status = req->is_received ? session_recheck(req) : session_check(req);
 	if (status != DB_OK)
 		ones_reply_failure(req, exchange_result(status), NULL);
 	return status == DB_OK;
@@ -209,20 +235,26 @@ static bool is_admitted(struct ones_request *req)
 	const struct ones_route *route = &req->route->declared;
 	const struct ones_session *session = ones_session(req);
 
-	if ((route->signed_in || route->admins_only) && session == NULL)
+	if ((route->signed_in || route->fresh || route->admins_only) && session == NULL)
 		ones_reply_unauthenticated(req);
 	else if (route->admins_only && !session->user.is_admin)
 		ones_reply_problem(req, 403, "forbidden", "You are signed in, but this is not open to you.");
+	/* A large body may have taken long to arrive: it was fresh when that began. */
+	else if (route->fresh && !req->is_received && !ones_is_fresh(req))
+		ones_reply_stale(req, NULL);
 	else
 		return true;
 	return false;
 }
 
-/* Returns whether a job is left to be done before it is run again. */
-static bool run_handler(struct ones_request *req)
+static enum app_step run_handler(struct ones_request *req)
 {
-	if (!run_hook(req) || !is_admitted(req) || !request_data_open(req))
-		return false;
+	if (!run_hook(req) || !is_admitted(req))
+		return APP_SEND;
+	if (receiving_is_due(req))
+		return receiving_begin(req);
+	if (!request_data_open(req))
+		return APP_SEND;
 	(void)module_enter(req->app, req->route->module);
 	req->app->request = req;
 	route_handler(&req->route->declared, req->http->method)(req);
@@ -233,27 +265,62 @@ static bool run_handler(struct ones_request *req)
 	if (app_job(req, NULL) == NULL) {
 		request_db_close(req);
 		request_data_close(req);
-		return false;
+		return APP_SEND;
 	}
 	/* It is run again, and answers then. */
 	response_reset(&req->response);
-	return true;
+	return APP_HASH;
+}
+
+static bool depends_on_cookie(const struct ones_request *req)
+{
+	return !req->was_answered && req->route != NULL && route_has_session(&req->route->declared);
+}
+
+/*
+ * What caches have to know: the answer for a session is not kept, and what an answer was chosen by is named. What an
+ * authorizer lets in is the web server's to answer; Apache would pass these fields on with it.
+ */
+static void add_fields_for_caches(struct ones_request *req)
+{
+	struct http_response *response = &req->response;
+	bool is_of_session = depends_on_cookie(req);
+
+	if (req->http->is_authorizer && response->status == 200)
+		return;
+	if (is_of_session && (response->cookie_count > 0 || !response_has_header(response, "Cache-Control")))
+		response_header(response, req, "Cache-Control", "no-store");
+	if (req->depends_on_language)
+		response_header(response, req, "Vary", "Accept-Language, Cookie");
+	else if (is_of_session)
+		response_header(response, req, "Vary", "Cookie");
+}
+
+/* The handler has answered with a stream. */
+static enum app_step answer_step(struct ones_request *req)
+{
+	if (!stream_is_due(req))
+		return APP_SEND;
+	add_fields_for_caches(req);
+	return stream_begin(req) ? APP_STREAM : APP_SEND;
 }
 
 enum app_step app_run(struct ones_request *req)
 {
 	int64_t waited = database_waited(req);
-	bool is_pending;
+	enum app_step step;
 
 	if (req->was_answered)
 		return APP_SEND;
 	log_set_request(req->http->id);
 	req->times.running_ms = clock_monotonic_ms();
-	is_pending = run_handler(req);
+	step = run_handler(req);
+	if (step == APP_SEND && req->stream != NULL)
+		step = answer_step(req);
 	req->times.database_us += database_waited(req) - waited;
 	req->times.sending = clock_monotonic_us();
 	log_set_request(NULL);
-	return is_pending ? APP_HASH : APP_SEND;
+	return step;
 }
 
 static void refuse_busy(struct ones_request *req)
@@ -286,15 +353,17 @@ static void log_slow(const struct ones_request *req, int64_t done, int status)
 	const struct app_times *times = &req->times;
 	int64_t database = times->lookup_us + times->database_us;
 
-	log_warning("slow_request", LOG_STR("method", req->http->method_name), LOG_STR("path", req->http->path),
-	            LOG_INT("status", status), LOG_INT("ms", (done - times->connected) / 1000),
-	            LOG_INT("receive_ms", (times->received - times->connected - times->queued_us) / 1000),
-	            LOG_INT("wait_ms",
-	                    (times->began - times->received + times->queued_us + times->parked_us - times->hashing_us) /
-	                            1000),
-	            LOG_INT("database_ms", database / 1000), LOG_INT("hash_ms", times->hashing_us / 1000),
-	            LOG_INT("work_ms", (times->sending - times->began - database - times->parked_us) / 1000),
-	            LOG_INT("send_ms", (done - times->sending) / 1000), LOG_STR("ip", req->http->remote_addr));
+	log_warning(
+		"slow_request", LOG_STR("method", req->http->method_name), LOG_STR("path", req->http->path),
+		LOG_INT("status", status), LOG_INT("ms", (done - times->connected) / 1000),
+		LOG_INT("receive_ms", (times->received - times->connected - times->queued_us + times->body_us) / 1000),
+		LOG_INT("wait_ms",
+	                (times->began - times->received + times->queued_us + times->parked_us - times->hashing_us) /
+	                        1000),
+		LOG_INT("database_ms", database / 1000), LOG_INT("hash_ms", times->hashing_us / 1000),
+		LOG_INT("work_ms",
+	                (times->sending - times->began - database - times->parked_us - times->body_us) / 1000),
+		LOG_INT("send_ms", (done - times->sending) / 1000), LOG_STR("ip", req->http->remote_addr));
 }
 
 /* After the answer. */
@@ -314,22 +383,17 @@ static void account_for(const struct ones_request *req, int status)
 int app_close(struct ones_request *req)
 {
 	struct http_request *http = req->http;
-	bool depends_on_cookie = !req->was_answered && req->route != NULL && route_has_session(&req->route->declared);
 	int status;
 
 	log_set_request(http->id);
-	/* What an authorizer lets in is the web server's to answer; Apache would pass these fields on with it. */
-	if (depends_on_cookie && !(http->is_authorizer && req->response.status == 200)) {
-		if (req->response.cookie_count > 0 || !response_has_header(&req->response, "Cache-Control"))
-			response_header(&req->response, req, "Cache-Control", "no-store");
-		response_header(&req->response, req, "Vary", "Cookie");
-	}
-	if (response_send(&req->response, req, http->fcgi, http->is_head) != 0)
+	if (!req->is_sent)
+		add_fields_for_caches(req);
+	if (!req->is_sent && response_send(&req->response, req, http->fcgi, http->is_head) != 0)
 		log_debug("answer_not_taken", LOG_STR("path", http->path));
 	status = req->response.status;
 	account_for(req, status);
 	/* When there is no room the next request of the same session will do. */
-	if (depends_on_cookie && !req->route->declared.passive && req->verdict.live && req->verdict.touch_due &&
+	if (depends_on_cookie(req) && !req->route->declared.passive && req->verdict.live && req->verdict.touch_due &&
 	    req->app->touch_count < RULE_KEYS_MAX)
 		req->app->touches[req->app->touch_count++] = req->key;
 	log_set_request(NULL);

@@ -28,6 +28,7 @@ static bool count_event(const struct ones_event *event, void *context)
 		[ONES_SIGNAL_SESSION_DISPLACED] = COUNTER_DISPLACEMENTS,
 		[ONES_SIGNAL_ACCOUNT_SHARED] = COUNTER_SHARED_ACCOUNTS,
 		[ONES_SIGNAL_PASSWORD_CHANGED] = COUNTER_PASSWORD_CHANGES,
+		[ONES_SIGNAL_IDENTITY_CONFIRMED] = COUNTER_CONFIRMATIONS,
 	};
 
 	counters_add(context, counters[event->signal]);

@@ -1,6 +1,7 @@
 /* An exchange: what handlers read of a request, and what the rest of this folder asks of it. */
 #include "api/exchange.h"
 
+#include "api/uploads.h"
 #include "base/log.h"
 
 #include <string.h>
@@ -22,10 +23,17 @@ void exchange_fail(struct ones_request *req, const char *problem)
 	exchange_warn(req, problem);
 }
 
+const struct module *exchange_module(const struct ones_request *req)
+{
+	return req->route != NULL ? req->route->module : req->app->modules[0];
+}
+
 enum ones_result exchange_result(enum db_status status)
 {
 	if (status == DB_OK)
 		return ONES_RESULT_OK;
+	if (status == DB_REFUSED)
+		return ONES_RESULT_REFUSED;
 	return status == DB_ERROR ? ONES_RESULT_FAILED : ONES_RESULT_UNAVAILABLE;
 }
 
@@ -37,6 +45,11 @@ const struct ones_session *ones_session(const struct ones_request *req)
 const struct ones_ending *ones_ending(const struct ones_request *req)
 {
 	return &req->ending;
+}
+
+const struct ones_refusal *ones_refusal(const struct ones_request *req)
+{
+	return req->refusal.code != NULL ? &req->refusal : NULL;
 }
 
 enum ones_method ones_method(const struct ones_request *req)
@@ -56,13 +69,17 @@ bool ones_is_program(const struct ones_request *req)
 
 const char *ones_query(const struct ones_request *req, const char *name)
 {
-	return req->http->query != NULL ? urlencoded_get(req->http->query, name) : NULL;
+	return name != NULL && req->http->query != NULL ? urlencoded_get(req->http->query, name) : NULL;
 }
 
 const char *ones_field(const struct ones_request *req, const char *name)
 {
+	if (name == NULL)
+		return NULL;
 	if (req->http->json != NULL)
 		return json_string_value(json_object_get(req->http->json, name));
+	if (req->uploads != NULL)
+		return uploads_field(req->uploads, name);
 	return req->http->form != NULL ? urlencoded_get(req->http->form, name) : NULL;
 }
 

@@ -23,6 +23,8 @@ struct app_times {
 	int64_t ordered;     /* the check of a password was ordered from the hasher */
 	int64_t parked_us;   /* after that, until the answer was there */
 	int64_t hashing_us;  /* of that, the hashing */
+	int64_t body_began;  /* a streamed body began to be received */
+	int64_t body_us;     /* until it was there */
 };
 
 /*
@@ -46,10 +48,10 @@ struct app_preview {
 	struct session_key keys[APP_KEYS_MAX];
 };
 
-/* What the look-up of a request's keys found, in a batch with those of other requests. */
+/* What the look-up of a request's keys found, alone or together with those of other requests. */
 struct app_lookup {
 	enum db_status status;
-	const struct session_lookup *result; /* with DB_OK */
+	const struct session_lookup *result; /* with DB_OK; NULL: they have not been looked up */
 	size_t first;                        /* the request's first key is that number of the look-up's */
 };
 
@@ -67,16 +69,26 @@ struct ones_request {
 	const struct route *route; /* NULL: there is none at its path */
 	size_t part_count;         /* see ones_path() */
 	struct path_part parts[ROUTE_PARTS_MAX];
-	bool was_answered; /* by routing, so that its handler does not run */
-	bool is_checked;   /* the hook has been run */
-	bool has_key;      /* a well-formed one was presented */
+	bool was_answered;        /* by routing, so that its handler does not run */
+	bool is_checked;          /* the hook has been run */
+	bool is_sent;             /* the answer, as a stream */
+	bool is_received;         /* its streamed body is there */
+	bool depends_on_language; /* the answer does: see language_of() */
+	bool has_key;             /* a well-formed one was presented */
 	struct session_key key;
 	struct app_preview preview;
 	struct app_lookup lookup; /* when the preview has keys */
 	struct rule_verdict verdict;
 	struct ones_ending ending;
+	struct uploads *uploads;               /* see uploads.h; NULL: it has no streamed body */
+	struct stream *stream;                 /* see streams.h; NULL: the answer is sent whole */
 	struct request_data *data;             /* see request_data.c; NULL: its route has none */
+	struct ones_refusal refusal;           /* see ones_refusal(); .code is NULL: none */
+	const char *password_problem;          /* see ones_password_problem(); NULL: none */
 	struct ones_db *db;                    /* see request_db.c; NULL: it was not asked for */
+	struct ones_db *stream_db;             /* likewise, for the pieces of a stream */
+	const char *counted;                   /* of ones_throttle(): what was asked for; NULL: it was not called */
+	int64_t counted_wait_s;                /* and its answer */
 	struct password_check *password_check; /* see password_check.c; NULL: no password was to be checked */
 	struct app_times times;
 };
@@ -90,6 +102,9 @@ struct client exchange_client(const struct ones_request *req);
  */
 void exchange_fail(struct ones_request *req, const char *problem);
 void exchange_warn(const struct ones_request *req, const char *problem);
+
+/* The module of the request's route; the daemon's own where there is none. */
+const struct module *exchange_module(const struct ones_request *req);
 
 /* What a handler gets for what the database answered. */
 enum ones_result exchange_result(enum db_status status);

@@ -1,5 +1,6 @@
 /* What handlers read of a request: parts of its path, numbers, header fields, the body's bytes. */
 #include "api/exchange.h"
+#include "base/http_token.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -11,7 +12,7 @@
 
 const char *ones_path(const struct ones_request *req, const char *name)
 {
-	for (size_t i = 0; i < req->part_count; i++) {
+	for (size_t i = 0; name != NULL && i < req->part_count; i++) {
 		const struct path_part *part = &req->parts[i];
 
 		if (part->name_length == strlen(name) && memcmp(part->name, name, part->name_length) == 0)
@@ -54,17 +55,19 @@ int64_t ones_query_int(const struct ones_request *req, const char *name, int64_t
 
 const char *ones_param(const struct ones_request *req, const char *name)
 {
-	return strcmp(name, "HTTP_COOKIE") != 0 ? fcgi_param(req->http->fcgi, name) : NULL;
+	return name != NULL && strcmp(name, "HTTP_COOKIE") != 0 ? fcgi_param(req->http->fcgi, name) : NULL;
 }
 
 /* The parameter of a header field: all but two have HTTP_ before their name (RFC 3875, 4.1.18). */
 const char *ones_request_header(const struct ones_request *req, const char *name)
 {
-	bool is_plain = strcasecmp(name, "Content-Type") == 0 || strcasecmp(name, "Content-Length") == 0;
 	char param[PARAM_NAME_SIZE] = "HTTP_";
-	size_t used = is_plain ? 0 : strlen(param);
+	size_t used;
 
-	if (!response_is_token(name) || strchr(name, '_') != NULL || strlen(name) >= sizeof param - used)
+	if (!is_http_token(name) || strchr(name, '_') != NULL)
+		return NULL;
+	used = strcasecmp(name, "Content-Type") == 0 || strcasecmp(name, "Content-Length") == 0 ? 0 : strlen(param);
+	if (strlen(name) >= sizeof param - used)
 		return NULL;
 	for (; *name != '\0'; name++)
 		param[used++] = *name == '-' ? '_' : (char)toupper((unsigned char)*name);

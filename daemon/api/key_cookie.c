@@ -1,4 +1,4 @@
-/* The cookies that hold keys: their names, reading and writing them. */
+/* The daemon's own cookies, those that hold keys and the language: their names, reading and writing them. */
 #include "api/key_cookie.h"
 
 #include "http/cookie.h"
@@ -12,7 +12,7 @@
 #define NAME_SIZE 128
 
 /* 400 days: browsers keep no cookie longer (RFC 6265bis, 5.5). */
-#define DEVICE_COOKIE_LASTS "Max-Age=34560000; "
+#define LASTS_LONG "Max-Age=34560000; "
 
 #define TAKEN_AWAY "Max-Age=0; "
 
@@ -46,27 +46,35 @@ static struct jar jar_of(const struct ones_request *req)
 	};
 }
 
-enum cookie { KEY_COOKIE, DEVICE_COOKIE, KEY_COOKIE_FORMER, DEVICE_COOKIE_FORMER, CHECK_COOKIE };
+enum cookie {
+	KEY_COOKIE,
+	DEVICE_COOKIE,
+	KEY_COOKIE_FORMER,
+	DEVICE_COOKIE_FORMER,
+	CHECK_COOKIE,
+	LANGUAGE_COOKIE,
+	COOKIES
+};
 
 /*
  * With __Host- a browser takes the session's cookie only over HTTPS and from this very host, so that no other host can
  * plant one. For the cookies of the daemon's own routes this prefix would want Path=/; that a sibling host can plant
- * them is of no use to it: see browsers.h.
+ * them is of no use to it: see browsers.h. That of the language is no secret, and has one name for whoever reads it.
  */
 static void cookie_name(const struct jar *jar, enum cookie cookie, char name[NAME_SIZE])
 {
 	static const char *const endings[] = {
 		[KEY_COOKIE] = "",           [KEY_COOKIE_FORMER] = "",
 		[DEVICE_COOKIE] = "_device", [DEVICE_COOKIE_FORMER] = "_device",
-		[CHECK_COOKIE] = "_check",
+		[CHECK_COOKIE] = "_check",   [LANGUAGE_COOKIE] = "_language",
 	};
 	bool is_of_all = endings[cookie][0] == '\0';
 	bool is_former = cookie == KEY_COOKIE_FORMER || cookie == DEVICE_COOKIE_FORMER;
 
 	(void)snprintf(name, NAME_SIZE, "%s%s%s",
-	               !jar->is_secure ? ""
-	               : is_of_all     ? "__Host-"
-	                               : "__Secure-",
+	               !jar->is_secure || cookie == LANGUAGE_COOKIE ? ""
+	               : is_of_all                                  ? "__Host-"
+	                                                            : "__Secure-",
 	               is_former ? COOKIE_NAME_FORMER : jar->settings->session.cookie_name, endings[cookie]);
 }
 
@@ -148,7 +156,7 @@ bool key_cookie_is_own_name(const struct ones_request *req, const char *name)
 			break;
 		}
 	}
-	for (enum cookie cookie = KEY_COOKIE; cookie <= CHECK_COOKIE; cookie++) {
+	for (enum cookie cookie = KEY_COOKIE; cookie < COOKIES; cookie++) {
 		bool is_former = cookie == KEY_COOKIE_FORMER || cookie == DEVICE_COOKIE_FORMER;
 		char own[NAME_SIZE];
 
@@ -249,18 +257,39 @@ void device_cookie_write(struct ones_request *req, const char *token)
 	char name[NAME_SIZE];
 
 	cookie_name(&jar, DEVICE_COOKIE, name);
-	write_cookie(req, name, token, path, DEVICE_COOKIE_LASTS);
+	write_cookie(req, name, token, path, LASTS_LONG);
 	if (has_former_device(&jar)) {
 		cookie_name(&jar, DEVICE_COOKIE_FORMER, name);
 		write_cookie(req, name, "", path, TAKEN_AWAY);
 	}
 }
 
+bool language_cookie_read(const struct ones_request *req, char language[LANGUAGE_TAG_SIZE])
+{
+	const struct jar jar = jar_of(req);
+	struct cookie_search search = {.at = jar.header, .left = jar.size};
+	char name[NAME_SIZE];
+
+	if (jar.header == NULL)
+		return false;
+	cookie_name(&jar, LANGUAGE_COOKIE, name);
+	return cookie_find(&search, name, language_is_tag, language, LANGUAGE_TAG_SIZE);
+}
+
+void language_cookie_write(struct ones_request *req, const char *language)
+{
+	const struct jar jar = jar_of(req);
+	char name[NAME_SIZE];
+
+	cookie_name(&jar, LANGUAGE_COOKIE, name);
+	write_cookie(req, name, language, "/", LASTS_LONG);
+}
+
 bool key_cookie_is_any(const struct ones_request *req)
 {
 	const struct jar jar = jar_of(req);
 
-	for (enum cookie cookie = KEY_COOKIE; jar.header != NULL && cookie <= CHECK_COOKIE; cookie++) {
+	for (enum cookie cookie = KEY_COOKIE; jar.header != NULL && cookie < COOKIES; cookie++) {
 		struct cookie_search search = {.at = jar.header, .left = jar.size};
 		char name[NAME_SIZE], value[2 * TOKEN_LENGTH];
 

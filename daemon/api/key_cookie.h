@@ -1,8 +1,9 @@
-/* The cookies that hold keys (RFC 6265bis: prefixes and SameSite). */
+/* The daemon's own cookies: those that hold keys, and the language (RFC 6265bis: prefixes and SameSite). */
 #ifndef API_KEY_COOKIE_H
 #define API_KEY_COOKIE_H
 
 #include "api/exchange.h"
+#include "http/language.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,6 +27,13 @@ void key_cookie_write(struct ones_request *req, const char *token);
  */
 bool device_cookie_read(const struct ones_request *req, struct session_key *key);
 void device_cookie_write(struct ones_request *req, const char *token);
+
+/*
+ * The language that this browser's person has chosen. It goes to the whole site, for the pages of modules come in
+ * languages, too. False when there is none that is well-formed.
+ */
+bool language_cookie_read(const struct ones_request *req, char language[LANGUAGE_TAG_SIZE]);
+void language_cookie_write(struct ones_request *req, const char *language);
 
 /* Is it the name of one of these, with or without a prefix, or a former one that is still read? */
 bool key_cookie_is_own_name(const struct ones_request *req, const char *name);

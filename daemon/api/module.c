@@ -1,6 +1,7 @@
 /* The modules of an application. */
 #include "api/module.h"
 
+#include "api/routes.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "base/version.h"
@@ -14,7 +15,7 @@ static const char *prefix_for(TALLOC_CTX *ctx, const struct ones_app *app, const
 {
 	const char *prefix = config_section_value(module->section, "prefix");
 
-	if (module->index == 0)
+	if (app->module_count == 0)
 		return app->settings->server.prefix;
 	if (prefix == NULL)
 		return talloc_asprintf(ctx, "/%s", module->name);
@@ -28,9 +29,31 @@ static const char *version_of(const struct ones_app *app, const struct ones_modu
 	return declared->version != NULL ? declared->version : "";
 }
 
+/* The daemon's own route that requests below the prefix would not come to any more; NULL: there is none. */
+static const char *own_route_of(const struct ones_app *app, const char *prefix)
+{
+	const char *own = app->modules[0]->prefix;
+	size_t length = strlen(own);
+
+	if (strncmp(prefix, own, length) != 0 || prefix[length] != '/')
+		return NULL;
+	for (size_t i = 0; i < app->route_count; i++) {
+		const struct ones_route *route = &app->routes[i].declared;
+		size_t path_length = strcspn(route->path, ":");
+
+		if (app->routes[i].module == app->modules[0] &&
+		    strncmp(prefix + length, route->path, path_length) == 0 && path_length > 1 &&
+		    (prefix[length + path_length] == '\0' || prefix[length + path_length] == '/'))
+			return route->path;
+	}
+	return NULL;
+}
+
 /* Returns 0, or -1 with *problem. */
 static int check_against_others(const struct ones_app *app, const struct module *module, struct problem *problem)
 {
+	const char *own_route;
+
 	for (size_t i = 0; i < app->module_count; i++) {
 		const struct module *other = app->modules[i];
 
@@ -40,7 +63,11 @@ static int check_against_others(const struct ones_app *app, const struct module 
 			return problem_set(problem, "module %s: its prefix is \"%s\", which is that of %s",
 			                   module->name, module->prefix, i == 0 ? "server.prefix" : other->name);
 	}
-	if (module->index > 0 && options_has_section(module->name))
+	own_route = app->module_count > 0 ? own_route_of(app, module->prefix) : NULL;
+	if (own_route != NULL)
+		return problem_set(problem, "module %s: its prefix is \"%s\", where the daemon's own route %s is",
+		                   module->name, module->prefix, own_route);
+	if (app->module_count > 0 && options_has_section(module->name))
 		return problem_set(problem, "module %s: [%s] is a section of the daemon's own", module->name,
 		                   module->name);
 	return 0;
@@ -56,21 +83,27 @@ struct module *module_add(struct ones_app *app, const struct ones_module *declar
 		talloc_free(module);
 		return NULL;
 	}
-	module->index = (uint32_t)app->module_count;
 	module->name = talloc_strdup(module, declared->name);
 	module->version = talloc_strdup(module, version_of(app, declared));
-	module->abi = declared->abi;
+	if (declared->migrations != NULL)
+		module->migrations = talloc_strdup(module, declared->migrations);
 	module->pages = app->pages;
 	module->declared = declared;
-	if (module->index > 0 && module->name != NULL)
+	if (app->module_count > 0 && module->name != NULL)
 		module->section = config_sections_find(app->settings->sections, module->name);
 	module->prefix = module->name != NULL ? prefix_for(module, app, module) : NULL;
-	if (module->version == NULL || module->prefix == NULL)
+	if (module->version == NULL || module->prefix == NULL ||
+	    (declared->migrations != NULL && module->migrations == NULL))
 		(void)problem_set(problem, "out of memory");
 	else if (check_against_others(app, module, problem) == 0)
 		return app->modules[app->module_count++] = module;
 	talloc_free(module);
 	return NULL;
+}
+
+bool module_is_own(const struct ones_app *app, const struct module *module)
+{
+	return module == app->modules[0];
 }
 
 const struct module *module_find(const struct ones_app *app, const char *name)
@@ -90,8 +123,13 @@ struct module *module_enter(struct ones_app *app, struct module *module)
 
 	app->current = module;
 	/* Lines of the daemon's own need not say so. */
-	log_set_module(module != NULL && module->index > 0 ? module->name : NULL);
+	log_set_module(module != NULL && !module_is_own(app, module) ? module->name : NULL);
 	return before;
+}
+
+void module_refuse(struct ones_app *app, const char *sentence)
+{
+	app->setup_problem = sentence != NULL ? sentence : "out of memory";
 }
 
 int module_setup(struct ones_app *app, struct module *module, struct problem *problem)
@@ -106,17 +144,25 @@ int module_setup(struct ones_app *app, struct module *module, struct problem *pr
 	return is_well ? 0 : problem_set(problem, "module %s: its setup returned false", module->name);
 }
 
-int modules_start(struct ones_app *app, struct problem *problem)
+int modules_check_signals(const struct ones_app *app, struct problem *problem)
+{
+	return signals_check(app->signals, problem);
+}
+
+int modules_start(struct ones_app *app, enum modules_wanted wanted, struct problem *problem)
 {
 	for (size_t i = 0; i < app->module_count; i++) {
 		struct module *module = app->modules[i];
 		bool is_well;
 
+		if (wanted == MODULES_WITH_JOBS && !module->has_jobs)
+			continue;
 		(void)module_enter(app, module);
 		is_well = module->declared->start == NULL || module->declared->start(app);
 		(void)module_enter(app, NULL);
 		if (!is_well)
 			return problem_set(problem, "module %s: its start returned false", module->name);
+		module->is_started = true;
 	}
 	return 0;
 }
@@ -124,6 +170,8 @@ int modules_start(struct ones_app *app, struct problem *problem)
 void modules_stop(struct ones_app *app)
 {
 	for (size_t i = app->module_count; i-- > 0;) {
+		if (!app->modules[i]->is_started)
+			continue;
 		(void)module_enter(app, app->modules[i]);
 		if (app->modules[i]->declared->stop != NULL)
 			app->modules[i]->declared->stop(app);

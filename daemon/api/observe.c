@@ -1,5 +1,9 @@
 /* What operators see: the pool's state as JSON, and what is counted as OpenMetrics text. */
+#include "api/job_status.h"
+#include "api/mail_log.h"
 #include "api/module.h"
+#include "api/openmetrics.h"
+#include "api/services.h"
 #include "api/reply.h"
 #include "base/clock.h"
 #include "base/version.h"
@@ -7,7 +11,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <string.h>
 
 /* ---- /status ------------------------------------------------------------------------------------------------ */
@@ -43,10 +46,9 @@ static json_t *worker_json(const struct ones_app *app, size_t number)
 	int64_t began = atomic_load(&slot->request_began_ms);
 
 	return json_pack("{s:I, s:I, s:s, s:s, s:o, s:o, s:I, s:I}", "worker", (json_int_t)number, "pid",
-	                 (json_int_t)atomic_load(&slot->pid), "role",
-	                 process_role_name((enum process_role)(unsigned int)atomic_load(&slot->role)), "state",
-	                 worker_state_name((enum worker_state)(unsigned int)atomic_load(&slot->state)), "request",
-	                 began != 0 ? request_json(app, slot) : json_null(), "request_age_ms",
+	                 (json_int_t)atomic_load(&slot->pid), "role", process_role_name(process_slot_role(slot)),
+	                 "state", worker_state_name((enum worker_state)(unsigned int)atomic_load(&slot->state)),
+	                 "request", began != 0 ? request_json(app, slot) : json_null(), "request_age_ms",
 	                 began != 0 ? json_integer(now - began) : json_null(), "requests",
 	                 (json_int_t)atomic_load(&slot->requests), "age_ms",
 	                 (json_int_t)(now - atomic_load(&slot->started_ms)));
@@ -87,12 +89,13 @@ static json_t *modules_json(const struct ones_app *app)
 		const struct module *module = app->modules[i];
 		struct module_counts counts = counts_of(app, module);
 
-		if (json_array_append_new(list,
-		                          json_pack("{s:s, s:s, s:I, s:s, s:I, s:I, s:f}", "name", module->name,
-		                                    "version", module->version, "abi", (json_int_t)module->abi,
-		                                    "prefix", module->prefix, "requests", (json_int_t)counts.requests,
-		                                    "errors", (json_int_t)counts.errors, "seconds",
-		                                    (double)counts.duration_us / 1e6)) != 0) {
+		if (json_array_append_new(
+			    list,
+			    json_pack("{s:s, s:s, s:I, s:s, s:I, s:I, s:f, s:o*, s:o*}", "name", module->name,
+		                      "version", module->version, "abi", (json_int_t)ONES_ABI, "prefix", module->prefix,
+		                      "requests", (json_int_t)counts.requests, "errors", (json_int_t)counts.errors,
+		                      "seconds", (double)counts.duration_us / 1e6, "jobs", job_status_json(app, module),
+		                      "services", services_json(app, module))) != 0) {
 			json_decref(list);
 			return NULL;
 		}
@@ -105,14 +108,21 @@ static json_int_t counted(const struct ones_app *app, enum counter counter)
 	return (json_int_t)atomic_load(&app->board->counters.all[counter]);
 }
 
+/* The hasher and the process for jobs do not. */
+static bool serves(const struct process_slot *slot)
+{
+	enum process_role role = process_slot_role(slot);
+
+	return atomic_load(&slot->pid) != 0 && (process_role_is_worker(role) || role == ROLE_FALLBACK);
+}
+
 json_t *ones_status_json(struct ones_request *req)
 {
 	const struct ones_app *app = req->app;
 	json_t *workers = json_array();
 
 	for (size_t i = 0; i < PROCESS_SLOTS; i++) {
-		if (atomic_load(&app->board->processes.slots[i].pid) != 0 &&
-		    atomic_load(&app->board->processes.slots[i].role) != ROLE_HASHER &&
+		if (serves(&app->board->processes.slots[i]) &&
 		    json_array_append_new(workers, worker_json(app, i)) != 0) {
 			json_decref(workers);
 			return NULL;
@@ -150,59 +160,11 @@ json_t *ones_database_warnings(struct ones_request *req)
 
 /* ---- /metrics ----------------------------------------------------------------------------------------------- */
 
-/*
- * OpenMetrics and Prometheus' text format differ in how counters' families are named: in the latter as their samples
- * are. A client that asks for neither gets text that is right in both, for it leaves the type of counters out.
- */
-enum format { FORMAT_EITHER, FORMAT_OPENMETRICS, FORMAT_PROMETHEUS };
-
-/* The text so far; NULL once memory has run out. */
+/* The text so far, and what it is about. */
 struct metrics {
 	const struct ones_app *app;
-	char *text;
-	enum format format;
+	struct openmetrics out;
 };
-
-static enum format format_for(const char *accept)
-{
-	if (accept != NULL && strstr(accept, "application/openmetrics-text") != NULL)
-		return FORMAT_OPENMETRICS;
-	return accept != NULL && strstr(accept, "text/plain") != NULL ? FORMAT_PROMETHEUS : FORMAT_EITHER;
-}
-
-__attribute__((format(printf, 2, 3))) static void put(struct metrics *metrics, const char *format, ...)
-{
-	va_list arguments;
-
-	if (metrics->text == NULL)
-		return;
-	va_start(arguments, format);
-	metrics->text = talloc_vasprintf_append_buffer(metrics->text, format, arguments);
-	va_end(arguments);
-}
-
-/* `suffix` is what samples have behind the family's name, in OpenMetrics: "_total", "_info" or nothing. */
-static void put_family(struct metrics *metrics, const char *name, const char *suffix, const char *type,
-                       const char *help)
-{
-	bool is_openmetrics = metrics->format == FORMAT_OPENMETRICS;
-	const char *shown = is_openmetrics ? "" : suffix;
-
-	/* Prometheus' text format has no type info. */
-	if (!is_openmetrics && strcmp(type, "info") == 0)
-		type = "gauge";
-	if (metrics->format != FORMAT_EITHER || strcmp(type, "counter") != 0)
-		put(metrics, "# TYPE onesession_%s%s %s\n", name, shown, type);
-	if (is_openmetrics && strstr(name, "_seconds") != NULL)
-		put(metrics, "# UNIT onesession_%s seconds\n", name);
-	put(metrics, "# HELP onesession_%s%s %s\n", name, shown, help);
-}
-
-static void put_gauge(struct metrics *metrics, const char *name, int64_t value, const char *help)
-{
-	put_family(metrics, name, "", "gauge", help);
-	put(metrics, "onesession_%s %" PRId64 "\n", name, value);
-}
 
 static void put_counters(struct metrics *metrics)
 {
@@ -218,6 +180,7 @@ static void put_counters(struct metrics *metrics)
 	         "Sessions that ended because their account signed in elsewhere."},
 		{COUNTER_SHARED_ACCOUNTS, "shared_accounts", "Accounts found to be shared."},
 		{COUNTER_PASSWORD_CHANGES, "password_changes", "Passwords changed by the account's user."},
+		{COUNTER_CONFIRMATIONS, "confirmations", "Identities confirmed anew by a signed-in account's user."},
 		{COUNTER_THROTTLED, "throttled", "Requests refused for the moment (429, or 503 busy)."},
 		{COUNTER_DATABASE_ROUND_TRIPS, "database_round_trips", "Exchanges with the database."},
 		{COUNTER_DATABASE_ERRORS, "database_errors", "Exchanges and connections that failed."},
@@ -230,23 +193,10 @@ static void put_counters(struct metrics *metrics)
 
 	static_assert(sizeof counters / sizeof counters[0] == COUNTER_COUNT, "a counter is not shown");
 	for (size_t i = 0; i < COUNTER_COUNT; i++) {
-		put_family(metrics, counters[i].name, "_total", "counter", counters[i].help);
-		put(metrics, "onesession_%s_total %" PRIu64 "\n", counters[i].name,
-		    atomic_load(&metrics->app->board->counters.all[counters[i].counter]));
+		openmetrics_family(&metrics->out, counters[i].name, "_total", "counter", counters[i].help);
+		openmetrics_put(&metrics->out, "onesession_%s_total %" PRIu64 "\n", counters[i].name,
+		                atomic_load(&metrics->app->board->counters.all[counters[i].counter]));
 	}
-}
-
-/* A label's value: what would end it, or the line, is not taken as it is. */
-static void escape_label(const char *text, char *out, size_t size)
-{
-	size_t used = 0;
-
-	for (; *text != '\0' && used + 2 < size; text++) {
-		if (*text == '"' || *text == '\\')
-			out[used++] = '\\';
-		out[used++] = *text;
-	}
-	out[used] = '\0';
 }
 
 /* Twice a path, when every character is escaped, and what is around it. */
@@ -260,7 +210,7 @@ static void write_labels(const struct ones_app *app, size_t route, char labels[R
 
 	if (!route_names_get(&app->board->routes, route, &name))
 		(void)snprintf(name.path, sizeof name.path, "other");
-	escape_label(name.path, path, sizeof path);
+	openmetrics_escape(name.path, path, sizeof path);
 	if (name.module[0] == '\0' || strcmp(name.module, MODULE_SESSION) == 0)
 		(void)snprintf(labels, ROUTE_LABELS_SIZE, "route=\"%s\"", path);
 	else
@@ -271,7 +221,7 @@ static void put_requests(struct metrics *metrics)
 {
 	static const int statuses[COUNTERS_STATUS_COUNT - 1] = COUNTERS_STATUSES;
 
-	put_family(metrics, "requests", "_total", "counter", "Requests answered.");
+	openmetrics_family(&metrics->out, "requests", "_total", "counter", "Requests answered.");
 	for (size_t route = 0; route <= COUNTERS_ROUTES_MAX; route++) {
 		char labels[ROUTE_LABELS_SIZE];
 
@@ -284,11 +234,11 @@ static void put_requests(struct metrics *metrics)
 				continue;
 			if (labels[0] == '\0')
 				write_labels(metrics->app, route, labels);
-			put(metrics, "onesession_requests_total{%s,status=\"", labels);
+			openmetrics_put(&metrics->out, "onesession_requests_total{%s,status=\"", labels);
 			if (at < COUNTERS_STATUS_COUNT - 1)
-				put(metrics, "%d\"} %" PRIu64 "\n", statuses[at], count);
+				openmetrics_put(&metrics->out, "%d\"} %" PRIu64 "\n", statuses[at], count);
 			else
-				put(metrics, "other\"} %" PRIu64 "\n", count);
+				openmetrics_put(&metrics->out, "other\"} %" PRIu64 "\n", count);
 		}
 	}
 }
@@ -309,20 +259,22 @@ static void put_durations_of(struct metrics *metrics, size_t route)
 	for (size_t at = 0; at < COUNTERS_BOUND_COUNT; at++) {
 		sum += atomic_load(&counters->by_duration[at]);
 		/* Bounds are labels, which are compared as text: OpenMetrics writes a whole one as 1.0. */
-		put(metrics, "onesession_request_duration_seconds_bucket{%s,le=\"%g%s\"} %" PRIu64 "\n", labels,
-		    (double)bounds[at] / 1e6, bounds[at] % 1000000 == 0 ? ".0" : "", sum);
+		openmetrics_put(&metrics->out,
+		                "onesession_request_duration_seconds_bucket{%s,le=\"%g%s\"} %" PRIu64 "\n", labels,
+		                (double)bounds[at] / 1e6, bounds[at] % 1000000 == 0 ? ".0" : "", sum);
 	}
 	sum += atomic_load(&counters->by_duration[COUNTERS_BOUND_COUNT]);
-	put(metrics, "onesession_request_duration_seconds_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n", labels, sum);
-	put(metrics, "onesession_request_duration_seconds_sum{%s} %.6f\n", labels,
-	    (double)atomic_load(&counters->duration_us) / 1e6);
-	put(metrics, "onesession_request_duration_seconds_count{%s} %" PRIu64 "\n", labels, sum);
+	openmetrics_put(&metrics->out, "onesession_request_duration_seconds_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n",
+	                labels, sum);
+	openmetrics_put(&metrics->out, "onesession_request_duration_seconds_sum{%s} %.6f\n", labels,
+	                (double)atomic_load(&counters->duration_us) / 1e6);
+	openmetrics_put(&metrics->out, "onesession_request_duration_seconds_count{%s} %" PRIu64 "\n", labels, sum);
 }
 
 static void put_durations(struct metrics *metrics)
 {
-	put_family(metrics, "request_duration_seconds", "", "histogram",
-	           "From the web server's connection to the end of the answer.");
+	openmetrics_family(&metrics->out, "request_duration_seconds", "", "histogram",
+	                   "From the web server's connection to the end of the answer.");
 	for (size_t route = 0; route <= COUNTERS_ROUTES_MAX; route++)
 		put_durations_of(metrics, route);
 }
@@ -331,13 +283,14 @@ static void put_modules(struct metrics *metrics)
 {
 	const struct ones_app *app = metrics->app;
 
-	put_family(metrics, "module", "_info", "info", "The modules that are loaded, the daemon's own among them.");
+	openmetrics_family(&metrics->out, "module", "_info", "info",
+	                   "The modules that are loaded, the daemon's own among them.");
 	for (size_t i = 0; i < app->module_count; i++) {
 		char version[MODULE_VERSION_SIZE * 2];
 
-		escape_label(app->modules[i]->version, version, sizeof version);
-		put(metrics, "onesession_module_info{module=\"%s\",version=\"%s\",abi=\"%u\"} 1\n",
-		    app->modules[i]->name, version, app->modules[i]->abi);
+		openmetrics_escape(app->modules[i]->version, version, sizeof version);
+		openmetrics_put(&metrics->out, "onesession_module_info{module=\"%s\",version=\"%s\",abi=\"%d\"} 1\n",
+		                app->modules[i]->name, version, ONES_ABI);
 	}
 }
 
@@ -349,23 +302,21 @@ static void put_workers(struct metrics *metrics)
 		const struct process_slot *slot = &metrics->app->board->processes.slots[i];
 		unsigned int state = (unsigned int)atomic_load(&slot->state);
 
-		if (atomic_load(&slot->pid) != 0 &&
-		    process_role_is_worker((enum process_role)(unsigned int)atomic_load(&slot->role)) &&
+		if (atomic_load(&slot->pid) != 0 && process_role_is_worker(process_slot_role(slot)) &&
 		    state < WORKER_STATE_COUNT)
 			by_state[state]++;
 	}
-	put_family(metrics, "workers", "", "gauge", "Workers by what they do at this moment.");
+	openmetrics_family(&metrics->out, "workers", "", "gauge", "Workers by what they do at this moment.");
 	for (int state = WORKER_STARTING; state < WORKER_STATE_COUNT; state++)
-		put(metrics, "onesession_workers{state=\"%s\"} %zu\n", worker_state_name((enum worker_state)state),
-		    by_state[state]);
+		openmetrics_put(&metrics->out, "onesession_workers{state=\"%s\"} %zu\n",
+		                worker_state_name((enum worker_state)state), by_state[state]);
 }
 
 void ones_reply_metrics(struct ones_request *req)
 {
 	struct metrics metrics = {
 		.app = req->app,
-		.text = talloc_strdup(req, ""),
-		.format = format_for(ones_param(req, "HTTP_ACCEPT")),
+		.out = openmetrics_new(req, ones_param(req, "HTTP_ACCEPT")),
 	};
 	int64_t live = atomic_load(&req->app->board->live.sessions);
 
@@ -375,27 +326,31 @@ void ones_reply_metrics(struct ones_request *req)
 	put_requests(&metrics);
 	put_durations(&metrics);
 	put_modules(&metrics);
+	job_status_metrics(req->app, &metrics.out);
+	services_metrics(req->app, &metrics.out);
+	mail_log_metrics(req->app, &metrics.out);
 	put_counters(&metrics);
 	if (live >= 0)
-		put_gauge(&metrics, "live_sessions", live, "Sessions that are live, over all hosts.");
-	put_gauge(&metrics, "hashing_places", req->app->settings->login.max_hashing,
-	          "Passwords that may be hashed at the same time.");
-	put_gauge(&metrics, "hashing_in_use", (int64_t)atomic_load(&req->app->board->hashing.in_use),
-	          "Passwords that are being hashed.");
-	put_gauge(&metrics, "hashing_waiting", (int64_t)atomic_load(&req->app->board->hashing.waiting),
-	          "Logins that wait for their password to be hashed.");
+		openmetrics_gauge(&metrics.out, "live_sessions", live, "Sessions that are live, over all hosts.");
+	openmetrics_gauge(&metrics.out, "hashing_places", req->app->settings->login.max_hashing,
+	                  "Passwords that may be hashed at the same time.");
+	openmetrics_gauge(&metrics.out, "hashing_in_use", (int64_t)atomic_load(&req->app->board->hashing.in_use),
+	                  "Passwords that are being hashed.");
+	openmetrics_gauge(&metrics.out, "hashing_waiting", (int64_t)atomic_load(&req->app->board->hashing.waiting),
+	                  "Logins that wait for their password to be hashed.");
 	put_workers(&metrics);
-	put_gauge(&metrics, "start_time_seconds", req->app->board->master.started_us / 1000000,
-	          "When the daemon was started, in seconds since 1970.");
-	put_family(&metrics, "build", "_info", "info", "The version of the daemon.");
-	put(&metrics, "onesession_build_info{version=\"" ONESESSION_VERSION "\"} 1\n# EOF\n");
-	if (metrics.text == NULL) {
+	openmetrics_gauge(&metrics.out, "start_time_seconds", req->app->board->master.started_us / 1000000,
+	                  "When the daemon was started, in seconds since 1970.");
+	openmetrics_family(&metrics.out, "build", "_info", "info", "The version of the daemon.");
+	openmetrics_put(&metrics.out, "onesession_build_info{version=\"" ONESESSION_VERSION "\"} 1\n# EOF\n");
+	if (metrics.out.text == NULL) {
 		exchange_fail(req, "out of memory for the metrics");
 		return;
 	}
 	ones_header(req, "Vary", "Accept");
 	reply_body(req, 200,
-	           metrics.format == FORMAT_PROMETHEUS ? "text/plain; version=0.0.4; charset=utf-8"
-	                                               : "application/openmetrics-text; version=1.0.0; charset=utf-8",
-	           metrics.text, strlen(metrics.text));
+	           metrics.out.format == FORMAT_PROMETHEUS
+	                   ? "text/plain; version=0.0.4; charset=utf-8"
+	                   : "application/openmetrics-text; version=1.0.0; charset=utf-8",
+	           metrics.out.text, strlen(metrics.out.text));
 }

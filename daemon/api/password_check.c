@@ -30,13 +30,13 @@ struct password_check {
 	struct password_answer answer;
 };
 
-static void begin_throttle(struct ones_request *req, const char *username, const struct user *user,
+static void begin_throttle(struct ones_request *req, const char *subject, const struct user *user,
                            struct login_throttle *throttle)
 {
 	const struct settings *settings = req->app->settings;
 
 	*throttle = (struct login_throttle){
-		.subject = {.username = username, .user_id = user != NULL ? user->id : 0, .ip = req->http->remote_addr},
+		.subject = {.username = subject, .user_id = user != NULL ? user->id : 0, .ip = req->http->remote_addr},
 		.policy = {.per_user = settings->login.attempts_per_user,
 	                   .per_address = settings->login.attempts_per_address,
 	                   .window_ms = settings->login.attempts_window},
@@ -65,7 +65,7 @@ static bool is_crowded_out(const struct ones_request *req, uint32_t rank)
 }
 
 /* By the attempts at the account; for a browser that the account knows, by its own attempts alone. */
-static enum db_status rank_login(struct ones_request *req, const char *username)
+static enum db_status rank_login(struct ones_request *req)
 {
 	struct password_check *check = req->password_check;
 	const struct session_key *device = check->throttle.subject.device;
@@ -79,7 +79,7 @@ static enum db_status rank_login(struct ones_request *req, const char *username)
 	if (status != DB_OK)
 		return status;
 	rank = is_known ? login_rank_of_browser(rates, device, clock_monotonic_ms())
-	                : login_rank_of_name(rates, username, clock_monotonic_ms());
+	                : login_rank_of_name(rates, check->throttle.subject.username, clock_monotonic_ms());
 	if (rank > check->rank)
 		check->rank = rank;
 	return DB_OK;
@@ -95,21 +95,24 @@ static enum ones_result start_password_check(struct ones_request *req, const cha
 	const struct settings *settings = req->app->settings;
 	const struct password_cost cost = {.memory = settings->login.memory, .passes = settings->login.passes};
 	struct password_check *check = req->password_check;
+	const char *subject = users_login_subject(check, username);
 	struct db *db = req->app->rule.db;
 	enum db_status status;
 	int64_t wait_s;
 
-	status = users_find(db, check, username, &check->user);
+	if (subject == NULL)
+		return ONES_RESULT_FAILED;
+	status = users_find_login(db, check, username, &check->user);
 	if (status != DB_OK)
 		return exchange_result(status);
-	begin_throttle(req, username, check->user, &check->throttle);
+	begin_throttle(req, subject, check->user, &check->throttle);
 	status = throttle_check(db, &check->throttle.policy, &check->throttle.subject, &wait_s);
 	if (status != DB_OK)
 		return exchange_result(status);
 	if (wait_s > 0)
 		return throttled(req, wait_s, login);
 	if (check->job_count == 0) {
-		status = rank_login(req, username);
+		status = rank_login(req);
 		if (status != DB_OK)
 			return exchange_result(status);
 		if (is_crowded_out(req, check->rank))
@@ -153,9 +156,8 @@ static enum ones_result evaluate_answer(struct ones_request *req, struct ones_lo
 	return is_right ? ONES_RESULT_OK : ONES_RESULT_INVALID;
 }
 
-/* The first run of the handler. */
-static enum ones_result begin_check(struct ones_request *req, const char *username, const char *password,
-                                    const char *new_password, struct ones_login *login)
+/* The first run of the handler: ONES_RESULT_PENDING, or why nothing is hashed. */
+static enum ones_result begin_hashing(struct ones_request *req)
 {
 	uint32_t rank =
 		login_rank_of_address(&req->app->board->login_rates, req->http->remote_addr, clock_monotonic_ms());
@@ -167,7 +169,23 @@ static enum ones_result begin_check(struct ones_request *req, const char *userna
 	if (req->password_check == NULL)
 		return ONES_RESULT_FAILED;
 	req->password_check->rank = rank;
-	return start_password_check(req, username, password, new_password, login);
+	return ONES_RESULT_PENDING;
+}
+
+/* False: that is a mistake of the module's, which is logged. */
+static bool may_hash(const struct ones_request *req)
+{
+	if (!req->route->declared.hashes)
+		log_error("password_not_looked_at", LOG_STR("route", req->route->declared.path),
+		          LOG_STR("hint", "it needs .hashes = true"));
+	return req->route->declared.hashes;
+}
+
+/* Of the first one there is an answer, which is none to the second. */
+static enum ones_result second_password(const struct ones_request *req)
+{
+	exchange_warn(req, "a second password: a request has one looked at");
+	return ONES_RESULT_FAILED;
 }
 
 enum ones_result check_password(struct ones_request *req, const char *username, const char *password,
@@ -175,16 +193,40 @@ enum ones_result check_password(struct ones_request *req, const char *username, 
 {
 	enum ones_result result;
 
-	if (!req->route->declared.hashes) {
-		log_error("password_not_looked_at", LOG_STR("route", req->route->declared.path),
-		          LOG_STR("hint", "it needs .hashes = true"));
+	if (!may_hash(req))
 		return ONES_RESULT_FAILED;
+	if (req->password_check == NULL) {
+		result = begin_hashing(req);
+		return result == ONES_RESULT_PENDING
+		               ? start_password_check(req, username, password, new_password, login)
+		               : result;
 	}
-	if (req->password_check == NULL)
-		return begin_check(req, username, password, new_password, login);
+	if (req->password_check->job.only_hashes)
+		return second_password(req);
 	result = evaluate_answer(req, login);
 	*user = req->password_check->user;
 	return result;
+}
+
+enum ones_result hash_password(struct ones_request *req, const char *password)
+{
+	const struct settings *settings = req->app->settings;
+	const struct password_cost cost = {.memory = settings->login.memory, .passes = settings->login.passes};
+	enum ones_result result;
+
+	if (!may_hash(req))
+		return ONES_RESULT_FAILED;
+	if (req->password_check != NULL && !req->password_check->job.only_hashes)
+		return second_password(req);
+	if (req->password_check != NULL)
+		return checked_new_hash(req) != NULL ? ONES_RESULT_OK : too_busy(req);
+	result = begin_hashing(req);
+	if (result != ONES_RESULT_PENDING)
+		return result;
+	password_job_begin_new(&req->password_check->job, &cost, password);
+	req->password_check->job_count++;
+	req->times.ordered = clock_monotonic_us();
+	return ONES_RESULT_PENDING;
 }
 
 enum ones_result upgrade_hash(struct ones_request *req, const char *username, const char *password, struct user *user,

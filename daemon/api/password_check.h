@@ -12,8 +12,9 @@
 #include <stdint.h>
 
 /*
- * ONES_RESULT_OK when the password is that of the account with that name, which is *user then; ONES_RESULT_PENDING when
- * the handler is to be run again for that. `new_password` (may be NULL) is hashed as well.
+ * ONES_RESULT_OK when the password is that of the account that `username` means (users_find_login()), which is *user
+ * then; ONES_RESULT_PENDING when the handler is to be run again for that. `new_password` (may be NULL) is hashed as
+ * well.
  */
 enum ones_result check_password(struct ones_request *req, const char *username, const char *password,
                                 const char *new_password, struct user **user, struct ones_login *login);
@@ -25,10 +26,16 @@ enum ones_result check_password(struct ones_request *req, const char *username, 
 enum ones_result upgrade_hash(struct ones_request *req, const char *username, const char *password, struct user *user,
                               struct ones_login *login);
 
-/* After ONES_RESULT_OK of check_password(): the hash of new_password, NULL when it could not be made. */
+/*
+ * ONES_RESULT_OK when a new password was hashed, no other one being checked; ONES_RESULT_PENDING when the handler is to
+ * be run again for that.
+ */
+enum ones_result hash_password(struct ones_request *req, const char *password);
+
+/* After ONES_RESULT_OK of either: the hash of new_password, NULL when it could not be made. */
 const char *checked_new_hash(const struct ones_request *req);
 
-/* Likewise: the device cookie that the browser presented; NULL: none. */
+/* After that of check_password(): the device cookie that the browser presented; NULL: none. */
 const struct session_key *checked_device(const struct ones_request *req);
 
 /* The job of APP_HASH (dispatch.h), and the rank of the login (login_rank.h). NULL: there is none. */

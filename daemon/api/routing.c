@@ -9,7 +9,7 @@
 
 static void reply_methods(struct ones_request *req)
 {
-	const char *allowed = route_allowed_methods(req, &req->route->declared);
+	const char *allowed = routes_allowed_methods(req->app, req, req->route);
 
 	if (allowed == NULL) {
 		exchange_fail(req, "out of memory for Allow");
@@ -76,8 +76,9 @@ static bool keep_parts(struct ones_request *req, const struct route_parts *parts
 static void find_route(struct ones_request *req)
 {
 	struct route_parts parts = {0};
-	const struct route *found =
-		req->http->is_authorizer ? routes_guard(req->app) : routes_find(req->app, req->http->path, &parts);
+	const struct route *found = req->http->is_authorizer
+	                                    ? routes_for(req->app, ONES_PURPOSE_GUARD)
+	                                    : routes_find(req->app, req->http->path, req->http->method, &parts);
 
 	if (found == NULL || !can_have_parts(req, &parts) ||
 	    (found->declared.operators_only && !networks_have_text(req->app->operators, req->http->remote_addr)))

@@ -8,6 +8,20 @@ static const char *or_empty(const char *text)
 	return text != NULL ? text : "";
 }
 
+/* Unless that was done in a batch. */
+static void look_up(struct ones_request *req)
+{
+	const struct app_preview *preview = &req->preview;
+	struct app_lookup *lookup = &req->lookup;
+	struct session_lookup *found = NULL;
+
+	if (preview->key_count == 0 || lookup->status != DB_OK || lookup->result != NULL)
+		return;
+	lookup->status = session_lookup(&req->app->rule, req, preview->keys, preview->key_count, &found);
+	lookup->result = found;
+	lookup->first = 0;
+}
+
 /* Of the keys that were presented it is the first that is live, else the first. */
 enum db_status session_check(struct ones_request *req)
 {
@@ -17,6 +31,7 @@ enum db_status session_check(struct ones_request *req)
 	size_t which = 0;
 	enum db_status status;
 
+	look_up(req);
 	req->has_key = preview->key_count > 0;
 	if (req->has_key) {
 		status = lookup->status;
@@ -46,12 +61,6 @@ enum db_status session_check(struct ones_request *req)
 
 enum db_status session_recheck(struct ones_request *req)
 {
-	struct session_lookup *found = NULL;
-
-	if (req->preview.key_count > 0)
-		req->lookup.status =
-			session_lookup(&req->app->rule, req, req->preview.keys, req->preview.key_count, &found);
-	req->lookup.result = found;
-	req->lookup.first = 0;
+	req->lookup = (struct app_lookup){.status = DB_OK};
 	return session_check(req);
 }

@@ -5,8 +5,8 @@
 #include "api/exchange.h"
 
 /*
- * Have the rule judge what the look-up has found: sets the request's key, verdict and ending. Anything but DB_OK: they
- * are not known.
+ * Have the rule judge what the look-up has found, which is made now unless it was before: sets the request's key,
+ * verdict and ending. Anything but DB_OK: they are not known.
  */
 enum db_status session_check(struct ones_request *req);
 

@@ -1,5 +1,7 @@
 /* Signing in and out: where passwords, tickets, the rule and the cookies come together. */
 #include "api/key_cookie.h"
+#include "api/language.h"
+#include "api/new_password.h"
 #include "api/password_check.h"
 #include "api/request_data.h"
 #include "api/request_db.h"
@@ -73,6 +75,7 @@ static enum ones_result describe_login(struct ones_request *req, enum rule_login
                                        const struct rule_login *by_rule, struct ones_login *login)
 {
 	login->session = by_rule->session;
+	login->delete_at = by_rule->delete_at;
 	login->retry_after_s = by_rule->wait_s;
 	if (!describe_sessions(req, &by_rule->displaced, &login->displaced) ||
 	    !describe_sessions(req, &by_rule->conflicting, &login->conflicting))
@@ -86,6 +89,8 @@ static enum ones_result describe_login(struct ones_request *req, enum rule_login
 	case RULE_LOGIN_COOLDOWN:
 		counters_add(&req->app->board->counters, COUNTER_THROTTLED);
 		return ONES_RESULT_COOLDOWN;
+	case RULE_LOGIN_UNPROVEN: return by_rule->unproven;
+	case RULE_LOGIN_REFUSED: req->refusal = by_rule->refusal; return ONES_RESULT_REFUSED;
 	case RULE_LOGIN_FAILED: return ONES_RESULT_FAILED;
 	default: return ONES_RESULT_UNAVAILABLE;
 	}
@@ -132,7 +137,8 @@ static void remember_browser(struct ones_request *req, const struct login_reques
  * A browser may present more than one live session: signing out ends all of them, and a login replaces all of them.
  * `but` (may be NULL) is ended by other means.
  */
-static enum db_status end_presented(struct ones_request *req, const struct session_key *but)
+static enum db_status end_presented(struct ones_request *req, const struct session_key *but,
+                                    struct ones_refusal *refusal)
 {
 	const struct client client = exchange_client(req);
 	const struct app_preview *preview = &req->preview;
@@ -144,7 +150,7 @@ static enum db_status end_presented(struct ones_request *req, const struct sessi
 
 		if ((but == NULL || memcmp(key, but, sizeof *key) != 0) &&
 		    rule_may_be_live(&req->app->rule, lookup->result, lookup->first + i))
-			status = rule_logout(&req->app->rule, req, key, &client);
+			status = rule_logout(&req->app->rule, req, key, &client, refusal);
 	}
 	return status;
 }
@@ -172,7 +178,7 @@ static const struct session_key *presented_by(struct ones_request *req, int64_t 
 static enum ones_result begin_session(struct ones_request *req, const struct login_request *wanted,
                                       struct ones_login *login)
 {
-	const struct client client = exchange_client(req);
+	struct client client = exchange_client(req);
 	struct login_request request = *wanted;
 	struct rule_login by_rule = {0};
 	char token[TOKEN_LENGTH + 1];
@@ -184,22 +190,25 @@ static enum ones_result begin_session(struct ones_request *req, const struct log
 	/* The key would reach no client: a click that was cancelled by the next one would end what that one begins. */
 	if (fcgi_has_hung_up(req->http->fcgi))
 		return ONES_RESULT_BUSY;
+	client.language = language_for_mail(req);
 	token_generate(token);
 	key = token_key(token);
 	request.key = &key;
 	request.presented = presented_by(req, request.user->id);
-	if (request.new_password_hash == NULL)
+	/* A new password for a session leaves the browser what it is. */
+	if (request.new_password_hash == NULL || request.proof != NULL)
 		request_device(req, &device, &request);
 	made = rule_login(&req->app->rule, req, &request, &client, &by_rule);
 	result = describe_login(req, made, &by_rule, login);
 	if (result == ONES_RESULT_OK) {
-		/* That fails only with the database; the login stands. */
-		(void)end_presented(req, request.presented);
+		/* Whatever becomes of that, the login stands. */
+		(void)end_presented(req, request.presented, &by_rule.refusal);
 		key_cookie_write(req, token);
 		req->preview.key_count = 0;
 		req->has_key = true;
 		req->key = key;
-		req->verdict = (struct rule_verdict){.live = true, .session = by_rule.session};
+		req->verdict = (struct rule_verdict){
+			.live = true, .now = by_rule.session.proved_at, .session = by_rule.session};
 		request_data_rebind(req);
 	}
 	if (result == ONES_RESULT_OK && request.device != NULL) {
@@ -224,12 +233,23 @@ static void offer_ticket(struct ones_request *req, const struct ones_credentials
 /* The password was right, of which there is no other trace: one that was stolen could be tried in silence. */
 static void log_refused(const struct ones_request *req, const struct user *user, enum ones_result result)
 {
-	const char *reason = result == ONES_RESULT_CLOSED  ? "account_closed"
-	                     : result == ONES_RESULT_LIMIT ? "session_limit"
-	                                                   : "cooldown";
+	const char *reason = result == ONES_RESULT_CLOSED    ? "account_closed"
+	                     : result == ONES_RESULT_LIMIT   ? "session_limit"
+	                     : result == ONES_RESULT_REFUSED ? req->refusal.code
+	                                                     : "cooldown";
 
 	log_info("login_refused", LOG_INT("user_id", user->id), LOG_STR("username", user->username),
 	         LOG_STR("reason", reason), LOG_STR("ip", req->http->remote_addr));
+}
+
+/* False: the handler has not looked whether the form has what it is to have. */
+static bool is_given(const struct ones_request *req, const char *one, const char *other, const char *problem)
+{
+	bool are_given = one != NULL && other != NULL;
+
+	if (!are_given)
+		exchange_warn(req, problem);
+	return are_given;
 }
 
 enum ones_result ones_login(struct ones_request *req, const struct ones_credentials *given, struct ones_login *login)
@@ -241,7 +261,7 @@ enum ones_result ones_login(struct ones_request *req, const struct ones_credenti
 	enum ones_result result;
 
 	*login = (struct ones_login){0};
-	if (!request_db_is_free(req, "ones_login"))
+	if (!request_db_take(req, "ones_login"))
 		return ONES_RESULT_FAILED;
 	if (credentials.ticket != NULL) {
 		if (!token_is_well_formed(credentials.ticket))
@@ -249,6 +269,9 @@ enum ones_result ones_login(struct ones_request *req, const struct ones_credenti
 		ticket = token_key(credentials.ticket);
 		request.ticket = &ticket;
 	} else {
+		if (!is_given(req, credentials.username, credentials.password,
+		              "ones_login() with a name or password that is NULL, and no ticket"))
+			return ONES_RESULT_FAILED;
 		credentials.username = ones_plain_name(req, credentials.username);
 		if (credentials.username == NULL)
 			return ONES_RESULT_FAILED;
@@ -266,16 +289,35 @@ enum ones_result ones_login(struct ones_request *req, const struct ones_credenti
 		result = ONES_RESULT_CLOSED;
 	else
 		result = begin_session(req, &request, login);
-	if (result == ONES_RESULT_CLOSED || result == ONES_RESULT_LIMIT || result == ONES_RESULT_COOLDOWN)
+	if (result == ONES_RESULT_CLOSED || result == ONES_RESULT_LIMIT || result == ONES_RESULT_COOLDOWN ||
+	    result == ONES_RESULT_REFUSED)
 		log_refused(req, user, result);
 	if (result == ONES_RESULT_LIMIT && req->app->settings->session.on_limit == ON_LIMIT_ASK)
 		offer_ticket(req, &credentials, user, login);
 	return result;
 }
 
-const char *ones_plain_name(struct ones_request *req, const char *typed)
+enum ones_result ones_sign_in(struct ones_request *req, const struct ones_proof *proof, struct ones_login *login)
 {
-	return users_plain_name(req, typed);
+	struct login_proof used = {.db = ones_db(req), .use = proof->in_transaction, .context = proof->context};
+	struct login_request request = {.proof = &used, .new_password_hash = proof->new_password_hash};
+	struct user *user;
+	enum ones_result result;
+	enum db_status status;
+
+	*login = (struct ones_login){0};
+	if (!request_db_take(req, "ones_sign_in") || used.db == NULL)
+		return ONES_RESULT_FAILED;
+	status = users_find_by_id(req->app->rule.db, req, proof->user_id, &user);
+	if (status != DB_OK)
+		return exchange_result(status);
+	if (user == NULL)
+		return ONES_RESULT_INVALID;
+	request.user = user;
+	result = user->is_active ? begin_session(req, &request, login) : ONES_RESULT_CLOSED;
+	if (result == ONES_RESULT_CLOSED || result == ONES_RESULT_REFUSED)
+		log_refused(req, user, result);
+	return result;
 }
 
 const char *ones_form_token(struct ones_request *req)
@@ -292,11 +334,11 @@ enum ones_result ones_logout(struct ones_request *req)
 	const struct client client = exchange_client(req);
 	enum db_status status;
 
-	if (!request_db_is_free(req, "ones_logout"))
+	if (!request_db_take(req, "ones_logout"))
 		return ONES_RESULT_FAILED;
-	status = end_presented(req, &req->key);
+	status = end_presented(req, &req->key, &req->refusal);
 	if (status == DB_OK && req->verdict.live)
-		status = rule_logout(&req->app->rule, req, &req->key, &client);
+		status = rule_logout(&req->app->rule, req, &req->key, &client, &req->refusal);
 	if (status != DB_OK)
 		return exchange_result(status);
 	key_cookie_write(req, NULL);
@@ -312,15 +354,32 @@ enum ones_result ones_end_session(struct ones_request *req, const char *id, bool
 	const struct client client = exchange_client(req);
 
 	*found = false;
-	if (!request_db_is_free(req, "ones_end_session"))
+	if (!request_db_take(req, "ones_end_session"))
 		return ONES_RESULT_FAILED;
-	if (!req->verdict.live || !session_id_is_well_formed(id))
+	if (!req->verdict.live || id == NULL || !session_id_is_well_formed(id))
 		return ONES_RESULT_OK;
 	if (strcasecmp(id, req->verdict.session.id) == 0) {
 		*found = true;
 		return ones_logout(req);
 	}
-	return exchange_result(rule_end_session(&req->app->rule, req, &req->key, id, &client, found));
+	return exchange_result(rule_end_session(&req->app->rule, req, &req->key, id, &client, found, &req->refusal));
+}
+
+/* Before the first run, which has it hashed. */
+static enum ones_result look_at_new_password(struct ones_request *req, const char *new_password)
+{
+	const struct ones_user *own = &req->verdict.session.user;
+	struct user *user;
+	enum db_status status;
+
+	if (req->password_check != NULL)
+		return ONES_RESULT_OK;
+	status = users_find_by_id(req->app->rule.db, req, own->id, &user);
+	if (status != DB_OK)
+		return exchange_result(status);
+	return new_password_will_do(req, new_password, own->username, user != NULL ? user->email : NULL)
+	               ? ONES_RESULT_OK
+	               : ONES_RESULT_UNACCEPTABLE;
 }
 
 enum ones_result ones_change_password(struct ones_request *req, const char *current_password, const char *new_password,
@@ -332,12 +391,15 @@ enum ones_result ones_change_password(struct ones_request *req, const char *curr
 	enum db_status status;
 
 	*changed = (struct ones_login){0};
-	if (!request_db_is_free(req, "ones_change_password"))
+	if (!request_db_take(req, "ones_change_password"))
+		return ONES_RESULT_FAILED;
+	if (!is_given(req, current_password, new_password, "ones_change_password() with a password that is NULL"))
 		return ONES_RESULT_FAILED;
 	if (!req->verdict.live)
 		return ONES_RESULT_ENDED;
-	if (password_problem(new_password) != NULL)
-		return ONES_RESULT_UNACCEPTABLE;
+	result = look_at_new_password(req, new_password);
+	if (result != ONES_RESULT_OK)
+		return result;
 	result =
 		check_password(req, req->verdict.session.user.username, current_password, new_password, &user, changed);
 	if (result != ONES_RESULT_OK)

@@ -96,6 +96,23 @@ static void check_relations(struct config_set *set)
 		              settings->server.guard_workers, settings->server.workers);
 }
 
+static void check_mail(struct config_set *set)
+{
+	const struct settings *settings = set->settings;
+
+	if (settings->mail.server[0] == '\0')
+		return;
+	if (settings->mail.from[0] == '\0')
+		(void)fputs("mail.from: is missing, with mail.server: an address such as noreply@example.org\n",
+		            config_complain(set));
+	if (settings->mail.site_url[0] == '\0')
+		(void)fputs("mail.site_url: is missing, with mail.server: what links in mails begin with, such as "
+		            "https://www.example.org\n",
+		            config_complain(set));
+	if ((settings->mail.user[0] == '\0') != (settings->mail.password_file[0] == '\0'))
+		(void)fputs("mail.user and mail.password_file: one of them is missing\n", config_complain(set));
+}
+
 /* Then no section is one of a module; otherwise that is known when they have been loaded. */
 static bool settings_have_no_modules(const struct settings *settings)
 {
@@ -126,6 +143,8 @@ static int load(struct config_set *set, const struct config_source *source)
 		set->failed = true;
 	if (!set->failed)
 		check_relations(set);
+	if (!set->failed)
+		check_mail(set);
 	return set->failed ? -1 : 0;
 }
 

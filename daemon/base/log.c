@@ -26,6 +26,7 @@ static struct {
 	enum log_format format;
 	const char *request_id;
 	const char *module;
+	const char *job;
 } state = {.fd = STDERR_FILENO, .level = LOG_LEVEL_INFO};
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
@@ -108,6 +109,11 @@ void log_set_request(const char *request_id)
 void log_set_module(const char *module)
 {
 	state.module = module;
+}
+
+void log_set_job(const char *job)
+{
+	state.job = job;
 }
 
 static void put(struct line *line, const char *text, size_t size)
@@ -260,6 +266,8 @@ void log_fields(enum log_level level, const char *event, const struct log_field 
 		put_field(&line, LOG_STR("request_id", state.request_id));
 	if (state.module != NULL)
 		put_field(&line, LOG_STR("module", state.module));
+	if (state.job != NULL)
+		put_field(&line, LOG_STR("job", state.job));
 	for (size_t i = 0; i < count; i++)
 		put_field(&line, fields[i]);
 	if (state.format == LOG_FORMAT_JSON)

@@ -49,8 +49,9 @@ void log_close(void);
 bool log_enabled(enum log_level level);
 
 /*
- * Write one line: the time, the level, the process id, the request id and module when they are set, `event` (a_name)
- * and the fields. Control characters and invalid UTF-8 are escaped; a line is cut at LOG_LINE_MAX bytes. errno is kept.
+ * Write one line: the time, the level, the process id, the request id, module and job when they are set, `event`
+ * (a_name) and the fields. Control characters and invalid UTF-8 are escaped; a line is cut at LOG_LINE_MAX bytes. errno
+ * is kept.
  */
 void log_fields(enum log_level level, const char *event, const struct log_field fields[], size_t count);
 
@@ -59,6 +60,9 @@ void log_set_request(const char *request_id);
 
 /* The module whose code writes lines from now on; NULL ends it. Kept, not copied. */
 void log_set_module(const char *module);
+
+/* Likewise the job that they belong to. */
+void log_set_job(const char *job);
 
 #define LOG_LINE_MAX 4096
 

@@ -2,7 +2,9 @@
 #include "base/options.h"
 
 #include "base/config_sections.h"
+#include "base/http_token.h"
 #include "base/links.h"
+#include "base/mail_settings.h"
 #include "base/networks.h"
 #include "base/settings.h"
 #include "base/units.h"
@@ -123,17 +125,13 @@ static const char *check_modules(const char *value)
 static const char *check_cookie_name(const char *value)
 {
 	static const char form[] =
-		"at most 100 letters, digits and !#$%&'*+-.^_`|~ (the prefix __Host- is added when the "
+		"at most 100 letters, digits and " HTTP_TOKEN_MARKS " (the prefix __Host- is added when the "
 		"cookie is secure)";
 
-	if (*value == '\0' || strlen(value) > 100 || strncasecmp(value, "__Host-", 7) == 0 ||
-	    strncasecmp(value, "__Secure-", 9) == 0)
-		return form;
-	for (; *value != '\0'; value++) {
-		if (!isalnum((unsigned char)*value) && strchr("!#$%&'*+-.^_`|~", *value) == NULL)
-			return form;
-	}
-	return NULL;
+	return is_http_token(value) && strlen(value) <= 100 && strncasecmp(value, "__Host-", 7) != 0 &&
+	                       strncasecmp(value, "__Secure-", 9) != 0
+	               ? NULL
+	               : form;
 }
 
 static const char *check_default_next(const char *value)
@@ -180,6 +178,32 @@ static const char *check_absolute(const char *value)
 	return value[0] == '\0' || value[0] == '/' ? NULL : "a path that begins with a slash, or nothing";
 }
 
+static const char *check_folder(const char *value)
+{
+	return value[0] == '/' ? NULL : "a path that begins with a slash";
+}
+
+static const char *check_mail_server(const char *value)
+{
+	struct mail_server server;
+
+	return mail_server_parse(value, &server);
+}
+
+static const char *check_mail_from(const char *value)
+{
+	struct mail_from from;
+
+	return mail_from_parse(value, &from);
+}
+
+static const char *check_mail_rate(const char *value)
+{
+	int64_t count, window_ms;
+
+	return mail_rate_parse(value, &count, &window_ms);
+}
+
 static const char *check_log_target(const char *value)
 {
 	return value[0] == '/' || strcmp(value, "stderr") == 0 || strcmp(value, "syslog") == 0
@@ -187,10 +211,26 @@ static const char *check_log_target(const char *value)
 	               : "stderr, syslog, or a path that begins with a slash";
 }
 
+static bool is_notice(const char *word)
+{
+	return strcmp(word, "new_browser") == 0 || strcmp(word, "password_changed") == 0 ||
+	       strcmp(word, "email_changed") == 0;
+}
+
+static const char *check_notices(const char *value)
+{
+	return are_words(value, is_notice) ? NULL
+	                                   : "new_browser, password_changed and email_changed, those that are wanted, "
+	                                     "separated by spaces";
+}
+
 static const char *const secure_choices[] = {"auto", "always", "never", NULL};
 static const char *const samesite_choices[] = {"lax", "strict", "none", NULL};
 static const char *const on_limit_choices[] = {"displace", "ask", "refuse", NULL};
 static const char *const sharing_choices[] = {"log", "cooldown", NULL};
+static const char *const signup_choices[] = {"closed", "invite", "open", NULL};
+static const char *const email_choices[] = {"optional", "required", NULL};
+static const char *const mail_tls_choices[] = {"auto", "required", "opportunistic", "off", NULL};
 static const char *const level_choices[] = {"debug", "info", "warning", "error", NULL};
 static const char *const format_choices[] = {"text", "json", NULL};
 
@@ -238,6 +278,12 @@ const struct option options[] = {
 	RANGE(server, shutdown_timeout, OPTION_DURATION, "30s", 0, HOUR, RELOADABLE,
 	      "How long requests under way may take after TERM or QUIT"),
 	RANGE(server, max_body, OPTION_SIZE, "64KiB", KIB, 16 * MIB, RELOADABLE, "The largest body of a request that is read"),
+	TEXT(server, spool, "/var/lib/onesession/spool", check_folder, RELOADABLE,
+	     "The folder for uploads under way; on the file system of the folders that applications keep them in, or they are copied"),
+	RANGE(server, spool_max, OPTION_SIZE, "16GiB", MIB, MIB * MIB, RELOADABLE,
+	      "What all uploads under way may have in the spool; past it they are answered with 507"),
+	RANGE(server, upload_rate, OPTION_SIZE, "4KiB", 0, GIB, RELOADABLE,
+	      "What an upload under way has to bring in a second, on average of four io_timeout; a slower one is answered with 408"),
 	TEXT(server, operators, "127.0.0.1 ::1", check_networks, RELOADABLE, "Addresses that may see /metrics and /status"),
 	TEXT(server, modules, "", check_modules, RELOADABLE,
 	     "Modules to load, separated by spaces: names of files in the folder of modules, without their .so, or absolute paths"),
@@ -277,9 +323,10 @@ const struct option options[] = {
 	RANGE(login, attempts_per_user, OPTION_NUMBER, "10", 0, 1000000, RELOADABLE, "Failed logins of an account before it is throttled"),
 	RANGE(login, attempts_per_address, OPTION_NUMBER, "50", 0, 1000000, RELOADABLE, "Failed logins from an address, or a /64 of IPv6, before it is throttled; a /48 has ten times as many"),
 	RANGE(login, attempts_window, OPTION_DURATION, "15m", SECOND, YEAR, RELOADABLE, "The time over which failed logins are counted"),
+	RANGE(login, fresh, OPTION_DURATION, "10m", SECOND, YEAR, RELOADABLE, "For so long after signing in, or proving it again, nobody is asked for the password once more"),
 	TEXT(login, pages, "", check_absolute, RELOADABLE, "A folder with pages of your own, in place of the built-in ones of the same names"),
 	TEXT(login, site_name, "", check_short_text, RELOADABLE, "What the site is called, at the top of each page; it leads to the front page"),
-	TEXT(login, name_label, "Username", check_label, RELOADABLE, "What the pages call the name that people sign in with: Member number, E-mail address"),
+	TEXT(login, name_label, NAME_LABEL_DEFAULT, check_label, RELOADABLE, "What the pages call the name that people sign in with: Member number, E-mail address"),
 	TEXT(login, links, "", check_links, RELOADABLE,
 	     "Links at the foot of each page: Privacy policy /privacy, Help https://help.example.org/; paths of the site have to be opened in the web server's configuration"),
 
@@ -287,6 +334,36 @@ const struct option options[] = {
 	RANGE(sharing, window, OPTION_DURATION, "1h", SECOND, YEAR, RELOADABLE, "The time over which they are counted"),
 	CHOICE(sharing, action, "log", sharing_choices, RELOADABLE, "What follows: a line in the log, or a cooldown for other devices"),
 	RANGE(sharing, cooldown, OPTION_DURATION, "15m", SECOND, YEAR, RELOADABLE, "How long other devices then wait"),
+
+	CHOICE(accounts, signup, "closed", signup_choices, RELOADABLE,
+	       "Who may make an account: operators alone, also whom they invite, or everybody who has an e-mail address"),
+	CHOICE(accounts, email, "optional", email_choices, RELOADABLE, "Whether operators have to give each new account an e-mail address; who signs up always proves one"),
+	RANGE(accounts, password_strength, OPTION_NUMBER, "0", 0, 4, RELOADABLE,
+	      "What a new password has to withstand, as zxcvbn counts: 10^3, 10^6, 10^8, 10^10 guesses for 1 to 4; 0: its length alone counts"),
+	RANGE(accounts, reset_lifetime, OPTION_DURATION, "15m", MINUTE, DAY, RELOADABLE, "How long a mail lets in who has forgotten the password"),
+	RANGE(accounts, verify_lifetime, OPTION_DURATION, "1d", MINUTE, YEAR, RELOADABLE, "How long a mail proves an address; a sign-up is forgotten after that"),
+	RANGE(accounts, invite_lifetime, OPTION_DURATION, "7d", MINUTE, YEAR, RELOADABLE, "How long an invitation can be accepted"),
+	RANGE(accounts, deletion_pause, OPTION_DURATION, "7d", 0, YEAR, RELOADABLE,
+	      "How long an account that its person has deleted can be kept by signing in"),
+	TEXT(accounts, notices, "new_browser password_changed email_changed", check_notices, RELOADABLE,
+	     "What people get a mail about: a sign-in from a browser that was not used before, another password, another address"),
+
+	TEXT(mail, server, "", check_mail_server, RELOADABLE,
+	     "Where mail goes: smtp://HOST[:PORT], smtps://HOST[:PORT], sendmail:/PATH; empty: none is sent, and pages do not offer what needs it"),
+	CHOICE(mail, tls, "auto", mail_tls_choices, RELOADABLE,
+	       "Whether smtp:// has to offer STARTTLS; auto: required, but not used with a server on this machine (127.0.0.1, localhost). Certificates are verified whenever it is used"),
+	TEXT(mail, ca_file, "", check_absolute, RELOADABLE,
+	     "A file of certificates by which the server's is verified; empty: those that this machine trusts"),
+	TEXT(mail, user, "", NULL, RELOADABLE, "The user for SMTP AUTH; empty: no AUTH"),
+	TEXT(mail, password_file, "", check_absolute, RELOADABLE, "A file with that user's password in its first line, which only the daemon may read"),
+	TEXT(mail, from, "", check_mail_from, RELOADABLE,
+	     "Whom mail is from: noreply@example.org, or Example <noreply@example.org>; without a name it is login.site_name"),
+	TEXT(mail, site_url, "", mail_site_url_problem, RELOADABLE,
+	     "What links in mails begin with: https://www.example.org"),
+	TEXT(mail, per_recipient, "5/h", check_mail_rate, RELOADABLE,
+	     "How many mails of a kind an address gets in a time (s, m, h or d); 0: any number; what is more is not sent"),
+	RANGE(mail, per_domain, OPTION_NUMBER, "60", 0, 1000000, RELOADABLE, "How many mails a minute are sent to one domain, at even distances; 0: any number"),
+	RANGE(mail, timeout, OPTION_DURATION, "2m", SECOND, 10 * MINUTE, RELOADABLE, "How long sending a mail may take, from connecting to the server's last answer"),
 
 	TEXT(log, to, "stderr", check_log_target, RELOADABLE, "stderr, syslog, or a file's path"),
 	CHOICE(log, level, "info", level_choices, RELOADABLE, "The least important lines that are written; debug: also each request"),

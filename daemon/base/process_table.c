@@ -23,6 +23,7 @@ const char *process_role_name(enum process_role role)
 	case ROLE_GUARD: return "guard";
 	case ROLE_FALLBACK: return "fallback";
 	case ROLE_HASHER: return "hasher";
+	case ROLE_JOBS: return "jobs";
 	}
 	return "unknown";
 }
@@ -45,6 +46,32 @@ void process_table_clear(struct process_table *table, size_t slot)
 	atomic_store(&process->request_began_ms, 0);
 	atomic_store(&process->timeout_ms, 0);
 	atomic_store(&process->requests, 0);
+	atomic_store(&process->spooled, 0);
+	atomic_store(&process->spool_files, 0);
+}
+
+int64_t process_table_spooled(const struct process_table *table)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < PROCESS_SLOTS; i++)
+		sum += atomic_load_explicit(&table->slots[i].spooled, memory_order_relaxed);
+	return sum;
+}
+
+bool process_table_spool(const struct process_table *table, struct process_slot *process, int64_t size, int64_t max)
+{
+	/* Before it is looked at: of two that would both have too much, neither overlooks the other. */
+	atomic_fetch_add(&process->spooled, size);
+	if (process_table_spooled(table) <= max)
+		return true;
+	atomic_fetch_sub(&process->spooled, size);
+	return false;
+}
+
+enum process_role process_slot_role(const struct process_slot *slot)
+{
+	return (enum process_role)(unsigned int)atomic_load(&slot->role);
 }
 
 bool process_table_are_workers_busy(const struct process_table *table)
@@ -56,8 +83,7 @@ bool process_table_are_workers_busy(const struct process_table *table)
 		int state = atomic_load(&slot->state);
 		int64_t began = atomic_load(&slot->request_began_ms);
 
-		if (atomic_load(&slot->pid) == 0 ||
-		    !process_role_is_worker((enum process_role)(unsigned int)atomic_load(&slot->role)))
+		if (atomic_load(&slot->pid) == 0 || !process_role_is_worker(process_slot_role(slot)))
 			continue;
 		if (state == WORKER_IDLE || state == WORKER_WAITING || (state == WORKER_BUSY && now - began < BUSY_MS))
 			return false;

@@ -16,11 +16,11 @@ bool rfc3339_write(int64_t us, int digits, char text[RFC3339_SIZE])
 	struct tm utc;
 	size_t length;
 
-	if (us == 0 || us == INT64_MAX || us == INT64_MIN || gmtime_r(&seconds, &utc) == NULL)
+	if (us == 0 || us < RFC3339_FIRST || us >= RFC3339_END || gmtime_r(&seconds, &utc) == NULL)
 		return false;
-	length = strftime(text, RFC3339_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
-	if (length == 0)
-		return false;
+	/* strftime(3) gives the year 44 two digits, which are then read as those of 2044. */
+	length = (size_t)snprintf(text, RFC3339_SIZE, "%04d", 1900 + utc.tm_year);
+	length += strftime(text + length, RFC3339_SIZE - length, "-%m-%dT%H:%M:%S", &utc);
 	(void)snprintf(fraction_digits, sizeof fraction_digits, "%06u", fraction % US_PER_S);
 	if (digits > 0)
 		(void)snprintf(text + length, RFC3339_SIZE - length, ".%.*sZ", digits, fraction_digits);

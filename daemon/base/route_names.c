@@ -1,4 +1,4 @@
-/* The names of routes by their number, in shared memory. */
+/* The names of routes, and of other things of modules, by their number, in shared memory. */
 #include "base/route_names.h"
 
 #include "base/utf8.h"
@@ -30,7 +30,17 @@ static void load(const _Atomic char *from, char *text, size_t size)
 	utf8_clean(copy, text, size);
 }
 
-uint32_t route_names_claim(struct route_names *names, const char *module, const char *path)
+/* One that died in between has left it to the next; two that do it at once write the same. */
+static void complete(struct route_name *name, const char *module, const char *path)
+{
+	if (atomic_load(&name->is_complete))
+		return;
+	store(name->module, module, strnlen(module, MODULE_NAME_SIZE - 1));
+	store(name->path, path, strnlen(path, ROUTE_NAME_PATH_SIZE - 1));
+	atomic_store(&name->is_complete, true);
+}
+
+uint32_t names_claim(struct route_name names[], uint32_t count, const char *module, const char *path)
 {
 	size_t module_length = strnlen(module, MODULE_NAME_SIZE - 1);
 	size_t path_length = strnlen(path, ROUTE_NAME_PATH_SIZE - 1);
@@ -40,21 +50,33 @@ uint32_t route_names_claim(struct route_names *names, const char *module, const 
 	hash = hash_text(hash_text(hash, "", 1), path, path_length);
 	if (hash == 0)
 		hash = 1;
-	for (uint32_t i = 0; i < COUNTERS_ROUTES_MAX; i++) {
-		struct route_name *name = &names->all[i];
+	/* There are gaps where names were freed: it may be behind one. */
+	for (uint32_t i = 0; i < count; i++) {
+		if (atomic_load(&names[i].hash) == hash) {
+			complete(&names[i], module, path);
+			return i;
+		}
+	}
+	for (uint32_t i = 0; i < count; i++) {
 		uint64_t found = 0;
 
-		if (!atomic_compare_exchange_strong(&name->hash, &found, hash) && found != hash)
+		if (!atomic_compare_exchange_strong(&names[i].hash, &found, hash) && found != hash)
 			continue;
-		/* One that died in between has left it to the next; two that do it at once write the same. */
-		if (!atomic_load(&name->is_complete)) {
-			store(name->module, module, module_length);
-			store(name->path, path, path_length);
-			atomic_store(&name->is_complete, true);
-		}
+		complete(&names[i], module, path);
 		return i;
 	}
-	return COUNTERS_NO_ROUTE;
+	return count;
+}
+
+void name_free(struct route_name *name)
+{
+	atomic_store(&name->is_complete, false);
+	atomic_store(&name->hash, 0);
+}
+
+uint32_t route_names_claim(struct route_names *names, const char *module, const char *path)
+{
+	return names_claim(names->all, COUNTERS_ROUTES_MAX, module, path);
 }
 
 bool route_names_get(const struct route_names *names, uint64_t number, struct route_name_copy *copy)

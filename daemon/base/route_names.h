@@ -1,6 +1,7 @@
 /*
- * The names of routes by their number, in shared memory: generations that have other routes agree on which counters and
- * which slots of the process table are whose. A name is added by the first process that has the route, and stays.
+ * The names of routes, and of other things of modules, by their number, in shared memory: generations that have other
+ * routes agree on which counters and which slots of the process table are whose. A name is added by the first process
+ * that has the route, and stays.
  */
 #ifndef BASE_ROUTE_NAMES_H
 #define BASE_ROUTE_NAMES_H
@@ -32,6 +33,13 @@ struct route_name_copy {
 	char module[MODULE_NAME_SIZE];
 	char path[ROUTE_NAME_PATH_SIZE];
 };
+
+/* The number of a name among `count` of them, which is made when there is none; `count` when there is no room for it.
+ */
+uint32_t names_claim(struct route_name names[], uint32_t count, const char *module, const char *path);
+
+/* Its number may be another name's from now on. */
+void name_free(struct route_name *name);
 
 /* The number of the route, which is made when there is none; COUNTERS_NO_ROUTE when there is no room for it. */
 uint32_t route_names_claim(struct route_names *names, const char *module, const char *path);

@@ -4,10 +4,13 @@
 
 #include "base/counters.h"
 #include "base/hash_gauges.h"
+#include "base/job_table.h"
 #include "base/live_count.h"
+#include "base/mail_gauges.h"
 #include "base/process_table.h"
 #include "base/rates.h"
 #include "base/route_names.h"
+#include "base/service_table.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -19,8 +22,9 @@ struct master_info {
 	int64_t started_ms; /* clock_monotonic_ms() */
 	int64_t started_us; /* and clock_wall_us() */
 	pid_t pid;
-	_Atomic bool is_ending;  /* the daemon stops: what waits in its handoff queues is for its last workers */
-	_Atomic bool is_closing; /* and no new binary takes its sockets over */
+	_Atomic bool is_ending;     /* the daemon stops: what waits in its handoff queues is for its last workers */
+	_Atomic bool is_closing;    /* and no new binary takes its sockets over */
+	_Atomic bool is_succeeding; /* an upgrade: the master before us, or a process of its, is still there */
 };
 
 struct scoreboard {
@@ -28,8 +32,11 @@ struct scoreboard {
 	struct process_table processes;
 	struct hash_gauges hashing;
 	struct live_count live;
+	struct mail_gauges mail;
 	struct rates login_rates;
 	struct route_names routes;
+	struct job_table jobs;
+	struct service_table services;
 	struct counters counters;
 };
 

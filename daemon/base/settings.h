@@ -12,6 +12,9 @@
 #define COOKIE_NAME_DEFAULT "onesession"
 #define COOKIE_NAME_FORMER  "session"
 
+/* login.name_label: what the word is in English. Left at that, pages have it in their own language. */
+#define NAME_LABEL_DEFAULT "Username"
+
 /* A number that is not said but follows from other things (OPTION_AUTO). */
 #define SETTING_AUTO (-1)
 
@@ -19,6 +22,9 @@ enum cookie_secure { COOKIE_SECURE_AUTO, COOKIE_SECURE_ALWAYS, COOKIE_SECURE_NEV
 enum cookie_samesite { COOKIE_SAMESITE_LAX, COOKIE_SAMESITE_STRICT, COOKIE_SAMESITE_NONE };
 enum on_limit { ON_LIMIT_DISPLACE, ON_LIMIT_ASK, ON_LIMIT_REFUSE };
 enum sharing_action { SHARING_LOG, SHARING_COOLDOWN };
+enum signup { SIGNUP_CLOSED, SIGNUP_INVITE, SIGNUP_OPEN };
+enum email_need { EMAIL_OPTIONAL, EMAIL_REQUIRED };
+enum mail_tls { MAIL_TLS_AUTO, MAIL_TLS_REQUIRED, MAIL_TLS_OPPORTUNISTIC, MAIL_TLS_OFF };
 
 /* Durations are milliseconds, sizes bytes. Strings belong to the talloc context given to config_load(). */
 struct settings {
@@ -39,6 +45,9 @@ struct settings {
 		int64_t io_timeout;
 		int64_t shutdown_timeout;
 		int64_t max_body;
+		const char *spool;
+		int64_t spool_max;
+		int64_t upload_rate;
 		const char *operators;
 		const char *modules;
 	} server;
@@ -69,6 +78,7 @@ struct settings {
 		int64_t attempts_per_user;
 		int64_t attempts_per_address;
 		int64_t attempts_window;
+		int64_t fresh;
 		const char *pages;
 		const char *site_name; /* "": none is shown */
 		const char *name_label;
@@ -80,6 +90,28 @@ struct settings {
 		enum sharing_action action;
 		int64_t cooldown;
 	} sharing;
+	struct {
+		enum signup signup;
+		enum email_need email;
+		int64_t password_strength; /* as password_strength_problem() takes it */
+		int64_t reset_lifetime;
+		int64_t verify_lifetime;
+		int64_t invite_lifetime;
+		int64_t deletion_pause;
+		const char *notices; /* words, separated by spaces */
+	} accounts;
+	struct {
+		const char *server; /* as mail_server_parse() reads it; "": off */
+		enum mail_tls tls;
+		const char *ca_file; /* "": what this machine trusts */
+		const char *user;    /* "": no AUTH */
+		const char *password_file;
+		const char *from;          /* as mail_from_parse() reads it */
+		const char *site_url;      /* without a slash at its end */
+		const char *per_recipient; /* as mail_rate_parse() reads it */
+		int64_t per_domain;        /* mails a minute; 0: any number */
+		int64_t timeout;
+	} mail;
 	struct {
 		const char *to;
 		enum log_level level;

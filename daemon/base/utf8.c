@@ -67,6 +67,19 @@ bool utf8_is_control(uint32_t character)
 	return character < 0x20 || (character >= 0x7f && character < 0xa0);
 }
 
+bool utf8_is_printable(const char *text)
+{
+	while (*text != '\0') {
+		uint32_t character;
+		size_t size = utf8_character(text, &character);
+
+		if (size == 0 || utf8_is_control(character))
+			return false;
+		text += size;
+	}
+	return true;
+}
+
 void utf8_clean(const char *text, char *out, size_t size)
 {
 	size_t used = 0;

@@ -20,6 +20,9 @@ bool utf8_is_ascii_control(char byte);
 /* One of these, or of C1 (U+0080 to U+009F), which terminals obey as well. */
 bool utf8_is_control(uint32_t character);
 
+/* Is it UTF-8 without any of these? */
+bool utf8_is_printable(const char *text);
+
 /* Copy `text` to out[size], at most size - 1 bytes, with '?' for control characters and for what is not UTF-8. */
 void utf8_clean(const char *text, char *out, size_t size);
 

@@ -167,6 +167,16 @@ bool arguments_have(const struct arguments *arguments, enum command_option_id id
 	return (arguments->given & 1U << id) != 0;
 }
 
+/* How many were given that are not aside. */
+static size_t count_main_options(unsigned given)
+{
+	size_t count = 0;
+
+	for (int id = COMMAND_OPTIONS_COMMON; id < COMMAND_OPTION_COUNT; id++)
+		count += (given & 1U << id) != 0 && !command_option_is_aside((enum command_option_id)id);
+	return count;
+}
+
 static bool is_wrong(const struct command *command, const struct arguments *arguments, size_t operands)
 {
 	unsigned given = arguments->given >> COMMAND_OPTIONS_COMMON << COMMAND_OPTIONS_COMMON;
@@ -177,7 +187,7 @@ static bool is_wrong(const struct command *command, const struct arguments *argu
 	switch (command->needs) {
 	case NEEDS_OPERANDS: return operands < count;
 	case NEEDS_OPTION: return operands < count || given == 0;
-	case NEEDS_ONE: return operands + (size_t)__builtin_popcount(given) != 1;
+	case NEEDS_ONE: return operands + count_main_options(given) != 1;
 	}
 	return true;
 }

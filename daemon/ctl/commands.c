@@ -52,24 +52,34 @@ const struct command_option command_options[COMMAND_OPTION_COUNT] = {
 		"whether it is an administrator's account; the application learns of it"},
 	[COMMAND_OPTION_LIMIT] = {'\0', "limit", NUMBER(limit, INT32_MAX),
 		"how many live sessions it may have; 0: any number (default: session.max_sessions)"},
+	[COMMAND_OPTION_EMAIL] = {'\0', "email", ARGUMENT("ADDRESS", VALUE_TEXT, email),
+		"its e-mail address, taken as verified: people sign in by it, too"},
+	[COMMAND_OPTION_INVITE] = {'\0', "invite", FLAG(invites),
+		"no password is asked for: a mail to that address lets its person choose one"},
+	[COMMAND_OPTION_DOMAIN] = {'\0', "domain", ARGUMENT("DOMAIN", VALUE_TEXT, domain),
+		"of addresses in this domain only"},
 	[COMMAND_OPTION_USER] = {'\0', "user", ARGUMENT("NAME", VALUE_NAME, user), "of this account only"},
 	[COMMAND_OPTION_ALL] = {'\0', "all", NOTHING, "of all accounts"},
+	[COMMAND_OPTION_DEAD] = {'\0', "dead", NOTHING, "all that were given up"},
+	[COMMAND_OPTION_STATE] = {'\0', "state", ARGUMENT("STATE", VALUE_TEXT, state),
+		"those that are queued, sent, limited or dead"},
 	[COMMAND_OPTION_FROM] = {'\0', "from", ARGUMENT("CONNINFO", VALUE_TEXT, from),
 		"the other database: a connection string or URI of libpq"},
 	[COMMAND_OPTION_PREFIX] = {'\0', "prefix", ARGUMENT("TEXT", VALUE_TEXT, prefix), "only what begins with this"},
 	[COMMAND_OPTION_FIRST] = {'\0', "first", NUMBER(first, ROWS_MAX), "no more than these"},
 	[COMMAND_OPTION_ERASE] = {'\0', "erase", FLAG(erases),
-		"take its name, addresses and browsers out of the events"},
+		"with all that is kept about its person, also in events and mails"},
 	[COMMAND_OPTION_LAST] = {'\0', "last", NUMBER(last, ROWS_MAX),
 		"the latest or most of them, and no more than these"},
 	[COMMAND_OPTION_FOLLOW] = {'\0', "follow", FLAG(follows), "go on until interrupted"},
+	[COMMAND_OPTION_YES] = {'\0', "yes", FLAG(agrees), "without asking"},
 };
 
 const struct command commands[] = {
 	{.words = {"migrate"}, .options = OPTION(GRANT) | OPTION(MODULE) | OPTION(FOLDER), .database = DATABASE_MIGRATING, .run = command_migrate,
 	 .help = "bring the tables of the daemon and of its modules up to date; give ROLE the daemon's rights"},
 
-	{.words = {"user", "add"}, .operands = OPERAND("NAME", VALUE_NEW_NAME), .options = OPTION(ADMIN) | OPTION(LIMIT),
+	{.words = {"user", "add"}, .operands = OPERAND("NAME", VALUE_NEW_NAME), .options = OPTION(ADMIN) | OPTION(LIMIT) | OPTION(EMAIL) | OPTION(INVITE),
 	 .run = command_user_add, .help = "add an account; its password is asked for, or a line of standard input"},
 	{.words = {"user", "list"}, .options = OPTION(PREFIX) | OPTION(FIRST), .run = command_user_list,
 	 .help = "list the accounts, by name"},
@@ -87,6 +97,9 @@ const struct command commands[] = {
 	 .run = command_user_rename, .help = "give the account another name; its sessions go on"},
 	{.words = {"user", "set"}, .operands = OPERAND("NAME", VALUE_NAME), .options = OPTION(ADMIN_YES_NO),
 	 .needs = NEEDS_OPTION, .run = command_user_set, .help = "make it an administrator's account, or no more"},
+	{.words = {"user", "verify"}, .operands = OPERAND("NAME", VALUE_NAME),
+	 .options = OPTION(DOMAIN) | OPTION(ALL) | OPTION(YES), .needs = NEEDS_ONE, .run = command_user_verify,
+	 .help = "take e-mail addresses as verified: an account's, a domain's, or all; asks first"},
 	{.words = {"user", "delete"}, .operands = OPERAND("NAME", VALUE_NAME), .options = OPTION(ERASE),
 	 .run = command_user_delete, .help = "delete the account and its sessions, without asking"},
 	{.words = {"user", "limit"}, .operands = OPERANDS("NAME", VALUE_NAME, "N|default", VALUE_LIMIT),
@@ -102,6 +115,17 @@ const struct command commands[] = {
 	{.words = {"session", "end"}, .operands = OPERAND("ID", VALUE_TEXT), .options = OPTION(USER) | OPTION(ALL),
 	 .needs = NEEDS_ONE, .run = command_session_end,
 	 .help = "end a session, an account's sessions, or all of them"},
+
+	{.words = {"mail", "list"}, .options = OPTION(USER) | OPTION(STATE) | OPTION(LAST), .run = command_mail_list,
+	 .help = "list the mails that wait, were sent or given up, the newest first"},
+	{.words = {"mail", "show"}, .operands = OPERAND("ID", VALUE_TEXT), .run = command_mail_show,
+	 .help = "show a mail: to whom it is, what it is filled in with, and what was wrong"},
+	{.words = {"mail", "retry"}, .operands = OPERAND("ID", VALUE_TEXT), .options = OPTION(DEAD), .needs = NEEDS_ONE,
+	 .run = command_mail_retry, .help = "send a mail at once that waits or was given up, or all that were given up"},
+	{.words = {"mail", "drop"}, .operands = OPERAND("ID", VALUE_TEXT), .run = command_mail_drop,
+	 .help = "delete a mail; it is not sent then"},
+	{.words = {"mail", "test"}, .operands = OPERAND("ADDRESS", VALUE_TEXT), .database = DATABASE_OPTIONAL,
+	 .run = command_mail_test, .help = "send a mail to ADDRESS at once, and show what the mail server says"},
 
 	{.words = {"import", "django"}, .options = OPTION(FROM), .needs = NEEDS_OPTION, .run = command_import_django,
 	 .help = "add the accounts of a Django application's database, with their passwords"},
@@ -143,6 +167,11 @@ bool command_is_group(const char *word)
 	return false;
 }
 
+bool command_option_is_aside(enum command_option_id id)
+{
+	return id == COMMAND_OPTION_YES;
+}
+
 bool command_takes(const struct command *command, enum command_option_id id)
 {
 	return id < COMMAND_OPTIONS_COMMON || (command->options & 1U << id) != 0;
@@ -182,7 +211,11 @@ const char *command_synopsis(const struct command *command, char text[COMMAND_SY
 		const struct command_option *option = &command_options[id];
 		const char *argument = option->argument.name;
 
-		if (command_takes(command, (enum command_option_id)id))
+		if (!command_takes(command, (enum command_option_id)id))
+			continue;
+		if (command_option_is_aside((enum command_option_id)id))
+			append(text, " [--%s]", option->name);
+		else
 			append(text, "%s%s--%s%s%s%s", has_alternatives ? " | " : " ", is_optional ? "[" : "",
 			       option->name, argument != NULL ? " " : "", argument != NULL ? argument : "",
 			       is_optional ? "]" : "");

@@ -43,14 +43,20 @@ enum command_option_id {
 	COMMAND_OPTION_ADMIN,
 	COMMAND_OPTION_ADMIN_YES_NO,
 	COMMAND_OPTION_LIMIT,
+	COMMAND_OPTION_EMAIL,
+	COMMAND_OPTION_INVITE,
+	COMMAND_OPTION_DOMAIN,
 	COMMAND_OPTION_USER,
 	COMMAND_OPTION_ALL,
+	COMMAND_OPTION_DEAD,
+	COMMAND_OPTION_STATE,
 	COMMAND_OPTION_FROM,
 	COMMAND_OPTION_PREFIX,
 	COMMAND_OPTION_FIRST,
 	COMMAND_OPTION_ERASE,
 	COMMAND_OPTION_LAST,
 	COMMAND_OPTION_FOLLOW,
+	COMMAND_OPTION_YES,
 	COMMAND_OPTION_COUNT,
 };
 
@@ -66,7 +72,7 @@ struct command_option {
 enum command_needs {
 	NEEDS_OPERANDS, /* all operands */
 	NEEDS_OPTION,   /* all operands, and at least one option */
-	NEEDS_ONE,      /* one of the operand and the options, and no second one */
+	NEEDS_ONE,      /* one of the operand and the options, and no second one; what is aside is none of these */
 };
 
 /* What a command wants of the database before it runs. */
@@ -86,6 +92,7 @@ struct command {
 	enum command_database database;
 	int (*run)(struct ctl *ctl);
 	const char *help;
+	bool is_aside; /* it is never the one that a command with NEEDS_ONE wants, nor needed */
 };
 
 extern const struct command_option command_options[COMMAND_OPTION_COUNT];
@@ -99,6 +106,9 @@ const struct command *command_find(const char *const words[], size_t word_count,
 bool command_is_group(const char *word);
 
 bool command_takes(const struct command *command, enum command_option_id id);
+
+/* It is never the one that a command with NEEDS_ONE wants, nor needed by any. */
+bool command_option_is_aside(enum command_option_id id);
 size_t command_operand_count(const struct command *command);
 
 #define COMMAND_SYNOPSIS_SIZE 128

@@ -22,19 +22,24 @@ struct ctl {
 	bool json;
 	bool is_admin;       /* --admin, --admin yes */
 	int64_t limit;       /* --limit, -1 when it was not given */
+	const char *email;   /* --email, or NULL */
+	const char *domain;  /* --domain, or NULL */
 	const char *role;    /* --grant, or NULL */
 	const char *module;  /* --module, or NULL */
 	const char *folder;  /* --folder, or NULL */
 	const char *from;    /* --from, or NULL */
 	const char *user;    /* --user, or NULL */
 	const char *operand; /* NAME (that of a new account, and NEW, are plain ones) or ID, or NULL; for `session end`
-	                        without --user, NULL is --all */
+	                        without --user, NULL is --all, and for `mail retry` --dead */
 	const char *value;   /* what stands behind the operand, or NULL */
 	const char *prefix;  /* --prefix, or NULL */
+	const char *state;   /* --state, or NULL */
 	int64_t first;       /* --first, -1 when it was not given */
 	int64_t last;        /* --last, likewise */
 	bool follows;        /* --follow */
 	bool erases;         /* --erase */
+	bool agrees;         /* --yes */
+	bool invites;        /* --invite */
 };
 
 /* Commands: each returns the exit code, and has said what went wrong. */
@@ -50,6 +55,7 @@ int command_user_delete(struct ctl *ctl);
 int command_user_unlock(struct ctl *ctl);
 int command_user_rename(struct ctl *ctl);
 int command_user_set(struct ctl *ctl);
+int command_user_verify(struct ctl *ctl);
 int command_user_limit(struct ctl *ctl);
 int command_user_exempt(struct ctl *ctl);
 int command_session_list(struct ctl *ctl);
@@ -58,6 +64,11 @@ int command_session_end(struct ctl *ctl);
 int command_status(struct ctl *ctl);
 int command_events(struct ctl *ctl);
 int command_sharing(struct ctl *ctl);
+int command_mail_list(struct ctl *ctl);
+int command_mail_show(struct ctl *ctl);
+int command_mail_retry(struct ctl *ctl);
+int command_mail_drop(struct ctl *ctl);
+int command_mail_test(struct ctl *ctl);
 int command_import_django(struct ctl *ctl);
 int command_import_htpasswd(struct ctl *ctl);
 

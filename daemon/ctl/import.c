@@ -2,6 +2,7 @@
 #include "ctl/import.h"
 
 #include "base/clock.h"
+#include "base/email.h"
 #include "ctl/output.h"
 #include "session/password.h"
 #include "session/transaction.h"
@@ -25,6 +26,8 @@ struct import {
 	int64_t imported, existing;
 	int64_t refused[REFUSALS];
 	int64_t left_out; /* of the existing: perhaps other people, for the name is spelt otherwise */
+	int64_t emails, emails_left_out;
+	int64_t names_like_emails; /* of those imported */
 
 	TALLOC_CTX *batch; /* what the accounts consist of */
 	struct users_import accounts[IMPORT_BATCH];
@@ -112,6 +115,27 @@ static enum db_status add_batch(struct db *db, void *context)
 	return users_import(db, import->batch, import->accounts, import->count, import->detail);
 }
 
+/* The account is there all the same. */
+static void leave_email_out(struct import *import, const char *where, const char *email, const char *why,
+                            const char *of)
+{
+	import_clear_progress(import);
+	(void)fail("%s: its address %s is left out: it %s%s", where, email, why, of);
+	import->emails_left_out++;
+}
+
+static void count_email(struct import *import, size_t i)
+{
+	const struct users_import *account = &import->accounts[i];
+
+	if (account->is_new && strchr(account->username, '@') != NULL)
+		import->names_like_emails++;
+	if (account->has_email)
+		import->emails++;
+	else if (account->email_of != NULL)
+		leave_email_out(import, import->where[i], account->email, "is that of the account ", account->email_of);
+}
+
 /* Add the batch, and begin the next one. Returns the exit code. */
 static int finish_batch(struct import *import)
 {
@@ -128,6 +152,7 @@ static int finish_batch(struct import *import)
 			import->imported++;
 		else
 			tell_existing(import, i);
+		count_email(import, i);
 		/* The first of several stays. */
 		if (import->lines != NULL && json_object_get(import->lines, import->accounts[i].key) == NULL &&
 		    json_object_set_new(import->lines, import->accounts[i].key, json_integer(import->line[i])) != 0)
@@ -147,6 +172,25 @@ const char *import_hash_problem(const struct import *import, const char *hash)
 	return password_import_problem(hash, &cost);
 }
 
+/*
+ * The address in its one form, on the batch; without one, a name that is an address is taken for the person's. NULL:
+ * there is none.
+ */
+static const char *take_email(struct import *import, const char *where, const char *name, const char *given)
+{
+	const char *plain = users_plain_name(import->batch, given != NULL && given[0] != '\0' ? given : name);
+	char email[EMAIL_SIZE];
+	const char *problem = plain != NULL ? email_parse(plain, email) : NULL;
+
+	if (plain == NULL)
+		return NULL;
+	if (problem == NULL)
+		return talloc_strdup(import->batch, email);
+	if (given != NULL && given[0] != '\0')
+		leave_email_out(import, where, plain, problem, "");
+	return NULL;
+}
+
 int import_take(struct import *import, const char *where, int64_t line, const struct users_import *account,
                 const char *hash_problem)
 {
@@ -164,6 +208,7 @@ int import_take(struct import *import, const char *where, int64_t line, const st
 	}
 	*taken = *account;
 	taken->username = name;
+	taken->email = take_email(import, where, name, account->email);
 	taken->password = talloc_strdup(import->batch, account->password);
 	import->where[import->count] = talloc_strdup(import->batch, where);
 	import->line[import->count] = line;
@@ -197,11 +242,33 @@ struct import *import_begin(struct ctl *ctl, const char *from, bool has_lines)
 	return import->batch != NULL && import->detail != NULL && (import->lines != NULL || !has_lines) ? import : NULL;
 }
 
+/* Of addresses only where there were some. */
+static json_t *report_json(const struct import *import)
+{
+	bool has_emails = import->emails > 0 || import->emails_left_out > 0;
+	json_t *report = json_pack("{s:I, s:I, s:I}", "imported", (json_int_t)import->imported, "existing",
+	                           (json_int_t)import->existing, "refused", (json_int_t)all_refused(import));
+
+	if (has_emails &&
+	    (json_object_set_new(report, "emails", json_integer(import->emails)) != 0 ||
+	     json_object_set_new(report, "emails_left_out", json_integer(import->emails_left_out)) != 0)) {
+		json_decref(report);
+		return NULL;
+	}
+	return report;
+}
+
 static int report(const struct import *import)
 {
 	if (import->ctl->json)
-		return output_json(json_pack("{s:I, s:I, s:I}", "imported", (json_int_t)import->imported, "existing",
-		                             (json_int_t)import->existing, "refused", (json_int_t)all_refused(import)));
+		return output_json(report_json(import));
+	if (import->emails > 0)
+		(void)output_line("With e-mail addresses: %lld, none of them verified (onesessionctl user verify).",
+		                  (long long)import->emails);
+	if (import->names_like_emails > 0)
+		(void)output_line("With an @ in their names: %lld. They sign in by these as before; no new account "
+		                  "gets such a name.",
+		                  (long long)import->names_like_emails);
 	return output_line("%s imported, %lld there already, %lld refused.",
 	                   output_count(import->ctl->ctx, import->imported, "account"), (long long)import->existing,
 	                   (long long)all_refused(import));
@@ -242,7 +309,7 @@ int import_end(struct import *import, int result)
 		return result;
 	}
 	result = report(import);
-	if (result == EXIT_SUCCESS && import->left_out > 0)
+	if (result == EXIT_SUCCESS && (import->left_out > 0 || import->emails_left_out > 0))
 		result = EXIT_FAILURE;
 	return all_refused(import) > 0 ? tell_refused(import) : result;
 }

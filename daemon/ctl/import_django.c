@@ -20,6 +20,7 @@ static int take_django_user(struct import *import, TALLOC_CTX *scratch, const st
 	const struct users_import account = {
 		.username = user->username,
 		.password = has_password ? user->password : USERS_NO_PASSWORD,
+		.email = user->email,
 		.is_active = user->is_active,
 		.is_admin = user->is_superuser,
 	};

@@ -44,7 +44,7 @@ static int set_up(struct ctl *ctl, enum command_database database)
 		.required_schema = database == DATABASE_MIGRATING ? 0 : schema_version(),
 	};
 
-	ctl->signals = signals_new(ctl->ctx);
+	ctl->signals = signals_new(ctl->ctx, NULL);
 	ctl->db = db_new(ctl->ctx, &config);
 	if (ctl->db == NULL || ctl->signals == NULL || rule_connect_receivers(ctl->signals) != 0)
 		return fail("out of memory");

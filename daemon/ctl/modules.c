@@ -2,8 +2,9 @@
 #include "ctl/modules.h"
 
 /* The Makefile makes it: MODULES_FOLDER, where the modules are that server.modules calls by their names. */
-#include "folders.h"
+#include "moduledir.h"
 
+#include "ctl/module_object.h"
 #include "ctl/output.h"
 #include "session/module_schema.h"
 
@@ -64,26 +65,40 @@ static int migrate_from(struct ctl *ctl, const char *module, const char *folder,
 	return is_absent && may_be_absent ? EXIT_SUCCESS : fail("module %s: %s", module, problem.text);
 }
 
-/* A word of server.modules: the module's name, and the folder that its migrations are in. False: no memory. */
-static bool locate(TALLOC_CTX *ctx, const char *word, const char **module, const char **folder)
+/* A module, and where its migrations are. */
+struct located {
+	const char *module;
+	const char *folder;
+	bool may_be_absent; /* it does not say that it has any */
+};
+
+/*
+ * A word of server.modules. What the object says of itself counts; where there is none that says anything, as before it
+ * is installed, the names go by its own. False: no memory.
+ */
+static bool locate(TALLOC_CTX *ctx, const char *word, struct located *located)
 {
 	const char *slash = strrchr(word, '/');
 	const char *file = slash != NULL ? slash + 1 : word;
+	const char *object = slash != NULL ? word : talloc_asprintf(ctx, MODULES_FOLDER "/%s.so", word);
+	const struct module_object *said = object != NULL ? module_object_read(ctx, object) : NULL;
 	size_t length = strlen(file);
 
 	if (slash != NULL && length > strlen(".so") && strcmp(file + length - strlen(".so"), ".so") == 0)
 		length -= strlen(".so");
-	*module = talloc_strndup(ctx, file, length);
-	*folder = slash != NULL
-	                  ? talloc_asprintf(ctx, "%.*s/%.*s/migrations", (int)(slash - word), word, (int)length, file)
-	                  : talloc_asprintf(ctx, MODULES_FOLDER "/%s/migrations", word);
-	return *module != NULL && *folder != NULL;
+	located->module = said != NULL ? said->name : talloc_strndup(ctx, file, length);
+	located->may_be_absent = said == NULL || said->migrations == NULL;
+	if (object == NULL || located->module == NULL)
+		return false;
+	located->folder = module_files_folder(ctx, object, located->module, said != NULL ? said->migrations : NULL);
+	return located->folder != NULL;
 }
 
 int modules_migrate(struct ctl *ctl, json_t *told)
 {
 	char *words = talloc_strdup(ctl->ctx, ctl->settings.server.modules);
-	const char *word, *module, *folder;
+	struct located located;
+	const char *word;
 	int result = EXIT_SUCCESS;
 
 	if (words == NULL)
@@ -91,9 +106,9 @@ int modules_migrate(struct ctl *ctl, json_t *told)
 	while (result == EXIT_SUCCESS && (word = strsep(&words, " \t")) != NULL) {
 		if (word[0] == '\0')
 			continue;
-		if (!locate(ctl->ctx, word, &module, &folder))
+		if (!locate(ctl->ctx, word, &located))
 			return fail("out of memory");
-		result = migrate_from(ctl, module, folder, true, told);
+		result = migrate_from(ctl, located.module, located.folder, located.may_be_absent, told);
 	}
 	return result;
 }
@@ -101,17 +116,18 @@ int modules_migrate(struct ctl *ctl, json_t *told)
 int modules_migrate_one(struct ctl *ctl, json_t *told)
 {
 	char *words = talloc_strdup(ctl->ctx, ctl->settings.server.modules);
-	const char *word, *module, *folder;
+	struct located located;
+	const char *word;
 
 	if (words == NULL)
 		return fail("out of memory");
 	if (ctl->folder != NULL)
 		return migrate_from(ctl, ctl->module, ctl->folder, false, told);
 	while ((word = strsep(&words, " \t")) != NULL) {
-		if (word[0] != '\0' && locate(ctl->ctx, word, &module, &folder) && strcmp(module, ctl->module) == 0)
-			return migrate_from(ctl, module, folder, false, told);
+		if (word[0] != '\0' && locate(ctl->ctx, word, &located) && strcmp(located.module, ctl->module) == 0)
+			return migrate_from(ctl, located.module, located.folder, false, told);
 	}
-	if (!locate(ctl->ctx, ctl->module, &module, &folder))
+	if (!locate(ctl->ctx, ctl->module, &located))
 		return fail("out of memory");
-	return migrate_from(ctl, ctl->module, folder, false, told);
+	return migrate_from(ctl, ctl->module, located.folder, false, told);
 }

@@ -6,8 +6,8 @@
 
 /*
  * Bring the tables of the modules in server.modules up to date, and with --grant give the role its rights to them.
- * Modules are found by where they lie, and not loaded: their code has no business here. Those without a folder of
- * migrations have no tables. For each, an object is added to `told`. Returns the exit status.
+ * Modules are not loaded: their code has no business here (see module_object.h). Those without a folder of migrations
+ * have no tables. For each, an object is added to `told`. Returns the exit status.
  */
 int modules_migrate(struct ctl *ctl, json_t *told);
 

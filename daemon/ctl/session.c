@@ -197,7 +197,7 @@ static enum db_status record_end(struct db *db, int64_t user_id, const char *use
 
 int command_session_end(struct ctl *ctl)
 {
-	struct revocation revocation = {.id = ctl->operand, .record = record_end, .context = ctl};
+	struct revocation revocation = {.id = ctl->operand, .record_end = record_end, .context = ctl};
 	enum db_status status;
 	size_t ended = 0;
 

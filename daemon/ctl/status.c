@@ -69,6 +69,21 @@ static void show_warnings(const struct ctl *ctl)
 	json_decref(warnings);
 }
 
+static void show_services(TALLOC_CTX *ctx, const json_t *module)
+{
+	const json_t *service;
+	size_t at;
+
+	json_array_foreach(json_object_get(module, "services"), at, service)
+	{
+		double seconds = json_real_value(json_object_get(service, "seconds"));
+
+		(void)output_line("service %s.%s: calls %lld, without an answer %lld, time %s", text(module, "name"),
+		                  text(service, "name"), (long long)number(service, "requests"),
+		                  (long long)number(service, "errors"), duration(ctx, (int64_t)(seconds * 1000)));
+	}
+}
+
 /* The first is the daemon's own, whose requests the workers' table has. */
 static void show_modules(TALLOC_CTX *ctx, const json_t *status)
 {
@@ -85,7 +100,63 @@ static void show_modules(TALLOC_CTX *ctx, const json_t *status)
 			                  (long long)number(module, "abi"), (long long)number(module, "requests"),
 			                  (long long)number(module, "errors"),
 			                  duration(ctx, (int64_t)(seconds * 1000)));
+		show_services(ctx, module);
 	}
+}
+
+static const char *duration_or_nothing(TALLOC_CTX *ctx, const json_t *ms)
+{
+	return json_is_integer(ms) ? duration(ctx, json_integer_value(ms)) : "";
+}
+
+static void add_job(struct table *table, const json_t *module, const json_t *job)
+{
+	const json_t *running = json_object_get(job, "running_ms");
+	const char *result = json_is_integer(running) ? "running" : text(job, "last_result");
+	const char *took =
+		duration_or_nothing(table, json_is_integer(running) ? running : json_object_get(job, "last_ms"));
+
+	table_cell(table, talloc_asprintf(table, "%s.%s", text(module, "name"), text(job, "name")));
+	table_cell(table, duration(table, number(job, "every_ms")));
+	table_cell(table, json_is_true(json_object_get(job, "on_every_host")) ? "every" : "one");
+	table_cell(table, talloc_asprintf(table, "%lld", (long long)number(job, "runs")));
+	table_cell(table, talloc_asprintf(table, "%lld", (long long)number(job, "failures")));
+	table_cell(table, duration_or_nothing(table, json_object_get(job, "last_age_ms")));
+	table_cell(table, took);
+	table_cell(table, result);
+	table_cell(table, duration_or_nothing(table, json_object_get(job, "next_in_ms")));
+}
+
+/* What has run on this host, how long ago, and when it is looked at next; the table `jobs` of the database has all of
+ * them. */
+static int show_jobs(const struct ctl *ctl, const json_t *status)
+{
+	static const struct table_column columns[] = {
+		{.title = "JOB", .shrinks = true},
+		{.title = "EVERY", .right = true},
+		{.title = "HOSTS"},
+		{.title = "RUNS", .right = true},
+		{.title = "FAILED", .right = true},
+		{.title = "LAST", .right = true},
+		{.title = "TOOK", .right = true},
+		{.title = "RESULT"},
+		{.title = "NEXT", .right = true},
+	};
+	struct table *table = table_new(ctl->ctx, columns, sizeof columns / sizeof columns[0]);
+	const json_t *module, *job;
+	size_t count = 0, i, j;
+
+	if (table == NULL)
+		return -1;
+	json_array_foreach(json_object_get(status, "modules"), i, module)
+	{
+		json_array_foreach(json_object_get(module, "jobs"), j, job)
+		{
+			add_job(table, module, job);
+			count++;
+		}
+	}
+	return count == 0 ? 0 : table_print(table, stdout);
 }
 
 static int show(const struct ctl *ctl, const json_t *status)
@@ -118,6 +189,8 @@ static int show(const struct ctl *ctl, const json_t *status)
 	                  (long long)number(hashing, "in_use"), (long long)number(hashing, "slots"));
 	show_modules(table, status);
 	show_warnings(ctl);
+	if (show_jobs(ctl, status) != 0)
+		return fail("out of memory");
 	json_array_foreach(json_object_get(status, "workers"), at, worker)
 	{
 		const json_t *age = json_object_get(worker, "request_age_ms");
@@ -128,7 +201,7 @@ static int show(const struct ctl *ctl, const json_t *status)
 		table_cell(table, text(worker, "state"));
 		table_cell(table, duration(table, number(worker, "age_ms")));
 		table_cell(table, talloc_asprintf(table, "%lld", (long long)number(worker, "requests")));
-		table_cell(table, json_is_integer(age) ? duration(table, json_integer_value(age)) : "");
+		table_cell(table, duration_or_nothing(table, age));
 		table_cell(table, text(worker, "request"));
 	}
 	return table_print(table, stdout) == 0 ? EXIT_SUCCESS : fail("out of memory");

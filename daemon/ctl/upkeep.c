@@ -33,8 +33,8 @@ static int migrate_all(struct ctl *ctl)
 {
 	struct sequence_list advanced = {0};
 	struct unusable_names unusable = {0};
-	json_t *modules = json_array();
 	enum db_status status = schema_migrate(ctl->db, ctl->json ? NULL : tell_applied);
+	json_t *modules;
 	int result;
 
 	if (status == DB_OK)
@@ -54,6 +54,7 @@ static int migrate_all(struct ctl *ctl)
 		return fail_database(ctl, status);
 	if (!ctl->json)
 		(void)output_line("The schema is at version %d.", schema_version());
+	modules = json_array();
 	result = modules_migrate(ctl, modules);
 	if (result != EXIT_SUCCESS) {
 		json_decref(modules);
@@ -94,7 +95,40 @@ static void show_progress(const struct purge_counts *counts)
 	(void)fprintf(stderr, "\rexpired sessions %lld, ended sessions %lld, events %lld, others %lld",
 	              (long long)counts->sessions, (long long)counts->ended_sessions, (long long)counts->events,
 	              (long long)(counts->login_tickets + counts->login_failures + counts->known_browsers +
-	                          counts->anonymous_sessions));
+	                          counts->anonymous_sessions + counts->signups + counts->mails + counts->mail_tokens +
+	                          counts->code_tries + counts->mail_domains));
+}
+
+/* A new reference, NULL when out of memory. */
+static json_t *counts_json(const struct purge_counts *counts, bool busy)
+{
+	const struct {
+		const char *name;
+		int64_t count;
+	} all[] = {
+		{"sessions", counts->sessions},
+		{"ended_sessions", counts->ended_sessions},
+		{"events", counts->events},
+		{"login_tickets", counts->login_tickets},
+		{"login_failures", counts->login_failures},
+		{"known_browsers", counts->known_browsers},
+		{"anonymous_sessions", counts->anonymous_sessions},
+		{"signups", counts->signups},
+		{"mails", counts->mails},
+		{"mail_tokens", counts->mail_tokens},
+		{"code_tries", counts->code_tries},
+		{"mail_domains", counts->mail_domains},
+		{"accounts", counts->accounts},
+	};
+	json_t *json = json_pack("{s:b}", "busy", busy);
+
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+		if (json_object_set_new(json, all[i].name, json_integer(all[i].count)) != 0) {
+			json_decref(json);
+			return NULL;
+		}
+	}
+	return json;
 }
 
 int command_purge(struct ctl *ctl)
@@ -103,6 +137,7 @@ int command_purge(struct ctl *ctl)
 		.idle_timeout_ms = ctl->settings.session.idle_timeout,
 		.history_ms = ctl->settings.session.history,
 		.attempts_window_ms = ctl->settings.login.attempts_window,
+		.signals = ctl->signals,
 	};
 	bool is_watched = !ctl->json && isatty(STDERR_FILENO);
 	struct purge_counts counts;
@@ -115,20 +150,20 @@ int command_purge(struct ctl *ctl)
 	if (status != DB_OK)
 		return fail_database(ctl, status);
 	if (ctl->json)
-		return output_json(json_pack(
-			"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "sessions", (json_int_t)counts.sessions,
-			"ended_sessions", (json_int_t)counts.ended_sessions, "events", (json_int_t)counts.events,
-			"login_tickets", (json_int_t)counts.login_tickets, "login_failures",
-			(json_int_t)counts.login_failures, "known_browsers", (json_int_t)counts.known_browsers,
-			"anonymous_sessions", (json_int_t)counts.anonymous_sessions, "busy", busy));
+		return output_json(counts_json(&counts, busy));
 	if (busy)
 		(void)output_line("Another process is purging: the rest is left to it.");
-	return output_line("Purged %s, %s, %s, %s, %s, %s and %s.",
+	return output_line("Purged %s, %s, %s, %s, %s, %s, %s, %s, %s, %s and %s.",
 	                   output_count(ctl->ctx, counts.sessions, "expired session"),
 	                   output_count(ctl->ctx, counts.ended_sessions, "old ended session"),
 	                   output_count(ctl->ctx, counts.events, "old event"),
 	                   output_count(ctl->ctx, counts.login_tickets, "login ticket"),
-	                   output_count(ctl->ctx, counts.login_failures, "outdated count"),
+	                   output_count(ctl->ctx, counts.login_failures + counts.code_tries + counts.mail_domains,
+	                                "outdated count"),
 	                   output_count(ctl->ctx, counts.known_browsers, "forgotten browser"),
-	                   output_count(ctl->ctx, counts.anonymous_sessions, "anonymous session"));
+	                   output_count(ctl->ctx, counts.anonymous_sessions, "anonymous session"),
+	                   output_count(ctl->ctx, counts.signups, "outdated sign-up"),
+	                   output_count(ctl->ctx, counts.mails, "old mail"),
+	                   output_count(ctl->ctx, counts.mail_tokens, "outdated link"),
+	                   output_count(ctl->ctx, counts.accounts, "deleted account"));
 }

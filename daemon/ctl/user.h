@@ -9,8 +9,11 @@
 /* Write the operator's event; `more` is as in ctl_operator_detail(). */
 enum db_status user_record(struct db *db, const char *event, int64_t user_id, const char *username, json_t *more);
 
-/* The hash of a password that is asked for. Returns 0, or -1 when there is none: it has said why then. */
-int user_ask_for_hash(const struct ctl *ctl, const char *username, char hash[PASSWORD_HASH_SIZE]);
+/*
+ * The hash of a password that is asked for; of one that is easy to guess for that name or address (NULL: none) it is
+ * said. Returns 0, or -1 when there is none: it has said why then.
+ */
+int user_ask_for_hash(const struct ctl *ctl, const char *username, const char *email, char hash[PASSWORD_HASH_SIZE]);
 
 /* With its live sessions, which only a list has. DB_OK with *user NULL: the account has been deleted. */
 enum db_status user_read(struct ctl *ctl, int64_t id, struct user **user);

@@ -2,6 +2,8 @@
 #include "base/units.h"
 #include "ctl/output.h"
 #include "ctl/user.h"
+#include "session/erasure.h"
+#include "session/mail_tokens.h"
 #include "session/password.h"
 #include "session/revoke.h"
 #include "session/throttle.h"
@@ -21,7 +23,7 @@ struct account_change {
 	const char *password_hash;
 	bool is_active;
 	bool forgets_failures;
-	bool erases;             /* the person from the events */
+	bool erases;             /* with all that is kept about its person */
 	enum ones_reason reason; /* of the sessions that end, ONES_REASON_LIVE when they go on */
 };
 
@@ -71,6 +73,17 @@ static enum db_status update_account(struct db *db, const struct account_change 
 	                                      : users_set_active(db, user->id, change->is_active);
 }
 
+/* At once, as if its person had asked for it long ago. */
+static enum db_status erase(struct db *db, struct account_run *run)
+{
+	struct account_tx tx = {.ctx = run->ctl->ctx, .db = db, .signals = run->ctl->signals};
+	int64_t at;
+	enum db_status status = users_set_deletion(db, run->user->id, 0, &at);
+
+	return status == DB_OK ? erasure_run(&tx, run->user, ctl_operator_detail(run->ctl->ctx, NULL), &run->ended)
+	                       : status;
+}
+
 /* The row is updated first, also when it is deleted in the end. */
 static enum db_status apply_change(struct db *db, void *context)
 {
@@ -84,13 +97,17 @@ static enum db_status apply_change(struct db *db, void *context)
 	user = run->user;
 	run->ended = 0;
 	status = update_account(db, change, user);
+	if (status == DB_OK && change->erases)
+		return erase(db, run);
+	/* What somebody else may have asked for, such as another address, does not outlive that. */
+	if (status == DB_OK && change->reason != ONES_REASON_LIVE)
+		status = change->action == SET_PASSWORD ? mail_tokens_withdraw(db, user->id)
+		                                        : mail_tokens_drop(db, user->id, MAIL_PURPOSE_EMAIL);
 	if (status == DB_OK && change->reason != ONES_REASON_LIVE)
 		status = revoke_all_of_account(db, run->ctl->signals, run->ctl->ctx, user, change->reason, &run->ended);
-	if (status == DB_OK && change->erases)
-		status = users_erase_events(db, user->id);
 	if (status != DB_OK)
 		return status;
-	status = user_record(db, change->event, user->id, change->erases ? "" : user->username, NULL);
+	status = user_record(db, change->event, user->id, user->username, NULL);
 	return status == DB_OK && change->action == DELETE ? users_delete(db, user->id) : status;
 }
 
@@ -116,7 +133,7 @@ int command_user_passwd(struct ctl *ctl)
 	const struct user *user = ctl_find_user(ctl, ctl->operand);
 	char hash[PASSWORD_HASH_SIZE];
 
-	if (user == NULL || user_ask_for_hash(ctl, user->username, hash) != 0)
+	if (user == NULL || user_ask_for_hash(ctl, user->username, user->email, hash) != 0)
 		return EXIT_FAILURE;
 	return change_account(ctl, &(const struct account_change){.event = "user_password_changed",
 	                                                          .done = "has a new password",
@@ -241,7 +258,7 @@ int command_user_rename(struct ctl *ctl)
 {
 	const struct alteration alteration = {
 		.event = "user_renamed", .apply = apply_rename, .detail = rename_detail, .name = ctl->value};
-	const char *problem = users_name_problem(ctl->value);
+	const char *problem = users_new_name_problem(ctl->value);
 	struct user *user;
 	int64_t before;
 	int result;

@@ -1,4 +1,5 @@
 /* onesessionctl user list and show. */
+#include "base/email.h"
 #include "ctl/output.h"
 #include "ctl/table.h"
 #include "ctl/text.h"
@@ -18,11 +19,12 @@ static json_t *user_json(const void *rows, size_t at)
 {
 	const struct user *user = (const struct user *)rows + at;
 
-	return json_pack("{s:I, s:s, s:b, s:b, s:o, s:o, s:o, s:I}", "id", (json_int_t)user->id, "username",
-	                 user->username, "is_active", user->is_active, "is_admin", user->is_admin, "session_limit",
-	                 user_limit_json(user->session_limit), "created_at", output_time(user->created_at),
-	                 "last_login_at", output_time(user->last_login_at), "live_sessions",
-	                 (json_int_t)user->live_sessions);
+	return json_pack(
+		"{s:I, s:s, s:s?, s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:I}", "id", (json_int_t)user->id, "username",
+		user->username, "email", user->email, "email_verified_at", output_time(user->email_verified_at),
+		"is_active", user->is_active, "is_admin", user->is_admin, "delete_at", output_time(user->delete_at),
+		"session_limit", user_limit_json(user->session_limit), "created_at", output_time(user->created_at),
+		"last_login_at", output_time(user->last_login_at), "live_sessions", (json_int_t)user->live_sessions);
 }
 
 static const char *yes_or_no(bool yes)
@@ -37,6 +39,17 @@ static const char *limit_text(TALLOC_CTX *ctx, int64_t limit)
 	return limit == 0 ? "exempt" : talloc_asprintf(ctx, "%lld", (long long)limit);
 }
 
+/* "" without one. */
+static const char *email_text(TALLOC_CTX *ctx, const struct user *user)
+{
+	char shown[EMAIL_SHOWN_SIZE];
+
+	if (user->email == NULL)
+		return "";
+	return talloc_asprintf(ctx, "%s%s", email_show(user->email, shown),
+	                       user->email_verified_at > 0 ? "" : " (not verified)");
+}
+
 static int list_for_people(const struct ctl *ctl, const struct user users[], size_t count, bool is_all)
 {
 	static const struct table_column columns[] = {
@@ -48,6 +61,7 @@ static int list_for_people(const struct ctl *ctl, const struct user users[], siz
 		{.title = "LIVE", .right = true},
 		{.title = "LAST LOGIN"},
 		{.title = "CREATED"},
+		{.title = "E-MAIL", .shrinks = true},
 	};
 	struct table *table;
 
@@ -65,6 +79,7 @@ static int list_for_people(const struct ctl *ctl, const struct user users[], siz
 		table_cell(table, talloc_asprintf(table, "%lld", (long long)users[i].live_sessions));
 		table_cell(table, text_time(table, users[i].last_login_at));
 		table_cell(table, text_time(table, users[i].created_at));
+		table_cell(table, email_text(table, &users[i]));
 	}
 	if (table_print(table, stdout) != 0)
 		return fail("out of memory");
@@ -158,6 +173,10 @@ static int show_for_people(const struct ctl *ctl, const struct user *user, const
 		return fail("out of memory");
 	(void)output_line("Username:       %s", user->username);
 	(void)output_line("ID:             %lld", (long long)user->id);
+	if (user->email != NULL)
+		(void)output_line("E-mail:         %s", email_text(ctl->ctx, user));
+	if (user->delete_at > 0)
+		(void)output_line("Deleted:        for good at %s", text_time(ctl->ctx, user->delete_at));
 	(void)output_line("Active:         %s", yes_or_no(user->is_active));
 	(void)output_line("Administrator:  %s", yes_or_no(user->is_admin));
 	if (user->session_limit < 0)

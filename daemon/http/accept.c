@@ -1,7 +1,8 @@
-/* What the headers of a request say about its client: preferred type, own site or another. */
+/* What the headers of a request say about its client: preferred type and language, own site or another. */
 #include "http/accept.h"
 
-#include <stddef.h>
+#include "http/language.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -48,9 +49,36 @@ static int range_weight(const char *range, size_t length)
 	return 1000;
 }
 
-static bool is_range(const char *range, size_t length, const char *wanted)
+/* One of the list, without its parameters. */
+struct range {
+	const char *text;
+	size_t length;
+	int weight;
+};
+
+/* A list (RFC 9110, 5.6.1) that is gone through. */
+struct ranges {
+	const char *rest;
+	int count;
+};
+
+static bool next_range(struct ranges *ranges, struct range *range)
 {
-	return length == strlen(wanted) && strncasecmp(range, wanted, length) == 0;
+	const char *text = ranges->rest;
+	size_t length;
+
+	if (text == NULL || *text == '\0' || ranges->count++ == RANGES_MAX)
+		return false;
+	text += strspn(text, " \t,");
+	length = strcspn(text, ",");
+	*range = (struct range){text, strcspn(text, " \t;,"), range_weight(text, length)};
+	ranges->rest = text + length;
+	return true;
+}
+
+static bool is_range(const struct range *range, const char *wanted)
+{
+	return range->length == strlen(wanted) && strncasecmp(range->text, wanted, range->length) == 0;
 }
 
 static void consider(struct preference *preference, enum fit fit, int weight)
@@ -61,48 +89,57 @@ static void consider(struct preference *preference, enum fit fit, int weight)
 
 bool accept_prefers_json(const char *accept)
 {
+	struct ranges ranges = {.rest = accept};
 	struct preference json = {FIT_NONE, 0};
 	struct preference html = {FIT_NONE, 0};
+	struct range range;
 
-	for (int i = 0; accept != NULL && *accept != '\0' && i < RANGES_MAX; i++) {
-		size_t length, type_length;
-		int weight;
-
-		accept += strspn(accept, " \t,");
-		length = strcspn(accept, ",");
-		type_length = strcspn(accept, " \t;,");
-		weight = range_weight(accept, length);
-		if (is_range(accept, type_length, "application/json") ||
-		    is_range(accept, type_length, "application/problem+json"))
-			consider(&json, FIT_EXACT, weight);
-		else if (is_range(accept, type_length, "application/*"))
-			consider(&json, FIT_TYPE, weight);
-		else if (is_range(accept, type_length, "text/html") ||
-		         is_range(accept, type_length, "application/xhtml+xml"))
-			consider(&html, FIT_EXACT, weight);
-		else if (is_range(accept, type_length, "text/*"))
-			consider(&html, FIT_TYPE, weight);
-		else if (is_range(accept, type_length, "*/*")) {
-			consider(&json, FIT_ANY, weight);
-			consider(&html, FIT_ANY, weight);
+	while (next_range(&ranges, &range)) {
+		if (is_range(&range, "application/json") || is_range(&range, "application/problem+json"))
+			consider(&json, FIT_EXACT, range.weight);
+		else if (is_range(&range, "application/*"))
+			consider(&json, FIT_TYPE, range.weight);
+		else if (is_range(&range, "text/html") || is_range(&range, "application/xhtml+xml"))
+			consider(&html, FIT_EXACT, range.weight);
+		else if (is_range(&range, "text/*"))
+			consider(&html, FIT_TYPE, range.weight);
+		else if (is_range(&range, "*/*")) {
+			consider(&json, FIT_ANY, range.weight);
+			consider(&html, FIT_ANY, range.weight);
 		}
-		accept += length;
 	}
 	return json.weight > html.weight || (json.weight > 0 && json.weight == html.weight && json.fit > html.fit);
 }
 
 bool accept_names_html(const char *accept)
 {
-	for (int i = 0; accept != NULL && *accept != '\0' && i < RANGES_MAX; i++) {
-		size_t length;
+	struct ranges ranges = {.rest = accept};
+	struct range range;
 
-		accept += strspn(accept, " \t,");
-		length = strcspn(accept, ",");
-		if (is_range(accept, strcspn(accept, " \t;,"), "text/html") && range_weight(accept, length) > 0)
+	while (next_range(&ranges, &range))
+		if (range.weight > 0 && is_range(&range, "text/html"))
 			return true;
-		accept += length;
-	}
 	return false;
+}
+
+size_t accept_language(const char *accept, const char *const tags[], size_t count)
+{
+	struct ranges ranges = {.rest = accept};
+	struct range range;
+	size_t best = count;
+	int best_weight = 0;
+
+	while (next_range(&ranges, &range)) {
+		size_t found = count;
+
+		if (range.weight > best_weight && range.length < LANGUAGE_TAG_SIZE)
+			found = language_find(range.text, range.length, tags, count);
+		if (found < count) {
+			best = found;
+			best_weight = range.weight;
+		}
+	}
+	return best;
 }
 
 /* How much of "host:port" counts: all of its `length` but a port that goes without saying. */

@@ -34,8 +34,8 @@ struct fcgi {
 	int fd;
 	int64_t io_timeout_ms;
 	struct inspection inspection;
-	fcgi_body_limit *body_limit;
-	const void *body_limit_context;
+	fcgi_body_plan *plan_body;
+	const void *plan_context;
 	FCGX_Request request;
 	bool is_accepted;
 	size_t drained;
@@ -68,23 +68,23 @@ struct fcgi *fcgi_open(TALLOC_CTX *ctx, int fd, int64_t io_timeout_ms, size_t ma
 		return NULL;
 	fcgi->fd = fd;
 	fcgi->io_timeout_ms = io_timeout_ms;
-	fcgi->inspection = (struct inspection){.ctx = fcgi, .fd = fd, .max_body = max_body};
+	fcgi->inspection = (struct inspection){.ctx = fcgi, .fd = fd, .plan = {.max = max_body}};
 	talloc_set_destructor(fcgi, fcgi_destroy);
 	return fcgi;
 }
 
-static size_t body_limit(const struct inspection *inspection)
+static struct body_plan plan_body(const struct inspection *inspection)
 {
 	const struct fcgi *fcgi = inspection->ctx;
 
-	return fcgi->body_limit(fcgi->body_limit_context, fcgi);
+	return fcgi->plan_body(fcgi->plan_context, fcgi);
 }
 
-void fcgi_limit_body(struct fcgi *fcgi, fcgi_body_limit *limit, const void *context)
+void fcgi_plan_body(struct fcgi *fcgi, fcgi_body_plan *plan, const void *context)
 {
-	fcgi->body_limit = limit;
-	fcgi->body_limit_context = context;
-	fcgi->inspection.body_limit = body_limit;
+	fcgi->plan_body = plan;
+	fcgi->plan_context = context;
+	fcgi->inspection.plan_body = plan_body;
 }
 
 int fcgi_fd(const struct fcgi *fcgi)
@@ -188,7 +188,8 @@ int fcgi_accept(struct fcgi *fcgi)
 	int from;
 
 	/* With no listening socket the library can only parse; it must not accept on its own. */
-	if (FCGX_InitRequest(&fcgi->request, -1, 0) != 0)
+	if (FCGX_InitRequest(&fcgi->request, -1, 0) != 0 ||
+	    (fcgi_is_streamed(fcgi) && !inspection_take_head(&fcgi->inspection)))
 		return -1;
 	from = fcgi->inspection.collected != NULL
 	               ? feed_library(fcgi->inspection.collected, fcgi->inspection.request_id)
@@ -231,6 +232,11 @@ bool fcgi_body_is_too_large(const struct fcgi *fcgi)
 	return fcgi->inspection.is_too_large;
 }
 
+uint64_t fcgi_body_limit(const struct fcgi *fcgi)
+{
+	return fcgi->inspection.plan.max;
+}
+
 const void *fcgi_body(struct fcgi *fcgi, size_t *size)
 {
 	uint8_t *body;
@@ -238,13 +244,23 @@ const void *fcgi_body(struct fcgi *fcgi, size_t *size)
 	/* Also so that the library does not reach padding that header_defect() has accepted, as there is no body. */
 	*size = fcgi->inspection.is_too_large || fcgi->inspection.role == FCGI_ROLE_AUTHORIZER
 	                ? 0
-	                : fcgi->inspection.body_size;
+	                : (size_t)fcgi->inspection.body_size;
 	if (*size == 0)
 		return "";
 	if (fcgi->inspection.collected != NULL)
 		return fcgi->inspection.collected->body;
 	body = talloc_size(fcgi, *size);
 	return body != NULL && FCGX_GetStr((char *)body, (int)*size, fcgi->request.in) == (int)*size ? body : NULL;
+}
+
+bool fcgi_is_streamed(const struct fcgi *fcgi)
+{
+	return fcgi->inspection.plan.is_streamed && !fcgi->inspection.is_too_large;
+}
+
+enum fcgi_progress fcgi_receive(struct fcgi *fcgi, body_sink *sink, void *context)
+{
+	return inspection_stream(&fcgi->inspection, sink, context);
 }
 
 int fcgi_answer(struct fcgi *fcgi, const void *answer, size_t size)
@@ -265,6 +281,13 @@ int fcgi_answer(struct fcgi *fcgi, const void *answer, size_t size)
 		return -1;
 	}
 	return sent == (int)size ? 0 : -1;
+}
+
+void fcgi_stream(const struct fcgi *fcgi, struct answer_stream *stream)
+{
+	stream->fd = fcgi->fd;
+	stream->request_id = fcgi->inspection.request_id;
+	stream->at = stream->size = 0;
 }
 
 bool fcgi_drained(struct fcgi *fcgi)

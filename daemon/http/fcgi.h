@@ -8,6 +8,7 @@
 #ifndef HTTP_FCGI_H
 #define HTTP_FCGI_H
 
+#include "http/answer_stream.h"
 #include "http/inspection.h"
 
 #include <stdbool.h>
@@ -30,11 +31,11 @@ const char *fcgi_init(void);
  */
 struct fcgi *fcgi_open(TALLOC_CTX *ctx, int fd, int64_t io_timeout_ms, size_t max_body);
 
-/* For whom max_body depends on the parameters: the largest body of this request, by fcgi_peek_param(). */
-typedef size_t fcgi_body_limit(const void *context, const struct fcgi *fcgi);
+/* For whom it depends on the parameters: what becomes of the body of this request, by fcgi_peek_param(). */
+typedef struct body_plan fcgi_body_plan(const void *context, const struct fcgi *fcgi);
 
-/* Have `limit` asked for that, once, when the parameters are there. */
-void fcgi_limit_body(struct fcgi *fcgi, fcgi_body_limit *limit, const void *context);
+/* Have `plan` asked for that, once, when the parameters are there and a body may be. */
+void fcgi_plan_body(struct fcgi *fcgi, fcgi_body_plan *plan, const void *context);
 
 /*
  * For one that may be handed on to another process: nothing is taken out of the socket before fcgi_accept(), and the
@@ -81,18 +82,30 @@ const char *fcgi_param(const struct fcgi *fcgi, const char *name);
 /* True when there is a body of more than max_body bytes; it cannot be read. */
 bool fcgi_body_is_too_large(const struct fcgi *fcgi);
 
+/* How many bytes the body may have. */
+uint64_t fcgi_body_limit(const struct fcgi *fcgi);
+
 /*
  * The whole body, *size bytes that belong to `fcgi`; none for an authorizer or when it is too large. NULL when out of
  * memory.
  */
 const void *fcgi_body(struct fcgi *fcgi, size_t *size);
 
+/* True when the body is streamed, and not too large as far as is known: fcgi_receive() takes it in. */
+bool fcgi_is_streamed(const struct fcgi *fcgi);
+
+/* After fcgi_accept(), when the descriptor is readable: see inspection_stream(). Does not block. */
+enum fcgi_progress fcgi_receive(struct fcgi *fcgi, body_sink *sink, void *context);
+
 /* Send the whole answer, CGI header and body (RFC 3875, 6), and end the request. Returns 0, or -1: the peer did not
  * take it. */
 int fcgi_answer(struct fcgi *fcgi, const void *answer, size_t size);
 
+/* In place of fcgi_answer(): the answer goes out by `stream`, which begins with its CGI header. */
+void fcgi_stream(const struct fcgi *fcgi, struct answer_stream *stream);
+
 /*
- * After fcgi_answer(): throw away what the peer still sends of its body, lest closing cuts the answer off. True when
+ * After the answer: throw away what the peer still sends of its body, lest closing cuts the answer off. True when
  * it may be closed now; false: call again when the descriptor is readable, but only until a deadline of the caller's.
  */
 bool fcgi_drained(struct fcgi *fcgi);

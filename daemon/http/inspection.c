@@ -10,64 +10,8 @@
 #define SCRATCH_SIZE (FCGI_PARAMS_SIZE_MAX + 16 * 1024)
 /* A collected body's buffer begins with this much and doubles. */
 #define BODY_SIZE_MIN 4096
-
-struct record {
-	unsigned int version, type, request_id;
-	size_t content_size, padding_size;
-	const uint8_t *content;
-};
-
-static struct record read_header(const uint8_t *at)
-{
-	return (struct record){
-		.version = at[0],
-		.type = at[1],
-		.request_id = (unsigned int)at[2] << 8 | at[3],
-		.content_size = (size_t)at[4] << 8 | at[5],
-		.padding_size = at[6],
-		.content = at + RECORD_HEADER_SIZE,
-	};
-}
-
-/* A length of a name or value: one byte, or four with the highest bit set. Returns its size, 0 if it is cut short. */
-static size_t read_length(const uint8_t *at, size_t left, size_t *length)
-{
-	if (left >= 1 && at[0] < 0x80) {
-		*length = at[0];
-		return 1;
-	}
-	if (left < 4)
-		return 0;
-	*length = (size_t)(at[0] & 0x7f) << 24 | (size_t)at[1] << 16 | (size_t)at[2] << 8 | at[3];
-	return 4;
-}
-
-/* The pairs must be whole, and a name or value must be the same as a C string. */
-static const char *params_defect(const uint8_t *params, size_t size)
-{
-	size_t at = 0;
-
-	while (at < size) {
-		size_t name_length, value_length, used;
-
-		used = read_length(params + at, size - at, &name_length);
-		if (used == 0)
-			return "a parameter's length is cut short";
-		at += used;
-		used = read_length(params + at, size - at, &value_length);
-		if (used == 0)
-			return "a parameter's length is cut short";
-		at += used;
-		if (name_length > size - at || value_length > size - at - name_length)
-			return "a parameter is cut short";
-		if (name_length == 0 || memchr(params + at, '=', name_length) != NULL)
-			return "a parameter's name is empty or holds '='";
-		if (memchr(params + at, '\0', name_length + value_length) != NULL)
-			return "a parameter holds a NUL";
-		at += name_length + value_length;
-	}
-	return NULL;
-}
+/* So often a body that is streamed is read before others have their turn. */
+#define STREAM_READS 4
 
 static const char *begin_defect(struct inspection *inspection, const struct record *record)
 {
@@ -132,7 +76,7 @@ static void gather_params(const struct inspection *inspection, const uint8_t *da
 	scratch.params_size = 0;
 	scratch.owner = inspection;
 	for (;;) {
-		struct record record = read_header(data);
+		struct record record = record_read(data);
 
 		if (record.type == RECORD_PARAMS) {
 			if (record.content_size == 0)
@@ -176,7 +120,8 @@ bool inspection_has_ended(const struct inspection *inspection)
 static bool is_whole(const struct inspection *inspection)
 {
 	return inspection_has_ended(inspection) ||
-	       (inspection->has_params && (inspection->is_too_large || inspection->is_head_enough));
+	       (inspection->has_params &&
+	        (inspection->is_too_large || inspection->is_head_enough || inspection->plan.is_streamed));
 }
 
 bool inspection_param(const struct inspection *inspection, const char *name, struct fcgi_text *value)
@@ -188,8 +133,8 @@ bool inspection_param(const struct inspection *inspection, const char *name, str
 	while (at < scratch.params_size) {
 		size_t name_length = 0, value_length = 0;
 
-		at += read_length(scratch.params + at, scratch.params_size - at, &name_length);
-		at += read_length(scratch.params + at, scratch.params_size - at, &value_length);
+		at += record_read_length(scratch.params + at, scratch.params_size - at, &name_length);
+		at += record_read_length(scratch.params + at, scratch.params_size - at, &value_length);
 		if (name_length == wanted && memcmp(scratch.params + at, name, wanted) == 0) {
 			*value = (struct fcgi_text){.at = (const char *)scratch.params + at + name_length,
 			                            .length = value_length};
@@ -204,24 +149,24 @@ bool inspection_param(const struct inspection *inspection, const char *name, str
 static bool declares_too_much(const struct inspection *inspection)
 {
 	struct fcgi_text length;
-	size_t declared = 0;
+	uint64_t declared = 0;
 
 	if (!inspection_param(inspection, "CONTENT_LENGTH", &length) || length.length == 0)
 		return false;
 	for (size_t i = 0; i < length.length; i++) {
 		if (length.at[i] < '0' || length.at[i] > '9')
 			return false;
-		if (declared <= inspection->max_body)
-			declared = 10 * declared + (size_t)(length.at[i] - '0');
+		if (declared <= inspection->plan.max)
+			declared = 10 * declared + (uint64_t)(length.at[i] - '0');
 	}
-	return declared > inspection->max_body;
+	return declared > inspection->plan.max;
 }
 
 /* Take records into account that are whole in data[size]; returns what is wrong with one. */
 static const char *take_records(struct inspection *inspection, const uint8_t *data, size_t size)
 {
 	while (!inspection_has_ended(inspection) && size - inspection->offset >= RECORD_HEADER_SIZE) {
-		struct record record = read_header(data + inspection->offset);
+		struct record record = record_read(data + inspection->offset);
 		size_t left = size - inspection->offset - RECORD_HEADER_SIZE;
 		bool had_params = inspection->has_params;
 		const char *defect = header_defect(inspection, &record);
@@ -235,7 +180,7 @@ static const char *take_records(struct inspection *inspection, const uint8_t *da
 		inspection->offset += RECORD_HEADER_SIZE + record.content_size + record.padding_size;
 		if (inspection->has_params && !had_params) {
 			gather_params(inspection, data);
-			defect = params_defect(scratch.params, scratch.params_size);
+			defect = record_params_defect(scratch.params, scratch.params_size);
 			if (defect != NULL)
 				return defect;
 		}
@@ -251,7 +196,7 @@ static size_t head_size_of(const uint8_t *data)
 	size_t size = 0;
 
 	for (;;) {
-		struct record record = read_header(data + size);
+		struct record record = record_read(data + size);
 
 		size += RECORD_HEADER_SIZE + record.content_size + record.padding_size;
 		if (record.type == RECORD_PARAMS && record.content_size == 0)
@@ -259,7 +204,7 @@ static size_t head_size_of(const uint8_t *data)
 	}
 }
 
-/* The head is whole in scratch.data, and some of the body may be: all that is still in the socket. */
+/* The head is whole in scratch.data, and the body, or some of it, may be: all that is still in the socket. */
 static bool begin_to_collect(struct inspection *inspection)
 {
 	struct collected *collected = talloc_zero(inspection->ctx, struct collected);
@@ -283,6 +228,7 @@ static bool begin_to_collect(struct inspection *inspection)
 	}
 	inspection->collected = collected;
 	inspection->body_size = 0;
+	inspection->has_body = false;
 	return true;
 }
 
@@ -307,7 +253,7 @@ static bool has_room(struct collected *collected, size_t size)
 static const char *begin_record(struct inspection *inspection)
 {
 	struct collected *collected = inspection->collected;
-	struct record record = read_header(collected->header);
+	struct record record = record_read(collected->header);
 	const char *defect = header_defect(inspection, &record);
 
 	if (defect == NULL && record.type != RECORD_STDIN)
@@ -318,8 +264,9 @@ static const char *begin_record(struct inspection *inspection)
 	collected->content_left = record.content_size;
 	collected->padding_left = record.padding_size;
 	inspection->has_body = record.content_size == 0;
-	inspection->is_too_large = inspection->body_size + record.content_size > inspection->max_body;
-	return inspection->is_too_large || has_room(collected, inspection->body_size + record.content_size)
+	inspection->is_too_large = inspection->body_size + record.content_size > inspection->plan.max;
+	return inspection->is_too_large || inspection->plan.is_streamed ||
+	                       has_room(collected, (size_t)inspection->body_size + record.content_size)
 	               ? NULL
 	               : "out of memory for its body";
 }
@@ -331,7 +278,10 @@ static const char *collect_some(struct inspection *inspection, const uint8_t *da
 
 	if (collected->content_left > 0) {
 		*used = size < collected->content_left ? size : collected->content_left;
-		memcpy(collected->body + inspection->body_size, data, *used);
+		if (inspection->plan.is_streamed)
+			inspection->is_refused = !inspection->sink(inspection->sink_context, data, *used);
+		else
+			memcpy(collected->body + inspection->body_size, data, *used);
 		inspection->body_size += *used;
 		collected->content_left -= *used;
 	} else if (collected->padding_left > 0) {
@@ -349,24 +299,56 @@ static const char *collect_some(struct inspection *inspection, const uint8_t *da
 	return NULL;
 }
 
+/* No more of it will be taken in. */
+static bool is_collected(const struct inspection *inspection)
+{
+	return inspection_has_ended(inspection) || inspection->is_too_large || inspection->is_refused;
+}
+
+/* Read once, and take in what came. */
+static enum fcgi_progress collect_once(struct inspection *inspection)
+{
+	ssize_t received = receive(inspection, scratch.data, sizeof scratch.data, 0);
+	size_t size = received > 0 ? (size_t)received : 0;
+	size_t used;
+
+	if (received <= 0)
+		return progress_without_data(received);
+	for (size_t at = 0; at < size && !is_collected(inspection); at += used) {
+		const char *defect = collect_some(inspection, scratch.data + at, size - at, &used);
+
+		if (defect != NULL)
+			return broken(inspection, defect);
+	}
+	return FCGI_READY;
+}
+
 static enum fcgi_progress collect(struct inspection *inspection)
 {
-	while (!is_whole(inspection)) {
-		ssize_t received = receive(inspection, scratch.data, sizeof scratch.data, 0);
-		size_t size = received > 0 ? (size_t)received : 0;
-		size_t used;
+	enum fcgi_progress progress = FCGI_READY;
 
-		if (received <= 0)
-			return progress_without_data(received);
-		for (size_t at = 0; at < size && !is_whole(inspection); at += used) {
-			const char *defect = collect_some(inspection, scratch.data + at, size - at, &used);
+	while (progress == FCGI_READY && !is_collected(inspection))
+		progress = collect_once(inspection);
+	if (progress == FCGI_READY)
+		gather_params(inspection, inspection->collected->head);
+	return progress;
+}
 
-			if (defect != NULL)
-				return broken(inspection, defect);
-		}
-	}
-	gather_params(inspection, inspection->collected->head);
-	return FCGI_READY;
+bool inspection_take_head(struct inspection *inspection)
+{
+	scratch.owner = NULL;
+	return receive(inspection, scratch.data, sizeof scratch.data, MSG_PEEK) > 0 && begin_to_collect(inspection);
+}
+
+enum fcgi_progress inspection_stream(struct inspection *inspection, body_sink *sink, void *context)
+{
+	enum fcgi_progress progress = FCGI_READY;
+
+	inspection->sink = sink;
+	inspection->sink_context = context;
+	for (unsigned int i = 0; i < STREAM_READS && progress == FCGI_READY && !is_collected(inspection); i++)
+		progress = collect_once(inspection);
+	return progress == FCGI_READY && !is_collected(inspection) ? FCGI_WAIT : progress;
 }
 
 size_t inspection_held(const struct inspection *inspection)
@@ -375,13 +357,13 @@ size_t inspection_held(const struct inspection *inspection)
 }
 
 /* The head is whole. */
-static void set_limit(struct inspection *inspection)
+static void plan_body(struct inspection *inspection)
 {
 	bool may_have_body = !inspection->has_body || inspection->body_size > 0;
 
-	if (inspection->body_limit != NULL && may_have_body && !inspection->is_limit_known) {
-		inspection->is_limit_known = true;
-		inspection->max_body = inspection->body_limit(inspection);
+	if (inspection->plan_body != NULL && may_have_body && !inspection->is_planned) {
+		inspection->is_planned = true;
+		inspection->plan = inspection->plan_body(inspection);
 	}
 }
 
@@ -404,8 +386,8 @@ enum fcgi_progress inspection_proceed(struct inspection *inspection)
 		                                               : FCGI_WAIT;
 	if (scratch.owner != inspection)
 		gather_params(inspection, scratch.data);
-	set_limit(inspection);
-	inspection->is_too_large = inspection->body_size > inspection->max_body ||
+	plan_body(inspection);
+	inspection->is_too_large = inspection->body_size > inspection->plan.max ||
 	                           (!inspection->has_body && declares_too_much(inspection));
 	if (is_whole(inspection))
 		return FCGI_READY;

@@ -64,18 +64,22 @@ static bool is_request_id(const char *text)
 }
 
 /* "application/json; charset=utf-8" is application/json. */
-static bool is_type(const char *content_type, const char *wanted)
+static bool is_type(struct fcgi_text content_type, const char *wanted)
 {
-	size_t length = strcspn(content_type, " \t;");
+	size_t length = 0;
 
-	return length == strlen(wanted) && strncasecmp(content_type, wanted, length) == 0;
+	while (length < content_type.length && strchr(" \t;", content_type.at[length]) == NULL)
+		length++;
+	return length == strlen(wanted) && strncasecmp(content_type.at, wanted, length) == 0;
 }
 
-static enum body_kind body_kind_of(const char *content_type)
+enum body_kind request_body_kind(struct fcgi_text content_type)
 {
 	if (is_type(content_type, "application/json"))
 		return BODY_JSON;
-	if (*content_type == '\0' || is_type(content_type, "application/x-www-form-urlencoded"))
+	if (is_type(content_type, "multipart/form-data"))
+		return BODY_MULTIPART;
+	if (content_type.length == 0 || is_type(content_type, "application/x-www-form-urlencoded"))
 		return BODY_FORM;
 	return BODY_OTHER;
 }
@@ -94,6 +98,7 @@ struct http_problem request_read(struct http_request *request, struct fcgi *fcgi
 {
 	const char *length = param_or_empty(fcgi, "CONTENT_LENGTH");
 	const char *content_type = param_or_empty(fcgi, "CONTENT_TYPE");
+	enum body_kind kind = request_body_kind((struct fcgi_text){content_type, strlen(content_type)});
 	const char *https = param_or_empty(fcgi, "HTTPS");
 	const char *scheme = param_or_empty(fcgi, "REQUEST_SCHEME");
 	const char *web_server_id = param_or_empty(fcgi, "REQUEST_ID");
@@ -114,10 +119,9 @@ struct http_problem request_read(struct http_request *request, struct fcgi *fcgi
 	if (*length != '\0' && units_parse_number(length, &request->content_length) != 0)
 		request->content_length = -1;
 	if (request->content_length != 0 || *param_or_empty(fcgi, "HTTP_TRANSFER_ENCODING") != '\0')
-		request->body_kind = body_kind_of(content_type);
+		request->body_kind = kind;
 	/* Also where the web server keeps the body back, as in a sub-request of the guard. */
-	request->is_program =
-		body_kind_of(content_type) == BODY_JSON || accept_prefers_json(fcgi_param(fcgi, "HTTP_ACCEPT"));
+	request->is_program = kind == BODY_JSON || accept_prefers_json(fcgi_param(fcgi, "HTTP_ACCEPT"));
 	request->path = talloc_asprintf(request, "%s%s", param_or_empty(fcgi, "SCRIPT_NAME"),
 	                                param_or_empty(fcgi, "PATH_INFO"));
 	if (request->path == NULL)
@@ -184,25 +188,27 @@ static struct http_problem unsupported(unsigned int bodies)
 {
 	const char *detail = "Send JSON (application/json).";
 
-	if ((bodies & ONES_BODY_FORM) != 0)
+	if ((bodies & ONES_BODY_MULTIPART) != 0)
+		detail = "Send a form (multipart/form-data).";
+	else if ((bodies & ONES_BODY_FORM) != 0)
 		detail = (bodies & ONES_BODY_JSON) != 0
 		                 ? "Send a form (application/x-www-form-urlencoded) or JSON (application/json)."
 		                 : "Send a form (application/x-www-form-urlencoded).";
 	return (struct http_problem){415, "unsupported_media_type", detail};
 }
 
-/* What a body is taken for; BODY_OTHER: nothing but its bytes. */
-static enum body_kind kind_among(const struct http_request *request, unsigned int bodies)
+enum body_kind request_kind_among(enum body_kind kind, unsigned int bodies)
 {
-	bool is_taken = (request->body_kind == BODY_FORM && (bodies & ONES_BODY_FORM) != 0) ||
-	                (request->body_kind == BODY_JSON && (bodies & ONES_BODY_JSON) != 0);
+	bool is_taken = (kind == BODY_FORM && (bodies & ONES_BODY_FORM) != 0) ||
+	                (kind == BODY_JSON && (bodies & ONES_BODY_JSON) != 0) ||
+	                (kind == BODY_MULTIPART && (bodies & ONES_BODY_MULTIPART) != 0);
 
-	return is_taken ? request->body_kind : BODY_OTHER;
+	return is_taken ? kind : BODY_OTHER;
 }
 
 struct http_problem request_read_body(struct http_request *request, unsigned int bodies)
 {
-	enum body_kind kind = kind_among(request, bodies);
+	enum body_kind kind = request_kind_among(request->body_kind, bodies);
 	bool is_chunked = *param_or_empty(request->fcgi, "HTTP_TRANSFER_ENCODING") != '\0';
 	const char *body;
 	size_t size;
@@ -216,6 +222,10 @@ struct http_problem request_read_body(struct http_request *request, unsigned int
 		return (struct http_problem){413, "too_large", "The body is larger than this server takes."};
 	if (kind == BODY_OTHER && (bodies & ONES_BODY_RAW) == 0)
 		return unsupported(bodies);
+	if (fcgi_is_streamed(request->fcgi))
+		return no_problem;
+	if (kind == BODY_MULTIPART)
+		return bad_request("The form has no parts.");
 	body = fcgi_body(request->fcgi, &size);
 	if (body == NULL)
 		return out_of_memory;

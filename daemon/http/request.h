@@ -18,8 +18,8 @@
 #define METHOD_MAX       31
 #define USER_AGENT_MAX   512
 
-/* BODY_OTHER: a type that is neither of these two. */
-enum body_kind { BODY_NONE, BODY_FORM, BODY_JSON, BODY_OTHER };
+/* BODY_OTHER: a type that is none of these. */
+enum body_kind { BODY_NONE, BODY_FORM, BODY_JSON, BODY_MULTIPART, BODY_OTHER };
 
 struct http_request {
 	struct fcgi *fcgi;
@@ -52,6 +52,12 @@ struct http_problem {
 /* The method of that name: HEAD is GET, with *is_head. ONES_METHOD_COUNT when no route can have it. */
 enum ones_method request_method(struct fcgi_text name, bool *is_head);
 
+/* What a Content-Type says of a body. */
+enum body_kind request_body_kind(struct fcgi_text content_type);
+
+/* What a body of that kind is taken for where `bodies` are: BODY_OTHER, nothing but its bytes. */
+enum body_kind request_kind_among(enum body_kind kind, unsigned int bodies);
+
 /* Did it come by HTTPS, by the parameters HTTPS and REQUEST_SCHEME? Web servers set one or the other. */
 bool request_is_by_https(struct fcgi_text https, struct fcgi_text scheme);
 
@@ -61,7 +67,10 @@ bool request_is_by_https(struct fcgi_text https, struct fcgi_text scheme);
  */
 struct http_problem request_read(struct http_request *request, struct fcgi *fcgi, const char *id);
 
-/* Read the body, and decode it when it is a form or a JSON object. `bodies`: the flags of the kinds that are taken. */
+/*
+ * Read the body, and decode it when it is a form or a JSON object. `bodies`: the flags of the kinds that are taken. One
+ * that is streamed is only looked at from without: its bytes are for others.
+ */
 struct http_problem request_read_body(struct http_request *request, unsigned int bodies);
 
 /*

@@ -3,21 +3,11 @@
 
 #include "base/utf8.h"
 
-#include <ctype.h>
 #include <stdint.h>
 #include <string.h>
 
 /* Room for the header of an ordinary answer. */
 #define HEAD_SIZE 256
-
-bool response_is_token(const char *text)
-{
-	const char *at = text;
-
-	while (isalnum((unsigned char)*at) || (*at != '\0' && strchr("!#$%&'*+-.^_`|~", *at) != NULL))
-		at++;
-	return at > text && *at == '\0';
-}
 
 bool response_is_there(const struct http_response *response)
 {
@@ -56,7 +46,7 @@ static bool append_field(TALLOC_CTX *ctx, struct http_text *text, const char *na
 	       append(ctx, text, value, strlen(value)) && append(ctx, text, "\r\n", 2);
 }
 
-static bool append_number(TALLOC_CTX *ctx, struct http_text *text, size_t number)
+static bool append_number(TALLOC_CTX *ctx, struct http_text *text, uint64_t number)
 {
 	char digits[24];
 	size_t at = sizeof digits;
@@ -159,8 +149,7 @@ void response_reset(struct http_response *response)
 
 /* ---- The whole ---------------------------------------------------------------------------------------------- */
 
-/* RFC 9110, 15.3.5 and 15.4.5: 204 and 304 have no content. */
-static bool has_content(const struct http_response *response)
+bool response_has_content(const struct http_response *response)
 {
 	return response->content_type != NULL && response->status != 204 && response->status != 304;
 }
@@ -168,12 +157,13 @@ static bool has_content(const struct http_response *response)
 /* The answer's text; false when out of memory. */
 static bool build(const struct http_response *response, TALLOC_CTX *ctx, bool is_head, struct http_text *answer)
 {
-	bool has_body = has_content(response);
+	bool has_body = response_has_content(response);
+	bool is_size_known = !has_body || !response->is_streamed || response->is_size_known;
 	const char *reason_phrase = response_reason_phrase(response->status);
 	bool done;
 
 	/* Status comes first: lighttpd drops what stands before it. */
-	done = append(ctx, answer, "Status: ", 8) && append_number(ctx, answer, (size_t)response->status) &&
+	done = append(ctx, answer, "Status: ", 8) && append_number(ctx, answer, (uint64_t)response->status) &&
 	       append(ctx, answer, " ", 1) && append(ctx, answer, reason_phrase, strlen(reason_phrase)) &&
 	       append(ctx, answer, "\r\n", 2) && append(ctx, answer, response->headers.data, response->headers.size);
 	for (size_t i = 0; done && i < response->cookie_count; i++)
@@ -185,11 +175,27 @@ static bool build(const struct http_response *response, TALLOC_CTX *ctx, bool is
 	 * RFC 9110, 8.6: a 204 has no Content-Length, and that of a 304 is the one of another answer. It comes last:
 	 * Caddy takes what was cut off for a whole answer, and a client that has this line has all before it.
 	 */
-	if (done && response->status != 204 && response->status != 304)
+	if (done && is_size_known && response->status != 204 && response->status != 304)
 		done = append(ctx, answer, "Content-Length: ", 16) &&
 		       append_number(ctx, answer, has_body ? response->body_size : 0) && append(ctx, answer, "\r\n", 2);
 	done = done && append(ctx, answer, "\r\n", 2);
-	return done && (!has_body || is_head || append(ctx, answer, response->body, response->body_size));
+	return done && (!has_body || is_head || response->is_streamed ||
+	                append(ctx, answer, response->body, (size_t)response->body_size));
+}
+
+/* A body's type is known: a handler that has set these as well is not to have them sent twice. */
+static void prepare(struct http_response *response)
+{
+	if (!response_has_content(response))
+		return;
+	remove_header(&response->headers, "Content-Type");
+	remove_header(&response->headers, "X-Content-Type-Options");
+}
+
+bool response_build_head(struct http_response *response, TALLOC_CTX *ctx, struct http_text *head)
+{
+	prepare(response);
+	return response->status != 0 && !response->failed && build(response, ctx, true, head);
 }
 
 int response_send(struct http_response *response, TALLOC_CTX *ctx, struct fcgi *fcgi, bool is_head)
@@ -198,11 +204,7 @@ int response_send(struct http_response *response, TALLOC_CTX *ctx, struct fcgi *
 		"Status: 500 Internal Server Error\r\nContent-Length: 0\r\nCache-Control: no-store\r\n\r\n";
 	struct http_text answer = {0};
 
-	/* A body's type is known: a handler that has set these as well is not to have them sent twice. */
-	if (has_content(response)) {
-		remove_header(&response->headers, "Content-Type");
-		remove_header(&response->headers, "X-Content-Type-Options");
-	}
+	prepare(response);
 	if (response->status == 0 || response->failed || !build(response, ctx, is_head, &answer)) {
 		response->status = 500;
 		return fcgi_answer(fcgi, bare, sizeof bare - 1);

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <talloc.h>
 
 /* As many different cookies as one answer can set. */
@@ -32,7 +33,9 @@ struct http_response {
 	struct http_text headers; /* "Name: value\r\n"... */
 	const char *content_type; /* NULL: no body */
 	const char *body;
-	size_t body_size;
+	uint64_t body_size;
+	bool is_streamed;   /* the body comes piece by piece, after response_build_head() */
+	bool is_size_known; /* of a body that is streamed */
 	size_t cookie_count;
 	struct http_cookie cookies[RESPONSE_COOKIES_MAX];
 	size_t allowed_count;
@@ -46,9 +49,6 @@ const char *response_reason_phrase(int status);
 
 /* Has a header field's value room for this text? A control character would break out of its line. */
 bool response_field_can_hold(const char *value);
-
-/* Is it a token (RFC 9110, 5.6.2), as names of header fields and cookies are? */
-bool response_is_token(const char *text);
 
 /* Has it been answered, or gone wrong? */
 bool response_is_there(const struct http_response *response);
@@ -68,6 +68,12 @@ void response_set_cookie(struct http_response *response, TALLOC_CTX *ctx, const 
 
 /* Take everything back but the cookies that stand for what has been done. */
 void response_reset(struct http_response *response);
+
+/* RFC 9110, 15.3.5 and 15.4.5: 204 and 304 have no content. */
+bool response_has_content(const struct http_response *response);
+
+/* The CGI header of a body that is streamed, on `ctx`. False: it has failed, and goes by response_send(). */
+bool response_build_head(struct http_response *response, TALLOC_CTX *ctx, struct http_text *head);
 
 /*
  * Send it and end the request. A failed response, or one that was never given, becomes a bare 500. `is_head`: the

@@ -1,37 +1,7 @@
-/* The language of pages: reading, linking and filling in templates. */
-#include "http/template.h"
+/* The language of pages: reading templates, and linking them with what they include. */
+#include "http/template_nodes.h"
 
 #include <string.h>
-
-/* Sections and included pages within each other: what there is recurses as deep, and no deeper. */
-#define DEPTH_MAX 32
-/* No page comes near these. They bound what nested lists can become. */
-#define OUTPUT_MAX ((size_t)4 << 20)
-#define STEPS_MAX  1000000
-
-enum node_kind { NODE_TEXT, NODE_VALUE, NODE_SECTION, NODE_INVERTED, NODE_PARTIAL };
-
-struct node {
-	enum node_kind kind;
-	const char *text; /* in the source: of all but NODE_TEXT it is the name */
-	size_t size;
-	size_t end; /* of a section: the number of the node after it */
-	const struct template *partial;
-};
-
-enum link_state { NOT_LINKED, BEING_LINKED, LINKED };
-
-struct template
-{
-	const char *path;
-	const char *source;
-	struct node *nodes;
-	size_t count;
-	bool ends_line; /* the newline at the end of the file is there only when it is a page of its own */
-	enum link_state state;
-	size_t depth;
-	bool has_script;
-};
 
 /* ---- Reading ------------------------------------------------------------------------------------------------ */
 
@@ -45,7 +15,7 @@ struct parser {
 
 static int line_of(const struct template *template, const char *at)
 {
-	int line = 1;
+	int line = template->first_line;
 
 	for (const char *newline = template->source; (newline = strchr(newline, '\n')) != NULL && newline < at;
 	     newline++)
@@ -97,7 +67,7 @@ static void take_whole_line(const struct parser *parser, const char **begin, con
 	}
 }
 
-/* What a tag says: its first character if that is one of #^/>!, else 0, and a name, which a comment need not have. */
+/* What a tag says: its first character if that is one of #^/>@!, else 0, and a name, which a comment need not have. */
 struct tag {
 	const char *begin;
 	const char *end;
@@ -111,7 +81,9 @@ static bool name_is_right(const struct tag *tag)
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
 
 	for (size_t i = 0; i < tag->size; i++) {
-		if (strchr(letters, tag->name[i]) == NULL && !(tag->sigil == '>' && strchr(".-", tag->name[i]) != NULL))
+		const char *others = tag->sigil == '>' ? ".-/" : tag->sigil == '@' ? "." : "";
+
+		if (strchr(letters, tag->name[i]) == NULL && strchr(others, tag->name[i]) == NULL)
 			return false;
 	}
 	return tag->size > 0;
@@ -123,7 +95,7 @@ static int read_tag(const struct parser *parser, const char *begin, struct tag *
 	int line = line_of(parser->template, begin);
 	const char *name = begin + 2;
 
-	*tag = (struct tag){.begin = begin, .sigil = *name != '\0' && strchr("#^/>!", *name) != NULL ? *name : '\0'};
+	*tag = (struct tag){.begin = begin, .sigil = *name != '\0' && strchr("#^/>@!", *name) != NULL ? *name : '\0'};
 	if (close == NULL || (tag->sigil != '!' && memchr(begin, '\n', (size_t)(close - begin)) != NULL)) {
 		(void)fprintf(parser->complaints, "%s:%d: {{ without }} in the same line\n", parser->template->path,
 		              line);
@@ -185,7 +157,7 @@ static int parse_tag(struct parser *parser, const char *begin)
 
 	if (read_tag(parser, begin, &tag) != 0)
 		return -1;
-	if (tag.sigil != '\0' && tag.sigil != '>')
+	if (tag.sigil != '\0' && tag.sigil != '>' && tag.sigil != '@')
 		take_whole_line(parser, &tag.begin, &tag.end);
 	if (add_text(parser, tag.begin) != 0)
 		return -1;
@@ -195,6 +167,7 @@ static int parse_tag(struct parser *parser, const char *begin)
 	case '^': return open_section(parser, &tag);
 	case '/': return close_section(parser, &tag);
 	case '>': return add_node(parser, NODE_PARTIAL, tag.name, tag.size);
+	case '@': return add_node(parser, NODE_SAID, tag.name, tag.size);
 	case '!': return 0;
 	default: return add_node(parser, NODE_VALUE, tag.name, tag.size);
 	}
@@ -222,7 +195,7 @@ static int parse(struct parser *parser)
 	return add_text(parser, template->ends_line ? end - 1 : end);
 }
 
-struct template *template_new(TALLOC_CTX *ctx, const char *path, const char *text, FILE *complaints)
+struct template *template_new(TALLOC_CTX *ctx, const char *path, int line, const char *text, FILE *complaints)
 {
 	struct template *template = talloc_zero(ctx, struct template);
 	struct parser parser = {.template = template, .at = text, .complaints = complaints};
@@ -232,6 +205,7 @@ struct template *template_new(TALLOC_CTX *ctx, const char *path, const char *tex
 		return NULL;
 	}
 	template->path = path;
+	template->first_line = line;
 	template->source = text;
 	if (parse(&parser) != 0)
 		TALLOC_FREE(template);
@@ -242,32 +216,69 @@ struct template *template_new(TALLOC_CTX *ctx, const char *path, const char *tex
 
 /* What linking passes on to included templates. */
 struct linker {
-	template_find *find;
-	void *context;
+	const struct template_finder *finder;
 	FILE *complaints;
 };
 
 static int link_template(const struct linker *linker, struct template *template);
 
-static int link_partial(const struct linker *linker, struct template *template, struct node *node)
+static int refuse_node(const struct linker *linker, const struct template *template, const struct node *node,
+                       const char *problem)
 {
-	struct template *partial = linker->find(linker->context, node->text, node->size);
-	int line = line_of(template, node->text);
+	(void)fprintf(linker->complaints, "%s:%d: {{%c%.*s}}: %s\n", template->path, line_of(template, node->text),
+	              node->kind == NODE_SAID ? '@' : '>', (int)node->size, node->text, problem);
+	return -1;
+}
 
-	if (partial == NULL) {
-		(void)fprintf(linker->complaints, "%s:%d: {{>%.*s}}: there is no such page\n", template->path, line,
-		              (int)node->size, node->text);
+/* *depth becomes how deep the node is at least. */
+static int link_included(const struct linker *linker, struct template *template, const struct node *node,
+                         struct template *included, size_t *depth)
+{
+	if (included->state == BEING_LINKED)
+		return refuse_node(linker, template, node,
+		                   node->kind == NODE_SAID ? "that text would be in itself"
+		                                           : "that page would be in itself");
+	if (link_template(linker, included) != 0)
 		return -1;
-	}
-	if (partial->state == BEING_LINKED) {
-		(void)fprintf(linker->complaints, "%s:%d: {{>%.*s}}: that page would be in itself\n", template->path,
-		              line, (int)node->size, node->text);
-		return -1;
-	}
-	if (link_template(linker, partial) != 0)
-		return -1;
+	template->has_script |= included->has_script;
+	if (*depth < 1 + included->depth)
+		*depth = 1 + included->depth;
+	return 0;
+}
+
+static int link_partial(const struct linker *linker, struct template *template, struct node *node, size_t *depth)
+{
+	struct template *partial = linker->finder->page(linker->finder->context, node->text, node->size);
+
+	if (partial == NULL)
+		return refuse_node(linker, template, node, "there is no such page");
 	node->partial = partial;
-	template->has_script |= partial->has_script;
+	return link_included(linker, template, node, partial, depth);
+}
+
+/* A text that is the same in two languages is one template. */
+static int link_said(const struct linker *linker, struct template *template, struct node *node, size_t *depth)
+{
+	const struct template_text *said = linker->finder->text(linker->finder->context, node->text, node->size);
+
+	if (said == NULL)
+		return refuse_node(linker, template, node, "there is no such text");
+	node->said = said;
+	for (size_t i = 0; i < LANGUAGES_MAX && said->in[i] != NULL; i++) {
+		if (link_included(linker, template, node, said->in[i], depth) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int link_node(const struct linker *linker, struct template *template, struct node *node, size_t *depth)
+{
+	if (node->kind == NODE_PARTIAL)
+		return link_partial(linker, template, node, depth);
+	if (node->kind == NODE_SAID)
+		return link_said(linker, template, node, depth);
+	if (node->kind == NODE_TEXT && memmem(node->text, node->size, "<script", 7) != NULL)
+		template->has_script = true;
 	return 0;
 }
 
@@ -285,15 +296,10 @@ static int link_template(const struct linker *linker, struct template *template)
 
 		while (depth > 0 && ends[depth - 1] <= i)
 			depth--;
-		if (node->kind == NODE_PARTIAL) {
-			if (link_partial(linker, template, node) != 0)
-				return -1;
-			below = 1 + node->partial->depth;
-		} else if (node->kind == NODE_SECTION || node->kind == NODE_INVERTED) {
+		if (node->kind == NODE_SECTION || node->kind == NODE_INVERTED)
 			ends[depth++] = node->end;
-		} else if (node->kind == NODE_TEXT && memmem(node->text, node->size, "<script", 7) != NULL) {
-			template->has_script = true;
-		}
+		else if (link_node(linker, template, node, &below) != 0)
+			return -1;
 		if (depth + below > template->depth)
 			template->depth = depth + below;
 	}
@@ -306,11 +312,9 @@ static int link_template(const struct linker *linker, struct template *template)
 	return 0;
 }
 
-int template_link(struct template *template, template_find *find, void *context, FILE *complaints)
+int template_link(struct template *template, const struct template_finder *finder, FILE *complaints)
 {
-	const struct linker linker = {find, context, complaints};
-
-	return link_template(&linker, template);
+	return link_template(&(struct linker){finder, complaints}, template);
 }
 
 bool template_has_script(const struct template *template)
@@ -318,148 +322,12 @@ bool template_has_script(const struct template *template)
 	return template->has_script;
 }
 
-/* ---- Filling in --------------------------------------------------------------------------------------------- */
-
-struct output {
-	char *text;
-	size_t used;
-	size_t size;
-	size_t steps;
-};
-
-/* Where names are looked up: in the innermost scope first. */
-struct scope {
-	const json_t *value;
-	const struct scope *outer;
-};
-
-static bool put(struct output *output, const char *text, size_t size)
+const char *template_source(const struct template *template)
 {
-	if (output->used + size + 1 > output->size) {
-		size_t grown_size = 2 * (output->used + size + 1);
-		char *grown = grown_size <= OUTPUT_MAX ? talloc_realloc_size(NULL, output->text, grown_size) : NULL;
-
-		if (grown == NULL)
-			return false;
-		output->text = grown;
-		output->size = grown_size;
-	}
-	memcpy(output->text + output->used, text, size);
-	output->used += size;
-	output->text[output->used] = '\0';
-	return true;
+	return template->source;
 }
 
-static bool put_escaped(struct output *output, const char *text, size_t size)
+const char *template_path(const struct template *template)
 {
-	bool done = true;
-
-	for (; size > 0 && done; text++, size--) {
-		switch (*text) {
-		case '&': done = put(output, "&amp;", 5); break;
-		case '<': done = put(output, "&lt;", 4); break;
-		case '>': done = put(output, "&gt;", 4); break;
-		case '"': done = put(output, "&quot;", 6); break;
-		case '\'': done = put(output, "&#39;", 5); break;
-		default: done = put(output, text, 1); break;
-		}
-	}
-	return done;
-}
-
-static const json_t *lookup(const struct scope *scope, const struct node *node)
-{
-	for (; scope != NULL; scope = scope->outer) {
-		const json_t *value = json_object_getn(scope->value, node->text, node->size);
-
-		if (value != NULL)
-			return value;
-	}
-	return NULL;
-}
-
-static bool put_value(struct output *output, const json_t *value)
-{
-	char number[32];
-	int size;
-
-	if (json_is_string(value))
-		return put_escaped(output, json_string_value(value), json_string_length(value));
-	if (!json_is_integer(value))
-		return true;
-	size = snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-	return put(output, number, (size_t)size);
-}
-
-static bool is_there(const json_t *value)
-{
-	if (json_is_array(value))
-		return json_array_size(value) > 0;
-	if (json_is_string(value))
-		return json_string_length(value) > 0;
-	return json_is_true(value) || json_is_object(value) || (json_is_number(value) && json_number_value(value) != 0);
-}
-
-static bool render(struct output *output, const struct template *template, size_t from, size_t to,
-                   const struct scope *scope);
-
-static bool render_section(struct output *output, const struct template *template, size_t at, const struct scope *outer)
-{
-	const struct node *node = &template->nodes[at];
-	const json_t *value = lookup(outer, node);
-	struct scope scope = {.value = value, .outer = outer};
-
-	if (!is_there(value))
-		return true;
-	if (!json_is_array(value))
-		return render(output, template, at + 1, node->end, &scope);
-	for (size_t i = 0; i < json_array_size(value); i++) {
-		scope.value = json_array_get(value, i);
-		if (!render(output, template, at + 1, node->end, &scope))
-			return false;
-	}
-	return true;
-}
-
-/* The recursion is as deep as template_link() has allowed. */
-static bool render(struct output *output, const struct template *template, size_t from, size_t to,
-                   const struct scope *scope)
-{
-	bool done = true;
-
-	for (size_t i = from; i < to && done; i++) {
-		const struct node *node = &template->nodes[i];
-
-		if (++output->steps > STEPS_MAX)
-			return false;
-		switch (node->kind) {
-		case NODE_TEXT: done = put(output, node->text, node->size); break;
-		case NODE_VALUE: done = put_value(output, lookup(scope, node)); break;
-		case NODE_PARTIAL: done = render(output, node->partial, 0, node->partial->count, scope); break;
-		case NODE_SECTION:
-			done = render_section(output, template, i, scope);
-			i = node->end - 1;
-			break;
-		case NODE_INVERTED:
-			if (!is_there(lookup(scope, node)))
-				done = render(output, template, i + 1, node->end, scope);
-			i = node->end - 1;
-			break;
-		}
-	}
-	return done;
-}
-
-char *template_render(TALLOC_CTX *ctx, const struct template *template, const json_t *values, size_t *size)
-{
-	const struct scope scope = {.value = values};
-	struct output output = {.text = talloc_strdup(ctx, ""), .size = 1};
-
-	if (output.text == NULL || !render(&output, template, 0, template->count, &scope) ||
-	    (template->ends_line && !put(&output, "\n", 1))) {
-		talloc_free(output.text);
-		return NULL;
-	}
-	*size = output.used;
-	return output.text;
+	return template->path;
 }

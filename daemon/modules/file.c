@@ -2,11 +2,12 @@
 #include "modules/file.h"
 
 /* The Makefile makes it: MODULES_FOLDER, where the modules are that server.modules calls by their names. */
-#include "folders.h"
+#include "moduledir.h"
+
+#include "base/file_owner.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -24,33 +25,10 @@
 #define MFD_EXEC 0x0010U
 #endif
 
-/* ---- Who can write it ---------------------------------------------------------------------------------------- */
-
-static int check_owner(const char *called, const char *path, const struct stat *status, uid_t starter,
-                       struct problem *problem)
+/* Returns -1: what is wrong is told with the module's name. */
+static int refuse(const char *called, const struct problem *reason, struct problem *problem)
 {
-	if (status->st_uid != 0 && status->st_uid != starter)
-		return problem_set(problem,
-		                   "module %s: %s belongs to user %lu, who is neither root nor started the daemon",
-		                   called, path, (unsigned long)status->st_uid);
-	if ((status->st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		return problem_set(problem, "module %s: %s can be written by others than its owner", called, path);
-	return 0;
-}
-
-static int check_folder_of(const char *called, const char *path, uid_t starter, struct problem *problem)
-{
-	char copy[PATH_MAX];
-	struct stat status;
-	const char *folder;
-
-	/* Both are shorter: the path is one that was opened. */
-	(void)memccpy(copy, path, '\0', sizeof copy);
-	copy[sizeof copy - 1] = '\0';
-	folder = dirname(copy);
-	if (stat(folder, &status) != 0)
-		return problem_set(problem, "module %s: %s: %s", called, folder, strerror(errno));
-	return check_owner(called, folder, &status, starter, problem);
+	return problem_set(problem, "module %s: %s", called, reason->text);
 }
 
 /* ---- A copy of it -------------------------------------------------------------------------------------------- */
@@ -97,15 +75,16 @@ static int destroy(struct module_file *file)
 
 static int take(struct module_file *file, int from, uid_t starter, struct problem *problem)
 {
+	struct problem reason;
 	struct stat status;
 
 	if (fstat(from, &status) != 0)
 		return problem_set(problem, "module %s: %s: %s", file->called, file->path, strerror(errno));
 	if (!S_ISREG(status.st_mode) || status.st_size > FILE_MAX)
 		return problem_set(problem, "module %s: %s is not a file of at most 256 MiB", file->called, file->path);
-	if (check_owner(file->called, file->path, &status, starter, problem) != 0 ||
-	    check_folder_of(file->called, file->path, starter, problem) != 0)
-		return -1;
+	if (file_owner_check(file->path, &status, starter, &reason) != 0 ||
+	    file_owner_check_folder(file->path, starter, &reason) != 0)
+		return refuse(file->called, &reason, problem);
 	if (seal(file, from, status.st_size) != 0)
 		return problem_set(problem, "module %s: %s cannot be copied: %s", file->called, file->path,
 		                   strerror(errno));
@@ -116,6 +95,7 @@ static int take(struct module_file *file, int from, uid_t starter, struct proble
 static int open_found(struct module_file *file, const char *named, uid_t starter, struct problem *problem)
 {
 	char path[PATH_MAX];
+	struct problem reason;
 	int from, result;
 
 	if (realpath(named, path) == NULL)
@@ -123,8 +103,8 @@ static int open_found(struct module_file *file, const char *named, uid_t starter
 	file->path = talloc_strdup(file, path);
 	if (file->path == NULL)
 		return problem_set(problem, "out of memory");
-	if (check_folder_of(file->called, named, starter, problem) != 0)
-		return -1;
+	if (file_owner_check_folder(named, starter, &reason) != 0)
+		return refuse(file->called, &reason, problem);
 	/* Also of a FIFO the open does not block. */
 	from = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	if (from < 0)

@@ -6,18 +6,16 @@
 #include "modules/file.h"
 #include "modules/report.h"
 
-/* The daemon's own routes, in handlers/setup.c. */
-extern const struct ones_module session_module;
-
 /* Those of a generation. The files are closed with it. */
 struct modules {
 	size_t count;
 	const struct module_file *files[APP_MODULES_MAX];
-	bool by_path; /* they are loaded from their paths, for a debugger */
+	uid_t starter; /* who may write them besides root */
+	bool by_path;  /* they are loaded from their paths, for a debugger */
 };
 
 /* Add the daemon's own module to the application, with its routes. Returns 0, or -1 with *problem. */
-int modules_set_up_own(struct ones_app *app, struct problem *problem);
+int modules_set_up_own(struct ones_app *app, const struct ones_module *own, struct problem *problem);
 
 /* Open the files that server.modules names, on `ctx`. NULL with *problem. */
 struct modules *modules_open(TALLOC_CTX *ctx, const struct settings *settings, uid_t starter, struct problem *problem);
@@ -34,6 +32,13 @@ int modules_check(struct ones_app *app, const struct modules *modules, int fd);
  */
 int modules_take(struct ones_app *app, const struct modules *modules, const struct report *report,
                  struct problem *problem);
+
+/*
+ * In a program that the module is linked into: add it to the application, which has the daemon's own, with its pages;
+ * its folders are beside `object`. NULL with *problem.
+ */
+struct module *modules_add_linked(struct ones_app *app, const struct ones_module *declared, const char *object,
+                                  struct problem *problem);
 
 /* In a worker: load them, and run their setup. Returns 0, or -1 with *problem. */
 int modules_load(struct ones_app *app, const struct modules *modules, struct problem *problem);

@@ -11,7 +11,7 @@
 
 static_assert(sizeof(struct report_record) <= PIPE_BUF, "a record could be mixed with another");
 
-/* Of each module LOADING, MODULE, SETUP; one more at the end. */
+/* Of each module LOADING, MODULE, SETUP; one more at the end; and those of jobs. */
 #define RECORDS_MAX(count) (3 * (count) + 1)
 
 int report_write(int fd, const struct report_record *record)
@@ -28,20 +28,41 @@ static void take_text(char *text, size_t size, char *claimed)
 	utf8_clean(claimed, text, size);
 }
 
+static bool is_folder_or_empty(const char *name)
+{
+	return name[0] == '\0' || module_folder_can_be(name);
+}
+
 static void take_module(struct report *report, struct report_record *record)
 {
 	struct module_facts *facts = &report->facts[record->index];
 
-	facts->abi = record->abi;
 	take_text(facts->name, sizeof facts->name, record->name);
 	take_text(facts->version, sizeof facts->version, record->version);
 	take_text(facts->pages, sizeof facts->pages, record->pages);
-	facts->are_known =
-		config_section_can_be(facts->name) && facts->pages[0] != '/' && strstr(facts->pages, "..") == NULL;
+	take_text(facts->migrations, sizeof facts->migrations, record->migrations);
+	facts->are_known = config_section_can_be(facts->name) && is_folder_or_empty(facts->pages) &&
+	                   is_folder_or_empty(facts->migrations);
+}
+
+static void take_job(struct report *report, struct report_record *record)
+{
+	struct job_facts *facts = &report->jobs[report->job_count];
+
+	if (report->job_count == JOB_COUNT_MAX)
+		return;
+	take_text(facts->module, sizeof facts->module, record->name);
+	take_text(facts->name, sizeof facts->name, record->text);
+	if (config_section_can_be(facts->module) && config_section_can_be(facts->name))
+		report->job_count++;
 }
 
 static void take_record(struct report *report, struct report_record *record)
 {
+	if (record->kind == REPORT_JOB) {
+		take_job(report, record);
+		return;
+	}
 	if (record->index >= report->count || ++report->records > RECORDS_MAX(report->count))
 		return;
 	switch ((enum report_kind)record->kind) {
@@ -60,7 +81,7 @@ static void take_record(struct report *report, struct report_record *record)
 void report_read(struct report *report, int fd)
 {
 	/* More than all records, and a bound to what a module can keep the master busy with. */
-	for (size_t i = 0; i <= RECORDS_MAX(report->count); i++) {
+	for (size_t i = 0; i <= RECORDS_MAX(report->count) + JOB_COUNT_MAX; i++) {
 		struct report_record record;
 
 		if (read(fd, &record, sizeof record) != (ssize_t)sizeof record)

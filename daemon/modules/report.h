@@ -6,6 +6,8 @@
 #define MODULES_REPORT_H
 
 #include "api/module.h"
+#include "base/job_table.h"
+#include "base/module_folder.h"
 #include "base/problem.h"
 
 #include <stdbool.h>
@@ -17,6 +19,7 @@ enum report_kind {
 	REPORT_SETUP,       /* its setup is about to run */
 	REPORT_MODULE,      /* it is what the record says */
 	REPORT_PROBLEM,     /* it is refused, for the reason in `text` */
+	REPORT_JOB,         /* its setup has declared the job `text` */
 	REPORT_DONE,        /* all are right */
 };
 
@@ -24,10 +27,10 @@ enum report_kind {
 struct report_record {
 	uint32_t kind;
 	uint32_t index;
-	uint32_t abi;
 	char name[MODULE_NAME_SIZE];
 	char version[MODULE_VERSION_SIZE];
-	char pages[MODULE_FOLDER_SIZE]; /* "": none */
+	char pages[MODULE_FOLDER_SIZE];      /* "": none */
+	char migrations[MODULE_FOLDER_SIZE]; /* likewise */
 	char text[sizeof((struct problem *)NULL)->text];
 };
 
@@ -39,10 +42,15 @@ int report_write(int fd, const struct report_record *record);
 /* What is known of a module. */
 struct module_facts {
 	bool are_known;
-	uint32_t abi;
 	char name[MODULE_NAME_SIZE];
 	char version[MODULE_VERSION_SIZE];
 	char pages[MODULE_FOLDER_SIZE];
+	char migrations[MODULE_FOLDER_SIZE];
+};
+
+struct job_facts {
+	char module[MODULE_NAME_SIZE];
+	char name[MODULE_NAME_SIZE];
 };
 
 struct report {
@@ -50,9 +58,11 @@ struct report {
 	size_t at;    /* the one that was being checked last */
 	bool is_setup;
 	bool is_done;
-	size_t records;         /* so far */
+	size_t records;         /* so far, but for those of jobs */
 	struct problem problem; /* "": none so far */
 	struct module_facts facts[APP_MODULES_MAX];
+	size_t job_count;
+	struct job_facts jobs[JOB_COUNT_MAX];
 };
 
 /* Read what is there; `fd` does not block. */

@@ -73,7 +73,7 @@ static void add_conn(struct worker *worker, int fd, int64_t connected_us, int64_
 	conn = conns_add(&worker->conns, fd, settings->server.io_timeout, (size_t)settings->server.max_body);
 	if (conn == NULL)
 		return;
-	fcgi_limit_body(conn->fcgi, app_body_limit, worker->app);
+	fcgi_plan_body(conn->fcgi, app_plan_body, worker->app);
 	/* Whether it is to be forwarded is known by then. */
 	if (worker->role->waits_only_for_heads || worker->app->keeps_guards)
 		fcgi_wait_for_head_only(conn->fcgi);

@@ -2,10 +2,12 @@
 #include "pool/children.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "pool/accept_permits.h"
 #include "pool/child_table.h"
 #include "pool/fallback.h"
 #include "pool/guard.h"
+#include "pool/jobs.h"
 #include "pool/regular.h"
 #include "pool/spawn.h"
 #include "pool/worker.h"
@@ -100,9 +102,10 @@ bool child_is_among(const struct child *child, const struct generation *generati
 	if ((!child->is_wanted && child->pid == 0) || (generation != NULL && child->generation != generation))
 		return false;
 	switch (kinds) {
-	case CHILDREN_WORKERS: return child->role != ROLE_HASHER;
+	case CHILDREN_WORKERS: return child->role != ROLE_HASHER && child->role != ROLE_JOBS;
 	case CHILDREN_GUARDS: return child->role == ROLE_GUARD;
 	case CHILDREN_FALLBACK: return child->role == ROLE_FALLBACK;
+	case CHILDREN_JOBS: return child->role == ROLE_JOBS;
 	default: return true;
 	}
 }
@@ -135,6 +138,16 @@ void children_spawn_workers(struct children *children, const struct generation *
 	}
 }
 
+void children_spawn_jobs(struct children *children, const struct generation *generation)
+{
+	const size_t at = child_find_free(children);
+
+	if (at == NO_CHILD)
+		log_error("jobs_failed", LOG_STR("problem", "there are too many processes: jobs do not run"));
+	else
+		children->all[at] = child_for(generation, ROLE_JOBS);
+}
+
 void children_spawn_hasher(struct children *children, const struct settings *settings)
 {
 	/* The last one, so that workers have the numbers from 0 on. */
@@ -153,12 +166,26 @@ void children_spawn_hasher(struct children *children, const struct settings *set
 
 /* ---- Starting ----------------------------------------------------------------------------------------------- */
 
-static int run_hasher(const struct children *children)
+/* What takes no connections. */
+static void close_listeners(const struct children *children)
 {
-	/* It takes no connections. */
 	for (size_t i = 0; i < children->listeners->count; i++)
 		close(children->listeners->all[i].fd);
+}
+
+static int run_hasher(const struct children *children)
+{
+	close_listeners(children);
 	return hasher_run(&children->hasher);
+}
+
+static int run_jobs(const struct children *children, size_t at)
+{
+	const struct jobs_setup setup = {
+		.generation = children->all[at].generation, .board = children->board, .slot = at};
+
+	close_listeners(children);
+	return jobs_run(&setup);
 }
 
 static struct worker_setup setup_of(const struct children *children, size_t at)
@@ -182,6 +209,7 @@ static int run_child(const struct children *children, size_t at)
 
 	switch (child->role) {
 	case ROLE_HASHER: return run_hasher(children);
+	case ROLE_JOBS: return run_jobs(children, at);
 	case ROLE_FALLBACK: return worker_run(&setup, &fallback_role);
 	case ROLE_GUARD: return worker_run(&setup, &guard_role);
 	default: return worker_run(&setup, &regular_role);
@@ -191,9 +219,12 @@ static int run_child(const struct children *children, size_t at)
 /* Workers, which server.workers counts, have the program's own name. */
 static const char *process_name(enum process_role role)
 {
-	if (role == ROLE_FALLBACK)
-		return "ones-fallback";
-	return role == ROLE_HASHER ? "ones-hasher" : NULL;
+	switch (role) {
+	case ROLE_FALLBACK: return "ones-fallback";
+	case ROLE_HASHER: return "ones-hasher";
+	case ROLE_JOBS: return "ones-jobs";
+	default: return NULL;
+	}
 }
 
 static void start_child(struct children *children, size_t at)
@@ -221,7 +252,7 @@ static void start_child(struct children *children, size_t at)
 		child->is_wanted = child->role != ROLE_FALLBACK;
 		return;
 	}
-	if (child->role != ROLE_HASHER)
+	if (child_is_among(child, NULL, CHILDREN_WORKERS))
 		counters_add(&children->board->counters, COUNTER_WORKER_STARTS);
 	child->pid = pid;
 	atomic_store(&slot->pid, pid);

@@ -1,8 +1,8 @@
 /*
  * The processes that serve: for each generation of the configuration its workers, a fallback worker while all of them
- * are busy, and one hasher. Each has an entry here and a slot of the same number in the process table, of which nothing
- * is believed that would do harm if it were false. Only the master calls this. What becomes of a child once it runs is
- * in supervision.h.
+ * are busy, and the process that runs its jobs; and one hasher. Each has an entry here and a slot of the same number in
+ * the process table, of which nothing is believed that would do harm if it were false. Only the master calls this. What
+ * becomes of a child once it runs is in supervision.h.
  */
 #ifndef POOL_CHILDREN_H
 #define POOL_CHILDREN_H
@@ -27,6 +27,9 @@ bool children_have_room(const struct children *children);
 /* Give a generation its workers' entries; children_start_missing() starts them. */
 void children_spawn_workers(struct children *children, const struct generation *generation);
 
+/* Likewise the process that runs its jobs (see jobs.h), once its workers are up. */
+void children_spawn_jobs(struct children *children, const struct generation *generation);
+
 /* Likewise the hasher (see hasher_run()), for as long as the daemon runs. */
 void children_spawn_hasher(struct children *children, const struct settings *settings);
 
@@ -36,7 +39,8 @@ void children_spawn_hasher(struct children *children, const struct settings *set
  */
 void children_spawn_fallback(struct children *children, const struct generation *generation);
 
-/* Start the workers and the hasher that are missing; one that died young has to wait for its back-off to pass. */
+/* Start the workers, the hasher and the process for jobs that are missing; one that died young has to wait for its
+ * back-off to pass. */
 void children_start_missing(struct children *children);
 
 /*
@@ -48,7 +52,7 @@ int children_debug_worker(struct children *children, const struct generation *ge
 /* ---- Their number and state --------------------------------------------------------------------------------- */
 
 /* WORKERS: with guard workers and the fallback worker. */
-enum child_kinds { CHILDREN_ALL, CHILDREN_WORKERS, CHILDREN_GUARDS, CHILDREN_FALLBACK };
+enum child_kinds { CHILDREN_ALL, CHILDREN_WORKERS, CHILDREN_GUARDS, CHILDREN_FALLBACK, CHILDREN_JOBS };
 
 /* How many of them run, of a generation (NULL: of all). */
 size_t children_count(const struct children *children, const struct generation *generation, enum child_kinds kinds);

@@ -12,8 +12,10 @@
 enum conn_state {
 	CONN_READING,    /* the request is not complete yet */
 	CONN_LOOKUP,     /* its session is being looked up, or will be (lookups.h) */
+	CONN_RECEIVING,  /* its body is streamed (requests.h) */
 	CONN_RUNNABLE,   /* its handler, which may wait for the database, runs next, or after others */
 	CONN_HASHING,    /* the hasher checks a password of it (hashing.h) */
+	CONN_STREAMING,  /* its answer is sent piece by piece (requests.h) */
 	CONN_DRAINING,   /* answered: what the peer still sends is thrown away */
 	CONN_FORWARDING, /* waits for room in the handoff queue, for another worker to take it (forwarding.h) */
 	CONN_STATE_COUNT
@@ -42,6 +44,8 @@ struct conn {
 	enum handoff_queue queue; /* when forwarding: where to */
 	int64_t left_us;          /* and since when, clock_monotonic_us(), less the time that it had waited before */
 	int64_t runnable_us;      /* when runnable: since when, clock_monotonic_us() */
+	int64_t pace_us;          /* when receiving: since when its pace is measured, on worker_idle_us() */
+	int64_t pace_bytes;       /* and what had come by then */
 	struct app_preview preview;
 	struct app_lookup lookup;
 	struct conn *next_in_queue;

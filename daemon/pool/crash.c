@@ -1,10 +1,11 @@
 /*
- * What a worker says when it crashes. The handler allocates nothing and takes no lock that a crash could leave taken,
- * but for syslog(3) where that is the log: should it hang, the master kills the process.
+ * What a worker, or a job, says when it crashes. The handler allocates nothing and takes no lock that a crash could
+ * leave taken, but for syslog(3) where that is the log: should it hang, the master kills the process.
  */
 #include "pool/crash.h"
 
 #include "api/exchange.h"
+#include "api/jobs.h"
 #include "api/routes.h"
 #include "base/log.h"
 
@@ -71,7 +72,8 @@ static void log_frame(size_t number, const void *address)
 		else
 			(void)snprintf(text, sizeof text, "%s+0x%zx", path, (size_t)offset);
 	}
-	log_error("worker_crashed_at", LOG_INT("frame", (int64_t)number), LOG_STR("at", text));
+	log_error(state.app->job != NULL ? "job_crashed_at" : "worker_crashed_at", LOG_INT("frame", (int64_t)number),
+	          LOG_STR("at", text));
 }
 
 static void on_crash(int signal)
@@ -82,9 +84,14 @@ static void on_crash(int signal)
 	int count = backtrace(frames, FRAMES_MAX);
 
 	log_set_module(NULL);
-	log_error("worker_crashed", LOG_STR("signal", signal_name(signal)),
-	          LOG_STR("module", app->current != NULL ? app->current->name : ""),
-	          LOG_STR("route", route != NULL ? route->declared.path : ""));
+	log_set_job(NULL);
+	if (app->job != NULL)
+		log_error("job_crashed", LOG_STR("signal", signal_name(signal)),
+		          LOG_STR("module", app->job->module->name), LOG_STR("job", app->job->declared.name));
+	else
+		log_error("worker_crashed", LOG_STR("signal", signal_name(signal)),
+		          LOG_STR("module", app->current != NULL ? app->current->name : ""),
+		          LOG_STR("route", route != NULL ? route->declared.path : ""));
 	/* The first two are this function and what the kernel returns to from it. */
 	for (int i = 2; i < count; i++)
 		log_frame((size_t)i - 2, frames[i]);

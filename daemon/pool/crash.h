@@ -1,4 +1,7 @@
-/* What a worker says when it crashes: a line of the log with module and route, and one for each frame of its stack. */
+/*
+ * What a worker, or a job, says when it crashes: a line of the log with module and route or job, and one for each frame
+ * of its stack.
+ */
 #ifndef POOL_CRASH_H
 #define POOL_CRASH_H
 
@@ -7,8 +10,8 @@
 
 /*
  * From now on SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT are logged before they end the process. The master sends the
- * last one to a worker whose request takes too long. Called before the process is restricted: it loads what unwinding
- * takes. `app` and `modules` have to stay. Returns 0, or -1 with errno.
+ * last one to a worker whose request takes too long, and so does the process that runs jobs. Called before the process
+ * is restricted: it loads what unwinding takes. `app` and `modules` have to stay. Returns 0, or -1 with errno.
  */
 int crash_install(const struct ones_app *app, const struct modules *modules);
 

@@ -39,8 +39,7 @@ int debug_run(const struct master_setup *setup)
 	}
 	children_spawn_hasher(children, &setup->generation->settings);
 	children_start_missing(children);
-	for (size_t i = 0; i < setup->listeners->count; i++)
-		log_info("listening", LOG_STR("on", setup->listeners->all[i].name));
+	listeners_log(setup->listeners);
 	log_info("debugging", LOG_STR("how", "one process serves, without restrictions"));
 	status = children_debug_worker(children, setup->generation);
 	listeners_unlink(setup->listeners);

@@ -8,10 +8,7 @@
 
 void forward(struct worker *worker, struct conn *conn, enum handoff_queue queue)
 {
-	/* Closing our descriptor would not take it out of the set: another process has one, too. */
-	if (conn->is_watched)
-		worker_watch(worker, EPOLL_CTL_DEL, fcgi_fd(conn->fcgi), 0, conn);
-	conn->is_watched = false;
+	worker_unwatch_conn(worker, conn);
 	conn->queue = queue;
 	conn->left_us = clock_monotonic_us() - conn->times.queued_us;
 	conn->deadline = INT64_MAX;

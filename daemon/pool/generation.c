@@ -1,6 +1,9 @@
 /* One reading of the configuration, and what is made of it. */
 #include "pool/generation.h"
 
+#include "api/jobs.h"
+#include "api/mail_job.h"
+#include "api/purge_job.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -45,13 +48,31 @@ static size_t guard_workers(const struct generation *generation)
 	return generation->modules->count > 0 && settings->server.workers > 1 ? 1 : 0;
 }
 
-int generation_prepare(struct generation *generation, struct scoreboard *board, uid_t starter, struct problem *problem)
+static void take_job(struct generation *generation, const char *module, const char *name)
+{
+	generation->jobs.slots[job_table_claim(&generation->app->board->jobs, module, name)] = true;
+}
+
+void generation_take_jobs(struct generation *generation, const struct report *report)
+{
+	for (size_t i = 0; i < report->job_count; i++)
+		take_job(generation, report->jobs[i].module, report->jobs[i].name);
+}
+
+int generation_prepare(struct generation *generation, const struct ones_module *own, struct scoreboard *board,
+                       uid_t starter, struct problem *problem)
 {
 	generation->app = app_new(generation, &generation->settings, generation->pages, board);
 	if (generation->app == NULL)
 		return problem_set(problem, "out of memory");
-	if (modules_set_up_own(generation->app, problem) != 0)
+	if (modules_set_up_own(generation->app, own, problem) != 0)
 		return -1;
+	if (purge_job_add(generation->app) != 0)
+		return problem_set(problem, "out of memory");
+	if (mail_job_add(generation->app, problem) != 0)
+		return -1;
+	for (size_t i = 0; i < generation->app->job_count; i++)
+		take_job(generation, MODULE_SESSION, generation->app->jobs[i].declared.name);
 	generation->modules = modules_open(generation, &generation->settings, starter, problem);
 	if (generation->modules == NULL)
 		return -1;

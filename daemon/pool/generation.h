@@ -7,6 +7,7 @@
 #include "base/problem.h"
 #include "base/scoreboard.h"
 #include "modules/modules.h"
+#include "modules/report.h"
 #include "pool/acl.h"
 
 #include <stdio.h>
@@ -17,9 +18,10 @@ struct generation {
 	struct settings settings;
 	struct acl *acl;
 	struct pages *pages;
-	struct ones_app *app;    /* NULL until generation_prepare() */
-	struct modules *modules; /* likewise; what they are is known after module_check_end() */
-	size_t guard_workers;    /* of its workers, so many are guard workers */
+	struct ones_app *app;       /* NULL until generation_prepare() */
+	struct modules *modules;    /* likewise; what they are is known after module_check_end() */
+	size_t guard_workers;       /* of its workers, so many are guard workers */
+	struct job_slots_used jobs; /* those of its jobs, as far as they are known by now */
 };
 
 /*
@@ -32,7 +34,11 @@ struct generation *generation_load(TALLOC_CTX *ctx, const struct config_source *
  * Make its application, with the daemon's own module, and open the files of the others: `starter` is the user who
  * started the daemon. Returns 0, or -1 with *problem.
  */
-int generation_prepare(struct generation *generation, struct scoreboard *board, uid_t starter, struct problem *problem);
+int generation_prepare(struct generation *generation, const struct ones_module *own, struct scoreboard *board,
+                       uid_t starter, struct problem *problem);
+
+/* Its modules' jobs have been reported: have slots for them, before its processes look for these. */
+void generation_take_jobs(struct generation *generation, const struct report *report);
 
 /* Log where it says, from now on. Returns 0, or -1 with *problem: the log stays what it was. */
 int generation_open_log(const struct generation *generation, struct problem *problem);

@@ -57,7 +57,7 @@ static void free_task(struct hash_task *task)
 }
 
 /* A worker that does not read will find out by its own deadline. */
-static void answer(struct hash_task *task, enum hash_outcome outcome)
+static void answer_task(struct hash_task *task, enum hash_outcome outcome)
 {
 	struct hash_result result = {.id = task->id, .outcome = outcome};
 
@@ -75,11 +75,11 @@ static void answer_in_time(struct hasher *hasher, struct hash_task *task)
 {
 	int64_t tries = task->answer.tries;
 
-	/* One that has made a hash besides is none to compare with. */
-	if (task->answer.new_hash[0] == '\0')
+	/* One that has made a hash is none to compare with. */
+	if (task->answer.new_hash[0] == '\0' && tries > 0)
 		password_pace_note(&hasher->pace, task->work_us / tries, task->answer.hashing_us / tries);
 	if (task->answer.match != PASSWORD_WRONG || task->is_hurried || hasher->held_count == HELD_MAX) {
-		answer(task, HASH_DONE);
+		answer_task(task, HASH_DONE);
 		return;
 	}
 	task->answer_at = task->began_ms + tries * password_pace_failure_us(&hasher->pace) / 1000;
@@ -96,7 +96,7 @@ static void answer_held(struct hasher *hasher)
 			continue;
 		}
 		hasher->held[i] = hasher->held[--hasher->held_count];
-		answer(task, HASH_DONE);
+		answer_task(task, HASH_DONE);
 	}
 }
 
@@ -154,7 +154,7 @@ static void end_waits(struct hasher *hasher)
 			continue;
 		}
 		hash_queue_remove(&hasher->queue, entry);
-		answer((struct hash_task *)entry, HASH_WAITED_TOO_LONG);
+		answer_task((struct hash_task *)entry, HASH_WAITED_TOO_LONG);
 	}
 }
 
@@ -199,7 +199,7 @@ static void cancel(struct hasher *hasher, const struct hash_channel *channel, ui
 
 		if (is_of(task, channel, id)) {
 			hash_queue_remove(&hasher->queue, &task->entry);
-			answer(task, HASH_CANCELLED);
+			answer_task(task, HASH_CANCELLED);
 			return;
 		}
 	}
@@ -263,13 +263,13 @@ static void take_job(struct hasher *hasher, struct hash_channel *channel, const 
 	task->job = message->job;
 	if (!password_job_is_sound(&task->job) || !prepare_decoy(hasher, &task->job.cost)) {
 		task->answer.match = PASSWORD_NOT_LOOKED_AT;
-		answer(task, HASH_DONE);
+		answer_task(task, HASH_DONE);
 		return;
 	}
 	memcpy(task->decoy, hasher->decoy, sizeof task->decoy);
 	refused = hash_queue_put(&hasher->queue, &task->entry);
 	if (refused != NULL)
-		answer((struct hash_task *)refused, HASH_NO_SLOT);
+		answer_task((struct hash_task *)refused, HASH_NO_SLOT);
 }
 
 /* All that there are: a worker waits for each, so there are no more than it has connections. */
@@ -365,7 +365,7 @@ static int open_all(struct hasher *hasher)
 	watch(hasher, hasher->threads.done, &hasher->threads);
 	watch(hasher, hasher->signals, &hasher->signals);
 	watch(hasher, hasher->setup->registrations, hasher);
-	return sandbox_restrict();
+	return sandbox_restrict(0);
 }
 
 int hasher_run(const struct hasher_setup *setup)

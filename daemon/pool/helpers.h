@@ -1,4 +1,4 @@
-/* The master's helper processes: the purge, and the count of live sessions. They hold up neither it nor a worker. */
+/* The master's helper process, which counts live sessions. It holds up neither it nor a worker. */
 #ifndef POOL_HELPERS_H
 #define POOL_HELPERS_H
 
@@ -10,25 +10,18 @@
 #include <sys/types.h>
 
 struct helpers {
-	pid_t purge; /* 0: it does not run */
-	int64_t purge_at;
 	pid_t counter;          /* 0: it does not run */
 	int64_t count_began_at; /* 0: there was no count yet; the first is made before any request for it */
 	int64_t count_again_at;
 };
 
-/* None runs; the first purge is due after session.purge_interval. */
-void helpers_init(struct helpers *helpers, const struct settings *settings);
-
-void helpers_purge_when_due(struct helpers *helpers, const struct settings *settings, struct scoreboard *board);
-
 /* Count live sessions, if /metrics has been asked for lately, and the count before is old enough. */
 void helpers_count_when_wanted(struct helpers *helpers, const struct settings *settings, struct scoreboard *board);
 
-/* A child of the master's has ended. Returns false when it was neither. */
-bool helpers_reap(struct helpers *helpers, pid_t pid, int status, bool stopping);
+/* A child of the master's has ended. Returns false when it was another. */
+bool helpers_reap(struct helpers *helpers, pid_t pid);
 
-/* Send those that run a signal. */
+/* Send it a signal, if it runs. */
 void helpers_signal(const struct helpers *helpers, int signal);
 
 bool helpers_are_running(const struct helpers *helpers);

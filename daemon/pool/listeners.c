@@ -1,6 +1,7 @@
 /* The listening sockets: given ones, or our own. */
 #include "pool/listeners.h"
 
+#include "base/log.h"
 #include "base/units.h"
 
 #include <arpa/inet.h>
@@ -398,6 +399,12 @@ bool listeners_have_waiting(const struct listeners *listeners)
 	for (size_t i = 0; i < listeners->count; i++)
 		all[i] = (struct pollfd){.fd = listeners->all[i].fd, .events = POLLIN};
 	return poll(all, listeners->count, 0) > 0;
+}
+
+void listeners_log(const struct listeners *listeners)
+{
+	for (size_t i = 0; i < listeners->count; i++)
+		log_info("listening", LOG_STR("on", listeners->all[i].name));
 }
 
 void listeners_unlink(const struct listeners *listeners)

@@ -41,6 +41,9 @@ int listeners_try_folders(const struct settings *settings, struct problem *probl
 /* True when a connection waits to be accepted. Never blocks. */
 bool listeners_have_waiting(const struct listeners *listeners);
 
+/* A line in the log for each. */
+void listeners_log(const struct listeners *listeners);
+
 /* Remove the paths of our own unix sockets, so that no peer finds them any more, and leave the sockets open. */
 void listeners_unlink(const struct listeners *listeners);
 

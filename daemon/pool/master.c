@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 /* How often the deadlines of requests are checked, and everything else for which there is no signal. */
 #define HOUSEKEEPING_MS 250
@@ -94,8 +95,7 @@ static void reap(struct master *master)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (!children_reap(master->children, pid, status) &&
-		    !helpers_reap(&master->helpers, pid, status, master->stop.is_begun) &&
+		if (!children_reap(master->children, pid, status) && !helpers_reap(&master->helpers, pid) &&
 		    !reload_reap(master, pid, status))
 			(void)upgrade_reap(master, pid, status);
 	}
@@ -118,6 +118,7 @@ static void announce(struct master *master)
 	if (master->setup->upgraded_from >= 0)
 		successor_report_up(master->setup->upgraded_from);
 	master->keeps_paths = false;
+	children_spawn_jobs(master->children, master->current);
 	service_ready();
 	log_info("ready", LOG_INT("workers", master_settings(master)->server.workers));
 }
@@ -139,6 +140,14 @@ static void update_status(struct master *master)
 	               (unsigned long long)children_deaths(master->children));
 }
 
+/* The binary before us ends after its last process. What is shown of that any process can have written over. */
+static void look_for_predecessor(struct master *master)
+{
+	if (getppid() != master->predecessor)
+		master->predecessor = 0;
+	atomic_store(&master->setup->board->master.is_succeeding, master->predecessor != 0);
+}
+
 /* ---- The loop ----------------------------------------------------------------------------------------------- */
 
 static void housekeeping(struct master *master)
@@ -153,8 +162,8 @@ static void housekeeping(struct master *master)
 	children_repair_scoreboard(master->children);
 	children_recycle(master->children);
 	children_start_missing(master->children);
-	helpers_purge_when_due(&master->helpers, master_settings(master), master->setup->board);
 	helpers_count_when_wanted(&master->helpers, master_settings(master), master->setup->board);
+	look_for_predecessor(master);
 	announce(master);
 	if (master->is_announced)
 		children_spawn_fallback(master->children, master->current);
@@ -174,15 +183,14 @@ static int start(struct master *master)
 		return -1;
 	}
 	/* What the probe has found is logged. */
-	if (!probe_has_right_schema(master_settings(master), setup->board))
+	if (!probe_has_right_schema(master->current, setup->board))
 		return -1;
-	helpers_init(&master->helpers, master_settings(master));
+	atomic_store(&setup->board->master.is_succeeding, master->predecessor != 0);
 	children_spawn_hasher(master->children, master_settings(master));
 	children_spawn_workers(master->children, master->current);
 	helpers_count_when_wanted(&master->helpers, master_settings(master), setup->board);
 	children_start_missing(master->children);
-	for (size_t i = 0; i < setup->listeners->count; i++)
-		log_info("listening", LOG_STR("on", setup->listeners->all[i].name));
+	listeners_log(setup->listeners);
 	log_info("started", LOG_INT("workers", master_settings(master)->server.workers));
 	return 0;
 }
@@ -212,6 +220,7 @@ int master_run(const struct master_setup *setup)
 		.setup = setup,
 		.current = setup->generation,
 		.upgrade = {.successor = {.fd = -1}},
+		.predecessor = successor_predecessor(setup->upgraded_from),
 		.keeps_paths = setup->upgraded_from >= 0,
 	};
 

@@ -18,6 +18,7 @@ struct master_setup {
 	TALLOC_CTX *ctx;
 	const struct config_source *source; /* to be read again by a reload */
 	struct generation *generation;      /* prepared */
+	const struct ones_module *own;      /* the daemon's own module */
 	const struct listeners *listeners;
 	struct scoreboard *board;
 	uid_t starter;       /* the user who started us, before any privileges were dropped */

@@ -26,11 +26,9 @@ struct upgrade {
 	bool is_requested; /* begins when what is under way has ended */
 };
 
-struct stop {
+struct stopping {
 	bool is_begun;
-	bool are_guards_retired;  /* after the fallback worker has ended */
-	bool are_workers_retired; /* after the guard workers have ended */
-	bool is_hasher_retired;   /* after all workers have ended */
+	size_t step; /* which children are about to end: see stop.c */
 	int64_t deadline;
 };
 
@@ -41,11 +39,12 @@ struct master {
 	struct helpers helpers;
 	struct reload reload;
 	struct upgrade upgrade;
-	struct stop stop;
+	struct stopping stop;
 	bool is_announced; /* our workers have come up, and the service manager was notified */
 	int64_t status_at;
 	int64_t alive_at;
-	bool keeps_paths; /* our sockets' paths are still an old binary's, or a new one's already */
+	pid_t predecessor; /* see successor_predecessor(); 0: there was none, or it has ended */
+	bool keeps_paths;  /* our sockets' paths are still an old binary's, or a new one's already */
 };
 
 static inline const struct settings *master_settings(const struct master *master)

@@ -106,6 +106,7 @@ int module_check_end(struct module_check *check, int status, struct generation *
 	check->pid = 0;
 	if (judge(check, status, generation, problem) != 0)
 		return -1;
+	generation_take_jobs(generation, &check->report);
 	return modules_take(generation->app, generation->modules, &check->report, problem);
 }
 

@@ -7,6 +7,7 @@
 #include "pool/service.h"
 #include "pool/supervision.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +54,9 @@ static void complete_reload(struct master *master)
 	retire_generation(master, master->current);
 	master->current = master->reload.next;
 	master->reload.next = NULL;
+	/* Else they have not been started, and are when the workers have come up for the first time. */
+	if (master->is_announced)
+		children_spawn_jobs(master->children, master->current);
 	counters_add(&master->setup->board->counters, COUNTER_RELOADS);
 	log_info("reloaded", LOG_INT("workers", master_settings(master)->server.workers));
 	service_ready();
@@ -96,6 +100,25 @@ static void log_complaints(char *complaints)
 	}
 }
 
+static_assert((RETIRED_MAX + 2) * JOB_COUNT_MAX <= JOB_TABLE_SIZE, "jobs of a generation could share a slot");
+
+static void add_used(struct job_slots_used *used, const struct generation *generation)
+{
+	for (size_t i = 0; generation != NULL && i <= JOB_TABLE_SIZE; i++)
+		used->slots[i] |= generation->jobs.slots[i];
+}
+
+/* Names that no generation has any more make room for new ones. */
+static void free_job_slots(const struct master *master)
+{
+	struct job_slots_used used = {0};
+
+	add_used(&used, master->current);
+	for (size_t i = 0; i < RETIRED_MAX; i++)
+		add_used(&used, master->reload.retired[i]);
+	job_table_free_others(&master->setup->board->jobs, &used);
+}
+
 static struct generation *load_next(const struct master *master)
 {
 	struct generation *next;
@@ -125,7 +148,7 @@ static void extend(struct master *master)
 
 static void start_probe(struct master *master)
 {
-	master->reload.probe = probe_start(&master->reload.next->settings, master->setup->board);
+	master->reload.probe = probe_start(master->reload.next, master->setup->board);
 	if (master->reload.probe < 0) {
 		master->reload.probe = 0;
 		give_up_reload(master, "no process could be started to probe the database");
@@ -151,7 +174,9 @@ void reload_begin(struct master *master)
 		refuse_reload(master, "the configuration is wrong");
 		return;
 	}
-	if (generation_prepare(master->reload.next, master->setup->board, master->setup->starter, &problem) != 0 ||
+	free_job_slots(master);
+	if (generation_prepare(master->reload.next, master->setup->own, master->setup->board, master->setup->starter,
+	                       &problem) != 0 ||
 	    generation_open_log(master->reload.next, &problem) != 0) {
 		TALLOC_FREE(master->reload.next);
 		refuse_reload(master, problem.text);
@@ -184,6 +209,8 @@ static void read_probe(struct master *master, enum probe_result found)
 		return;
 	if (found == PROBE_WRONG_SCHEMA) {
 		give_up_reload(master, "the database's schema has another version");
+	} else if (found == PROBE_WRONG_TABLES) {
+		give_up_reload(master, "the database lacks tables of a module");
 	} else if (found != PROBE_OK && strcmp(conninfo, master->reload.next->settings.database.conninfo) != 0) {
 		give_up_reload(master, "the database of the new database.conninfo cannot be reached");
 	} else {

@@ -1,12 +1,22 @@
 /* Answering requests. */
 #include "pool/requests.h"
 
+#include "api/receiving.h"
+#include "api/streams.h"
 #include "base/clock.h"
+#include "pool/admission.h"
 #include "pool/forwarding.h"
 #include "pool/hashing.h"
 
 #include <sodium.h>
 #include <sys/epoll.h>
+
+/* Uploads that are under way at the same time in a worker: each may hold descriptors for all parts of a form. */
+#define UPLOADS_MAX 64
+/* Of all connections that a worker can have, as many may have a reader who takes his time. */
+#define STREAMS_MAX (CONNS_MAX / 2)
+/* The pace of an upload is an average over so many server.io_timeout: networks have their pauses. */
+#define PACE_TIMEOUTS 4
 
 /* The request is answered: close the connection, or keep it until the peer has sent the rest, which is not read. */
 static void finish(struct worker *worker, struct conn *conn)
@@ -62,14 +72,120 @@ static void hash(struct worker *worker, struct conn *conn)
 		request_take_step(worker, conn, app_hashed(conn->req, NULL));
 }
 
+/* ---- Bodies and answers that are streamed ------------------------------------------------------------------- */
+
+/* One that comes byte by byte would keep its place from others for ever. */
+static bool keeps_pace(const struct worker *worker, struct conn *conn)
+{
+	int64_t idle_us = worker_idle_us(worker), bytes = app_received(conn->req);
+	int64_t period_ms = PACE_TIMEOUTS * worker->settings->server.io_timeout;
+	int64_t wanted = worker->settings->server.upload_rate * period_ms / 1000;
+	bool is_quick = bytes - conn->pace_bytes >= wanted;
+
+	if (idle_us - conn->pace_us < period_ms * 1000)
+		return true;
+	conn->pace_us = idle_us;
+	conn->pace_bytes = bytes;
+	return is_quick;
+}
+
+static void await_body(struct worker *worker, struct conn *conn)
+{
+	if (conn->state != CONN_RECEIVING) {
+		if (worker->conns.by_state[CONN_RECEIVING] >= UPLOADS_MAX) {
+			request_take_step(worker, conn, app_refuse_receiving(conn->req));
+			return;
+		}
+		conn_set_state(conn, CONN_RECEIVING);
+		conn->pace_us = worker_idle_us(worker);
+		worker_watch_conn(worker, conn, EPOLLIN);
+	} else if (!keeps_pace(worker, conn)) {
+		request_end_receiving(worker, conn);
+		return;
+	}
+	conn->deadline = clock_monotonic_ms() + worker->settings->server.io_timeout;
+	conn->is_late = false;
+}
+
+void request_receive(struct worker *worker, struct conn *conn)
+{
+	enum app_step step;
+
+	worker_set_busy(worker, &conn->preview);
+	/* It may have to wait for the disk. */
+	worker_set_permit(worker, false);
+	step = app_receive(conn->req);
+	if (step != APP_RECEIVE)
+		worker_unwatch_conn(worker, conn);
+	request_take_step(worker, conn, step);
+	worker_set_idle(worker);
+}
+
+void request_end_receiving(struct worker *worker, struct conn *conn)
+{
+	worker_unwatch_conn(worker, conn);
+	request_take_step(worker, conn, app_give_up_receiving(conn->req));
+}
+
+static void await_room(struct worker *worker, struct conn *conn)
+{
+	if (conn->state != CONN_STREAMING) {
+		if (worker->conns.by_state[CONN_STREAMING] >= STREAMS_MAX) {
+			request_take_step(worker, conn, app_refuse_stream(conn->req));
+			return;
+		}
+		conn_set_state(conn, CONN_STREAMING);
+		worker_watch_conn(worker, conn, EPOLLOUT);
+	}
+	conn->deadline = clock_monotonic_ms() + worker->settings->server.io_timeout;
+	conn->is_late = false;
+}
+
+void request_stream(struct worker *worker, struct conn *conn)
+{
+	bool waits = app_stream_waits(conn->req);
+	enum app_step step;
+
+	/* As with a handler: what others wait for comes first. */
+	if (waits && !lookups_are_idle(&worker->lookups)) {
+		worker_unwatch_conn(worker, conn);
+		conn->deadline = INT64_MAX;
+		conn_queue_put(&worker->paused, conn);
+		return;
+	}
+	worker_set_busy(worker, &conn->preview);
+	if (waits)
+		worker_set_permit(worker, false);
+	step = app_stream(conn->req);
+	if (step != APP_STREAM)
+		worker_unwatch_conn(worker, conn);
+	request_take_step(worker, conn, step);
+	worker_set_idle(worker);
+}
+
+void requests_resume_stream(struct worker *worker)
+{
+	struct conn *conn = lookups_are_idle(&worker->lookups) ? conn_queue_take(&worker->paused) : NULL;
+
+	if (conn == NULL)
+		return;
+	worker_watch_conn(worker, conn, EPOLLOUT);
+	request_stream(worker, conn);
+}
+
+/* ---- Steps -------------------------------------------------------------------------------------------------- */
+
 void request_take_step(struct worker *worker, struct conn *conn, enum app_step step)
 {
 	switch (step) {
 	case APP_LOOKUP: lookups_add(&worker->lookups, conn); break;
 	case APP_RUN: run(worker, conn); break;
 	case APP_QUEUE: make_runnable(worker, conn); break;
+	case APP_RECEIVE: await_body(worker, conn); break;
 	case APP_HASH: hash(worker, conn); break;
+	case APP_STREAM: await_room(worker, conn); break;
 	case APP_SEND: finish(worker, conn); break;
+	case APP_DROP: conns_remove(&worker->conns, conn); break;
 	}
 }
 
@@ -154,8 +270,7 @@ void request_end_hashing(struct worker *worker, struct conn *conn)
 
 void request_hang_up(struct worker *worker, struct conn *conn)
 {
-	worker_watch(worker, EPOLL_CTL_DEL, fcgi_fd(conn->fcgi), 0, conn);
-	conn->is_watched = false;
+	worker_unwatch_conn(worker, conn);
 	conn->has_hung_up = true;
 	if (!hashing_cancel(worker, conn))
 		conns_remove(&worker->conns, conn);

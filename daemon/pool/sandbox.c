@@ -1,8 +1,11 @@
 /* What our processes can no longer do. */
 #include "pool/sandbox.h"
 
+#include "api/folders.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
@@ -178,6 +181,24 @@ static const int deadly[] = {
 	SCMP_SYS(userfaultfd),  SCMP_SYS(perf_event_open),
 };
 
+/* For the parent of other processes: these, the filter that they add, and their names. */
+static const int parents[] = {
+	SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(kill), SCMP_SYS(tgkill), SCMP_SYS(seccomp),
+};
+static const int prctl_allowed[] = {
+	PR_SET_NAME, PR_GET_NAME, PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, PR_GET_SECCOMP,
+};
+
+/* A process or thread that sees other files, users or networks than this one. */
+#define NAMESPACES                                                                                                     \
+	((scmp_datum_t)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |   \
+	                CLONE_NEWNET))
+
+/* For files of applications: uploads, and what becomes of them. */
+static const int for_files[] = {
+	SCMP_SYS(linkat), SCMP_SYS(unlinkat), SCMP_SYS(fchmod), SCMP_SYS(sync_file_range), SCMP_SYS(sync_file_range2),
+};
+
 static const int traced_at_exit[] = {
 	SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(ptrace),   SCMP_SYS(wait4),     SCMP_SYS(prctl),
 	SCMP_SYS(kill),  SCMP_SYS(mmap),   SCMP_SYS(mprotect), SCMP_SYS(prlimit64), SCMP_SYS(getdents),
@@ -249,6 +270,29 @@ static int add_guarded(scmp_filter_ctx filter)
 	return result;
 }
 
+/*
+ * clone(2) with `wanted` of its flags, and without a namespace. The flags of clone3(2) cannot be looked at: where there
+ * is no such call, the C library does without.
+ */
+static int add_clone(scmp_filter_ctx filter, scmp_datum_t wanted)
+{
+	const struct scmp_arg_cmp flags = SCMP_A0(SCMP_CMP_MASKED_EQ, NAMESPACES | wanted, wanted);
+	int result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+
+	return result == 0 ? seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, flags) : result;
+}
+
+static int add_parents(scmp_filter_ctx filter)
+{
+	int result = add_clone(filter, 0);
+
+	if (result == 0)
+		result = add_all(filter, SCMP_ACT_ALLOW, parents, sizeof parents / sizeof parents[0]);
+	return result == 0 ? add_values(filter, SCMP_SYS(prctl), 0, prctl_allowed,
+	                                sizeof prctl_allowed / sizeof prctl_allowed[0])
+	                   : result;
+}
+
 int sandbox_enter(struct problem *problem)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
@@ -257,7 +301,12 @@ int sandbox_enter(struct problem *problem)
 	return 0;
 }
 
-int sandbox_restrict(void)
+unsigned int sandbox_files(const struct ones_app *app)
+{
+	return folders_are_used(app) ? SANDBOX_FILES : 0;
+}
+
+int sandbox_restrict(unsigned int more)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int result;
@@ -273,6 +322,8 @@ int sandbox_restrict(void)
 		result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (result == 0)
 		result = add_all(filter, SCMP_ACT_ALLOW, allowed, sizeof allowed / sizeof allowed[0]);
+	if (result == 0 && (more & SANDBOX_FILES) != 0)
+		result = add_all(filter, SCMP_ACT_ALLOW, for_files, sizeof for_files / sizeof for_files[0]);
 	if (result == 0)
 		result = add_all(filter, SCMP_ACT_KILL_PROCESS, deadly, sizeof deadly / sizeof deadly[0]);
 	if (result == 0 && IS_TRACED_AT_EXIT)
@@ -284,6 +335,12 @@ int sandbox_restrict(void)
 		result = add_memory(filter);
 	if (result == 0)
 		result = add_guarded(filter);
+	if (result == 0 && (more & SANDBOX_THREADS) != 0 && !IS_TRACED_AT_EXIT)
+		result = add_clone(filter, CLONE_THREAD);
+	if (result == 0 && (more & SANDBOX_CHILDREN) != 0)
+		result = IS_TRACED_AT_EXIT
+		                 ? add_all(filter, SCMP_ACT_ALLOW, parents, sizeof parents / sizeof parents[0])
+		                 : add_parents(filter);
 	if (result == 0)
 		result = seccomp_load(filter);
 	seccomp_release(filter);

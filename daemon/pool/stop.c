@@ -30,6 +30,20 @@ static void leave_sockets(const struct master *master)
 	listeners_unlink(master->setup->listeners);
 }
 
+/*
+ * Who ends, one kind after another: the fallback worker and guard workers forward what they have to workers, and these
+ * have passwords hashed.
+ */
+static const enum child_kinds order[] = {CHILDREN_FALLBACK, CHILDREN_GUARDS, CHILDREN_WORKERS, CHILDREN_ALL};
+
+#define LAST_STEP (sizeof order / sizeof order[0] - 1)
+
+static void retire(struct master *master, size_t step)
+{
+	master->stop.step = step;
+	children_retire(master->children, NULL, order[step], master->stop.deadline);
+}
+
 void stop_begin(struct master *master, const char *why)
 {
 	log_info("stopping", LOG_STR("why", why), LOG_STR("how", "requests under way are finished first"));
@@ -37,36 +51,23 @@ void stop_begin(struct master *master, const char *why)
 	master->stop.deadline = clock_monotonic_ms() + master_settings(master)->server.shutdown_timeout;
 	atomic_store(&master->setup->board->master.is_ending, true);
 	leave_sockets(master);
-	/* The workers end after it: the fallback worker forwards what it has to them. So do guard workers. */
-	children_retire(master->children, NULL, CHILDREN_FALLBACK, master->stop.deadline);
+	/* No other waits for it. */
+	children_retire(master->children, NULL, CHILDREN_JOBS, master->stop.deadline);
+	retire(master, 0);
 	stop_helpers(master, SIGTERM);
 }
 
 void stop_step(struct master *master)
 {
-	struct stop *stop = &master->stop;
-
-	if (!stop->are_guards_retired && children_count(master->children, NULL, CHILDREN_FALLBACK) == 0) {
-		stop->are_guards_retired = true;
-		children_retire(master->children, NULL, CHILDREN_GUARDS, stop->deadline);
-	}
-	if (stop->are_guards_retired && !stop->are_workers_retired &&
-	    children_count(master->children, NULL, CHILDREN_GUARDS) == 0) {
-		stop->are_workers_retired = true;
-		children_retire(master->children, NULL, CHILDREN_WORKERS, stop->deadline);
-	}
-	if (stop->are_workers_retired && !stop->is_hasher_retired &&
-	    children_count(master->children, NULL, CHILDREN_WORKERS) == 0) {
-		stop->is_hasher_retired = true;
-		children_retire(master->children, NULL, CHILDREN_ALL, stop->deadline);
-	}
+	while (master->stop.step < LAST_STEP && children_count(master->children, NULL, order[master->stop.step]) == 0)
+		retire(master, master->stop.step + 1);
 }
 
 void stop_at_once(struct master *master, const char *why)
 {
 	log_info("stopping", LOG_STR("why", why), LOG_STR("how", "at once"));
-	master->stop.is_begun = master->stop.are_guards_retired = true;
-	master->stop.are_workers_retired = master->stop.is_hasher_retired = true;
+	master->stop.is_begun = true;
+	master->stop.step = LAST_STEP;
 	leave_sockets(master);
 	children_kill(master->children);
 	stop_helpers(master, SIGKILL);

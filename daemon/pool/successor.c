@@ -156,6 +156,15 @@ int successor_inherited(uint64_t *own_sockets)
 	return fd;
 }
 
+pid_t successor_predecessor(int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof peer;
+
+	/* Of both ends, whoever has made them. */
+	return fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
+}
+
 void successor_report_up(int fd)
 {
 	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};

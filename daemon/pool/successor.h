@@ -44,6 +44,9 @@ void successor_forget(struct successor *successor);
 /* The descriptor to the old master, and which sockets are our own, a bit each. -1: no master of ours has started us. */
 int successor_inherited(uint64_t *own_sockets);
 
+/* The old master's pid: it is there as long as it is our parent. 0: no master of ours has started us. */
+pid_t successor_predecessor(int fd);
+
 /* Our workers are up. Waits, but not for long, until the old master has notified the service manager. Closes `fd`. */
 void successor_report_up(int fd);
 

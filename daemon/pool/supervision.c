@@ -29,17 +29,19 @@ static struct route_name_copy claimed_route(const struct children *children, siz
 
 static void log_death(const struct child *child, size_t number, int status, const struct route_name_copy *route)
 {
-	bool is_hasher = child->role == ROLE_HASHER;
+	static const char *const killed[] = {[ROLE_HASHER] = "hasher_killed", [ROLE_JOBS] = "jobs_killed"};
+	static const char *const failed[] = {[ROLE_HASHER] = "hasher_failed", [ROLE_JOBS] = "jobs_failed"};
+	bool is_worker = child_is_among(child, NULL, CHILDREN_WORKERS);
 
-	if (WIFSIGNALED(status) && !is_hasher)
+	if (WIFSIGNALED(status) && is_worker)
 		log_error("worker_killed", LOG_INT("worker", (int64_t)number), LOG_INT("worker_pid", child->pid),
 		          LOG_STR("signal", strsignal(WTERMSIG(status))), LOG_STR("module", route->module),
 		          LOG_STR("route", route->path), LOG_INT("restart_in_ms", child->backoff));
 	else if (WIFSIGNALED(status))
-		log_error("hasher_killed", LOG_INT("worker", (int64_t)number), LOG_INT("worker_pid", child->pid),
+		log_error(killed[child->role], LOG_INT("worker", (int64_t)number), LOG_INT("worker_pid", child->pid),
 		          LOG_STR("signal", strsignal(WTERMSIG(status))), LOG_INT("restart_in_ms", child->backoff));
 	else
-		log_error(is_hasher ? "hasher_failed" : "worker_failed", LOG_INT("worker", (int64_t)number),
+		log_error(is_worker ? "worker_failed" : failed[child->role], LOG_INT("worker", (int64_t)number),
 		          LOG_INT("worker_pid", child->pid), LOG_INT("status", WEXITSTATUS(status)),
 		          LOG_INT("restart_in_ms", child->backoff));
 }
@@ -70,6 +72,8 @@ static void reap_child(struct children *children, size_t at, int status)
 	process_table_clear(&children->board->processes, at);
 	if (child->role == ROLE_HASHER)
 		hash_gauges_reset(&children->board->hashing);
+	if (child->role == ROLE_JOBS)
+		job_table_release(&children->board->jobs, child->pid);
 	set_backoff(children, child, is_well);
 	if (!is_well) {
 		child->has_failed = true;
@@ -257,6 +261,27 @@ static void repair_permits(struct children *children, size_t taken, uint64_t ans
 	children->answered = answered;
 }
 
+static bool runs_jobs(const struct children *children, pid_t pid)
+{
+	for (size_t i = 0; i < PROCESS_SLOTS; i++) {
+		if (children->all[i].pid == pid && children->all[i].role == ROLE_JOBS)
+			return true;
+	}
+	return false;
+}
+
+/* A job that nobody runs would wait for its end for ever. */
+static void repair_jobs(struct children *children)
+{
+	for (size_t i = 0; i <= JOB_TABLE_SIZE; i++) {
+		struct job_slot *slot = &children->board->jobs.slots[i];
+		pid_t owner = atomic_load(&slot->owner);
+
+		if (owner != 0 && !runs_jobs(children, owner))
+			(void)atomic_compare_exchange_strong(&slot->owner, &owner, 0);
+	}
+}
+
 void children_repair_scoreboard(struct children *children)
 {
 	size_t taken = 0;
@@ -271,4 +296,5 @@ void children_repair_scoreboard(struct children *children)
 		answered += atomic_load(&slot->requests);
 	}
 	repair_permits(children, taken, answered);
+	repair_jobs(children);
 }

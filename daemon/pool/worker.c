@@ -1,6 +1,7 @@
 /* A worker's loop. */
 #include "pool/worker.h"
 
+#include "api/services.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "pool/admission.h"
@@ -15,6 +16,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <signal.h>
 #include <sodium.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -24,6 +26,8 @@
 #define KEPT_MEMORY (1024 * 1024)
 /* Room for all connections and the few others: one call returns all that are ready. */
 #define EVENTS_MAX (CONNS_MAX + 32)
+/* How long a worker that comes up waits for a name server that is silent. */
+#define NAMES_MS 1000
 
 /* ---- Waiting ------------------------------------------------------------------------------------------------ */
 
@@ -40,6 +44,8 @@ static void end_overdue(struct worker *worker)
 			conn->is_late = true;
 		else if (conn->state == CONN_HASHING)
 			request_end_hashing(worker, conn);
+		else if (conn->state == CONN_RECEIVING)
+			request_end_receiving(worker, conn);
 		else
 			conns_remove(&worker->conns, conn);
 	}
@@ -72,7 +78,8 @@ static int wait_ms(const struct worker *worker)
 	const struct lookups *lookups = &worker->lookups;
 	int wait = sooner(worker->role->poll_ms, worker->db != NULL ? db_wait_ms(worker->db) : -1);
 
-	if ((worker->runnable.count > 0 && lookups_are_idle(lookups)) || lookups_can_proceed(lookups))
+	if ((worker->runnable.count + worker->paused.count > 0 && lookups_are_idle(lookups)) ||
+	    lookups_can_proceed(lookups))
 		return 0;
 	if (worker->conns.by_state[CONN_FORWARDING] > 0)
 		wait = sooner(wait, FORWARD_RETRY_MS);
@@ -104,6 +111,10 @@ static void handle_conn(struct worker *worker, struct conn *conn, uint32_t event
 
 	if (conn->state == CONN_READING) {
 		reading_inspect(worker, conn, has_ended);
+	} else if (conn->state == CONN_RECEIVING) {
+		request_receive(worker, conn);
+	} else if (conn->state == CONN_STREAMING) {
+		request_stream(worker, conn);
 	} else if (conn->state == CONN_DRAINING && fcgi_drained(conn->fcgi)) {
 		conns_remove(&worker->conns, conn);
 	} else if (conn->state == CONN_HASHING && has_ended) {
@@ -163,6 +174,7 @@ static void work(struct worker *worker, const struct round *round)
 	if (round->is_signalled)
 		read_signals(worker);
 	requests_run_next(worker);
+	requests_resume_stream(worker);
 	end_overdue(worker);
 	forward_pending(worker);
 	if (worker->db != NULL && db_wait_ms(worker->db) == 0)
@@ -243,6 +255,11 @@ static void keep_memory(void)
 #endif
 }
 
+static int restrict_process(const struct ones_app *app)
+{
+	return sandbox_restrict(sandbox_files(app) | (app->service_count > 0 ? SANDBOX_THREADS : 0));
+}
+
 /* The modules before everything else: what is opened depends on them. Returns 0, or -1 with *problem. */
 static int prepare(struct worker *worker, TALLOC_CTX *ctx, struct problem *problem)
 {
@@ -252,10 +269,14 @@ static int prepare(struct worker *worker, TALLOC_CTX *ctx, struct problem *probl
 		return -1;
 	if (open_all(worker, ctx) != 0)
 		return problem_set_errno(problem);
-	if (modules_start(worker->app, problem) != 0)
+	folders_open(worker->app);
+	if (modules_start(worker->app, MODULES_ALL, problem) != 0)
+		return -1;
+	if (services_prepare(worker->app, NAMES_MS, problem) != 0)
 		return -1;
 	/* A debugger is to see the crash itself. */
-	if (!worker->setup->is_debugged && (crash_install(worker->app, modules) != 0 || sandbox_restrict() != 0))
+	if (!worker->setup->is_debugged &&
+	    (crash_install(worker->app, modules) != 0 || restrict_process(worker->app) != 0))
 		return problem_set_errno(problem);
 	return 0;
 }
@@ -276,6 +297,9 @@ int worker_run(const struct worker_setup *setup, const struct worker_role *role)
 	int status;
 
 	keep_memory();
+	worker.app->process = worker.slot;
+	/* A limit on the size of files is a full disk to an upload, and no reason to end. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	if (ctx == NULL || prepare(&worker, ctx, &problem) != 0) {
 		log_error("worker_failed", LOG_STR("problem", ctx != NULL ? problem.text : strerror(ENOMEM)));
 		talloc_free(worker.app);

@@ -23,6 +23,14 @@ void worker_watch_conn(const struct worker *worker, struct conn *conn, uint32_t 
 	conn->is_watched = true;
 }
 
+void worker_unwatch_conn(const struct worker *worker, struct conn *conn)
+{
+	/* Closing our descriptor would not take it out of the set where another process has one, too. */
+	if (conn->is_watched)
+		worker_watch(worker, EPOLL_CTL_DEL, fcgi_fd(conn->fcgi), 0, conn);
+	conn->is_watched = false;
+}
+
 bool worker_has_room(const struct worker *worker)
 {
 	return worker->runnable.count == 0 && lookups_have_room(&worker->lookups);
@@ -81,6 +89,13 @@ void worker_set_idle(struct worker *worker)
 	worker->busy_since_us = 0;
 	if (!set_lookup(worker))
 		set_state(worker, worker->stopping ? WORKER_STOPPING : WORKER_IDLE, 0, 0);
+}
+
+int64_t worker_idle_us(const struct worker *worker)
+{
+	int64_t until = worker->busy_since_us != 0 ? worker->busy_since_us : clock_monotonic_us();
+
+	return until - worker->busy_us;
 }
 
 void worker_set_busy(struct worker *worker, const struct app_preview *preview)

@@ -43,7 +43,8 @@ struct worker {
 	struct conns conns;
 	struct lookups lookups;
 	struct conn_queue runnable;
-	int hash_channel; /* -1: none */
+	struct conn_queue paused; /* streams that go on when no look-up is under way */
+	int hash_channel;         /* -1: none */
 	uint64_t last_hash_id;
 	int64_t needed_until; /* of a fallback worker: it ends then */
 	bool has_permit;
@@ -64,6 +65,7 @@ struct worker {
 /* epoll_ctl(2), logged when it fails. */
 void worker_watch(const struct worker *worker, int operation, int fd, uint32_t events, const void *what);
 void worker_watch_conn(const struct worker *worker, struct conn *conn, uint32_t events);
+void worker_unwatch_conn(const struct worker *worker, struct conn *conn);
 
 /* True when further connections may be taken: no handler is to run, and there is room in the next look-up. */
 bool worker_has_room(const struct worker *worker);
@@ -78,6 +80,9 @@ bool worker_is_last(const struct worker *worker);
 
 /* No request is being worked on; WAITING or BUSY all the same while a look-up is under way. */
 void worker_set_idle(struct worker *worker);
+
+/* The time so far in which none was: peers that are slow are not to blame for the rest. */
+int64_t worker_idle_us(const struct worker *worker);
 
 /* A request is being worked on. */
 void worker_set_busy(struct worker *worker, const struct app_preview *preview);

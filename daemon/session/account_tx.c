@@ -2,7 +2,6 @@
 #include "session/account_tx.h"
 
 #include "base/log.h"
-#include "session/module_sql.h"
 #include "session/reason.h"
 #include "session/rule_sql.h"
 #include "session/schema.h"
@@ -30,34 +29,22 @@ enum db_status account_tx_lock(const struct account_tx *tx, int64_t user_id)
 
 enum db_status account_tx_emit(struct account_tx *tx, const struct session_key *key, struct ones_event event)
 {
-	struct ones_db sql = {
-		.db = tx->db,
-		.ctx = talloc_new(tx->ctx),
-		.purpose = ones_signal_name(event.signal),
-		.in_transaction = true,
-	};
-	struct ones_transaction transaction = {.db = tx->db, .key = key, .sql = &sql};
-	struct ones_event *grown = talloc_realloc(tx->ctx, tx->events, struct ones_event, tx->count + 1);
-	enum db_status status;
-	bool is_accepted;
+	const struct ones_db own = {.db = tx->db,
+	                            .ctx = tx->ctx,
+	                            .client_ip = tx->client.ip,
+	                            .client_user_agent = tx->client.user_agent,
+	                            .client_language = tx->client.language,
+	                            .signals = tx->signals,
+	                            .emission = &tx->emission};
 
-	if (grown == NULL || sql.ctx == NULL)
-		return DB_ERROR;
+	event.name = ones_signal_name(event.signal);
 	event.ip = tx->client.ip != NULL ? tx->client.ip : "";
 	event.user_agent = tx->client.user_agent != NULL ? tx->client.user_agent : "";
+	event.language = tx->client.language != NULL ? tx->client.language : "";
 	event.was_ip = event.was_ip != NULL ? event.was_ip : "";
 	event.was_user_agent = event.was_user_agent != NULL ? event.was_user_agent : "";
-	tx->events = grown;
-	tx->events[tx->count++] = event;
-	event.transaction = &transaction;
-	event.db = &sql;
-	is_accepted = signals_emit(tx->signals, ONES_IN_TRANSACTION, &event);
-	talloc_free(sql.ctx);
-	if (is_accepted)
-		return DB_OK;
-	/* A receiver that failed because of the database has refused nothing, unless its values were at fault. */
-	status = db_transaction_failure(tx->db);
-	return status != DB_OK && status != DB_VIOLATION ? status : DB_ERROR;
+	tx->emission.ctx = tx->ctx;
+	return emission_emit(&own, key, &event);
 }
 
 /* What one transaction of an account does; its events are those of its last run. */
@@ -72,8 +59,7 @@ static enum db_status run_body(struct db *db, void *context)
 	const struct bound_body *bound = context;
 
 	(void)db;
-	bound->tx->events = NULL;
-	bound->tx->count = 0;
+	emission_begin(&bound->tx->emission);
 	return bound->body(bound->tx, bound->context);
 }
 
@@ -96,8 +82,7 @@ enum db_status account_tx_run(struct account_tx *tx, enum transaction_retry retr
 
 void account_tx_committed(const struct account_tx *tx)
 {
-	for (unsigned int i = 0; i < tx->count; i++)
-		(void)signals_emit(tx->signals, ONES_AFTER_COMMIT, &tx->events[i]);
+	emission_committed(&tx->emission, tx->signals);
 }
 
 /* Emit an event for each row that an END statement returned; *displaced (may be NULL) gets the displaced sessions. */
@@ -147,7 +132,7 @@ enum db_status account_tx_end_by_key(struct account_tx *tx, int64_t user_id, con
 {
 	const struct db_value values[] = {
 		DB_INT(user_id),
-		DB_BYTES(key->bytes, sizeof key->bytes),
+		DB_KEY(key),
 		DB_TEXT(ones_reason_code(reason)),
 		DB_NULL,
 	};
@@ -165,7 +150,7 @@ enum db_status account_tx_end_beyond_limit(struct account_tx *tx, int64_t user_i
 		DB_INT(user_id),
 		DB_INT(limit),
 		DB_INT(idle_timeout_ms),
-		newest != NULL ? DB_BYTES(newest->bytes, sizeof newest->bytes) : DB_NULL,
+		newest != NULL ? DB_KEY(newest) : DB_NULL,
 	};
 	struct db_result *rows;
 	enum db_status status;
@@ -183,7 +168,7 @@ enum db_status account_tx_end_by_id(struct account_tx *tx, int64_t user_id, cons
 		DB_INT(user_id),
 		DB_TEXT(id),
 		DB_TEXT(ones_reason_code(reason)),
-		by != NULL ? DB_BYTES(by->bytes, sizeof by->bytes) : DB_NULL,
+		by != NULL ? DB_KEY(by) : DB_NULL,
 	};
 	struct db_result *rows;
 	enum db_status status = db_query(tx->db, tx->ctx, &sql_end_by_id, values, 4, &rows);

@@ -7,6 +7,7 @@
 
 #include "onesession.h"
 #include "session/db.h"
+#include "session/emission.h"
 #include "session/session_info.h"
 #include "session/signals.h"
 #include "session/token.h"
@@ -19,26 +20,27 @@
 struct client {
 	const char *ip;
 	const char *user_agent;
+	const char *language; /* of the pages that it gets, for mails; a constant */
 };
 
 /* The address as a statement wants it: SQL NULL when it is not known. */
 struct db_value client_ip(const struct client *client);
 
-/* Begin one with the first four members set. */
+/* Begin one with the first four members set, and emission.can_refuse where a receiver may refuse it. */
 struct account_tx {
 	TALLOC_CTX *ctx;
 	struct db *db;
 	const struct signals *signals;
 	struct client client;
-	struct ones_event *events; /* emitted in the transaction, and once more after its commit */
-	unsigned int count;
+	struct emission emission; /* of the last run */
 };
 
 typedef enum db_status account_tx_body(struct account_tx *tx, void *context);
 
 /*
  * Run `body` in a transaction of its own, and emit its events to the receivers after commit. Returns DB_OK,
- * DB_UNAVAILABLE, DB_ERROR, or, but for TRANSACTION_IDEMPOTENT, DB_UNKNOWN: the outcome of COMMIT is not known.
+ * DB_UNAVAILABLE, DB_REFUSED with the reason in tx->emission.refusal, DB_ERROR, or, but for TRANSACTION_IDEMPOTENT,
+ * DB_UNKNOWN: the outcome of COMMIT is not known.
  */
 enum db_status account_tx_run(struct account_tx *tx, enum transaction_retry retry, account_tx_body *body,
                               void *context);
@@ -49,7 +51,7 @@ void account_tx_committed(const struct account_tx *tx);
 
 /*
  * All that follow are for such a body, or the caller's own transaction, and return DB_OK, or the status that the
- * transaction is to be rolled back for; DB_ERROR also when a receiver refused.
+ * transaction is to be rolled back for; DB_ERROR also when a receiver has failed.
  */
 
 /* Hold the account's row until the transaction ends. A row is made for it when there is none. */

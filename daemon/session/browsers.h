@@ -19,6 +19,9 @@ enum db_status browsers_remember(struct db *db, int64_t user_id, const struct se
 /* Does the account know the browser with that cookie? */
 enum db_status browsers_knows(struct db *db, int64_t user_id, const struct session_key *browser, bool *known);
 
+/* Does the account know browsers, and not the one with that cookie (NULL: it has none)? */
+enum db_status browsers_is_new(struct db *db, int64_t user_id, const struct session_key *browser, bool *is_new);
+
 /* The account's password is another one now: forget its browsers, but for the one with the cookie `kept` (may be NULL).
  */
 enum db_status browsers_forget(struct db *db, int64_t user_id, const struct session_key *kept);

@@ -1,21 +1,21 @@
-/* Recovery of a lost commit: was a login's transaction committed whose COMMIT was not answered (DB_UNKNOWN)? */
+/*
+ * Recovery of a lost commit: was a transaction committed that gives a session its key, and whose COMMIT was not
+ * answered (DB_UNKNOWN)?
+ */
 #ifndef SESSION_COMMIT_OUTCOME_H
 #define SESSION_COMMIT_OUTCOME_H
 
-#include "session/db.h"
+#include "session/account_tx.h"
 #include "session/token.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
-/* What breaks one connection may break the next few. */
-#define COMMIT_OUTCOME_ATTEMPTS 3
-
 /*
- * DB_OK with *committed: whether the session with that key was stored; it then stays stored. DB_UNAVAILABLE or
- * DB_ERROR, and DB_UNKNOWN or DB_CONFLICT after as many attempts: not known.
+ * account_tx_run() for a body that gives a session of the account the new key `key`: when the outcome of its COMMIT is
+ * not known, it is read back whether there is a session with that key; if not, the body runs again. DB_UNKNOWN only
+ * when that has failed, too.
  */
-enum db_status commit_outcome_read(struct db *db, TALLOC_CTX *ctx, int64_t user_id, const struct session_key *key,
-                                   bool *committed);
+enum db_status commit_outcome_run(struct account_tx *tx, int64_t user_id, const struct session_key *key,
+                                  account_tx_body *body, void *context);
 
 #endif

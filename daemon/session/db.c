@@ -185,6 +185,16 @@ enum db_status db_script(struct db *db, const char *sql)
 	return status;
 }
 
+enum db_status db_restore_settings(struct db *db)
+{
+	static const char reset[] = "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; ";
+	char sql[sizeof reset + DB_SETTINGS_SIZE];
+
+	memcpy(sql, reset, sizeof reset);
+	db_startup_settings(db->connection, sql + sizeof reset - 1);
+	return db_script(db, sql);
+}
+
 enum db_status db_begin(struct db *db)
 {
 	char sql[200] = "BEGIN ISOLATION LEVEL READ COMMITTED";

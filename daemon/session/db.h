@@ -28,6 +28,7 @@ enum db_status {
 	DB_VIOLATION,   /* only of modules' statements: another constraint (23), or a value that does not fit (22) */
 	DB_UNKNOWN,     /* only from db_commit(): the connection was lost, or a synchronous standby may not have it: the
 	                   outcome must be read back by a transaction that writes and commits */
+	DB_REFUSED,     /* only from account_tx.h and emission.h: a receiver in the transaction has refused it */
 	DB_ERROR,       /* any other answer, logged with its SQLSTATE: a defect, or a right that is missing */
 };
 
@@ -39,6 +40,7 @@ struct db_config {
 	bool prepare; /* false: no prepared statements, as pgbouncer before 1.21 needs in transaction pooling */
 	struct counters *counters; /* where round trips and errors are counted; may be NULL */
 	int required_schema;       /* the version that schema_migrations must be at; 0: any */
+	bool is_quiet;             /* that the database cannot be reached is not logged: others say so */
 };
 
 /* `name` is the prepared statement's name; statements are compared by address, so declare them static const. */
@@ -64,6 +66,8 @@ struct db_value {
 #define DB_INT(value)           ((struct db_value){.type = DB_VALUE_INT, .number = (value)})
 #define DB_BOOL(value)          ((struct db_value){.type = DB_VALUE_BOOL, .number = (value) ? 1 : 0})
 #define DB_BYTES(pointer, size) ((struct db_value){.type = DB_VALUE_BYTES, .data = (pointer), .length = (size)})
+/* A struct session_key. */
+#define DB_KEY(key) DB_BYTES((key)->bytes, sizeof(key)->bytes)
 /*
  * `count` values of `size` bytes each, one behind the other, with (size + 4) * count no more than DB_LIST_SIZE. A
  * statement has room for one list.
@@ -125,10 +129,14 @@ enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statemen
 /*
  * Like db_query(), for the SQL of modules. Values are text (NULL: SQL NULL) whose types the server infers, and so are
  * the rows, see db_as_text(). It is prepared by itself, and known again by its text. Outside a transaction it is sent a
- * second time only when it has certainly not been carried out. Failures are not logged, see db_failure().
+ * second time only when it has certainly not been carried out. Failures are not logged, see db_failure(). Rows that
+ * take more than 16 MiB are DB_ERROR, although the statement has been carried out.
  */
 enum db_status db_run_text(struct db *db, TALLOC_CTX *ctx, const char *sql, size_t count, const char *const values[],
                            struct db_result **result);
+
+/* Is the text of db_run_text() prepared on the connection? Then it has been run before. */
+bool db_is_text_prepared(struct db *db, const char *sql);
 
 /* Until when (clock_monotonic_ms()) statements may take from now on, beside database.statement_timeout; 0: no limit. */
 void db_set_time_limit(struct db *db, int64_t until_ms);
@@ -155,6 +163,9 @@ enum db_status db_finish(struct db *db, TALLOC_CTX *ctx, struct db_result **resu
 
 /* Run a script of several statements without values, as schema migrations are. */
 enum db_status db_script(struct db *db, const char *sql);
+
+/* Have role and settings of the connection be again what they were when it came up: a script may have changed them. */
+enum db_status db_restore_settings(struct db *db);
 
 /*
  * Transactions do not nest, and are READ COMMITTED whatever the server's default is. After any status but DB_OK from

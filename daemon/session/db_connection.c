@@ -132,7 +132,7 @@ static void attempt_failed(struct db_connection *connection)
 	if (wait > RETRY_MAX_MS)
 		wait = RETRY_MAX_MS;
 	counters_add(connection->config.counters, COUNTER_DATABASE_ERRORS);
-	if (connection->failures == 0)
+	if (connection->failures == 0 && !connection->config.is_quiet)
 		log_warning("database_unavailable", LOG_STR("problem", connection->problem));
 	connection->failures++;
 	db_connection_drop(connection);
@@ -238,25 +238,9 @@ static void ask_startup_query(struct db_connection *connection, const char *sql)
  */
 static void send_startup_query(struct db_connection *connection)
 {
-	char settings[240] = "";
-	char sql[400];
+	char sql[DB_STARTUP_SIZE];
 
-	/*
-	 * Behind a pooler of transactions (prepare off) the server's connection goes to other clients, and what was SET
-	 * with it. Prepared statements keep the plan that was best when they were first run: for a table that was empty
-	 * then, a sequential scan. Every table has an index for what is asked, and no statement runs so long that JIT
-	 * is worth it; nor is there a better plan for one key than for another, which the server would look for at each
-	 * request.
-	 */
-	if (connection->config.prepare)
-		(void)snprintf(settings, sizeof settings,
-		               "SET statement_timeout = %lld; SET idle_in_transaction_session_timeout = %d; "
-		               "SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan; ",
-		               (long long)connection->config.statement_timeout_ms, DB_IDLE_IN_TRANSACTION_MS);
-	(void)snprintf(sql, sizeof sql, "%sBEGIN; SELECT %s", settings,
-	               connection->config.required_schema > 0
-	                       ? "max(version), pg_is_in_recovery() FROM schema_migrations"
-	                       : "0, pg_is_in_recovery()");
+	db_startup_query(connection, sql);
 	connection->found_schema = 0;
 	connection->is_standby = false;
 	connection->is_started_up = false;
@@ -341,7 +325,8 @@ static void read_startup_answer(struct db_connection *connection)
 			}
 			return;
 		}
-		if (PQresultStatus(pg) == PGRES_TUPLES_OK) {
+		/* A setting that is given by SELECT is a row of one column. */
+		if (PQresultStatus(pg) == PGRES_TUPLES_OK && PQnfields(pg) == 2) {
 			/* Without a row's version, 0. */
 			connection->found_schema = atoi(PQgetvalue(pg, 0, 0));
 			connection->is_standby = PQgetvalue(pg, 0, 1)[0] == 't';

@@ -1,7 +1,7 @@
 /*
  * What the files session/db*.c share and no other file includes. Calls go one way: db.c (statements, transactions) uses
  * db_background.c, db_text.c uses db.c, all of them db_exchange.c, db_error.c and db_result.c, and these
- * db_connection.c, which knows nothing of statements.
+ * db_connection.c, which knows nothing of statements but those that db_startup.c composes.
  */
 #ifndef SESSION_DB_PRIVATE_H
 #define SESSION_DB_PRIVATE_H
@@ -31,6 +31,19 @@ enum {
 	OID_NUMERIC = 1700,
 	OID_JSONB = 3802
 };
+
+/* ---- The beginning of a connection: db_startup.c ------------------------------------------------------------ */
+
+#define DB_SETTINGS_SIZE 700
+#define DB_STARTUP_SIZE  (DB_SETTINGS_SIZE + 100)
+
+struct db_connection;
+
+/* Statements that give the connection's settings the values that we count on. */
+void db_startup_settings(const struct db_connection *connection, char sql[DB_SETTINGS_SIZE]);
+
+/* These, and in a transaction that is left open the one row of the schema's version and whether it is a standby. */
+void db_startup_query(const struct db_connection *connection, char sql[DB_STARTUP_SIZE]);
 
 /* ---- The connection: db_connection.c ------------------------------------------------------------------------ */
 

@@ -11,6 +11,9 @@ void db_set_time_limit(struct db *db, int64_t until_ms)
 	db->connection->time_limit = until_ms;
 }
 
+/* Of one statement's rows. As much as a request's body may have. */
+#define ROWS_SIZE_MAX ((size_t)16 << 20)
+
 /* A statement, and what came of sending it. */
 struct text {
 	const char *sql;
@@ -148,6 +151,22 @@ static enum db_status run_in_transaction(struct db_connection *connection, struc
 	return answer == DB_ANSWER_AGAIN || (status == DB_UNAVAILABLE && is_lost) ? DB_CONFLICT : status;
 }
 
+/* It has been read by then, by libpq: this keeps the worker from holding it, and its module from reckoning with it. */
+static bool is_too_much(struct db_connection *connection, struct text *text)
+{
+	if (PQresultMemorySize(text->pg) <= ROWS_SIZE_MAX)
+		return false;
+	forget_result(text);
+	connection->failure = (struct db_failure){0};
+	db_connection_set_problem(connection, "its rows take more than 16 MiB: it wants a LIMIT");
+	return true;
+}
+
+bool db_is_text_prepared(struct db *db, const char *sql)
+{
+	return db_cache_find(db->connection->cache, sql) != NULL;
+}
+
 enum db_status db_run_text(struct db *db, TALLOC_CTX *ctx, const char *sql, size_t count, const char *const values[],
                            struct db_result **result)
 {
@@ -167,6 +186,8 @@ enum db_status db_run_text(struct db *db, TALLOC_CTX *ctx, const char *sql, size
 	}
 	db_await_background(db);
 	status = in_transaction ? run_in_transaction(connection, &text) : run_alone(connection, &text);
+	if (status == DB_OK && result != NULL && is_too_much(connection, &text))
+		status = DB_ERROR;
 	if (status != DB_OK)
 		return db_note_failure(db, in_transaction, status);
 	return db_take_result(connection, ctx, text.pg, result);

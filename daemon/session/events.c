@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "session/sql.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static struct db_value text_or_null(const char *text)
@@ -24,6 +25,21 @@ enum db_status events_record(struct db *db, const struct event_record *record)
 	};
 
 	return db_query(db, NULL, &sql_record_event, values, sizeof values / sizeof values[0], NULL);
+}
+
+/* NOTIFY carries less than 8000 bytes; the other keys and the longest name are far below the rest. */
+#define OWN_DATA_MAX 7000
+
+enum db_status events_tell_own(struct db *db, const char *name, const json_t *data)
+{
+	char *text = json_dumps(data, JSON_COMPACT | JSON_ENCODE_ANY);
+	const bool is_cut = text != NULL && strlen(text) > OWN_DATA_MAX;
+	const struct db_value values[] = {DB_TEXT(name), DB_TEXT(is_cut ? NULL : text), DB_BOOL(is_cut)};
+	enum db_status status =
+		text != NULL ? db_query(db, NULL, &sql_tell_own_event, values, 3, NULL) : db_out_of_memory(db);
+
+	free(text);
+	return status;
 }
 
 enum db_status events_record_operator(struct db *db, const char *name, int64_t user_id, const char *username,

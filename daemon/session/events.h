@@ -4,6 +4,7 @@
 
 #include "session/db.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +27,12 @@ struct event_record {
  * what NOTIFY carries).
  */
 enum db_status events_record(struct db *db, const struct event_record *record);
+
+/*
+ * Send the event of an application's own with NOTIFY onesession at commit: JSON with the keys at, name, data and
+ * is_cut; data past what NOTIFY carries are null. It has no row.
+ */
+enum db_status events_tell_own(struct db *db, const char *name, const json_t *data);
 
 /* An operator's event, whose `detail` names the operator. */
 enum db_status events_record_operator(struct db *db, const char *name, int64_t user_id, const char *username,

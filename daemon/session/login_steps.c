@@ -2,10 +2,12 @@
 #include "session/login_steps.h"
 
 #include "base/log.h"
+#include "session/browsers.h"
 #include "session/events.h"
 #include "session/reason.h"
 #include "session/rule_sql.h"
 #include "session/sharing.h"
+#include "session/throttle.h"
 #include "session/tickets.h"
 
 #include <string.h>
@@ -33,7 +35,7 @@ static bool is_repetition(const struct login_state *state)
 
 static struct db_value key_value(const struct session_key *key)
 {
-	return key != NULL ? DB_BYTES(key->bytes, sizeof key->bytes) : DB_NULL;
+	return key != NULL ? DB_KEY(key) : DB_NULL;
 }
 
 /* False for NULL. */
@@ -50,9 +52,10 @@ static bool read_key(const struct db_result *rows, size_t row, int column, struc
 
 enum db_status login_recheck_account(struct login_state *state, struct account_tx *tx)
 {
-	const char *new_hash = state->request->new_password_hash;
-	const struct db_value values[] = {DB_INT(state->request->user->id), DB_TEXT(state->request->user->password),
-	                                  DB_TEXT(new_hash)};
+	const struct login_request *request = state->request;
+	const char *new_hash = request->new_password_hash;
+	const char *verified = request->proof == NULL ? request->user->password : NULL;
+	const struct db_value values[] = {DB_INT(request->user->id), DB_TEXT(verified), DB_TEXT(new_hash)};
 	struct db_result *account;
 	enum db_status status = new_hash != NULL ? db_query(tx->db, tx->ctx, &sql_change_password, values, 3, &account)
 	                                         : db_query(tx->db, tx->ctx, &sql_recheck_account, values, 2, &account);
@@ -62,9 +65,39 @@ enum db_status login_recheck_account(struct login_state *state, struct account_t
 	if (db_rows(account) == 0)
 		return give_up(state, RULE_LOGIN_STALE);
 	state->limit = db_int(account, 0, 0);
+	state->login->delete_at = db_time_or_never(account, 0, 1);
 	if (state->limit < 0)
 		state->limit = state->rule->policy.max_sessions;
 	return DB_OK;
+}
+
+enum db_status login_use_proof(struct login_state *state, struct account_tx *tx)
+{
+	const struct login_proof *proof = state->request->proof;
+	enum ones_result result;
+	enum db_status status;
+
+	if (proof == NULL)
+		return DB_OK;
+	tx->emission.ctx = tx->ctx;
+	status = module_sql_join(proof->db, &tx->emission, proof->use, proof->context, &result);
+	if (result == ONES_RESULT_OK)
+		return status;
+	state->login->unproven = result;
+	return give_up(state, RULE_LOGIN_UNPROVEN);
+}
+
+enum db_status login_forget_failures(struct login_state *state, struct account_tx *tx)
+{
+	int64_t user_id = state->request->user->id;
+	int64_t failures;
+	enum db_status status;
+
+	if (state->request->proof == NULL || state->request->new_password_hash == NULL)
+		return DB_OK;
+	/* In this order: browsers have failures of their own. */
+	status = throttle_forget(tx->db, user_id, &failures);
+	return status == DB_OK ? browsers_forget(tx->db, user_id, NULL) : status;
 }
 
 /* Which session does the browser's key belong to? Without one, there is nothing to end. */
@@ -77,7 +110,7 @@ enum db_status login_find_presented(struct login_state *state, struct account_tx
 	state->presented = state->request->presented;
 	if (state->presented == NULL)
 		return DB_OK;
-	values[0] = DB_BYTES(state->presented->bytes, sizeof state->presented->bytes);
+	values[0] = DB_KEY(state->presented);
 	status = db_query(tx->db, tx->ctx, &sql_session_owner, values, 1, &owner);
 	if (status != DB_OK)
 		return status;
@@ -143,7 +176,7 @@ enum db_status login_ask_policy(struct login_state *state, struct account_tx *tx
 	struct db_result *rows;
 	enum db_status status;
 
-	if (is_rotation(state))
+	if (is_rotation(state) || state->request->proof != NULL)
 		return DB_OK;
 	if (state->request->new_password_hash != NULL)
 		return give_up(state, RULE_LOGIN_ENDED);
@@ -209,6 +242,7 @@ enum db_status login_insert_session(struct login_state *state, struct account_tx
 		.created_at = db_time(row, 0, 1),
 		.last_seen_at = db_time(row, 0, 2),
 		.expires_at = db_time(row, 0, 3),
+		.proved_at = db_time(row, 0, 1),
 	};
 	return DB_OK;
 }
@@ -272,18 +306,29 @@ enum db_status login_end_replaced(struct login_state *state, struct account_tx *
 	return status;
 }
 
+/* A new password and a login are two events, also when they are one request. */
 enum db_status login_emit(struct login_state *state, struct account_tx *tx)
 {
-	const struct user *user = state->request->user;
-	bool changes_password = state->request->new_password_hash != NULL;
+	const struct login_request *request = state->request;
+	struct ones_event event = {.signal = ONES_SIGNAL_PASSWORD_CHANGED,
+	                           .user_id = request->user->id,
+	                           .username = request->user->username,
+	                           .session_id = state->login->session.id,
+	                           .by_session_id = ""};
+	enum db_status status = DB_OK;
 
-	return account_tx_emit(
-		tx, state->request->key,
-		(struct ones_event){.signal = changes_password ? ONES_SIGNAL_PASSWORD_CHANGED : ONES_SIGNAL_LOGGED_IN,
-	                            .user_id = user->id,
-	                            .username = user->username,
-	                            .session_id = state->login->session.id,
-	                            .by_session_id = ""});
+	if (request->new_password_hash != NULL) {
+		event.is_first_password = strcmp(request->user->password, USERS_NO_PASSWORD) == 0;
+		status = account_tx_emit(tx, request->key, event);
+	}
+	if (status != DB_OK || (request->new_password_hash != NULL && request->proof == NULL))
+		return status;
+	event.signal = ONES_SIGNAL_LOGGED_IN;
+	event.is_first_password = false;
+	/* A proof is of who reads the owner's mail, wherever that is. */
+	if (!is_rotation(state) && request->proof == NULL)
+		status = browsers_is_new(tx->db, request->user->id, request->presented_device, &event.is_new_browser);
+	return status == DB_OK ? account_tx_emit(tx, request->key, event) : status;
 }
 
 /* The others end: for a new password all of them, else those beyond the limit. */

@@ -23,8 +23,14 @@ struct login_state {
 /* DB_OK: on with the next step. Anything else rolls the transaction back. */
 typedef enum db_status login_step(struct login_state *state, struct account_tx *tx);
 
-/* The account is active and has the password that was verified, which becomes the new one where one is ordered. */
+/* The account is active and has the password that was verified, if one was; it becomes the new one that is ordered. */
 login_step login_recheck_account;
+
+/* What is used in place of the password is used up, or refuses the login. */
+login_step login_use_proof;
+
+/* With a proof and a new password: failed logins are forgotten, and so are the browsers that knew the former one. */
+login_step login_forget_failures;
 
 /* Which session does the key that the browser presents belong to? */
 login_step login_find_presented;
@@ -35,7 +41,7 @@ login_step login_lock_accounts;
 /* Which of the account's live sessions are this browser's own? There are some: the login is a rotation of these. */
 login_step login_find_own;
 
-/* May a login from another browser displace a session? A change of password has to be a rotation. */
+/* May a login from another browser displace a session? A change of password has to be a rotation or have a proof. */
 login_step login_ask_policy;
 
 /* The ticket may be used once (tickets.h). */

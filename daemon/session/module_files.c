@@ -2,12 +2,14 @@
 #include "session/module_files.h"
 
 #include "base/config_sections.h"
+#include "base/file_owner.h"
 #include "base/options.h"
 #include "base/utf8.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,14 +30,18 @@ const char *module_name_problem(const char *name)
 	return options_has_section(name) ? "that name is the daemon's own" : NULL;
 }
 
-static int check_owner(const char *path, const struct stat *status, struct problem *problem)
+const char *module_files_folder(TALLOC_CTX *ctx, const char *object, const char *name, const char *declared)
 {
-	if (status->st_uid != 0 && status->st_uid != geteuid())
-		return problem_set(problem, "%s belongs to user %lu, who is neither root nor runs this", path,
-		                   (unsigned long)status->st_uid);
-	if ((status->st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		return problem_set(problem, "%s can be written by others than its owner: chmod go-w", path);
-	return 0;
+	char real[PATH_MAX];
+	/* An object that is not there yet, or not for this user to see, is where it is said to be. */
+	const char *path = realpath(object, real) != NULL ? real : object;
+	const char *slash = strrchr(path, '/');
+	int length = slash != NULL ? (int)(slash - path) : 1;
+
+	if (slash == NULL)
+		path = ".";
+	return declared != NULL ? talloc_asprintf(ctx, "%.*s/%s", length, path, declared)
+	                        : talloc_asprintf(ctx, "%.*s/%s/migrations", length, path, name);
 }
 
 /* "0001_titles.sql": its number; 0: it is no such name. */
@@ -71,7 +77,7 @@ static int read_open(struct module_migration *migration, TALLOC_CTX *ctx, const 
 		return problem_set(problem, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(status.st_mode) || status.st_size > FILE_SIZE_MAX)
 		return problem_set(problem, "%s is not a file of at most 4 MiB", path);
-	if (check_owner(path, &status, problem) != 0)
+	if (file_owner_check(path, &status, geteuid(), problem) != 0)
 		return -1;
 	text = talloc_zero_size(ctx, (size_t)status.st_size + 1);
 	if (text == NULL)
@@ -166,7 +172,7 @@ struct module_migrations *module_files_read(TALLOC_CTX *ctx, const char *folder,
 		talloc_free(migrations);
 		return NULL;
 	}
-	result = fstat(dirfd(directory), &status) == 0 ? check_owner(folder, &status, problem)
+	result = fstat(dirfd(directory), &status) == 0 ? file_owner_check(folder, &status, geteuid(), problem)
 	                                               : problem_set(problem, "%s: %s", folder, strerror(errno));
 	if (result == 0)
 		result = read_files(migrations, directory, folder, problem);
@@ -175,4 +181,20 @@ struct module_migrations *module_files_read(TALLOC_CTX *ctx, const char *folder,
 		return migrations;
 	talloc_free(migrations);
 	return NULL;
+}
+
+int module_files_of(TALLOC_CTX *ctx, const char *object, const char *name, const char *declared,
+                    struct module_migrations **migrations, struct problem *problem)
+{
+	const char *folder = module_files_folder(ctx, object, name, declared);
+	struct problem reason = {0};
+	bool is_absent = false;
+
+	*migrations = NULL;
+	if (folder == NULL)
+		return problem_set(problem, "out of memory");
+	*migrations = module_files_read(ctx, folder, &is_absent, &reason);
+	if (*migrations != NULL || (is_absent && declared == NULL))
+		return 0;
+	return problem_set(problem, "module %s: migrations: %s", name, reason.text);
 }

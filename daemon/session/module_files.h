@@ -28,11 +28,24 @@ struct module_migrations {
 const char *module_name_problem(const char *name);
 
 /*
+ * The folder of a module's migrations, on `ctx`: the one that it names, `declared`, or NAME/migrations for NULL, beside
+ * its object itself, whatever link leads there. NULL when out of memory.
+ */
+const char *module_files_folder(TALLOC_CTX *ctx, const char *object, const char *name, const char *declared);
+
+/*
  * Read the folder: files called NNNN_name.sql and nothing else, but for what begins with a dot. It and the files must
  * belong to root or to the user who runs this, and be writable by no other. On `ctx`; NULL with *problem, which names
  * the file. `is_absent`: there is no such folder.
  */
 struct module_migrations *module_files_read(TALLOC_CTX *ctx, const char *folder, bool *is_absent,
                                             struct problem *problem);
+
+/*
+ * Those of a module, found and read as by the two above. Returns 0, with NULL for a module that names no folder and has
+ * none, or -1 with *problem, which names the module.
+ */
+int module_files_of(TALLOC_CTX *ctx, const char *object, const char *name, const char *declared,
+                    struct module_migrations **migrations, struct problem *problem);
 
 #endif

@@ -129,7 +129,7 @@ ones_time ones_time_at(const struct ones_rows *rows, size_t row, const char *col
 	ones_time when = 0;
 
 	if (text != NULL && !sql_read_time(text, &when))
-		misread(rows, row, column, "the role or the database has another DateStyle than ISO");
+		misread(rows, row, column, "it is none of the years 1 to 294246, or DateStyle is not ISO");
 	return when;
 }
 
@@ -155,7 +155,7 @@ static json_t *time_json(const char *text)
 	ones_time when;
 
 	if (!sql_read_time(text, &when))
-		return NULL;
+		return json_string(text);
 	return rfc3339_write(when, when % 1000000 != 0 ? 6 : 0, written) ? json_string(written) : json_null();
 }
 
@@ -165,6 +165,21 @@ static json_t *real_json(const char *text)
 	json_t *number = json_real(strtod(text, NULL));
 
 	return number != NULL ? number : json_null();
+}
+
+/*
+ * PostgreSQL takes more for JSON than can be read here: integers of any size, 1e400, thousands of levels, half of a
+ * surrogate pair. Who has stored such a value must not have broken all that shows it.
+ */
+static json_t *json_json(const char *text)
+{
+	const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
+	json_error_t error;
+	json_t *value = json_loads(text, flags, &error);
+
+	if (value == NULL && json_error_code(&error) == json_error_numeric_overflow)
+		value = json_loads(text, flags | JSON_DECODE_INT_AS_REAL, NULL);
+	return value != NULL ? value : json_string(text);
 }
 
 /* A new reference; NULL: no memory, or nothing that JSON has. */
@@ -179,7 +194,7 @@ static json_t *value_json(enum db_column_type type, const char *text)
 	case DB_COLUMN_REAL: return real_json(text);
 	case DB_COLUMN_BOOL: return json_boolean(text[0] == 't');
 	case DB_COLUMN_TIME: return time_json(text);
-	case DB_COLUMN_JSON: return json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	case DB_COLUMN_JSON: return json_json(text);
 	default: return json_string(text);
 	}
 }

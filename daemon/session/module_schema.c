@@ -60,13 +60,39 @@ static enum db_status explain(struct db *db, const struct migrating *migrating,
 	return status == DB_UNAVAILABLE ? status : DB_ERROR;
 }
 
-static enum db_status read_transaction_id(struct db *db, TALLOC_CTX *ctx, const char **id)
+/* Which transaction it is, and who runs it. */
+struct transaction_state {
+	const char *id, *user;
+};
+
+static enum db_status read_state(struct db *db, TALLOC_CTX *ctx, struct transaction_state *state)
 {
 	struct db_result *row;
-	enum db_status status = db_query(db, ctx, &sql_transaction_id, NULL, 0, &row);
+	enum db_status status = db_query(db, ctx, &sql_transaction_state, NULL, 0, &row);
 
-	*id = status == DB_OK ? db_text(row, 0, 0) : "";
+	*state = (struct transaction_state){"", ""};
+	if (status == DB_OK)
+		*state = (struct transaction_state){db_text(row, 0, 0), db_text(row, 0, 1)};
 	return status;
+}
+
+/* What a migration must not have done, whatever else it did. */
+static enum db_status check_state(struct db *db, const struct migrating *migrating,
+                                  const struct module_migration *migration, const struct transaction_state *before,
+                                  const struct transaction_state *after)
+{
+	if (strcmp(before->id, after->id) != 0)
+		return refuse(db,
+		              "module %s: %s.sql ends the transaction that it runs in: what stands before its COMMIT "
+		              "or ROLLBACK may have been done. Migrations have none of these",
+		              migrating->module, migration->name);
+	if (strcmp(before->user, after->user) != 0)
+		return refuse(
+			db,
+			"module %s: %s.sql changes the role that runs it from %s to %s: migrations are run by the "
+			"owner of the daemon's tables, whoever calls onesessionctl",
+			migrating->module, migration->name, before->user, after->user);
+	return DB_OK;
 }
 
 /* Run it, as the tables' owner and in the module's schema. */
@@ -75,41 +101,34 @@ static enum db_status run_migration(struct db *db, const struct migrating *migra
 {
 	const struct db_value values[] = {DB_TEXT(migrating->module), DB_INT(migration->version),
 	                                  DB_TEXT(migration->name), DB_TEXT(migration->sha256)};
-	const char *before, *after;
-	enum db_status status = read_transaction_id(db, migrating->ctx, &before);
+	struct transaction_state before, after;
+	enum db_status status = db_script(db, enter);
 
 	if (status == DB_OK)
-		status = db_script(db, enter);
+		status = read_state(db, migrating->ctx, &before);
 	if (status != DB_OK)
 		return status;
 	status = db_script(db, migration->sql);
 	if (status != DB_OK)
 		return explain(db, migrating, migration, status);
-	status = read_transaction_id(db, migrating->ctx, &after);
-	if (status == DB_OK && strcmp(before, after) != 0)
-		return refuse(db,
-		              "module %s: %s.sql ends the transaction that it runs in: what stands before its COMMIT "
-		              "or ROLLBACK may have been done. Migrations have none of these",
-		              migrating->module, migration->name);
+	status = read_state(db, migrating->ctx, &after);
 	if (status == DB_OK)
-		status = db_script(db, "SET LOCAL ROLE NONE; SET LOCAL search_path TO DEFAULT");
+		status = check_state(db, migrating, migration, &before, &after);
+	/* What it has set, as what pg_dump writes does, is not for the next one. */
+	if (status == DB_OK)
+		status = db_restore_settings(db);
 	return status == DB_OK ? db_query(db, NULL, &sql_record_module_migration, values, 4, NULL) : status;
 }
 
 /* The daemon's own schema has to be there, and at this version. */
 static enum db_status check_daemon_s(struct db *db, TALLOC_CTX *ctx)
 {
-	struct db_result *row;
-	enum db_status status = db_query(db, ctx, &sql_inspect_database, NULL, 0, &row);
-	bool is_there = status == DB_OK && db_bool(row, 0, 1);
+	int version;
+	enum db_status status = schema_read_version(db, ctx, &version);
 
-	if (is_there)
-		status = db_query(db, ctx, &sql_schema_version, NULL, 0, &row);
-	if (status != DB_OK)
-		return status;
-	if (!is_there || db_int(row, 0, 0) != schema_version())
+	if (status == DB_OK && version != schema_version())
 		return refuse(db, "the daemon's own tables come first: run onesessionctl migrate");
-	return DB_OK;
+	return status;
 }
 
 /* What was applied before, beside the files. */
@@ -191,6 +210,33 @@ enum db_status module_schema_migrate(struct db *db, TALLOC_CTX *ctx, const char 
 			applied(module, migrating.next);
 	} while (status == DB_OK && migrating.next != NULL);
 	return status;
+}
+
+/* The names of those after `version`. NULL when out of memory. */
+static const char *names_after(TALLOC_CTX *ctx, const struct module_migrations *migrations, int version)
+{
+	char *names = talloc_strdup(ctx, migrations->all[version].name);
+
+	for (size_t i = (size_t)version + 1; names != NULL && i < migrations->count; i++)
+		names = talloc_asprintf_append_buffer(names, ", %s", migrations->all[i].name);
+	return names;
+}
+
+enum db_status module_schema_check(struct db *db, TALLOC_CTX *ctx, const char *module,
+                                   const struct module_migrations *migrations)
+{
+	struct module_schema schema = {0};
+	struct migrating migrating = {.ctx = ctx, .module = module, .migrations = migrations, .schema = &schema};
+	enum db_status status = compare(db, &migrating);
+	const char *missing;
+
+	if (status != DB_OK || (size_t)schema.version == migrations->count)
+		return status;
+	missing = names_after(ctx, migrations, schema.version);
+	if (missing == NULL)
+		return db_out_of_memory(db);
+	return refuse(db, "module %s: run onesessionctl migrate, for of its migrations these are not applied: %s",
+	              module, missing);
 }
 
 enum db_status module_schema_grant(struct db *db, const char *module, const char *role)

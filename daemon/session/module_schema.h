@@ -23,6 +23,13 @@ enum db_status module_schema_migrate(struct db *db, TALLOC_CTX *ctx, const char 
                                      void (*applied)(const char *module, const struct module_migration *migration),
                                      struct module_schema *schema);
 
+/*
+ * Are all of them applied? DB_ERROR with the reason as db_problem(), which says what is missing and what cures that;
+ * also when more was applied than there are files.
+ */
+enum db_status module_schema_check(struct db *db, TALLOC_CTX *ctx, const char *module,
+                                   const struct module_migrations *migrations);
+
 /* Give `role` the rights to read and write the rows of the module's schema, and no more there. */
 enum db_status module_schema_grant(struct db *db, const char *module, const char *role);
 

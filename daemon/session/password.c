@@ -212,13 +212,13 @@ bool password_needs_rehash(const char *hash, const struct password_cost *cost)
 
 /* ---- All forms ---------------------------------------------------------------------------------------------- */
 
-struct form {
+struct hash_form {
 	const char *prefix;
 	const char *(*problem)(const char *hash);
 	bool (*verify)(const char *hash, const char *password); /* only of a hash without a problem */
 };
 
-static const struct form forms[] = {
+static const struct hash_form forms[] = {
 	{crypto_pwhash_argon2id_STRPREFIX, argon2_problem, argon2_verify},
 	{crypto_pwhash_argon2i_STRPREFIX, argon2_problem, argon2_verify},
 	{DJANGO_ARGON2 "$argon2", django_argon2_problem, django_argon2_verify},
@@ -255,7 +255,7 @@ static const struct {
 	{"*", "is locked"},
 };
 
-static const struct form *find_form(const char *hash)
+static const struct hash_form *find_form(const char *hash)
 {
 	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
 		if (begins_with(hash, forms[i].prefix))
@@ -275,7 +275,7 @@ static bool is_printable(const char *text)
 
 const char *password_hash_problem(const char *hash)
 {
-	const struct form *form = find_form(hash);
+	const struct hash_form *form = find_form(hash);
 
 	if (form != NULL)
 		return is_printable(hash) ? form->problem(hash) : PASSWORD_IS_MALFORMED;
@@ -304,7 +304,7 @@ const char *password_import_problem(const char *hash, const struct password_cost
 
 enum password_match password_verify(const char *hash, const char *password)
 {
-	const struct form *form = find_form(hash);
+	const struct hash_form *form = find_form(hash);
 
 	if (form == NULL || password_hash_problem(hash) != NULL)
 		return PASSWORD_WRONG;

@@ -31,6 +31,14 @@ void password_job_begin(struct password_job *job, const struct password_cost *co
 	copy(job->new_password, new_password != NULL ? new_password : "", sizeof job->new_password);
 }
 
+void password_job_begin_new(struct password_job *job, const struct password_cost *cost, const char *new_password)
+{
+	memset(job, 0, sizeof *job);
+	job->cost = *cost;
+	job->only_hashes = true;
+	copy(job->new_password, new_password, sizeof job->new_password);
+}
+
 static bool ends(const char *text, size_t size)
 {
 	return memchr(text, '\0', size) != NULL;
@@ -79,11 +87,16 @@ void password_job_run(const struct password_job *job, const char *decoy, struct 
 	int64_t began = clock_monotonic_us();
 
 	memset(answer, 0, sizeof *answer);
-	compare(job, decoy, job->password, answer);
-	if (answer->match == PASSWORD_WRONG)
-		compare_composed(job, decoy, answer);
-	if (answer->match == PASSWORD_RIGHT && !job->is_closed)
+	if (job->only_hashes) {
 		make_hash(job, answer->new_hash);
+		answer->match = answer->new_hash[0] != '\0' ? PASSWORD_RIGHT : PASSWORD_NOT_LOOKED_AT;
+	} else {
+		compare(job, decoy, job->password, answer);
+		if (answer->match == PASSWORD_WRONG)
+			compare_composed(job, decoy, answer);
+		if (answer->match == PASSWORD_RIGHT && !job->is_closed)
+			make_hash(job, answer->new_hash);
+	}
 	answer->hashing_us = clock_monotonic_us() - began;
 }
 

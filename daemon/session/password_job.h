@@ -13,9 +13,10 @@
 struct password_job {
 	struct password_cost cost;         /* of hashes that are made */
 	bool is_closed;                    /* the account is disabled: no hash is made, also of a right password */
+	bool only_hashes;                  /* new_password is hashed, and no other one compared */
 	char hash[PASSWORD_JOB_HASH_SIZE]; /* "": of no account */
 	char password[PASSWORD_MAX + 1];
-	char new_password[PASSWORD_MAX + 1]; /* is hashed when the password is right; "": none */
+	char new_password[PASSWORD_MAX + 1]; /* is hashed, when the password is right; "": none */
 };
 
 struct password_answer {
@@ -23,7 +24,7 @@ struct password_answer {
 	char new_hash[PASSWORD_HASH_SIZE]; /* of new_password; else of the password, when its hash is of another form or
 	                                      cost than ours are now; "" for neither, or out of memory */
 	int64_t hashing_us;                /* how long it took */
-	int64_t tries; /* how often the password was compared: a wrong one that is not in NFC is, whosever it is,
+	int64_t tries; /* how often a password was compared: a wrong one that is not in NFC is, whosever it is,
 	                  compared a second time as NFC */
 };
 
@@ -33,6 +34,9 @@ struct password_answer {
  */
 void password_job_begin(struct password_job *job, const struct password_cost *cost, const char *hash,
                         const char *password, const char *new_password);
+
+/* A job for the hash of a new password, which is no longer than passwords may be. */
+void password_job_begin_new(struct password_job *job, const struct password_cost *cost, const char *new_password);
 
 /* True when every text of a job ends within it and its cost is one that can be configured: it may come from anywhere.
  */

@@ -1,10 +1,11 @@
 /* Ending sessions by an operator. */
 #include "session/revoke.h"
 
+#include "session/mail_tokens.h"
 #include "session/rule_sql.h"
 
-static enum db_status end_locked(struct account_tx *tx, int64_t user_id, const char *username, const char *id,
-                                 enum ones_reason reason, size_t *ended)
+enum db_status revoke_locked(struct account_tx *tx, int64_t user_id, const char *username, const char *id,
+                             enum ones_reason reason, size_t *ended)
 {
 	enum db_status status = account_tx_lock(tx, user_id);
 
@@ -19,7 +20,7 @@ enum db_status revoke_all_of_account(struct db *db, const struct signals *signal
 	struct account_tx tx = {.ctx = ctx, .db = db, .signals = signals};
 
 	*ended = 0;
-	return end_locked(&tx, user->id, user->username, NULL, reason, ended);
+	return revoke_locked(&tx, user->id, user->username, NULL, reason, ended);
 }
 
 struct target {
@@ -36,10 +37,13 @@ static enum db_status end_target(struct account_tx *tx, void *context)
 	enum db_status status;
 
 	target->ended = 0;
-	status = end_locked(tx, target->user_id, target->username, revocation->id, ONES_REASON_REVOKED, &target->ended);
+	status = revoke_locked(tx, target->user_id, target->username, revocation->id, ONES_REASON_REVOKED,
+	                       &target->ended);
 	if (status == DB_OK && target->ended > 0)
-		status = revocation->record(tx->db, target->user_id, target->username, target->ended,
-		                            revocation->context);
+		status = mail_tokens_drop(tx->db, target->user_id, MAIL_PURPOSE_EMAIL);
+	if (status == DB_OK && target->ended > 0)
+		status = revocation->record_end(tx->db, target->user_id, target->username, target->ended,
+		                                revocation->context);
 	return status;
 }
 

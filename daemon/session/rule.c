@@ -32,6 +32,8 @@
  *
  * rule_logout      removes the presented row, and the stored key only where it is the same: what a displaced device
  * does changes nothing. A change of password is a login of a browser that is signed in, which leaves no other session.
+ * Who has forgotten it comes with a proof, such as the token of a mail, which is used up in the same transaction: that
+ * is a login, too, whatever its limits are.
  *
  * So an older session can neither displace a newer one (it ENDS) nor outlive it. Rows that are missing are a
  * normal case everywhere. Storing and clearing the key and writing `events` are themselves receivers of the signals.
@@ -77,6 +79,7 @@ static void read_session(const struct db_result *rows, size_t row, struct ones_s
 	session->created_at = db_time(rows, row, CHECK_CREATED_AT);
 	session->last_seen_at = db_time(rows, row, CHECK_LAST_SEEN_AT);
 	session->expires_at = db_time(rows, row, CHECK_EXPIRES_AT);
+	session->proved_at = db_time(rows, row, CHECK_PROVED_AT);
 }
 
 /* The verdict on a session that is not live. Returns `standing`. */
@@ -99,7 +102,7 @@ static enum standing evaluate(const struct rule *rule, const struct session_look
 	int64_t limit, newer;
 	bool is_stored, is_newer_stored;
 
-	*verdict = (struct rule_verdict){.reason = ONES_REASON_UNAUTHENTICATED};
+	*verdict = (struct rule_verdict){.reason = ONES_REASON_UNAUTHENTICATED, .now = now};
 	/* Or there is a row, but not its account, as after replication of the one table alone. */
 	if (db_is_null(rows, row, CHECK_USER_ID) || db_is_null(rows, row, CHECK_USERNAME)) {
 		if (!db_is_null(rows, row, CHECK_ENDED_REASON))
@@ -244,6 +247,8 @@ void rule_start_touch(const struct rule *rule, const struct session_key keys[], 
 /* One transaction; the first step that is not DB_OK rolls it back. */
 static login_step *const login_steps[] = {
 	login_recheck_account, /* active still, and with the password that was verified */
+	login_use_proof,       /* or let in by something else, which is good for one login */
+	login_forget_failures, /* with a new password: those were tries at the former one */
 	login_find_presented,  /* the session of the key that the browser presents */
 	login_lock_accounts,   /* from here on no other login or hook of the account writes */
 	login_find_own,        /* its own sessions: then it is a rotation */
@@ -272,29 +277,36 @@ static enum db_status log_in(struct account_tx *tx, void *context)
 	return DB_OK;
 }
 
+struct account_tx rule_begin_asked(const struct rule *rule, TALLOC_CTX *ctx, const struct client *client)
+{
+	return (struct account_tx){.ctx = ctx,
+	                           .db = rule->db,
+	                           .signals = rule->signals,
+	                           .client = *client,
+	                           .emission = {.can_refuse = true}};
+}
+
+enum rule_login_result rule_login_outcome(enum db_status status, enum rule_login_result refusal,
+                                          const struct account_tx *tx, struct rule_login *login)
+{
+	if (status == DB_OK)
+		return RULE_LOGIN_OK;
+	if (refusal != RULE_LOGIN_OK)
+		return refusal;
+	login->refusal = tx->emission.refusal;
+	if (status == DB_REFUSED)
+		return RULE_LOGIN_REFUSED;
+	return status == DB_ERROR ? RULE_LOGIN_FAILED : RULE_LOGIN_UNAVAILABLE;
+}
+
 enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, const struct login_request *request,
                                   const struct client *client, struct rule_login *login)
 {
-	struct account_tx tx = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
+	struct account_tx tx = rule_begin_asked(rule, ctx, client);
 	struct login_state state = {.rule = rule, .request = request, .login = login};
-	bool committed = false;
-	enum db_status status = account_tx_run(&tx, TRANSACTION_RETRIED, log_in, &state);
+	enum db_status status = commit_outcome_run(&tx, request->user->id, request->key, log_in, &state);
 
-	/* When nothing was committed the login runs once more, and its outcome may be lost as well. */
-	for (int tries = 0; tries < COMMIT_OUTCOME_ATTEMPTS && status == DB_UNKNOWN; tries++) {
-		status = commit_outcome_read(rule->db, ctx, request->user->id, request->key, &committed);
-		if (status == DB_OK && committed)
-			account_tx_committed(&tx);
-		else if (status == DB_OK)
-			status = account_tx_run(&tx, TRANSACTION_RETRIED, log_in, &state);
-		else
-			break;
-	}
-	if (status == DB_OK)
-		return RULE_LOGIN_OK;
-	if (state.refusal != RULE_LOGIN_OK)
-		return state.refusal;
-	return status == DB_ERROR ? RULE_LOGIN_FAILED : RULE_LOGIN_UNAVAILABLE;
+	return rule_login_outcome(status, state.refusal, &tx, login);
 }
 
 static enum db_status emit_failure(struct account_tx *tx, void *context)
@@ -355,7 +367,7 @@ static enum db_status end_stragglers(const struct logout_state *state, struct ac
 static enum db_status end_for_holder(struct account_tx *tx, void *context)
 {
 	struct logout_state *state = context;
-	const struct db_value values[] = {DB_BYTES(state->presented.bytes, sizeof state->presented.bytes)};
+	const struct db_value values[] = {DB_KEY(&state->presented)};
 	struct db_result *owner;
 	const char *username;
 	int64_t user_id;
@@ -379,21 +391,24 @@ static enum db_status end_for_holder(struct account_tx *tx, void *context)
 }
 
 enum db_status rule_logout(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
-                           const struct client *client)
+                           const struct client *client, struct ones_refusal *refusal)
 {
-	struct account_tx tx = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
+	struct account_tx tx = rule_begin_asked(rule, ctx, client);
 	struct logout_state state = {.rule = rule, .presented = *key};
+	enum db_status status = account_tx_run(&tx, TRANSACTION_IDEMPOTENT, end_for_holder, &state);
 
-	return account_tx_run(&tx, TRANSACTION_IDEMPOTENT, end_for_holder, &state);
+	*refusal = tx.emission.refusal;
+	return status;
 }
 
 enum db_status rule_end_session(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *presented,
-                                const char *id, const struct client *client, bool *ended)
+                                const char *id, const struct client *client, bool *ended, struct ones_refusal *refusal)
 {
-	struct account_tx tx = {.ctx = ctx, .db = rule->db, .signals = rule->signals, .client = *client};
+	struct account_tx tx = rule_begin_asked(rule, ctx, client);
 	struct logout_state state = {.rule = rule, .presented = *presented, .id = id};
 	enum db_status status = account_tx_run(&tx, TRANSACTION_IDEMPOTENT, end_for_holder, &state);
 
 	*ended = state.ended > 0;
+	*refusal = tx.emission.refusal;
 	return status;
 }

@@ -6,6 +6,7 @@
 #include "onesession.h"
 #include "session/account_tx.h"
 #include "session/db.h"
+#include "session/module_sql.h"
 #include "session/sharing.h"
 #include "session/signals.h"
 #include "session/token.h"
@@ -34,6 +35,7 @@ struct rule {
 struct rule_verdict {
 	bool live;
 	bool touch_due; /* last_seen_at is older than touch_interval: call rule_start_touch() when the answer is out */
+	int64_t now;    /* us since 1970, by the database's clock: when that was so */
 	struct ones_session session; /* when there is a row, be it live or not; strings on the ctx or the lookup */
 	enum ones_reason reason;     /* when not */
 	int64_t ended_at;            /* us since 1970; 0 when not known */
@@ -72,9 +74,18 @@ enum db_status rule_check(const struct rule *rule, TALLOC_CTX *ctx, const struct
  */
 void rule_start_touch(const struct rule *rule, const struct session_key keys[], size_t count);
 
+/* What lets somebody in who has no password: it is used up in the login's transaction. */
+struct login_proof {
+	struct ones_db *db;   /* of the request */
+	module_sql_body *use; /* refuses the login by returning another result than ONES_RESULT_OK */
+	void *context;
+};
+
 /* A login: its account and its keys. The strings and keys are the caller's. */
 struct login_request {
-	const struct user *user;             /* as users_find() gave it; its password is verified already */
+	const struct user *user;             /* as it was read; its password is verified already, or there is a proof */
+	const struct login_proof *proof;     /* in place of the password: no limit or cooldown stands in its way; or
+	                                        NULL */
 	const struct session_key *key;       /* of the new session */
 	const struct session_key *presented; /* that the browser holds now, NULL: none. Its session ends */
 	const struct session_key *device;    /* of the device cookie that it gets; NULL: it keeps the one it has */
@@ -83,16 +94,19 @@ struct login_request {
 		*form; /* of the sign-in form that it has sent, or NULL; see SQL_OF_FORM() in live_sql.h */
 	const struct session_key *ticket; /* to be used up (see tickets.h), or NULL */
 	bool take_over;                   /* session.on_limit = ask has been answered */
-	const char *new_password_hash;    /* a change of password; NULL: a login */
+	const char *new_password_hash;    /* a change of password, with a proof also a login; NULL: a login only */
 };
 
 struct rule_login {
 	struct ones_session session;      /* the new one; strings on the ctx given */
 	struct session_key former_device; /* of the device cookie of the session that it replaces */
 	bool has_former_device;
+	int64_t delete_at; /* when the account is deleted for good, us since 1970; 0: it stays */
 	struct session_info_list displaced;
 	struct session_info_list conflicting; /* of a login that the policy refuses */
 	int64_t wait_s;                       /* with RULE_LOGIN_COOLDOWN */
+	struct ones_refusal refusal;          /* with RULE_LOGIN_REFUSED; strings on the ctx given */
+	enum ones_result unproven;            /* with RULE_LOGIN_UNPROVEN: what proof->use has returned */
 };
 
 enum rule_login_result {
@@ -100,18 +114,30 @@ enum rule_login_result {
 	RULE_LOGIN_STALE,       /* the account was disabled or got another password since it was read */
 	RULE_LOGIN_ENDED,       /* a change of password: the presented session is not live any more */
 	RULE_LOGIN_TICKET_GONE, /* it has been used by another request */
+	RULE_LOGIN_UNPROVEN,    /* the proof is none */
 	RULE_LOGIN_LIMIT,    /* the account is live elsewhere, and session.on_limit does not let this one displace it */
 	RULE_LOGIN_COOLDOWN, /* likewise, for it has been taken over too often (sharing.action) */
+	RULE_LOGIN_REFUSED,  /* a receiver in the transaction has refused it */
 	RULE_LOGIN_FAILED,   /* a receiver in the transaction failed */
 	RULE_LOGIN_UNAVAILABLE, /* the database is away, or the outcome could not be learnt in time */
 };
+
+/* A transaction of what a person or a program has asked for, and so a receiver may refuse. */
+struct account_tx rule_begin_asked(const struct rule *rule, TALLOC_CTX *ctx, const struct client *client);
+
+/*
+ * What has become of a login whose transaction `tx` ended as `status`. `refusal` is why a step has given it up,
+ * RULE_LOGIN_OK: none has.
+ */
+enum rule_login_result rule_login_outcome(enum db_status status, enum rule_login_result refusal,
+                                          const struct account_tx *tx, struct rule_login *login);
 
 /*
  * Make `request->key` the account's newest session, in one transaction. The presented session ends: that is a rotation
  * and no displacement when it is a live one of the same account, and then it meets no limit. The same goes for a live
  * one that the browser has lost the key of, as the device cookie given with it shows, or the form that made it. A
- * change of password is a rotation of the presented session too, and ends every other session of the account as
- * password_changed. On anything but RULE_LOGIN_OK nothing has changed.
+ * change of password is a rotation of the presented session too, or comes with a proof, and ends every other session
+ * of the account as password_changed. On anything but RULE_LOGIN_OK nothing has changed.
  */
 enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, const struct login_request *request,
                                   const struct client *client, struct rule_login *login);
@@ -120,15 +146,19 @@ enum rule_login_result rule_login(const struct rule *rule, TALLOC_CTX *ctx, cons
 enum db_status rule_login_failed(const struct rule *rule, TALLOC_CTX *ctx, struct user *user,
                                  const struct client *client);
 
-/* End the presented session, and the stored key only where it is this one. A session that is not there is no error. */
+/*
+ * End the presented session, and the stored key only where it is this one. A session that is not there is no error.
+ * With DB_REFUSED the reason is in *refusal, with strings on `ctx`.
+ */
 enum db_status rule_logout(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *key,
-                           const struct client *client);
+                           const struct client *client, struct ones_refusal *refusal);
 
 /*
  * For the holder of the presented session: end the session of the same account whose public id (a UUID) is `id`.
- * *ended is whether there was one; there is none when the presented session is not live any more itself.
+ * *ended is whether there was one; there is none when the presented session is not live any more itself. DB_REFUSED
+ * likewise.
  */
 enum db_status rule_end_session(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key *presented,
-                                const char *id, const struct client *client, bool *ended);
+                                const char *id, const struct client *client, bool *ended, struct ones_refusal *refusal);
 
 #endif

@@ -13,7 +13,7 @@
 static enum db_status query_key(struct db *db, const struct db_statement *statement, int64_t user_id,
                                 const struct session_key *key)
 {
-	const struct db_value values[] = {DB_INT(user_id), DB_BYTES(key->bytes, sizeof key->bytes)};
+	const struct db_value values[] = {DB_INT(user_id), DB_KEY(key)};
 
 	return db_query(db, NULL, statement, values, 2, NULL);
 }

@@ -25,6 +25,7 @@ const struct db_statement sql_check = {
 	"SELECT k.number, c.* FROM unnest((SELECT $1::bytea[])) WITH ORDINALITY AS k(key, number)"
 	" CROSS JOIN LATERAL ("
 	"SELECT statement_timestamp(), s.user_id, s.id::text, s.login_order, s.created_at, s.last_seen_at, s.expires_at,"
+	"       coalesce(s.proved_at, s.created_at),"
 	"       u.username, u.is_admin, u.is_active, coalesce(u.session_limit, $2::bigint) AS session_limit,"
 	"       (SELECT count(*) FROM (SELECT FROM sessions n WHERE n.user_id = s.user_id"
 	"               AND n.login_order > s.login_order AND " SQL_LIVE("n", "$3::bigint")
@@ -81,18 +82,21 @@ const struct db_statement sql_drop_lock_row = {
 	"DELETE FROM logged_in_user WHERE user_id = $1::bigint AND session_key IS NULL",
 };
 
-/* $1 account, $2 the hash that the password was verified against. Disabling the account waits for us, or we for it. */
+/*
+ * $1 account, $2 the hash that the password was verified against, NULL: none was. Disabling the account and having it
+ * deleted wait for us, or we for them.
+ */
 const struct db_statement sql_recheck_account = {
 	"recheck_account",
-	"SELECT coalesce(session_limit, -1)::bigint FROM users"
-	" WHERE id = $1::bigint AND is_active AND password = $2::text FOR SHARE",
+	"SELECT coalesce(session_limit, -1)::bigint, delete_at FROM users"
+	" WHERE id = $1::bigint AND is_active AND password = coalesce($2::text, password) FOR SHARE",
 };
 
-/* $1 account, $2 the hash that the password was verified against, $3 that of the new one. As sql_recheck_account. */
+/* As before; $3 the hash of the new one. */
 const struct db_statement sql_change_password = {
 	"change_password",
-	"UPDATE users SET password = $3::text WHERE id = $1::bigint AND is_active AND password = $2::text"
-	" RETURNING coalesce(session_limit, -1)::bigint",
+	"UPDATE users SET password = $3::text WHERE id = $1::bigint AND is_active AND password = coalesce($2::text, password)"
+	" RETURNING coalesce(session_limit, -1)::bigint, delete_at",
 };
 
 /*
@@ -137,6 +141,19 @@ const struct db_statement sql_insert_session = {
 	"         coalesce($8::bytea, (SELECT device_key FROM former)), $9::bytea)"
 	" RETURNING id::text, created_at, last_seen_at, expires_at, NOT EXISTS (SELECT FROM sessions o"
 	"           WHERE o.user_id = sessions.user_id AND o.login_order >= sessions.login_order)",
+};
+
+/*
+ * $1 account, $2 key, $3 the key that takes its place: its person has proved again who they are. Where it is the stored
+ * key, that changes with it, so that the session stays as new as it was.
+ */
+const struct db_statement sql_confirm_session = {
+	"confirm_session",
+	"WITH stored AS (UPDATE logged_in_user SET session_key = $3::bytea"
+	"                 WHERE user_id = $1::bigint AND session_key = $2::bytea)"
+	" UPDATE sessions SET session_key = $3::bytea, proved_at = statement_timestamp()"
+	"  WHERE user_id = $1::bigint AND session_key = $2::bytea"
+	" RETURNING id::text, created_at, last_seen_at, expires_at, proved_at",
 };
 
 /* $1 key. */

@@ -14,6 +14,7 @@ enum check_column {
 	CHECK_CREATED_AT,
 	CHECK_LAST_SEEN_AT,
 	CHECK_EXPIRES_AT,
+	CHECK_PROVED_AT,
 	CHECK_USERNAME,
 	CHECK_IS_ADMIN,
 	CHECK_IS_ACTIVE,
@@ -46,6 +47,15 @@ enum own_column {
 
 extern const struct db_statement sql_conflicting; /* SESSION_INFO_*, see session_info_sql.h */
 extern const struct db_statement sql_insert_session;
+extern const struct db_statement sql_confirm_session;
+enum confirmed_column {
+	CONFIRMED_ID,
+	CONFIRMED_CREATED_AT,
+	CONFIRMED_LAST_SEEN_AT,
+	CONFIRMED_EXPIRES_AT,
+	CONFIRMED_PROVED_AT,
+};
+
 extern const struct db_statement sql_session_owner;
 extern const struct db_statement sql_session_exists;
 extern const struct db_statement sql_touch;

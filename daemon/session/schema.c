@@ -19,8 +19,7 @@ static enum db_status refuse_schema(struct db *db, const char *problem)
 	return DB_ERROR;
 }
 
-/* The version that the database is at, 0 when nothing was applied, and whether we may go on from there. */
-static enum db_status read_version(struct db *db, TALLOC_CTX *ctx, int *version)
+enum db_status schema_read_version(struct db *db, TALLOC_CTX *ctx, int *version)
 {
 	char problem[160];
 	struct db_result *row;
@@ -72,7 +71,7 @@ static enum db_status apply_next(struct db *db, void *context)
 
 	if (status != DB_OK)
 		return status;
-	status = read_version(db, migrating->ctx, &version);
+	status = schema_read_version(db, migrating->ctx, &version);
 	if (status != DB_OK)
 		return status;
 	for (size_t i = 0; i < migration_count; i++) {

@@ -16,6 +16,12 @@ struct schema_migration {
 int schema_version(void);
 
 /*
+ * The version that the database is at, 0 when nothing was applied. A database that is newer than this build, or not in
+ * UTF-8, is not to be gone on from: DB_ERROR with the reason as db_problem(). Rows are on `ctx`.
+ */
+enum db_status schema_read_version(struct db *db, TALLOC_CTX *ctx, int *version);
+
+/*
  * Apply what is missing, under a lock, each in a transaction; `applied` is called after each one. A database that is
  * newer than this build, or not in UTF-8, is left alone: DB_ERROR with the reason as db_problem().
  */

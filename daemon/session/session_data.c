@@ -93,7 +93,7 @@ const json_t *session_data_get(const struct session_data *data, const char *name
 
 bool session_data_set(struct session_data *data, const char *name, json_t *value)
 {
-	bool can_be = value != NULL && is_name(name) && can_be_kept(value, DATA_DEPTH_MAX);
+	bool can_be = value != NULL && name != NULL && is_name(name) && can_be_kept(value, DATA_DEPTH_MAX);
 	json_t *copy = can_be ? json_deep_copy(value) : NULL;
 	json_t *old = json_object_get(data->current, name);
 	size_t size;
@@ -213,7 +213,7 @@ static enum db_status load(struct session_data *data, const char *text)
 static enum db_status read_by(struct session_data *data, struct db *db, const struct db_statement *statement,
                               const struct session_key *key, bool *found)
 {
-	const struct db_value values[] = {DB_BYTES(key->bytes, sizeof key->bytes)};
+	const struct db_value values[] = {DB_KEY(key)};
 	struct db_result *row;
 	enum db_status status = db_query(db, data, statement, values, 1, &row);
 
@@ -244,7 +244,7 @@ static enum db_status write_by(struct db *db, const struct db_statement *stateme
                                const struct session_data_change *change)
 {
 	const struct db_value values[] = {
-		DB_BYTES(key->bytes, sizeof key->bytes),
+		DB_KEY(key),
 		DB_TEXT(change->removed != NULL ? change->removed : "[]"),
 		DB_TEXT(change->set != NULL ? change->set : "{}"),
 	};
@@ -268,7 +268,7 @@ enum db_status session_data_begin_anonymous(struct db *db, const struct session_
                                             const struct session_data_change *change)
 {
 	const struct db_value values[] = {
-		DB_BYTES(key->bytes, sizeof key->bytes),
+		DB_KEY(key),
 		DB_TEXT(change->set != NULL ? change->set : "{}"),
 		DB_INT(lifetime_ms),
 	};

@@ -2,6 +2,7 @@
 #include "session/sessions.h"
 
 #include "base/clock.h"
+#include "session/erasure.h"
 #include "session/sql.h"
 #include "session/transaction.h"
 
@@ -17,6 +18,9 @@
 
 /* How long a browser is known without a login: a little less than it keeps its cookie. */
 #define KNOWN_BROWSER_MS (INT64_C(365) * 24 * 3600 * 1000)
+
+/* As they are counted: see sql_hold_code_tries. */
+#define CODE_TRIES_MS (INT64_C(24) * 3600 * 1000)
 
 enum db_status sessions_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms, int64_t max,
                              struct session_row **rows, size_t *count)
@@ -131,8 +135,13 @@ static void rest_after(int64_t batch_us)
 	clock_sleep_us(rest_us < PURGE_REST_MAX_US ? rest_us : PURGE_REST_MAX_US);
 }
 
-static enum db_status run_step(struct db *db, struct purge_step *step, const struct purge_counts *counts,
-                               void (*progress)(const struct purge_counts *counts))
+static bool is_over(const struct purge_policy *policy)
+{
+	return policy->until_ms != 0 && clock_until_ms(policy->until_ms) == 0;
+}
+
+static enum db_status run_step(struct db *db, const struct purge_policy *policy, struct purge_step *step,
+                               const struct purge_counts *counts, void (*progress)(const struct purge_counts *counts))
 {
 	do {
 		int64_t began_us = clock_monotonic_us();
@@ -146,7 +155,7 @@ static enum db_status run_step(struct db *db, struct purge_step *step, const str
 			progress(counts);
 		if (step->taken == PURGE_BATCH)
 			rest_after(clock_monotonic_us() - began_us);
-	} while (step->taken == PURGE_BATCH);
+	} while (step->taken == PURGE_BATCH && !is_over(policy));
 	return DB_OK;
 }
 
@@ -161,16 +170,21 @@ enum db_status sessions_purge(struct db *db, const struct purge_policy *policy, 
 		{&sql_purge_login_failures, policy->attempts_window_ms, &counts->login_failures, 0, false},
 		{&sql_purge_known_browsers, KNOWN_BROWSER_MS, &counts->known_browsers, 0, false},
 		{&sql_purge_anonymous_sessions, 0, &counts->anonymous_sessions, 0, false},
+		{&sql_purge_signups, 0, &counts->signups, 0, false},
+		{&sql_purge_mails, policy->history_ms, &counts->mails, 0, false},
+		{&sql_purge_mail_tokens, 0, &counts->mail_tokens, 0, false},
+		{&sql_purge_code_tries, CODE_TRIES_MS, &counts->code_tries, 0, false},
+		{&sql_purge_mail_domains, 0, &counts->mail_domains, 0, false},
 	};
 
 	*counts = (struct purge_counts){0};
 	*busy = false;
 	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-		enum db_status status = run_step(db, &steps[i], counts, progress);
+		enum db_status status = run_step(db, policy, &steps[i], counts, progress);
 
 		*busy = steps[i].is_busy;
 		if (status != DB_OK || *busy)
 			return status;
 	}
-	return DB_OK;
+	return erasure_run_due(db, policy->signals, policy->until_ms, &counts->accounts);
 }

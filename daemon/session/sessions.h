@@ -3,6 +3,7 @@
 #define SESSION_SESSIONS_H
 
 #include "session/db.h"
+#include "session/signals.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,8 +49,10 @@ enum db_status sessions_count_live(struct db *db, int64_t idle_timeout_ms, int64
 
 struct purge_policy {
 	int64_t idle_timeout_ms; /* only to name the reason of what has expired */
-	int64_t history_ms;      /* how long ended_sessions and events are kept */
+	int64_t history_ms;      /* how long ended_sessions, events and mails are kept */
 	int64_t attempts_window_ms;
+	const struct signals *signals; /* whose receivers are told of the sessions of accounts that are deleted */
+	int64_t until_ms; /* clock_monotonic_ms() past which no further batch is begun; 0: all of them are */
 };
 
 struct purge_counts {
@@ -60,6 +63,12 @@ struct purge_counts {
 	int64_t login_failures;
 	int64_t known_browsers;
 	int64_t anonymous_sessions;
+	int64_t signups;
+	int64_t mails; /* that were sent or given up */
+	int64_t mail_tokens;
+	int64_t code_tries;
+	int64_t mail_domains;
+	int64_t accounts; /* whose persons have had them deleted: see erasure.h */
 };
 
 /*

@@ -3,6 +3,7 @@
 
 #include "session/events_sql.h"
 #include "session/live_sql.h"
+#include "session/name_sql.h"
 #include "session/session_info_sql.h"
 
 /* Statements are laid out as SQL. */
@@ -15,19 +16,33 @@
 /* ---- users -------------------------------------------------------------------------------------------------- */
 
 #define USER_COLUMNS                                                                                                  \
-	"u.id, u.username, u.password, u.is_active, u.is_admin, coalesce(u.session_limit, -1)::bigint, u.created_at"
-
-/*
- * The expression is that of users.username_key in schema/. The last COLLATE is the column's own: without it its index
- * would not serve.
- */
-#define USERNAME_KEY(name) "lower(normalize(" name ", NFKC) COLLATE \"und-x-icu\") COLLATE \"C\""
+	"u.id, u.username, u.password, u.is_active, u.is_admin, coalesce(u.session_limit, -1)::bigint, u.created_at,"  \
+	" u.email, u.email_verified_at, u.delete_at"
 
 /* $1 name. */
 const struct db_statement sql_find_user = {
 	"find_user",
 	"SELECT " USER_COLUMNS " FROM users u"
-	" WHERE u.username_key = " USERNAME_KEY("$1::text"),
+	" WHERE u.username_key = " SQL_NAME_KEY("$1::text"),
+};
+
+/*
+ * $1 name or NULL, $2 address or NULL. The name comes first: an account of elsewhere may have a name that is an address,
+ * and be another's than the account with that address.
+ */
+const struct db_statement sql_find_login = {
+	"find_login",
+	"SELECT " USER_COLUMNS
+	"  FROM (SELECT id, 1 AS rank FROM users WHERE username_key = " SQL_NAME_KEY("$1::text")
+	"        UNION ALL SELECT id, 2 FROM users WHERE email_key = " SQL_NAME_KEY("$2::text")
+	"                                            AND email_verified_at IS NOT NULL"
+	"        ORDER BY rank LIMIT 1) AS f JOIN users u ON u.id = f.id",
+};
+
+/* $1 account. */
+const struct db_statement sql_find_user_by_id = {
+	"find_user_by_id",
+	"SELECT " USER_COLUMNS " FROM users u WHERE u.id = $1::bigint",
 };
 
 /*
@@ -44,8 +59,8 @@ const struct db_statement sql_list_users = {
 	"                (SELECT max(e.created_at) FROM ended_sessions e WHERE e.user_id = u.id)),"
 	"       (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND " SQL_LIVE("s", "$2::bigint") ")"
 	"  FROM users u WHERE ($1::bigint = 0 OR u.id = $1::bigint)"
-	"   AND ($3::text IS NULL OR (u.username_key >= " USERNAME_KEY("$3::text")
-	"                         AND u.username_key < " USERNAME_KEY("$3::text") " || U&'\\+10FFFF'))"
+	"   AND ($3::text IS NULL OR (u.username_key >= " SQL_NAME_KEY("$3::text")
+	"                         AND u.username_key < " SQL_NAME_KEY("$3::text") " || U&'\\+10FFFF'))"
 	" ORDER BY u.username_key LIMIT $4::bigint",
 };
 
@@ -55,6 +70,9 @@ const struct db_statement sql_unusable_names = {
 	"SELECT username, count(*) OVER () FROM users WHERE username COLLATE \"C\" ~ $1::text ORDER BY id LIMIT $2::bigint",
 };
 
+/* What failed logins of an account are counted under: its name, and its address, if it signs in by that. */
+#define SUBJECTS_OF(user) SQL_LOGIN_SUBJECT(user ".username_key") ", " SQL_LOGIN_SUBJECT(user ".email_key")
+
 /* $1 account, $2 sharing.window, $3 attempts_window. */
 const struct db_statement sql_watch_user = {
 	"watch_user",
@@ -62,17 +80,98 @@ const struct db_statement sql_watch_user = {
 	"       t.last_at, t.shared_at, CASE WHEN t.cooldown_until > now() THEN t.cooldown_until END,"
 	"       coalesce(f.count, 0), f.began_at + $3::bigint * interval '1 millisecond'"
 	"  FROM users u LEFT JOIN takeovers t ON t.user_id = u.id"
-	"       LEFT JOIN login_failures f ON f.kind = 'account'"
-	"                 AND f.subject = encode(sha256(convert_to(u.username_key, 'UTF8')), 'hex')"
+	"       LEFT JOIN LATERAL (SELECT * FROM login_failures f WHERE f.kind = 'account'"
+	"                 AND f.subject IN (" SUBJECTS_OF("u") ")"
 	"                 AND f.began_at > now() - $3::bigint * interval '1 millisecond'"
+	"                 ORDER BY f.count DESC LIMIT 1) AS f ON true"
 	" WHERE u.id = $1::bigint",
 };
 
-/* $1 name, $2 password's hash, $3 is_admin, $4 session_limit or NULL. */
+/* An address that is another account's, or its name: $1 the address, $2 the account. */
+#define EMAIL_IS_TAKEN(email, user_id)                                                                                \
+	"EXISTS (SELECT FROM users o WHERE o.id <> " user_id " AND o.email_key = " SQL_NAME_KEY(email) ")"              \
+	" OR EXISTS (SELECT FROM users o WHERE o.id <> " user_id " AND o.username_key = " SQL_NAME_KEY(email) ")"
+
+/*
+ * $1 name, $2 password's hash, $3 address or NULL, $4 whether it is verified. For the daemon's role, too, which may
+ * set no other columns. A conflict over anything but the name is an error, such as a sequence that is behind.
+ */
 const struct db_statement sql_add_user = {
 	"add_user",
-	"INSERT INTO users (username, password, is_admin, session_limit)"
-	" VALUES ($1::text, $2::text, $3::boolean, $4::bigint) ON CONFLICT (username_key) DO NOTHING RETURNING id",
+	"WITH email AS (SELECT $3::text IS NOT NULL AND (" EMAIL_IS_TAKEN("$3::text", "0") ") AS is_taken),"
+	"     added AS (INSERT INTO users (username, password, email, email_verified_at)"
+	"               SELECT $1::text, $2::text, $3::text, CASE WHEN $4::boolean AND $3::text IS NOT NULL THEN now() END"
+	"                 FROM email WHERE NOT is_taken ON CONFLICT (username_key) DO NOTHING RETURNING id)"
+	" SELECT coalesce((SELECT id FROM added), 0), is_taken FROM email",
+};
+
+/* $1 account, $2 address or NULL, $3 whether it is verified. */
+const struct db_statement sql_set_email = {
+	"set_email",
+	"WITH changed AS (UPDATE users SET email = $2::text,"
+	"                        email_verified_at = CASE WHEN $3::boolean AND $2::text IS NOT NULL THEN now() END"
+	"                  WHERE id = $1::bigint AND ($2::text IS NULL OR NOT (" EMAIL_IS_TAKEN("$2::text", "$1::bigint") "))"
+	"                 RETURNING 1)"
+	" SELECT EXISTS (SELECT FROM users WHERE id = $1::bigint), EXISTS (SELECT FROM changed)",
+};
+
+/* $1 account or 0 for all, $2 domain or NULL for any, $3 the account after which to go on, $4 how many. */
+#define UNVERIFIED                                                                                                    \
+	"($1::bigint = 0 OR id = $1::bigint) AND email_verified_at IS NULL"                                           \
+	" AND ($2::text IS NULL OR right(email_key, length($2::text) + 1) = '@' || $2::text)"
+
+const struct db_statement sql_unverified_emails = {
+	"unverified_emails",
+	"SELECT count(*), min(email) FROM users WHERE email IS NOT NULL AND " UNVERIFIED,
+};
+
+/* As above; $5 their events' detail. The last account, and how many there were. */
+const struct db_statement sql_verify_emails = {
+	"verify_emails",
+	"WITH due AS (SELECT id FROM users WHERE email IS NOT NULL AND " UNVERIFIED " AND id > $3::bigint"
+	"              ORDER BY id LIMIT $4::bigint FOR NO KEY UPDATE),"
+	"     done AS (UPDATE users u SET email_verified_at = now() FROM due WHERE u.id = due.id"
+	"              RETURNING u.id, u.username),"
+	"     e AS (INSERT INTO events (name, user_id, username, detail)"
+	"           SELECT 'user_email_changed', id, username, $5::text::jsonb FROM done ORDER BY id RETURNING *),"
+	"     told AS (" SQL_TELL_EVENTS("e") ")"
+	" SELECT coalesce(max(id), 0), count(*) FROM done WHERE (SELECT count(*) FROM told) >= 0",
+};
+
+/*
+ * $1 account, $2 in how many milliseconds, or NULL: it stays. A row with the moment when the account is there. Who asks
+ * once more does not put it off.
+ */
+const struct db_statement sql_set_deletion = {
+	"set_deletion",
+	"UPDATE users SET delete_at = CASE WHEN $2::bigint IS NOT NULL THEN"
+	"                  least(delete_at, statement_timestamp() + $2::bigint * interval '1 millisecond') END"
+	" WHERE id = $1::bigint RETURNING delete_at",
+};
+
+/* $1 account, whose delete_at has come. */
+const struct db_statement sql_erase_account = {
+	"erase_account",
+	"SELECT erase_account($1::bigint)",
+};
+
+/* $1 the account after which to go on, $2 how many. */
+const struct db_statement sql_due_accounts = {
+	"due_accounts",
+	"SELECT id, username FROM users WHERE delete_at <= statement_timestamp() AND id > $1::bigint"
+	" ORDER BY id LIMIT $2::bigint",
+};
+
+/* $1 account. A row when its time has come: it is not kept any more from then on. */
+const struct db_statement sql_hold_due_account = {
+	"hold_due_account",
+	"SELECT FROM users WHERE id = $1::bigint AND delete_at <= statement_timestamp() FOR UPDATE",
+};
+
+/* $1 how many. Names that have an @ in them, and how many there are in all. */
+const struct db_statement sql_names_like_emails = {
+	"names_like_emails",
+	"SELECT username, count(*) OVER () FROM users WHERE strpos(username_key, '@') > 0 ORDER BY id LIMIT $1::bigint",
 };
 
 /* $1 account, $2 password's hash. */
@@ -115,21 +214,8 @@ const struct db_statement sql_set_admin = {
 	" RETURNING o.is_admin",
 };
 
-/* $1 account. The lock is also against transactions that write an event of it, which refers to the row. */
-const struct db_statement sql_hold_user = {
-	"hold_user",
-	"SELECT FROM users WHERE id = $1::bigint FOR UPDATE",
-};
-
 /* An event's detail without the person: `was` is a device, and of user_renamed `before` is a name. */
 #define WITHOUT_PERSON(name, detail) "CASE " name " WHEN 'user_renamed' THEN " detail " - 'before' ELSE " detail " - 'was' END"
-
-/* $1 account. */
-const struct db_statement sql_erase_events = {
-	"erase_events",
-	"UPDATE events SET username = '', ip = NULL, user_agent = '', detail = " WITHOUT_PERSON("name", "detail")
-	" WHERE user_id = $1::bigint",
-};
 
 /* $1 account. */
 const struct db_statement sql_delete_user = {
@@ -263,6 +349,31 @@ const struct db_statement sql_purge_anonymous_sessions = {
 	PURGE_ROWS("anonymous_sessions", "session_key", "expires_at"),
 };
 
+const struct db_statement sql_purge_signups = {
+	"purge_signups",
+	PURGE_ROWS("signups", "id", "expires_at"),
+};
+
+const struct db_statement sql_purge_mails = {
+	"purge_mails",
+	PURGE_ROWS("mails", "id", "ended_at"),
+};
+
+const struct db_statement sql_purge_mail_tokens = {
+	"purge_mail_tokens",
+	PURGE_ROWS("mail_tokens", "token_key", "expires_at"),
+};
+
+const struct db_statement sql_purge_code_tries = {
+	"purge_code_tries",
+	PURGE_ROWS("code_tries", "subject", "began_at"),
+};
+
+const struct db_statement sql_purge_mail_domains = {
+	"purge_mail_domains",
+	PURGE_ROWS("mail_domains", "domain", "free_at"),
+};
+
 /*
  * $1 name, $2 account or NULL, $3 its name, $4 public id of a session or NULL, $5 address or NULL, $6 User-Agent,
  * $7 detail or NULL. Whose account has gone meanwhile may have asked to be forgotten: nothing of the person is written.
@@ -278,6 +389,13 @@ const struct db_statement sql_record_event = {
 	"                  CASE WHEN g.is_gone THEN " WITHOUT_PERSON("$1::text", "g.detail") " ELSE g.detail END"
 	"             FROM (SELECT *, $2::bigint IS NOT NULL AND user_id IS NULL AS is_gone FROM given) AS g RETURNING *)"
 	" " SQL_TELL_EVENTS("e"),
+};
+
+/* $1 name, $2 data as JSON or NULL, $3 whether they were left out. */
+const struct db_statement sql_tell_own_event = {
+	"tell_own_event",
+	"SELECT pg_notify('onesession', json_build_object('at', " SQL_ISO_8601("now()") ", 'name', $1::text,"
+	" 'data', $2::text::json, 'is_cut', $3::boolean)::text)",
 };
 
 #define EVENT_COLUMNS                                                                                                 \
@@ -428,7 +546,7 @@ const struct db_statement sql_use_ticket = {
 
 #define THROTTLE_OTHERS                                                                                               \
 	"SELECT kind, subject"                                                                                        \
-	"  FROM (VALUES ('account', encode(sha256(convert_to(" USERNAME_KEY("$1::text") ", 'UTF8')), 'hex')),"       \
+	"  FROM (VALUES ('account', " SQL_LOGIN_SUBJECT(SQL_NAME_KEY("$1::text")) "),"       \
 	"               ('address', $4::text), ('network', $8::text)) AS o (kind, subject)"                           \
 	" WHERE subject IS NOT NULL AND " TRIES("kind") " > 0"
 
@@ -479,8 +597,8 @@ const struct db_statement sql_throttle_count = {
 const struct db_statement sql_forget_failures = {
 	"forget_failures",
 	"WITH gone AS (DELETE FROM login_failures f USING"
-	"              (SELECT 'account' AS kind, encode(sha256(convert_to(u.username_key, 'UTF8')), 'hex') AS subject"
-	"                 FROM users u WHERE u.id = $1::bigint"
+	"              (SELECT 'account' AS kind, s.subject FROM users u"
+	"                CROSS JOIN LATERAL unnest(ARRAY[" SUBJECTS_OF("u") "]) AS s(subject) WHERE u.id = $1::bigint"
 	"               UNION ALL SELECT 'browser', " BROWSER_SUBJECT("k.user_id", "k.browser_key")
 	"                 FROM known_browsers k WHERE k.user_id = $1::bigint) AS s"
 	"               WHERE f.kind = s.kind AND f.subject = s.subject RETURNING f.count)"
@@ -517,6 +635,13 @@ const struct db_statement sql_remember_browser = {
 const struct db_statement sql_browser_is_known = {
 	"browser_is_known",
 	"SELECT EXISTS (SELECT FROM known_browsers WHERE user_id = $1::bigint AND browser_key = $2::bytea)",
+};
+
+/* $1 account, $2 key of a device cookie, or NULL. */
+const struct db_statement sql_browser_is_new = {
+	"browser_is_new",
+	"SELECT EXISTS (SELECT FROM known_browsers WHERE user_id = $1::bigint) AND NOT EXISTS"
+	"       (SELECT FROM known_browsers WHERE user_id = $1::bigint AND browser_key = $2::bytea)",
 };
 
 /* $1 account, $2 the key that stays, or NULL. */
@@ -649,9 +774,9 @@ const struct db_statement sql_module_state = {
 	" FROM pg_class t LEFT JOIN pg_namespace n ON n.nspname = $1::text WHERE t.oid = 'users'::regclass",
 };
 
-const struct db_statement sql_transaction_id = {
-	"transaction_id",
-	"SELECT txid_current()::text",
+const struct db_statement sql_transaction_state = {
+	"transaction_state",
+	"SELECT txid_current()::text, current_user::text",
 };
 
 /* $1 module, $2 version, $3 name, $4 SHA-256. */
@@ -677,34 +802,100 @@ const struct db_statement sql_compose_module_grants = {
 	" FROM pg_roles r CROSS JOIN pg_namespace n WHERE r.rolname = $1::text AND n.nspname = $2::text",
 };
 
+/* ---- jobs --------------------------------------------------------------------------------------------------- */
+
+
+/*
+ * $2 is the pause between two runs, which may have become shorter since next_at was written. Who writes infinity there
+ * means it.
+ */
+#define JOB_DUE_AT                                                                                                    \
+	"CASE WHEN failures = 0 AND next_at < 'infinity' THEN least(next_at, started_at + " SQL_MILLISECONDS("$2") ")"    \
+	" ELSE next_at END"
+
+/* Until then. Anybody may write to the columns: infinity is no interval, and 400 days are as good. */
+#define JOB_WAIT_MS(moment)                                                                                           \
+	"ceil(extract(epoch FROM least(greatest(" moment ", now()), now() + interval '9600 hours') - now()) * 1000)"  \
+	"::bigint"
+
+/*
+ * $1 name, $2 pause between two runs, $3 how long nobody else may run it, $4 the run, $5 host, $6 the pause before its
+ * first run ever, $7 whether it need not be due. Sent a second time it finds what it has done the first time.
+ */
+const struct db_statement sql_claim_job = {
+	"claim_job",
+	"WITH known AS (INSERT INTO jobs (name, next_at) VALUES ($1::text, now() + " SQL_MILLISECONDS("$6") ")"
+	"               ON CONFLICT (name) DO NOTHING),"
+	"     taken AS (UPDATE jobs SET running_until = now() + " SQL_MILLISECONDS("$3") ", run = $4::text, host = $5::text,"
+	"                      started_at = now(),"
+	"                      failures = failures + (running_until IS NOT NULL AND run <> $4::text)::integer"
+	"                WHERE name = $1::text"
+	"                  AND (run = $4::text OR ((running_until IS NULL OR running_until <= now())"
+	"                                          AND ($7::boolean OR " JOB_DUE_AT " <= now()))) RETURNING name)"
+	" SELECT j.name IS NOT NULL, t.name IS NOT NULL, coalesce(j.running_until > now(), false),"
+	"        CASE WHEN j.name IS NULL THEN $6::bigint"
+	"             ELSE " JOB_WAIT_MS("greatest(" JOB_DUE_AT ", j.running_until)") " END,"
+	"        CASE WHEN t.name IS NOT NULL AND j.running_until IS NOT NULL AND j.run <> $4::text THEN j.host ELSE '' END"
+	"   FROM (VALUES (1)) AS one LEFT JOIN jobs j ON j.name = $1::text LEFT JOIN taken t ON true",
+};
+
+/* $1 name, $2 the run, $3 how long nobody else may run it. */
+const struct db_statement sql_keep_job = {
+	"keep_job",
+	"UPDATE jobs SET running_until = now() + " SQL_MILLISECONDS("$3")
+	" WHERE name = $1::text AND run = $2::text AND running_until IS NOT NULL",
+};
+
+/*
+ * $1 name, $2 pause between two runs, $3 the run, $4 how it has ended, $5 the longest pause after failures. What was
+ * stopped is due at once, for others, and what has failed after a pause that doubles each time; what was never to be
+ * due again is not.
+ */
+const struct db_statement sql_finish_job = {
+	"finish_job",
+	"UPDATE jobs SET running_until = NULL, finished_at = now(), result = $4::text,"
+	"       failures = CASE $4::text WHEN 'ok' THEN 0 WHEN 'stopped' THEN failures ELSE failures + 1 END,"
+	"       next_at = CASE WHEN next_at = 'infinity' THEN next_at"
+	"                      WHEN $4::text = 'ok' THEN greatest(now(), started_at + " SQL_MILLISECONDS("$2") ")"
+	"                      WHEN $4::text = 'stopped' THEN now()"
+	"                      ELSE now() + least($2::bigint * power(2, least(failures, 30)),"
+	"                                         greatest($2::bigint, $5::bigint)) * interval '1 millisecond' END"
+	" WHERE name = $1::text AND run = $3::text AND running_until IS NOT NULL"
+	" RETURNING " JOB_WAIT_MS("next_at"),
+};
+
 /* ---- Rights ------------------------------------------------------------------------------------------------- */
 
 /*
  * $1 role. GRANT takes no parameters, so the server itself quotes the names. What an earlier version granted is revoked
- * first. To add, disable and delete accounts and to make administrators is for operators: the tables' owner. Locking a row of
- * users takes the right to change some column of it. Identity columns and the trigger number_login
- * need no right on the sequences; to see whether they are behind takes one.
+ * first. To disable accounts, to make administrators and to change limits is for operators: the tables' owner; what a
+ * person has asked to be deleted is erased by a function. Locking a row of users takes the right to change some column
+ * of it. Identity columns and the trigger number_login need no right on the sequences; to see whether they are behind
+ * takes one.
  */
 #define OUR_TABLES                                                                                                    \
 	"%1$I.users, %1$I.logged_in_user, %1$I.sessions, %1$I.ended_sessions, %1$I.events, %1$I.takeovers,"           \
 	" %1$I.login_tickets, %1$I.login_failures, %1$I.known_browsers, %1$I.anonymous_sessions, %1$I.schema_migrations,"     \
-	" %1$I.module_migrations"
+	" %1$I.module_migrations, %1$I.jobs, %1$I.signups, %1$I.mails, %1$I.mail_tokens, %1$I.code_tries, %1$I.mail_domains"
 
 const struct db_statement sql_compose_grants = {
 	"compose_grants",
 	"SELECT format('"
 	"REVOKE ALL ON " OUR_TABLES " FROM %2$I;"
-	"REVOKE ALL ON SEQUENCE %1$I.login_order, %1$I.users_id_seq, %1$I.events_id_seq FROM %2$I;"
+	"REVOKE ALL ON SEQUENCE %1$I.login_order, %1$I.users_id_seq, %1$I.events_id_seq, %1$I.signups_id_seq, %1$I.mails_id_seq FROM %2$I;"
 	"GRANT USAGE ON SCHEMA %1$I TO %2$I;"
 	"GRANT SELECT ON " OUR_TABLES " TO %2$I;"
 	"GRANT SELECT ON SEQUENCE %1$I.login_order, %1$I.users_id_seq, %1$I.events_id_seq TO %2$I;"
-	"GRANT UPDATE (password) ON %1$I.users TO %2$I;"
+	"GRANT INSERT (username, password, email, email_verified_at),"
+	" UPDATE (password, email, email_verified_at, delete_at, notify_new_browser, language) ON %1$I.users TO %2$I;"
+	"GRANT EXECUTE ON FUNCTION %1$I.erase_account TO %2$I;"
 	"GRANT INSERT (name, user_id, username, session_id, ip, user_agent, detail) ON %1$I.events TO %2$I;"
 	"GRANT EXECUTE ON FUNCTION %1$I.purge_events TO %2$I;"
-	"GRANT INSERT, DELETE, UPDATE (data, last_seen_at, device_key) ON %1$I.sessions TO %2$I;"
-	"GRANT INSERT, UPDATE ON %1$I.takeovers TO %2$I;"
+	"GRANT INSERT, DELETE, UPDATE (session_key, data, last_seen_at, device_key, proved_at) ON %1$I.sessions TO %2$I;"
+	"GRANT INSERT, UPDATE ON %1$I.takeovers, %1$I.jobs TO %2$I;"
 	"GRANT INSERT, UPDATE, DELETE ON %1$I.logged_in_user, %1$I.ended_sessions, %1$I.login_tickets,"
-	" %1$I.login_failures, %1$I.known_browsers, %1$I.anonymous_sessions TO %2$I',"
+	" %1$I.login_failures, %1$I.known_browsers, %1$I.anonymous_sessions, %1$I.signups, %1$I.mails, %1$I.mail_tokens,"
+	" %1$I.code_tries, %1$I.mail_domains TO %2$I',"
 	" current_schema(), r.rolname), pg_has_role(r.oid, t.relowner, 'USAGE')"
 	" FROM pg_roles r JOIN pg_class t ON t.oid = 'users'::regclass WHERE r.rolname = $1::text",
 };

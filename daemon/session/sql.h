@@ -6,7 +6,7 @@
 
 /* ---- users -------------------------------------------------------------------------------------------------- */
 
-/* What the first two return; the last two columns only sql_list_users. */
+/* What all that find accounts return; the last two columns only sql_list_users. */
 enum user_column {
 	USER_ID,
 	USER_USERNAME,
@@ -15,17 +15,34 @@ enum user_column {
 	USER_IS_ADMIN,
 	USER_SESSION_LIMIT,
 	USER_CREATED_AT,
+	USER_EMAIL,
+	USER_EMAIL_VERIFIED_AT,
+	USER_DELETE_AT,
 	USER_LAST_LOGIN_AT,
 	USER_LIVE_SESSIONS,
 };
 
 extern const struct db_statement sql_find_user;
+extern const struct db_statement sql_find_login;
+extern const struct db_statement sql_find_user_by_id;
 extern const struct db_statement sql_list_users;
 
-/* A row, the id; none when the name is taken. */
+/* A row: the id, 0 when the name or the address is taken; whether it is the address. */
 extern const struct db_statement sql_add_user;
 
+/* A row: whether the account is there, whether it was changed; if not, the address is taken. */
+extern const struct db_statement sql_set_email;
+
+extern const struct db_statement sql_unverified_emails;
+extern const struct db_statement sql_verify_emails;
+
+extern const struct db_statement sql_set_deletion;
+extern const struct db_statement sql_due_accounts;
+extern const struct db_statement sql_hold_due_account;
+extern const struct db_statement sql_erase_account;
+
 extern const struct db_statement sql_unusable_names;
+extern const struct db_statement sql_names_like_emails;
 
 extern const struct db_statement sql_watch_user;
 enum watch_column {
@@ -41,8 +58,6 @@ extern const struct db_statement sql_set_password;
 extern const struct db_statement sql_upgrade_password;
 extern const struct db_statement sql_set_active;
 extern const struct db_statement sql_delete_user;
-extern const struct db_statement sql_hold_user;
-extern const struct db_statement sql_erase_events;
 
 /* A row when the account is there; of the last two with what it was before, a limit of -1 being the default. */
 extern const struct db_statement sql_rename_user;
@@ -108,8 +123,14 @@ extern const struct db_statement sql_purge_login_tickets;
 extern const struct db_statement sql_purge_login_failures;
 extern const struct db_statement sql_purge_known_browsers;
 extern const struct db_statement sql_purge_anonymous_sessions;
+extern const struct db_statement sql_purge_signups;
+extern const struct db_statement sql_purge_mails;
+extern const struct db_statement sql_purge_mail_tokens;
+extern const struct db_statement sql_purge_code_tries;
+extern const struct db_statement sql_purge_mail_domains;
 
 extern const struct db_statement sql_record_event;
+extern const struct db_statement sql_tell_own_event;
 
 extern const struct db_statement sql_latest_events;
 extern const struct db_statement sql_events_within;
@@ -183,6 +204,7 @@ extern const struct db_statement sql_forget_failures;
 
 /* One row, one column. */
 extern const struct db_statement sql_browser_is_known;
+extern const struct db_statement sql_browser_is_new;
 
 extern const struct db_statement sql_remember_browser;
 extern const struct db_statement sql_forget_browsers;
@@ -235,12 +257,31 @@ enum module_state_column {
 extern const struct db_statement sql_module_state;
 
 /* One row, one column, as text: which transaction this is. */
-extern const struct db_statement sql_transaction_id;
+extern const struct db_statement sql_transaction_state;
 
 extern const struct db_statement sql_record_module_migration;
 
 /* As sql_compose_grants, for the role's rights in a module's schema; no row when there is no such schema either. */
 extern const struct db_statement sql_compose_module_grants;
+
+/* ---- jobs --------------------------------------------------------------------------------------------------- */
+
+enum job_claim_column {
+	JOB_CLAIM_IS_KNOWN,   /* it had a row; one that is new can be claimed from the next statement on */
+	JOB_CLAIM_IS_TAKEN,   /* by this run */
+	JOB_CLAIM_IS_RUNNING, /* another run has it */
+	JOB_CLAIM_WAIT_MS,    /* until it can be claimed, when it was not */
+	JOB_CLAIM_LOST_HOST,  /* whose run has not ended in time, "" for none: it was taken over */
+};
+
+/* One row. */
+extern const struct db_statement sql_claim_job;
+
+/* No row. */
+extern const struct db_statement sql_keep_job;
+
+/* A row, if the run had it still: how long until it is due again, in milliseconds. */
+extern const struct db_statement sql_finish_job;
 
 /* ---- Rights ------------------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
-/* The throttle: failed logins are counted by account, address and browser. */
+/* The throttle: failed logins are counted by account, address and browser, other requests by address. */
 #include "session/throttle.h"
 
+#include "base/email.h"
 #include "session/events.h"
 #include "session/sql.h"
 #include "session/transaction.h"
@@ -63,14 +64,15 @@ bool throttle_network(const char *ip, char network[THROTTLE_NETWORK_SIZE])
 }
 
 /*
- * What cannot be an account's name is counted, too, but not given to the database, which takes long to normalize text
- * of any length: a digest stands in for it, which cannot be a name either.
+ * What can be neither an account's name nor an address is counted, too, but not given to the database, which takes long
+ * to normalize text of any length: a digest stands in for it, which cannot be a name either.
  */
 static const char *name_to_count(const char *username, char stand_in[STAND_IN_SIZE])
 {
 	uint8_t digest[DIGEST_SIZE];
+	char address[EMAIL_SIZE];
 
-	if (users_name_problem(username) == NULL)
+	if (users_name_problem(username) == NULL || email_parse(username, address) == NULL)
 		return username;
 	(void)crypto_generichash(digest, sizeof digest, (const unsigned char *)username, strlen(username), NULL, 0);
 	stand_in[0] = '\x7f';
@@ -78,11 +80,28 @@ static const char *name_to_count(const char *username, char stand_in[STAND_IN_SI
 	return stand_in;
 }
 
-/* *rows is NULL when both limits that could apply are off: the database is not asked. */
-static enum db_status run_throttle_statement(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
-                                             const struct throttle_policy *policy,
-                                             const struct throttle_subject *subject, struct db_result **rows)
+struct count {
+	TALLOC_CTX *ctx;
+	const struct throttle_policy *policy;
+	const struct throttle_subject *subject;
+	const char *what; /* is asked for; NULL: a login has failed */
+	int64_t wait_s;
+};
+
+/* What an address or a network is counted under. */
+static struct db_value counted_as(TALLOC_CTX *ctx, const char *what, bool is_known, const char *address)
 {
+	if (!is_known || what == NULL)
+		return is_known ? DB_TEXT(address) : DB_NULL;
+	return DB_TEXT(talloc_asprintf(ctx, "%s %s", what, address));
+}
+
+/* *rows is NULL when both limits that could apply are off: the database is not asked. */
+static enum db_status run_throttle_statement(struct db *db, const struct db_statement *statement,
+                                             const struct count *count, struct db_result **rows)
+{
+	const struct throttle_policy *policy = count->policy;
+	const struct throttle_subject *subject = count->subject;
 	char address[THROTTLE_NETWORK_SIZE], network[THROTTLE_NETWORK_SIZE];
 	bool has_address = policy->per_address > 0 && throttle_address(subject->ip, address);
 	bool has_network = has_address && throttle_network(subject->ip, network);
@@ -91,26 +110,27 @@ static enum db_status run_throttle_statement(struct db *db, TALLOC_CTX *ctx, con
 	const struct db_value values[] = {
 		DB_TEXT(name_to_count(subject->username, stand_in)),
 		DB_INT(subject->user_id),
-		device != NULL ? DB_BYTES(device->bytes, sizeof device->bytes) : DB_NULL,
-		has_address ? DB_TEXT(address) : DB_NULL,
+		device != NULL ? DB_KEY(device) : DB_NULL,
+		counted_as(count->ctx, count->what, has_address, address),
 		DB_INT(policy->per_user),
 		DB_INT(policy->per_address),
 		DB_INT(policy->window_ms),
-		has_network ? DB_TEXT(network) : DB_NULL,
+		counted_as(count->ctx, count->what, has_network, network),
 	};
 
 	*rows = NULL;
 	if (policy->per_user == 0 && !has_address)
 		return DB_OK;
-	return db_query(db, ctx, statement, values, sizeof values / sizeof values[0], rows);
+	return db_query(db, count->ctx, statement, values, sizeof values / sizeof values[0], rows);
 }
 
 enum db_status throttle_check(struct db *db, const struct throttle_policy *policy,
                               const struct throttle_subject *subject, int64_t *wait_s)
 {
 	TALLOC_CTX *scratch = talloc_new(NULL);
+	const struct count count = {.ctx = scratch, .policy = policy, .subject = subject};
 	struct db_result *rows;
-	enum db_status status = run_throttle_statement(db, scratch, &sql_throttle_check, policy, subject, &rows);
+	enum db_status status = run_throttle_statement(db, &sql_throttle_check, &count, &rows);
 
 	*wait_s = 0;
 	if (rows != NULL && db_rows(rows) > 0)
@@ -120,59 +140,72 @@ enum db_status throttle_check(struct db *db, const struct throttle_policy *polic
 }
 
 /* Each kind has an event: that of an account names no address, for it may have been several. */
-static enum db_status record_throttled(struct db *db, TALLOC_CTX *ctx, const struct throttle_subject *subject,
-                                       const struct db_result *rows, size_t row)
+static enum db_status record_throttled(struct db *db, const struct count *count, const struct db_result *rows,
+                                       size_t row)
 {
+	const char *kind = db_text(rows, row, THROTTLE_KIND);
 	const struct event_record record = {
-		.name = "login_throttled",
-		.user_id = subject->user_id,
+		.name = count->what == NULL ? "login_throttled" : "requests_throttled",
+		.user_id = count->subject->user_id,
 		.username = db_text(rows, row, THROTTLE_USERNAME),
-		.ip = subject->ip,
-		.detail = talloc_asprintf(ctx, "{\"kind\":\"%s\"}", db_text(rows, row, THROTTLE_KIND)),
+		.ip = count->subject->ip,
+		.detail = count->what == NULL
+	                          ? talloc_asprintf(count->ctx, "{\"kind\":\"%s\"}", kind)
+	                          : talloc_asprintf(count->ctx, "{\"kind\":\"%s\",\"what\":\"%s\"}", kind, count->what),
 	};
 
 	return events_record(db, &record);
 }
 
-struct failure {
-	TALLOC_CTX *ctx;
-	const struct throttle_policy *policy;
-	const struct throttle_subject *subject;
-	int64_t wait_s;
-};
-
 /* The count and the event of the last try: both, or neither, also when the connection is lost in between. */
-static enum db_status count_failure(struct db *db, void *context)
+static enum db_status count_one(struct db *db, void *context)
 {
-	struct failure *failure = context;
+	struct count *count = context;
 	struct db_result *rows;
-	enum db_status status =
-		run_throttle_statement(db, failure->ctx, &sql_throttle_count, failure->policy, failure->subject, &rows);
+	enum db_status status = run_throttle_statement(db, &sql_throttle_count, count, &rows);
 
-	failure->wait_s = 0;
+	count->wait_s = 0;
 	for (size_t i = 0; rows != NULL && status == DB_OK && i < db_rows(rows); i++) {
 		int64_t own_wait_s = db_int(rows, i, THROTTLE_WAIT_S);
 
-		if (own_wait_s > failure->wait_s)
-			failure->wait_s = own_wait_s;
+		if (own_wait_s > count->wait_s)
+			count->wait_s = own_wait_s;
 		if (db_bool(rows, i, THROTTLE_IS_USED_UP))
-			status = record_throttled(db, failure->ctx, failure->subject, rows, i);
+			status = record_throttled(db, count, rows, i);
 	}
 	return status;
+}
+
+static enum db_status count_in_transaction(struct db *db, struct count *count, int64_t *wait_s)
+{
+	enum db_status status;
+
+	count->ctx = talloc_new(NULL);
+	status = transaction_run(db, TRANSACTION_RETRIED, count_one, count);
+	*wait_s = count->wait_s;
+	talloc_free(count->ctx);
+	/* Nothing is gained by counting twice what may have been counted. */
+	if (status == DB_UNKNOWN)
+		return DB_OK;
+	return status == DB_CONFLICT ? DB_UNAVAILABLE : status;
 }
 
 enum db_status throttle_count_failure(struct db *db, const struct throttle_policy *policy,
                                       const struct throttle_subject *subject, int64_t *wait_s)
 {
-	struct failure failure = {.ctx = talloc_new(NULL), .policy = policy, .subject = subject};
-	enum db_status status = transaction_run(db, TRANSACTION_RETRIED, count_failure, &failure);
+	struct count count = {.policy = policy, .subject = subject};
 
-	*wait_s = failure.wait_s;
-	talloc_free(failure.ctx);
-	/* Nothing is gained by counting a failure twice of which it is not known whether it was counted. */
-	if (status == DB_UNKNOWN)
-		return DB_OK;
-	return status == DB_CONFLICT ? DB_UNAVAILABLE : status;
+	return count_in_transaction(db, &count, wait_s);
+}
+
+enum db_status throttle_count_request(struct db *db, const struct throttle_policy *policy, const char *what,
+                                      const char *ip, int64_t *wait_s)
+{
+	const struct throttle_policy by_address = {.per_address = policy->per_address, .window_ms = policy->window_ms};
+	const struct throttle_subject subject = {.username = "", .ip = ip};
+	struct count count = {.policy = &by_address, .subject = &subject, .what = what};
+
+	return count_in_transaction(db, &count, wait_s);
 }
 
 enum db_status throttle_forget(struct db *db, int64_t user_id, int64_t *count)

@@ -23,8 +23,8 @@ struct throttle_policy {
 
 /* What a login is counted under. */
 struct throttle_subject {
-	const char *username;             /* as it was given */
-	int64_t user_id;                  /* 0: no account has the name */
+	const char *username;             /* see users_login_subject() */
+	int64_t user_id;                  /* 0: no account has the name or address */
 	const char *ip;                   /* "" when it is not known: then no address is counted */
 	const struct session_key *device; /* the key of the browser's device cookie, NULL without one */
 };
@@ -43,6 +43,14 @@ enum db_status throttle_check(struct db *db, const struct throttle_policy *polic
  */
 enum db_status throttle_count_failure(struct db *db, const struct throttle_policy *policy,
                                       const struct throttle_subject *subject, int64_t *wait_s);
+
+/*
+ * Count a request for `what` ("session.forgot") by the client's address and its larger network alone, and apart from
+ * failed logins; policy->per_user does not count. *wait_s is as above: more than 0 when it is one too many.
+ * The one before that is written to `events` as requests_throttled, once in each window.
+ */
+enum db_status throttle_count_request(struct db *db, const struct throttle_policy *policy, const char *what,
+                                      const char *ip, int64_t *wait_s);
 
 /*
  * Forget the failures at an account and of the browsers that it knows, for an operator: *count is their number.

@@ -5,8 +5,7 @@
 
 enum db_status tickets_issue(struct db *db, int64_t user_id, const struct session_key *key)
 {
-	const struct db_value values[] = {DB_INT(user_id), DB_BYTES(key->bytes, sizeof key->bytes),
-	                                  DB_INT(TICKET_LIFETIME_MS)};
+	const struct db_value values[] = {DB_INT(user_id), DB_KEY(key), DB_INT(TICKET_LIFETIME_MS)};
 
 	return db_query(db, NULL, &sql_issue_ticket, values, 3, NULL);
 }
@@ -15,8 +14,8 @@ enum db_status tickets_find(struct db *db, TALLOC_CTX *ctx, const struct session
                             const struct session_key *form, const struct client *client, struct user **user)
 {
 	const struct db_value values[] = {
-		DB_BYTES(key->bytes, sizeof key->bytes),
-		form != NULL ? DB_BYTES(form->bytes, sizeof form->bytes) : DB_NULL,
+		DB_KEY(key),
+		form != NULL ? DB_KEY(form) : DB_NULL,
 		client_ip(client),
 		DB_TEXT(client->user_agent),
 	};
@@ -26,7 +25,7 @@ enum db_status tickets_find(struct db *db, TALLOC_CTX *ctx, const struct session
 
 enum db_status tickets_use(struct db *db, TALLOC_CTX *ctx, const struct session_key *key, bool *was_there)
 {
-	const struct db_value values[] = {DB_BYTES(key->bytes, sizeof key->bytes)};
+	const struct db_value values[] = {DB_KEY(key)};
 	struct db_result *row;
 	enum db_status status = db_query(db, ctx, &sql_use_ticket, values, 1, &row);
 

@@ -1,6 +1,8 @@
 /* Browser and system of a User-Agent. */
 #include "session/useragent.h"
 
+#include "onesession.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -99,4 +101,14 @@ const char *useragent_browser(const char *user_agent)
 const char *useragent_os(const char *user_agent)
 {
 	return find(systems, sizeof systems / sizeof systems[0], user_agent);
+}
+
+const char *ones_browser_name(const char *user_agent)
+{
+	return useragent_browser(user_agent);
+}
+
+const char *ones_system_name(const char *user_agent)
+{
+	return useragent_os(user_agent);
 }

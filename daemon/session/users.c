@@ -5,8 +5,10 @@
 #include "session/browsers.h"
 #include "session/sql.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unictype.h>
+#include <uninorm.h>
 
 /* What a terminal, a page or a log could take for more than a character of a name: C0, C1, line ends, direction. */
 static bool is_control(ucs4_t character)
@@ -60,6 +62,43 @@ const char *users_name_problem(const char *username)
 	return characters > USERNAME_MAX ? "is longer than 150 characters" : NULL;
 }
 
+/* The zero width non-joiner and joiner, without which some languages cannot be written. */
+static bool is_joiner(ucs4_t character)
+{
+	return character == 0x200c || character == 0x200d;
+}
+
+/* Two names that differ in these alone look the same. */
+static bool has_format_character(const char *username)
+{
+	ucs4_t character;
+	size_t size;
+
+	for (; (size = utf8_character(username, &character)) > 0; username += size) {
+		if (uc_is_general_category(character, UC_FORMAT) && !is_joiner(character))
+			return true;
+	}
+	return false;
+}
+
+const char *users_new_name_problem(const char *username)
+{
+	const char *problem = users_name_problem(username);
+	size_t size = 0;
+	uint8_t *compared;
+	bool has_at;
+
+	if (problem != NULL)
+		return problem;
+	/* As it is compared with other names and addresses: a fullwidth @ is one. */
+	compared = u8_normalize(UNINORM_NFKC, (const uint8_t *)username, strlen(username), NULL, &size);
+	has_at = compared == NULL || memchr(compared, '@', size) != NULL;
+	free(compared);
+	if (has_at)
+		return "has an @, which addresses have";
+	return has_format_character(username) ? "has characters that are not seen" : NULL;
+}
+
 /* What both lists and lookups read. */
 static struct user user_from_row(const struct db_result *rows, size_t row)
 {
@@ -71,6 +110,9 @@ static struct user user_from_row(const struct db_result *rows, size_t row)
 		.is_admin = db_bool(rows, row, USER_IS_ADMIN),
 		.session_limit = db_int(rows, row, USER_SESSION_LIMIT),
 		.created_at = db_time(rows, row, USER_CREATED_AT),
+		.email = db_text(rows, row, USER_EMAIL),
+		.email_verified_at = db_time_or_never(rows, row, USER_EMAIL_VERIFIED_AT),
+		.delete_at = db_time_or_never(rows, row, USER_DELETE_AT),
 	};
 }
 
@@ -96,6 +138,13 @@ enum db_status users_find(struct db *db, TALLOC_CTX *ctx, const char *username, 
 
 	*user = NULL;
 	return users_name_problem(username) == NULL ? users_find_by(db, ctx, &sql_find_user, values, 1, user) : DB_OK;
+}
+
+enum db_status users_find_by_id(struct db *db, TALLOC_CTX *ctx, int64_t id, struct user **user)
+{
+	const struct db_value values[] = {DB_INT(id)};
+
+	return users_find_by(db, ctx, &sql_find_user_by_id, values, 1, user);
 }
 
 enum db_status users_find_typed(struct db *db, TALLOC_CTX *ctx, const char *typed, struct user **user)
@@ -146,6 +195,22 @@ static char *character_class(TALLOC_CTX *ctx, bool (*is_meant)(ucs4_t character)
 	return text;
 }
 
+static enum db_status find_names(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
+                                 const struct db_value values[], size_t count, struct unusable_names *names)
+{
+	struct db_result *rows;
+	enum db_status status = db_query(db, ctx, statement, values, count, &rows);
+
+	*names = (struct unusable_names){0};
+	if (status != DB_OK)
+		return status;
+	for (; names->count < db_rows(rows); names->count++) {
+		names->first[names->count] = db_text(rows, names->count, 0);
+		names->all = db_int(rows, names->count, 1);
+	}
+	return DB_OK;
+}
+
 enum db_status users_unusable_names(struct db *db, TALLOC_CTX *ctx, struct unusable_names *unusable)
 {
 	TALLOC_CTX *scratch = talloc_new(ctx);
@@ -153,22 +218,23 @@ enum db_status users_unusable_names(struct db *db, TALLOC_CTX *ctx, struct unusa
 	const char *control = character_class(scratch, is_control);
 	char *pattern = talloc_asprintf(scratch, "^[%s]|[%s]$|[%s]", unseen, unseen, control);
 	const struct db_value values[] = {DB_TEXT(pattern), DB_INT(UNUSABLE_NAMES_MAX)};
-	enum db_status status = DB_ERROR;
-	struct db_result *rows;
+	enum db_status status;
 
-	*unusable = (struct unusable_names){0};
-	if (unseen == NULL || control == NULL || pattern == NULL)
+	if (unseen == NULL || control == NULL || pattern == NULL) {
 		db_set_problem(db, "out of memory");
-	else
-		status = db_query(db, ctx, &sql_unusable_names, values, 2, &rows);
-	talloc_free(scratch);
-	if (status != DB_OK)
-		return status;
-	for (; unusable->count < db_rows(rows); unusable->count++) {
-		unusable->first[unusable->count] = db_text(rows, unusable->count, 0);
-		unusable->all = db_int(rows, unusable->count, 1);
+		status = DB_ERROR;
+	} else {
+		status = find_names(db, ctx, &sql_unusable_names, values, 2, unusable);
 	}
-	return DB_OK;
+	talloc_free(scratch);
+	return status;
+}
+
+enum db_status users_names_like_emails(struct db *db, TALLOC_CTX *ctx, struct unusable_names *names)
+{
+	const struct db_value values[] = {DB_INT(UNUSABLE_NAMES_MAX)};
+
+	return find_names(db, ctx, &sql_names_like_emails, values, 1, names);
 }
 
 /* A name so that it can be seen, and pasted into a shell; NULL for `text` stays NULL. */
@@ -188,21 +254,36 @@ static char *append_visible(char *text, const char *name)
 	return text != NULL ? talloc_strdup_append_buffer(text, "'") : NULL;
 }
 
-const char *users_unusable_problem(TALLOC_CTX *ctx, const struct unusable_names *unusable)
+/* `why`, with the names; `why` itself when out of memory. */
+static const char *tell_names(TALLOC_CTX *ctx, const char *why, const struct unusable_names *names)
 {
-	static const char why[] =
-		"accounts that cannot sign in, for their names begin or end with space or invisible "
-		"characters, or have control characters in them (onesessionctl user rename changes a name)";
 	char *text = talloc_asprintf(ctx, "%s: ", why);
 
-	for (size_t i = 0; i < unusable->count; i++) {
+	for (size_t i = 0; i < names->count; i++) {
 		text = text != NULL ? talloc_strdup_append_buffer(text, i > 0 ? ", " : "") : NULL;
-		text = append_visible(text, unusable->first[i]);
+		text = append_visible(text, names->first[i]);
 	}
-	if (text != NULL && unusable->all > (int64_t)unusable->count)
+	if (text != NULL && names->all > (int64_t)names->count)
 		text = talloc_asprintf_append_buffer(text, " and %lld more",
-		                                     (long long)(unusable->all - (int64_t)unusable->count));
+		                                     (long long)(names->all - (int64_t)names->count));
 	return text != NULL ? text : why;
+}
+
+const char *users_unusable_problem(TALLOC_CTX *ctx, const struct unusable_names *unusable)
+{
+	return tell_names(ctx,
+	                  "accounts that cannot sign in, for their names begin or end with space or invisible "
+	                  "characters, or have control characters in them (onesessionctl user rename changes a name)",
+	                  unusable);
+}
+
+const char *users_names_like_emails_notice(TALLOC_CTX *ctx, const struct unusable_names *names)
+{
+	return tell_names(ctx,
+	                  "accounts with an @ in their names, by which they sign in as before; if one is another "
+	                  "account's address, that account has to sign in by its name (onesessionctl user rename "
+	                  "changes a name)",
+	                  names);
 }
 
 enum db_status users_list(struct db *db, TALLOC_CTX *ctx, const struct user_filter *filter, int64_t idle_timeout_ms,
@@ -255,20 +336,20 @@ enum db_status users_watch(struct db *db, int64_t id, int64_t sharing_window_ms,
 	return status;
 }
 
-enum db_status users_add(struct db *db, const char *username, const char *password_hash, bool is_admin,
-                         int64_t session_limit, int64_t *id)
+enum db_status users_add(struct db *db, const struct new_user *user, int64_t *id, bool *is_email_taken)
 {
 	const struct db_value values[] = {
-		DB_TEXT(username),
-		DB_TEXT(password_hash),
-		DB_BOOL(is_admin),
-		session_limit >= 0 ? DB_INT(session_limit) : DB_NULL,
+		DB_TEXT(user->username),
+		DB_TEXT(user->password_hash),
+		DB_TEXT(user->email),
+		DB_BOOL(user->is_verified),
 	};
 	TALLOC_CTX *scratch = talloc_new(NULL);
 	struct db_result *row;
 	enum db_status status = db_query(db, scratch, &sql_add_user, values, 4, &row);
 
-	*id = status == DB_OK && db_rows(row) > 0 ? db_int(row, 0, 0) : 0;
+	*id = status == DB_OK ? db_int(row, 0, 0) : 0;
+	*is_email_taken = status == DB_OK && db_bool(row, 0, 1);
 	talloc_free(scratch);
 	return status;
 }
@@ -341,14 +422,6 @@ enum db_status users_set_limit(struct db *db, int64_t id, int64_t session_limit,
 	*before = status == DB_OK ? db_int(row, 0, 0) : -1;
 	talloc_free(scratch);
 	return status;
-}
-
-enum db_status users_erase_events(struct db *db, int64_t id)
-{
-	const struct db_value values[] = {DB_INT(id)};
-	enum db_status status = db_query(db, NULL, &sql_hold_user, values, 1, NULL);
-
-	return status == DB_OK ? db_query(db, NULL, &sql_erase_events, values, 1, NULL) : status;
 }
 
 enum db_status users_delete(struct db *db, int64_t id)

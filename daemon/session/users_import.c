@@ -2,6 +2,7 @@
 #include "session/users_import.h"
 
 #include "session/events_sql.h"
+#include "session/name_sql.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@
 static const struct db_statement sql_import_users = {
 	"import_users",
 	"WITH given AS (SELECT *, row_number() OVER (PARTITION BY key ORDER BY n) = 1 AS is_first"
-	"                 FROM (SELECT *, lower(normalize(username, NFKC) COLLATE \"und-x-icu\") COLLATE \"C\" AS key"
+	"                 FROM (SELECT *, " SQL_NAME_KEY("username") " AS key"
 	"                         FROM json_to_recordset($1::text::json)"
 	"                              AS j (n bigint, username text, password text, is_active boolean,"
 	"                                    is_admin boolean)) k"
@@ -42,14 +43,36 @@ static const struct db_statement sql_import_users = {
 };
 enum import_column { IMPORT_IS_NEW, IMPORT_KEY, IMPORT_EXISTING_AS };
 
-/* $1 the id before, $2 how many. */
+/*
+ * $1 the same list, after those were added. A row for each account that has no address, and the name of the one that
+ * has it already, be it an earlier one of the list.
+ */
+static const struct db_statement sql_import_emails = {
+	"import_emails",
+	"WITH given AS (SELECT j.n, u.id, u.username, j.email,"
+	"                      " SQL_NAME_KEY("j.email") " AS key"
+	"                 FROM json_to_recordset($1::text::json) AS j (n bigint, username text, email text)"
+	"                CROSS JOIN LATERAL (SELECT id, username FROM users WHERE username_key ="
+	"                      " SQL_NAME_KEY("j.username")
+	"                      AND username = j.username AND email IS NULL OFFSET 0) AS u WHERE j.email IS NOT NULL),"
+	"     judged AS (SELECT g.*, CASE WHEN row_number() OVER same > 1 THEN first_value(g.username) OVER same"
+	"                            ELSE (SELECT o.username FROM users o WHERE o.id <> g.id AND o.email_key = g.key"
+	"                                  UNION ALL SELECT o.username FROM users o"
+	"                                             WHERE o.id <> g.id AND o.username_key = g.key LIMIT 1) END AS held_by"
+	"                  FROM given g WINDOW same AS (PARTITION BY g.key ORDER BY g.n)),"
+	"     changed AS (UPDATE users u SET email = j.email FROM judged j WHERE u.id = j.id AND j.held_by IS NULL)"
+	" SELECT n, held_by FROM judged ORDER BY n",
+};
+enum import_email_column { IMPORT_EMAIL_N, IMPORT_EMAIL_HELD_BY };
+
+/* $1 the id before, $2 how many. The column email is looked for by its name, for an application may have none. */
 static const struct db_statement sql_read_django = {
 	"read_django",
 	"SELECT d.id::bigint, coalesce(d.username::text, ''), coalesce(d.password::text, ''),"
-	"       coalesce(d.is_active, false), coalesce(d.is_superuser, false)"
+	"       coalesce(d.is_active, false), coalesce(d.is_superuser, false), coalesce(to_jsonb(d) ->> 'email', '')"
 	"  FROM auth_user d WHERE d.id > $1::bigint ORDER BY d.id LIMIT $2::bigint",
 };
-enum django_column { DJANGO_ID, DJANGO_USERNAME, DJANGO_PASSWORD, DJANGO_IS_ACTIVE, DJANGO_IS_SUPERUSER };
+enum django_column { DJANGO_ID, DJANGO_USERNAME, DJANGO_PASSWORD, DJANGO_IS_ACTIVE, DJANGO_IS_SUPERUSER, DJANGO_EMAIL };
 
 /* clang-format on */
 
@@ -61,9 +84,10 @@ static char *as_json(const struct users_import accounts[], size_t count)
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		json_t *account = json_pack("{s:I, s:s, s:s, s:b, s:b}", "n", (json_int_t)i, "username",
-		                            accounts[i].username, "password", accounts[i].password, "is_active",
-		                            accounts[i].is_active, "is_admin", accounts[i].is_admin);
+		json_t *account =
+			json_pack("{s:I, s:s, s:s, s:b, s:b, s:s?}", "n", (json_int_t)i, "username",
+		                  accounts[i].username, "password", accounts[i].password, "is_active",
+		                  accounts[i].is_active, "is_admin", accounts[i].is_admin, "email", accounts[i].email);
 
 		if (json_array_append_new(list, account) != 0)
 			break;
@@ -74,25 +98,55 @@ static char *as_json(const struct users_import accounts[], size_t count)
 	return text;
 }
 
-enum db_status users_import(struct db *db, TALLOC_CTX *ctx, struct users_import accounts[], size_t count,
-                            const char *detail)
+static enum db_status import_accounts(struct db *db, TALLOC_CTX *ctx, struct users_import accounts[], size_t count,
+                                      const char *list, const char *detail)
 {
-	char *text = as_json(accounts, count);
-	const struct db_value values[] = {DB_TEXT(text), DB_TEXT(detail)};
+	const struct db_value values[] = {DB_TEXT(list), DB_TEXT(detail)};
 	struct db_result *rows;
-	enum db_status status;
+	enum db_status status = db_query(db, ctx, &sql_import_users, values, 2, &rows);
 
-	if (text == NULL)
-		return db_out_of_memory(db);
-	status = db_script(db, SQL_PLAN_FOR_MANY);
-	if (status == DB_OK)
-		status = db_query(db, ctx, &sql_import_users, values, 2, &rows);
-	free(text);
 	for (size_t i = 0; status == DB_OK && i < count; i++) {
 		accounts[i].is_new = db_bool(rows, i, IMPORT_IS_NEW);
 		accounts[i].key = db_text(rows, i, IMPORT_KEY);
 		accounts[i].existing_as = db_text(rows, i, IMPORT_EXISTING_AS);
 	}
+	return status;
+}
+
+static enum db_status import_emails(struct db *db, TALLOC_CTX *ctx, struct users_import accounts[], size_t count,
+                                    const char *list)
+{
+	const struct db_value values[] = {DB_TEXT(list)};
+	struct db_result *rows;
+	enum db_status status = db_query(db, ctx, &sql_import_emails, values, 1, &rows);
+
+	for (size_t i = 0; i < count; i++) {
+		accounts[i].has_email = false;
+		accounts[i].email_of = NULL;
+	}
+	for (size_t row = 0; status == DB_OK && row < db_rows(rows); row++) {
+		struct users_import *account = &accounts[db_int(rows, row, IMPORT_EMAIL_N)];
+
+		account->email_of = db_text(rows, row, IMPORT_EMAIL_HELD_BY);
+		account->has_email = account->email_of == NULL;
+	}
+	return status;
+}
+
+enum db_status users_import(struct db *db, TALLOC_CTX *ctx, struct users_import accounts[], size_t count,
+                            const char *detail)
+{
+	char *list = as_json(accounts, count);
+	enum db_status status;
+
+	if (list == NULL)
+		return db_out_of_memory(db);
+	status = db_script(db, SQL_PLAN_FOR_MANY);
+	if (status == DB_OK)
+		status = import_accounts(db, ctx, accounts, count, list, detail);
+	if (status == DB_OK)
+		status = import_emails(db, ctx, accounts, count, list);
+	free(list);
 	return status;
 }
 
@@ -116,6 +170,7 @@ enum db_status users_read_django(struct db *db, TALLOC_CTX *ctx, int64_t after_i
 			.id = db_int(rows, i, DJANGO_ID),
 			.username = db_text(rows, i, DJANGO_USERNAME),
 			.password = db_text(rows, i, DJANGO_PASSWORD),
+			.email = db_text(rows, i, DJANGO_EMAIL),
 			.is_active = db_bool(rows, i, DJANGO_IS_ACTIVE),
 			.is_superuser = db_bool(rows, i, DJANGO_IS_SUPERUSER),
 		};

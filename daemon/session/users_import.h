@@ -2,28 +2,29 @@
 #ifndef SESSION_USERS_IMPORT_H
 #define SESSION_USERS_IMPORT_H
 
-#include "session/db.h"
+#include "session/users.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* A hash that no password is right for: the account waits for a password. */
-#define USERS_NO_PASSWORD "!"
-
 struct users_import {
 	const char *username; /* without a users_name_problem() */
 	const char *password; /* the hash, in ASCII, or USERS_NO_PASSWORD */
+	const char *email;    /* as email_parse() gives it; NULL: none */
 	bool is_active;
 	bool is_admin;
 	bool is_new;             /* set: false when the name was taken */
 	const char *key;         /* set: the same for names that differ in case only */
 	const char *existing_as; /* set when the name was taken: how the account spells it; NULL when not known */
+	bool has_email;          /* set: the account was given the address */
+	const char *email_of;    /* set when it was not, for it is another account's, by the name of that; else NULL */
 };
 
 /*
  * Within a transaction of the caller's: add those whose names are not taken, be it by an earlier one of them, each with
- * an event user_added of that detail, and set what is to be set in each, on `ctx`.
+ * an event user_added of that detail, and set what is to be set in each, on `ctx`. An account that has no address gets
+ * the one given, unverified, also when the account was there before, spelt the same.
  */
 enum db_status users_import(struct db *db, TALLOC_CTX *ctx, struct users_import accounts[], size_t count,
                             const char *detail);
@@ -33,6 +34,7 @@ struct django_user {
 	int64_t id;
 	const char *username;
 	const char *password;
+	const char *email; /* "": none */
 	bool is_active;
 	bool is_superuser;
 };

@@ -15,15 +15,17 @@ const interval = Number(element?.dataset.interval ?? here.searchParams.get("inte
 const PAUSE_MAX_MS = 300_000;
 const PATIENCE_MS = 10_000;
 
-// The reader's own way to write times, in the language of the page.
-const language = navigator.languages.find((tag) => tag.split("-")[0] === document.documentElement.lang.split("-")[0]);
-const write = (date, clock) =>
-	new Intl.DateTimeFormat(language, clock ? { timeStyle: "short" } : { dateStyle: "long", timeStyle: "short" }).format(date);
+// The reader's own way to write times, in that language.
+const write = (language, date, clock) => {
+	const own = navigator.languages.find((tag) => tag.split("-")[0] === language.split("-")[0]);
+	const style = clock ? { timeStyle: "short" } : { dateStyle: "long", timeStyle: "short" };
+	return new Intl.DateTimeFormat(own ?? (language || undefined), style).format(date);
+};
 
 function writeTimes() {
 	for (const time of document.querySelectorAll("time.local")) {
 		time.title = time.textContent;
-		time.textContent = write(new Date(time.dateTime), time.classList.contains("clock"));
+		time.textContent = write(document.documentElement.lang, new Date(time.dateTime), time.classList.contains("clock"));
 	}
 }
 
@@ -39,27 +41,29 @@ function carryFragment() {
 
 // ---- What is said ---------------------------------------------------------------------------------------------------
 
-function sentence({ reason, ended_at, by }) {
-	const device = [by?.browser, by?.os].filter(Boolean).join(" on ");
+async function ask(what) {
+	const answer = await fetch(new URL(what, home), { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+	if (!answer.ok)
+		throw new Error(answer.status);
+	return { language: answer.headers.get("Content-Language"), value: await answer.json() };
+}
+
+// As in pages: {{name}} is a value; {{#name}}...{{/name}} is there with it, {{^name}}...{{/name}} without it.
+function fill(text, values) {
+	return text.replace(/{{([#^])(\w+)}}(.*?){{\/\2}}|{{(\w+)}}/g, (_, sign, section, part, name) => {
+		if (name)
+			return values[name] ?? "";
+		return Boolean(values[section]) === (sign === "#") ? fill(part, values) : "";
+	});
+}
+
+function sentence({ reason, ended_at, by }, texts, language) {
+	const { browser, os } = by ?? {};
+	const device = browser && os ? fill(texts.device, by) : browser || os;
 	const date = new Date(ended_at ?? NaN);
 	const today = date.toDateString() === new Date().toDateString();
-	const at = isNaN(date) ? "" : ` ${today ? "at" : "on"} ${write(date, today)}`;
-	switch (reason) {
-		case "displaced":
-			return `Your account was signed in on ${device || "another device"}${at}, so you were signed out here. Not you? Sign in here and change your password.`;
-		case "expired":
-			return `You had been signed in for as long as this site allows, so you were signed out${at}.`;
-		case "idle":
-			return `You had not been here for a while, so you were signed out${at}.`;
-		case "revoked":
-			return `You were signed out ${device ? "here from " + device : "by an operator of this site"}${at}.`;
-		case "password_changed":
-			return `The password of your account was changed${device && " on " + device}${at}, so you were signed out here. If that was not you, please tell the operators of this site.`;
-		case "disabled":
-			return `Your account was closed${at}.`;
-		default:
-			return `You signed out${at}.`;
-	}
+	const at = isNaN(date) ? "" : fill(texts.at, { today, time: write(language, date, today) });
+	return fill(texts[reason] ?? texts.logged_out, { device, at });
 }
 
 const STYLE = `
@@ -87,19 +91,19 @@ function make(name, properties, ...children) {
 	return made;
 }
 
-function tell(state) {
+function show(state, { language, value: texts }) {
 	const page = location.pathname + location.search + location.hash;
 	const again = new URL("login?" + new URLSearchParams({ next: page }), home);
-	const host = make("div", { id: "onesession-notice", lang: "en" });
+	const host = make("div", { id: "onesession-notice", lang: language });
 	const shadow = host.attachShadow({ mode: "open" });
 	const sheet = new CSSStyleSheet();
-	const close = make("button", {}, "Close");
+	const close = make("button", {}, texts.close);
 	const dialog = make(
 		"dialog",
 		{ tabIndex: -1, autofocus: true },
-		make("h2", { id: "title" }, "You were signed out"),
-		make("p", { id: "reason" }, sentence(state)),
-		make("div", {}, make("a", { href: again }, "Sign in here"), close),
+		make("h2", { id: "title" }, texts.title),
+		make("p", { id: "reason" }, sentence(state, texts, language)),
+		make("div", {}, make("a", { href: again }, texts.sign_in), close),
 	);
 
 	// Neither a site's style sheets nor its Content-Security-Policy reach this one.
@@ -121,6 +125,17 @@ function tell(state) {
 
 let timer, failures = 0, asking = false, wasLive = false, over = !(interval > 0);
 
+const pause = () => Math.min(interval * 1000 * 2 ** failures, PAUSE_MAX_MS);
+
+async function tell(state) {
+	try {
+		show(state, await ask("notice.json"));
+	} catch {
+		failures++;
+		setTimeout(tell, pause(), state);
+	}
+}
+
 function heed({ live, ...detail }) {
 	over = wasLive && !live;
 	wasLive ||= live;
@@ -128,16 +143,13 @@ function heed({ live, ...detail }) {
 		tell(detail);
 }
 
-async function ask() {
+async function look() {
 	clearTimeout(timer);
 	if (over || asking || document.visibilityState === "hidden")
 		return;
 	asking = true;
 	try {
-		const answer = await fetch(new URL("state", home), { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
-		if (!answer.ok)
-			throw new Error(answer.status);
-		heed(await answer.json());
+		heed((await ask("state")).value);
 		failures = 0;
 	} catch {
 		failures++;
@@ -145,13 +157,13 @@ async function ask() {
 	asking = false;
 	// Whoever was never signed in has nothing to wait for: such a page asks again when it is come back to.
 	if (wasLive || failures > 0)
-		timer = setTimeout(ask, Math.min(interval * 1000 * 2 ** failures, PAUSE_MAX_MS));
+		timer = setTimeout(look, pause());
 }
 
-document.addEventListener("visibilitychange", ask);
-addEventListener("focus", ask);
-addEventListener("pageshow", ask);
-ask();
+document.addEventListener("visibilitychange", look);
+addEventListener("focus", look);
+addEventListener("pageshow", look);
+look();
 carryFragment();
 // On the daemon's own pages only: how a site writes times is its own affair.
 if (location.pathname.startsWith(home.pathname))

@@ -6,11 +6,16 @@
 
 void audit_setup(struct ones_app *app);
 void entrance_setup(struct ones_app *app);
+void files_setup(struct ones_app *app);
+void gate_setup(struct ones_app *app);
 void kept_setup(struct ones_app *app);
 void notebook_setup(struct ones_app *app);
+void nulls_setup(struct ones_app *app);
 void signaller_setup(struct ones_app *app);
 void sleeper_setup(struct ones_app *app);
 void statements_setup(struct ones_app *app);
+void streamer_setup(struct ones_app *app);
+void teller_setup(struct ones_app *app);
 void titles_setup(struct ones_app *app);
 void visits_setup(struct ones_app *app);
 

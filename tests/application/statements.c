@@ -173,6 +173,8 @@ static bool receive(const struct ones_event *event, void *context)
 	(void)context;
 	if (strncmp(event->user_agent, "Writer", strlen("Writer")) != 0)
 		return true;
+	if (strcmp(event->user_agent, "Writer that sets") == 0)
+		return ones_execute(event->transaction, "SELECT set_config('search_path', '', false)", 0, NULL);
 	if (strcmp(event->user_agent, "Writer that nests") == 0)
 		return ones_transact(event->db, nothing, NULL) == ONES_RESULT_OK;
 	if (ones_sql(event->db, &rows, sql,

@@ -194,6 +194,8 @@ static void setup_limits(struct ones_app *app)
 	ones_route(app, &(struct ones_route){.path = "/limits/usual", .get = take_long});
 	ones_route(app, &(struct ones_route){
 				.path = "/open/signed_in", .get = open_to_it, .post = open_to_it, .signed_in = true});
+	ones_route(app,
+	           &(struct ones_route){.path = "/open/fresh", .get = open_to_it, .post = open_to_it, .fresh = true});
 	ones_route(app, &(struct ones_route){.path = "/open/admins", .get = open_to_it, .admins_only = true});
 }
 

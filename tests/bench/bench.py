@@ -20,8 +20,10 @@ import psycopg2
 import admission
 import compare
 import parts
+import platforms
 import report
-from contestants import Apache, Django, Express, Floor, OneSession, Php, Refusals, Static, Web, environment_of_unit, token
+from apache import Apache
+from contestants import Django, Express, Floor, OneSession, Php, Refusals, Static, Web, environment_of_unit, token
 from lemonldap import LemonLdap
 from load import FEW_CONNECTIONS, measure, measure_pgbench, prepare_pgbench
 from machine import HERE, PROGRAMS, Failure, Home, Server, become_reaper, descendants, describe_host, first_line
@@ -29,7 +31,7 @@ from support.processes import BUILD
 
 # In the order in which they are measured. The floor is next to those that are compared with it.
 SIDES = ("nginx", "floor", "auth", "me", "refused", "page", "php", "apache", "proxied", "express", "django", "lemonldap", "strict", "pgbench")
-OTHERS = ("memory", "size", "purge", "flood", "logins", "tail", "slow", "retire", *compare.PARTS)
+OTHERS = ("memory", "size", "purge", "flood", "logins", "tail", "slow", "retire", *compare.PARTS, *platforms.PARTS)
 
 
 # Defaults of the options. The parts of admission.py have their own.
@@ -314,6 +316,7 @@ class Bench:
             environment=environment_of_unit(),
             **admission.facts(self),
             comparison=compare.facts(self),
+            platforms=platforms.facts(self),
             all_parts=[*SIDES, *OTHERS],
             few_connections=FEW_CONNECTIONS,
             flood_connections=parts.FLOOD_CONNECTIONS,
@@ -354,8 +357,8 @@ def read_options():
         if lacking:
             parser.error(f"there is no {lacking[0]} in {options.base}/build")
     options.whole = options.parts == everything
-    # make compare
-    options.only_compared = bool(options.parts) and set(options.parts) <= set(compare.PARTS)
+    # Those that have sections of their own in the documents.
+    options.only_sections = bool(options.parts) and set(options.parts) <= {*compare.PARTS, *platforms.PARTS}
     return options
 
 
@@ -396,7 +399,7 @@ def main():
             return report.write()
         bench = Bench(options)
         bench.run()
-        return report.write_comparison(bench.results["failed"]) if options.only_compared else report.write()
+        return report.write_sections(bench.results) if options.only_sections else report.write()
     except KeyboardInterrupt:
         print("\nStopped; there is no report.", file=sys.stderr)
         return 130

@@ -8,7 +8,7 @@ from html import unescape
 from pathlib import Path
 
 from load import ask, sign_in
-from machine import HERE, Failure, log_of, program, run, start
+from machine import HERE, Failure, filled, log_of, program, run, start
 from support.nginx import shipped
 from support.processes import BUILD, end, free_port, tail
 from support.programs import write_conf
@@ -365,14 +365,13 @@ class Php(Service):
 
     def start(self):
         bench = self.bench
-        text = (HERE / "php/php-fpm.conf.in").read_text()
-        for name, value in {
+        values = {
             "LOG": bench.home.log / "php.log",
             "SOCKET": self.socket,
             "WORKERS": bench.options.workers,
             "DSN": f"pgsql:host={bench.home.sockets};dbname={bench.main.database};user={bench.server.DAEMON}",
-        }.items():
-            text = text.replace(f"@{name}@", str(value))
+        }
+        text = filled("php/php-fpm.conf.in", values)
         self.launch([program("php-fpm*"), "--nodaemonize", "--fpm-config", bench.home.file("php-fpm.conf", text)])
 
     def verify(self):
@@ -435,15 +434,11 @@ class Express(Service):
         self.bench.server.settle(self.name)
 
 
-class Apache(Service):
-    """It does not keep accounts to one session: it does less than the others, which is in its favour."""
+class PortService(Service):
+    """A web server of its own port on the loopback, which nginx passes requests on to with persistent connections."""
 
-    MODULES = (
-        "mpm_event authn_core authz_core authz_user auth_form authn_dbd dbd request session session_dbd headers"
-    )
-
-    def __init__(self, bench, name):
-        super().__init__(bench, name)
+    def __init__(self, bench, name, database=None):
+        super().__init__(bench, name, database)
         self.port = free_port()
 
     @property
@@ -454,72 +449,12 @@ class Apache(Service):
     def upstream(self):
         return f"127.0.0.1:{self.port}"
 
-    def start(self):
-        bench = self.bench
-        home = bench.home.folder("apache")
-        (home / "site").mkdir()
-        (home / "site/auth").write_text("")
-        bench.server.make(self.name)
-        bench.server.query(
-            self.name,
-            f"SET ROLE {bench.server.DAEMON};"
-            "CREATE TABLE session (key text PRIMARY KEY, value text NOT NULL, expiry bigint NOT NULL);"
-            "CREATE TABLE account (username text PRIMARY KEY, password text NOT NULL);"
-            # SHA-1 without salt, so that it is Apache that is measured and no hash.
-            "INSERT INTO account SELECT 'u' || i, '{SHA}' || encode(%s::bytea, 'base64') FROM generate_series(1, %s) i",
-            (sha1(PASSWORD), bench.options.sessions),
-        )
-        modules = Path("/usr/lib/apache2/modules")
-        processes = os.cpu_count()
-        threads = max(2 * bench.options.connections // processes, 8)
-        text = (HERE / "apache/httpd.conf.in").read_text()
-        for name, value in {
-            "HOME": home,
-            "PORT": self.port,
-            "LOG": bench.home.log / "apache.log",
-            "MODULES": "\n".join(f"LoadModule {word}_module {modules}/mod_{word}.so" for word in self.MODULES.split()),
-            "PROCESSES": processes,
-            "THREADS": threads,
-            "ALL_THREADS": threads * processes,
-            "CONNINFO": f"host={bench.home.sockets} dbname={self.name} user={bench.server.DAEMON}",
-            "CONNECTIONS": max(bench.options.workers // processes, 1),
-        }.items():
-            text = text.replace(f"@{name}@", str(value))
-        self.launch([program("apache2"), "-D", "FOREGROUND", "-f", bench.home.file("apache/httpd.conf", text)])
-
     def _can_connect(self):
         try:
             socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
             return True
         except OSError:
             return False
-
-    def _log_in(self, number):
-        return sign_in(
-            self.bench.web.port,
-            self.name,
-            name="session",
-            httpd_username=f"u{number}",
-            httpd_password=PASSWORD,
-            ok=(302, 303, 307),
-        )
-
-    def verify(self):
-        cookies = [self._log_in(number + 1) for number in range(self.bench.options.sessions)]
-        verify_own_cookies(self, cookies, "session")
-        # It does not displace sessions; but a deleted session is refused.
-        gone = self._log_in(1)
-        self.require("/auth", gone, "u1")
-        self.bench.server.query(self.name, "DELETE FROM session WHERE key = %s", (gone.partition("=")[2],))
-        self.require("/auth", gone, None)
-        self.bench.cookies(self.name, cookies)
-        self.bench.server.settle(self.name)
-
-
-def sha1(text):
-    import hashlib  # pylint: disable=import-outside-toplevel
-
-    return hashlib.sha1(text.encode()).digest()
 
 
 def proxied(upstream):

@@ -2,6 +2,7 @@
 --   cookies FILE     each request with one of the cookies in FILE, a line each, at random
 --   sessions N       each with one of the session cookies 1 to N, at random; bench.py's token() makes the same ones
 --   nothing          without a cookie
+--   titles N SESSIONS   each for one of the pages 1 to N below the URL's path, with one of the session cookies, at random
 --   logins FIRST N PASSWORD   sign-ins to the accounts FIRST to FIRST + N - 1, one after the other
 -- The results are printed as one line of JSON.
 
@@ -46,6 +47,14 @@ function make.sessions(args)
 
 	before, after, count = string.sub(whole, 1, at - 1), string.sub(whole, at + 1), tonumber(args[2])
 	return function() return before .. string.format("%08d", math.random(count)) .. after end
+end
+
+function make.titles(args)
+	local whole = wrk.format("GET", wrk.path .. "%d", {Host = wrk.headers.Host,
+		Cookie = "onesession=" .. string.rep("A", 35) .. "%08d"})
+	local titles, sessions = tonumber(args[2]), tonumber(args[3])
+
+	return function() return string.format(whole, math.random(titles), math.random(sessions)) end
 end
 
 function make.logins(args)

@@ -70,6 +70,7 @@ class Home:
         self.bin = self.folder("bin")
         for program in (*PROGRAMS, "bench/floor", "bench/hashing", "bench/openloop", "bench/hostile"):
             shutil.copy(BUILD / program, self.bin)
+        shutil.copytree(BUILD / "bench/platform", self.bin / "platform", ignore=shutil.ignore_patterns("ulfius-dev"))
         if base is not None:
             before = self.folder("bin/before")
             for program in PROGRAMS:
@@ -300,6 +301,14 @@ def first_line(command, pattern=r"(\S+)"):
         return "?"
     found = re.search(pattern, done.stdout + done.stderr)
     return found[1] if found else "?"
+
+
+def filled(path, values):
+    """The template of that path, with values for what stands between @ in it."""
+    text = (HERE / path).read_text()
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", str(value))
+    return text
 
 
 def program(name):

@@ -9,6 +9,7 @@ import time
 
 import admission
 import compare
+import platforms
 from contestants import PASSWORD
 from load import FEW_CONNECTIONS, Wrk, measure
 from machine import Failure, memory_of, run, start
@@ -39,11 +40,13 @@ def prepare(bench):
     bench.logins = bench.onesession("logins", database=bench.main.database, **NO_THROTTLE)
     admission.prepare(bench)
     compare.prepare(bench)
+    platforms.prepare(bench)
 
 
 def services(bench):
     """The services that nginx's configuration needs; they are started when their part begins."""
-    return [bench.small, bench.large, bench.touched, bench.logins, *admission.services(bench), *compare.services(bench)]
+    own = [bench.small, bench.large, bench.touched, bench.logins]
+    return [*own, *admission.services(bench), *compare.services(bench), *platforms.services(bench)]
 
 
 def plan(bench, add):
@@ -85,6 +88,7 @@ def plan(bench, add):
         add("ending the daemon for logins", 1, lambda: stop(bench.logins))
     admission.plan(bench, add, step)
     compare.plan(bench, add, step)
+    platforms.plan(bench, add)
 
 
 def step(bench, part, call):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import compared
+import platform_tables
 from figures import NEVER, count, milliseconds, ratio, seconds, spread, table
 from machine import HERE, ROOT, Failure, first_line, program
 from support.processes import BUILD
@@ -595,6 +596,9 @@ def versions(bench):
             "Apache::Session::Browseable": package_version("libapache-session-browseable-perl"),
         },
         "strict": lambda: {"pgbouncer": package_version("pgbouncer")},
+        "apache-module": lambda: {"Apache": first_line([program("apache2"), "-v"], r"Apache/" + number)},
+        "ulfius": lambda: {"ulfius": package_version("libulfius2.7")},
+        "kore": lambda: {"kore": package_version("kore")},
         "django": lambda: {
             "Python": first_line(["/usr/bin/python3", "--version"], number),
             "Django": python_version("django"),
@@ -602,7 +606,7 @@ def versions(bench):
         },
     }
     for name, look in others.items():
-        if name in bench.services:
+        if name in bench.services or name in bench.platforms:
             found.update(look())
     return found
 
@@ -679,21 +683,41 @@ plot $data using 3:2:(0):3:($2-0.36):($2+0.36):6:ytic(1) with boxxyerror lc rgb 
 
 
 def keep(results):
-    """For write(). Each part of the comparison is kept from the last run that measured it; all else is of one run."""
+    """For write(). A part with a section of its own is kept from the last run that measured it; all else is of one run."""
     compared.keep(results)
-    if not results["options"]["only_compared"]:
+    platform_tables.keep(results)
+    if not results["options"]["only_sections"]:
         RESULTS.write_text(json.dumps(results, indent=1), encoding="utf-8")
 
 
-def write_comparison(failed):
-    """Into docs/benchmarks.md, when all parts have been measured."""
+def rewrite(path, put, data):
+    path.write_text(put(data, path.read_text(encoding="utf-8")), encoding="utf-8")
+    print(f"The report is in {os.path.relpath(path)}")
+
+
+def write_platforms():
+    """Into docs/platform.md, when they have been measured."""
+    data = platform_tables.load()
+    if data:
+        rewrite(ROOT / "docs/platform.md", platform_tables.put, data)
+
+
+def write_comparison():
+    """Into docs/benchmarks.md, when all of its parts have been measured."""
     data = compared.load()
     print(compared.overview(data))
     if compared.is_whole(data):
-        path = ROOT / "docs/benchmarks.md"
-        path.write_text(compared.put(data, path.read_text(encoding="utf-8")), encoding="utf-8")
-        print(f"The report is in {os.path.relpath(path)}")
-    return exit_status(failed)
+        rewrite(ROOT / "docs/benchmarks.md", compared.put, data)
+
+
+def write_sections(results):
+    """Those of the parts that were measured, where only parts with sections of their own were."""
+    parts = results["options"]["parts"]
+    if set(parts) & set(compared.PARTS):
+        write_comparison()
+    if set(parts) & set(platform_tables.PARTS):
+        write_platforms()
+    return exit_status(results["failed"])
 
 
 def exit_status(failed):
@@ -732,6 +756,8 @@ def write():
     if not draw(results, folder / "benchmarks.svg"):
         text = text.replace("![Requests a second](benchmarks.svg)\n\n", "")
     (folder / "benchmarks.md").write_text(compared.put(compared.load(), text), encoding="utf-8")
+    if options["whole"]:
+        write_platforms()
     shown = [
         f"  {'met    ' if met else 'NOT MET'}  {what}: {spread(values, form)}, {wanted}"
         for what, wanted, values, met, form in bars(results)

@@ -32,7 +32,7 @@ class World {
 	}
 
 	/* A page in a browser of its own, signed in nowhere. What it complains of fails the story at the end. */
-	async open({ site = "plain", agent = "chrome", dark = false, width = 1280, height = 800, script = true, zoom = 1, cookies = [] } = {}) {
+	async open({ site = "plain", agent = "chrome", dark = false, width = 1280, height = 800, script = true, zoom = 1, locale = "en-GB", cookies = [] } = {}) {
 		const context = await this.browser.newContext({
 			baseURL: this.sites[site],
 			userAgent: AGENTS[agent],
@@ -40,7 +40,7 @@ class World {
 			viewport: { width, height },
 			deviceScaleFactor: zoom,
 			javaScriptEnabled: script,
-			locale: "en-GB",
+			locale,
 			timezoneId: "Europe/Berlin",
 		});
 		this.contexts.push(context);
@@ -76,6 +76,21 @@ class World {
 	/* As an operator, and as the database's owner. */
 	ctl(site, ...words) {
 		return this.ask("ctl", site, ...words);
+	}
+
+	/*
+	 * The newest of so many mails at the least that the site has sent, or, where it is said, of those to an address:
+	 * its token, code and subject.
+	 */
+	async mail(site, count = 1, to = null) {
+		if (to !== null)
+			await this.ask("mail", site, count);
+		return this.ask("mail", site, to === null ? count : 1, to);
+	}
+
+	/* The newest mail whose subject has that text in it. */
+	mailOf(site, subject) {
+		return this.ask("mail of", site, subject);
 	}
 
 	query(site, sql) {

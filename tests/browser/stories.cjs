@@ -416,6 +416,58 @@ exports.backToTheForm = async (world) => {
 	assert.deepEqual(await world.query("refuse", "SELECT count(*) FROM takeovers"), [["0"]]);
 };
 
+// ---- Proving it again ------------------------------------------------------------------------------------------------
+
+/* To end a session elsewhere takes the password again, and what was asked for is not lost without a word. */
+exports.confirmedBeforeASessionEnds = async (world) => {
+	const other = await world.open({ site: "many", agent: "firefox" });
+	const page = await world.open({ site: "many", script: false });
+	await world.signIn(other);
+	await world.signIn(page);
+	await world.query("many", "UPDATE sessions SET created_at = now() - interval '1 hour'");
+	await page.getByRole("link", { name: "All devices that you are signed in on" }).click();
+	await world.press(page, "Sign out there Firefox on Linux");
+	assert.equal(await heading(page), "Is it still you?");
+	assert.match(await page.getByRole("alert").innerText(), /has not been done yet/);
+	await page.getByLabel("Password").fill("wrong");
+	await world.press(page, "Continue");
+	assert.match(await page.locator("#told").innerText(), /not the password/);
+	await page.getByLabel("Password").fill(world.password);
+	await world.press(page, "Continue");
+	assert.equal(await heading(page), "Where you are signed in");
+	await world.press(page, "Sign out there Firefox on Linux");
+	assert.equal(await page.getByText("Firefox on Linux").count(), 0);
+	assert.match(await readWhy(other), /^You were signed out here from Chrome on Windows/);
+};
+
+/* The first click is given up, and its answer would have brought the key. */
+exports.doubleClickOnConfirming = async (world) => {
+	const page = await world.open({ site: "slow" });
+	await world.signIn(page);
+	await page.goto("/session/confirm?next=" + MEMBERS);
+	await page.getByLabel("Password").fill(world.password);
+	await clickTwice(page, "Continue");
+	await page.getByRole("heading", { name: "The reading room" }).waitFor();
+	await page.reload();
+	assert.equal(await heading(page), "The reading room");
+	assert.deepEqual(await world.query("slow", "SELECT count(*) FROM ended_sessions"), [["0"]]);
+};
+
+/* A tab that is open goes on with the key that another one was given. */
+exports.openTabsStaySignedInOverAConfirmation = async (world) => {
+	const page = await world.open();
+	await world.signIn(page, { next: MEMBERS });
+	await page.evaluate(() => import("/session/notice.js?interval=0.05"));
+	const other = await page.context().newPage();
+	await other.goto("/session/confirm?next=" + MEMBERS);
+	await other.getByLabel("Password").fill(world.password);
+	await world.press(other, "Continue");
+	assert.equal(await heading(other), "The reading room");
+	const asked = page.waitForResponse("**/session/state");
+	assert.equal((await (await asked).json()).live, true);
+	assert.equal(await page.getByRole("alertdialog").count(), 0);
+};
+
 // ---- Passwords ------------------------------------------------------------------------------------------------------
 
 exports.changeOfPassword = async (world) => {

@@ -1,4 +1,4 @@
-/* Lines: Accept, Sec-Fetch-Site, Origin, Host. Their words are case-insensitive. */
+/* Lines: Accept, Sec-Fetch-Site, Origin, Host, Accept-Language. Their words are case-insensitive. */
 #include "fuzz.h"
 
 #include "http/accept.h"
@@ -27,6 +27,18 @@ static size_t without_port(const char *host)
 	                                                                               : strlen(host);
 }
 
+static void check_language(TALLOC_CTX *ctx, const char *accept)
+{
+	static const char *const tags[] = {"de", "en", "en-GB", "zh-Hans"};
+	size_t found = accept_language(accept, tags, 4);
+
+	MUST(found <= 4);
+	MUST(accept_language(in_capitals(ctx, accept), tags, 4) == found);
+	/* Of what is preferred at least the first subtag is asked for. */
+	if (found < 4)
+		MUST(strcasestr(accept, (const char *[]){"de", "en", "en", "zh"}[found]) != NULL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	TALLOC_CTX *ctx = talloc_new(NULL);
@@ -34,6 +46,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *site = fuzz_line(ctx, &data, &size);
 	const char *origin = fuzz_line(ctx, &data, &size);
 	const char *host = fuzz_line(ctx, &data, &size);
+
+	check_language(ctx, fuzz_line(ctx, &data, &size));
 
 	MUST(accept_prefers_json(accept) == accept_prefers_json(in_capitals(ctx, accept)));
 	if (strcasestr(accept, "json") == NULL && strcasestr(accept, "application/*") == NULL &&

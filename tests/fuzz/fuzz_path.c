@@ -17,7 +17,7 @@ static struct ones_app *new_app(void)
 	struct ones_app *app = talloc_zero(NULL, struct ones_app);
 
 	MUST(app != NULL);
-	app->board = talloc_zero(app, struct scoreboard);
+	app->board = scoreboard_new();
 	app->current = talloc_zero(app, struct module);
 	MUST(app->board != NULL && app->current != NULL);
 	app->current->name = "example";
@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (app == NULL)
 		app = new_app();
-	route = routes_find(app, path, &parts);
+	route = routes_find(app, path, ONES_METHOD_GET, &parts);
 	MUST(route != NULL || parts.count == 0);
 	if (route != NULL)
 		MUST(strcmp(rebuilt(ctx, route, &parts), path) == 0);

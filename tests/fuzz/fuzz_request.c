@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "fuzz.h"
 #include "modules/modules.h"
+#include "own_modules.h"
 
 #include <string.h>
 
@@ -34,7 +35,7 @@ static struct ones_app *new_app(void)
 	MUST(board != NULL && pages != NULL);
 	app = app_new(NULL, &settings, pages, board);
 	MUST(app != NULL);
-	MUST(modules_set_up_own(app, &problem) == 0);
+	MUST(modules_set_up_own(app, &own_modules, &problem) == 0);
 	return app;
 }
 

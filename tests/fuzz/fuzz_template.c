@@ -1,5 +1,6 @@
 /*
- * Up to four pages, separated by lines of "%%", of which the first includes the others by {{>b}}, {{>c}} and {{>d}}.
+ * Up to four pages, separated by lines of "%%", of which the first includes the others by {{>b}}, {{>c}} and {{>d}}, or
+ * as texts by {{@b}} and so on, which are the same in both languages that there are.
  * No part of a value becomes markup.
  */
 #include "fuzz.h"
@@ -13,6 +14,7 @@
 
 struct shelf {
 	struct template *pages[PAGES_MAX];
+	struct template_text texts[PAGES_MAX];
 };
 
 static struct template *find(void *context, const char *name, size_t size)
@@ -20,6 +22,20 @@ static struct template *find(void *context, const char *name, size_t size)
 	const struct shelf *shelf = context;
 
 	return size == 1 && name[0] >= 'a' && name[0] < 'a' + PAGES_MAX ? shelf->pages[name[0] - 'a'] : NULL;
+}
+
+static const struct template_text *find_text(void *context, const char *key, size_t size)
+{
+	struct shelf *shelf = context;
+	struct template *page = find(context, key, size);
+	struct template_text *text;
+
+	if (page == NULL)
+		return NULL;
+	text = &shelf->texts[key[0] - 'a'];
+	text->in[0] = page;
+	text->in[1] = page;
+	return text;
 }
 
 static const json_t *hostile_values(void)
@@ -61,6 +77,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *source = fuzz_text(ctx, data, size);
 	char *rest = talloc_strdup(ctx, source);
 	struct shelf shelf = {.pages = {NULL}};
+	const struct template_finder finder = {find, find_text, &shelf};
+	const struct template_filling filling = {.language = {{1}}, .values = hostile_values()};
 	bool are_all_right = true;
 
 	if (nowhere == NULL)
@@ -71,13 +89,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (end != NULL)
 			*end = '\0';
-		shelf.pages[i] = template_new(ctx, names[i], rest, nowhere);
+		shelf.pages[i] = template_new(ctx, names[i], 1, rest, nowhere);
 		are_all_right = are_all_right && shelf.pages[i] != NULL;
 		rest = end != NULL ? end + 4 : NULL;
 	}
-	if (are_all_right && template_link(shelf.pages[0], find, &shelf, nowhere) == 0) {
+	if (are_all_right && template_link(shelf.pages[0], &finder, nowhere) == 0) {
 		size_t output_size = 0;
-		char *output = template_render(ctx, shelf.pages[0], hostile_values(), &output_size);
+		char *output = template_render(ctx, shelf.pages[0], &filling, &output_size);
 
 		if (output != NULL)
 			check_output(output, output_size, source);

@@ -23,11 +23,13 @@ LONGEST = {
     "form": 600,
     "forwarded": 600,
     "json_login": 400,
+    "multipart": 400,
     "next": 100,
     "password_hash": 200,
     "query": 400,
     "request": 1000,
     "template": 200,
+    "texts": 300,
 }
 # Seconds. No input takes as long, not even on a busy machine: longer is a hang.
 TIMEOUT = 60

@@ -163,6 +163,13 @@ def shared_site(request, cluster_of_worker):
 
 
 @pytest.fixture(scope="module")
+def shared_site_with_mail(request, cluster_of_worker):
+    """The same with all routes, of which some are there where mail is. None is sent: nobody is there to take it."""
+    mail = {"server": "smtp://127.0.0.1:9", "from": "noreply@example.org", "site_url": "https://www.example.org"}
+    yield from built_for_module(request, cluster_of_worker, {"accounts.signup": "open", **{f"mail.{key}": value for key, value in mail.items()}})
+
+
+@pytest.fixture(scope="module")
 def shared_application(request, cluster_of_worker):
     """The same of an application."""
     for site in built_for_module(request, cluster_of_worker, in_application(None), APPLICATION):

@@ -233,6 +233,64 @@ static void only_its_own_name_asks_for_html(void **state)
 	}
 }
 
+static void language_is_the_one_that_is_preferred_most(void **state)
+{
+	static const char *const tags[] = {"de", "en", "zh-Hans", "pt-BR"};
+	static const struct {
+		const char *accept;
+		const char *expected; /* NULL: none */
+	} rows[] = {
+		{NULL, NULL},
+		{"", NULL},
+		{"de", "de"},
+		{"DE", "de"},
+		{"zh-CN,zh;q=0.9,en;q=0.8", "zh-Hans"},
+		{"de-DE,de;q=0.9,en-US;q=0.8,en;q=0.7", "de"},
+		{"fr-CH, fr;q=0.9, en;q=0.8, de;q=0.7, *;q=0.5", "en"},
+		{"fr", NULL},
+		{"fr, *", NULL},
+		{"*", NULL},
+		/* By weight, and by place when that is the same. */
+		{"en;q=0.5, de;q=0.6", "de"},
+		{"en, de", "en"},
+		{"en;q=0.9 , de ; q=0.95", "de"},
+		{"de;q=0, en", "en"},
+		{"de;q=0", NULL},
+		{"de;q=0.000, de", "de"},
+		{"pt", "pt-BR"},
+		{"pt-PT, en;q=0.1", "pt-BR"},
+		/* What cannot be a tag is passed over. */
+		{"this-is-longer-than-any-tag-of-a-language-that-there-is, de;q=0.1", "de"},
+		{", ,;q=1,de", "de"},
+		{"-, --, de-, d, de;q=0.5", "de"},
+		{"deutsch", NULL},
+		{"d\xc3\xa9, en;q=0.1", "en"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		size_t found = accept_language(rows[i].accept, tags, 4);
+		const char *tag = found < 4 ? tags[found] : "none";
+
+		if (found > 4 || strcmp(tag, rows[i].expected != NULL ? rows[i].expected : "none") != 0)
+			fail_msg("row %zu: %s: %s", i, rows[i].accept != NULL ? rows[i].accept : "(none)", tag);
+	}
+	assert_int_equal(accept_language("de", tags, 0), 0);
+}
+
+static void languages_past_the_fiftieth_are_not_read(void **state)
+{
+	static const char *const tags[] = {"de"};
+	char accept[500] = "";
+
+	(void)state;
+	for (int i = 0; i < 50; i++)
+		(void)strcat(accept, "fr,");
+	(void)strcat(accept, "de");
+	assert_int_equal(accept_language(accept + 3, tags, 1), 0);
+	assert_int_equal(accept_language(accept, tags, 1), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +299,8 @@ int main(void)
 		cmocka_unit_test(page_of_the_own_site_is_told_from_others_by_its_address),
 		cmocka_unit_test(only_its_own_name_asks_for_html),
 		cmocka_unit_test(other_sites_are_told_apart),
+		cmocka_unit_test(language_is_the_one_that_is_preferred_most),
+		cmocka_unit_test(languages_past_the_fiftieth_are_not_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -222,11 +222,25 @@ static void defaults_are_those_of_the_manual(void **state)
 	assert_int_equal(settings->sharing.window, HOUR);
 	assert_int_equal(settings->sharing.action, SHARING_LOG);
 	assert_int_equal(settings->sharing.cooldown, 15 * MINUTE);
+	assert_string_equal(settings->mail.server, "");
+	assert_int_equal(settings->mail.tls, MAIL_TLS_AUTO);
+	assert_string_equal(settings->mail.ca_file, "");
+	assert_string_equal(settings->mail.user, "");
+	assert_string_equal(settings->mail.password_file, "");
+	assert_string_equal(settings->mail.from, "");
+	assert_string_equal(settings->mail.site_url, "");
+	assert_string_equal(settings->mail.per_recipient, "5/h");
+	assert_int_equal(settings->mail.per_domain, 60);
+	assert_int_equal(settings->mail.timeout, 2 * MINUTE);
+	assert_int_equal(settings->accounts.signup, SIGNUP_CLOSED);
+	assert_int_equal(settings->accounts.email, EMAIL_OPTIONAL);
+	assert_int_equal(settings->accounts.password_strength, 0);
+	assert_int_equal(settings->accounts.reset_lifetime, 15 * MINUTE);
 	assert_string_equal(settings->log.to, "stderr");
 	assert_int_equal(settings->log.level, LOG_LEVEL_INFO);
 	assert_int_equal(settings->log.format, LOG_FORMAT_TEXT);
 	assert_int_equal(settings->log.slow_request, 1000);
-	assert_int_equal(options_count, 52);
+	assert_int_equal(options_count, 74);
 	talloc_free(loaded.ctx);
 }
 

@@ -870,7 +870,7 @@ static void body_that_is_too_large_is_not_waited_for(void **state)
 
 static size_t limit_asked, limit_given;
 
-static size_t limit_of(const void *context, const struct fcgi *of)
+static struct body_plan limit_of(const void *context, const struct fcgi *of)
 {
 	struct fcgi_text method;
 
@@ -878,7 +878,7 @@ static size_t limit_of(const void *context, const struct fcgi *of)
 	assert_true(fcgi_peek_param(of, "REQUEST_METHOD", &method));
 	assert_int_equal(method.length, 3);
 	limit_asked++;
-	return limit_given;
+	return (struct body_plan){.max = limit_given};
 }
 
 /* Whether the body comes with the parameters, later, or is only said to come. */
@@ -893,7 +893,7 @@ static void limit_of_the_body_can_depend_on_the_parameters(void **state)
 		reconnect();
 		limit_asked = 0;
 		limit_given = is_too_large ? sizeof body - 1 : sizeof body;
-		fcgi_limit_body(fcgi, limit_of, &limit_given);
+		fcgi_plan_body(fcgi, limit_of, &limit_given);
 		begin(RESPONDER);
 		add_pair("REQUEST_METHOD", "PUT");
 		if (way % 3 == 2)
@@ -915,11 +915,111 @@ static void limit_of_the_body_can_depend_on_the_parameters(void **state)
 	}
 }
 
+/* ---- Bodies that are streamed ------------------------------------------------------------------------------- */
+
+static struct body_plan stream_up_to(const void *context, const struct fcgi *of)
+{
+	(void)of;
+	return (struct body_plan){.max = *(const size_t *)context, .is_streamed = true};
+}
+
+static char sunk[70000];
+static size_t sunk_size, sink_room;
+
+static bool sink(void *context, const void *data, size_t size)
+{
+	assert_ptr_equal(context, &sunk_size);
+	assert_true(sunk_size + size <= sizeof sunk);
+	memcpy(sunk + sunk_size, data, size);
+	sunk_size += size;
+	return sunk_size < sink_room;
+}
+
+/* Have the head of a request taken in whose body is streamed. */
+static void begin_stream(size_t limit)
+{
+	static size_t limit_of_stream;
+
+	reconnect();
+	limit_of_stream = limit;
+	sunk_size = 0;
+	sink_room = SIZE_MAX;
+	fcgi_plan_body(fcgi, stream_up_to, &limit_of_stream);
+	begin(RESPONDER);
+	add_pair("REQUEST_METHOD", "PUT");
+	put_pairs();
+	send_wire();
+	wire.size = 0;
+}
+
+static void body_that_is_streamed_goes_to_the_sink_piece_by_piece(void **state)
+{
+	static char body[60000];
+	size_t size;
+
+	(void)state;
+	fill(body, sizeof body);
+	/* All of it may be there before the head is looked at, or nothing, or half a record. */
+	for (size_t cut = 0; cut <= 60000; cut += 4000) {
+		enum fcgi_progress progress = FCGI_WAIT;
+
+		begin_stream(sizeof body);
+		put_stream(STDIN, body, sizeof body, 9000);
+		size = wire.size;
+		send_part(0, cut);
+		assert_progress(FCGI_READY);
+		assert_true(fcgi_is_streamed(fcgi));
+		assert_int_equal(fcgi_accept(fcgi), 0);
+		assert_param("REQUEST_METHOD", "PUT");
+		assert_int_equal(fcgi_receive(fcgi, sink, &sunk_size), FCGI_WAIT);
+		send_part(cut, size);
+		for (int i = 0; i < 10 && progress == FCGI_WAIT; i++)
+			progress = fcgi_receive(fcgi, sink, &sunk_size);
+		assert_int_equal(progress, FCGI_READY);
+		assert_int_equal(sunk_size, sizeof body);
+		assert_memory_equal(sunk, body, sizeof body);
+		assert_int_equal(fcgi_answer(fcgi, "\r\n", 2), 0);
+		assert_true(fcgi_drained(fcgi));
+	}
+}
+
+static void body_that_is_streamed_ends_where_it_is_not_wanted(void **state)
+{
+	static char body[60000];
+
+	(void)state;
+	/* The sink wants no more of it. */
+	begin_stream(sizeof body);
+	assert_progress(FCGI_READY);
+	assert_int_equal(fcgi_accept(fcgi), 0);
+	sink_room = 1;
+	put_stream(STDIN, body, sizeof body, 9000);
+	send_wire();
+	assert_int_equal(fcgi_receive(fcgi, sink, &sunk_size), FCGI_READY);
+	assert_true(sunk_size < sizeof body);
+	assert_false(fcgi_body_is_too_large(fcgi));
+	/* It is larger than was allowed. */
+	begin_stream(sizeof body - 1);
+	assert_progress(FCGI_READY);
+	assert_int_equal(fcgi_accept(fcgi), 0);
+	put_stream(STDIN, body, sizeof body, 9000);
+	send_wire();
+	assert_int_equal(fcgi_receive(fcgi, sink, &sunk_size), FCGI_READY);
+	assert_true(fcgi_body_is_too_large(fcgi));
+	/* The peer has gone. */
+	begin_stream(sizeof body);
+	assert_progress(FCGI_READY);
+	assert_int_equal(fcgi_accept(fcgi), 0);
+	close(peer);
+	peer = -1;
+	assert_int_equal(fcgi_receive(fcgi, sink, &sunk_size), FCGI_CLOSED);
+}
+
 static void request_without_a_body_is_not_asked_for_its_limit(void **state)
 {
 	(void)state;
 	limit_asked = 0;
-	fcgi_limit_body(fcgi, limit_of, &limit_given);
+	fcgi_plan_body(fcgi, limit_of, &limit_given);
 	begin(RESPONDER);
 	add_pair("REQUEST_METHOD", "GET");
 	put_pairs();
@@ -1220,6 +1320,8 @@ int main(void)
 		TEST(what_is_no_body_is_refused_also_when_it_comes_later),
 		TEST(body_that_is_too_large_is_not_waited_for),
 		TEST(limit_of_the_body_can_depend_on_the_parameters),
+		TEST(body_that_is_streamed_goes_to_the_sink_piece_by_piece),
+		TEST(body_that_is_streamed_ends_where_it_is_not_wanted),
 		TEST(request_without_a_body_is_not_asked_for_its_limit),
 		TEST(lengths_that_fit_are_waited_for),
 		TEST(head_alone_can_be_waited_for),

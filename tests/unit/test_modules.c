@@ -10,6 +10,7 @@
 
 #include "api/routes.h"
 #include "base/config.h"
+#include "base/options.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -84,6 +85,15 @@ static void names_and_prefixes_of_others_are_refused(void **state)
 		assert_non_null(strstr(problem.text, cases[i].problem));
 		assert_int_equal(app->module_count, 2);
 	}
+}
+
+static void section_of_the_daemon_s_own_is_no_module_s_name(void **state)
+{
+	(void)state;
+	assert_non_null(add("session", &(struct problem){0}));
+	for (size_t i = 0; i < options_count; i++)
+		assert_null(add(options[i].section, &(struct problem){0}));
+	assert_int_equal(app->module_count, 1);
 }
 
 static void setting_is_of_the_module_whose_code_runs(void **state)
@@ -177,7 +187,7 @@ static void report_that_is_right_is_taken(void **state)
 {
 	const struct report_record records[] = {
 		{.kind = REPORT_LOADING, .index = 1},
-		{.kind = REPORT_MODULE, .index = 1, .abi = 1, .name = "films", .version = "1.2", .pages = "pages"},
+		{.kind = REPORT_MODULE, .index = 1, .name = "films", .version = "1.2", .pages = "pages"},
 		{.kind = REPORT_SETUP, .index = 1},
 		{.kind = REPORT_DONE},
 	};
@@ -217,6 +227,21 @@ static void report_that_is_wrong_does_no_harm(void **state)
 		(void)snprintf(record.pages, sizeof record.pages, "%s", folders[i]);
 		assert_false(read_back(&record, sizeof record, 1)->facts[0].are_known);
 	}
+}
+
+static void jobs_that_are_reported_have_names_that_can_be(void **state)
+{
+	static struct report_record records[JOB_COUNT_MAX / 2];
+	const struct report *report;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof records / sizeof records[0]; i++)
+		records[i] = (struct report_record){.kind = REPORT_JOB, .name = "films", .text = "tick"};
+	records[0] = (struct report_record){.kind = REPORT_JOB, .name = "films", .text = "../tick"};
+	report = read_back(records, sizeof records, 1);
+	assert_int_equal(report->job_count, JOB_COUNT_MAX / 2 - 1);
+	assert_string_equal(report->jobs[0].module, "films");
+	assert_string_equal(report->jobs[0].name, "tick");
 }
 
 static void report_without_an_end_is_not_read_for_ever(void **state)
@@ -267,12 +292,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(longest_prefix_has_a_path),
 		TEST(names_and_prefixes_of_others_are_refused),
+		TEST(section_of_the_daemon_s_own_is_no_module_s_name),
 		TEST(setting_is_of_the_module_whose_code_runs),
 		TEST(route_has_one_number_whoever_asks),
 		TEST(routes_without_room_are_counted_as_others),
 		TEST(name_that_a_worker_has_spoilt_is_cut_and_clean),
 		TEST(report_that_is_right_is_taken),
 		TEST(report_that_is_wrong_does_no_harm),
+		TEST(jobs_that_are_reported_have_names_that_can_be),
 		TEST(report_without_an_end_is_not_read_for_ever),
 	};
 

@@ -1,6 +1,5 @@
 #include "base/log.h"
 #include "http/page.h"
-#include "http/template.h"
 
 /* cmocka wants these first. */
 #include <setjmp.h>
@@ -13,296 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* ---- The language ------------------------------------------------------------------------------------------- */
-
-/* The templates that {{>NAME}} includes: those of the test, each after its name. */
-struct shelf {
-	const char *names[40];
-	struct template *templates[40];
-	size_t count;
-};
-
-static struct template *find_on_shelf(void *context, const char *name, size_t size)
-{
-	const struct shelf *shelf = context;
-
-	for (size_t i = 0; i < shelf->count; i++) {
-		if (strlen(shelf->names[i]) == size && memcmp(shelf->names[i], name, size) == 0)
-			return shelf->templates[i];
-	}
-	return NULL;
-}
-
-/* `files`: name, text, name, text..., NULL. The first one, linked; NULL with *complaints (for free()) when it is wrong.
- */
-static struct template *read_templates(TALLOC_CTX *ctx, const char *const files[], char **complaints)
-{
-	struct shelf shelf = {.count = 0};
-	struct template *first = NULL;
-	bool is_right = true;
-	size_t size;
-	FILE *stream = open_memstream(complaints, &size);
-
-	assert_non_null(stream);
-	for (; files[2 * shelf.count] != NULL; shelf.count++) {
-		const char *name = files[2 * shelf.count];
-
-		shelf.names[shelf.count] = name;
-		shelf.templates[shelf.count] = template_new(ctx, name, files[2 * shelf.count + 1], stream);
-		is_right = is_right && shelf.templates[shelf.count] != NULL;
-	}
-	if (is_right && template_link(shelf.templates[0], find_on_shelf, &shelf, stream) == 0)
-		first = shelf.templates[0];
-	assert_int_equal(fclose(stream), 0);
-	return first;
-}
-
-/* `values` as JSON with ' for ". */
-static json_t *read_values(const char *values)
-{
-	char *text = strdup(values);
-	json_t *json;
-
-	assert_non_null(text);
-	for (char *quote = text; (quote = strchr(quote, '\'')) != NULL;)
-		*quote = '"';
-	json = json_loads(text, 0, NULL);
-	assert_non_null(json);
-	free(text);
-	return json;
-}
-
-static void assert_files_rendered(const char *const files[], const char *values, const char *expected)
-{
-	TALLOC_CTX *ctx = talloc_new(NULL);
-	json_t *json = read_values(values);
-	char *complaints = NULL;
-	const struct template *template = read_templates(ctx, files, &complaints);
-	size_t size = 0;
-	char *text;
-
-	assert_string_equal(complaints, "");
-	assert_non_null(template);
-	text = template_render(ctx, template, json, &size);
-	assert_non_null(text);
-	assert_string_equal(text, expected);
-	assert_int_equal(size, strlen(expected));
-	assert_ptr_equal(talloc_parent(text), ctx);
-	json_decref(json);
-	free(complaints);
-	talloc_free(ctx);
-}
-
-static void assert_rendered(const char *text, const char *values, const char *expected)
-{
-	assert_files_rendered((const char *const[]){"page.html", text, NULL}, values, expected);
-}
-
-static void assert_files_refused(const char *const files[], const char *expected)
-{
-	TALLOC_CTX *ctx = talloc_new(NULL);
-	char *complaints = NULL;
-
-	assert_null(read_templates(ctx, files, &complaints));
-	assert_string_equal(complaints, expected);
-	free(complaints);
-	talloc_free(ctx);
-}
-
-static void assert_refused(const char *text, const char *expected)
-{
-	assert_files_refused((const char *const[]){"page.html", text, NULL}, expected);
-}
-
-static void names_are_replaced(void **state)
-{
-	const char *values = "{'name': 'Alice', 'nam': 'x', 'empty': '', 'number': -12, 'null': null, 'A_1': 'a'}";
-
-	(void)state;
-	assert_rendered("<p>{{name}}</p>", values, "<p>Alice</p>");
-	assert_rendered("{{name}}{{name}} {{nam}} {{ A_1 }}", values, "AliceAlice x a");
-	assert_rendered("[{{empty}}{{null}}{{number}}]", values, "[-12]");
-	assert_rendered("no names }} {name} } {", values, "no names }} {name} } {");
-	assert_rendered("", values, "");
-	assert_rendered("\n", values, "\n");
-}
-
-static void what_has_no_text_becomes_nothing(void **state)
-{
-	(void)state;
-	assert_rendered("[{{name}}]", "{}", "[]");
-	assert_rendered("[{{a}}{{b}}{{c}}]", "{'a': true, 'b': {'x': 'y'}, 'c': ['z']}", "[]");
-}
-
-static void markup_in_a_value_is_text(void **state)
-{
-	(void)state;
-	assert_rendered("<p>{{v}}</p>", "{'v': '<script>alert(\\'1\\' + 2) && x</script>'}",
-	                "<p>&lt;script&gt;alert(&quot;1&quot; + 2) &amp;&amp; x&lt;/script&gt;</p>");
-	assert_rendered("<a title='{{v}}'>", "{'v': '\\u0027 onclick='}", "<a title='&#39; onclick='>");
-	assert_rendered("{{v}}", "{'v': '&lt;'}", "&amp;lt;");
-	assert_rendered("{{v}}", "{'v': 'J\xc3\xbcrgen \xf0\x9f\x94\x91'}", "J\xc3\xbcrgen \xf0\x9f\x94\x91");
-}
-
-/* Otherwise a client that chooses one value could have another one shown. */
-static void tags_in_a_value_are_text(void **state)
-{
-	(void)state;
-	assert_rendered("{{user}}", "{'user': '{{secret}}{{#secret}}', 'secret': 's3cret'}", "{{secret}}{{#secret}}");
-	assert_rendered("{{open}}secret}}", "{'open': '{{', 'secret': 's3cret'}", "{{secret}}");
-}
-
-static void sections_are_there_for_what_is_there(void **state)
-{
-	const char *page = "{{#v}}yes{{/v}}{{^v}}no{{/v}}";
-
-	(void)state;
-	assert_rendered(page, "{'v': true}", "yes");
-	assert_rendered(page, "{'v': 'text'}", "yes");
-	assert_rendered(page, "{'v': {}}", "yes");
-	assert_rendered(page, "{'v': 1}", "yes");
-	assert_rendered(page, "{'v': [1, 2]}", "yesyes");
-	assert_rendered(page, "{'v': false}", "no");
-	assert_rendered(page, "{'v': null}", "no");
-	assert_rendered(page, "{'v': ''}", "no");
-	assert_rendered(page, "{'v': 0}", "no");
-	assert_rendered(page, "{'v': []}", "no");
-	assert_rendered(page, "{}", "no");
-}
-
-static void names_are_looked_up_from_inside_outwards(void **state)
-{
-	const char *values = "{'name': 'outer', 'only': 'here', 'inner': {'name': 'inner', 'none': null, 'flag': true},"
-			     " 'none': 'outer'}";
-
-	(void)state;
-	assert_rendered("{{name}} {{#inner}}{{name}} {{only}}{{/inner}} {{name}}", values, "outer inner here outer");
-	assert_rendered("{{#inner}}{{#flag}}{{name}}{{/flag}}{{/inner}}", values, "inner");
-	/* A name that is null in the inner object is unknown, whatever the outer one has. */
-	assert_rendered("{{#inner}}[{{none}}]{{^none}}unknown{{/none}}{{/inner}}", values, "[]unknown");
-}
-
-static void lists_are_gone_through(void **state)
-{
-	const char *values = "{'of': ', ', 'all': [{'n': 1, 'in': [{'n': 'a'}, {'n': 'b'}]}, {'n': 2, 'in': []}]}";
-
-	(void)state;
-	assert_rendered("{{#all}}{{n}}{{of}}{{/all}}", values, "1, 2, ");
-	assert_rendered("{{#all}}{{n}}({{#in}}{{n}}{{/in}}{{^in}}none{{/in}}){{/all}}", values, "1(ab)2(none)");
-}
-
-static void tag_with_a_line_to_itself_takes_it_away(void **state)
-{
-	(void)state;
-	assert_rendered("a\n  {{#v}}  \nb\n{{/v}}\nc\n", "{'v': true}", "a\nb\nc\n");
-	assert_rendered("{{! first }}\r\na\n{{! last }}\n", "{}", "a\n");
-	assert_rendered("{{! over\ntwo lines }}\na\n", "{}", "a\n");
-	assert_rendered("a {{#v}}\nb{{/v}}\n", "{'v': true}", "a \nb\n");
-	assert_rendered("{{#v}}{{/v}}\n", "{}", "\n");
-	assert_rendered("{{name}}\n", "{}", "\n");
-}
-
-static void pages_include_others(void **state)
-{
-	static const char *const nested[] = {"a.html",   "[{{>b-1.html}}] {{#in}}{{>c_2.html}}{{/in}}\n",
-	                                     "b-1.html", "b {{>c_2.html}}\n",
-	                                     "c_2.html", "c={{x}}\n",
-	                                     NULL};
-
-	(void)state;
-	assert_files_rendered(nested, "{'x': 1, 'in': {'x': 2}}", "[b c=1] c=2\n");
-}
-
-static void mistakes_are_told_with_their_lines(void **state)
-{
-	static const char *const missing[] = {"a.html", "\n{{>b.html}}", NULL};
-	static const char *const itself[] = {"a.html", "{{>b.html}}", "b.html", "x\n\n{{>a.html}}", NULL};
-
-	(void)state;
-	assert_refused("a\n{{#v}}\n{{#w}}{{/w}}\n", "page.html:2: {{#v}} is never closed\n");
-	assert_refused("{{^v}}", "page.html:1: {{^v}} is never closed\n");
-	assert_refused("\n\n{{/v}}", "page.html:3: {{/v}} closes nothing\n");
-	assert_refused("{{#a}}\n{{#b}}\n{{/a}}{{/b}}",
-	               "page.html:3: {{/a}} where {{/b}} would close what line 2 opens\n");
-	assert_refused("a { color: red } {{name", "page.html:1: {{ without }} in the same line\n");
-	assert_refused("{{name\n}}", "page.html:1: {{ without }} in the same line\n");
-	assert_refused("{{}}", "page.html:1: {{}}: a name has letters, digits and _ only\n");
-	assert_refused("{{#}}{{/}}", "page.html:1: {{#}}: a name has letters, digits and _ only\n");
-	assert_refused("{{a b}}", "page.html:1: {{a b}}: a name has letters, digits and _ only\n");
-	assert_refused("{{{raw}}}", "page.html:1: {{{raw}}: a name has letters, digits and _ only\n");
-	assert_refused("{{a.b}}", "page.html:1: {{a.b}}: a name has letters, digits and _ only\n");
-	assert_files_refused(missing, "a.html:2: {{>b.html}}: there is no such page\n");
-	assert_files_refused(itself, "b.html:3: {{>a.html}}: that page would be in itself\n");
-}
-
-static void depth_is_bounded(void **state)
-{
-	char names[33][8], texts[33][16];
-	const char *files[2 * 33 + 1];
-
-	(void)state;
-	for (size_t i = 0; i < 33; i++) {
-		(void)snprintf(names[i], sizeof names[i], "p%zu", i);
-		(void)snprintf(texts[i], sizeof texts[i], "{{>p%zu}}", i + 1);
-		files[2 * i] = names[i];
-		files[2 * i + 1] = i < 32 ? texts[i] : "{{#a}}x{{/a}}";
-	}
-	files[66] = NULL;
-	assert_files_refused(files, "p0: more than 32 sections and pages in each other\n");
-	files[2 * 32 + 1] = "x";
-	assert_files_rendered(files, "{}", "x");
-}
-
-static void output_is_bounded(void **state)
-{
-	static const char *const loop[] = {
-		"a", "{{#l}}{{#l}}{{#l}}{{#l}}{{#l}}{{#l}}{{#l}}.{{/l}}{{/l}}{{/l}}{{/l}}{{/l}}{{/l}}{{/l}}", NULL};
-	TALLOC_CTX *ctx = talloc_new(NULL);
-	json_t *values = read_values("{'l': [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]}");
-	char *complaints = NULL;
-	const struct template *template = read_templates(ctx, loop, &complaints);
-	size_t size;
-
-	(void)state;
-	assert_non_null(template);
-	assert_null(template_render(ctx, template, values, &size));
-	json_decref(values);
-	free(complaints);
-	talloc_free(ctx);
-}
-
-static void long_values_fit(void **state)
-{
-	char values[5100], expected[5 * 5000 + 3];
-
-	(void)state;
-	(void)snprintf(values, sizeof values, "{'v': '%05000d'}", 0);
-	for (char *zero = values; (zero = strchr(zero, '0')) != NULL;)
-		*zero = '&';
-	expected[0] = '[';
-	for (size_t i = 0; i < 5000; i++)
-		memcpy(expected + 1 + 5 * i, "&amp;", 5);
-	memcpy(expected + 1 + 5 * 5000, "]", 2);
-	assert_rendered("[{{v}}]", values, expected);
-}
-
-static void scripts_are_seen_through_what_is_included(void **state)
-{
-	static const char *const with[] = {"a", "{{>b}}", "b", "{{#never}}<script src=x></script>{{/never}}", NULL};
-	static const char *const without[] = {"a", "{{>b}}", "b", "<p>script", NULL};
-	TALLOC_CTX *ctx = talloc_new(NULL);
-	char *complaints = NULL;
-
-	(void)state;
-	assert_true(template_has_script(read_templates(ctx, with, &complaints)));
-	free(complaints);
-	assert_false(template_has_script(read_templates(ctx, without, &complaints)));
-	free(complaints);
-	talloc_free(ctx);
-}
-
-/* ---- The built-in pages, and a folder of one's own ---------------------------------------------------------- */
 
 static char folder[64];
 
@@ -347,6 +56,11 @@ static struct pages *load(TALLOC_CTX *ctx, const char *from, char **complaints)
 	return pages;
 }
 
+static const struct language *english(const struct pages *pages)
+{
+	return languages_choose(pages_languages(pages), "en", NULL);
+}
+
 /* `expected` follows the folder's path. */
 static void assert_folder_refused(const char *expected)
 {
@@ -375,7 +89,7 @@ static void built_in_pages_are_whole(void **state)
 	assert_string_equal(complaints, "");
 	assert_non_null(pages);
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		const char *text = pages_render(ctx, pages, names[i], values, &size, &has_script);
+		const char *text = pages_render(ctx, pages, names[i], english(pages), values, &size, &has_script);
 
 		assert_non_null(text);
 		assert_memory_equal(text, "<!doctype html>", 15);
@@ -386,10 +100,10 @@ static void built_in_pages_are_whole(void **state)
 	assert_non_null(pages_file(pages, "style.css", &size));
 	assert_non_null(pages_file(pages, "notice.js", &size));
 	assert_null(pages_file(pages, "../../Makefile", &size));
-	assert_null(pages_render(ctx, pages, "login", values, &size, &has_script));
-	assert_null(pages_render(ctx, pages, "LOGIN.HTML", values, &size, &has_script));
-	assert_null(pages_render(ctx, pages, "style.css", values, &size, &has_script));
-	assert_null(pages_render(ctx, pages, "", values, &size, &has_script));
+	assert_null(pages_render(ctx, pages, "login", english(pages), values, &size, &has_script));
+	assert_null(pages_render(ctx, pages, "LOGIN.HTML", english(pages), values, &size, &has_script));
+	assert_null(pages_render(ctx, pages, "style.css", english(pages), values, &size, &has_script));
+	assert_null(pages_render(ctx, pages, "", english(pages), values, &size, &has_script));
 	json_decref(values);
 	free(complaints);
 	talloc_free(ctx);
@@ -412,7 +126,8 @@ static void files_of_a_folder_take_the_place_of_built_in_ones(void **state)
 	pages = load(ctx, folder, &complaints);
 	assert_string_equal(complaints, "");
 	assert_non_null(pages);
-	assert_string_equal(pages_render(ctx, pages, "login.html", values, &size, &has_script), "Han unknown device");
+	assert_string_equal(pages_render(ctx, pages, "login.html", english(pages), values, &size, &has_script),
+	                    "Han unknown device");
 	assert_false(has_script);
 	assert_string_equal(pages_file(pages, "style.css", &size), "a{{b");
 	assert_int_equal(size, 4);
@@ -444,6 +159,133 @@ static void broken_files_are_refused(void **state)
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(mkdir(path, 0700), 0);
 	assert_folder_refused("/login.html: not a file of at most 1 MiB\n");
+}
+
+static void write_texts(const char *name, const char *text)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof path, "%s/texts", folder);
+	(void)mkdir(path, 0700);
+	(void)snprintf(path, sizeof path, "texts/%s", name);
+	write_page(path, text);
+}
+
+static const char *rendered(TALLOC_CTX *ctx, const struct pages *pages, const char *name, const char *language)
+{
+	const struct languages *languages = pages_languages(pages_having(pages, name));
+	json_t *values = json_pack("{s:s}", "v", "<v>");
+	bool has_script;
+	size_t size;
+	char *text =
+		pages_render(ctx, pages, name, languages_choose(languages, language, NULL), values, &size, &has_script);
+
+	json_decref(values);
+	return text;
+}
+
+static void texts_of_a_folder_take_the_place_of_built_in_ones(void **state)
+{
+	TALLOC_CTX *ctx = talloc_new(NULL);
+	char *complaints = NULL;
+	struct pages *pages;
+
+	(void)state;
+	write_page("login.html", "{{@login.title}} {{@own.text}} {{@login.password}}");
+	write_texts("en.ini", "[own]\ntext = own {{v}}\n");
+	write_texts("de.ini", "[own]\ntext = eigen\n[login]\ntitle = Eintreten\n");
+	write_texts("fr.ini", "[login]\ntitle = Entrer\n[language]\nname = fr\n");
+	pages = load(ctx, folder, &complaints);
+	assert_string_equal(complaints, "");
+	assert_non_null(pages);
+	assert_string_equal(rendered(ctx, pages, "login.html", "en"), "Sign in own &lt;v&gt; Password");
+	assert_string_equal(rendered(ctx, pages, "login.html", "de"), "Eintreten eigen Passwort");
+	assert_string_equal(rendered(ctx, pages, "login.html", "fr"), "Entrer own &lt;v&gt; Password");
+	free(complaints);
+	talloc_free(ctx);
+}
+
+static struct pages *load_module(TALLOC_CTX *ctx, const struct pages *daemons, char **complaints)
+{
+	size_t size;
+	FILE *stream = open_memstream(complaints, &size);
+	struct pages *pages;
+
+	assert_non_null(stream);
+	pages = pages_load_module(ctx, daemons, "module x: pages", folder, stream);
+	assert_int_equal(fclose(stream), 0);
+	return pages;
+}
+
+static void module_has_texts_and_languages_of_its_own(void **state)
+{
+	TALLOC_CTX *ctx = talloc_new(NULL);
+	char *complaints = NULL, *of_daemons = NULL;
+	struct pages *daemons = load(ctx, "", &of_daemons);
+	const struct language *italian;
+	struct pages *pages;
+
+	(void)state;
+	write_page("film.html", "{{language}} {{@film.title}} {{@login.password}} {{>front.html}}");
+	write_texts("it.ini", "[film]\ntitle = Un film\n[sentences]\na = Prima.\n");
+	write_texts("de.ini", "[film]\ntitle = Ein Film\n[sentences]\na = Erst.\n");
+	pages = load_module(ctx, daemons, &complaints);
+	assert_string_equal(complaints, "");
+	assert_non_null(pages);
+	assert_string_equal(rendered(ctx, pages, "film.html", "de-AT"),
+	                    "de Ein Film Passwort <a href=\"/\">Zur Startseite</a>");
+	assert_string_equal(rendered(ctx, pages, "film.html", "it"),
+	                    "it Un film Password <a href=\"/\">Go to the front page</a>");
+	/* Without English the first is that of the lowest name. */
+	assert_memory_equal(rendered(ctx, pages, "film.html", "zh"), "de ", 3);
+	assert_ptr_equal(pages_having(pages, "login.html"), daemons);
+	italian = languages_choose(pages_languages(pages), "it", NULL);
+	assert_string_equal(pages_say(ctx, pages, "film.title", italian, NULL), "Un film");
+	assert_string_equal(pages_say(ctx, pages, "wait.one", italian, NULL), "one minute");
+	assert_null(pages_say(ctx, pages, "film.none", italian, NULL));
+	assert_string_equal(pages_sentence(pages, italian, "Erst."), "Prima.");
+	assert_string_equal(pages_sentence(pages, languages_choose(pages_languages(daemons), "de", NULL),
+	                                   "This account is closed."),
+	                    "Dieses Konto ist geschlossen.");
+	assert_string_equal(pages_sentence(pages, italian, "Something else."), "Something else.");
+	free(complaints);
+	free(of_daemons);
+	talloc_free(ctx);
+}
+
+static void module_whose_texts_are_wrong_is_refused(void **state)
+{
+	TALLOC_CTX *ctx = talloc_new(NULL);
+	char *complaints = NULL, *of_daemons = NULL, expected[200];
+	struct pages *daemons = load(ctx, "", &of_daemons);
+
+	(void)state;
+	write_page("film.html", "{{@film.title}}\n{{@film.subtitle}}\n");
+	write_texts("en.ini", "[film]\ntitle = A film\n");
+	write_texts("de.ini", "[film]\ntitle = Ein Film\nsubtitle = Nur hier\n");
+	assert_null(load_module(ctx, daemons, &complaints));
+	(void)snprintf(expected, sizeof expected, "%s/film.html:2: {{@film.subtitle}}: there is no such text\n",
+	               folder);
+	assert_string_equal(complaints, expected);
+	free(complaints);
+	write_texts("en.ini", "[film]\ntitle = A film\nsubtitle = {{>none.html}}\n");
+	assert_null(load_module(ctx, daemons, &complaints));
+	(void)snprintf(expected, sizeof expected, "%s/texts/en.ini:3: {{>none.html}}: there is no such page\n", folder);
+	assert_string_equal(complaints, expected);
+	free(complaints);
+	write_texts("en.ini", "[film]\ntitle = {{@film.title}}\nsubtitle = x\n");
+	assert_null(load_module(ctx, daemons, &complaints));
+	(void)snprintf(expected, sizeof expected, "%s/texts/en.ini:2: {{@film.title}}: that text would be in itself\n",
+	               folder);
+	assert_string_equal(complaints, expected);
+	free(complaints);
+	write_texts("en.ini", "title = \xff\n");
+	assert_null(load_module(ctx, daemons, &complaints));
+	(void)snprintf(expected, sizeof expected, "%s/texts/en.ini:1: not UTF-8\n", folder);
+	assert_string_equal(complaints, expected);
+	free(complaints);
+	free(of_daemons);
+	talloc_free(ctx);
 }
 
 static void folder_that_is_not_there_is_refused(void **state)
@@ -485,24 +327,14 @@ static void file_of_another_name_is_logged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names_are_replaced),
-		cmocka_unit_test(what_has_no_text_becomes_nothing),
-		cmocka_unit_test(markup_in_a_value_is_text),
-		cmocka_unit_test(tags_in_a_value_are_text),
-		cmocka_unit_test(sections_are_there_for_what_is_there),
-		cmocka_unit_test(names_are_looked_up_from_inside_outwards),
-		cmocka_unit_test(lists_are_gone_through),
-		cmocka_unit_test(tag_with_a_line_to_itself_takes_it_away),
-		cmocka_unit_test(pages_include_others),
-		cmocka_unit_test(mistakes_are_told_with_their_lines),
-		cmocka_unit_test(depth_is_bounded),
-		cmocka_unit_test(output_is_bounded),
-		cmocka_unit_test(long_values_fit),
-		cmocka_unit_test(scripts_are_seen_through_what_is_included),
 		cmocka_unit_test(built_in_pages_are_whole),
 		cmocka_unit_test_setup_teardown(files_of_a_folder_take_the_place_of_built_in_ones, make_folder,
 	                                        remove_folder),
 		cmocka_unit_test_setup_teardown(broken_files_are_refused, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(texts_of_a_folder_take_the_place_of_built_in_ones, make_folder,
+	                                        remove_folder),
+		cmocka_unit_test_setup_teardown(module_has_texts_and_languages_of_its_own, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(module_whose_texts_are_wrong_is_refused, make_folder, remove_folder),
 		cmocka_unit_test(folder_that_is_not_there_is_refused),
 		cmocka_unit_test_setup_teardown(file_of_another_name_is_logged, make_folder, remove_folder),
 	};

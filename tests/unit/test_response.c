@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "base/http_token.h"
+
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
@@ -216,11 +218,11 @@ static void not_modified_has_no_body(void **state)
 static void token_is_what_names_are_made_of(void **state)
 {
 	(void)state;
-	assert_true(response_is_token("X-Frame_Options!#$%&'*+.^`|~09"));
+	assert_true(is_http_token("X-Frame_Options!#$%&'*+.^`|~09"));
 	for (const char *const *text =
 	             (const char *const[]){"", "a b", "a:", "a\r\nb", "a\x7f", "\xc3\xa9", "a=", "(a)", NULL};
 	     *text != NULL; text++)
-		assert_false(response_is_token(*text));
+		assert_false(is_http_token(*text));
 }
 
 static void head_has_the_header_of_the_body_that_is_left_out(void **state)

@@ -44,10 +44,21 @@ static void far_moments_have_room(void **state)
 	char text[RFC3339_SIZE];
 
 	(void)state;
-	assert_true(rfc3339_write(INT64_MAX - 1, 6, text));
-	assert_string_equal(text + strlen(text) - 1, "Z");
-	assert_true(rfc3339_write(INT64_MIN + 1, 6, text));
-	assert_string_equal(text + strlen(text) - 1, "Z");
+	assert_true(rfc3339_write(RFC3339_END - 1, 6, text));
+	assert_string_equal(text, "294246-12-31T23:59:59.999999Z");
+	assert_false(rfc3339_write(RFC3339_END, 6, text));
+	assert_false(rfc3339_write(INT64_MAX - 1, 6, text));
+}
+
+static void early_years_have_four_digits(void **state)
+{
+	char text[RFC3339_SIZE];
+
+	(void)state;
+	assert_written(RFC3339_FIRST, 0, "0001-01-01T00:00:00Z");
+	assert_written(INT64_C(-60772291200000000), 0, "0044-03-15T00:00:00Z");
+	assert_false(rfc3339_write(RFC3339_FIRST - 1, 6, text));
+	assert_false(rfc3339_write(INT64_MIN + 1, 6, text));
 }
 
 static void what_is_no_moment_is_told(void **state)
@@ -67,6 +78,7 @@ int main(void)
 		cmocka_unit_test(fraction_is_cut_and_padded),
 		cmocka_unit_test(moment_before_1970_is_within_its_second),
 		cmocka_unit_test(far_moments_have_room),
+		cmocka_unit_test(early_years_have_four_digits),
 		cmocka_unit_test(what_is_no_moment_is_told),
 	};
 

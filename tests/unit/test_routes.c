@@ -22,7 +22,7 @@ static struct ones_app *new_app(void)
 	struct ones_app *app = talloc_zero(NULL, struct ones_app);
 
 	assert_non_null(app);
-	app->board = talloc_zero(app, struct scoreboard);
+	app->board = scoreboard_new();
 	app->current = talloc_zero(app, struct module);
 	assert_non_null(app->board);
 	assert_non_null(app->current);
@@ -70,13 +70,17 @@ static void route_that_is_wrong_is_told(void **state)
 		{{.path = "/a", .get = handler, .quick = true, .needs = ONES_NEEDS_SESSION_DATA}, "it is quick"},
 		{{.path = "/a", .get = handler, .signed_in = true, .needs = ONES_NEEDS_DATABASE}, "who are signed in"},
 		{{.path = "/a", .get = handler, .admins_only = true, .needs = ONES_NEEDS_NOTHING}, "who are signed in"},
-		{{.path = "/a", .post = handler, .bodies = ONES_BODY_MULTIPART}, "not there yet"},
+		{{.path = "/a", .post = handler, .bodies = ONES_BODY_MULTIPART, .max_body = (INT64_C(1) << 40) + 1},
+	         "1 TiB"},
 		{{.path = "/a", .post = handler, .bodies = 16}, "a flag that there is not"},
 		{{.path = "/a", .post = handler, .no_body = true, .max_body = 1}, "is not read"},
 		{{.path = "/a", .post = handler, .max_body = 16 * 1024 * 1024 + 1}, ".max_body"},
 		{{.path = "/a", .post = handler, .max_body = -1}, ".max_body"},
 		{{.path = "/a", .get = handler, .timeout_ms = 99}, ".timeout_ms"},
 		{{.path = "/a", .get = handler, .timeout_ms = 600001}, ".timeout_ms"},
+		{{.path = "/a", .get = handler, .purpose = ONES_PURPOSE_HOME + 1}, ".purpose is none"},
+		{{.path = "/a", .post = handler, .purpose = ONES_PURPOSE_SIGN_IN}, "no handler for GET"},
+		{{.path = "/a/:b", .get = handler, .purpose = ONES_PURPOSE_HOME}, "parts in its path"},
 		{{.path = "/a/:", .get = handler}, "a part has no name"},
 		{{.path = "/a/:b c", .get = handler}, "letters, digits and underscores"},
 		{{.path = "/a/:1", .get = handler}, "letters, digits and underscores"},
@@ -116,15 +120,45 @@ static void two_routes_of_the_same_paths_are_told_by_both_names(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
 		struct ones_app *app = with(&(struct ones_route){.path = pairs[i][0], .get = handler},
-		                            &(struct ones_route){.path = pairs[i][1], .post = handler});
+		                            &(struct ones_route){.path = pairs[i][1], .get = handler, .post = handler});
 		char expected[100];
 
-		(void)snprintf(expected, sizeof expected, "route %s: it serves the same paths as the route %s",
-		               pairs[i][1], pairs[i][0]);
+		(void)snprintf(expected, sizeof expected,
+		               "route %s: it serves the same paths, and a method of them, as the route %s", pairs[i][1],
+		               pairs[i][0]);
 		assert_string_equal(app->setup_problem, expected);
 		assert_int_equal(app->route_count, 1);
 		talloc_free(app);
 	}
+}
+
+static void routes_of_the_same_paths_and_other_methods_stand_beside_each_other(void **state)
+{
+	struct ones_app *app = with(&(struct ones_route){.path = "/titles/:id", .get = handler, .put = handler},
+	                            &(struct ones_route){.path = "/titles/:name", .post = handler, .signed_in = true});
+	static const struct {
+		enum ones_method method;
+		const char *path;
+	} cases[] = {
+		{ONES_METHOD_GET, "/titles/:id"},
+		{ONES_METHOD_PUT, "/titles/:id"},
+		{ONES_METHOD_POST, "/titles/:name"},
+		/* Which of them says so does not matter. */
+		{ONES_METHOD_DELETE, "/titles/:id"},
+	};
+	struct route_parts parts;
+
+	(void)state;
+	assert_null(app->setup_problem);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		const struct route *route = routes_find(app, "/titles/7", cases[i].method, &parts);
+
+		assert_string_equal(route->declared.path, cases[i].path);
+		assert_int_equal(parts.count, 1);
+		assert_memory_equal(parts.all[0].name, cases[i].path + strlen("/titles/:"), parts.all[0].name_length);
+		assert_string_equal(routes_allowed_methods(app, app, route), "GET, HEAD, POST, PUT");
+	}
+	talloc_free(app);
 }
 
 /* ---- Finding ------------------------------------------------------------------------------------------------ */
@@ -134,7 +168,7 @@ static const char *found(const struct ones_app *app, const char *path)
 {
 	static char text[200];
 	struct route_parts parts;
-	const struct route *route = routes_find(app, path, &parts);
+	const struct route *route = routes_find(app, path, ONES_METHOD_GET, &parts);
 	int used = snprintf(text, sizeof text, "%s", route != NULL ? route->declared.path : "none");
 
 	for (size_t i = 0; i < parts.count; i++) {
@@ -200,7 +234,6 @@ static void path_finds_its_module_before_a_route(void **state)
 	assert_non_null(inner);
 	inner->name = "inner";
 	inner->prefix = "/inner";
-	inner->index = 1;
 	app->modules[app->module_count++] = inner;
 	ones_route(app, &(struct ones_route){.path = "/inner/:id", .get = handler});
 	ones_route(app, &(struct ones_route){.path = "/:id", .get = handler});
@@ -211,27 +244,50 @@ static void path_finds_its_module_before_a_route(void **state)
 	assert_string_equal(found(app, "/7"), "/:id id=7");
 	assert_string_equal(found(app, "/inner/7"), "/:number number=7");
 	assert_string_equal(found(app, "/inner/7/8"), "none");
-	assert_false(route_is_foreign(&app->routes[1]));
-	assert_true(route_is_foreign(&app->routes[2]));
+	assert_false(route_is_foreign(app, &app->routes[1]));
+	assert_true(route_is_foreign(app, &app->routes[2]));
+	talloc_free(app);
+}
+
+static void purpose_is_of_one_route_of_a_module_and_the_last_module_counts(void **state)
+{
+	struct ones_app *app = new_app();
+	struct module *other = talloc_zero(app, struct module);
+
+	(void)state;
+	assert_non_null(other);
+	assert_null(routes_for(app, ONES_PURPOSE_GUARD));
+	ones_route(app, &(struct ones_route){.path = "/guard", .get = handler, .purpose = ONES_PURPOSE_GUARD});
+	ones_route(app, &(struct ones_route){.path = "/door", .any = handler, .purpose = ONES_PURPOSE_SIGN_IN});
+	other->name = "other";
+	other->prefix = "/other";
+	app->modules[app->module_count++] = app->current = other;
+	ones_route(app, &(struct ones_route){.path = "/door", .get = handler, .purpose = ONES_PURPOSE_SIGN_IN});
+	assert_null(app->setup_problem);
+	assert_ptr_equal(routes_for(app, ONES_PURPOSE_GUARD), &app->routes[0]);
+	assert_ptr_equal(routes_for(app, ONES_PURPOSE_SIGN_IN), &app->routes[2]);
+	assert_null(routes_for(app, ONES_PURPOSE_HOME));
+	ones_route(app, &(struct ones_route){.path = "/gate", .get = handler, .purpose = ONES_PURPOSE_SIGN_IN});
+	assert_string_equal(app->setup_problem, "route /gate: it has the same .purpose as the route /door");
 	talloc_free(app);
 }
 
 static void allowed_methods_are_all_that_are_answered(void **state)
 {
-	TALLOC_CTX *ctx = talloc_new(NULL);
 	const struct ones_route all = {
-		.get = handler, .post = handler, .put = handler, .patch = handler, .delete = handler};
-	const struct ones_route one = {.delete = handler};
+		.path = "/a", .get = handler, .post = handler, .put = handler, .patch = handler, .delete = handler};
+	const struct ones_route one = {.path = "/b", .delete = handler};
+	struct ones_app *app = with(&all, &one);
 
 	(void)state;
-	assert_string_equal(route_allowed_methods(ctx, &all), "GET, HEAD, POST, PUT, PATCH, DELETE");
-	assert_string_equal(route_allowed_methods(ctx, &one), "DELETE");
+	assert_string_equal(routes_allowed_methods(app, app, &app->routes[0]), "GET, HEAD, POST, PUT, PATCH, DELETE");
+	assert_string_equal(routes_allowed_methods(app, app, &app->routes[1]), "DELETE");
 	assert_ptr_equal(route_handler(&one, ONES_METHOD_DELETE), handler);
 	assert_null(route_handler(&one, ONES_METHOD_GET));
 	assert_null(route_handler(&all, ONES_METHOD_OPTIONS));
 	assert_null(route_handler(&all, ONES_METHOD_COUNT));
 	assert_ptr_equal(route_handler(&(struct ones_route){.any = handler}, ONES_METHOD_COUNT), handler);
-	talloc_free(ctx);
+	talloc_free(app);
 }
 
 static void more_routes_than_are_counted_are_told(void **state)
@@ -257,9 +313,11 @@ int main(void)
 		cmocka_unit_test(routes_that_are_right_are_taken),
 		cmocka_unit_test(route_that_is_wrong_is_told),
 		cmocka_unit_test(two_routes_of_the_same_paths_are_told_by_both_names),
+		cmocka_unit_test(routes_of_the_same_paths_and_other_methods_stand_beside_each_other),
 		cmocka_unit_test(literal_comes_before_a_part_whatever_the_order),
 		cmocka_unit_test(part_stands_for_one_segment_that_is_not_empty),
 		cmocka_unit_test(path_finds_its_module_before_a_route),
+		cmocka_unit_test(purpose_is_of_one_route_of_a_module_and_the_last_module_counts),
 		cmocka_unit_test(allowed_methods_are_all_that_are_answered),
 		cmocka_unit_test(more_routes_than_are_counted_are_told),
 	};

@@ -61,6 +61,7 @@ static char folder[] = "/tmp/onesession-sandbox-XXXXXX";
 static char path[64];
 static char other_path[64];
 static char socket_path[64];
+static char named_path[64];
 static int listening_tcp, listening_unix;
 static struct sockaddr_in name_server;
 static pid_t name_server_pid;
@@ -69,11 +70,14 @@ static pid_t other_pid;
 
 /* ---- Helpers ------------------------------------------------------------------------------------------------ */
 
+/* Whether it is the sandbox of a process that stores files. */
+static bool stores_files;
+
 /* An act's result: 0 when all went well, else the errno of what failed. */
 typedef int action(void);
 
-/* The wait status of a child that runs `act` in the sandbox. */
-static int status_of(action *act)
+/* The wait status of a child that runs `act` in the sandbox, with so much more. */
+static int status_in(unsigned int more, action *act)
 {
 	const struct rlimit no_core = {0, 0};
 	int status;
@@ -83,10 +87,15 @@ static int status_of(action *act)
 	if (pid == 0) {
 		(void)setrlimit(RLIMIT_CORE, &no_core);
 		(void)alarm(PATIENCE_S);
-		_exit(sandbox_restrict() == 0 ? act() : 254);
+		_exit(sandbox_restrict(more) == 0 ? act() : 254);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return status;
+}
+
+static int status_of(action *act)
+{
+	return status_in(stores_files ? SANDBOX_FILES : 0, act);
 }
 
 static void assert_result(const char *what, action *act, int wanted)
@@ -184,6 +193,7 @@ static int set_up(void **state)
 		return -1;
 	(void)snprintf(path, sizeof path, "%s/file", folder);
 	(void)snprintf(other_path, sizeof other_path, "%s/other", folder);
+	(void)snprintf(named_path, sizeof named_path, "%s/named", folder);
 	(void)snprintf(socket_path, sizeof socket_path, "%s/socket", folder);
 	(void)snprintf(local.sun_path, sizeof local.sun_path, "%s", socket_path);
 	listening_tcp = listen_on((const struct sockaddr *)&tcp, sizeof tcp);
@@ -577,7 +587,7 @@ static void threads_that_are_there_are_restricted_and_go_on(void **state)
 			if (pthread_create(&threads[i], NULL, work, &none) != 0)
 				_exit(1);
 		}
-		if (sandbox_restrict() != 0)
+		if (sandbox_restrict(false) != 0)
 			_exit(2);
 		if (pthread_mutex_lock(&rotate_list) != 0)
 			_exit(3);
@@ -593,6 +603,83 @@ static void threads_that_are_there_are_restricted_and_go_on(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* ---- Wider ones --------------------------------------------------------------------------------------------- */
+
+static int have_a_thread(void)
+{
+	char something;
+	pthread_t thread;
+	void *returned = NULL;
+	int error = pthread_create(&thread, NULL, do_nothing, &something);
+
+	if (error != 0)
+		return error;
+	return pthread_join(thread, &returned) == 0 && returned == &something ? 0 : EIO;
+}
+
+static int have_a_child_that_ends(void)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(7);
+	if (pid < 0)
+		return errno;
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 7 ? 0 : EIO;
+}
+
+/* As the process that runs jobs has its runs, which end with it, and can be ended. */
+static int have_a_child_in_a_narrower_sandbox(void)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || sandbox_restrict(SANDBOX_THREADS) != 0)
+			_exit(1);
+		if (have_a_thread() != 0 || kill(getppid(), 0) != -1 || errno != EPERM || have_a_child() != EPERM)
+			_exit(2);
+		for (;;)
+			(void)poll(NULL, 0, 1000);
+	}
+	if (pid < 0)
+		return errno;
+	/* It is restricted some time, or ends itself before. */
+	(void)poll(NULL, 0, 300);
+	return kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) ? 0 : EIO;
+}
+
+static int have_a_child_in_a_namespace(void)
+{
+	return result(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL));
+}
+
+static void threads_are_allowed_where_names_are_looked_up_and_processes_are_not(void **state)
+{
+	(void)state;
+	assert_int_equal(status_in(SANDBOX_THREADS, have_a_thread), 0);
+	if (IS_WIDER)
+		return;
+	assert_int_equal(WEXITSTATUS(status_in(0, have_a_thread)), EPERM);
+	assert_int_equal(WEXITSTATUS(status_in(SANDBOX_THREADS, have_a_child)), EPERM);
+	assert_int_equal(WEXITSTATUS(status_in(SANDBOX_THREADS, signal_another)), EPERM);
+	assert_int_equal(WEXITSTATUS(status_in(SANDBOX_THREADS, have_a_child_in_a_namespace)), EPERM);
+	assert_int_equal(WTERMSIG(status_in(SANDBOX_THREADS, start_a_program)), SIGSYS);
+}
+
+static void parent_of_runs_may_have_children_and_nothing_worse(void **state)
+{
+	(void)state;
+	assert_int_equal(status_in(SANDBOX_CHILDREN, have_a_child_that_ends), 0);
+	if (IS_WIDER)
+		return;
+	assert_int_equal(status_in(SANDBOX_CHILDREN, have_a_child_in_a_narrower_sandbox), 0);
+	assert_int_equal(WEXITSTATUS(status_in(SANDBOX_CHILDREN, have_a_child_in_a_namespace)), EPERM);
+	assert_int_equal(WEXITSTATUS(status_in(SANDBOX_CHILDREN, become_dumpable)), EPERM);
+	assert_int_equal(WTERMSIG(status_in(SANDBOX_CHILDREN, start_a_program)), SIGSYS);
 }
 
 /* ---- Allowed calls ------------------------------------------------------------------------------------------ */
@@ -891,6 +978,49 @@ static void no_program_gains_rights_and_no_process_looks_into_us(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* ---- Files -------------------------------------------------------------------------------------------------- */
+
+static int name_file(void)
+{
+	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	char link_path[32];
+
+	if (fd < 0)
+		return errno;
+	(void)snprintf(link_path, sizeof link_path, "/proc/self/fd/%d", fd);
+	return result(linkat(AT_FDCWD, link_path, AT_FDCWD, named_path, AT_SYMLINK_FOLLOW));
+}
+
+static int change_mode(void)
+{
+	return result(fchmod(open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), 0644));
+}
+
+static int take_name(void)
+{
+	return result(unlinkat(AT_FDCWD, named_path, 0));
+}
+
+static int flush_some(void)
+{
+	return result(sync_file_range(open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), 0, 1, SYNC_FILE_RANGE_WRITE));
+}
+
+static void files_get_names_only_where_they_are_stored(void **state)
+{
+	(void)state;
+	ASSERT_FORBIDDEN(name_file);
+	ASSERT_FORBIDDEN(change_mode);
+	ASSERT_FORBIDDEN(take_name);
+	ASSERT_FORBIDDEN(flush_some);
+	stores_files = true;
+	ASSERT_WORKS(name_file);
+	ASSERT_WORKS(change_mode);
+	ASSERT_WORKS(take_name);
+	ASSERT_WORKS(flush_some);
+	stores_files = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -899,7 +1029,10 @@ int main(void)
 		cmocka_unit_test(no_other_process_gets_a_signal),
 		cmocka_unit_test(no_way_to_signal_another_is_left),
 		cmocka_unit_test(threads_that_are_there_are_restricted_and_go_on),
+		cmocka_unit_test(threads_are_allowed_where_names_are_looked_up_and_processes_are_not),
+		cmocka_unit_test(parent_of_runs_may_have_children_and_nothing_worse),
 		cmocka_unit_test(what_serving_takes_works),
+		cmocka_unit_test(files_get_names_only_where_they_are_stored),
 		cmocka_unit_test(crash_is_a_crash),
 		cmocka_unit_test(no_program_gains_rights_and_no_process_looks_into_us),
 	};

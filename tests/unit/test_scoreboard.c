@@ -54,6 +54,22 @@ static void gauges_of_a_hasher_that_has_ended_are_reset(void **state)
 	assert_int_equal(board->hashing.full_from, UINT32_MAX);
 }
 
+static void spool_is_counted_over_all_processes_and_without_those_that_have_ended(void **state)
+{
+	struct process_table *table = &board->processes;
+	struct process_slot *first = &table->slots[0], *last = &table->slots[PROCESS_SLOTS - 1];
+
+	(void)state;
+	assert_true(process_table_spool(table, first, 60, 100));
+	assert_false(process_table_spool(table, last, 41, 100));
+	assert_int_equal(process_table_spooled(table), 60);
+	assert_true(process_table_spool(table, last, 40, 100));
+	assert_false(process_table_spool(table, first, 1, 100));
+	process_table_clear(table, 0);
+	assert_int_equal(process_table_spooled(table), 40);
+	assert_true(process_table_spool(table, first, 60, 100));
+}
+
 static void memory_is_shared_with_forked_processes(void **state)
 {
 	int status;
@@ -187,6 +203,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(board_is_empty_at_first),
 		TEST(gauges_of_a_hasher_that_has_ended_are_reset),
+		TEST(spool_is_counted_over_all_processes_and_without_those_that_have_ended),
 		TEST(memory_is_shared_with_forked_processes),
 		TEST(another_that_is_connected_is_found),
 		TEST(all_are_busy_when_each_has_been_for_a_while),

@@ -93,7 +93,7 @@ static int set_up(void **state)
 	(void)state;
 	if (log_open("test", log_path, LOG_LEVEL_INFO, LOG_FORMAT_TEXT) != 0 || truncate(log_path, 0) != 0)
 		return -1;
-	signals = signals_new(NULL);
+	signals = signals_new(NULL, NULL);
 	return signals != NULL ? 0 : -1;
 }
 
@@ -328,6 +328,100 @@ static void signals_are_called_as_in_the_contract(void **state)
 	assert_string_equal(ones_signal_name(ONES_SIGNAL_SESSION_DISPLACED), "session_displaced");
 	assert_string_equal(ones_signal_name(ONES_SIGNAL_ACCOUNT_SHARED), "account_shared");
 	assert_string_equal(ones_signal_name(ONES_SIGNAL_PASSWORD_CHANGED), "password_changed");
+	assert_null(ones_signal_name(ONES_SIGNAL_OWN));
+}
+
+/* ---- Signals of modules -------------------------------------------------------------------------------------- */
+
+static void connect_own(const char *signal, const char *name, int order, char letter)
+{
+	const struct ones_receiver receiver = {.name = name,
+	                                       .order = order,
+	                                       .phase = ONES_IN_TRANSACTION,
+	                                       .call = note,
+	                                       .context = &letters[letter - 'a']};
+
+	assert_int_equal(signals_connect_to(signals, signal, "billing", &receiver), 0);
+}
+
+static void assert_own_called(const char *signal, const char *expected)
+{
+	const struct ones_event event = {.signal = ONES_SIGNAL_OWN, .name = signal};
+
+	called[0] = '\0';
+	assert_true(signals_emit(signals, ONES_IN_TRANSACTION, &event));
+	assert_string_equal(called, expected);
+}
+
+static void signal_of_a_module_has_its_own_list_in_its_order(void **state)
+{
+	struct problem problem = {0};
+
+	(void)state;
+	/* Before it is declared and after. */
+	connect_own("cinema.title_added", "late", 5, 'a');
+	assert_int_equal(signals_declare(signals, "cinema.title_added", &problem), 0);
+	assert_int_equal(signals_declare(signals, "cinema.title_gone", &problem), 0);
+	connect_own("cinema.title_added", "early", -5, 'b');
+	connect_own("cinema.title_gone", "early", -5, 'c');
+	connect_own("cinema.title_added", "late", -6, 'd');
+	connect("same", 0, 'e');
+	assert_own_called("cinema.title_added", "db");
+	assert_own_called("cinema.title_gone", "c");
+	assert_called("e");
+}
+
+static void signal_that_no_module_declares_is_found(void **state)
+{
+	struct problem problem = {0};
+
+	(void)state;
+	assert_int_equal(signals_check(signals, &problem), 0);
+	connect_own("cinema.title_added", "one", 0, 'a');
+	assert_null(signals_declared(signals, "cinema.title_added"));
+	assert_int_equal(signals_check(signals, &problem), -1);
+	assert_string_equal(
+		problem.text,
+		"module billing: it connects a receiver to the signal cinema.title_added, which no module declares");
+	assert_int_equal(signals_declare(signals, "cinema.title_added", &problem), 0);
+	assert_string_equal(signals_declared(signals, "cinema.title_added"), "cinema.title_added");
+	assert_null(signals_declared(signals, "cinema.title"));
+	assert_null(signals_declared(signals, "user_logged_in"));
+	assert_int_equal(signals_check(signals, &problem), 0);
+}
+
+static void signal_is_declared_once(void **state)
+{
+	struct problem problem = {0};
+
+	(void)state;
+	assert_int_equal(signals_declare(signals, "cinema.title_added", &problem), 0);
+	assert_int_equal(signals_declare(signals, "cinema.title_added", &problem), -1);
+	assert_string_equal(problem.text, "it declares the signal cinema.title_added twice");
+}
+
+static void reserved_name_is_reserved_at_signals_of_modules(void **state)
+{
+	const struct ones_receiver other = {.name = "own", .phase = ONES_IN_TRANSACTION, .call = note};
+
+	(void)state;
+	connect("own", 0, 'a');
+	signals_reserve(signals);
+	assert_int_equal(signals_connect_to(signals, "cinema.title_added", "billing", &other), -1);
+}
+
+static void failure_names_the_signal_of_a_module(void **state)
+{
+	const struct ones_receiver receiver = {
+		.name = "bill", .phase = ONES_IN_TRANSACTION, .call = note_and_fail, .context = letters};
+	const struct ones_event event = {.signal = ONES_SIGNAL_OWN, .name = "cinema.title_added"};
+	char line[512];
+
+	(void)state;
+	assert_int_equal(signals_connect_to(signals, "cinema.title_added", "billing", &receiver), 0);
+	assert_false(signals_emit(signals, ONES_IN_TRANSACTION, &event));
+	assert_int_equal(read_log(line, sizeof line), 1);
+	assert_non_null(strstr(line, "receiver_failed signal=cinema.title_added receiver=bill phase=in_transaction"));
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -349,6 +443,11 @@ int main(void)
 		TEST(reserved_receiver_is_neither_replaced_nor_removed),
 		TEST(receiver_connected_after_the_reserved_ones_is_not_reserved),
 		TEST(signals_are_called_as_in_the_contract),
+		TEST(signal_of_a_module_has_its_own_list_in_its_order),
+		TEST(signal_that_no_module_declares_is_found),
+		TEST(signal_is_declared_once),
+		TEST(reserved_name_is_reserved_at_signals_of_modules),
+		TEST(failure_names_the_signal_of_a_module),
 	};
 
 	return cmocka_run_group_tests(tests, set_up_all, tear_down_all);

@@ -1,26 +1,19 @@
 """The pages in Debian's Chromium, as people meet them: the stories are in tests/browser."""
 
-import json
 import os
 import shutil
-import signal
-import subprocess
-import threading
 from pathlib import Path
 
 import pytest
 
-from support import processes, programs
 from support.closing import remember_log
 from support.nginx import Nginx
 from support.postgres import new_database
-from support.processes import ROOT, discard, end, end_with_parent, tail
+from support.processes import ROOT
 from support.programs import Daemon
 from support.site import Site
-from support.waiting import PATIENCE
-
-BROWSER = ROOT / "tests/browser"
-MODULES = ROOT / "build/npm/node_modules"
+from support.smtp import SmtpServer
+from support.waiting import wait_until
 
 # As the demo has it, which is stricter than a site needs to be.
 POLICY = (
@@ -44,6 +37,8 @@ SETTINGS = {
         "login.links": "Privacy policy /privacy, Imprint /imprint, Forgot your password? /help/password, "
         "Library https://library.example.org/",
     },
+    # With a mail server, and an address of alice's that was proved.
+    "mailing": {"login.attempts_per_address": 8, "accounts.signup": "open"},
     "slow": {"session.on_limit": "refuse", "server.workers": 4, "login.memory": "64MiB", "login.passes": 10},
 }
 EVERY_PAGE = [name for name in SETTINGS if name not in ("idle", "forgetful", "slow")]
@@ -81,104 +76,36 @@ def new_members_site(request, cluster, closing):
         database.discard()
 
 
-def chromium():
-    """
-    Without the windows around the pages, if Debian's package of that is installed: a page in it takes a quarter of the
-    time. The engine is the same.
-    """
-    return shutil.which("chromium-headless-shell") or "/usr/bin/chromium"
-
-
-class Driver:
-    """node with a Chromium, which stories are played in one after the other."""
-
-    def __init__(self):
-        self.folder = processes.scratch("browser")
-        self.log = self.folder / "log"
-        folder = str(self.folder)
-        environment = {**programs.environment(), "NODE_PATH": str(MODULES), "TMPDIR": folder, "HOME": folder}
-        with open(self.log, "wb") as errors:
-            self.process = subprocess.Popen(
-                ["node", BROWSER / "run.cjs", chromium(), str(PATIENCE)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env=environment,
-                preexec_fn=end_with_parent(signal.SIGTERM),
-            )
-
-    def play(self, told, answer):
-        """What the story returns; `answer` answers what it asks."""
-        # A browser that has come to a stop does not stop the tests.
-        watch = threading.Timer(PATIENCE * 10, self.process.terminate)
-        watch.start()
-        try:
-            self._say(told)
-            for line in self.process.stdout:
-                said = json.loads(line)
-                if "what" not in said:
-                    assert "error" not in said, said["error"]
-                    return said["result"]
-                self._say(answer(said["what"], *said["words"]))
-        finally:
-            watch.cancel()
-        raise AssertionError(f"the browser's driver ended:\n{tail(self.log)}")
-
-    def _say(self, what):
-        self.process.stdin.write(json.dumps(what) + "\n")
-        self.process.stdin.flush()
-
-    def close(self):
-        try:
-            self.process.stdin.close()
-            self.process.wait(PATIENCE)
-        except (OSError, subprocess.TimeoutExpired):
-            pass
-        finally:
-            end(self.process)
-            self.process.stdout.close()
-            discard(self.folder)
-
-
-class Drivers:
-    """One driver for all stories, but another one after a story that has failed: it may have broken the first."""
-
-    def __init__(self):
-        self.driver = None
-
-    def play(self, node, told, answer):
-        self.driver = self.driver or Driver()
-        try:
-            return self.driver.play(told, answer)
-        except BaseException:
-            node.add_report_section("call", "the browser", tail(self.driver.log))
-            self.close()
-            raise
-
-    def close(self):
-        if self.driver is not None:
-            self.driver.close()
-            self.driver = None
-
-
-@pytest.fixture(scope="module")
-def drivers():
-    made = Drivers()
-    yield made
-    made.close()
+PROVED = "UPDATE users SET email = username || '@example.net', email_verified_at = now() WHERE username = 'alice'"
 
 
 @pytest.fixture
-def play(request, drivers, new_members_site):
+def play(request, drivers, new_members_site, closing):
     """play(file, story, names) goes through a story at the sites of those names, and gives what it returns."""
 
     def make(file, story, names=("plain",), folder=None):
-        sites = {name: new_members_site(SETTINGS[name]) for name in names}
+        smtp = closing.add(SmtpServer()) if "mailing" in names else None
+        mail = {"mailing": smtp.settings()} if smtp is not None else {}
+        sites = {name: new_members_site({**SETTINGS[name], **mail.get(name, {})}) for name in names}
+        if smtp is not None:
+            sites["mailing"].database.query(PROVED)
 
         def answer(what, site, *words):
+            if what == "mail":
+                mail = smtp.await_mails(*words)[-1]
+                if not mail.has_link:
+                    return {"subject": mail.message["Subject"]}
+                sites[site].secrets.add(mail.token)
+                code = mail.code if mail.has_code else None
+                return {"token": mail.token, "code": code, "subject": mail.message["Subject"]}
+            if what == "mail of":
+                mail = wait_until(lambda: [one for one in smtp.mails if words[0] in one.message["Subject"]], words[0])[-1]
+                sites[site].secrets.add(mail.token)
+                return {"token": mail.token}
             if what == "ctl":
-                return sites[site].ctl().run(*words)
+                settings = sites[site].daemon.settings.items()
+                of_mail = {key: value for key, value in settings if key.startswith(("mail.", "accounts."))}
+                return sites[site].ctl(**of_mail).run(*words)
             assert what == "query"
             return [[str(value) for value in row] for row in sites[site].database.query(*words)]
 
@@ -218,6 +145,9 @@ STORIES = {
     "doubleClick": "slow",
     "doubleClickOnTakingOver": "ask",
     "backToTheForm": "refuse",
+    "confirmedBeforeASessionEnds": "many",
+    "doubleClickOnConfirming": "slow",
+    "openTabsStaySignedInOverAConfirmation": "plain",
     "changeOfPassword": "many",
     "withoutJavaScript": "ask",
     "keyboardOnly": "plain",
@@ -233,6 +163,45 @@ STORIES = {
 def test_story(play, story):
     """Each is told in tests/browser/stories.cjs."""
     play("stories.cjs", story, STORIES[story].split())
+
+
+RECOVERY_STORIES = ["byTheLinkInAnotherBrowser", "byTheCodeOnAPhoneWithoutScript", "fieldsAreKnownToPasswordManagers"]
+
+
+@pytest.mark.parametrize("story", RECOVERY_STORIES)
+def test_story_of_forgotten_passwords(play, story):
+    """Each is told in tests/browser/recovery.cjs."""
+    play("recovery.cjs", story, ["mailing"])
+
+
+SIGNUP_STORIES = [
+    "byTheLinkOnAPhone",
+    "byTheCodeWithoutScript",
+    "somebodyElseUsedMyAddress",
+    "nameThatWasTakenMeanwhile",
+    "anotherAddress",
+    "invited",
+]
+
+
+@pytest.mark.parametrize("story", SIGNUP_STORIES)
+def test_story_of_signing_up(play, story):
+    """Each is told in tests/browser/signup.cjs."""
+    play("signup.cjs", story, ["mailing"])
+
+
+LANGUAGE_STORIES = ["choiceIsRemembered", "choiceNeedsNoScript", "noticeIsInTheReadersLanguage", "noticeWaitsForItsWords"]
+
+
+@pytest.mark.parametrize("story", LANGUAGE_STORIES)
+def test_story_of_languages(play, story):
+    """Each is told in tests/browser/languages.cjs."""
+    play("languages.cjs", story)
+
+
+@pytest.mark.slow
+def test_pages_in_other_languages_are_accessible_and_fit_the_narrowest_screen(play):
+    assert play("languages.cjs", "inspect", ["plain", "many", "ask", "mailing"]) == []
 
 
 @pytest.fixture(scope="module")
@@ -260,3 +229,8 @@ if PICTURES:
         folder = Path(PICTURES).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         play("screenshots.cjs", which, EVERY_PAGE, folder)
+
+    def test_pictures_of_languages(play):
+        folder = Path(PICTURES).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        play("languages.cjs", "pictures", ["plain", "many", "ask", "mailing"], folder)

@@ -3,6 +3,7 @@
 import pytest
 
 from support.kept_sites import KeptSites
+from support.modules import build_module
 
 
 @pytest.fixture(scope="module")
@@ -13,3 +14,9 @@ def kept_sites(request, cluster_of_worker):
     made = KeptSites(cluster_of_worker, request.node)
     yield made
     made.close()
+
+
+@pytest.fixture
+def build(tmp_path):
+    """build(source, name, ...) makes a shared object of a source."""
+    return lambda source, *args, **kwargs: build_module(tmp_path, source, *args, **kwargs)

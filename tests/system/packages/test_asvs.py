@@ -7,6 +7,7 @@ import pytest
 
 from support.browser import CHROME
 from support.client import JSON
+from support.programs import Ctl
 
 LONGEST_KEPT = 4096
 
@@ -57,7 +58,7 @@ def test_longest_cookies_are_kept_by_browsers(new_daemon):
 def test_pages_for_signed_in_people_offer_signing_out(new_site, browse):
     site = new_site({"session.max_sessions": 2})
     browse(site, user_agent=CHROME).sign_in()
-    for path in ("/session/account", "/session/sessions"):
+    for path in ("/session/account", "/session/sessions", "/session/confirm"):
         person = browse(site, program=False)
         person.sign_in()
         page = person.get(path)
@@ -66,6 +67,31 @@ def test_pages_for_signed_in_people_offer_signing_out(new_site, browse):
         assert not others
         assert person.post(form, {}).status_code == 303
         assert not person.is_live()
+
+
+def test_forms_ask_for_a_password_in_fields_that_mask_it_and_that_managers_know(site, browse):
+    person = browse(site, program=False)
+    pages = [person.get("/session/login")]
+    person.sign_in()
+    pages += [person.get("/session/account"), person.get("/session/confirm")]
+    asked = {}
+    for page in pages:
+        assert page.status_code == 200 and "onpaste" not in page.text
+        for field in re.findall(r"<input\b[^>]*>", page.text):
+            found = dict(re.findall(r'(\w+)="([^"]*)"', field))
+            if found.get("type") != "hidden":
+                asked[found["name"]] = (found.get("type", "text"), found["autocomplete"])
+    assert asked == {
+        "username": ("text", "username"),
+        "password": ("password", "current-password"),
+        "current_password": ("password", "current-password"),
+        "new_password": ("password", "new-password"),
+    }
+
+
+def test_new_database_has_no_accounts(empty_database):
+    Ctl(empty_database.owner_conninfo).run("migrate")
+    assert empty_database.value("SELECT count(*) FROM users") == 0
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

@@ -47,14 +47,19 @@ def test_every_test_that_is_named_exists():
         assert re.search(rf"(?m)^{form.format(name)}", sources[0].read_text()), f"{file}::{name}"
 
 
+# Of what is a document.
+UNSHOWN = {"6.1.3"}
+
+
 def test_every_requirement_is_answered_once():
     text = (ROOT / "docs/asvs.md").read_text()
-    asked = {"3.3": 5, "7.1": 3, "7.2": 4, "7.3": 2, "7.4": 5, "7.5": 3, "7.6": 2}
+    asked = {"3.3": 5, "6.1": 3, "6.2": 12, "6.3": 8, "6.4": 6, "6.5": 8, "6.6": 4, "6.7": 2, "6.8": 4}
+    asked |= {"7.1": 3, "7.2": 4, "7.3": 2, "7.4": 5, "7.5": 3, "7.6": 2}
     numbers = [f"{section}.{i}" for section, count in asked.items() for i in range(1, count + 1)]
-    rows = re.findall(r"(?m)^\| (\d\.\d\.\d) \| (\d) \| [^|]+ \| (yes|site|partly|no|-) \| [^|]+ \|([^|]*)\|$", text)
-    assert sorted(number for number, *_ in rows) == numbers
+    rows = re.findall(r"(?m)^\| (\d\.\d\.\d+) \| (\d) \| [^|]+ \| (yes|site|partly|no|-) \| [^|]+ \|([^|]*)\|$", text)
+    assert sorted(number for number, *_ in rows) == sorted(numbers)
     for number, _, answer, shown in rows:
-        assert ("`" in shown) == (answer != "-"), number
+        assert ("`" in shown) == (answer not in ("-", "no")) or number in UNSHOWN, number
 
 
 def test_every_event_is_described():

@@ -1,6 +1,5 @@
 """What is installed: by make install, and as a Debian package, in a root of its own. The manual pages, too."""
 
-import fcntl
 import grp
 import gzip
 import json
@@ -9,26 +8,18 @@ import re
 import shutil
 import signal
 import stat
-import subprocess
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from support import fastcgi, nginx
 from support.client import JSON
+from support.installing import BUILT, VERSION, make, make_installed, one_at_a_time, run
 from support.nginx import NGINX_CONF
 from support.processes import BUILD, ROOT, discard, end, scratch, spawn, tail, uids_of
-from support.programs import NOT_LISTENING, environment
+from support.programs import NOT_LISTENING
 from support.waiting import wait_until
 
-VERSION = re.search(r'ONESESSION_VERSION "(.*)"', (ROOT / "daemon/base/version.h").read_text())[1]
-# What tells make the build that is tested.
-IN_ITS_FOLDER = {"sanitized": ["SANITIZE=address,undefined"], "coverage": ["SANITIZE=address,undefined", "COVERAGE=1"]}
-BUILT = (
-    [f"BUILD={BUILD.parent}", *IN_ITS_FOLDER[BUILD.name]] if BUILD.name in IN_ITS_FOLDER else [f"BUILD={BUILD}"]
-)
-LONG = 1200
 SERVERS = ["nginx", "apache", "lighttpd", "caddy", "haproxy", "prometheus", "grafana"]
 
 
@@ -39,47 +30,8 @@ def folder():
     discard(path)
 
 
-@contextmanager
-def one_at_a_time(name):
-    """Among all processes that run these tests."""
-    with open(BUILD / name, "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def make(*words):
-    """As a user would call it: nothing of the make that may have started the tests."""
-    env = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("MAKE", "MFLAGS", "PREFIX", "DESTDIR", "BUILD", "SANITIZE", "COVERAGE"))
-    }
-    done = subprocess.run(
-        ["make", "--no-print-directory", "-C", ROOT, *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        env=env,
-        timeout=LONG,
-    )
-    assert done.returncode == 0, done.stdout[-4000:]
-    return done.stdout
-
-
-def make_installed(*words):
-    """make install or uninstall of what was built for these tests."""
-    with one_at_a_time(".install"):
-        return make(*words, *BUILT)
-
-
 def files_below(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
-
-
-def run(*command, **kwargs):
-    words = [str(word) for word in command]
-    return subprocess.run(words, capture_output=True, text=True, check=False, env=environment(), **kwargs)
 
 
 # ---- make install ----------------------------------------------------------------------------------------------------
@@ -106,10 +58,22 @@ def test_install_puts_everything_below_prefix_and_uninstall_takes_it_away(folder
         "share/onesession/schema/0002_policy.sql",
         "share/onesession/schema/0004_same_browser.sql",
         "share/bash-completion/completions/onesessionctl",
+        "share/doc/onesession/account-life.md",
+        "share/doc/onesession/accounts.md",
         "share/doc/onesession/events.md",
         "share/doc/onesession/listeners/listener.py",
         "share/onesession/pages/login.html",
         "share/doc/onesession/examples/nginx/onesession.conf",
+        "bin/onesession-try",
+        "include/onesession.h",
+        "lib/libonesession-test.a",
+        "lib/pkgconfig/onesession.pc",
+        "lib/pkgconfig/onesession-test.pc",
+        "share/man/man1/onesession-try.1",
+        "share/man/man3/onesession.3",
+        "share/man/man3/ones_sql.3",
+        "share/man/man3/ONES_VALUES.3",
+        "share/onesession/try/template/newmodule.c",
     ):
         assert f"{below}/{name}" in found
     for server in SERVERS:
@@ -196,7 +160,7 @@ def test_install_into_the_machine_keeps_the_configuration_from_others(folder, cl
 
 # ---- Manual pages ----------------------------------------------------------------------------------------------------
 
-PAGES = ["onesession.7", "onesession.conf.5", "onesessionctl.8", "onesessiond.8"]
+PAGES = ["onesession-try.1", "onesession.7", "onesession.conf.5", "onesessionctl.8", "onesessiond.8"]
 
 
 def page_path(name):
@@ -219,7 +183,8 @@ def test_manual_page_is_right(name):
     found = [line for line in (done.stdout + done.stderr).splitlines() if not any(word in line for word in machine)]
     assert found == []
     for title, section in re.findall(r"^\.Xr (onesession\S*) (\d)", page_path(name).read_text(), re.M):
-        assert f"{title}.{section}" in PAGES
+        # Section 3 has a test of its own.
+        assert section == "3" or f"{title}.{section}" in PAGES
 
 
 def test_manual_tells_every_option_of_the_configuration():
@@ -311,8 +276,33 @@ def test_package_tells_what_an_operator_looks_for(package, folder):
         for sample in (ROOT / "conf" / server).iterdir():
             # Not packed: they are to be copied.
             assert (documents / "examples" / server / sample.name).read_bytes() == sample.read_bytes()
-    for name in PAGES:
+    for name in PAGES[1:]:
         assert (folder / f"usr/share/man/man{name[-1]}/{name}.gz").exists()
+    assert not (folder / "usr/include").exists()
+
+
+@pytest.fixture(name="builders")
+def package_for_builders(package):
+    return package.with_name(package.name.replace("onesession_", "onesession-dev_"))
+
+
+def test_package_for_builders_has_what_modules_are_made_and_tested_with(builders, folder):
+    run("dpkg-deb", "-x", builders, folder)
+    triplet = run("dpkg-architecture", "-q", "DEB_HOST_MULTIARCH").stdout.strip()
+    for name in (
+        "usr/bin/onesession-try",
+        "usr/include/onesession.h",
+        f"usr/lib/{triplet}/libonesession-test.a",
+        "usr/share/man/man1/onesession-try.1.gz",
+        "usr/share/man/man3/ones_sql.3.gz",
+        "usr/share/man/man3/ones_rows_json.3.gz",
+        "usr/share/onesession/try/template/Makefile",
+    ):
+        assert os.path.lexists(folder / name), name
+    told = (folder / f"usr/lib/{triplet}/pkgconfig/onesession.pc").read_text()
+    assert f"Version: {VERSION}\n" in told and "moduledir=/usr/lib/onesession/modules\n" in told
+    control = run("dpkg-deb", "-f", builders).stdout
+    assert f"onesession (= {VERSION})" in control and "libjansson-dev" in control
 
 
 # A copy of this machine in which everything may be changed, in a mount namespace that ends with this process.
@@ -358,7 +348,7 @@ class OwnRoot:
         if self.process.poll() is not None:
             pytest.skip(f"this machine does not allow a root of its own: {tail(self.log)}")
         # This machine may have it, by a package or by make install: the copy does not.
-        self.call("dpkg", "--force-unsafe-io", "--purge", "onesession")
+        self.call("dpkg", "--force-unsafe-io", "--purge", "onesession-dev", "onesession")
         self.call("userdel", "onesession")
         self.run("rm", "-rf", "/etc/onesession", *(f"/usr/local/sbin/{name}" for name in ("onesessiond", "onesessionctl")))
         assert self.call("getent", "passwd", "onesession").returncode != 0
@@ -485,7 +475,7 @@ def test_package_installs_serves_upgrades_removes_and_purges(package, folder, cl
     # Another user does not inherit that it ends with its parent.
     as_daemon = ["setpriv", "--pdeathsig=TERM", "--reuid=onesession", "--regid=onesession", "--init-groups"]
     root.run("onesessionctl", "-o", owner, "user", "add", "ada", input=database.password + "\n")
-    assert root.call(*as_daemon, "onesessionctl", "user", "add", "eve", input=database.password + "\n").returncode == 1
+    assert root.call(*as_daemon, "onesessionctl", "user", "add", "eve", "--admin", input=database.password + "\n").returncode == 1
     assert "ada" in root.run(*as_daemon, "onesessionctl", "user", "list")
     unit = root.run("cat", "/usr/lib/systemd/system/onesession.service")
     start = re.search("^ExecStart=(.*)$", unit, re.M)[1].split()
@@ -554,3 +544,18 @@ def test_package_installs_serves_upgrades_removes_and_purges(package, folder, cl
     root.run("getent", "passwd", "onesession")
     assert database.value("SELECT count(*) FROM users WHERE username = 'ada'") == 1
     assert not Path("/var/lib/dpkg/info/onesession.list").exists(), "it was installed outside of its root"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can have a root of its own")
+def test_module_is_made_tested_and_installed_with_nothing_but_the_packages(package, builders, folder, closing):
+    for path in (package, builders):
+        shutil.copy(path, folder)
+    root = closing.add(OwnRoot(folder, folder))
+    root.run("dpkg", "--force-unsafe-io", "-i", folder / package.name, folder / builders.name)
+    steps = "cd /tmp && onesession-try --new shopping && cd shopping && make && make test && make install"
+    assert "shopping: all is well" in root.run("sh", "-ec", steps)
+    # It was not migrated, and there is no database to ask.
+    tried = root.call("onesessiond", "-c", "/dev/null", "-o", "server.modules=shopping", "-t")
+    assert "modules: shopping 0.1 (ABI 1)\n" in tried.stdout, tried.stdout + tried.stderr
+    assert "ones_rows_count" in root.run("sh", "-ec", "cd /usr/share/man && zcat man3/ones_sql.3.gz man3/ones_rows_count.3.gz")

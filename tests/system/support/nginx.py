@@ -69,8 +69,8 @@ def shipped(path, changes):
 
 class Nginx:
     """
-    nginx with the configuration that the project ships, but for what `changes` of the site's file: where the files or
-    the application are. Without it, nginx itself stands for the application. `certificate` holds a key, too, and makes
+    nginx with the configuration that the project ships, but for what `changes` of the site's file, where the files or
+    the application are, and `guard_changes` of the guard's. Without it, nginx itself stands for the application. `certificate` holds a key, too, and makes
     it https.
     """
 
@@ -82,6 +82,7 @@ class Nginx:
         self.sample = sample
         self.certificate = certificate
         self.changes = changes or {"http://127.0.0.1:8000": f"http://unix:{self.folder}/app.sock:"}
+        self.guard_changes = {}
         self.cookie_name = "onesession"
         self.process = None
         self.port = None
@@ -94,6 +95,7 @@ class Nginx:
                 {
                     "unix:/run/onesession/onesession.sock;": f"unix:{self.daemon_address};",
                     "onesession(?:_device)?=": f"{self.cookie_name}(?:_device)?=",
+                    **self.guard_changes,
                 },
             )
         )

@@ -238,6 +238,14 @@ class Database:
         """As if the session had been seen last that long ago."""
         self.query("UPDATE sessions SET last_seen_at = now() - %s::interval WHERE id = %s", interval, session_id)
 
+    def make_unproved(self, session_id, interval="10 minutes"):
+        """As if its person had proved who they are that long ago, at the login."""
+        self.query(
+            "UPDATE sessions SET created_at = now() - %s::interval, proved_at = NULL WHERE id = %s",
+            interval,
+            session_id,
+        )
+
     def ended(self, session_id):
         """The reason in ended_sessions, or None."""
         rows = self.query("SELECT reason FROM ended_sessions WHERE id = %s", session_id)

@@ -129,17 +129,23 @@ def children_of(pid):
     return [child for child in found if is_alive(child)]
 
 
-def processes_with(argument):
-    """Those that have `argument`, which has to be unlike any other, on their command line."""
-    found = []
-    for entry in filter(str.isdigit, os.listdir("/proc")):
+def command_lines():
+    """The number of each process of the machine, and its arguments with a NUL behind each."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            arguments = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
+            yield int(path.parent.name), path.read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if str(argument).encode() in arguments:
-            found.append(int(entry))
-    return found
+
+
+def processes_with(argument):
+    """Those that have `argument`, which has to be unlike any other, on their command line."""
+    return [pid for pid, line in command_lines() if str(argument).encode() in line.split(b"\0")]
+
+
+def processes_below(folder):
+    """Those that have a path below the folder on their command line."""
+    return [pid for pid, line in command_lines() if str(folder).encode() in line]
 
 
 def cpu_seconds(pid):

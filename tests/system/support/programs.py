@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -193,6 +194,18 @@ class Daemon:
 
     def log_text(self):
         return self.log.read_text(errors="replace")
+
+    def lines_of(self, event):
+        """The lines of the log that are that event."""
+        return [line for line in self.log_text().splitlines() if re.search(rf"\] {event}\b", line)]
+
+    def await_line(self, event, *words):
+        """The first of these that has all the words."""
+
+        def found():
+            return next((line for line in self.lines_of(event) if all(word in line for word in words)), None)
+
+        return wait_until(found, f"{event} with {words}:\n{self.log_text()[-6000:]}")
 
     def send_signal(self, number):
         self.process.send_signal(number)

@@ -35,6 +35,12 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE TRIGGER remember_login AFTER INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION remember_login();
+CREATE FUNCTION remember_key() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    UPDATE logins_seen SET session_key = new.session_key WHERE login_order = new.login_order;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER remember_key AFTER UPDATE OF session_key ON sessions FOR EACH ROW EXECUTE FUNCTION remember_key();
 CREATE TABLE users_kept AS SELECT * FROM users;
 """
 CLEAN = """
@@ -48,7 +54,7 @@ UPDATE users u SET password = k.password, is_active = k.is_active, session_limit
 
 @dataclass(eq=False)
 class Key:
-    """A cookie, and whose it is."""
+    """A cookie, and whose it is. `token` becomes another one when the session is confirmed."""
 
     token: str
     username: str
@@ -182,18 +188,18 @@ class Story:
         return self._act(call, "login", permits, ends=ends)
 
     def hook(self, key):
-        number = len(self.acts)
+        number, token = len(self.acts), key.token
 
         def call():
-            answer = self.stage.ask(number, "GET", "/auth", key.token)
+            answer = self.stage.ask(number, "GET", "/auth", token)
             return Told(answer.status, answer.get("Session-Reason"))
 
         return self._act(call, "hook", (200, 401), asks_with=key)
 
     def logout(self, key):
-        number = len(self.acts)
+        number, token = len(self.acts), key.token
         return self._act(
-            lambda: Told(self.stage.ask(number, "POST", "/logout", key.token).status),
+            lambda: Told(self.stage.ask(number, "POST", "/logout", token).status),
             "logout",
             (204,),
             ends=lambda other: "logged_out" if other is key else None,
@@ -209,6 +215,21 @@ class Story:
             )
 
         return self._act(call, "password", (200, 401), ends=lambda other: "password_changed")
+
+    def confirm(self, key):
+        """Whoever asks with the former key is nobody from then on."""
+        number, token = len(self.acts), key.token
+        fields = {"password": self.database.password}
+
+        def call():
+            answer = self.stage.ask(number, "POST", "/confirm", token, fields)
+            key.token = answer.cookie() or key.token
+            body = json.loads(answer.body)
+            return Told(answer.status, body.get("code"), body=body)
+
+        return self._act(
+            call, "confirm", (200, 401), ends=lambda other: "unauthenticated" if other is key else None
+        )
 
     def end_other(self, key, other):
         number = len(self.acts)

@@ -12,6 +12,7 @@ import pytest
 from support import applications, webservers
 from support.closing import Closing, remember_log
 from support.postgres import new_database
+from support.site import APPLICATION, in_application
 
 APPLICATIONS = {
     "static": applications.StaticSite,
@@ -67,7 +68,7 @@ class Web:
 
 
 @contextlib.contextmanager
-def running(node, cluster, server_name, make_server, kind, settings=None):
+def running(node, cluster, server_name, make_server, kind, settings=None, modules=()):
     """A whole installation, with its logs shown when a test of `node` fails. None: by whoever shares it."""
     if not cluster.is_running:
         cluster.start()
@@ -75,7 +76,7 @@ def running(node, cluster, server_name, make_server, kind, settings=None):
     things = Closing()
     try:
         application = things.add(APPLICATIONS[kind]())
-        daemon = things.add(webservers.daemon_with_tcp(database, settings))
+        daemon = things.add(webservers.daemon_with_tcp(database, settings, modules))
         server = things.add(make_server(daemon, kind, application))
         if node is not None:
             remember_log(node, "onesessiond", daemon.log)
@@ -84,6 +85,19 @@ def running(node, cluster, server_name, make_server, kind, settings=None):
     finally:
         things.close()
         database.discard()
+
+
+def web_of_one_worker(servers):
+    """A fixture of a module: the test application by one worker behind each of these servers, {name: how it is made}."""
+
+    @pytest.fixture(name="web", scope="module", params=servers)
+    def fixture_web(request, cluster_of_worker):
+        settings = in_application({"server.workers": 1})
+        make = servers[request.param]
+        with running(request.node, cluster_of_worker, request.param, make, "static", settings, APPLICATION) as made:
+            yield made
+
+    return fixture_web
 
 
 def raw(web, method, target, headers=(), body=b""):

@@ -12,6 +12,7 @@ import subprocess
 from support.nginx import Nginx, shipped
 from support.processes import ROOT, discard, end, free_port, scratch, spawn, tail
 from support.programs import Daemon
+from support.site import APPLICATION, give_folders
 from support.waiting import wait_until
 
 PROGRAMS = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -35,6 +36,7 @@ class Server:
         self.log = self.folder / "error.log"
         self.log.touch()
         self.sample, self.changes, self.certificate = sample, changes, certificate
+        self.guard_changes = {}
         self.cookie_name = "onesession"
         self.process = None
         self.port = None
@@ -126,6 +128,7 @@ class Apache(Server):
                 {
                     '"/etc/apache2/onesession-away.asis"': f'"{ROOT}/conf/apache/onesession-away.asis"',
                     "onesession(?:_device)?=": f"{self.cookie_name}(?:_device)?=",
+                    **self.guard_changes,
                 },
             )
         )
@@ -189,6 +192,7 @@ class Lighttpd(Server):
                     '( "/etc/lighttpd/onesession-open.lua", "/etc/lighttpd/onesession.lua" )': (
                         f'( "{self.folder}/onesession-open.lua", "{self.folder}/onesession.lua" )'
                     ),
+                    **self.guard_changes,
                 },
             )
         )
@@ -216,10 +220,9 @@ class Caddy(Server):
         self.environment = {**os.environ, "HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder)}
 
     def configure(self):
-        guard = (ROOT / "conf/caddy/onesession.caddy").read_text()
         socket_path = "unix//run/onesession/onesession.sock"
-        assert guard.count(socket_path) == 3
-        guard = guard.replace(socket_path, f"unix/{self.daemon_path}")
+        assert shipped("caddy/onesession.caddy", {}).count(socket_path) == 3
+        guard = shipped("caddy/onesession.caddy", self.guard_changes).replace(socket_path, f"unix/{self.daemon_path}")
         guard = guard.replace("onesession(_device)?=", f"{self.cookie_name}(_device)?=")
         (self.folder / "onesession.caddy").write_text(guard)
         address, tls = f"http://:{self.port}", ""
@@ -285,10 +288,12 @@ def make_certificate(folder):
     return both
 
 
-def daemon_with_tcp(database, settings=None):
+def daemon_with_tcp(database, settings=None, modules=()):
     """Listens on its Unix socket and on a TCP port of this machine, which is its `port`. It runs."""
     for _ in range(10):
-        daemon = Daemon(database, settings)
+        daemon = Daemon(database, settings, modules=modules)
+        if modules is APPLICATION:
+            give_folders(daemon)
         daemon.port = free_port()
         daemon.settings["server.listen"] += f" tcp:127.0.0.1:{daemon.port}"
         try:

@@ -24,6 +24,8 @@ def test_haproxy_serves_the_pages_and_passes_no_identity_on(request, cluster_of_
             connection, status, _ = ask_for_upgrade(web, protocols, None)
             connection.close()
             assert (status, web.last().all("Upgrade")) == (200, [])
+        answer = browse(web, program=False).get("/.well-known/change-password")
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/session/account")
         program.logout()
         problem(program.get("/session/me"), 401, "unauthenticated")
         web.daemon.stop()

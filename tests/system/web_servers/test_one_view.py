@@ -293,6 +293,8 @@ THEIRS = [
     "xonesession=1",
     "onesession2=1",
     "onesession_devices=1",
+    # Which language its person has chosen is no secret, and may be an application's, too.
+    "onesession_language=de",
     "onesession-x=1",
     "Onesession=1",
     "onesession",

@@ -12,17 +12,10 @@ import pytest
 
 from support import fastcgi, openmetrics
 from support.marks import ROOT_ONLY
-from support.processes import BUILD, ROOT, end, is_alive, spawn
+from support.modules import HEAD, SANITIZED, settings_for
+from support.processes import BUILD, IS_SANITIZED, ROOT, end, is_alive, spawn
 from support.programs import Ctl, environment
 from support.waiting import PATIENCE, wait_until
-
-HEAD = """
-#include "onesession.h"
-#include <stdlib.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-"""
 
 # What it answers is what it was built with; a setting comes from its section.
 CINEMA = (
@@ -96,36 +89,6 @@ ONES_MODULE(.name = "cinema", .version = "1.2", MORE .setup = setup, .start = st
 """
 )
 NOTHING = HEAD + 'ONES_MODULE(.name = "cinema");\n'
-# Sanitized daemons load sanitized modules.
-SANITIZED = ["-fsanitize=address,undefined"] if "sanitized" in BUILD.parts or "coverage" in BUILD.parts else []
-
-
-@pytest.fixture
-def build(tmp_path):
-    """build(source, name, ...) makes a shared object of a source."""
-
-    def make(source, name="cinema", compiler="gcc", flags=(), more=""):
-        folder = tmp_path / "modules"
-        folder.mkdir(mode=0o755, exist_ok=True)
-        suffix = "cc" if compiler == "g++" else "c"
-        path = tmp_path / f"{name}.{suffix}"
-        path.write_text(source)
-        new, module = folder / f"{name}.new", folder / f"{name}.so"
-        subprocess.run(
-            [compiler, "-Wall", "-Wextra", "-Werror", "-g", "-shared", "-fPIC", "-I", str(ROOT / "daemon")]
-            + [f"-DMORE={more}", *SANITIZED, *flags, "-o", str(new), str(path)],
-            check=True,
-        )
-        new.chmod(0o644)
-        new.rename(module)
-        return module
-
-    return make
-
-
-def settings_for(*modules, **more):
-    return {"server.modules": " ".join(map(str, modules)), "log.level": "info", **more}
-
 
 def get(daemon, path):
     return daemon.ask(path=path, REMOTE_ADDR="127.0.0.1")
@@ -139,17 +102,6 @@ def status(daemon):
     return json.loads(get(daemon, "/session/status").body)
 
 
-def lines_of(daemon, event):
-    return [line for line in daemon.log_text().splitlines() if re.search(rf"\] {event}\b", line)]
-
-
-def await_line(daemon, event, *words):
-    def found():
-        return next((line for line in lines_of(daemon, event) if all(word in line for word in words)), None)
-
-    return wait_until(found, f"{event} with {words}:\n{daemon.log_text()}")
-
-
 # ---- What a module can do --------------------------------------------------------------------------------------------
 
 
@@ -160,8 +112,8 @@ def test_module_is_loaded_with_its_routes_below_its_name_and_its_settings(new_da
     assert get(daemon, "/cinemahello").status == 404
     daemon.stop()
     # In each of the workers, and not in the process that checked it.
-    assert len(lines_of(daemon, "cinema_stopped")) == 2
-    assert "module=cinema" in lines_of(daemon, "cinema_stopped")[0]
+    assert len(daemon.lines_of("cinema_stopped")) == 2
+    assert "module=cinema" in daemon.lines_of("cinema_stopped")[0]
 
 
 @pytest.mark.parametrize("prefix,path", [("/films/all", "/films/all/hello"), ("/", "/hello"), ("", "/hello")])
@@ -199,13 +151,45 @@ static void hello(struct ones_request *req)
 	ones_reply_json(req, 200, json_pack("{s:s}", "answer", answer.c_str()));
 }
 
+static bool note(const struct ones_event *event, void *)
+{
+	struct ones_rows *rows;
+	std::string name = std::string("is_") + "there";
+
+	if (ones_sql(event->db, &rows, "SELECT $1::text || $2::bigint AS it", ONES_VALUES(ONES_TEXT(name.c_str()), ONES_INT(7))) != ONES_RESULT_OK)
+		return false;
+	ones_log("cinema_told", "%s %s of %s", event->name, ones_text(rows, 0, "it"), json_string_value(json_object_get(event->data, "by")));
+	return true;
+}
+
+static enum ones_result tell_all(struct ones_db *db, void *)
+{
+	return ones_emit(db, "cinema.told", json_pack("{s:s}", "by", "C++"));
+}
+
+static void tell(struct ones_request *req)
+{
+	enum ones_result result = ones_transact(ones_db(req), tell_all, nullptr);
+
+	ones_reply_empty(req, result == ONES_RESULT_OK ? 204 : 500);
+}
+
 static bool setup(struct ones_app *app)
 {
-	struct ones_route route = {};
+	struct ones_route route = {}, told = {};
+	struct ones_receiver receiver = {};
 
 	route.path = "/hello";
 	route.get = hello;
 	ones_route(app, &route);
+	told.path = "/tell";
+	told.get = tell;
+	ones_route(app, &told);
+	ones_signal(app, "told");
+	receiver.name = "note";
+	receiver.phase = ONES_IN_TRANSACTION;
+	receiver.call = note;
+	ones_connect_to(app, "cinema.told", &receiver);
 	return true;
 }
 
@@ -213,6 +197,8 @@ ONES_MODULE(.name = "cinema", .version = "17", .setup = setup);
 """
     daemon = new_daemon(settings_for(build(source, compiler="g++", flags=["-std=c++17"]))).start()
     assert hello(daemon) == {"answer": "C++"}
+    assert get(daemon, "/cinema/tell").status == 204
+    daemon.await_line("cinema_told", 'message="cinema.told is_there7 of C++"')
 
 
 def test_pages_and_files_of_a_module_come_from_the_folder_beside_it(new_daemon, build):
@@ -232,6 +218,8 @@ def test_daemon_exports_what_the_header_declares_and_nothing_else():
     header = re.sub(r"/\*.*?\*/", "", (ROOT / "daemon/onesession.h").read_text(), flags=re.S)
     declared = set(re.findall(r"\b(ones_[a-z_0-9]+)\(", header)) - {"ones_handler"}
     declared -= set(re.findall(r"static inline [^(]*\b(ones_[a-z_0-9]+)\(", header))
+    # Those of the test kit are in its library.
+    declared = {name for name in declared if not name.startswith("ones_test_")}
     command = ["nm", "-D", "--defined-only", str(BUILD / "onesessiond")]
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     functions = {words[2] for words in map(str.split, listed.splitlines()) if words[1] in "TtWi"}
@@ -294,6 +282,22 @@ REFUSED = {
         'ONES_MODULE(.name = "cinema", .setup = f);',
         "module cinema: its setup returned false",
     ),
+    "setup_forks": (
+        "#include <unistd.h>\n"
+        + HEAD
+        + "static bool f(struct ones_app *app) { (void)app; if (fork() == 0) { alarm(5); pause(); } return true; } "
+        'ONES_MODULE(.name = "cinema", .setup = f);',
+        "module cinema: its setup leaves a process behind",
+    ),
+    "setup_forks_twice": (
+        "#include <errno.h>\n#include <unistd.h>\n#include <sys/wait.h>\n"
+        + HEAD
+        + "static bool f(struct ones_app *app) { (void)app; if (fork() == 0) _exit(0); "
+        "siginfo_t info; waitid(P_ALL, 0, &info, WEXITED | WNOWAIT); "
+        "if (fork() == 0) { alarm(5); pause(); } errno = ECHILD; return true; } "
+        'ONES_MODULE(.name = "cinema", .setup = f);',
+        "module cinema: its setup leaves a process behind",
+    ),
     "route_twice": (
         HEAD + "static void h(struct ones_request *req) { (void)req; }\n"
         'static bool f(struct ones_app *app) { struct ones_route r = {.path = "/a", .get = h};'
@@ -311,6 +315,46 @@ def test_module_that_is_wrong_is_refused_with_the_reason(new_daemon, build, kind
     module = build(source)
     said = refused_at_start(new_daemon, settings_for(module))
     assert reason in said and said.startswith("module ")
+
+
+@pytest.mark.skipif(IS_SANITIZED, reason="this daemon has the sanitizer")
+def test_module_with_the_sanitizer_is_refused_by_a_daemon_without(new_daemon, build):
+    module = build(CINEMA, flags=["-fsanitize=address,undefined"])
+    assert "it was built with -fsanitize=address, and this daemon was not" in refused_at_start(new_daemon, settings_for(module))
+
+
+OVERFLOW = """
+static void overflow(struct ones_request *req)
+{
+	char *block = malloc(8);
+	int64_t at = 0;
+
+	(void)ones_path_int(req, "at", &at);
+	block[at] = 1;
+	free(block);
+	ones_reply_empty(req, 204);
+}
+
+static bool setup(struct ones_app *app)
+{
+	ones_route(app, &(struct ones_route){.path = "/overflow/:at", .get = overflow, .needs = ONES_NEEDS_DATABASE});
+	return true;
+}
+
+ONES_MODULE(.name = "cinema", .setup = setup);
+"""
+
+
+@pytest.mark.skipif(not IS_SANITIZED, reason="this daemon has no sanitizer: make sanitized")
+def test_sanitizer_reports_a_module_s_bug_in_the_log_and_the_others_serve_on(new_daemon, build):
+    daemon = new_daemon(settings_for(build(HEAD + OVERFLOW))).start()
+    assert get(daemon, "/cinema/overflow/7").status == 204
+    ask_in_vain(daemon, "/cinema/overflow/8")
+    wait_until(lambda: "heap-buffer-overflow" in daemon.log_text(), "the report")
+    wait_until(lambda: re.search(r"#0 .* in overflow ", daemon.log_text()), "the place")
+    wait_until(lambda: get(daemon, "/cinema/overflow/7").status == 204, "the others to serve")
+    # It was asked for.
+    os.truncate(daemon.log, 0)
 
 
 @pytest.mark.slow
@@ -347,6 +391,26 @@ def test_module_that_others_can_write_is_refused(new_daemon, build, tmp_path):
     assert f"{link.parent} can be written by others" in refused_at_start(new_daemon, settings_for(link))
     (tmp_path / "links").chmod(0o755)
     new_daemon(settings_for(link)).start()
+
+
+def test_module_with_a_page_that_others_can_write_is_refused(new_daemon, build):
+    module = build(HEAD + 'ONES_MODULE(.name = "cinema", .pages = "pages");')
+    pages = module.parent / "pages"
+    pages.mkdir()
+    script = pages / "film.js"
+    script.write_text("// nothing")
+    for path in (script, pages):
+        path.chmod(path.stat().st_mode | 0o002)
+        said = refused_at_start(new_daemon, settings_for(module))
+        assert f"module cinema: pages: {path} can be written by others than its owner" in said
+        path.chmod(path.stat().st_mode & ~0o022)
+
+
+def test_prefix_that_hides_a_route_of_the_daemon_is_refused(new_daemon, build):
+    module = build(HEAD + 'ONES_MODULE(.name = "cinema");')
+    for prefix, route in (("/session/auth", "/auth"), ("/session/login/x", "/login"), ("/session/sessions", "/sessions")):
+        said = refused_at_start(new_daemon, settings_for(module, **{"cinema.prefix": prefix}))
+        assert f'its prefix is "{prefix}", where the daemon\'s own route {route} is' in said
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -394,9 +458,9 @@ def test_page_of_a_module_that_is_wrong_is_refused_with_its_line(new_daemon, bui
 
 def test_start_that_fails_ends_the_worker_with_a_line_and_no_storm(new_daemon, build):
     daemon = new_daemon(settings_for(build(CINEMA), **{"cinema.refuses_to_start": "yes"})).start(wait=None)
-    await_line(daemon, "worker_failed", "module cinema: its start returned false")
-    await_line(daemon, "worker_failed", "restart_in_ms=400")
-    assert len(lines_of(daemon, "worker_failed")) < 40
+    daemon.await_line("worker_failed", "module cinema: its start returned false")
+    daemon.await_line("worker_failed", "restart_in_ms=400")
+    assert len(daemon.lines_of("worker_failed")) < 40
 
 
 def test_configuration_shows_a_module_s_section_without_its_secrets(new_daemon, build):
@@ -475,7 +539,7 @@ def test_reload_with_a_module_that_is_wrong_is_refused_and_the_old_one_goes_on(n
     workers = daemon.workers
     build(source)
     daemon.send_signal(signal.SIGHUP)
-    await_line(daemon, "reload_refused", reason)
+    daemon.await_line("reload_refused", reason)
     assert daemon.workers == workers and hello(daemon)["answer"] == "first"
     assert status(daemon)["counts"]["reloads_refused"] == 1
 
@@ -484,8 +548,8 @@ def test_upgrade_with_a_module_of_another_abi_is_refused_with_a_sentence(new_dae
     daemon = new_daemon(settings_for(build(CINEMA))).start()
     build(REFUSED["other_abi"][0])
     daemon.send_signal(signal.SIGUSR2)
-    await_line(daemon, "start_failed", "it was built for ABI 99, and this daemon has ABI 1")
-    await_line(daemon, "upgrade_failed", "the new binary refuses the configuration or a module")
+    daemon.await_line("start_failed", "it was built for ABI 99, and this daemon has ABI 1")
+    daemon.await_line("upgrade_failed", "the new binary refuses the configuration or a module")
     assert hello(daemon)["answer"] == "first"
 
 
@@ -503,11 +567,11 @@ def test_crash_is_logged_with_module_route_request_and_stack(new_daemon, build):
     module = build(CINEMA)
     daemon = new_daemon(settings_for(module)).start()
     ask_in_vain(daemon, "/cinema/fault")
-    line = await_line(daemon, "worker_crashed", "signal=SIGSEGV", "module=cinema", "route=/fault")
+    line = daemon.await_line("worker_crashed", "signal=SIGSEGV", "module=cinema", "route=/fault")
     assert re.search(r"request_id=\S+", line)
-    frame = await_line(daemon, "worker_crashed_at", str(module))
+    frame = daemon.await_line("worker_crashed_at", str(module))
     assert re.search(rf"at=\"?{re.escape(str(module))}\+0x[0-9a-f]+", frame)
-    await_line(daemon, "worker_killed", 'signal="Segmentation fault"', "module=cinema", "route=/fault")
+    daemon.await_line("worker_killed", 'signal="Segmentation fault"', "module=cinema", "route=/fault")
     wait_until(lambda: hello(daemon)["answer"] == "first", "the others to serve")
 
 
@@ -515,22 +579,22 @@ def test_loop_is_ended_at_its_deadline_and_logged_with_its_stack(new_daemon, bui
     module = build(CINEMA)
     daemon = new_daemon(settings_for(module, **{"server.request_timeout": "300ms"})).start()
     ask_in_vain(daemon, "/cinema/loop")
-    await_line(daemon, "request_overdue", "module=cinema", "route=/loop")
-    await_line(daemon, "worker_crashed", "signal=SIGABRT", "module=cinema", "route=/loop")
-    assert str(module) in "".join(lines_of(daemon, "worker_crashed_at"))
-    await_line(daemon, "worker_killed", "signal=Aborted", "module=cinema", "route=/loop")
+    daemon.await_line("request_overdue", "module=cinema", "route=/loop")
+    daemon.await_line("worker_crashed", "signal=SIGABRT", "module=cinema", "route=/loop")
+    assert str(module) in "".join(daemon.lines_of("worker_crashed_at"))
+    daemon.await_line("worker_killed", "signal=Aborted", "module=cinema", "route=/loop")
     assert status(daemon)["counts"]["worker_timeouts"] == 1
 
 
 def test_worker_that_does_not_abort_is_killed(new_daemon, build):
-    settings = {"server.request_timeout": "300ms", "server.workers": 1}
+    settings = {"server.request_timeout": "3s", "server.workers": 1}
     daemon = new_daemon(settings_for(build(CINEMA), **settings)).start()
     (worker,) = daemon.workers
     with daemon.connection() as connection:
         connection.send(fastcgi.request_bytes(fastcgi.environ(path="/cinema/loop")))
         wait_until(lambda: any(w["state"] == "busy" for w in status(daemon)["workers"]), "the loop to begin")
         os.kill(worker, signal.SIGSTOP)
-        await_line(daemon, "worker_killed", "signal=Killed", "route=/loop")
+        daemon.await_line("worker_killed", "signal=Killed", "route=/loop")
     assert not is_alive(worker)
 
 
@@ -542,18 +606,20 @@ def test_status_and_metrics_show_requests_errors_and_time_by_module(new_daemon, 
     for _ in range(3):
         assert get(daemon, "/cinema/hello").status == 200
     assert get(daemon, "/cinema/wrong").status == 500
+    # A worker counts when it has sent the answer.
+    wait_until(lambda: status(daemon)["modules"][1]["requests"] == 4, "all to be counted")
     own, cinema = status(daemon)["modules"]
     assert own["name"] == "session" and own["prefix"] == "/session" and own["abi"] == 1
     assert cinema.pop("seconds") > 0
     assert cinema == {"name": "cinema", "version": "1.2", "abi": 1, "prefix": "/cinema", "requests": 4, "errors": 1}
-    await_line(daemon, "cinema_wrong", "module=cinema", "request_id=", 'message="it is number 7"')
+    daemon.await_line("cinema_wrong", "module=cinema", "request_id=", 'message="it is number 7"')
     found = openmetrics.samples(get(daemon, "/session/metrics").body.decode())
     assert found["onesession_module_info", ("module", "cinema"), ("version", "1.2"), ("abi", "1")] == 1
     labels = (("module", "cinema"), ("route", "/hello"))
     assert found["onesession_requests_total", *labels, ("status", "200")] == 3
     assert found["onesession_request_duration_seconds_count", *labels] == 3
     # Those of the daemon's own routes are what they were.
-    assert found["onesession_requests_total", ("route", "/status"), ("status", "200")] == 1
+    assert found["onesession_requests_total", ("route", "/status"), ("status", "200")] >= 1
     ctl = Ctl("host=/nonexistent", **{"server.listen": f"unix:{daemon.path}"})
     assert "module cinema 1.2 (ABI 1): requests 4, errors 1, time " in ctl.run("status")
 
@@ -579,6 +645,7 @@ def test_debug_serves_in_one_process_that_a_debugger_can_look_into(new_daemon, b
 
 
 @ROOT_ONLY
+@pytest.mark.skipif(SANITIZED, reason="at its end the sanitizer starts a process, too")
 def test_reload_for_which_no_process_can_be_started_is_refused_and_the_daemon_ends_as_always(new_daemon):
     """As another user, whose processes the kernel counts: to root it would give one more."""
     daemon = new_daemon({"server.user": "games"}, modules=[BUILD / "tests/application.so"]).start()

@@ -308,6 +308,37 @@ def test_file_may_change_role_and_search_path_for_itself(database, module):
     assert applied(database)[-1] == "0003_path"
 
 
+@pytest.mark.parametrize("migrates", ["owner", "superuser"])
+def test_settings_of_a_file_are_not_those_of_the_next(cluster, database, new_module, migrates):
+    """What pg_dump writes begins with such a line."""
+    dumped = "SELECT pg_catalog.set_config('search_path', '', false);\nSET DateStyle = German;\nSET statement_timeout = 0;\n"
+    module = new_module(
+        files={
+            "0001_dumped.sql": dumped + "CREATE TABLE cinema.titles (id int, at timestamptz);\n",
+            "0002_more.sql": f"ALTER TABLE titles ADD COLUMN name text;\nSET ROLE {cluster.OWNER};\n",
+            "0003_style.sql": "CREATE VIEW style AS SELECT current_setting('DateStyle') AS style;\n"
+            "INSERT INTO titles (name) VALUES (current_setting('DateStyle'));\n",
+        }
+    )
+    ctl_of(database, module, role=cluster.OWNER if migrates == "owner" else cluster.superuser).run("migrate")
+    assert applied(database) == ["0001_dumped", "0002_more", "0003_style"]
+    assert database.value("SELECT name FROM cinema.titles").startswith("ISO")
+
+
+@pytest.mark.parametrize("change", ["RESET ROLE", "SET LOCAL ROLE NONE", "SET SESSION AUTHORIZATION DEFAULT"])
+def test_file_that_leaves_the_owner_s_role_is_told_and_nothing_of_it_stays(cluster, database, module, change):
+    """Migrations of a module are not run with the rights of the operator who calls the program."""
+    module.write("0003_role.sql", f"{change}; CREATE TABLE x (id int)")
+    done = ctl_of(database, module, role=cluster.superuser).call("migrate", "--module", "cinema")
+    assert done.returncode == 1
+    assert (
+        f"module cinema: 0003_role.sql changes the role that runs it from {cluster.OWNER} to {cluster.superuser}"
+        in done.stderr
+    )
+    assert applied(database) == ["0001_titles", "0002_more"]
+    assert database.value("SELECT to_regclass('cinema.x') IS NULL")
+
+
 def test_file_that_has_changed_since_is_told_and_not_run(database, module):
     ctl = ctl_of(database, module)
     ctl.run("migrate")

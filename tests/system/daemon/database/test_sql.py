@@ -7,84 +7,9 @@ import time
 import pytest
 
 from support.faulty import FaultyProxy
-from support.processes import ROOT
 from support.replication import Bouncer
+from support.statements import BASE, log_lines
 from support.waiting import Background, wait_until
-
-BASE = "/session/application"
-
-
-def prepare_tables(site):
-    site.database.query((ROOT / "tests/application/statements.sql").read_text())
-    role = site.database.cluster.DAEMON
-    site.database.query(f"GRANT USAGE ON SCHEMA application TO {role}")
-    site.database.query(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA application TO {role}")
-    return site
-
-
-@pytest.fixture
-def new_statements(new_application):
-    def make(settings=None):
-        return prepare_tables(new_application({"server.workers": 1, **(settings or {})}))
-
-    return make
-
-
-class Client:
-    """Somebody who has the application run statements."""
-
-    def __init__(self, browser):
-        self.browser = browser
-
-    def post(self, body):
-        return self.browser.post(f"{BASE}/statements", body)
-
-    def steps(self, *steps, **more):
-        """The answer to several statements, each a text or (text, values) or a dict."""
-        made = []
-        for step in steps:
-            if isinstance(step, str):
-                step = {"sql": step}
-            elif isinstance(step, tuple):
-                step = {"sql": step[0], "values": list(step[1])}
-            made.append(step)
-        answer = self.post({"steps": made, **more})
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def run(self, sql, *values, **more):
-        return self.steps((sql, values), **more)
-
-    def rows(self, sql, *values):
-        answer = self.run(sql, *values)
-        assert answer["result"] == "ok", answer
-        return answer["rows"]
-
-    def read(self, sql, *wanted):
-        """Each of `wanted` is (as, column) or (as, column, row)."""
-        how = [{"as": one[0], "column": one[1], "row": one[2] if len(one) > 2 else 0} for one in wanted]
-        return self.steps(sql, read=how)["rows"]
-
-
-@pytest.fixture
-def new_client(new_statements, browse):
-    def make(settings=None):
-        site = new_statements(settings)
-        client = Client(browse(site, permits_5xx=True))
-        client.site = site
-        return client
-
-    return make
-
-
-@pytest.fixture
-def client(new_client):
-    return new_client()
-
-
-def log_lines(site, event):
-    return [line for line in site.daemon.log_text().splitlines() if f" {event} " in line]
-
 
 # ---- Rows and types --------------------------------------------------------------------------------------------------
 
@@ -246,6 +171,15 @@ def test_there_is_no_sql_where_the_route_has_none(client):
     for path, reason in (("/quick_statement", "a quick route"), ("/needless_statement", "ONES_NEEDS_NOTHING")):
         assert client.browser.get(BASE + path).json() == {"result": "failed"}
         assert reason in log_lines(client.site, "sql_refused")[-1]
+
+
+def test_rows_of_more_than_16_mib_are_a_mistake_and_roll_back(client):
+    """Where nothing is asked for there is no bound."""
+    sql = "INSERT INTO application.titles (name) SELECT $1 || n FROM generate_series(1, 9) AS n RETURNING repeat(name, 1000000) AS x"
+    assert client.run(sql, "a", transact=True, read=[])["result"] == "failed"
+    assert "its rows take more than 16 MiB" in log_lines(client.site, "sql_failed")[0]
+    assert client.site.database.query("SELECT * FROM application.titles") == []
+    assert client.run("SELECT repeat('x', 15000000) AS x", read=[])["result"] == "ok"
 
 
 # ---- Prepared by themselves ------------------------------------------------------------------------------------------

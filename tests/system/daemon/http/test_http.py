@@ -20,8 +20,19 @@ ROUTES = {
     "/session/state": {"GET", "HEAD"},
     "/session/auth": {"GET", "HEAD"},
     "/session/account": {"GET", "HEAD"},
+    "/session/confirm": {"GET", "HEAD", "POST"},
+    "/session/forgot": {"GET", "HEAD", "POST"},
+    "/session/reset": {"GET", "HEAD", "POST"},
+    "/session/notices": {"GET", "HEAD", "POST"},
+    "/session/undo": {"GET", "HEAD", "POST"},
+    "/session/signup": {"GET", "HEAD", "POST"},
+    "/session/invite": {"GET", "HEAD", "POST"},
+    "/session/verify": {"GET", "HEAD", "POST"},
+    "/session/email": {"GET", "HEAD", "POST"},
     "/session/health": {"GET", "HEAD"},
     "/session/ready": {"GET", "HEAD"},
+    "/session/language": {"POST"},
+    "/session/notice.json": {"GET", "HEAD"},
 }
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "get"]
 
@@ -30,9 +41,9 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_wrong_method_is_405_and_names_the_right_ones(shared_site, path):
+def test_wrong_method_is_405_and_names_the_right_ones(shared_site_with_mail, path):
     for method in METHODS:
-        answer = shared_site.daemon.ask(method=method, path=path, headers={"Accept": "application/json"})
+        answer = shared_site_with_mail.daemon.ask(method=method, path=path, headers={"Accept": "application/json"})
         if method in ROUTES[path]:
             assert answer.status != 405
             continue
@@ -42,11 +53,11 @@ def test_wrong_method_is_405_and_names_the_right_ones(shared_site, path):
 
 
 @pytest.mark.parametrize("path", sorted(path for path, methods in ROUTES.items() if "HEAD" in methods))
-def test_head_is_get_without_a_body(shared_site, path):
+def test_head_is_get_without_a_body(shared_site_with_mail, path):
     varying = {"Date", "X-Request-Id"}
     for headers in ({"Accept": "application/json"}, {"Accept": PERSON_ACCEPT}):
-        get = shared_site.daemon.ask(method="GET", path=path, headers=headers)
-        head = shared_site.daemon.ask(method="HEAD", path=path, headers=headers)
+        get = shared_site_with_mail.daemon.ask(method="GET", path=path, headers=headers)
+        head = shared_site_with_mail.daemon.ask(method="HEAD", path=path, headers=headers)
         assert head.status == get.status
         assert head.body == b""
         assert [field for field in head.fields if field[0] not in varying] == [
@@ -363,10 +374,10 @@ def test_answers_to_logins_are_not_stored(shared_site, browse, username, status)
     assert "Cookie" in answer.headers["Vary"]
 
 
-def test_status_comes_first(shared_site):
+def test_status_comes_first(shared_site_with_mail):
     """lighttpd drops what stands before it."""
     for path in (*ROUTES, "/session/nothing"):
-        answer = shared_site.daemon.ask(path=path)
+        answer = shared_site_with_mail.daemon.ask(path=path)
         assert answer.fields[0][0] == "Status", path
         assert len(answer.all("Status")) == 1
         assert answer.ended and answer.protocol_status == 0

@@ -347,6 +347,7 @@ def test_errors_say_what_happened(shared_site, path, method, headers, status, ti
     assert f"<h1>{title}" in text
     # A number to quote is for what is not the person's own doing.
     assert "<code>" not in text
+    assert ("than this site takes here: at most 64 KiB." in text) == (status == 413)
 
 
 def test_page_of_an_absent_database_has_a_number_to_quote(new_daemon):
@@ -433,7 +434,7 @@ def test_other_endings_name_both_devices_too(new_site, change):
     site = new_site({"session.max_sessions": 2})
     old = signed_in_from(site, HERE, CHROME)
     new = signed_in_from(site, THERE, FIREFOX)
-    body = f"current_password={site.database.password}&new_password=another password".encode()
+    body = f"current_password={site.database.password}&new_password=another good password".encode()
     path = "/session/password"
     if change == "end":
         path = f"/session/sessions/{site.database.value('SELECT id::text FROM sessions ORDER BY login_order')}/end"

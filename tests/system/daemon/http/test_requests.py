@@ -13,7 +13,7 @@ from support.waiting import Background, wait_until
 JSON = {"Accept": "application/json"}
 FORM = "application/x-www-form-urlencoded"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-OWN_COOKIES = ["onesession", "onesession_device", "onesession_check", "session", "session_device"]
+OWN_COOKIES = ["onesession", "onesession_device", "onesession_check", "onesession_language", "session", "session_device"]
 
 
 def ask(site, path, method="GET", headers=None, **more):
@@ -277,6 +277,14 @@ def test_route_for_those_who_are_signed_in_is_401_to_others(application, browse)
     assert browser.get("/session/application/open/signed_in").json() == {"username": "alice"}
     browse(application).sign_in()
     problem(browser.get("/session/application/open/signed_in"), 401, "displaced")
+
+
+def test_person_who_is_not_signed_in_is_led_to_the_sign_in_page(application, browse):
+    browser = browse(application, program=False)
+    answer = browser.get("/session/application/open/signed_in")
+    assert answer.status_code == 401
+    sign_in = re.search(r'<a href="([^"]*)">Sign in</a>', answer.text)[1]
+    assert browser.get(sign_in).status_code == 200
 
 
 def test_route_for_admins_is_403_to_others(application, browse):

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import signal
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from support import fastcgi
 from support.client import JSON, UNKNOWN_KEY
 from support.openmetrics import samples
+from support.processes import BUILD
 from support.waiting import PATIENCE, Background, wait_until
 
 # As many as are looked up together (see rule.h).
@@ -204,6 +206,31 @@ def test_a_session_that_somebody_holds_delays_nobodys_being_seen(database, lone_
         assert fresh == 2
     finally:
         holder.close()
+
+
+def keys_looked_up(cluster, since):
+    """How many, in all statements that PostgreSQL has logged since then."""
+    with open(cluster.log, encoding="utf-8", errors="replace") as log:
+        log.seek(since)
+        statements = re.findall(r"LOG:  execute check:.*?DETAIL:  parameters: \$1 = '\{(.*?)\}'", log.read(), re.S)
+    return sum(text.count("x") for text in statements)
+
+
+@pytest.mark.parametrize("guard_workers", [0, 1])
+def test_requests_that_take_their_turn_are_looked_up_once_whichever_worker_runs_them(
+    cluster, database, new_daemon, guard_workers
+):
+    """Each handler keeps its worker for a while: what came along with it is run by others."""
+    cluster.execute(f"ALTER DATABASE {database.name} SET log_statement = 'all'")
+    settings = {"server.workers": 4, "server.guard_workers": guard_workers}
+    daemon = new_daemon(settings, modules=[BUILD / "tests/application.so"]).start()
+    keys = [insert_session(database, number, database.add_user(f"user{number}")) for number in range(16)]
+    for key in keys:
+        assert daemon.ask(headers={"Cookie": f"onesession={key}"}).status == 200
+    begin = cluster.log.stat().st_size
+    answers = ask_together(daemon, [auth(key, "/application/sleeper") for key in keys])
+    assert [answer.status for answer in answers] == [200] * len(keys)
+    assert keys_looked_up(cluster, begin) == len(keys)
 
 
 def test_a_worker_that_gets_no_answer_keeps_nobody_else_waiting(database, new_daemon):

@@ -63,6 +63,14 @@ ALERTS = {
         {"onesession_login_failures_total": "0+600x30", "onesession_logins_total": "0+600x30"},
     ),
     "OnesessionLoginsWait": ({"onesession_hashing_waiting": "60x30"}, {"onesession_hashing_waiting": "4x30"}),
+    "OnesessionMailWaits": (
+        {"onesession_mail_server_is_away": "1x30", "onesession_mails_oldest_seconds": "0x30"},
+        {"onesession_mail_server_is_away": "1x10 0x20", "onesession_mails_oldest_seconds": "300x30"},
+    ),
+    "OnesessionMailDead": (
+        {'onesession_mails_total{result="dead"}': "0x20 6x10"},
+        {'onesession_mails_total{result="dead"}': "6x30", 'onesession_mails_total{result="deferred"}': "0+5x30"},
+    ),
     "OnesessionSharedAccounts": (
         {"onesession_shared_accounts_total": "0x25 1x5"},
         {"onesession_shared_accounts_total": "1x30"},

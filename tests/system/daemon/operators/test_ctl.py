@@ -119,7 +119,8 @@ FORBIDDEN = [
     "DELETE FROM schema_migrations",
     "UPDATE schema_migrations SET version = 1",
     "TRUNCATE users",
-    "INSERT INTO users (username, password) VALUES ('eve', 'x')",
+    "INSERT INTO users (username, password, is_admin) VALUES ('eve', 'x', true)",
+    "INSERT INTO users (username, password, session_limit) VALUES ('eve', 'x', 0)",
     "DELETE FROM users",
     "UPDATE users SET is_admin = true",
     "UPDATE users SET is_active = true",
@@ -155,7 +156,7 @@ def test_migrate_gives_the_role_of_the_daemon_its_rights_and_no_more(cluster, em
         with connection.cursor() as cursor, pytest.raises(Exception, match="permission denied|must be owner"):
             cursor.execute(statement)
         connection.close()
-    assert "tables' owner" in Ctl(empty_database.conninfo).refused("user", "add", "eve", stdin=PASSWORD + "\n")
+    assert "tables' owner" in Ctl(empty_database.conninfo).refused("user", "add", "eve", "--admin", stdin=PASSWORD + "\n")
 
 
 def test_grant_takes_away_what_an_earlier_version_gave(cluster, database):
@@ -172,12 +173,16 @@ def test_grant_takes_away_what_an_earlier_version_gave(cluster, database):
     after = rights_of(database, cluster.DAEMON)
     assert {right for right in after if right[0] == "users"} == {
         ("users", None, "SELECT"),
-        ("users", "password", "UPDATE"),
+        *(("users", column, "INSERT") for column in ("username", "password", "email", "email_verified_at")),
+        *(("users", column, "UPDATE") for column in ("password", "email", "email_verified_at", "delete_at", "notify_new_browser", "language")),
     }
     assert {right for right in after if right[0] == "events" and right[2] != "INSERT"} == {("events", None, "SELECT")}
     assert ("schema_migrations", None, "DELETE") not in after
     sequences = {right for right in after if right[0].endswith(("_seq", "login_order"))}
     assert sequences == {(name, None, "SELECT") for name in ("login_order", "users_id_seq", "events_id_seq")}
+    assert {right for right in after if right[0] == "mail_tokens"} == {
+        ("mail_tokens", None, right) for right in ("SELECT", "INSERT", "UPDATE", "DELETE")
+    }
     # What is somebody else's stays as it is.
     assert ("application", None, "UPDATE") in after
     owner.run("migrate", "--grant", cluster.DAEMON)
@@ -199,6 +204,25 @@ def rights_of(database, role):
     )
 
 
+def test_daemon_s_role_erases_an_account_whose_time_has_come_and_no_other(cluster, database):
+    database.query("INSERT INTO events (name, user_id, username, ip) SELECT 'x', id, username, '192.0.2.1' FROM users")
+    database.query("UPDATE users SET delete_at = now() - interval '1 s' WHERE username = 'alice'")
+    database.query("UPDATE users SET delete_at = now() + interval '1 day' WHERE username = 'bob'")
+    as_daemon = database.connect(role=cluster.DAEMON)
+    with as_daemon.cursor() as cursor:
+        for name, is_erased in (("alice", True), ("bob", False), ("dora", False)):
+            cursor.execute("SELECT erase_account((SELECT id FROM users WHERE username = %s))", (name,))
+            assert cursor.fetchone() == (is_erased,)
+    as_daemon.commit()
+    as_daemon.close()
+    assert database.query("SELECT username FROM users ORDER BY 1") == [("bob",), ("dora",)]
+    assert database.query("SELECT username, host(ip) FROM events WHERE name = 'x' ORDER BY id") == [
+        ("", None),
+        ("bob", "192.0.2.1"),
+        ("dora", "192.0.2.1"),
+    ]
+
+
 def test_daemon_s_role_purges_events_that_are_old_and_no_others(cluster, database):
     database.query("DELETE FROM events")
     database.query("INSERT INTO events (name, at) SELECT 'x', now() - n * interval '1 hour' FROM generate_series(1, 48) n")
@@ -215,13 +239,15 @@ def test_daemon_s_role_purges_events_that_are_old_and_no_others(cluster, databas
     assert database.value("SELECT count(*) FROM events") == 23
 
 
-def test_purge_goes_on_before_the_rights_are_given_anew(cluster, database):
+def test_purge_goes_on_before_the_rights_are_given_anew(cluster, empty_database):
     """A role that was given its rights by an earlier version, which let it delete events itself."""
-    version = database.value("SELECT version FROM schema_migrations WHERE name LIKE '%%purge_and_throttle'")
-    database.query("DROP FUNCTION purge_events")
-    database.query("DROP TABLE module_migrations")
-    database.query("DELETE FROM schema_migrations WHERE version >= %s", version)
-    database.query(f"GRANT DELETE ON events TO {cluster.DAEMON}")
+    database = empty_database
+    apply_up_to(database, 4)
+    database.query(
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {cluster.DAEMON};"
+        " GRANT INSERT, UPDATE, DELETE ON sessions, ended_sessions, events, login_tickets, login_failures,"
+        f" known_browsers, anonymous_sessions TO {cluster.DAEMON}"
+    )
     database.query("INSERT INTO events (name, at) VALUES ('old', now() - interval '1 year')")
     Ctl(database.owner_conninfo).run("migrate")
     assert Ctl(database.conninfo).json("purge")["events"] == 1

@@ -38,6 +38,9 @@ DES = "BfPNL1TJ0k0AY"
 SHA256 = "$5$YSF7Jw/1eQ0owaNk$m8wuU6oXMaquIuX4Hr5zQMZyCfzf6pj8c09PZsWKDS1"
 
 
+NO_EMAILS = {}
+
+
 def accounts(database):
     return dict(database.query("SELECT username, password FROM users WHERE username NOT IN ('alice', 'bob', 'dora')"))
 
@@ -66,13 +69,14 @@ class Django:
             " is_staff boolean NOT NULL, is_active boolean NOT NULL, date_joined timestamptz NOT NULL)"
         )
 
-    def add(self, username, password=PBKDF2, is_active=True, is_superuser=False):
+    def add(self, username, password=PBKDF2, is_active=True, is_superuser=False, email=""):
         self.database.query(
             "INSERT INTO auth_user (password, is_superuser, username, first_name, last_name, email, is_staff,"
-            " is_active, date_joined) VALUES (%s, %s, %s, '', '', '', false, %s, now())",
+            " is_active, date_joined) VALUES (%s, %s, %s, '', '', %s, false, %s, now())",
             password,
             is_superuser,
             username,
+            email,
             is_active,
         )
 
@@ -96,7 +100,7 @@ def test_people_of_django_sign_in_with_the_passwords_they_have(site, browse, dja
     for number, password in enumerate(hashes):
         django.add(f"user{number}", password)
     told = site.ctl().json("import", "django", "--from", django.conninfo)
-    assert told == {"imported": 5, "existing": 0, "refused": 0}
+    assert told == {"imported": 5, "existing": 0, "refused": 0, **NO_EMAILS}
     assert accounts(site.database) == {f"user{number}": password for number, password in enumerate(hashes)}
     can_sign_in(site, browse, *accounts(site.database))
 
@@ -112,6 +116,73 @@ def test_django_flags_are_kept(ctl, django):
     assert {"is_admin": False, "is_active": False}.items() <= gone.items()
 
 
+def emails(database):
+    return dict(database.query("SELECT username, email FROM users WHERE email IS NOT NULL"))
+
+
+def test_addresses_of_django_come_along_unverified_and_one_command_trusts_them(site, browse, django):
+    django.add("ada", email="Ada@Example.ORG")
+    django.add("ben", email=" ben@m\u00fcller.example ")
+    django.add("cleo")
+    done = site.ctl().call("import", "django", "--from", django.conninfo)
+    assert done.returncode == 0 and "With e-mail addresses: 2" in done.stdout
+    assert emails(site.database) == {"ada": "Ada@example.org", "ben": "ben@xn--mller-kva.example"}
+    problem(browse(site).login("ada@example.org", PHRASE), 401, "invalid_credentials")
+    assert site.ctl().json("user", "verify", "--all", "--yes") == {"verified": 2}
+    can_sign_in(site, browse, "ada@example.org", "ben@m\u00fcller.example", "ada")
+    # Again, it changes nothing.
+    assert site.ctl().json("import", "django", "--from", django.conninfo).get("emails", 0) == 0
+    assert site.ctl().json("user", "show", "ada")["email_verified_at"] is not None
+
+
+def test_address_that_is_taken_or_none_is_told_by_name_and_the_account_comes_without(ctl, database, django):
+    database.query("UPDATE users SET email = 'alice@example.org' WHERE username = 'alice'")
+    database.add_user("carol@example.org")
+    for name, email in (
+        ("ada", "ada@example.org"),
+        ("ben", "ADA@example.org"),
+        ("cleo", "Alice@example.org"),
+        ("dan", "carol@example.org"),
+        ("eve", "eve at example.org"),
+    ):
+        django.add(name, email=email)
+    done = ctl.call("import", "django", "--from", django.conninfo)
+    assert done.returncode == 1 and "5 accounts imported, 0 there already, 0 refused." in done.stdout
+    for name, why in (
+        ("ben", "ADA@example.org is left out: it is that of the account ada"),
+        ("cleo", "Alice@example.org is left out: it is that of the account alice"),
+        ("dan", "carol@example.org is left out: it is that of the account carol@example.org"),
+        ("eve", "eve at example.org is left out: it has no @"),
+    ):
+        line, = [line for line in done.stderr.splitlines() if f" {name} (id" in line]
+        assert why in line
+    assert emails(database) == {"alice": "alice@example.org", "ada": "ada@example.org"}
+    assert {"ben", "cleo", "dan", "eve"} <= set(accounts(database))
+    told = ctl.call("--json", "import", "django", "--from", django.conninfo)
+    assert json.loads(told.stdout)["emails_left_out"] == 4 and told.returncode == 1
+
+
+def test_names_that_are_addresses_go_on_signing_in_and_become_the_address_where_there_is_none(site, browse, django):
+    django.add("ada@example.org")
+    django.add("ben@example.org", email="other@example.org")
+    done = site.ctl().call("import", "django", "--from", django.conninfo)
+    assert "With an @ in their names: 2." in done.stdout
+    assert emails(site.database) == {"ada@example.org": "ada@example.org", "ben@example.org": "other@example.org"}
+    can_sign_in(site, browse, "ada@example.org", "BEN@example.org")
+    tested = subprocess.run(site.daemon.command("-t"), capture_output=True, text=True, env=environment(), check=True)
+    assert "$'ada@example.org', $'ben@example.org'" in tested.stdout
+
+
+def test_accounts_of_an_earlier_import_get_the_addresses_they_lacked(ctl, database, django):
+    django.add("ada", email="ada@example.org")
+    django.add("Bob", email="bob@example.org")
+    database.add_user("ada")
+    done = ctl.call("--json", "import", "django", "--from", django.conninfo)
+    assert json.loads(done.stdout) == {"imported": 0, "existing": 2, "refused": 0, "emails": 1, "emails_left_out": 0}
+    # Bob may be somebody else than bob.
+    assert emails(database) == {"ada": "ada@example.org"}
+
+
 def test_import_again_changes_nothing_and_says_so(ctl, database, django):
     for number in range(3):
         django.add(f"user{number}")
@@ -121,7 +192,7 @@ def test_import_again_changes_nothing_and_says_so(ctl, database, django):
     django.add("new")
     django.database.query("DELETE FROM auth_user WHERE username = 'new'")
     told = ctl.json("import", "django", "--from", django.conninfo)
-    assert told == {"imported": 0, "existing": 3, "refused": 0}
+    assert told == {"imported": 0, "existing": 3, "refused": 0, **NO_EMAILS}
     after = database.query("SELECT * FROM users ORDER BY id"), database.query("SELECT * FROM events ORDER BY id")
     assert after == before
     django.add("late")
@@ -135,7 +206,7 @@ def test_account_that_exists_is_left_as_it_is_whatever_the_case(ctl, database, d
     done = ctl.call("--json", "import", "django", "--from", django.conninfo)
     # Another spelling may be another person.
     assert done.returncode == 1
-    assert json.loads(done.stdout) == {"imported": 0, "existing": 2, "refused": 0}
+    assert json.loads(done.stdout) == {"imported": 0, "existing": 2, "refused": 0, **NO_EMAILS}
     assert done.stderr.count("\n") == 1 and "ALICE (id 1): is left out" in done.stderr and "alice" in done.stderr
     assert database.query("SELECT * FROM users ORDER BY id") == before
 
@@ -145,7 +216,7 @@ def test_two_of_django_that_differ_in_case_only_the_first_wins(ctl, database, dj
     django.add("Eve", ARGON2)
     done = ctl.call("--json", "import", "django", "--from", django.conninfo)
     assert done.returncode == 1
-    assert json.loads(done.stdout) == {"imported": 1, "existing": 1, "refused": 0}
+    assert json.loads(done.stdout) == {"imported": 1, "existing": 1, "refused": 0, **NO_EMAILS}
     assert "Eve (id 2)" in done.stderr
     assert accounts(database) == {"eve": PBKDF2}
 
@@ -179,7 +250,7 @@ def test_what_django_has_and_onesession_cannot_take_is_told_one_by_one(ctl, data
         done = ctl.call("--json", "import", "django", "--from", django.conninfo)
         assert done.returncode == 1
         counts = {"imported": 0, "existing": 2} if attempt else {"imported": 2, "existing": 0}
-        assert json.loads(done.stdout) == {**counts, "refused": 6}
+        assert json.loads(done.stdout) == {**counts, "refused": 6, **NO_EMAILS}
         lines = done.stderr.splitlines()
         assert len(lines) == 7
         for line, (name, (_, word)) in zip(lines, refused.items()):
@@ -245,7 +316,7 @@ def test_import_that_was_interrupted_goes_on_where_it_was(ctl, database, django,
     assert 1000 <= arrived < 1700
     assert database.value("SELECT count(*) FROM events WHERE detail->>'from' = 'django'") == arrived
     told = ctl.json("import", "django", "--from", django.conninfo)
-    assert told == {"imported": 2600 - arrived, "existing": arrived, "refused": 0}
+    assert told == {"imported": 2600 - arrived, "existing": arrived, "refused": 0, **NO_EMAILS}
 
 
 def test_imports_at_the_same_time_add_each_account_once(ctl, database, django):
@@ -318,10 +389,10 @@ def test_people_of_htpasswd_sign_in_with_the_passwords_they_have(site, browse, t
         f"Zoë Müller:{BCRYPT}"
     )
     told = site.ctl().json("import", "htpasswd", path)
-    assert told == {"imported": 6, "existing": 0, "refused": 0}
+    assert told == {"imported": 6, "existing": 0, "refused": 0, **NO_EMAILS}
     assert site.database.value("SELECT bool_and(is_active AND NOT is_admin) FROM users WHERE id > 3")
     can_sign_in(site, browse, "bcrypt", "sha512", "yescrypt", "2a", "2b", "Zoë Müller")
-    assert site.ctl().json("import", "htpasswd", path) == {"imported": 0, "existing": 6, "refused": 0}
+    assert site.ctl().json("import", "htpasswd", path) == {"imported": 0, "existing": 6, "refused": 0, **NO_EMAILS}
 
 
 def test_htpasswd_from_standard_input(ctl, database):
@@ -329,7 +400,7 @@ def test_htpasswd_from_standard_input(ctl, database):
         "1 account imported, 0 there already, 0 refused.\n"
     )
     assert accounts(database) == {"eve": BCRYPT}
-    assert ctl.json("import", "htpasswd", "-", stdin="") == {"imported": 0, "existing": 0, "refused": 0}
+    assert ctl.json("import", "htpasswd", "-", stdin="") == {"imported": 0, "existing": 0, "refused": 0, **NO_EMAILS}
 
 
 def test_hash_that_looks_like_our_own_may_cost_as_much_as_our_own(database):
@@ -367,7 +438,7 @@ def test_lines_that_cannot_be_are_told_with_their_number(ctl, database, tmp_path
     done = ctl.call("--json", "import", "htpasswd", path)
     assert done.returncode == 1
     wrong = [(number, line, word) for number, (line, word) in enumerate(lines, 1) if word is not None]
-    assert json.loads(done.stdout) == {"imported": 2, "existing": 0, "refused": len(wrong)}
+    assert json.loads(done.stdout) == {"imported": 2, "existing": 0, "refused": len(wrong), **NO_EMAILS}
     told = done.stderr.splitlines()
     assert len(told) == len(wrong) + 1
     for message, (number, line, word) in zip(told, wrong):
@@ -398,7 +469,7 @@ def test_first_of_duplicates_wins_and_the_later_ones_are_told(ctl, database, tmp
         done = ctl.call("--json", "import", "htpasswd", path)
         assert done.returncode == 1
         counts = {"imported": 0, "existing": 1202} if attempt else {"imported": 1201, "existing": 1}
-        assert json.loads(done.stdout) == {**counts, "refused": 3}
+        assert json.loads(done.stdout) == {**counts, "refused": 3, **NO_EMAILS}
         assert re.findall(r":(\d+): (\w+): .* line (\d+) ", done.stderr) == [
             ("1202", "Eve", "1"),
             ("1204", "eve", "1"),

@@ -123,7 +123,8 @@ def test_reload_changes_their_number_and_refuses_a_wrong_one(new_busy):
         daemon.settings["server.guard_workers"] = guards
         daemon.command()
         reload_and_wait(daemon)
-        assert len(workers_by_role(daemon).get("guard", [])) == expected
+        # Those of before may still be ending.
+        wait_until(lambda: len(workers_by_role(daemon).get("guard", [])) == expected, f"{expected} guard workers")
     daemon.settings["server.guard_workers"] = 4
     daemon.command()
     reload_and_wait(daemon, refused=True)
@@ -187,7 +188,7 @@ def test_guard_is_answered_under_load_while_foreign_requests_come_without_end(ne
 
     def ask_slowly():
         while not ends.is_set():
-            slow.append(daemon.ask(path="/session/application/sleeper", query="ms=400", timeout=2 * PATIENCE).status)
+            slow.append(daemon.ask(path="/session/application/sleeper", query="ms=2000", timeout=2 * PATIENCE).status)
 
     def ask_guard(number):
         while not ends.is_set():
@@ -200,7 +201,7 @@ def test_guard_is_answered_under_load_while_foreign_requests_come_without_end(ne
     for thread in threads:
         thread.start()
     try:
-        wait_until(lambda: len(slow) >= 20 and len(outcomes) >= 500, "enough of both", timeout=2 * PATIENCE)
+        wait_until(lambda: len(slow) >= 10 and len(outcomes) >= 500, "enough of both", timeout=2 * PATIENCE)
     finally:
         ends.set()
         for thread in threads:
@@ -210,7 +211,7 @@ def test_guard_is_answered_under_load_while_foreign_requests_come_without_end(ne
     print(f"{len(waits)} requests beside {len(slow)} foreign ones: median {1000 * waits[len(waits) // 2]:.1f} ms,"
           f" 99% {1000 * waits[len(waits) * 99 // 100]:.1f} ms, slowest {1000 * waits[-1]:.1f} ms")
     # Who is behind a foreign handler waits for as long as that takes, which is far more than all others do.
-    assert sum(wait > 0.35 for wait in waits) <= len(waits) // 200
+    assert sum(wait > 1.8 for wait in waits) <= len(waits) // 200
 
 
 def halves_of(daemon, closing, requests):

@@ -18,6 +18,10 @@ import pytest
 from support.client import JSON, LOGIN
 from support.processes import BUILD, ROOT, children_of, discard, is_alive, processes_with, scratch, uids_of
 from support.programs import environment, write_conf
+from support.services import CALLER, Service
+from support.site import APPLICATION, PREFIX, in_application
+from support.tasks import TASKS, Tasks
+from support.uploads import TYPE, form, part
 from support.waiting import PATIENCE, wait_until
 
 UNITS = ROOT / "systemd"
@@ -267,11 +271,11 @@ def test_launcher_of_these_tests_hides_as_the_unit_says(folder):
     assert found["me"] in found["processes"] and str(os.getpid()) not in found["processes"]
 
 
-def restricted_daemon(new_daemon, kind, settings=None):
+def restricted_daemon(new_daemon, kind, settings=None, modules=()):
     """A daemon that has what the unit gives it, and no more."""
-    daemon = new_daemon(settings)
-    sockets, logs = daemon.folder / "run", daemon.folder / "log.d"
-    for path in (sockets, logs):
+    daemon = new_daemon(settings, modules=modules)
+    sockets, logs, state = (daemon.folder / name for name in ("run", "log.d", "state"))
+    for path in (sockets, logs, state, state / "spool", state / "covers"):
         path.mkdir()
         if IS_ROOT:
             shutil.chown(path, NOBODY)
@@ -280,10 +284,11 @@ def restricted_daemon(new_daemon, kind, settings=None):
     daemon.path = daemon.address = str(sockets / "onesession.sock")
     daemon.settings["server.listen"] = f"unix:{daemon.path}"
     daemon.settings["log.to"] = str(logs / "onesession.log")
+    daemon.settings["server.spool"] = str(state / "spool")
     shown = [daemon.folder, daemon.database.cluster.sockets]
     write_conf(daemon.conf, daemon.settings)
     daemon.command_line = [
-        *restricted(kind, shown, [sockets, logs]),
+        *restricted(kind, shown, [sockets, logs, state]),
         *(program, "-c", daemon.conf),
     ]
     return daemon
@@ -339,6 +344,45 @@ def test_daemon_does_all_it_has_to_under_the_units_restrictions(new_daemon, clus
     text = (daemon.folder / "log.d/onesession.log.1").read_text() + log.read_text()
     assert "Operation not permitted" not in text, text
     assert "SIGSYS" not in text and "signal 31" not in text, text
+
+
+@KINDS
+def test_modules_do_all_they_have_to_under_the_units_restrictions(new_daemon, database, closing, kind):
+    """They are loaded at the start and by a reload, keep a file that was uploaded, run a job and call a service."""
+    skip_unless_possible(kind)
+    service, tasks = closing.add(Service()), closing.add(Tasks(database))
+    settings = {"tasks.tick": "ok", "tasks.every": 1000, "caller.mock": f"http://127.0.0.1:{service.port}/base"}
+    daemon = restricted_daemon(new_daemon, kind, in_application(settings), modules=[*APPLICATION, TASKS, CALLER])
+    covers = daemon.folder / "state/covers"
+    daemon.settings["application.covers"] = str(covers)
+    write_conf(daemon.conf, daemon.settings)
+    daemon.start(daemon.command_line)
+
+    def keep(name):
+        body = form(part("file", b"content", "a.txt", "text/plain"))
+        headers = {**JSON, "Content-Type": TYPE}
+        answer = daemon.ask(method="POST", path=f"{PREFIX}/open", query=f"keep={name}", headers=headers, body=body)
+        assert answer.status == 200, answer
+        assert (covers / name).read_bytes() == b"content"
+
+    def call():
+        body = json.dumps({"path": "/echo"})
+        answer = daemon.ask(method="POST", path="/caller/call", headers=JSON, body=body)
+        assert json.loads(answer.body)["result"] == "ok", answer
+
+    keep("first")
+    call()
+    tasks.await_runs(2)
+    before = daemon.workers
+    daemon.send_signal(signal.SIGHUP)
+    wait_until(lambda: not set(before) & set(daemon.workers), "the old workers to go")
+    keep("second")
+    call()
+    tasks.await_runs(len(tasks.runs()) + 1)
+    daemon.stop()
+    text = (daemon.folder / "log.d/onesession.log").read_text()
+    assert "Operation not permitted" not in text, text
+    assert "worker_killed" not in text and "SIGSYS" not in text, text
 
 
 @KINDS

@@ -24,6 +24,7 @@ from support.postgres import Cluster, database_with_template, new_database
 from support.processes import IS_SANITIZED, children_of, is_alive, memory_folder
 from support.programs import Daemon
 from support.site import Site, build_site
+from support.status import status_of, workers_in
 from support.waiting import Background, wait_until
 
 pytestmark = pytest.mark.slow
@@ -257,6 +258,20 @@ def test_logout_whose_commit_is_cut_is_told_the_truth(proxied, browse, what):
     assert site.database.sessions() == []
 
 
+@pytest.mark.parametrize("what", ["lose", "cut"])
+def test_proof_whose_commit_is_cut_is_told_the_truth(proxied, browse, what):
+    """Its answer has the session's new key, or the former one is good still."""
+    site, proxy = proxied
+    browser = browse(site)
+    session_id = browser.sign_in()["session"]["id"]
+    former = browser.key
+    proxy.once(what)
+    assert browser.post("/session/confirm", {"password": site.database.password}).status_code == 200
+    assert browser.key != former and browser.is_live()
+    assert site.database.sessions() == [session_id]
+    assert site.database.value("SELECT count(*) FROM events WHERE name = 'identity_confirmed'") == 1
+
+
 @pytest.mark.parametrize("what", ["hold", "hold answer"], ids=["before COMMIT", "after COMMIT"])
 def test_worker_that_is_killed_around_its_commit(proxied, browse, what):
     site, proxy = proxied
@@ -311,14 +326,18 @@ def test_workers_that_are_killed_wherever_they_are(own_site):
 def test_worker_that_is_killed_while_it_waits_for_the_look_at_a_session(own_cluster, own_site, browse):
     browser = browse(own_site)
     browser.sign_in()
+    wait_until(
+        lambda: len(own_cluster.backends(own_site.database.name)) >= len(own_site.daemon.workers), "every worker to connect"
+    )
     backends = own_cluster.backends(own_site.database.name)
     for pid in backends:
         os.kill(pid, signal.SIGSTOP)
     try:
         asked = Background(own_site.daemon.ask, headers={"Cookie": f"onesession={browser.key}"})
+        # Before that it could be one of the new workers that takes it.
         wait_until(
-            lambda: b'"busy"' in own_site.daemon.ask(path="/session/status", REMOTE_ADDR="127.0.0.1").body
-            or asked.is_done,
+            lambda: asked.is_done
+            or "GET /session/auth" in [worker["request"] for worker in workers_in(status_of(own_site.daemon))],
             "a worker that waits",
         )
         for pid in own_site.daemon.workers:

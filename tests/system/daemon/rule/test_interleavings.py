@@ -126,6 +126,71 @@ def password_changes_while_the_device_signs_out(story):
     story.logout(mine)
 
 
+def confirms_while_somebody_signs_in(story):
+    mine = story.sign_in("first")
+    story.confirm(mine)
+    story.login()
+
+
+def confirms_while_the_device_asks(story):
+    mine = story.sign_in("first")
+    confirm = story.confirm(mine)
+    story.hook(mine)
+
+    def check(found):
+        assert confirm.outcome.status == 200 and found[mine] == ""
+
+    return check
+
+
+def confirms_while_the_device_signs_out(story):
+    mine = story.sign_in("first")
+    confirm = story.confirm(mine)
+    story.logout(mine)
+
+    def check(found):
+        assert found[mine] == ("" if confirm.outcome.status == 200 else "logged_out")
+
+    return check
+
+
+def confirms_twice(story):
+    """Each gets a key of its own, so it is one of them."""
+    mine = story.sign_in("first")
+    confirms = [story.confirm(mine), story.confirm(mine)]
+
+    def check(found):
+        assert sorted(confirm.outcome.status for confirm in confirms) == [200, 401] and found[mine] == ""
+
+    return check
+
+
+def password_changes_while_it_is_confirmed(story):
+    mine = story.sign_in("first")
+    story.change_password(mine)
+    story.confirm(mine)
+
+
+def stored_key_is_lost_while_it_is_confirmed(story):
+    mine = story.sign_in("first")
+    story.database.query("DELETE FROM logged_in_user")
+    story.confirm(mine)
+    story.hook(mine)
+
+
+def older_of_two_confirms_while_somebody_signs_in(story):
+    older = story.sign_in("older")
+    story.sign_in("newer")
+    story.confirm(older)
+    story.login()
+
+
+def older_of_two_confirms_while_the_newer_signs_out(story):
+    older, newer = story.sign_in("older"), story.sign_in("newer")
+    story.confirm(older)
+    story.logout(newer)
+
+
 def operator_ends_while_somebody_signs_in(story):
     story.sign_in("first")
     story.operator("session", "end", "--user", "alice", reason="revoked")
@@ -267,6 +332,14 @@ STORIES = [
     (lost_key_is_put_back_while_somebody_signs_in, {}),
     (password_changes_while_somebody_signs_in, {}),
     (password_changes_while_the_device_signs_out, {}),
+    (confirms_while_somebody_signs_in, {}),
+    (confirms_while_the_device_asks, {}),
+    (confirms_while_the_device_signs_out, {}),
+    (confirms_twice, {}),
+    (password_changes_while_it_is_confirmed, {}),
+    (stored_key_is_lost_while_it_is_confirmed, {}),
+    (older_of_two_confirms_while_somebody_signs_in, PAIR),
+    (older_of_two_confirms_while_the_newer_signs_out, PAIR),
     (operator_disables_while_somebody_signs_in, {}),
     (signing_in_again_while_another_signs_in, {}),
     (two_browsers_swap_accounts, {}),

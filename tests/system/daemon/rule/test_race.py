@@ -26,10 +26,12 @@ SECONDS = 4
 MORE_SECONDS = 60
 # Of logins, of requests that pass and of those that are refused.
 ENOUGH = 20
-# Between two disturbances: else a slow machine would see nothing but these.
-ANSWERS_BETWEEN = 10
 BROWSERS = 6
 OLD_DEVICES = 3
+# Between two disturbances: else a slow machine would see nothing but these, and a login that waits for others could
+# meet as many as it has attempts.
+ANSWERS_BETWEEN = 10
+LOGINS_BETWEEN = BROWSERS
 
 
 @dataclass
@@ -160,10 +162,12 @@ class Story:
     def disturb(self, disturbance, every):
         """Every so many seconds, and on a slow machine when something was answered since."""
         while not self.is_over:
-            answered = self.answered
+            answered, logins = self.answered + ANSWERS_BETWEEN, len(self.logins) + LOGINS_BETWEEN
             disturbance()
             began = time.monotonic()
-            while not self.is_over and (time.monotonic() < began + every or self.answered < answered + ANSWERS_BETWEEN):
+            while not self.is_over and (
+                time.monotonic() < began + every or self.answered < answered or len(self.logins) < logins
+            ):
                 time.sleep(0.02)
 
     # ---- The judgement ----

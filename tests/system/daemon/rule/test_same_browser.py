@@ -78,7 +78,7 @@ def test_new_key_for_a_new_password_lasts_as_long(site, browse):
     browser = browse(site)
     browser.sign_in()
     answer = browser.post(
-        "/session/password", {"current_password": site.database.password, "new_password": "another password"}
+        "/session/password", {"current_password": site.database.password, "new_password": "another good password"}
     )
     assert set_cookie(answer)[2]["max-age"] == "1209600"
     assert set_cookie(browser.logout())[2]["max-age"] == "0"
@@ -265,14 +265,14 @@ def test_new_password_leaves_the_browser_what_it_is(new_site, browse):
     browser.sign_in()
     device = device_of(browser)
     answer = browser.post(
-        "/session/password", {"current_password": site.database.password, "new_password": "another password"}
+        "/session/password", {"current_password": site.database.password, "new_password": "another good password"}
     )
     assert answer.status_code == 200 and browser.is_live()
     assert device_of(browser) == device
     restart(browser)
-    assert browser.login(password="another password").status_code == 200
+    assert browser.login(password="another good password").status_code == 200
     assert browser.is_live()
-    problem(browse(site).login(password="another password"), 409, "session_limit")
+    problem(browse(site).login(password="another good password"), 409, "session_limit")
 
 
 def test_new_password_is_not_for_whoever_has_the_device_cookie(site, browse):
@@ -280,7 +280,7 @@ def test_new_password_is_not_for_whoever_has_the_device_cookie(site, browse):
     browser.sign_in()
     restart(browser)
     answer = browser.post(
-        "/session/password", {"current_password": site.database.password, "new_password": "another password"}
+        "/session/password", {"current_password": site.database.password, "new_password": "another good password"}
     )
     problem(answer, 401, "unauthenticated")
 
@@ -546,7 +546,7 @@ def test_used_ticket_is_worth_nothing_later(new_site, browse, after):
         site.database.query("UPDATE sessions SET created_at = created_at - interval '6 minutes'")
     elif after == "a new password":
         person.post(
-            "/session/password", {"current_password": site.database.password, "new_password": "another password"}
+            "/session/password", {"current_password": site.database.password, "new_password": "another good password"}
         )
     else:
         browse(site).sign_in(take_over=True)

@@ -1,0 +1,11 @@
+/* The module "privacy": its routes. */
+#include "privacy.h"
+
+static bool setup(struct ones_app *app)
+{
+	delete_setup(app);
+	export_setup(app);
+	return true;
+}
+
+ONES_MODULE(.name = "privacy", .setup = setup);

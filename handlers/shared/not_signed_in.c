@@ -1,0 +1,26 @@
+/* What a request that needs a session gets without one, and where its sender comes back to after signing in. */
+#include "shared.h"
+
+#include <string.h>
+
+bool is_lost(const struct ones_request *req)
+{
+	const char *method = ones_param(req, METHOD_BEFORE_APACHE);
+
+	if (method == NULL)
+		method = ones_param(req, "REQUEST_METHOD");
+	return method == NULL || (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0);
+}
+
+const char *return_address(const struct ones_request *req)
+{
+	return is_lost(req) ? ones_page_before(req) : ones_param(req, "REQUEST_URI");
+}
+
+void reply_not_signed_in(struct ones_request *req)
+{
+	if (ones_is_program(req))
+		ones_reply_unauthenticated(req);
+	else
+		ones_reply_redirect(req, ones_sign_in_url(req, return_address(req), is_lost(req)));
+}

@@ -1,0 +1,99 @@
+/* What several of the daemon's own modules share; like them, by the public header alone. */
+#ifndef HANDLERS_SHARED_H
+#define HANDLERS_SHARED_H
+
+#include "onesession.h"
+
+/* What the mail of a forgotten password is called, and what its link and code are for. */
+#define RESET "reset"
+
+/* What links and codes of mails are for that several modules know: see signup.h and notices.h. */
+#define PURPOSE_EMAIL "email"
+#define UNDO          "undo"
+
+/* The signal of the daemon's own: an account's address is about to become another one, in the same transaction. */
+#define SIGNAL_EMAIL_CHANGED "session.email_changed"
+
+/* Apache's ErrorDocument makes every request a GET, and keeps the method that was in this parameter. */
+#define METHOD_BEFORE_APACHE "REDIRECT_REQUEST_METHOD"
+
+/* For people a redirect to the sign-in page, which says why; for programs 401. */
+void reply_not_signed_in(struct ones_request *req);
+
+/*
+ * Where the sign-in page leads back to after a refused request: the request target, as the client wrote it, or, as a
+ * GET does not repeat what a form has sent, the page that the form was on; NULL when that is not known.
+ */
+const char *return_address(const struct ones_request *req);
+
+/* True when the refused request was to do something, which is not done now. */
+bool is_lost(const struct ones_request *req);
+
+/* For pages, new references, NULL when out of memory: how a session ended (NULL also when none has ended), */
+json_t *ending_for_page(const struct ones_ending *ending);
+
+/* and where an account is live. */
+json_t *places_for_page(const struct ones_places *places);
+
+/*
+ * The values of a page with those of `more`, which replace the ones of the same name. Takes over both references; NULL
+ * when either is, as when memory has run out.
+ */
+json_t *with_more(json_t *values, json_t *more);
+
+/* What programs get of a login: a new reference, NULL when out of memory. */
+json_t *login_json(const struct ones_login *login);
+
+/* The same of a session that goes on. */
+json_t *session_answer_json(const struct ones_session *session);
+
+/* A field of the body that is not empty, as those of a form are that nobody has filled in; NULL: it is. */
+const char *filled_field(const struct ones_request *req, const char *name);
+
+/* What a request has of a mail, by the fields "token", or "login" and "code". */
+struct ones_mail_key mail_key_of(const struct ones_request *req);
+
+/* Whether that is enough to look for. */
+bool is_mail_key(const struct ones_mail_key *key);
+
+/* The form of a page that a mail leads to came as it was found, without the tick that only a person sets. */
+bool lacks_tick(const struct ones_request *req);
+
+/* ---- Answers of routes that mails lead to --------------------------------------------------------------------- */
+
+/*
+ * A page whose address may have a token in it; after a form, it is the page at `path` of the module. Takes over the
+ * reference.
+ */
+void reply_page_of_link(struct ones_request *req, int status, const char *page, const char *path, json_t *values);
+
+/* 401 for programs: what was brought of a mail stands for nothing. */
+void reply_invalid_code(struct ones_request *req);
+
+/* 429: there were too many of these requests. */
+void reply_throttled(struct ones_request *req, int64_t wait_s);
+
+/* ---- Signing in ----------------------------------------------------------------------------------------------- */
+
+/* "?next=..." of a page that leads on to that place; NULL: nowhere in particular. */
+const char *next_query(struct ones_request *req, const char *next);
+
+/*
+ * Where to go after signing in: to `next`, as ones_next() has it; but first, where the account is to be deleted
+ * (`delete_at` is not 0), to the page that asks whether to keep it.
+ */
+const char *after_sign_in(struct ones_request *req, ones_time delete_at, const char *next);
+
+/*
+ * The sign-in page, with the name that was typed; it leads to `next` (NULL: nowhere in particular). `more` adds what
+ * has just happened; takes over the reference.
+ */
+void sign_in_page(struct ones_request *req, int status, const char *username, const char *next, json_t *more);
+
+/*
+ * The same for a browser that is to sign in: it says why the session has ended. `lost`: it says, too, that what was
+ * sent is not there.
+ */
+void sign_in_page_anew(struct ones_request *req, int status, const char *next, bool lost);
+
+#endif

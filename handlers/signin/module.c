@@ -1,0 +1,11 @@
+/* The module "signin": its routes. */
+#include "signin.h"
+
+static bool setup(struct ones_app *app)
+{
+	login_setup(app);
+	logout_setup(app);
+	return true;
+}
+
+ONES_MODULE(.name = "signin", .setup = setup);
