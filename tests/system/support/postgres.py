@@ -142,8 +142,9 @@ class Cluster:
             connection.close()
 
     def terminate_backends(self, database, role=DAEMON):
+        """They have gone when this is back: what is asked next does not meet one that is going."""
         for pid in self.backends(database, role):
-            self.execute(f"SELECT pg_terminate_backend({pid})")
+            self.execute(f"SELECT pg_terminate_backend({pid}, 60000)")
 
 
 class Database:
