@@ -59,6 +59,16 @@ const struct db_statement sql_claim_mail = {
 	"            AND u.is_active) AS a ON true",
 };
 
+/* How many of a kind an address has got lately. */
+#define GOT_LATELY(span) "state = 'sent' AND ended_at > now() - " SQL_MILLISECONDS(span)
+
+/* $1 address, $2 kind, $3 how many it may get in $4. */
+const struct db_statement sql_recipient_has_all = {
+	"recipient_has_all",
+	"SELECT count(*) >= $3::bigint FROM mails"
+	" WHERE sent_to_key = " SQL_NAME_KEY("$1::text") " AND kind = $2::text AND " GOT_LATELY("$4"),
+};
+
 /* $1 mail, $2 the claim, $3 domain, $4 the time between two mails to it. What has to wait is nobody's meanwhile. */
 const struct db_statement sql_take_mail_slot = {
 	"take_mail_slot",
@@ -84,7 +94,7 @@ const struct db_statement sql_lock_mail_recipient = {
 const struct db_statement sql_begin_mail = {
 	"begin_mail",
 	"WITH own AS (SELECT CASE WHEN NOT is_notice THEN purpose END AS purpose FROM mails WHERE id = $1::bigint),"
-	"     got AS (SELECT count(*) FILTER (WHERE state = 'sent' AND ended_at > now() - " SQL_MILLISECONDS("$8") ") AS sent,"
+	"     got AS (SELECT count(*) FILTER (WHERE " GOT_LATELY("$8") ") AS sent,"
 	"                    count(*) FILTER (WHERE state = 'queued' AND claim <> '' AND next_at > now()) AS under_way"
 	"               FROM mails WHERE sent_to_key = " SQL_NAME_KEY("$6::text") " AND kind = $4::text AND id <> $1::bigint),"
 	"     newer AS (SELECT EXISTS (SELECT FROM mails m WHERE m.purpose = (SELECT purpose FROM own)"

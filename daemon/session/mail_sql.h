@@ -28,6 +28,7 @@ enum claimed_mail_column {
 extern const struct db_statement sql_claim_mail;
 
 /* A row: whether it may go now. None: it is another's. */
+extern const struct db_statement sql_recipient_has_all;
 extern const struct db_statement sql_take_mail_slot;
 
 extern const struct db_statement sql_lock_mail_recipient;

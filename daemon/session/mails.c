@@ -195,6 +195,27 @@ static enum db_status begin(struct db *db, void *context)
 	return status;
 }
 
+/*
+ * It will not be sent, as far as is known before its recipient is locked. Whoever asks for mails that are not sent must
+ * not use up the turns of others at the same domain.
+ */
+static enum db_status recipient_has_all(const struct mail_sending *sending, const struct mail_row *row, bool *has_all)
+{
+	const struct db_value values[] = {DB_TEXT(row->address), DB_TEXT(row->kind), DB_INT(sending->per_recipient),
+	                                  DB_INT(sending->per_recipient_ms)};
+	TALLOC_CTX *scratch = talloc_new(NULL);
+	struct db_result *found;
+	enum db_status status = DB_OK;
+
+	*has_all = false;
+	if (sending->per_recipient > 0)
+		status = db_query(sending->db, scratch, &sql_recipient_has_all, values, 4, &found);
+	if (sending->per_recipient > 0 && status == DB_OK)
+		*has_all = db_bool(found, 0, 0);
+	talloc_free(scratch);
+	return status;
+}
+
 /* MAIL_BEGUN: it has its turn among the mails to its domain. */
 static enum db_status take_slot(const struct mail_sending *sending, const struct mail_row *row, enum mail_begun *begun)
 {
@@ -216,10 +237,13 @@ enum db_status mails_begin(const struct mail_sending *sending, const struct mail
 {
 	struct beginning beginning = {.sending = sending, .row = row, .secrets = secrets};
 	enum mail_begun slot = MAIL_NOT_OURS;
-	enum db_status status = DB_OK;
+	bool needs_slot = sending->per_domain_ms > 0 && !row->has_slot, has_all = false;
+	enum db_status status = needs_slot ? recipient_has_all(sending, row, &has_all) : DB_OK;
 
 	*begun = MAIL_NOT_OURS;
-	if (sending->per_domain_ms > 0 && !row->has_slot) {
+	if (status != DB_OK)
+		return status;
+	if (needs_slot && !has_all) {
 		status = take_slot(sending, row, &slot);
 		if (status != DB_OK || slot != MAIL_BEGUN) {
 			*begun = slot;

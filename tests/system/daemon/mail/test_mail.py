@@ -264,6 +264,18 @@ def test_no_more_than_per_domain_are_sent_to_one_domain_in_a_minute(new_host, sm
     assert other < times[1]
 
 
+def test_mails_that_are_not_sent_use_up_no_turns_of_their_domain(new_host, smtp, verified):
+    host = new_host(smtp, per_domain=1, per_recipient="1/h")
+    host.send(login="alice", purpose="reset")
+    smtp.await_mails(1)
+    await_over(verified)
+    free_at = verified.value("SELECT free_at FROM mail_domains")
+    host.send(login="alice", purpose="reset", count=8)
+    await_over(verified)
+    assert verified.value("SELECT count(*) FROM mails WHERE state = 'limited'") == 8
+    assert verified.value("SELECT free_at FROM mail_domains") == free_at
+
+
 def test_purge_removes_old_mails_and_what_can_be_used_no_more(new_host, smtp, verified, ctl):
     host = new_host(smtp)
     sent(host, smtp)
