@@ -97,6 +97,8 @@ const struct command commands[] = {
 	 .run = command_user_rename, .help = "give the account another name; its sessions go on"},
 	{.words = {"user", "set"}, .operands = OPERAND("NAME", VALUE_NAME), .options = OPTION(ADMIN_YES_NO),
 	 .needs = NEEDS_OPTION, .run = command_user_set, .help = "make it an administrator's account, or no more"},
+	{.words = {"user", "invite"}, .operands = OPERAND("NAME", VALUE_NAME), .run = command_user_invite,
+	 .help = "mail another invitation to an account that has no password yet"},
 	{.words = {"user", "verify"}, .operands = OPERAND("NAME", VALUE_NAME),
 	 .options = OPTION(DOMAIN) | OPTION(ALL) | OPTION(YES), .needs = NEEDS_ONE, .run = command_user_verify,
 	 .help = "take e-mail addresses as verified: an account's, a domain's, or all; asks first"},

@@ -55,6 +55,7 @@ int command_user_delete(struct ctl *ctl);
 int command_user_unlock(struct ctl *ctl);
 int command_user_rename(struct ctl *ctl);
 int command_user_set(struct ctl *ctl);
+int command_user_invite(struct ctl *ctl);
 int command_user_verify(struct ctl *ctl);
 int command_user_limit(struct ctl *ctl);
 int command_user_exempt(struct ctl *ctl);

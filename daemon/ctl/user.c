@@ -5,7 +5,6 @@
 #include "ctl/output.h"
 #include "ctl/prompt.h"
 #include "session/events.h"
-#include "session/mails.h"
 #include "session/password_strength.h"
 #include "session/transaction.h"
 
@@ -60,24 +59,6 @@ int user_ask_for_hash(const struct ctl *ctl, const char *username, const char *e
 	return result;
 }
 
-/* What the handler of the daemon's own route, POST /invite, looks for. */
-static enum db_status invite(struct db *db, const struct ctl *ctl, int64_t user_id, const char *email)
-{
-	const struct mail_draft draft = {
-		.module = "session",
-		.kind = "invite",
-		.user_id = user_id,
-		.recipient = email,
-		.language = "",
-		.data = "{}",
-		.purpose = "invite",
-		.lifetime_ms = ctl->settings.accounts.invite_lifetime,
-		.path = "/invite",
-	};
-
-	return mails_add(db, &draft);
-}
-
 struct addition {
 	const struct ctl *ctl;
 	struct new_user user;
@@ -102,7 +83,7 @@ static enum db_status add(struct db *db, void *context)
 	if (status == DB_OK && ctl->limit >= 0)
 		status = users_set_limit(db, addition->id, ctl->limit, &limit_before);
 	if (status == DB_OK && ctl->invites)
-		status = invite(db, ctl, addition->id, addition->user.email);
+		status = user_invite(db, ctl, addition->id, addition->user.email);
 	return status == DB_OK ? user_record(db, "user_added", addition->id, ctl->operand, NULL) : status;
 }
 
@@ -145,11 +126,7 @@ static const char *options_problem(const struct ctl *ctl)
 		return "--invite sends a mail: give the address with --email";
 	if (ctl->email == NULL && ctl->settings.accounts.email == EMAIL_REQUIRED)
 		return "each account has to have an address (accounts.email): give it with --email";
-	if (ctl->invites && ctl->settings.mail.server[0] == '\0')
-		return "--invite sends a mail, and this site sends none: mail.server is not set";
-	if (ctl->invites && ctl->settings.accounts.signup == SIGNUP_CLOSED)
-		return "an invitation could not be accepted: accounts.signup is closed, and not invite or open";
-	return NULL;
+	return ctl->invites ? user_invite_problem(ctl) : NULL;
 }
 
 /* The address that was given, if one was, in its one form. Returns the exit code. */

@@ -15,6 +15,15 @@ enum db_status user_record(struct db *db, const char *event, int64_t user_id, co
  */
 int user_ask_for_hash(const struct ctl *ctl, const char *username, const char *email, char hash[PASSWORD_HASH_SIZE]);
 
+/* Why nobody can be invited, in a sentence; NULL: nothing is in the way. */
+const char *user_invite_problem(const struct ctl *ctl);
+
+/* In a transaction: the mail with which the account's person chooses a password. */
+enum db_status user_invite(struct db *db, const struct ctl *ctl, int64_t user_id, const char *email);
+
+/* It has an address and no password: an invitation lets its person choose one. */
+bool user_is_invited(const struct user *user);
+
 /* With its live sessions, which only a list has. DB_OK with *user NULL: the account has been deleted. */
 enum db_status user_read(struct ctl *ctl, int64_t id, struct user **user);
 

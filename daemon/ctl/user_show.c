@@ -6,6 +6,7 @@
 #include "ctl/user.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* The rows of a table without --first: a table is measured as a whole before it is printed. */
 #define FIRST_USERS 1000
@@ -132,11 +133,11 @@ static int64_t throttled_until(const struct ctl *ctl, const struct user_watch *w
 static json_t *shown_json(const struct ctl *ctl, const struct user *user, const struct user_watch *watch)
 {
 	json_t *shown = user_json(user, 0);
-	json_t *more = json_pack("{s:I, s:o, s:o, s:o, s:I, s:o}", "takeovers_in_window", (json_int_t)watch->takeovers,
-	                         "last_takeover_at", output_time(watch->last_takeover_at), "shared_at",
-	                         output_time(watch->shared_at), "cooldown_until", output_time(watch->cooldown_until),
-	                         "failed_logins", (json_int_t)watch->failures, "throttled_until",
-	                         output_time(throttled_until(ctl, watch)));
+	json_t *more = json_pack(
+		"{s:b, s:I, s:o, s:o, s:o, s:I, s:o}", "invited", user_is_invited(user), "takeovers_in_window",
+		(json_int_t)watch->takeovers, "last_takeover_at", output_time(watch->last_takeover_at), "shared_at",
+		output_time(watch->shared_at), "cooldown_until", output_time(watch->cooldown_until), "failed_logins",
+		(json_int_t)watch->failures, "throttled_until", output_time(throttled_until(ctl, watch)));
 
 	if (shown == NULL || more == NULL || json_object_update(shown, more) != 0) {
 		json_decref(shown);
@@ -175,6 +176,10 @@ static int show_for_people(const struct ctl *ctl, const struct user *user, const
 	(void)output_line("ID:             %lld", (long long)user->id);
 	if (user->email != NULL)
 		(void)output_line("E-mail:         %s", email_text(ctl->ctx, user));
+	if (strcmp(user->password, USERS_NO_PASSWORD) == 0)
+		(void)output_line("Password:       none yet%s",
+		                  user_is_invited(user) ? ": an invitation lets its person choose one (user invite)"
+		                                        : "");
 	if (user->delete_at > 0)
 		(void)output_line("Deleted:        for good at %s", text_time(ctl->ctx, user->delete_at));
 	(void)output_line("Active:         %s", yes_or_no(user->is_active));

@@ -128,6 +128,25 @@ def test_who_is_invited_has_no_password_and_a_mail_is_queued(ctl, database, daem
     )
 
 
+def test_another_invitation_is_mailed_while_there_is_no_password(ctl, database, daemon):
+    words = [*MAIL, *INVITING]
+    ctl.run(*words, "user", "add", "erin", "--email", "erin@example.org", "--invite")
+    assert ctl.json("user", "show", "erin")["invited"] is True
+    assert "none yet" in ctl.run("user", "show", "erin")
+    told = ctl.json(*words, "user", "invite", "erin")
+    assert told == {"id": told["id"], "username": "erin", "email": "erin@example.org"}
+    queued = database.query("SELECT kind, purpose, recipient FROM mails WHERE user_id = %s" % told["id"])
+    assert queued == [("invite", "invite", "erin@example.org")] * 2
+    assert database.value("SELECT count(*) FROM events WHERE name = 'user_invited' AND username = 'erin'") == 1
+    assert "has a password" in ctl.refused(*words, "user", "invite", "alice") or "no address" in ctl.refused(
+        *words, "user", "invite", "alice"
+    )
+    assert "mail.server" in ctl.refused("user", "invite", "erin")
+    ctl.run("user", "disable", "erin")
+    assert "disabled" in ctl.refused(*words, "user", "invite", "erin")
+    assert ctl.json("user", "show", "alice")["invited"] is False
+
+
 def test_invitation_that_cannot_be_is_refused_with_why(ctl, database):
     assert "mail.server is not set" in ctl.refused("user", "add", "erin", "--email", "erin@example.org", "--invite")
     assert "--email" in ctl.refused(*MAIL, "user", "add", "erin", "--invite")
