@@ -187,6 +187,7 @@ static int test_database(TALLOC_CTX *ctx, const struct generation *generation)
 	struct db *db = app_new_database(ctx, settings, NULL, PROGRAM " test");
 	struct sequence_list behind;
 	struct unusable_names unusable;
+	const char *missing;
 
 	if (db == NULL)
 		return fail_test("database: ", strerror(ENOMEM));
@@ -201,6 +202,10 @@ static int test_database(TALLOC_CTX *ctx, const struct generation *generation)
 		(void)fail_test("database: ", schema_sequence_problem(ctx, &behind.all[i]));
 	if (behind.count > 0)
 		return EXIT_FAILURE;
+	if (schema_missing_rights(db, ctx, &missing) != DB_OK)
+		return fail_test("database: ", db_problem(db));
+	if (missing != NULL)
+		(void)printf("warning: %s\n", missing);
 	/* On a database that is too slow to be asked for all names, nothing is said of them. */
 	if (users_unusable_names(db, ctx, &unusable) == DB_OK && unusable.count > 0)
 		(void)printf("warning: %s\n", users_unusable_problem(ctx, &unusable));

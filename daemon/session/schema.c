@@ -190,3 +190,16 @@ enum db_status schema_grant(struct db *db, const char *role)
 
 	return schema_run_grants(db, &sql_compose_grants, values, 1);
 }
+
+enum db_status schema_missing_rights(struct db *db, TALLOC_CTX *ctx, const char **problem)
+{
+	struct db_result *row;
+	enum db_status status = db_query(db, ctx, &sql_missing_rights, NULL, 0, &row);
+
+	*problem = NULL;
+	if (status != DB_OK || db_is_null(row, 0, 1))
+		return status;
+	*problem = talloc_asprintf(ctx, "the role %s lacks rights to %s: run onesessionctl migrate --grant %s",
+	                           db_text(row, 0, 0), db_text(row, 0, 1), db_text(row, 0, 0));
+	return *problem != NULL ? DB_OK : db_out_of_memory(db);
+}

@@ -68,6 +68,12 @@ void schema_explain_duplicate(struct db *db);
 enum db_status schema_run_grants(struct db *db, const struct db_statement *composed, const struct db_value values[],
                                  size_t count);
 
+/*
+ * *problem, on `ctx`, is what the connection's own role may not do that the daemon does, with the cure; NULL: nothing
+ * is missing.
+ */
+enum db_status schema_missing_rights(struct db *db, TALLOC_CTX *ctx, const char **problem);
+
 /* Give `role` the rights that the daemon needs, to read and write rows and no more. */
 enum db_status schema_grant(struct db *db, const char *role);
 

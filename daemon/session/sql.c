@@ -900,4 +900,17 @@ const struct db_statement sql_compose_grants = {
 	" FROM pg_roles r JOIN pg_class t ON t.oid = 'users'::regclass WHERE r.rolname = $1::text",
 };
 
+/* What roles lack that got their rights by a former version. One row, of two texts: the role, and what, or NULL. */
+const struct db_statement sql_missing_rights = {
+	"missing_rights",
+	"SELECT current_user::text, string_agg(n.what, ', ' ORDER BY n.what) FROM ("
+	"SELECT 'users.' || c, has_column_privilege('users', c, 'UPDATE') FROM unnest(ARRAY['password', 'email',"
+	"       'email_verified_at', 'delete_at', 'notify_new_browser', 'language']) AS c"
+	" UNION ALL SELECT t, has_table_privilege(t, 'SELECT') AND has_table_privilege(t, 'INSERT')"
+	"  FROM unnest(ARRAY['jobs', 'signups', 'mails', 'mail_tokens', 'code_tries', 'mail_domains']) AS t"
+	" UNION ALL SELECT p::text, has_function_privilege(p, 'EXECUTE')"
+	"  FROM unnest(ARRAY['erase_account', 'purge_events']::regproc[]) AS p"
+	") AS n(what, is_there) WHERE NOT n.is_there",
+};
+
 /* clang-format on */

@@ -287,5 +287,6 @@ extern const struct db_statement sql_finish_job;
 
 /* The role's row, if there is such a role: the GRANTs as a script; whether it has the rights of the tables' owner. */
 extern const struct db_statement sql_compose_grants;
+extern const struct db_statement sql_missing_rights;
 
 #endif

@@ -365,6 +365,20 @@ def test_test_tells_that_the_schema_is_missing(empty_database, conf):
     assert "migrate" in done.stderr
 
 
+def test_test_warns_of_rights_that_migrate_has_not_given_yet(daemon, cluster, database):
+    told = run(*daemon.command("-t")[1:])
+    assert told.returncode == 0 and "rights" not in told.stdout
+    database.query(
+        f"REVOKE UPDATE (delete_at) ON users FROM {cluster.DAEMON}; REVOKE INSERT ON mails FROM {cluster.DAEMON};"
+        f" REVOKE EXECUTE ON FUNCTION erase_account FROM {cluster.DAEMON}"
+    )
+    told = run(*daemon.command("-t")[1:])
+    (warning,) = [line for line in told.stdout.splitlines() if "rights" in line]
+    assert warning.startswith("warning: ") and f"migrate --grant {cluster.DAEMON}" in warning
+    assert "to erase_account, mails, users.delete_at:" in warning
+    assert told.returncode == 0
+
+
 def test_test_opens_no_socket_and_leaves_a_running_daemon_alone(daemon):
     done = run(*daemon.command("-t")[1:])
     assert done.returncode == 0
