@@ -56,6 +56,7 @@ CREATE TABLE mails (
     kind          text NOT NULL CHECK (kind <> ''),
     kind_if_taken text CHECK (kind_if_taken <> ''),
     is_notice     boolean NOT NULL DEFAULT false,
+    is_taken      boolean NOT NULL DEFAULT false,
     user_id       bigint REFERENCES users ON DELETE CASCADE,
     about_id      bigint,
     login         text,
@@ -81,6 +82,7 @@ CREATE TABLE mails (
 );
 -- What is due; and what has ended, for the purge.
 CREATE INDEX mails_next_at ON mails (next_at) WHERE state = 'queued';
+CREATE INDEX mails_give_up_at ON mails (give_up_at) WHERE state = 'queued';
 CREATE INDEX mails_ended_at ON mails (ended_at) WHERE ended_at IS NOT NULL;
 -- How many of a kind somebody has got lately.
 CREATE INDEX mails_sent_to_key ON mails (sent_to_key, kind) WHERE sent_to_key IS NOT NULL;
@@ -100,6 +102,7 @@ COMMENT ON COLUMN mails.module IS 'The module that sends it';
 COMMENT ON COLUMN mails.kind IS 'What it is: the name of that module''s pages mail/NAME.txt and mail/NAME.html';
 COMMENT ON COLUMN mails.kind_if_taken IS 'What it becomes, without link and code, if another account has its address when it is sent; NULL: that makes no difference, or it has become that';
 COMMENT ON COLUMN mails.is_notice IS 'It tells of something that has happened: a newer mail of its purpose is none in its place';
+COMMENT ON COLUMN mails.is_taken IS 'It has become kind_if_taken: user_id is the account that has the address, about_id the one that has asked. It has no link and no code, and nobody knows its token';
 COMMENT ON COLUMN mails.user_id IS 'The account that it concerns; NULL: none, or not known yet';
 COMMENT ON COLUMN mails.about_id IS 'An account that has this address no more, or did not have it yet: users.id, with which it is deleted; NULL: none';
 COMMENT ON COLUMN mails.login IS 'Name or address as somebody typed it; whose it is, is found out when the mail is sent. NULL after that';
@@ -160,7 +163,7 @@ CREATE TABLE code_tries (
 );
 CREATE INDEX code_tries_began_at ON code_tries (began_at);
 COMMENT ON TABLE code_tries IS 'Wrong codes of mails that were tried within a day, of each account; what nobody has is counted likewise, so that it takes the same time';
-COMMENT ON COLUMN code_tries.subject IS 'The account''s number; else SHA-256 of the name or address that was typed';
+COMMENT ON COLUMN code_tries.subject IS 'The account''s number; else SHA-256 of the address that was typed, or what it begins with, where there is no code';
 COMMENT ON COLUMN code_tries.count IS 'How many';
 COMMENT ON COLUMN code_tries.began_at IS 'When the first of them was; a day later the count begins anew';
 

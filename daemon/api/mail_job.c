@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* So long no new mail is begun: a new run begins with the configuration, and the log, as they are then. */
 #define RUN_MS INT64_C(300000)
@@ -29,6 +30,8 @@
 #define STEP_MS 100
 /* So many are begun at most before it is looked at what is under way. */
 #define BEGUN_MAX 64
+/* A mail that takes longer is one of a slow domain. */
+#define SLOW_MS INT64_C(1000)
 /* While there is no database. */
 #define DATABASE_PAUSE_MS INT64_C(1000)
 /* Pauses of a server that is away. */
@@ -38,7 +41,7 @@
 
 /* A mail under way, or one that has ended and is not written yet. */
 struct letter {
-	struct letter *next; /* of those that are not written */
+	struct letter *next; /* of those under way, or of those that are not written */
 	struct mail_row *row;
 	struct mail_secrets secrets;
 	char *text;
@@ -55,6 +58,7 @@ struct run {
 	struct mail_sending sending;
 	struct mail_sender *sender;
 	struct mail_gauges *gauges;
+	struct letter *sent_to_server; /* those under way */
 	size_t under_way;
 	struct letter *ended;      /* to be written */
 	int64_t until_ms;          /* no new one is begun after that */
@@ -96,12 +100,12 @@ static bool database_is_there(struct run *run)
 }
 
 /* What has waited for the server for too long. */
-static enum db_status give_up(struct run *run, const char *problem)
+static enum db_status give_up(struct run *run, const char *problem, bool is_long_past)
 {
 	TALLOC_CTX *scratch = talloc_new(run->ctx);
 	struct mail_row *rows;
 	size_t count;
-	enum db_status status = mails_give_up(&run->sending, scratch, problem, &rows, &count);
+	enum db_status status = mails_give_up(&run->sending, scratch, problem, is_long_past, &rows, &count);
 
 	for (size_t i = 0; status == DB_OK && i < count; i++)
 		mail_log_dead(run->app, &rows[i], problem);
@@ -178,7 +182,7 @@ static enum db_status write_result(struct run *run, struct letter *letter)
 		return status;
 	case MAIL_OUTCOME_SERVER:
 		status = mails_release(&run->sending, letter->row, &letter->secrets, letter->result.problem);
-		return status == DB_OK ? give_up(run, letter->result.problem) : status;
+		return status == DB_OK ? give_up(run, letter->result.problem, false) : status;
 	default: return write_failure(run, letter);
 	}
 }
@@ -214,6 +218,11 @@ static void end(struct run *run, struct letter *letter, const struct mail_result
 
 static void take_ended(struct run *run, struct letter *letter, const struct mail_result *result)
 {
+	struct letter **link = &run->sent_to_server;
+
+	while (*link != letter)
+		link = &(*link)->next;
+	*link = letter->next;
 	run->under_way--;
 	if (result->outcome == MAIL_OUTCOME_SERVER)
 		note_server_failed(run, result->problem);
@@ -259,8 +268,28 @@ static void hand_over(struct run *run, struct letter *letter)
 		fail_server(run, letter, "it could not be begun: out of memory, or of processes");
 		return;
 	}
+	letter->next = run->sent_to_server;
+	run->sent_to_server = letter;
 	run->under_way++;
 	run->is_server_tried = atomic_load(&run->gauges->pause_ms) != 0;
+}
+
+static bool is_to_same_domain(const struct letter *a, const struct letter *b)
+{
+	const char *domain_a = strrchr(a->row->address, '@'), *domain_b = strrchr(b->row->address, '@');
+
+	return domain_a != NULL && domain_b != NULL && strcasecmp(domain_a, domain_b) == 0;
+}
+
+/* A server that takes long for one domain, as a relay that looks for its recipients, is not to hold up others. */
+static bool is_domain_slow(const struct run *run, const struct letter *letter)
+{
+	int64_t now = clock_monotonic_ms();
+	int count = 0;
+
+	for (const struct letter *other = run->sent_to_server; other != NULL; other = other->next)
+		count += is_to_same_domain(letter, other) && now - other->began_ms > SLOW_MS;
+	return count >= MAIL_SLOW_AT_ONCE;
 }
 
 static void begin(struct run *run, struct letter *letter)
@@ -271,6 +300,11 @@ static void begin(struct run *run, struct letter *letter)
 	if (letter->row->address[0] == '\0') {
 		if (note_database(run, mails_forget(&run->sending, letter->row)))
 			mail_log_forgotten(letter->row, "nobody has that name or address, or it is not verified");
+		talloc_free(letter);
+		return;
+	}
+	if (is_domain_slow(run, letter)) {
+		(void)note_database(run, mails_postpone(&run->sending, letter->row));
 		talloc_free(letter);
 		return;
 	}
@@ -414,6 +448,8 @@ static enum ones_result send_mail(struct ones_db *db, void *context)
 		log_error("mail_not_sent", LOG_STR("problem", problem));
 		return ONES_RESULT_FAILED;
 	}
+	/* As after a time without a mail server: whoever asked for it then has no use for its link any more. */
+	(void)note_database(&run, give_up(&run, "it was not sent in time", true));
 	run_until_over(&run);
 	talloc_free(run.sender);
 	return ONES_RESULT_OK;

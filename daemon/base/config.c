@@ -233,4 +233,11 @@ void config_warnings(const struct settings *settings, void (*tell)(const char *d
 		tell("session.on_limit = refuse without session.idle_timeout: an account whose browser is lost cannot "
 		     "sign "
 		     "in for as long as session.lifetime");
+	if (settings->session.purge_interval == 0)
+		tell("session.purge_interval = 0: accounts that their people have deleted stay until onesessionctl "
+		     "purge "
+		     "is run");
+	if (settings->accounts.signup != SIGNUP_CLOSED && settings->mail.server[0] == '\0')
+		tell("accounts.signup lets people in by mail, and mail.server is not set: nobody can sign up or be "
+		     "invited");
 }

@@ -311,7 +311,7 @@ const struct option options[] = {
 	RANGE(session, max_sessions, OPTION_NUMBER, "1", 0, 10000, RELOADABLE, "How many sessions of an account may be live at once; 0: any number"),
 	CHOICE(session, on_limit, "displace", on_limit_choices, RELOADABLE,
 	       "A login past the limit ends the oldest session, asks first, or is refused until another one has ended"),
-	RANGE(session, purge_interval, OPTION_DURATION, "5m", 0, YEAR, RELOADABLE, "How often expired sessions are removed; 0: never"),
+	RANGE(session, purge_interval, OPTION_DURATION, "5m", 0, YEAR, RELOADABLE, "How often expired sessions are removed, and accounts that their people have deleted; 0: never"),
 	RANGE(session, history, OPTION_DURATION, "30d", 0, 100 * YEAR, RELOADABLE,
 	      "How long ended sessions and events are kept; events are for a day at least"),
 

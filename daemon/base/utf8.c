@@ -80,6 +80,12 @@ bool utf8_is_printable(const char *text)
 	return true;
 }
 
+/* They change the order in which what follows is shown (UAX 9, 2): a line would read as something else. */
+static bool is_bidi_control(uint32_t character)
+{
+	return (character >= 0x202a && character <= 0x202e) || (character >= 0x2066 && character <= 0x2069);
+}
+
 void utf8_clean(const char *text, char *out, size_t size)
 {
 	size_t used = 0;
@@ -88,7 +94,7 @@ void utf8_clean(const char *text, char *out, size_t size)
 		uint32_t character;
 		size_t sequence = utf8_character(text, &character);
 
-		if (sequence == 0 || utf8_is_control(character)) {
+		if (sequence == 0 || utf8_is_control(character) || is_bidi_control(character)) {
 			out[used++] = '?';
 			text += sequence > 0 ? sequence : 1;
 		} else if (used + sequence + 1 > size) {

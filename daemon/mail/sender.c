@@ -62,6 +62,8 @@ const char *mail_setup_load(TALLOC_CTX *ctx, const struct settings *settings, st
 		return "mail.server is empty: no mail is sent";
 	if (setup->server.transport == MAIL_TRANSPORT_SENDMAIL && access(setup->server.program, X_OK) != 0)
 		return talloc_asprintf(ctx, "mail.server: %s: %s", setup->server.program, strerror(errno));
+	if (setup->ca_file[0] != '\0' && access(setup->ca_file, R_OK) != 0)
+		return talloc_asprintf(ctx, "mail.ca_file: %s: %s", setup->ca_file, strerror(errno));
 	if (setup->from.name[0] == '\0')
 		(void)snprintf(setup->from.name, sizeof setup->from.name, "%s", settings->login.site_name);
 	if (setup->user[0] != '\0')

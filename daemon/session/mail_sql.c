@@ -28,6 +28,9 @@ const struct db_statement sql_add_mail = {
 	" ON CONFLICT (message_id) DO NOTHING",
 };
 
+/* Whose ask it was: not that of the account that has the address already. */
+#define ASKED_BY(mail) "CASE WHEN " mail ".is_taken THEN " mail ".about_id ELSE " mail ".user_id END"
+
 /* Another account that has the address, by one of its keys; and a column of a mail that it is not told of. */
 #define HOLDER(key)                                                                                                   \
 	"(SELECT u.id FROM users u WHERE u." key " = " SQL_NAME_KEY("due.recipient") " AND u.id IS DISTINCT FROM due.user_id)"
@@ -36,7 +39,8 @@ const struct db_statement sql_add_mail = {
 /*
  * $1 the claim, $2 how long it lasts. The account of a mail is the one that it was written for, or that
  * signs in by what was typed; the address the one that it was written to, or that of the account, if it is verified.
- * Whose the address is that it was written to is looked at now.
+ * Whose the address is that it was written to is looked at now. What somebody has asked for by typing a login is in the
+ * language of the account, if that is known, and not of whoever typed it.
  */
 const struct db_statement sql_claim_mail = {
 	"claim_mail",
@@ -46,12 +50,15 @@ const struct db_statement sql_claim_mail = {
 	"                 FROM due WHERE due.kind_if_taken IS NOT NULL),"
 	"     taken AS (UPDATE mails m SET claim = $1::text, next_at = now() + " SQL_MILLISECONDS("$2") ","
 	"                      kind = coalesce(o.kind, m.kind), user_id = coalesce(o.id, m.user_id),"
-	"                      kind_if_taken = " UNLESS_TAKEN("kind_if_taken") ", purpose = " UNLESS_TAKEN("purpose") ","
-	"                      lifetime_ms = " UNLESS_TAKEN("lifetime_ms") ", path = " UNLESS_TAKEN("path")
+	"                      about_id = CASE WHEN o.id IS NULL THEN m.about_id ELSE m.user_id END,"
+	"                      is_taken = m.is_taken OR o.id IS NOT NULL,"
+	"                      kind_if_taken = " UNLESS_TAKEN("kind_if_taken") ", path = " UNLESS_TAKEN("path")
 	"                 FROM due LEFT JOIN other o ON o.id IS NOT NULL WHERE m.id = due.id RETURNING m.*)"
 	" SELECT t.id, t.message_id::text, t.module, t.kind, coalesce(a.id, 0), coalesce(a.username, ''),"
 	"        coalesce(t.recipient, CASE WHEN a.email_verified_at IS NOT NULL THEN a.email END, ''),"
-	"        t.language, coalesce(t.data::text, '{}'), coalesce(t.purpose, ''), coalesce(t.lifetime_ms, 0),"
+	"        CASE WHEN t.login IS NOT NULL THEN coalesce(a.language, t.language) ELSE t.language END,"
+	"        coalesce(t.data::text, '{}'), CASE WHEN t.is_taken THEN '' ELSE coalesce(t.purpose, '') END,"
+	"        CASE WHEN t.is_taken THEN 0 ELSE coalesce(t.lifetime_ms, 0) END,"
 	"        coalesce(t.path, ''), t.slot_at IS NOT NULL"
 	"   FROM taken t LEFT JOIN LATERAL"
 	"        (SELECT * FROM users u WHERE u.id = t.user_id"
@@ -89,18 +96,23 @@ const struct db_statement sql_lock_mail_recipient = {
 /*
  * $1 mail, $2 the claim, $3 how long it lasts, $4 kind, $5 account or NULL, $6 address, $7 how many it may get (0: any
  * number) in $8, $9 key of the token and $10 of the code. The token counts from now on: the person may have the mail
- * before the server's answer is here.
+ * before the server's answer is here. Where the address is another account's the mail has no link and no code, and nobody
+ * knows its token: that it is there makes no difference to who has asked.
  */
 const struct db_statement sql_begin_mail = {
 	"begin_mail",
-	"WITH own AS (SELECT CASE WHEN NOT is_notice THEN purpose END AS purpose FROM mails WHERE id = $1::bigint),"
+	"WITH own AS (SELECT CASE WHEN NOT is_notice THEN purpose END AS purpose, about_id,"
+	"                    CASE WHEN is_taken THEN about_id ELSE $5::bigint END AS asked_by FROM mails WHERE id = $1::bigint),"
 	"     got AS (SELECT count(*) FILTER (WHERE " GOT_LATELY("$8") ") AS sent,"
 	"                    count(*) FILTER (WHERE state = 'queued' AND claim <> '' AND next_at > now()) AS under_way"
 	"               FROM mails WHERE sent_to_key = " SQL_NAME_KEY("$6::text") " AND kind = $4::text AND id <> $1::bigint),"
-	"     newer AS (SELECT EXISTS (SELECT FROM mails m WHERE m.purpose = (SELECT purpose FROM own)"
+	"     newer AS (SELECT EXISTS (SELECT FROM own o CROSS JOIN mails m WHERE m.purpose = o.purpose"
 	"                                 AND m.id > $1::bigint AND m.state = 'sent'"
-	"                                 AND (m.user_id = $5::bigint OR ($5::bigint IS NULL AND m.user_id IS NULL"
-	"                                      AND m.sent_to_key = " SQL_NAME_KEY("$6::text") "))) AS is_there),"
+	"                                 AND ((m.user_id = o.asked_by AND NOT m.is_taken)"
+	"                                      OR (m.about_id = o.asked_by AND m.is_taken)"
+	"                                      OR (o.asked_by IS NULL AND " ASKED_BY("m") " IS NULL"
+	"                                          AND m.about_id IS NOT DISTINCT FROM o.about_id"
+	"                                          AND m.sent_to_key = " SQL_NAME_KEY("$6::text") "))) AS is_there),"
 	"     begun AS (UPDATE mails m SET sent_to = $6::text, user_id = $5::bigint, attempts = attempts + 1,"
 	"                      next_at = now() + " SQL_MILLISECONDS("$3")
 	"                 FROM got, newer WHERE m.id = $1::bigint AND m.claim = $2::text AND m.state = 'queued'"
@@ -108,7 +120,7 @@ const struct db_statement sql_begin_mail = {
 	"               RETURNING m.*),"
 	"     token AS (INSERT INTO mail_tokens (token_key, code_key, mail_id, purpose, user_id, recipient_key, recipient,"
 	"                                        data, expires_at)"
-	"               SELECT $9::bytea, $10::bytea, id, purpose, user_id, sent_to_key, sent_to, data,"
+	"               SELECT $9::bytea, $10::bytea, id, purpose, " ASKED_BY("begun") ", sent_to_key, sent_to, data,"
 	"                      now() + lifetime_ms * interval '1 millisecond' FROM begun WHERE purpose IS NOT NULL)"
 	" SELECT EXISTS (SELECT FROM begun), got.sent, got.under_way, newer.is_there FROM got, newer",
 };
@@ -116,10 +128,14 @@ const struct db_statement sql_begin_mail = {
 /* What is left of a mail that is over. */
 #define OVER "claim = '', slot_at = NULL, login = NULL, recipient = NULL, data = NULL, path = NULL, ended_at = now()"
 
-/* A token, and a mail or another token, of the same purpose and for the same person. */
-#define SAME_PERSON(token, other, key)                                                                                \
+/*
+ * A token, and a mail or another token, of the same purpose and for the same person. A notice to somebody who has no
+ * account any more is about one: the same mailbox may get notices of several.
+ */
+#define SAME_PERSON(token, other, key, about)                                                                         \
 	token ".purpose = " other ".purpose AND (" token ".user_id = " other ".user_id"                              \
-	" OR (" token ".user_id IS NULL AND " other ".user_id IS NULL AND " token ".recipient_key = " other "." key "))"
+	" OR (" token ".user_id IS NULL AND " other ".user_id IS NULL AND " token ".recipient_key = " other "." key     \
+	" AND " token ".data ->> 'user_id' IS NOT DISTINCT FROM " about "))"
 
 /*
  * $1 mail. Also when the claim is another's by now, for it was sent. From now on its token is the newest, and those of
@@ -128,8 +144,10 @@ const struct db_statement sql_begin_mail = {
 const struct db_statement sql_mail_sent = {
 	"mail_sent",
 	"WITH done AS (UPDATE mails SET state = 'sent', problem = '', " OVER
-	"               WHERE id = $1::bigint AND state = 'queued' RETURNING id, purpose, user_id, sent_to_key)"
-	" DELETE FROM mail_tokens t USING done d WHERE t.mail_id < d.id AND " SAME_PERSON("t", "d", "sent_to_key"),
+	"               WHERE id = $1::bigint AND state = 'queued'"
+	"              RETURNING id, purpose, " ASKED_BY("mails") " AS user_id, sent_to_key, about_id)"
+	" DELETE FROM mail_tokens t USING done d WHERE t.mail_id < d.id AND "
+	SAME_PERSON("t", "d", "sent_to_key", "d.about_id::text"),
 };
 
 /*
@@ -172,12 +190,13 @@ const struct db_statement sql_forget_mail = {
 	"DELETE FROM mails WHERE id = $1::bigint AND claim = $2::text AND state = 'queued'",
 };
 
-/* $1 what was wrong, $2 how many. */
+/* $1 what was wrong, $2 how many, $3 how long ago they should have been given up. */
 const struct db_statement sql_give_up_mails = {
 	"give_up_mails",
 	"UPDATE mails SET state = 'dead', ended_at = now(), slot_at = NULL, problem = $1::text"
-	" WHERE id IN (SELECT id FROM mails WHERE state = 'queued' AND claim = '' AND give_up_at < now()"
-	"               ORDER BY id LIMIT $2::bigint FOR UPDATE SKIP LOCKED)"
+	" WHERE id IN (SELECT id FROM mails WHERE state = 'queued' AND claim = ''"
+	"                 AND give_up_at < now() - " SQL_MILLISECONDS("$3")
+	"               ORDER BY give_up_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED)"
 	" RETURNING id, module, kind, coalesce(user_id, 0)",
 };
 
@@ -204,15 +223,16 @@ const struct db_statement sql_find_mail_token = {
 };
 
 /*
- * $1 login. The subject of its tries, and the account, 0: none. Of an address that is to be an account's the tries are
- * that account's.
+ * $1 login. The subject of its tries, and the account, 0: none. An address that is to be an account's is one that nobody
+ * has: whether somebody has it shows in no account's tries.
+ * What stands for nothing has a row like all others, but of some 65,000 at the most, whoever types how many.
  */
 const struct db_statement sql_mail_code_account = {
 	"mail_code_account",
-	"SELECT coalesce(a.id::text, t.id::text, s.subject), coalesce(a.id, 0)"
+	"SELECT coalesce(a.id::text, CASE WHEN t.is_there THEN s.subject ELSE left(s.subject, 4) END), coalesce(a.id, 0)"
 	"  FROM (SELECT " SQL_ACCOUNT_OF("$1::text") " AS id OFFSET 0) AS a,"
-	"       (SELECT max(user_id) AS id FROM mail_tokens WHERE recipient_key = " SQL_NAME_KEY("$1::text")
-	"           AND expires_at > now() OFFSET 0) AS t,"
+	"       (SELECT EXISTS (SELECT FROM mail_tokens WHERE recipient_key = " SQL_NAME_KEY("$1::text")
+	"                          AND expires_at > now()) AS is_there OFFSET 0) AS t,"
 	"       (SELECT " SQL_LOGIN_SUBJECT(SQL_NAME_KEY("$1::text")) " AS subject OFFSET 0) AS s",
 };
 
@@ -253,26 +273,42 @@ const struct db_statement sql_use_mail_token = {
 	"WITH used AS (DELETE FROM mail_tokens WHERE token_key = $1::bytea AND purpose = $2::text AND expires_at > now()"
 	"              RETURNING *),"
 	"     others AS (DELETE FROM mail_tokens t USING used u WHERE t.token_key <> u.token_key"
-	"                   AND " SAME_PERSON("t", "u", "recipient_key") "),"
+	"                   AND " SAME_PERSON("t", "u", "recipient_key", "u.data ->> 'user_id'") "),"
 	"     arrived AS (UPDATE mails SET state = 'sent', problem = '', " OVER
 	"                  WHERE id = (SELECT mail_id FROM used) AND state = 'queued')"
 	" SELECT true FROM used",
 };
 
-/* $1 account. Those of notices to addresses that it has given up are none of its own. */
-const struct db_statement sql_withdraw_mail_tokens = {
-	"withdraw_mail_tokens",
-	"WITH unsent AS (DELETE FROM mails WHERE state = 'queued' AND purpose IS NOT NULL"
-	"                   AND ((user_id = $1::bigint AND NOT is_notice) OR about_id = $1::bigint))"
-	" DELETE FROM mail_tokens WHERE user_id = $1::bigint OR (user_id IS NULL AND data ->> 'user_id' = $1::bigint::text)",
+/*
+ * Links and codes are withdrawn in two statements: a mail that is being begun is waited for by the first, and only the
+ * second sees the token that it has got meanwhile.
+ */
+
+/* $1 account. Notices to addresses that it has given up are none of its own. */
+const struct db_statement sql_withdraw_mails = {
+	"withdraw_mails",
+	"DELETE FROM mails WHERE state = 'queued' AND purpose IS NOT NULL"
+	"   AND ((user_id = $1::bigint AND NOT is_notice AND NOT is_taken) OR about_id = $1::bigint)",
 };
 
-/* $1 account, $2 purpose or NULL for all. Mails that are not sent yet would bring others. */
+/* $1 account. */
+const struct db_statement sql_withdraw_mail_tokens = {
+	"withdraw_mail_tokens",
+	"DELETE FROM mail_tokens WHERE user_id = $1::bigint OR (user_id IS NULL AND data ->> 'user_id' = $1::bigint::text)",
+};
+
+/* $1 account, $2 purpose or NULL for all. */
+const struct db_statement sql_drop_mails = {
+	"drop_mails",
+	"DELETE FROM mails WHERE state = 'queued' AND NOT is_notice"
+	"   AND purpose IS NOT NULL AND ($2::text IS NULL OR purpose = $2::text)"
+	"   AND ((user_id = $1::bigint AND NOT is_taken) OR (about_id = $1::bigint AND is_taken))",
+};
+
+/* As before. */
 const struct db_statement sql_drop_mail_tokens = {
 	"drop_mail_tokens",
-	"WITH unsent AS (DELETE FROM mails WHERE user_id = $1::bigint AND state = 'queued' AND NOT is_notice"
-	"                   AND purpose IS NOT NULL AND ($2::text IS NULL OR purpose = $2::text))"
-	" DELETE FROM mail_tokens WHERE user_id = $1::bigint AND ($2::text IS NULL OR purpose = $2::text)",
+	"DELETE FROM mail_tokens WHERE user_id = $1::bigint AND ($2::text IS NULL OR purpose = $2::text)",
 };
 
 /* ---- For operators ------------------------------------------------------------------------------------------- */
@@ -299,10 +335,12 @@ const struct db_statement sql_retry_mail = {
 	"   AND (claim = '' OR next_at <= now()) RETURNING id",
 };
 
-/* $1 number. */
+/* $1 number. Its link and its code go with it. */
 const struct db_statement sql_drop_mail = {
 	"drop_mail",
-	"DELETE FROM mails WHERE id = $1::bigint AND (claim = '' OR next_at <= now()) RETURNING id",
+	"WITH gone AS (DELETE FROM mails WHERE id = $1::bigint AND (claim = '' OR next_at <= now()) RETURNING id),"
+	"     void AS (DELETE FROM mail_tokens t USING gone WHERE t.mail_id = gone.id)"
+	" SELECT id FROM gone",
 };
 
 /* clang-format on */

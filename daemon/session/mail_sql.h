@@ -73,8 +73,10 @@ extern const struct db_statement sql_count_code_try;
 /* A row when it was there. */
 extern const struct db_statement sql_use_mail_token;
 
-extern const struct db_statement sql_drop_mail_tokens;
+extern const struct db_statement sql_withdraw_mails;
 extern const struct db_statement sql_withdraw_mail_tokens;
+extern const struct db_statement sql_drop_mails;
+extern const struct db_statement sql_drop_mail_tokens;
 
 /* ---- For operators ------------------------------------------------------------------------------------------- */
 

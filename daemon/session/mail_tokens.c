@@ -161,10 +161,15 @@ enum db_status mail_tokens_drop(struct db *db, int64_t user_id, const char *purp
 {
 	const struct db_value values[] = {DB_INT(user_id), DB_TEXT(purpose)};
 
-	return db_query(db, NULL, &sql_drop_mail_tokens, values, 2, NULL);
+	enum db_status status = db_query(db, NULL, &sql_drop_mails, values, 2, NULL);
+
+	return status == DB_OK ? db_query(db, NULL, &sql_drop_mail_tokens, values, 2, NULL) : status;
 }
 
 enum db_status mail_tokens_withdraw(struct db *db, int64_t user_id)
 {
-	return db_query(db, NULL, &sql_withdraw_mail_tokens, (const struct db_value[]){DB_INT(user_id)}, 1, NULL);
+	const struct db_value values[] = {DB_INT(user_id)};
+	enum db_status status = db_query(db, NULL, &sql_withdraw_mails, values, 1, NULL);
+
+	return status == DB_OK ? db_query(db, NULL, &sql_withdraw_mail_tokens, values, 1, NULL) : status;
 }

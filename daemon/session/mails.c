@@ -11,7 +11,7 @@
 /* A mail that has failed is tried again after this, twice this and so on. */
 #define PAUSE_MIN_MS INT64_C(30000)
 #define PAUSE_MAX_MS (INT64_C(3) * 3600 * 1000)
-/* When others to the same recipient are under way. */
+/* When others to the same recipient or domain are under way. */
 #define PAUSE_POSTPONED_MS INT64_C(2000)
 /* As in the default of mails.give_up_at. */
 #define GIVE_UP_MS (INT64_C(48) * 3600 * 1000)
@@ -298,6 +298,11 @@ enum db_status mails_release(const struct mail_sending *sending, const struct ma
 	return release(sending, row, &secrets->token_key, problem != NULL ? problem : "", true, 0);
 }
 
+enum db_status mails_postpone(const struct mail_sending *sending, const struct mail_row *row)
+{
+	return release(sending, row, NULL, "", false, PAUSE_POSTPONED_MS);
+}
+
 enum db_status mails_forget(const struct mail_sending *sending, const struct mail_row *row)
 {
 	const struct db_value values[] = {DB_INT(row->id), DB_TEXT(sending->claim)};
@@ -306,11 +311,12 @@ enum db_status mails_forget(const struct mail_sending *sending, const struct mai
 }
 
 enum db_status mails_give_up(const struct mail_sending *sending, TALLOC_CTX *ctx, const char *problem,
-                             struct mail_row **rows, size_t *count)
+                             bool is_long_past, struct mail_row **rows, size_t *count)
 {
-	const struct db_value values[] = {DB_TEXT(problem), DB_INT(GIVE_UP_MAX)};
+	const struct db_value values[] = {DB_TEXT(problem), DB_INT(GIVE_UP_MAX),
+	                                  DB_INT(is_long_past ? PAUSE_MAX_MS : 0)};
 	struct db_result *given_up;
-	enum db_status status = db_query(sending->db, ctx, &sql_give_up_mails, values, 2, &given_up);
+	enum db_status status = db_query(sending->db, ctx, &sql_give_up_mails, values, 3, &given_up);
 
 	*count = 0;
 	if (status != DB_OK)

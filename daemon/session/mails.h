@@ -109,12 +109,18 @@ enum db_status mails_failed(const struct mail_sending *sending, const struct mai
 enum db_status mails_release(const struct mail_sending *sending, const struct mail_row *row,
                              const struct mail_secrets *secrets, const char *problem);
 
+/* A mail that was claimed and not begun, for others to its domain are under way: it is due again in a moment. */
+enum db_status mails_postpone(const struct mail_sending *sending, const struct mail_row *row);
+
 /* There is nobody to send it to: it is gone. */
 enum db_status mails_forget(const struct mail_sending *sending, const struct mail_row *row);
 
-/* Of those that wait for a server that is away, give up what has waited for too long. Rows as far as they are known. */
+/*
+ * Of those that wait for a server that is away, give up what has waited for too long; with `is_long_past` only what
+ * should have been given up so long ago that no try of it was to come. Rows as far as they are known.
+ */
 enum db_status mails_give_up(const struct mail_sending *sending, TALLOC_CTX *ctx, const char *problem,
-                             struct mail_row **rows, size_t *count);
+                             bool is_long_past, struct mail_row **rows, size_t *count);
 
 struct mail_queue {
 	int64_t count;

@@ -117,10 +117,13 @@ const char *ones_name_problem(const char *username)
 {
 	if (username == NULL || username[0] == '\0')
 		return "The name is empty.";
+	if (users_name_problem(username) != NULL)
+		return "A name has at most 150 characters, and no control characters.";
 	if (users_new_name_problem(username) == NULL)
 		return NULL;
-	return strchr(username, '@') != NULL ? "A name cannot have an @ in it."
-	                                     : "A name has at most 150 characters, and no control characters.";
+	return users_has_at(username) ? "A name cannot have an @ in it."
+	                              : "A name cannot have characters that are not seen, or letters of several "
+	                                "scripts that look alike.";
 }
 
 /* ---- Changing ------------------------------------------------------------------------------------------------ */

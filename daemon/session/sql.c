@@ -637,10 +637,11 @@ const struct db_statement sql_browser_is_known = {
 	"SELECT EXISTS (SELECT FROM known_browsers WHERE user_id = $1::bigint AND browser_key = $2::bytea)",
 };
 
-/* $1 account, $2 key of a device cookie, or NULL. */
+/* $1 account, $2 key of a device cookie, or NULL. Of an account that was never signed in to no browser is new. */
 const struct db_statement sql_browser_is_new = {
 	"browser_is_new",
-	"SELECT EXISTS (SELECT FROM known_browsers WHERE user_id = $1::bigint) AND NOT EXISTS"
+	"SELECT (EXISTS (SELECT FROM known_browsers WHERE user_id = $1::bigint)"
+	"        OR EXISTS (SELECT FROM ended_sessions WHERE user_id = $1::bigint)) AND NOT EXISTS"
 	"       (SELECT FROM known_browsers WHERE user_id = $1::bigint AND browser_key = $2::bytea)",
 };
 

@@ -68,35 +68,73 @@ static bool is_joiner(ucs4_t character)
 	return character == 0x200c || character == 0x200d;
 }
 
-/* Two names that differ in these alone look the same. */
-static bool has_format_character(const char *username)
+/* U+2800 is drawn, as nothing. */
+static bool looks_like_nothing(ucs4_t character)
 {
-	ucs4_t character;
+	return uc_is_general_category(character, UC_FORMAT) || uc_is_property_default_ignorable_code_point(character) ||
+	       character == 0x2800;
+}
+
+/* Scripts that have letters of the same shape (Unicode UTS 39, 4). NULL: another one, or none. */
+static const char *confusable_script(ucs4_t character)
+{
+	static const char *const scripts[] = {"Latin", "Cyrillic", "Greek"};
+	const uc_script_t *script = uc_script(character);
+
+	for (size_t i = 0; script != NULL && i < sizeof scripts / sizeof scripts[0]; i++) {
+		if (strcmp(script->name, scripts[i]) == 0)
+			return scripts[i];
+	}
+	return NULL;
+}
+
+/* Of the scripts that need them; a sign that several scripts have is of none of these. */
+static bool is_joined(ucs4_t before)
+{
+	const uc_script_t *script = before != 0 ? uc_script(before) : NULL;
+
+	return script != NULL && confusable_script(before) == NULL && strcmp(script->name, "Common") != 0 &&
+	       strcmp(script->name, "Inherited") != 0;
+}
+
+/* What has two names look the same that are not. */
+static const char *look_problem(const char *username)
+{
+	const char *script = NULL;
+	ucs4_t character, before = 0;
 	size_t size;
 
 	for (; (size = utf8_character(username, &character)) > 0; username += size) {
-		if (uc_is_general_category(character, UC_FORMAT) && !is_joiner(character))
-			return true;
+		const char *own = confusable_script(character);
+		bool is_needed = is_joiner(character) && is_joined(before);
+
+		if (looks_like_nothing(character) && !is_needed)
+			return "has characters that are not seen";
+		if (own != NULL && script != NULL && own != script)
+			return "has letters of several scripts that look alike";
+		script = own != NULL ? own : script;
+		before = character;
 	}
-	return false;
+	return NULL;
+}
+
+bool users_has_at(const char *username)
+{
+	size_t size = 0;
+	uint8_t *compared = u8_normalize(UNINORM_NFKC, (const uint8_t *)username, strlen(username), NULL, &size);
+	bool has_at = compared == NULL || memchr(compared, '@', size) != NULL;
+
+	free(compared);
+	return has_at;
 }
 
 const char *users_new_name_problem(const char *username)
 {
 	const char *problem = users_name_problem(username);
-	size_t size = 0;
-	uint8_t *compared;
-	bool has_at;
 
-	if (problem != NULL)
-		return problem;
-	/* As it is compared with other names and addresses: a fullwidth @ is one. */
-	compared = u8_normalize(UNINORM_NFKC, (const uint8_t *)username, strlen(username), NULL, &size);
-	has_at = compared == NULL || memchr(compared, '@', size) != NULL;
-	free(compared);
-	if (has_at)
-		return "has an @, which addresses have";
-	return has_format_character(username) ? "has characters that are not seen" : NULL;
+	if (problem == NULL && users_has_at(username))
+		problem = "has an @, which addresses have";
+	return problem == NULL ? look_problem(username) : problem;
 }
 
 /* What both lists and lookups read. */

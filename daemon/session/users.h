@@ -37,6 +37,10 @@ const char *users_name_problem(const char *username);
 /* The same of an account that is made or renamed now: it has no @, so that no name can be somebody's address. */
 const char *users_new_name_problem(const char *username);
 
+/* Has it an @ as it is compared with other names and addresses? A fullwidth one is one, too. True when out of memory.
+ */
+bool users_has_at(const char *username);
+
 /* DB_OK with *user on `ctx`, or with *user NULL when no account has that name, whatever the case. */
 enum db_status users_find(struct db *db, TALLOC_CTX *ctx, const char *username, struct user **user);
 

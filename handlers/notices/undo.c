@@ -117,14 +117,20 @@ static enum ones_result write_reset(struct ones_db *db, const struct undoing *un
  */
 static enum ones_result void_later_links(struct ones_db *db, const struct claim *claim)
 {
-	static const char sql[] =
-		"WITH used AS (SELECT mail_id FROM mail_tokens WHERE token_key = sha256(convert_to($2, 'UTF8'))),"
-		" unsent AS (DELETE FROM mails m USING used u WHERE m.purpose = '" UNDO_EMAIL "' AND m.state = 'queued'"
-		"  AND m.about_id = $1 AND m.id > u.mail_id)"
-		" DELETE FROM mail_tokens t USING used u WHERE t.purpose = '" UNDO_EMAIL "' AND t.user_id IS NULL"
-		"  AND t.data ->> 'user_id' = $1::bigint::text AND t.mail_id > u.mail_id";
+	/* One after the other: a mail that is being sent is waited for, and then its token is there. */
+	static const char *const statements[] = {
+		"DELETE FROM mails m USING mail_tokens u WHERE u.token_key = sha256(convert_to($2, 'UTF8'))"
+		" AND m.purpose = '" UNDO_EMAIL "' AND m.state = 'queued' AND m.about_id = $1 AND m.id > u.mail_id",
+		"DELETE FROM mail_tokens t USING mail_tokens u WHERE u.token_key = sha256(convert_to($2, 'UTF8'))"
+		" AND t.purpose = '" UNDO_EMAIL "' AND t.user_id IS NULL"
+		" AND t.data ->> 'user_id' = $1::bigint::text AND t.mail_id > u.mail_id",
+	};
+	enum ones_result result = ONES_RESULT_OK;
 
-	return ones_sql(db, NULL, sql, ONES_VALUES(ONES_INT(claim->account->user.id), ONES_TEXT(claim->token)));
+	for (size_t i = 0; i < sizeof statements / sizeof statements[0] && result == ONES_RESULT_OK; i++)
+		result = ones_sql(db, NULL, statements[i],
+		                  ONES_VALUES(ONES_INT(claim->account->user.id), ONES_TEXT(claim->token)));
+	return result;
 }
 
 static enum ones_result undo(struct ones_db *db, void *context)

@@ -109,17 +109,6 @@ static void delete_page(struct ones_request *req)
 
 /* ---- Deleting --------------------------------------------------------------------------------------------------- */
 
-/* False when another login, or the same request sent twice, has ended the session meanwhile. */
-static enum ones_result check_session(struct ones_db *db, const struct ones_session *session)
-{
-	static const char sql[] = "SELECT FROM sessions WHERE user_id = $1 AND id = $2::text::uuid";
-	struct ones_rows *rows;
-	enum ones_result result =
-		ones_sql(db, &rows, sql, ONES_VALUES(ONES_INT(session->user.id), ONES_TEXT(session->id)));
-
-	return result == ONES_RESULT_OK && ones_rows_count(rows) == 0 ? ONES_RESULT_ENDED : result;
-}
-
 /* With the link by which whoever owns the address undoes it, and locks whoever has asked out. */
 static enum ones_result write_mail(struct ones_db *db, const struct deletion *deletion)
 {
@@ -146,7 +135,7 @@ static enum ones_result delete_account(struct ones_db *db, void *context)
 		ones_account_delete_in(db, session->user.id, deletion->pause_ms, &deletion->delete_at);
 
 	if (result == ONES_RESULT_OK)
-		result = check_session(db, session);
+		result = recheck_session(db, session);
 	if (result == ONES_RESULT_OK && deletion->pause_ms == 0)
 		return ones_account_delete(db, session->user.id);
 	if (result == ONES_RESULT_OK)

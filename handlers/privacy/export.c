@@ -33,8 +33,8 @@ static const struct section sections[] = {
 	{"export", NULL,
 	 "SELECT 1 AS version, statement_timestamp() AS made_at WHERE $1::bigint IS NOT NULL AND $2::text IS NOT NULL"},
 	{"account", NULL,
-	 "SELECT id, username, email, email_verified_at, is_active, is_admin, session_limit, notify_new_browser, created_at,"
-	 " delete_at FROM users WHERE id = $1::bigint AND $2::text IS NOT NULL"},
+	 "SELECT id, username, email, email_verified_at, is_active, is_admin, session_limit, notify_new_browser, language,"
+	 " created_at, delete_at FROM users WHERE id = $1::bigint AND $2::text IS NOT NULL"},
 	{"newest_login", BEFORE_ALL,
 	 "SELECT logged_in_at, '1' AS page_key FROM logged_in_user"
 	 " WHERE user_id = $1::bigint AND session_key IS NOT NULL AND $2::text = '0'"},
@@ -62,11 +62,11 @@ static const struct section sections[] = {
 	 "SELECT expires_at, '1' AS page_key FROM login_tickets WHERE user_id = $1::bigint AND $2::text = '0'"},
 	{"failed_logins", BEFORE_ALL,
 	 "SELECT kind, count, began_at, '1' AS page_key FROM login_failures WHERE $2::text = '0' AND"
-	 " ((kind = 'account' AND subject IN " OWN_NAMES ") OR (kind = 'browser' AND subject IN"
-	 "  (SELECT encode(sha256(int8send(user_id) || browser_key), 'hex') FROM known_browsers WHERE user_id = $1::bigint)))"},
+	 " ((kind = 'account' AND subject = ANY (ARRAY" OWN_NAMES ")) OR (kind = 'browser' AND subject = ANY (ARRAY"
+	 "  (SELECT encode(sha256(int8send(user_id) || browser_key), 'hex') FROM known_browsers WHERE user_id = $1::bigint))))"},
 	{"wrong_codes", BEFORE_ALL,
 	 "SELECT count, began_at, '1' AS page_key FROM code_tries WHERE $2::text = '0'"
-	 " AND (subject = $1::bigint::text OR subject IN " OWN_NAMES ")"},
+	 " AND subject = ANY ($1::bigint::text || ARRAY" OWN_NAMES ")"},
 	{"signups", BEFORE_ALL,
 	 "SELECT username, email, host(ip) AS ip, created_at, expires_at, id::text AS page_key FROM signups"
 	 " WHERE email_key = " OWN_ADDRESS " AND id > $2::text::bigint"
@@ -74,11 +74,17 @@ static const struct section sections[] = {
 	{"mails", BEFORE_ALL,
 	 "SELECT id, message_id, module, kind, coalesce(sent_to, recipient) AS recipient, language, purpose, data, state,"
 	 " attempts, created_at, next_at, ended_at, problem, id::text AS page_key FROM mails"
-	 " WHERE (user_id = $1::bigint OR sent_to_key = " OWN_ADDRESS ") AND kind <> '" PURPOSE_EMAIL "' AND id > $2::text::bigint ORDER BY id LIMIT 100"},
+	 " WHERE (user_id = $1::bigint OR (about_id = $1::bigint AND NOT is_taken)"
+	 "        OR (sent_to_key = " OWN_ADDRESS " AND user_id IS NULL AND about_id IS NULL))"
+	 " AND (kind <> '" PURPOSE_EMAIL "' OR sent_to_key = " OWN_ADDRESS ")"
+	 " AND id > $2::text::bigint ORDER BY id LIMIT 100"},
 	{"mail_links", "0/",
 	 "SELECT mail_id, purpose, recipient, code_tries AS wrong_codes, data, created_at, expires_at,"
 	 " mail_id || '/' || encode(token_key, 'hex') AS page_key FROM mail_tokens"
-	 " WHERE (user_id = $1::bigint OR recipient_key = " OWN_ADDRESS ") AND purpose <> '" PURPOSE_EMAIL "' AND (mail_id, encode(token_key, 'hex')) >"
+	 " WHERE (user_id = $1::bigint OR (user_id IS NULL AND data ->> 'user_id' = $1::bigint::text)"
+	 "        OR (recipient_key = " OWN_ADDRESS " AND user_id IS NULL AND data ->> 'user_id' IS NULL))"
+	 " AND (purpose <> '" PURPOSE_EMAIL "' OR recipient_key = " OWN_ADDRESS ")"
+	 " AND (mail_id, encode(token_key, 'hex')) >"
 	 " (split_part($2::text, '/', 1)::bigint, split_part($2::text, '/', 2)) ORDER BY mail_id, token_key LIMIT 100"},
 };
 /* clang-format on */
@@ -243,7 +249,8 @@ static void export_data(struct ones_request *req)
 	}
 	/* Whoever has got hold of a session is not to take all of it away. */
 	if (!ones_is_fresh(req)) {
-		ones_reply_stale(req, NULL);
+		/* Not back to here: a download leaves the page that asks for the password as it is. */
+		ones_reply_stale(req, ones_module_url(req, "/account"));
 		return;
 	}
 	export = calloc(1, sizeof *export);

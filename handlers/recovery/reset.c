@@ -89,6 +89,17 @@ static void show_failure(struct ones_request *req, enum ones_result result, cons
 	}
 }
 
+static void reply_failed(struct ones_request *req, enum ones_result result, const struct attempt *attempt,
+                         const struct claim *claim)
+{
+	if (!ones_is_program(req))
+		show_failure(req, result, attempt, claim);
+	else if (result == ONES_RESULT_INVALID)
+		reply_invalid_code(req);
+	else
+		ones_reply_failure(req, result, NULL);
+}
+
 static void reset_page(struct ones_request *req)
 {
 	const struct attempt attempt = {.key = {.token = ones_query(req, "token")}};
@@ -103,7 +114,7 @@ static void reset_page(struct ones_request *req)
 	if (result == ONES_RESULT_OK)
 		show_with(req, 200, &attempt, &claim, json_object());
 	else
-		show_failure(req, result, &attempt, &claim);
+		reply_failed(req, result, &attempt, &claim);
 }
 
 /* ---- The new password ------------------------------------------------------------------------------------------ */
@@ -140,17 +151,6 @@ static void lead_on(struct ones_request *req, const struct attempt *attempt, con
 	if (next == NULL)
 		next = ones_url(req, "/account?changed");
 	ones_reply_redirect(req, after_sign_in(req, delete_at, next));
-}
-
-static void reply_failed(struct ones_request *req, enum ones_result result, const struct attempt *attempt,
-                         const struct claim *claim)
-{
-	if (!ones_is_program(req))
-		show_failure(req, result, attempt, claim);
-	else if (result == ONES_RESULT_INVALID)
-		reply_invalid_code(req);
-	else
-		ones_reply_failure(req, result, NULL);
 }
 
 static void reset(struct ones_request *req)

@@ -47,6 +47,12 @@ json_t *login_json(const struct ones_login *login);
 /* The same of a session that goes on. */
 json_t *session_answer_json(const struct ones_session *session);
 
+/*
+ * In a transaction that holds the account's row of users: ONES_RESULT_ENDED when the session, which was live when the
+ * request began, has ended meanwhile; else it cannot end before the transaction does.
+ */
+enum ones_result recheck_session(struct ones_db *db, const struct ones_session *session);
+
 /* A field of the body that is not empty, as those of a form are that nobody has filled in; NULL: it is. */
 const char *filled_field(const struct ones_request *req, const char *name);
 

@@ -47,6 +47,18 @@ struct asking {
 };
 
 /* The mail to the new address, and what the old one is told, if it was proved. */
+/*
+ * A new password, an undo and whatever else puts this session out drop what was asked for. What is asked for at the
+ * same moment comes before that, or is not done.
+ */
+static enum ones_result hold_account(struct ones_db *db, const struct ones_session *session)
+{
+	static const char sql[] = "SELECT FROM users WHERE id = $1 FOR SHARE";
+	enum ones_result result = ones_sql(db, NULL, sql, ONES_VALUES(ONES_INT(session->user.id)));
+
+	return result == ONES_RESULT_OK ? recheck_session(db, session) : result;
+}
+
 static enum ones_result write_mails(struct ones_db *db, void *context)
 {
 	const struct asking *asking = context;
@@ -66,8 +78,10 @@ static enum ones_result write_mails(struct ones_db *db, void *context)
 		.user_id = user_id,
 		.language = ones_language(asking->req),
 	};
-	enum ones_result result = ones_mail(db, &proof);
+	enum ones_result result = hold_account(db, ones_session(asking->req));
 
+	if (result == ONES_RESULT_OK)
+		result = ones_mail(db, &proof);
 	return result == ONES_RESULT_OK ? ones_mail(db, &notice) : result;
 }
 
@@ -105,6 +119,8 @@ static void email(struct ones_request *req)
 		reply_mail_sent(req, asking.email, false);
 	else if (result == ONES_RESULT_THROTTLED)
 		reply_throttled(req, wait_s);
+	else if (result == ONES_RESULT_ENDED)
+		reply_not_signed_in(req);
 	else
 		ones_reply_failure(req, result, NULL);
 }

@@ -68,6 +68,17 @@ static void show_failure(struct ones_request *req, enum ones_result result, cons
 	}
 }
 
+static void reply_failed(struct ones_request *req, enum ones_result result, const struct ones_mail_key *key,
+                         const struct invitation *invitation)
+{
+	if (!ones_is_program(req))
+		show_failure(req, result, key, invitation);
+	else if (result == ONES_RESULT_INVALID)
+		reply_invalid_code(req);
+	else
+		ones_reply_failure(req, result, NULL);
+}
+
 static void invite_page(struct ones_request *req)
 {
 	const struct ones_mail_key key = {.token = ones_query(req, "token")};
@@ -77,7 +88,7 @@ static void invite_page(struct ones_request *req)
 	if (result == ONES_RESULT_OK)
 		show(req, 200, &key, &invitation, json_object());
 	else
-		show_failure(req, result, &key, &invitation);
+		reply_failed(req, result, &key, &invitation);
 }
 
 /* ---- Accepting it ------------------------------------------------------------------------------------------------ */
@@ -105,17 +116,6 @@ static enum ones_result accept_invitation(struct ones_request *req, const struct
 	proof.user_id = invitation->account->user.id;
 	proof.context = (void *)(uintptr_t)invitation->token;
 	return ones_sign_in(req, &proof, login);
-}
-
-static void reply_failed(struct ones_request *req, enum ones_result result, const struct ones_mail_key *key,
-                         const struct invitation *invitation)
-{
-	if (!ones_is_program(req))
-		show_failure(req, result, key, invitation);
-	else if (result == ONES_RESULT_INVALID)
-		reply_invalid_code(req);
-	else
-		ones_reply_failure(req, result, NULL);
 }
 
 static void invite(struct ones_request *req)

@@ -112,11 +112,14 @@ static void show_choice(struct ones_request *req, int status, const struct attem
 	                     problem != NULL ? ones_sentence(req, problem) : NULL));
 }
 
-/* The form for login and code, which an outdated link leads to as well. */
-static void show_invalid(struct ones_request *req, const struct attempt *attempt)
+/* People get the form for login and code, which an outdated link leads to as well. */
+static void reply_invalid(struct ones_request *req, const struct attempt *attempt)
 {
-	reply_page_of_link(req, 401, "verify.html", "/verify",
-	                   json_pack("{s:b, s:s*}", "invalid", 1, "login", attempt->key.login));
+	if (ones_is_program(req))
+		reply_invalid_code(req);
+	else
+		reply_page_of_link(req, 401, "verify.html", "/verify",
+		                   json_pack("{s:b, s:s*}", "invalid", 1, "login", attempt->key.login));
 }
 
 /* What it stands for, which is left as it is. */
@@ -129,7 +132,7 @@ static void look(struct ones_request *req, const struct attempt *attempt)
 	if (result == ONES_RESULT_OK && claim.is_signup)
 		result = is_name_taken(req, claim.signup.username, &is_taken);
 	if (result == ONES_RESULT_INVALID)
-		show_invalid(req, attempt);
+		reply_invalid(req, attempt);
 	else if (result != ONES_RESULT_OK)
 		ones_reply_failure(req, result, NULL);
 	else if (is_taken)
@@ -192,9 +195,13 @@ static enum ones_result change_email(struct ones_db *db, const struct deed *deed
 
 static enum ones_result do_deed(struct ones_db *db, void *context)
 {
+	/* The account before its links, as who chooses a new password does, or the two would wait for each other. */
+	static const char hold[] = "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE";
 	const struct deed *deed = context;
-	enum ones_result result = ones_use_mail_token(db, deed->claim->token);
+	enum ones_result result = ones_sql(db, NULL, hold, ONES_VALUES(ONES_INT(deed->claim->token->user_id)));
 
+	if (result == ONES_RESULT_OK)
+		result = ones_use_mail_token(db, deed->claim->token);
 	if (result != ONES_RESULT_OK)
 		return result;
 	if (deed->attempt->not_me)
@@ -254,10 +261,8 @@ static void reply_failed(struct ones_request *req, enum ones_result result, cons
 		reply_taken(req, deed);
 	else if (result != ONES_RESULT_INVALID)
 		ones_reply_failure(req, result, NULL);
-	else if (ones_is_program(req))
-		reply_invalid_code(req);
 	else
-		show_invalid(req, deed->attempt);
+		reply_invalid(req, deed->attempt);
 }
 
 /* The name to be: what was chosen in place of the one that is taken. False: it was refused. */

@@ -9,6 +9,8 @@ from support.by_mail import (
     PASSWORD, all_at_once, comparable, links_of, mail_of, page, post, post_form, refused, send_every_form, settle,
 )
 from support.client import Answered, assert_page, sign_in
+from support.locks import HeldRow, waits_in_database
+from support.waiting import Background
 
 NEW = "alice@new.example"
 OLD = "alice@example.net"
@@ -294,11 +296,86 @@ def test_change_that_somebody_has_asked_for_does_not_outlive_what_repairs_the_ac
     assert address(host) == (OLD, True)
 
 
-def test_tries_by_name_and_by_the_new_address_are_those_of_one_account(host, smtp, alice):
-    ask(host, smtp, alice)
-    for login in ("alice", NEW):
-        refused(post(host, "verify", login=login, code="00000000"))
-    assert host.database.query("SELECT subject, count FROM code_tries") == [(str(host.database.user_id("alice")), 2)]
+@pytest.mark.parametrize("address", ["nobody@example.net", "bob@example.net"], ids=["nobody's", "an account's"])
+def test_whose_address_is_asked_for_shows_in_nothing_that_the_asker_has(host, smtp, alice, address):
+    """One's own link, one's own codes and one's own data are the same whether somebody has that address."""
+    own = ask(host, smtp, alice)
+    require(post(host, "email", headers=alice, email=address), 202)
+    smtp.await_mails(1, to=address)
+    settle(host)
+    refused(post(host, "verify", token=own.token))
+    refused(post(host, "verify", login="alice", code="00000000"))
+    refused(post(host, "verify", login=address, code="00000000"))
+    own_tries = "SELECT coalesce(sum(count), 0) FROM code_tries WHERE subject = '%s'" % host.database.user_id("alice")
+    assert host.database.value(own_tries) == 1
+    exported = json.loads(host.ask(path="/session/export", headers=alice, timeout=120).body)
+    assert [row["count"] for row in exported["wrong_codes"]] == [1]
+    assert address not in json.dumps(exported)
+    # Nor do codes for that address use up those of the account's own.
+    for _ in range(12):
+        refused(post(host, "verify", login=address, code="00000000"))
+    again = ask(host, smtp, alice, email="again@new.example")
+    require(post(host, "verify", login="again@new.example", code=again.code), 200)
+
+
+def test_what_a_session_asks_for_while_it_is_put_out_is_not_done(host, alice):
+    """As by somebody with a stolen session, who asks all the time while its owner chooses another password."""
+    with HeldRow(host, "users") as held:
+        call = Background(post, host, "email", headers=alice, email=NEW)
+        waits_in_database(host.database)
+        held.do("DELETE FROM sessions")
+        held.let_go()
+        assert call.result().status == 401
+    assert host.database.value("SELECT count(*) FROM mails") == 0
+
+
+def test_link_that_is_made_while_another_one_voids_it_is_void(host, smtp, alice):
+    """The mail to a later address is just being begun when the first one's owner undoes everything."""
+    first = proved(host, smtp, alice, "one@thief.example", OLD)
+    # What the sending of the mail to the next address does, in the midst of it.
+    mail_id = host.database.value(
+        "INSERT INTO mails (module, kind, is_notice, about_id, recipient, data, purpose, lifetime_ms, path, claim, next_at)"
+        " SELECT 'session', 'email_changed', true, id, 'one@thief.example', jsonb_build_object('user_id', id),"
+        "        'undo_email', 1000000, '/undo', 'somebody', now() + interval '1 hour'"
+        "   FROM users WHERE username = 'alice' RETURNING id"
+    )
+    begun = host.database.connect()
+    begun.autocommit = False
+    with begun.cursor() as cursor:
+        cursor.execute(
+            "UPDATE mails SET attempts = 1, sent_to = recipient WHERE id = %s;"
+            " INSERT INTO mail_tokens (token_key, code_key, mail_id, purpose, recipient_key, recipient, data, expires_at)"
+            " SELECT sha256(repeat('t', 43)::bytea), sha256('0'), id, purpose, recipient, recipient, data, now() + interval '1 day'"
+            "   FROM mails WHERE id = %s",
+            (mail_id, mail_id),
+        )
+    call = Background(undone, host, first)
+    waits_in_database(host.database)
+    begun.commit()
+    begun.close()
+    assert call.result().status == 200
+    refused(undone(host, "t" * 43))
+    assert address(host) == (OLD, True)
+
+
+def test_undo_voids_links_that_were_sent_before(host, smtp, alice):
+    reset = mail_of(host, smtp, lambda: require(post(host, "forgot", login="alice"), 202), OLD)
+    change = ask(host, smtp, alice)
+    told = mail_of(host, smtp, lambda: require(post(host, "delete", headers=alice), 202), OLD)
+    require(undone(host, told.token), 200)
+    refused(post(host, "reset", token=reset.token, new_password=PASSWORD))
+    refused(post(host, "verify", token=change.token))
+
+
+def test_notice_of_another_account_leaves_a_link_to_the_same_mailbox_as_it_is(host, smtp, alice):
+    first = proved(host, smtp, alice, "one@thief.example", OLD)
+    host.database.query(
+        f"UPDATE users SET email = '{OLD}', email_verified_at = now() WHERE username = 'bob'"
+    )
+    login = require(post(host, "login", username="bob", password=host.database.password), 200)
+    bob = {"Cookie": f"onesession={login.cookie()}"}
+    proved(host, smtp, bob, "bob@new.example", OLD)
+    assert undone(host, first).status == 200 and address(host) == (OLD, True)
 
 
 def test_mail_to_an_address_that_is_not_proved_has_no_words_of_the_account(host, smtp):

@@ -109,7 +109,28 @@ def test_it_takes_a_session_that_is_fresh(site, browse):
     assert 'href="/session/export"' in person.get("/session/account").text
     assert person.get("/session/export").status_code == 200
     site.database.query("UPDATE sessions SET created_at = now() - interval '1 hour'")
-    assert person.get("/session/export").headers["Location"] == "/session/confirm?next=/session/export"
+    # Not back to here: the page that has asked for the password would stay, beside the file.
+    assert person.get("/session/export").headers["Location"] == "/session/confirm?next=/session/account"
+
+
+def test_mailbox_that_was_somebody_else_s_shows_nothing_of_them_and_one_s_own_former_one_all(site, browse):
+    site.database.query(
+        "UPDATE users SET email = 'shared@example.net', email_verified_at = now() WHERE username = 'alice';"
+        " INSERT INTO mails (module, kind, user_id, about_id, sent_to, state, ended_at) VALUES"
+        " ('session', 'bobs_notice', (SELECT id FROM users WHERE username = 'bob'), NULL, 'shared@example.net', 'sent', now()),"
+        " ('session', 'bobs_former', NULL, (SELECT id FROM users WHERE username = 'bob'), 'shared@example.net', 'sent', now()),"
+        " ('session', 'own_former', NULL, (SELECT id FROM users WHERE username = 'alice'), 'former@example.net', 'sent', now()),"
+        " ('session', 'email', NULL, NULL, 'shared@example.net', 'sent', now());"
+        " INSERT INTO mail_tokens (token_key, code_key, mail_id, purpose, recipient_key, recipient, data, expires_at)"
+        " SELECT sha256(username::bytea), sha256('0'), id, 'undo_of_' || username, 'shared@example.net', 'shared@example.net',"
+        "        jsonb_build_object('user_id', id), now() + interval '1 day' FROM users WHERE username IN ('alice', 'bob');"
+    )
+    mine = browse(site)
+    mine.sign_in()
+    data = mine.get("/session/export").json()
+    assert {mail["kind"] for mail in data["mails"]} == {"own_former", "email"}
+    assert {link["purpose"] for link in data["mail_links"]} == {"undo_of_alice"}
+    assert "language" in data["account"][0] if isinstance(data["account"], list) else "language" in data["account"]
 
 
 def test_head_has_the_same_header_and_no_body(site, browse):

@@ -51,6 +51,23 @@ def test_what_is_not_seen_around_a_name_makes_no_difference_at_login(shared_site
         browse(shared_site, program=False).sign_in(name)
 
 
+LOOK_ALIKES = [
+    "alice\ufe0f", "alice\U000e0100", "alice\u180b", "alice\u17b4", "alice\u3164", "alice\u115f", "alice\u2800", "ali\u034fce",
+    "ali\u200cce", "\u3164", "\u2800", "\u0430lice", "\u0391lice",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOOK_ALIKES, ids=range(len(LOOK_ALIKES)))
+def test_no_new_account_gets_a_name_that_looks_like_another_one(shared_site, name):
+    refused = Ctl(shared_site.database.owner_conninfo).refused("user", "add", name, stdin=f"{PASSWORD}\n")
+    assert "not seen" in refused or "look alike" in refused or "empty" in refused
+
+
+@pytest.mark.parametrize("name", ["\u0430\u043b\u0438\u0441\u0430", "\u0646\u0627\u0645\u0647\u200c\u0627\u06cc", "alice-\u7231\u4e3d\u4e1d", "\u0915\u094d\u200d\u0937"])
+def test_names_of_other_scripts_are_names(shared_site, name):
+    Ctl(shared_site.database.owner_conninfo).run("user", "add", name, stdin=f"{PASSWORD}\n")
+
+
 def test_what_is_not_seen_within_a_name_does(shared_site, browse):
     for name in ("ali ce", "ali\u200bce"):
         problem(browse(shared_site).login(name), 401, "invalid_credentials")
