@@ -30,8 +30,6 @@
 #define STEP_MS 100
 /* So many are begun at most before it is looked at what is under way. */
 #define BEGUN_MAX 64
-/* A mail that takes longer is one of a slow domain. */
-#define SLOW_MS INT64_C(1000)
 /* While there is no database. */
 #define DATABASE_PAUSE_MS INT64_C(1000)
 /* Pauses of a server that is away. */
@@ -60,13 +58,14 @@ struct run {
 	struct mail_gauges *gauges;
 	struct letter *sent_to_server; /* those under way */
 	size_t under_way;
-	struct letter *ended;      /* to be written */
-	int64_t until_ms;          /* no new one is begun after that */
-	int64_t database_again_ms; /* the database is away: not before */
-	int64_t claim_again_ms;    /* nothing was due: likewise */
-	bool has_database;         /* at the last try */
-	bool is_server_tried;      /* one mail finds out whether the server is back */
-	bool was_empty;            /* nothing was due at the last look */
+	struct letter *ended;          /* to be written */
+	int64_t until_ms;              /* no new one is begun after that */
+	int64_t database_again_ms;     /* the database is away: not before */
+	int64_t claim_again_ms;        /* nothing was due: likewise */
+	int64_t claim_others_again_ms; /* nothing but to a domain that has its share */
+	bool has_database;             /* at the last try */
+	bool is_server_tried;          /* one mail finds out whether the server is back */
+	bool was_empty;                /* nothing was due at the last look */
 };
 
 static bool is_to_stop(void)
@@ -274,24 +273,6 @@ static void hand_over(struct run *run, struct letter *letter)
 	run->is_server_tried = atomic_load(&run->gauges->pause_ms) != 0;
 }
 
-static bool is_to_same_domain(const struct letter *a, const struct letter *b)
-{
-	const char *domain_a = strrchr(a->row->address, '@'), *domain_b = strrchr(b->row->address, '@');
-
-	return domain_a != NULL && domain_b != NULL && strcasecmp(domain_a, domain_b) == 0;
-}
-
-/* A server that takes long for one domain, as a relay that looks for its recipients, is not to hold up others. */
-static bool is_domain_slow(const struct run *run, const struct letter *letter)
-{
-	int64_t now = clock_monotonic_ms();
-	int count = 0;
-
-	for (const struct letter *other = run->sent_to_server; other != NULL; other = other->next)
-		count += is_to_same_domain(letter, other) && now - other->began_ms > SLOW_MS;
-	return count >= MAIL_SLOW_AT_ONCE;
-}
-
 static void begin(struct run *run, struct letter *letter)
 {
 	enum mail_begun begun = MAIL_NOT_OURS;
@@ -300,11 +281,6 @@ static void begin(struct run *run, struct letter *letter)
 	if (letter->row->address[0] == '\0') {
 		if (note_database(run, mails_forget(&run->sending, letter->row)))
 			mail_log_forgotten(letter->row, "nobody has that name or address, or it is not verified");
-		talloc_free(letter);
-		return;
-	}
-	if (is_domain_slow(run, letter)) {
-		(void)note_database(run, mails_postpone(&run->sending, letter->row));
 		talloc_free(letter);
 		return;
 	}
@@ -328,18 +304,53 @@ static void begin(struct run *run, struct letter *letter)
 	talloc_free(letter);
 }
 
+static const char *domain_of(const struct letter *letter)
+{
+	const char *at = strrchr(letter->row->address, '@');
+
+	return at != NULL ? at + 1 : "";
+}
+
+/*
+ * The domain that has its share of what is under way, NULL: none has. Whoever signs up with addresses at a server that
+ * takes long is not to hold up others.
+ */
+static const char *full_domain(const struct run *run)
+{
+	for (const struct letter *one = run->sent_to_server; one != NULL; one = one->next) {
+		int count = 0;
+
+		for (const struct letter *other = one; other != NULL; other = other->next)
+			count += strcasecmp(domain_of(one), domain_of(other)) == 0;
+		if (count >= MAIL_AT_ONCE_TO_DOMAIN)
+			return domain_of(one);
+	}
+	return NULL;
+}
+
+static void note_empty(struct run *run, bool was_for_all)
+{
+	if (was_for_all)
+		run->claim_again_ms = clock_monotonic_ms() + IDLE_MS;
+	else
+		run->claim_others_again_ms = clock_monotonic_ms() + IDLE_MS;
+	run->was_empty = was_for_all;
+}
+
 /* Returns whether there was one that is due. */
 static bool begin_next(struct run *run)
 {
+	const char *but_domain = full_domain(run);
 	struct letter *letter = talloc_zero(run->ctx, struct letter);
 
-	if (letter == NULL)
+	if (letter == NULL || (but_domain != NULL && clock_until_ms(run->claim_others_again_ms) > 0)) {
+		talloc_free(letter);
 		return false;
+	}
 	letter->began_ms = clock_monotonic_ms();
-	if (!note_database(run, mails_claim(&run->sending, letter, &letter->row)) || letter->row == NULL) {
-		run->was_empty = run->has_database;
-		if (run->was_empty)
-			run->claim_again_ms = clock_monotonic_ms() + IDLE_MS;
+	if (!note_database(run, mails_claim(&run->sending, letter, but_domain, &letter->row)) || letter->row == NULL) {
+		if (run->has_database)
+			note_empty(run, but_domain == NULL);
 		talloc_free(letter);
 		return false;
 	}

@@ -13,8 +13,8 @@
 
 /* So many are under way at the same time. */
 #define MAIL_AT_ONCE 4
-/* And of these to one domain that takes long: others go on meanwhile. */
-#define MAIL_SLOW_AT_ONCE 2
+/* And of these to one domain, where the mails to it are written to an address: the last place is for others. */
+#define MAIL_AT_ONCE_TO_DOMAIN (MAIL_AT_ONCE - 1)
 
 struct mail_setup {
 	struct mail_server server;

@@ -37,7 +37,7 @@ const struct db_statement sql_add_mail = {
 #define UNLESS_TAKEN(column) "CASE WHEN o.id IS NULL THEN m." column " END"
 
 /*
- * $1 the claim, $2 how long it lasts. The account of a mail is the one that it was written for, or that
+ * $1 the claim, $2 how long it lasts, $3 a domain to which none is to be written, or NULL. The account of a mail is the one that it was written for, or that
  * signs in by what was typed; the address the one that it was written to, or that of the account, if it is verified.
  * Whose the address is that it was written to is looked at now. What somebody has asked for by typing a login is in the
  * language of the account, if that is known, and not of whoever typed it.
@@ -45,6 +45,7 @@ const struct db_statement sql_add_mail = {
 const struct db_statement sql_claim_mail = {
 	"claim_mail",
 	"WITH due AS (SELECT id, user_id, recipient, kind_if_taken FROM mails WHERE state = 'queued' AND next_at <= now()"
+	"                AND ($3::text IS NULL OR recipient IS NULL OR right(recipient, length($3::text) + 1) <> '@' || $3::text)"
 	"              ORDER BY next_at LIMIT 1 FOR UPDATE SKIP LOCKED),"
 	"     other AS (SELECT due.kind_if_taken AS kind, coalesce(" HOLDER("email_key") ", " HOLDER("username_key") ") AS id"
 	"                 FROM due WHERE due.kind_if_taken IS NOT NULL),"

@@ -11,7 +11,7 @@
 /* A mail that has failed is tried again after this, twice this and so on. */
 #define PAUSE_MIN_MS INT64_C(30000)
 #define PAUSE_MAX_MS (INT64_C(3) * 3600 * 1000)
-/* When others to the same recipient or domain are under way. */
+/* When others to the same recipient are under way. */
 #define PAUSE_POSTPONED_MS INT64_C(2000)
 /* As in the default of mails.give_up_at. */
 #define GIVE_UP_MS (INT64_C(48) * 3600 * 1000)
@@ -83,11 +83,12 @@ static struct mail_row claimed_row(const struct db_result *found)
 	};
 }
 
-enum db_status mails_claim(const struct mail_sending *sending, TALLOC_CTX *ctx, struct mail_row **row)
+enum db_status mails_claim(const struct mail_sending *sending, TALLOC_CTX *ctx, const char *but_domain,
+                           struct mail_row **row)
 {
-	const struct db_value values[] = {DB_TEXT(sending->claim), DB_INT(sending->lease_ms)};
+	const struct db_value values[] = {DB_TEXT(sending->claim), DB_INT(sending->lease_ms), DB_TEXT(but_domain)};
 	struct db_result *found;
-	enum db_status status = db_query(sending->db, ctx, &sql_claim_mail, values, 2, &found);
+	enum db_status status = db_query(sending->db, ctx, &sql_claim_mail, values, 3, &found);
 
 	*row = NULL;
 	if (status != DB_OK || db_rows(found) == 0)
@@ -296,11 +297,6 @@ enum db_status mails_release(const struct mail_sending *sending, const struct ma
                              const struct mail_secrets *secrets, const char *problem)
 {
 	return release(sending, row, &secrets->token_key, problem != NULL ? problem : "", true, 0);
-}
-
-enum db_status mails_postpone(const struct mail_sending *sending, const struct mail_row *row)
-{
-	return release(sending, row, NULL, "", false, PAUSE_POSTPONED_MS);
 }
 
 enum db_status mails_forget(const struct mail_sending *sending, const struct mail_row *row)

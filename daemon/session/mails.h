@@ -64,8 +64,12 @@ struct mail_sending {
 /* Give it a claim of its own. */
 void mail_sending_init(struct mail_sending *sending);
 
-/* Claim one that is due; *row is on `ctx`, NULL: there is none. */
-enum db_status mails_claim(const struct mail_sending *sending, TALLOC_CTX *ctx, struct mail_row **row);
+/*
+ * Claim one that is due; *row is on `ctx`, NULL: there is none. None that is written to an address in `but_domain`, as
+ * email_parse() gives it; NULL: any. What goes to an account's own address is not looked at for that.
+ */
+enum db_status mails_claim(const struct mail_sending *sending, TALLOC_CTX *ctx, const char *but_domain,
+                           struct mail_row **row);
 
 /* What a mail's link and code are, and their keys: the texts are in the mail, the keys in the database. */
 struct mail_secrets {
@@ -108,9 +112,6 @@ enum db_status mails_failed(const struct mail_sending *sending, const struct mai
 /* It was not sent because of the server, not because of itself; `problem` NULL: nor because of that. */
 enum db_status mails_release(const struct mail_sending *sending, const struct mail_row *row,
                              const struct mail_secrets *secrets, const char *problem);
-
-/* A mail that was claimed and not begun, for others to its domain are under way: it is due again in a moment. */
-enum db_status mails_postpone(const struct mail_sending *sending, const struct mail_row *row);
 
 /* There is nobody to send it to: it is gone. */
 enum db_status mails_forget(const struct mail_sending *sending, const struct mail_row *row);

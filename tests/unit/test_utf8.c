@@ -116,6 +116,9 @@ static void control_characters_and_invalid_bytes_become_question_marks(void **st
 	             "a?31mb");
 	assert_clean("\xc2\x80\xc2\x9f\xc2\xa0", "??\xc2\xa0");
 	assert_clean("\xff\xc3", "??");
+	/* U+202E and U+2066 would have what follows read from right to left. */
+	assert_clean("a\xe2\x80\xaetxt", "a?txt");
+	assert_clean("\xe2\x81\xa6z", "?z");
 	assert_clean("\xc3(\xed\xa0\x80z", "?(???z");
 }
 

@@ -509,6 +509,23 @@ def test_mail_and_page_are_in_the_language_of_who_asks(recovery, smtp):
     assert "ein neues Passwort" in mail.message["Subject"]
 
 
+def test_mail_is_in_the_language_of_the_account_where_that_is_known(recovery, smtp):
+    """And not in that of a stranger who has typed its name."""
+    recovery.database.query("UPDATE users SET language = 'zh-Hans' WHERE username = 'alice'")
+    post_form(recovery, "forgot", login="alice", headers={"Accept-Language": "de"})
+    mail = smtp.await_mails()[0]
+    recovery.secrets.add(mail.token)
+    assert "密码" in mail.text and "Passwort" not in mail.text
+
+
+@pytest.mark.parametrize("path", ["reset", "verify", "invite"])
+def test_program_that_follows_a_link_which_is_void_is_told_so_as_one(new_daemon, smtp, path):
+    daemon = new_daemon(smtp.settings() | {"accounts.signup": "open"}).start()
+    answer = daemon.ask(path=f"/session/{path}", query="token=" + "x" * 43, headers={"Accept": "application/json"})
+    problem(Answered(answer), 401, "invalid_code")
+    assert_page(page(daemon, f"{path}?token={'x' * 43}"), 401)
+
+
 def test_without_mail_nothing_of_it_is_there(daemon):
     for path in ("/session/forgot", "/session/reset"):
         assert daemon.ask(path=path).status == 404

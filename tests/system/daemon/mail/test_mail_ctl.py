@@ -177,6 +177,7 @@ def test_option_that_is_wrong_is_refused_with_what_would_be_right(new_daemon, ke
         ({"mail.password_file": "/no/such"}, "mail.user"),
         ({"mail.user": "x", "mail.password_file": "/no/such"}, "mail.password_file: /no/such: No such file"),
         ({"mail.user": "x", "mail.password_file": "/dev/null"}, "is no password"),
+        ({"mail.ca_file": "/no/such"}, "mail.ca_file: /no/such: No such file"),
     ],
 )
 def test_options_that_do_not_go_together_are_told(new_daemon, settings, told):

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from support.browser import CHROME, FIREFOX, form_of, live_among, problem
+from support.programs import Ctl
 from support.waiting import Background, wait_until
 
 NEW = "quite another phrase"
@@ -81,6 +82,16 @@ def test_first_login_and_browsers_that_are_known_are_not_told(new_told_site, bro
         first.sign_in()
         second.sign_in()
     assert kinds(told_site) == ["new_browser"]
+
+
+def test_login_after_an_operator_has_set_a_password_is_told(new_told_site, browse):
+    """The account has forgotten its browsers then, and whoever comes first may be anybody."""
+    site = new_told_site({"sharing.takeovers": 0})
+    browse(site).sign_in()
+    Ctl(site.database.owner_conninfo).run("user", "passwd", "alice", stdin="nine green teapots\n")
+    assert kinds(site) == []
+    browse(site).sign_in(password="nine green teapots")
+    assert kinds(site) == ["new_browser"]
 
 
 def test_who_has_no_proved_address_gets_no_mail(told_site, browse):

@@ -326,6 +326,26 @@ def test_database_that_goes_away_costs_no_mail_and_repeats_none(new_host, smtp, 
     assert len({mail.id for mail in smtp.mails}) == len(smtp.mails) == 12
 
 
+def test_domain_whose_server_takes_long_holds_up_no_other(new_host, smtp, verified):
+    """A relay that looks for each recipient before it answers."""
+    go_on = threading.Event()
+
+    def look_for_recipient(session):
+        if "@slow.example" in [line for number, line in smtp.lines if number == session.number][-1]:
+            go_on.wait(120)
+
+    smtp.faults["RCPT"] = look_for_recipient
+    host = new_host(smtp)
+    for at in range(10):
+        host.send(to=f"a{at}@slow.example")
+    wait_until(lambda: sum("@slow.example" in line for _, line in smtp.lines) == 3, "as many as may be to be under way")
+    host.send(login="bob")
+    smtp.await_mails(1, to="bob@example.net")
+    assert len(smtp.mails) == 1
+    go_on.set()
+    await_sent(verified, 11)
+
+
 def test_mail_that_could_not_be_begun_is_not_sent(new_host, smtp, verified):
     host = new_host(smtp, per_domain=600)
     role = verified.cluster.DAEMON

@@ -365,6 +365,13 @@ def test_test_tells_that_the_schema_is_missing(empty_database, conf):
     assert "migrate" in done.stderr
 
 
+@pytest.mark.parametrize("option, told", [("accounts.signup=open", "mail.server"), ("session.purge_interval=0", "onesessionctl purge")])
+def test_test_warns_of_options_that_leave_people_without_what_they_are_promised(daemon, option, told):
+    done = run(*daemon.command("-t")[1:], "-o", option)
+    assert done.returncode == 0
+    assert any(line.startswith("warning: ") and told in line for line in done.stdout.splitlines())
+
+
 def test_test_warns_of_rights_that_migrate_has_not_given_yet(daemon, cluster, database):
     told = run(*daemon.command("-t")[1:])
     assert told.returncode == 0 and "rights" not in told.stdout
