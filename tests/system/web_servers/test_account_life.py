@@ -178,7 +178,8 @@ def test_whole_life_of_an_account_is_the_one_that_the_document_shows(request, da
     before = firefox.browser.key
     confirmed = firefox.send(form, "/session/confirm", password=NEW_PASSWORD)
     assert confirmed.status_code == 303 and firefox.browser.key != before
-    export = firefox.get(confirmed.headers["Location"].replace(site.url, ""))
+    assert 'href="/session/export"' in firefox.get(confirmed.headers["Location"].replace(site.url, "")).text
+    export = firefox.get("/session/export")
     kept = json.loads(export.text)
     story.block("\n".join(f"{key}: {type(value).__name__}" for key, value in kept.items()))
     assert kept["account"]["email"] == SECOND and {event["username"] for event in kept["events"]} == {NAME}
