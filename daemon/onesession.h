@@ -162,6 +162,10 @@ struct ones_session {
 	ones_time last_seen_at;
 	ones_time expires_at;
 	ones_time proved_at; /* when its person has last proved who they are: at the login, or see ones_confirm() */
+	const char *email;   /* the account's address, if it is verified; else NULL */
+	const char *plan;    /* what the account is subscribed to; NULL: nothing */
+	ones_time valid_until; /* when that ends, or has ended; 0: not until it is taken away */
+	const char *groups;     /* of the account, separated by commas: "staff,editors"; "": none */
 };
 
 /* Why there is no live session. ones_reason_code() gives the code that programs get. */

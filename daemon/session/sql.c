@@ -17,7 +17,7 @@
 
 #define USER_COLUMNS                                                                                                  \
 	"u.id, u.username, u.password, u.is_active, u.is_admin, coalesce(u.session_limit, -1)::bigint, u.created_at,"  \
-	" u.email, u.email_verified_at, u.delete_at"
+	" u.email, u.email_verified_at, u.delete_at, u.plan, array_to_string(u.groups, ','), u.valid_until, u.external_id"
 
 /* $1 name. */
 const struct db_statement sql_find_user = {
@@ -876,7 +876,8 @@ const struct db_statement sql_finish_job = {
 #define OUR_TABLES                                                                                                    \
 	"%1$I.users, %1$I.logged_in_user, %1$I.sessions, %1$I.ended_sessions, %1$I.events, %1$I.takeovers,"           \
 	" %1$I.login_tickets, %1$I.login_failures, %1$I.known_browsers, %1$I.anonymous_sessions, %1$I.schema_migrations,"     \
-	" %1$I.module_migrations, %1$I.jobs, %1$I.signups, %1$I.mails, %1$I.mail_tokens, %1$I.code_tries, %1$I.mail_domains"
+	" %1$I.module_migrations, %1$I.jobs, %1$I.signups, %1$I.mails, %1$I.mail_tokens, %1$I.code_tries, %1$I.mail_domains,"   \
+	" %1$I.plans"
 
 const struct db_statement sql_compose_grants = {
 	"compose_grants",

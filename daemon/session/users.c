@@ -113,6 +113,10 @@ static struct user user_from_row(const struct db_result *rows, size_t row)
 		.email = db_text(rows, row, USER_EMAIL),
 		.email_verified_at = db_time_or_never(rows, row, USER_EMAIL_VERIFIED_AT),
 		.delete_at = db_time_or_never(rows, row, USER_DELETE_AT),
+		.plan = db_text(rows, row, USER_PLAN),
+		.groups = db_text(rows, row, USER_GROUPS),
+		.valid_until = db_time_or_never(rows, row, USER_VALID_UNTIL),
+		.external_id = db_text(rows, row, USER_EXTERNAL_ID),
 	};
 }
 
