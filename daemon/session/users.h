@@ -27,6 +27,8 @@ struct user {
 	const char *external_id;   /* NULL: none */
 	int64_t last_login_at;     /* us since 1970, 0: never. Only from users_list(), as the next */
 	int64_t live_sessions;
+	int64_t plan_limit;  /* of its plan, as session_limit */
+	bool has_plan_ended; /* valid_until is past, by the clock of the database */
 };
 
 /*
