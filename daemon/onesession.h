@@ -137,12 +137,24 @@ int64_t ones_option_number(const struct ones_app *app, const char *name);
 const char *ones_option_text(const struct ones_app *app, const char *name);
 
 /*
+ * The milliseconds of a duration as the configuration writes them, such as a setting of the module's own: "30s", "5m",
+ * "2h", "14d", "250ms", or 0 alone. False, and *milliseconds is left, for anything else, and for NULL.
+ */
+bool ones_duration(const char *text, int64_t *milliseconds);
+
+/*
  * A line in the log, of level info: `what` is the event's name, of small letters, digits and underscores
  * ("plan_changed"); the message, as printf(3) makes it, is the field `message`, cut after 1024 bytes. The fields
  * `request_id`, `module` and `job` name the request under way in this process, the module, and the job. Secrets do not
  * belong there.
  */
 void ones_log(const char *what, const char *format, ...) ONES_PRINTF(2, 3);
+
+/*
+ * The same of level error, for what each request runs into until an operator has mended it: the same message at most
+ * once a minute, over all processes of the host.
+ */
+void ones_log_problem(const struct ones_app *app, const char *what, const char *format, ...) ONES_PRINTF(3, 4);
 
 /* A moment: microseconds since 1970-01-01 00:00 UTC, by the database's clock. 0 means "not known". */
 typedef int64_t ones_time;
@@ -161,7 +173,11 @@ struct ones_session {
 	ones_time created_at;
 	ones_time last_seen_at;
 	ones_time expires_at;
-	ones_time proved_at; /* when its person has last proved who they are: at the login, or see ones_confirm() */
+	ones_time proved_at;   /* when its person has last proved who they are: at the login, or see ones_confirm() */
+	const char *email;     /* the account's address, if it is verified; else NULL */
+	const char *plan;      /* what the account is subscribed to; NULL: nothing */
+	ones_time valid_until; /* when that ends, or has ended; 0: not until it is taken away */
+	const char *groups;    /* of the account, separated by commas: "staff,editors"; "": none */
 };
 
 /* Why there is no live session. ones_reason_code() gives the code that programs get. */
@@ -185,6 +201,12 @@ const char *ones_reason_text(enum ones_reason reason);
 
 /* What the hook found before this handler ran: the live session, or NULL when there is none. */
 const struct ones_session *ones_session(const struct ones_request *req);
+
+/*
+ * The moment at which it found it, by the database's clock, which is what the times of the session are compared with; 0
+ * without a live session.
+ */
+ones_time ones_found_at(const struct ones_request *req);
 
 /* Why ones_session() is NULL. */
 struct ones_ending {
@@ -361,9 +383,9 @@ void ones_reply_stale(struct ones_request *req, const char *back);
 
 /*
  * The page at which people prove again who they are, and which leads to `wanted` afterwards:
- * "/session/confirm?next=%2Fpage", the route that has ONES_PURPOSE_CONFIRM. `wanted` is as in ones_next(); it is left
- * out when it leads elsewhere, is that page itself, or is too long for a header field. `lost`: what this request was to
- * do has not been done; the page says so.
+ * access.confirm_url, else the route that has ONES_PURPOSE_CONFIRM, with "?next=%2Fpage". `wanted` is as in
+ * ones_next(); it is left out when it leads elsewhere, is that page itself, or is too long for a header field. `lost`:
+ * what this request was to do has not been done; the page says so.
  */
 const char *ones_confirm_url(struct ones_request *req, const char *wanted, bool lost);
 
@@ -818,6 +840,12 @@ const void *ones_body(const struct ones_request *req, size_t *size);
 const char *ones_param(const struct ones_request *req, const char *name);
 
 /*
+ * How often that parameter is there: web servers send one twice that their configuration sets twice, and ones_param()
+ * gives the last one.
+ */
+size_t ones_param_count(const struct ones_request *req, const char *name);
+
+/*
  * A header field of the request by its name, in any case: "Accept-Language". As the client wrote it, which need not be
  * UTF-8; several of one name are one, as the web server joined them. NULL when it is not there, and for names that are
  * none (RFC 9110, 5.1), that have an underscore, which web servers cannot tell from a hyphen, and for Cookie: see
@@ -938,6 +966,12 @@ const char *ones_page_before(const struct ones_request *req);
  * `lost`: what this request was to do has not been done; the page says so before signing in, and another after it.
  */
 const char *ones_sign_in_url(struct ones_request *req, const char *wanted, bool lost);
+
+/*
+ * The address `page`, a path of this site or one that begins with https://, with the field next= in its query that
+ * leads on to `wanted`, as those two have it: with ? or & before it, and left out when `wanted` leads elsewhere.
+ */
+const char *ones_url_with_next(struct ones_request *req, const char *page, const char *wanted);
 
 /* ---- Answering, exactly once for each request: ones_reply(3) ---------------------------------------------------- */
 

@@ -31,7 +31,10 @@ end
 
 -- A client can send header fields that name an account. lighttpd makes an underscore of any character in a name that is
 -- no letter and no digit, and so do some applications, so that "Remote.User" is the same to them: all such are removed.
-local ours = { remote_user = true, remote_user_id = true, session_id = true, session_reason = true }
+local ours = {
+	remote_user = true, remote_user_id = true, remote_email = true, remote_groups = true, remote_plan = true,
+	session_id = true, session_reason = true
+}
 local alike = {}
 
 for name in pairs(request.req_header) do

@@ -58,7 +58,7 @@ static bool is_address_of(const char *wanted, const char *page)
 {
 	size_t path = strcspn(wanted, "?#");
 
-	return path == strlen(page) && strncmp(wanted, page, path) == 0;
+	return path == strcspn(page, "?") && strncmp(wanted, page, path) == 0;
 }
 
 static bool is_own_address(const struct ones_request *req, const char *wanted)
@@ -72,13 +72,15 @@ static bool is_own_address(const struct ones_request *req, const char *wanted)
 /* `page` with the query that has it lead to `wanted`; to come back to the page itself would be no way on. */
 static const char *leading_to(struct ones_request *req, const char *page, const char *wanted, bool lost)
 {
-	const char *plain = lost ? address(req, page, "?lost=true") : page;
+	const char *plain = lost ? address(req, page, strchr(page, '?') != NULL ? "&lost=true" : "?lost=true") : page;
 	char *escaped, *url;
 
 	if (wanted == NULL || !next_is_safe(wanted) || is_address_of(wanted, page))
 		return plain;
 	escaped = urlencoded_escape(req, wanted);
-	url = escaped != NULL ? talloc_asprintf(req, "%s%cnext=%s", plain, lost ? '&' : '?', escaped) : NULL;
+	url = escaped != NULL
+	              ? talloc_asprintf(req, "%s%cnext=%s", plain, strchr(plain, '?') != NULL ? '&' : '?', escaped)
+	              : NULL;
 	if (url == NULL)
 		exchange_fail(req, "out of memory for an address");
 	return url != NULL && strlen(escaped) <= NEXT_MAX ? url : plain;
@@ -94,5 +96,12 @@ const char *ones_sign_in_url(struct ones_request *req, const char *wanted, bool 
 
 const char *ones_confirm_url(struct ones_request *req, const char *wanted, bool lost)
 {
-	return leading_to(req, address_for(req, ONES_PURPOSE_CONFIRM), wanted, lost);
+	const char *own = req->app->settings->access.confirm_url;
+
+	return leading_to(req, own[0] != '\0' ? own : address_for(req, ONES_PURPOSE_CONFIRM), wanted, lost);
+}
+
+const char *ones_url_with_next(struct ones_request *req, const char *page, const char *wanted)
+{
+	return page != NULL ? leading_to(req, page, wanted, false) : address(req, "", NULL);
 }

@@ -1,6 +1,7 @@
 /* Lines in the log that an application writes. */
+#include "api/app.h"
+#include "base/clock.h"
 #include "base/log.h"
-#include "onesession.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,4 +28,17 @@ void ones_log(const char *what, const char *format, ...)
 		message[0] = '\0';
 	va_end(arguments);
 	log_info(event_name(what), LOG_STR("message", message));
+}
+
+void ones_log_problem(const struct ones_app *app, const char *what, const char *format, ...)
+{
+	char message[MESSAGE_MAX + 1];
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (vsnprintf(message, sizeof message, format, arguments) < 0)
+		message[0] = '\0';
+	va_end(arguments);
+	if (app->board == NULL || seldom_is_due(&app->board->problems, message, clock_monotonic_ms()))
+		log_error(event_name(what), LOG_STR("message", message));
 }

@@ -42,6 +42,11 @@ const struct ones_session *ones_session(const struct ones_request *req)
 	return req->verdict.live ? &req->verdict.session : NULL;
 }
 
+ones_time ones_found_at(const struct ones_request *req)
+{
+	return req->verdict.live ? req->verdict.now : 0;
+}
+
 const struct ones_ending *ones_ending(const struct ones_request *req)
 {
 	return &req->ending;

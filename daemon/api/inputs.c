@@ -58,6 +58,11 @@ const char *ones_param(const struct ones_request *req, const char *name)
 	return name != NULL && strcmp(name, "HTTP_COOKIE") != 0 ? fcgi_param(req->http->fcgi, name) : NULL;
 }
 
+size_t ones_param_count(const struct ones_request *req, const char *name)
+{
+	return ones_param(req, name) != NULL ? fcgi_param_count(req->http->fcgi, name) : 0;
+}
+
 /* The parameter of a header field: all but two have HTTP_ before their name (RFC 3875, 4.1.18). */
 const char *ones_request_header(const struct ones_request *req, const char *name)
 {

@@ -3,6 +3,7 @@
 #include "base/config_value.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "base/units.h"
 
 #include <string.h>
 
@@ -52,4 +53,9 @@ const char *ones_option_text(const struct ones_app *app, const char *name)
 		return "";
 	return option->type == OPTION_CHOICE ? option->choices[config_value_number(app->settings, option)]
 	                                     : config_value_string(app->settings, option);
+}
+
+bool ones_duration(const char *text, int64_t *milliseconds)
+{
+	return text != NULL && units_parse_duration(text, milliseconds) == 0;
 }

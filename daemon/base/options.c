@@ -134,19 +134,38 @@ static const char *check_cookie_name(const char *value)
 	               : form;
 }
 
+/* Of characters that an address has: no spaces, nothing but ASCII, and neither \\ nor " nor any of `others`. */
+static bool is_of_an_address(const char *value, const char *others)
+{
+	for (; *value != '\0'; value++) {
+		if ((unsigned char)*value <= 0x20 || (unsigned char)*value >= 0x7f || strchr("\\\"", *value) != NULL ||
+		    strchr(others, *value) != NULL)
+			return false;
+	}
+	return true;
+}
+
+static bool is_path_of_site(const char *value)
+{
+	return value[0] == '/' && value[1] != '/';
+}
+
 static const char *check_default_next(const char *value)
 {
-	static const char form[] = "a path of the site, such as /members/, or nothing for the account page";
+	return value[0] == '\0' || (is_path_of_site(value) && is_of_an_address(value, ""))
+	               ? NULL
+	               : "a path of the site, such as /members/, or nothing for the account page";
+}
 
-	if (value[0] == '\0')
-		return NULL;
-	if (value[0] != '/' || value[1] == '/')
-		return form;
-	for (; *value != '\0'; value++) {
-		if ((unsigned char)*value <= 0x20 || (unsigned char)*value >= 0x7f || *value == '\\' || *value == '"')
-			return form;
-	}
-	return NULL;
+/* Where people are led to with next= behind it, which a fragment would hide. */
+static const char *check_page_url(const char *value)
+{
+	bool is_url = strncmp(value, "https://", 8) == 0 && value[8] != '\0' && strchr("/?", value[8]) == NULL;
+
+	return value[0] == '\0' || ((is_path_of_site(value) || is_url) && is_of_an_address(value, "#<>"))
+	               ? NULL
+	               : "a path of the site, such as /plans, or an address that begins with https://, without #; or "
+	                 "nothing";
 }
 
 /* A word or a few, that stand in a heading and in a tab. */
@@ -334,6 +353,13 @@ const struct option options[] = {
 	RANGE(sharing, window, OPTION_DURATION, "1h", SECOND, YEAR, RELOADABLE, "The time over which they are counted"),
 	CHOICE(sharing, action, "log", sharing_choices, RELOADABLE, "What follows: a line in the log, or a cooldown for other devices"),
 	RANGE(sharing, cooldown, OPTION_DURATION, "15m", SECOND, YEAR, RELOADABLE, "How long other devices then wait"),
+
+	TEXT(access, upgrade_url, "", check_page_url, RELOADABLE,
+	     "Where people go who lack a plan, or whose plan has ended: a path of the site or https://...; next= is added, the page that they wanted; empty: a page says it"),
+	TEXT(access, confirm_url, "", check_page_url, RELOADABLE,
+	     "Where people prove again who they are, in place of the daemon's own page: for a sign-in of the site's own"),
+	RANGE(access, require_parameter, OPTION_SWITCH, "off", 0, 1, RELOADABLE,
+	      "Whether the guard answers 503 where the web server does not say by ONESESSION_REQUIRE what a place needs; off: any live session is let in there"),
 
 	CHOICE(accounts, signup, "closed", signup_choices, RELOADABLE,
 	       "Who may make an account: operators alone, also whom they invite, or everybody who has an e-mail address"),

@@ -10,6 +10,7 @@
 #include "base/process_table.h"
 #include "base/rates.h"
 #include "base/route_names.h"
+#include "base/seldom.h"
 #include "base/service_table.h"
 
 #include <stdatomic.h>
@@ -37,6 +38,7 @@ struct scoreboard {
 	struct route_names routes;
 	struct job_table jobs;
 	struct service_table services;
+	struct seldom problems; /* of ones_log_problem() */
 	struct counters counters;
 };
 

@@ -91,6 +91,11 @@ struct settings {
 		int64_t cooldown;
 	} sharing;
 	struct {
+		const char *upgrade_url; /* "": none */
+		const char *confirm_url; /* "": the daemon's own page */
+		bool require_parameter;
+	} access;
+	struct {
 		enum signup signup;
 		enum email_need email;
 		int64_t password_strength; /* as password_strength_problem() takes it */

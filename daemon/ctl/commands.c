@@ -66,6 +66,8 @@ const struct command_option command_options[COMMAND_OPTION_COUNT] = {
 	[COMMAND_OPTION_FROM] = {'\0', "from", ARGUMENT("CONNINFO", VALUE_TEXT, from),
 		"the other database: a connection string or URI of libpq"},
 	[COMMAND_OPTION_PREFIX] = {'\0', "prefix", ARGUMENT("TEXT", VALUE_TEXT, prefix), "only what begins with this"},
+	[COMMAND_OPTION_SESSIONS] = {'\0', "sessions", ARGUMENT("N", VALUE_LIMIT, sessions),
+		"how many live sessions its accounts may have; 0: any number; or default"},
 	[COMMAND_OPTION_FIRST] = {'\0', "first", NUMBER(first, ROWS_MAX), "no more than these"},
 	[COMMAND_OPTION_ERASE] = {'\0', "erase", FLAG(erases),
 		"with all that is kept about its person, also in events and mails"},
@@ -108,6 +110,12 @@ const struct command commands[] = {
 	 .run = command_user_limit, .help = "how many live sessions the account may have; 0: any number"},
 	{.words = {"user", "exempt"}, .operands = OPERAND("NAME", VALUE_NAME), .run = command_user_exempt,
 	 .help = "let the account have any number of live sessions"},
+
+	{.words = {"plan", "set"}, .operands = OPERAND("NAME", VALUE_TEXT), .options = OPTION(SESSIONS),
+	 .run = command_plan_set, .help = "add a plan that accounts can have, or change it"},
+	{.words = {"plan", "list"}, .run = command_plan_list, .help = "list the plans, and how many accounts have each"},
+	{.words = {"plan", "delete"}, .operands = OPERAND("NAME", VALUE_TEXT), .run = command_plan_delete,
+	 .help = "delete a plan that no account has"},
 
 	{.words = {"session", "list"}, .options = OPTION(USER) | OPTION(LAST), .run = command_session_list,
 	 .help = "list the live sessions, the newest login first"},

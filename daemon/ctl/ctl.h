@@ -20,26 +20,27 @@ struct ctl {
 	struct db *db;           /* connected, but for `status` */
 	struct signals *signals; /* with the receivers that are part of the rule */
 	bool json;
-	bool is_admin;       /* --admin, --admin yes */
-	int64_t limit;       /* --limit, -1 when it was not given */
-	const char *email;   /* --email, or NULL */
-	const char *domain;  /* --domain, or NULL */
-	const char *role;    /* --grant, or NULL */
-	const char *module;  /* --module, or NULL */
-	const char *folder;  /* --folder, or NULL */
-	const char *from;    /* --from, or NULL */
-	const char *user;    /* --user, or NULL */
-	const char *operand; /* NAME (that of a new account, and NEW, are plain ones) or ID, or NULL; for `session end`
-	                        without --user, NULL is --all, and for `mail retry` --dead */
-	const char *value;   /* what stands behind the operand, or NULL */
-	const char *prefix;  /* --prefix, or NULL */
-	const char *state;   /* --state, or NULL */
-	int64_t first;       /* --first, -1 when it was not given */
-	int64_t last;        /* --last, likewise */
-	bool follows;        /* --follow */
-	bool erases;         /* --erase */
-	bool agrees;         /* --yes */
-	bool invites;        /* --invite */
+	bool is_admin;        /* --admin, --admin yes */
+	int64_t limit;        /* --limit, -1 when it was not given */
+	const char *email;    /* --email, or NULL */
+	const char *domain;   /* --domain, or NULL */
+	const char *role;     /* --grant, or NULL */
+	const char *module;   /* --module, or NULL */
+	const char *folder;   /* --folder, or NULL */
+	const char *from;     /* --from, or NULL */
+	const char *user;     /* --user, or NULL */
+	const char *operand;  /* NAME (that of a new account, and NEW, are plain ones) or ID, or NULL; for `session end`
+	                         without --user, NULL is --all, and for `mail retry` --dead */
+	const char *value;    /* what stands behind the operand, or NULL */
+	const char *prefix;   /* --prefix, or NULL */
+	const char *state;    /* --state, or NULL */
+	const char *sessions; /* --sessions, or NULL */
+	int64_t first;        /* --first, -1 when it was not given */
+	int64_t last;         /* --last, likewise */
+	bool follows;         /* --follow */
+	bool erases;          /* --erase */
+	bool agrees;          /* --yes */
+	bool invites;         /* --invite */
 };
 
 /* Commands: each returns the exit code, and has said what went wrong. */
@@ -59,6 +60,9 @@ int command_user_invite(struct ctl *ctl);
 int command_user_verify(struct ctl *ctl);
 int command_user_limit(struct ctl *ctl);
 int command_user_exempt(struct ctl *ctl);
+int command_plan_set(struct ctl *ctl);
+int command_plan_list(struct ctl *ctl);
+int command_plan_delete(struct ctl *ctl);
 int command_session_list(struct ctl *ctl);
 int command_session_history(struct ctl *ctl);
 int command_session_end(struct ctl *ctl);

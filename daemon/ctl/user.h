@@ -27,6 +27,9 @@ bool user_is_invited(const struct user *user);
 /* With its live sessions, which only a list has. DB_OK with *user NULL: the account has been deleted. */
 enum db_status user_read(struct ctl *ctl, int64_t id, struct user **user);
 
+/* A limit for people: "default", "exempt", "3"; on `ctx`, NULL when out of memory. */
+const char *user_limit_text(TALLOC_CTX *ctx, int64_t limit);
+
 /* A limit as users.session_limit holds it: a new reference, null for the default. */
 json_t *user_limit_json(int64_t limit);
 

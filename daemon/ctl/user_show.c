@@ -16,16 +16,51 @@ json_t *user_limit_json(int64_t limit)
 	return limit >= 0 ? json_integer(limit) : json_null();
 }
 
+/* Which limit counts: its own before its plan's before the configuration's. */
+static const char *limit_source(const struct user *user)
+{
+	if (user->session_limit >= 0)
+		return "account";
+	return user->plan != NULL && !user->has_plan_ended && user->plan_limit >= 0 ? "plan" : "default";
+}
+
+/* -1: session.max_sessions. */
+static int64_t limit_in_force(const struct user *user)
+{
+	if (user->session_limit >= 0)
+		return user->session_limit;
+	return user->plan != NULL && !user->has_plan_ended ? user->plan_limit : -1;
+}
+
+static json_t *groups_json(const char *groups)
+{
+	json_t *list = json_array();
+
+	while (*groups != '\0') {
+		size_t length = strcspn(groups, ",");
+
+		if (json_array_append_new(list, json_stringn(groups, length)) != 0) {
+			json_decref(list);
+			return NULL;
+		}
+		groups += length + (groups[length] == ',' ? 1 : 0);
+	}
+	return list;
+}
+
 static json_t *user_json(const void *rows, size_t at)
 {
 	const struct user *user = (const struct user *)rows + at;
 
-	return json_pack(
-		"{s:I, s:s, s:s?, s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:I}", "id", (json_int_t)user->id, "username",
-		user->username, "email", user->email, "email_verified_at", output_time(user->email_verified_at),
-		"is_active", user->is_active, "is_admin", user->is_admin, "delete_at", output_time(user->delete_at),
-		"session_limit", user_limit_json(user->session_limit), "created_at", output_time(user->created_at),
-		"last_login_at", output_time(user->last_login_at), "live_sessions", (json_int_t)user->live_sessions);
+	return json_pack("{s:I, s:s, s:s?, s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:I, s:s?, s:o, s:o, s:s?, s:s, s:o}",
+	                 "id", (json_int_t)user->id, "username", user->username, "email", user->email,
+	                 "email_verified_at", output_time(user->email_verified_at), "is_active", user->is_active,
+	                 "is_admin", user->is_admin, "delete_at", output_time(user->delete_at), "session_limit",
+	                 user_limit_json(user->session_limit), "created_at", output_time(user->created_at),
+	                 "last_login_at", output_time(user->last_login_at), "live_sessions",
+	                 (json_int_t)user->live_sessions, "plan", user->plan, "groups", groups_json(user->groups),
+	                 "valid_until", output_time(user->valid_until), "external_id", user->external_id, "limit_from",
+	                 limit_source(user), "limit_in_force", user_limit_json(limit_in_force(user)));
 }
 
 static const char *yes_or_no(bool yes)
@@ -33,11 +68,19 @@ static const char *yes_or_no(bool yes)
 	return yes ? "yes" : "no";
 }
 
-static const char *limit_text(TALLOC_CTX *ctx, int64_t limit)
+const char *user_limit_text(TALLOC_CTX *ctx, int64_t limit)
 {
 	if (limit < 0)
 		return "default";
 	return limit == 0 ? "exempt" : talloc_asprintf(ctx, "%lld", (long long)limit);
+}
+
+/* The limit that counts; "3 (plan)" where it is not the account's own. */
+static const char *limit_cell(TALLOC_CTX *ctx, const struct user *user)
+{
+	const char *text = user_limit_text(ctx, limit_in_force(user));
+
+	return text != NULL && strcmp(limit_source(user), "plan") == 0 ? talloc_asprintf(ctx, "%s (plan)", text) : text;
 }
 
 /* "" without one. */
@@ -63,6 +106,9 @@ static int list_for_people(const struct ctl *ctl, const struct user users[], siz
 		{.title = "LAST LOGIN"},
 		{.title = "CREATED"},
 		{.title = "E-MAIL", .shrinks = true},
+		{.title = "PLAN", .shrinks = true},
+		{.title = "VALID UNTIL"},
+		{.title = "GROUPS", .shrinks = true},
 	};
 	struct table *table;
 
@@ -76,11 +122,14 @@ static int list_for_people(const struct ctl *ctl, const struct user users[], siz
 		table_cell(table, users[i].username);
 		table_cell(table, yes_or_no(users[i].is_active));
 		table_cell(table, yes_or_no(users[i].is_admin));
-		table_cell(table, limit_text(table, users[i].session_limit));
+		table_cell(table, limit_cell(table, &users[i]));
 		table_cell(table, talloc_asprintf(table, "%lld", (long long)users[i].live_sessions));
 		table_cell(table, text_time(table, users[i].last_login_at));
 		table_cell(table, text_time(table, users[i].created_at));
 		table_cell(table, email_text(table, &users[i]));
+		table_cell(table, users[i].plan != NULL ? users[i].plan : "");
+		table_cell(table, users[i].valid_until != 0 ? text_time(table, users[i].valid_until) : "");
+		table_cell(table, users[i].groups);
 	}
 	if (table_print(table, stdout) != 0)
 		return fail("out of memory");
@@ -164,13 +213,43 @@ static void watch_for_people(const struct ctl *ctl, const struct user_watch *wat
 		                  throttled > 0 ? text_time(ctl->ctx, throttled) : "");
 }
 
+/* "Plan: gold, until 2026-12-31 00:00:00, which is past" */
+static void plan_for_people(const struct ctl *ctl, const struct user *user)
+{
+	const char *until = user->valid_until != 0 ? text_time(ctl->ctx, user->valid_until) : NULL;
+
+	if (user->plan != NULL)
+		(void)output_line("Plan:           %s%s%s%s", user->plan, until != NULL ? ", until " : "",
+		                  until != NULL ? until : "", user->has_plan_ended ? ", which is past" : "");
+	else if (until != NULL)
+		(void)output_line("Valid until:    %s, without a plan", until);
+	if (user->groups[0] != '\0')
+		(void)output_line("Groups:         %s", user->groups);
+	if (user->external_id != NULL)
+		(void)output_line("External id:    %s", user->external_id);
+}
+
+/* Which one counts, and why. */
+static void limit_for_people(const struct ctl *ctl, const struct user *user)
+{
+	int64_t limit = limit_in_force(user);
+
+	if (limit < 0)
+		(void)output_line("Session limit:  default (%lld)%s", (long long)ctl->settings.session.max_sessions,
+		                  user->plan != NULL && user->plan_limit >= 0 ? ", for its plan has ended" : "");
+	else if (user->session_limit < 0)
+		(void)output_line("Session limit:  %s, by its plan", user_limit_text(ctl->ctx, limit));
+	else
+		(void)output_line("Session limit:  %s%s", user_limit_text(ctl->ctx, limit),
+		                  user->plan != NULL ? ", its own, which counts before its plan's" : "");
+}
+
 static int show_for_people(const struct ctl *ctl, const struct user *user, const struct user_watch *watch)
 {
 	const char *created_at = text_time(ctl->ctx, user->created_at);
 	const char *last_login_at = text_time(ctl->ctx, user->last_login_at);
-	const char *limit = limit_text(ctl->ctx, user->session_limit);
 
-	if (created_at == NULL || last_login_at == NULL || limit == NULL)
+	if (created_at == NULL || last_login_at == NULL)
 		return fail("out of memory");
 	(void)output_line("Username:       %s", user->username);
 	(void)output_line("ID:             %lld", (long long)user->id);
@@ -184,10 +263,8 @@ static int show_for_people(const struct ctl *ctl, const struct user *user, const
 		(void)output_line("Deleted:        for good at %s", text_time(ctl->ctx, user->delete_at));
 	(void)output_line("Active:         %s", yes_or_no(user->is_active));
 	(void)output_line("Administrator:  %s", yes_or_no(user->is_admin));
-	if (user->session_limit < 0)
-		(void)output_line("Session limit:  default (%lld)", (long long)ctl->settings.session.max_sessions);
-	else
-		(void)output_line("Session limit:  %s", limit);
+	plan_for_people(ctl, user);
+	limit_for_people(ctl, user);
 	(void)output_line("Live sessions:  %lld", (long long)user->live_sessions);
 	(void)output_line("Last login:     %s", last_login_at);
 	(void)output_line("Created:        %s", created_at);

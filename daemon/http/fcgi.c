@@ -212,19 +212,30 @@ int fcgi_accept(struct fcgi *fcgi)
 	return FCGX_GetError(fcgi->request.in) == 0 && list_params(fcgi) ? 0 : -1;
 }
 
+static bool is_param(const struct param *param, const char *name, size_t length)
+{
+	return param->name_length == length && param->text[length] == '=' && memcmp(param->text, name, length) == 0;
+}
+
 const char *fcgi_param(const struct fcgi *fcgi, const char *name)
 {
 	const char *value = NULL;
 	size_t length = strlen(name);
 
 	for (size_t i = 0; i < fcgi->param_count; i++) {
-		const struct param *param = &fcgi->params[i];
-
-		if (param->name_length == length && param->text[length] == '=' &&
-		    memcmp(param->text, name, length) == 0)
-			value = param->text + length + 1;
+		if (is_param(&fcgi->params[i], name, length))
+			value = fcgi->params[i].text + length + 1;
 	}
 	return value;
+}
+
+size_t fcgi_param_count(const struct fcgi *fcgi, const char *name)
+{
+	size_t length = strlen(name), count = 0;
+
+	for (size_t i = 0; i < fcgi->param_count; i++)
+		count += is_param(&fcgi->params[i], name, length) ? 1 : 0;
+	return count;
 }
 
 bool fcgi_body_is_too_large(const struct fcgi *fcgi)

@@ -79,6 +79,9 @@ enum fcgi_role_kind fcgi_role(const struct fcgi *fcgi);
  */
 const char *fcgi_param(const struct fcgi *fcgi, const char *name);
 
+/* How often it was sent. */
+size_t fcgi_param_count(const struct fcgi *fcgi, const char *name);
+
 /* True when there is a body of more than max_body bytes; it cannot be read. */
 bool fcgi_body_is_too_large(const struct fcgi *fcgi);
 

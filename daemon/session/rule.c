@@ -80,6 +80,10 @@ static void read_session(const struct db_result *rows, size_t row, struct ones_s
 	session->last_seen_at = db_time(rows, row, CHECK_LAST_SEEN_AT);
 	session->expires_at = db_time(rows, row, CHECK_EXPIRES_AT);
 	session->proved_at = db_time(rows, row, CHECK_PROVED_AT);
+	session->email = db_text(rows, row, CHECK_EMAIL);
+	session->plan = db_text(rows, row, CHECK_PLAN);
+	session->valid_until = db_time_or_never(rows, row, CHECK_VALID_UNTIL);
+	session->groups = db_text(rows, row, CHECK_GROUPS);
 }
 
 /* The verdict on a session that is not live. Returns `standing`. */

@@ -2,6 +2,7 @@
 #include "session/rule_sql.h"
 
 #include "session/live_sql.h"
+#include "session/plan_sql.h"
 #include "session/session_info_sql.h"
 
 /*
@@ -26,16 +27,19 @@ const struct db_statement sql_check = {
 	" CROSS JOIN LATERAL ("
 	"SELECT statement_timestamp(), s.user_id, s.id::text, s.login_order, s.created_at, s.last_seen_at, s.expires_at,"
 	"       coalesce(s.proved_at, s.created_at),"
-	"       u.username, u.is_admin, u.is_active, coalesce(u.session_limit, $2::bigint) AS session_limit,"
+	"       u.username, u.is_admin, u.is_active, m.session_limit,"
 	"       (SELECT count(*) FROM (SELECT FROM sessions n WHERE n.user_id = s.user_id"
 	"               AND n.login_order > s.login_order AND " SQL_LIVE("n", "$3::bigint")
-	"               LIMIT coalesce(u.session_limit, $2::bigint)) AS newer),"
+	"               LIMIT m.session_limit) AS newer),"
 	"       l.login_order, coalesce(l.session_key = s.session_key, false), e.reason, e.ended_at,"
 	"       CASE WHEN " SQL_BY_OTHERS("e") " THEN e.by_user_agent ELSE '' END,"
-	"       CASE WHEN " SQL_BY_OTHERS("e") " THEN host(e.by_ip) END, e.user_agent, host(e.ip)"
+	"       CASE WHEN " SQL_BY_OTHERS("e") " THEN host(e.by_ip) END, e.user_agent, host(e.ip),"
+	"       CASE WHEN u.email_verified_at IS NOT NULL THEN u.email END, u.plan, u.valid_until,"
+	"       array_to_string(u.groups, ',')"
 	"  FROM (SELECT k.key) AS presented(key)"
 	"  LEFT JOIN LATERAL (SELECT * FROM sessions WHERE session_key = presented.key OFFSET 0) AS s ON true"
 	"  LEFT JOIN LATERAL (SELECT * FROM users WHERE id = s.user_id OFFSET 0) AS u ON true"
+	" CROSS JOIN LATERAL (SELECT coalesce(" SQL_SESSION_LIMIT("u") ", $2::bigint) AS session_limit OFFSET 0) AS m"
 	"  LEFT JOIN LATERAL (SELECT * FROM logged_in_user WHERE user_id = s.user_id AND session_key IS NOT NULL"
 	"                     OFFSET 0) AS l ON true"
 	"  LEFT JOIN LATERAL (SELECT * FROM ended_sessions"
@@ -88,15 +92,15 @@ const struct db_statement sql_drop_lock_row = {
  */
 const struct db_statement sql_recheck_account = {
 	"recheck_account",
-	"SELECT coalesce(session_limit, -1)::bigint, delete_at FROM users"
-	" WHERE id = $1::bigint AND is_active AND password = coalesce($2::text, password) FOR SHARE",
+	"SELECT coalesce(" SQL_SESSION_LIMIT("u") ", -1)::bigint, delete_at FROM users u"
+	" WHERE id = $1::bigint AND is_active AND password = coalesce($2::text, password) FOR SHARE OF u",
 };
 
 /* As before; $3 the hash of the new one. */
 const struct db_statement sql_change_password = {
 	"change_password",
-	"UPDATE users SET password = $3::text WHERE id = $1::bigint AND is_active AND password = coalesce($2::text, password)"
-	" RETURNING coalesce(session_limit, -1)::bigint, delete_at",
+	"UPDATE users u SET password = $3::text WHERE id = $1::bigint AND is_active AND password = coalesce($2::text, password)"
+	" RETURNING coalesce(" SQL_SESSION_LIMIT("u") ", -1)::bigint, delete_at",
 };
 
 /*

@@ -17,7 +17,7 @@
 
 #define USER_COLUMNS                                                                                                  \
 	"u.id, u.username, u.password, u.is_active, u.is_admin, coalesce(u.session_limit, -1)::bigint, u.created_at,"  \
-	" u.email, u.email_verified_at, u.delete_at"
+	" u.email, u.email_verified_at, u.delete_at, u.plan, array_to_string(u.groups, ','), u.valid_until, u.external_id"
 
 /* $1 name. */
 const struct db_statement sql_find_user = {
@@ -57,7 +57,9 @@ const struct db_statement sql_list_users = {
 	"                 WHERE l.user_id = u.id AND l.session_key IS NOT NULL),"
 	"                (SELECT max(s.created_at) FROM sessions s WHERE s.user_id = u.id),"
 	"                (SELECT max(e.created_at) FROM ended_sessions e WHERE e.user_id = u.id)),"
-	"       (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND " SQL_LIVE("s", "$2::bigint") ")"
+	"       (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND " SQL_LIVE("s", "$2::bigint") "),"
+	"       coalesce((SELECT p.session_limit FROM plans p WHERE p.name = u.plan), -1)::bigint,"
+	"       coalesce(u.valid_until <= statement_timestamp(), false)"
 	"  FROM users u WHERE ($1::bigint = 0 OR u.id = $1::bigint)"
 	"   AND ($3::text IS NULL OR (u.username_key >= " SQL_NAME_KEY("$3::text")
 	"                         AND u.username_key < " SQL_NAME_KEY("$3::text") " || U&'\\+10FFFF'))"
@@ -190,6 +192,40 @@ const struct db_statement sql_upgrade_password = {
 const struct db_statement sql_set_active = {
 	"set_active",
 	"UPDATE users SET is_active = $2::boolean WHERE id = $1::bigint",
+};
+
+#define PLAN_COLUMNS                                                                                                  \
+	"p.name, coalesce(p.session_limit, -1)::bigint, p.created_at,"                                                 \
+	" (SELECT count(*) FROM users u WHERE u.plan = p.name)"
+
+const struct db_statement sql_list_plans = {
+	"list_plans",
+	"SELECT " PLAN_COLUMNS " FROM plans p ORDER BY p.name",
+};
+
+/* $1 name. */
+const struct db_statement sql_find_plan = {
+	"find_plan",
+	"SELECT " PLAN_COLUMNS " FROM plans p WHERE p.name = $1::text",
+};
+
+/* $1 name: no account gets it until the transaction ends. */
+const struct db_statement sql_lock_plan = {
+	"lock_plan",
+	"SELECT FROM plans WHERE name = $1::text FOR UPDATE",
+};
+
+/* $1 name, $2 session_limit or NULL. */
+const struct db_statement sql_set_plan = {
+	"set_plan",
+	"INSERT INTO plans (name, session_limit) VALUES ($1::text, $2::bigint)"
+	" ON CONFLICT (name) DO UPDATE SET session_limit = excluded.session_limit",
+};
+
+/* $1 name. */
+const struct db_statement sql_delete_plan = {
+	"delete_plan",
+	"DELETE FROM plans WHERE name = $1::text",
 };
 
 /* $1 account, $2 session_limit or NULL. */
@@ -877,7 +913,8 @@ const struct db_statement sql_finish_job = {
 #define OUR_TABLES                                                                                                    \
 	"%1$I.users, %1$I.logged_in_user, %1$I.sessions, %1$I.ended_sessions, %1$I.events, %1$I.takeovers,"           \
 	" %1$I.login_tickets, %1$I.login_failures, %1$I.known_browsers, %1$I.anonymous_sessions, %1$I.schema_migrations,"     \
-	" %1$I.module_migrations, %1$I.jobs, %1$I.signups, %1$I.mails, %1$I.mail_tokens, %1$I.code_tries, %1$I.mail_domains"
+	" %1$I.module_migrations, %1$I.jobs, %1$I.signups, %1$I.mails, %1$I.mail_tokens, %1$I.code_tries, %1$I.mail_domains,"   \
+	" %1$I.plans"
 
 const struct db_statement sql_compose_grants = {
 	"compose_grants",

@@ -7,6 +7,19 @@
 /* ---- users -------------------------------------------------------------------------------------------------- */
 
 /* What all that find accounts return; the last two columns only sql_list_users. */
+enum plan_column {
+	PLAN_NAME,
+	PLAN_SESSION_LIMIT, /* -1 when it has none */
+	PLAN_CREATED_AT,
+	PLAN_ACCOUNTS,
+};
+
+extern const struct db_statement sql_list_plans;
+extern const struct db_statement sql_find_plan;
+extern const struct db_statement sql_lock_plan;
+extern const struct db_statement sql_set_plan;
+extern const struct db_statement sql_delete_plan;
+
 enum user_column {
 	USER_ID,
 	USER_USERNAME,
@@ -18,8 +31,14 @@ enum user_column {
 	USER_EMAIL,
 	USER_EMAIL_VERIFIED_AT,
 	USER_DELETE_AT,
+	USER_PLAN,
+	USER_GROUPS,
+	USER_VALID_UNTIL,
+	USER_EXTERNAL_ID,
 	USER_LAST_LOGIN_AT,
 	USER_LIVE_SESSIONS,
+	USER_PLAN_LIMIT,
+	USER_HAS_PLAN_ENDED,
 };
 
 extern const struct db_statement sql_find_user;

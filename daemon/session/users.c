@@ -151,6 +151,10 @@ static struct user user_from_row(const struct db_result *rows, size_t row)
 		.email = db_text(rows, row, USER_EMAIL),
 		.email_verified_at = db_time_or_never(rows, row, USER_EMAIL_VERIFIED_AT),
 		.delete_at = db_time_or_never(rows, row, USER_DELETE_AT),
+		.plan = db_text(rows, row, USER_PLAN),
+		.groups = db_text(rows, row, USER_GROUPS),
+		.valid_until = db_time_or_never(rows, row, USER_VALID_UNTIL),
+		.external_id = db_text(rows, row, USER_EXTERNAL_ID),
 	};
 }
 
@@ -347,6 +351,8 @@ enum db_status users_list(struct db *db, TALLOC_CTX *ctx, const struct user_filt
 		(*users)[i] = user_from_row(rows, i);
 		(*users)[i].last_login_at = db_time_or_never(rows, i, USER_LAST_LOGIN_AT);
 		(*users)[i].live_sessions = db_int(rows, i, USER_LIVE_SESSIONS);
+		(*users)[i].plan_limit = db_int(rows, i, USER_PLAN_LIMIT);
+		(*users)[i].has_plan_ended = db_bool(rows, i, USER_HAS_PLAN_ENDED);
 	}
 	*count = db_rows(rows);
 	return DB_OK;

@@ -21,8 +21,14 @@ struct user {
 	const char *email;         /* as email_parse() gives it; NULL: none */
 	int64_t email_verified_at; /* 0: it is not verified, and neither signs in nor gets mail */
 	int64_t delete_at;         /* when the account is deleted for good; 0: it stays */
+	const char *plan;          /* NULL: none */
+	const char *groups;        /* separated by commas; "": none */
+	int64_t valid_until;       /* when the plan ends; 0: not until it is taken away */
+	const char *external_id;   /* NULL: none */
 	int64_t last_login_at;     /* us since 1970, 0: never. Only from users_list(), as the next */
 	int64_t live_sessions;
+	int64_t plan_limit;  /* of its plan, as session_limit */
+	bool has_plan_ended; /* valid_until is past, by the clock of the database */
 };
 
 /*

@@ -16,27 +16,59 @@ static const char *name_for_header(const char *name)
 	return ones_header_can_hold(name) ? name : "";
 }
 
-void identity_headers(struct ones_request *req, const char *user_name, const char *id_name, const char *session_name)
+/* What its account may have of a plan that has ended is for the site to look up, not for an application to go by. */
+static const char *plan_in_force(const struct ones_request *req, const struct ones_session *session)
+{
+	bool has_ended = session->valid_until != 0 && session->valid_until <= ones_found_at(req);
+
+	return session->plan != NULL && !has_ended ? session->plan : "";
+}
+
+void identity_headers(struct ones_request *req, const struct identity_names *names)
 {
 	const struct ones_session *session = ones_session(req);
 	char id[24] = "";
 
 	if (session != NULL)
 		(void)snprintf(id, sizeof id, "%lld", (long long)session->user.id);
-	ones_header(req, user_name, session != NULL ? name_for_header(session->user.username) : "");
-	ones_header(req, id_name, id);
-	ones_header(req, session_name, session != NULL ? session->id : "");
+	ones_header(req, names->user, session != NULL ? name_for_header(session->user.username) : "");
+	ones_header(req, names->user_id, id);
+	ones_header(req, names->session_id, session != NULL ? session->id : "");
+	ones_header(req, names->email,
+	            session != NULL && session->email != NULL ? name_for_header(session->email) : "");
+	ones_header(req, names->groups, session != NULL ? session->groups : "");
+	ones_header(req, names->plan, session != NULL ? plan_in_force(req, session) : "");
 }
+
+const struct identity_names identity_fields = {
+	.user = "Remote-User",
+	.user_id = "Remote-User-Id",
+	.session_id = "Session-Id",
+	.email = "Remote-Email",
+	.groups = "Remote-Groups",
+	.plan = "Remote-Plan",
+};
+
+static const struct identity_names identity_variables = {
+	.user = "Variable-REMOTE_USER",
+	.user_id = "Variable-REMOTE_USER_ID",
+	.session_id = "Variable-SESSION_ID",
+	.email = "Variable-REMOTE_EMAIL",
+	.groups = "Variable-REMOTE_GROUPS",
+	.plan = "Variable-REMOTE_PLAN",
+};
 
 /*
  * lighttpd hands an authorizer's refusal to the client as it is (FastCGI 1.0, 6.3), so it has to serve people, with the
- * sign-in page, and programs. Apache, which alone says in which of its phases it asks, would put a body in the
- * place of its ErrorDocument; that leads to /refused.
+ * sign-in page or what else leads on, and programs. Apache, which alone says in which of its phases it asks, would put
+ * a body in the place of its ErrorDocument; that leads to /refused.
  */
-static void refuse_request(struct ones_request *req)
+static void refuse_request(struct ones_request *req, const struct requirement *requirement)
 {
 	if (!ones_is_authorizer(req) || ones_param(req, "FCGI_APACHE_ROLE") != NULL)
-		ones_reply_empty(req, 401);
+		ones_reply_empty(req, requirement_status(requirement->result));
+	else if (requirement->result != REQUIREMENT_NO_SESSION)
+		reply_lacking(req, requirement);
 	else if (ones_is_program(req))
 		ones_reply_unauthenticated(req);
 	else
@@ -45,18 +77,20 @@ static void refuse_request(struct ones_request *req)
 
 static void auth(struct ones_request *req)
 {
-	bool is_live = ones_session(req) != NULL;
+	const struct requirement requirement = requirement_at_guard(req);
+	bool is_let_in = requirement.result == REQUIREMENT_HOLDS;
 
-	if (ones_is_authorizer(req) && is_live)
-		identity_headers(req, "Variable-REMOTE_USER", "Variable-REMOTE_USER_ID", "Variable-SESSION_ID");
-	else
-		identity_headers(req, "Remote-User", "Remote-User-Id", "Session-Id");
-	if (!ones_is_authorizer(req) || !is_live)
-		ones_header(req, "Session-Reason", ones_reason_code(ones_ending(req)->reason));
-	if (is_live)
+	if (requirement.result == REQUIREMENT_NOT_UNDERSTOOD) {
+		reply_not_understood(req);
+		return;
+	}
+	identity_headers(req, ones_is_authorizer(req) && is_let_in ? &identity_variables : &identity_fields);
+	if (!ones_is_authorizer(req) || !is_let_in)
+		ones_header(req, "Session-Reason", reason_code(req, &requirement));
+	if (is_let_in)
 		ones_reply_empty(req, 200);
 	else
-		refuse_request(req);
+		refuse_request(req, &requirement);
 }
 
 void auth_setup(struct ones_app *app)

@@ -5,7 +5,7 @@ static void me(struct ones_request *req)
 {
 	const struct ones_session *session = ones_session(req);
 
-	identity_headers(req, "Remote-User", "Remote-User-Id", "Session-Id");
+	identity_headers(req, &identity_fields);
 	ones_header(req, "Session-Reason", ones_reason_code(ones_ending(req)->reason));
 	if (session == NULL)
 		ones_reply_unauthenticated(req);

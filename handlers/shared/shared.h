@@ -102,4 +102,69 @@ void sign_in_page(struct ones_request *req, int status, const char *username, co
  */
 void sign_in_page_anew(struct ones_request *req, int status, const char *next, bool lost);
 
+/* ---- What a place requires, as ONESESSION_REQUIRE says it ------------------------------------------------------ */
+
+/* The longest text that is understood, in bytes. */
+#define REQUIREMENT_MAX 1024
+
+enum requirement_result {
+	REQUIREMENT_HOLDS = 0,
+	REQUIREMENT_NOT_UNDERSTOOD, /* nobody is let in, whoever it is */
+	REQUIREMENT_NO_SESSION,     /* ones_ending() says why */
+	REQUIREMENT_PLAN,           /* the account has none of these plans */
+	REQUIREMENT_ENDED,          /* it has one of them, which has ended */
+	REQUIREMENT_GROUP,          /* it is in none of these groups */
+	REQUIREMENT_UNVERIFIED,     /* it has no verified address */
+	REQUIREMENT_STALE,          /* its person has not proved lately enough who they are */
+};
+
+struct requirement {
+	enum requirement_result result;
+	bool is_optional;   /* it holds, also for nobody */
+	const char *needed; /* what the term that fails asks for, `length` bytes of the text: "gold|platinum", "10m" */
+	size_t length;
+};
+
+/*
+ * Judge `session` (NULL: nobody is signed in) at the moment `now` by the text: terms, separated by spaces, which all
+ * have to hold; the first that does not is the result. Without a term it is "live". `now` is ones_found_at() of the
+ * request that has found the session. Nothing is allocated.
+ *
+ *	live			somebody is signed in, as every other term but the last requires
+ *	plan=gold|platinum	the account has one of these plans, and it has not ended
+ *	group=staff|editors	it is in one of these groups
+ *	verified		it has a verified address
+ *	fresh=10m		its person has proved within that time who they are: from 1s to 365d
+ *	optional		alone: whoever it is
+ *
+ * A text that is not of this form, or too long, is not understood, whatever else stands in it.
+ */
+struct requirement requirement_judge(const char *text, const struct ones_session *session, ones_time now);
+
+/* The code that programs get: "plan_required"; "" for the first three results. A constant string. */
+const char *requirement_code(enum requirement_result result);
+
+/* The same as a sentence, for programs and for people: see ones_sentence(). */
+const char *requirement_sentence(enum requirement_result result);
+
+/* The status of the answer: 401 or 403. */
+int requirement_status(enum requirement_result result);
+
+/*
+ * What would be needed: {"plan": ["gold", "platinum"]}, {"group": [...]}, {"verified": true} or {"fresh": "10m"}. A new
+ * reference, NULL when out of memory.
+ */
+json_t *requirement_needed_json(const struct requirement *requirement);
+
+/*
+ * Judge the request's session by the web server's parameter ONESESSION_REQUIRE. One that is there twice, that is not
+ * understood, or that is not there, or empty, although access.require_parameter is on, is logged, and
+ * REQUIREMENT_NOT_UNDERSTOOD. At /refused it is that of the request which was refused.
+ */
+struct requirement requirement_at_guard(struct ones_request *req);
+struct requirement requirement_of_refused(struct ones_request *req);
+
+/* 503 to everybody: what a place needs is not understood. */
+void reply_not_understood(struct ones_request *req);
+
 #endif

@@ -4,8 +4,11 @@
  */
 #include "signup.h"
 
-/* The page, with what was typed; takes over the reference. */
-static void show(struct ones_request *req, int status, const char *typed, json_t *more)
+/*
+ * The page, with what was typed; NULL: the address that waits to be proved, if there is one. `next` (NULL: nothing in
+ * particular) is what it was needed for. Takes over the reference.
+ */
+static void show(struct ones_request *req, int status, const char *typed, const char *next, json_t *more)
 {
 	const struct ones_account *account;
 	enum ones_result result = ones_account_by_id(ones_db(req), ones_session(req)->user.id, &account);
@@ -16,19 +19,32 @@ static void show(struct ones_request *req, int status, const char *typed, json_t
 		ones_reply_failure(req, result == ONES_RESULT_OK ? ONES_RESULT_ENDED : result, NULL);
 		return;
 	}
-	page = json_pack("{s:s, s:s*, s:b, s:s}", "username", account->user.username, "email",
+	if (typed == NULL && next != NULL && account->email != NULL)
+		typed = ones_email_shown(req, account->email);
+	page = json_pack("{s:s, s:s*, s:b, s:s, s:s*, s:b}", "username", account->user.username, "email",
 	                 account->email != NULL ? ones_email_shown(req, account->email) : NULL, "verified",
-	                 (int)(account->email_verified_at != 0), "typed", typed);
+	                 (int)(account->email_verified_at != 0), "typed", typed != NULL ? typed : "", "next", next,
+	                 "needed", (int)(next != NULL && account->email_verified_at == 0));
 	ones_reply_page(req, status, "email.html", with_more(page, more));
 }
 
-/* False: it was answered. Who has found somebody's browser is not to take the account away. */
-static bool is_open(struct ones_request *req)
+void show_email_needed(struct ones_request *req, const char *next)
 {
+	show(req, 200, NULL, next, json_object());
+}
+
+/*
+ * False: it was answered. Who has found somebody's browser is not to take the account away. `next` NULL: it was not
+ * needed for anything in particular.
+ */
+static bool is_open(struct ones_request *req, const char *next)
+{
+	const char *back = ones_module_url(req, "/email");
+
 	if (ones_session(req) == NULL)
 		reply_not_signed_in(req);
 	else if (!ones_is_fresh(req))
-		ones_reply_stale(req, ones_module_url(req, "/email"));
+		ones_reply_stale(req, next != NULL ? verify_url(req, next) : back);
 	else
 		return true;
 	return false;
@@ -36,13 +52,14 @@ static bool is_open(struct ones_request *req)
 
 static void email_page(struct ones_request *req)
 {
-	if (is_open(req))
-		show(req, 200, "", json_object());
+	if (is_open(req, NULL))
+		show(req, 200, NULL, NULL, json_object());
 }
 
 struct asking {
 	struct ones_request *req;
 	const char *email;
+	const char *next; /* what it is needed for; NULL: nothing in particular */
 	int64_t lifetime_ms;
 };
 
@@ -68,6 +85,7 @@ static enum ones_result write_mails(struct ones_db *db, void *context)
 		.kind_if_taken = "email_taken",
 		.user_id = user_id,
 		.to = asking->email,
+		.values = json_pack("{s:s*}", "next", asking->next),
 		.language = ones_language(asking->req),
 		.purpose = PURPOSE_EMAIL,
 		.lifetime_ms = asking->lifetime_ms,
@@ -85,14 +103,14 @@ static enum ones_result write_mails(struct ones_db *db, void *context)
 	return result == ONES_RESULT_OK ? ones_mail(db, &notice) : result;
 }
 
-static void reply_no_address(struct ones_request *req, const char *typed)
+static void reply_no_address(struct ones_request *req, const char *typed, const char *next)
 {
 	const char *problem = "That is no e-mail address.";
 
 	if (ones_is_program(req))
 		ones_reply_problem(req, 400, "bad_request", problem);
 	else
-		show(req, 400, typed, json_pack("{s:s}", "email_problem", ones_sentence(req, problem)));
+		show(req, 400, typed, next, json_pack("{s:s}", "email_problem", ones_sentence(req, problem)));
 }
 
 static void email(struct ones_request *req)
@@ -101,15 +119,16 @@ static void email(struct ones_request *req)
 	struct asking asking = {
 		.req = req,
 		.email = typed != NULL ? ones_plain_email(req, typed) : NULL,
+		.next = filled_field(req, "next"),
 		.lifetime_ms = ones_option_number(ones_app(req), "accounts.verify_lifetime"),
 	};
 	enum ones_result result;
 	int64_t wait_s;
 
-	if (!is_open(req))
+	if (!is_open(req, asking.next))
 		return;
 	if (asking.email == NULL) {
-		reply_no_address(req, typed != NULL ? typed : "");
+		reply_no_address(req, typed != NULL ? typed : "", asking.next);
 		return;
 	}
 	result = ones_throttle(req, "email", &wait_s);

@@ -16,6 +16,15 @@ void invite_setup(struct ones_app *app);
 void email_setup(struct ones_app *app);
 void verify_setup(struct ones_app *app);
 
+/*
+ * For somebody who is signed in: the page that says that an address has to be proved, and has the form for it. It leads
+ * to `next` in the end.
+ */
+void show_email_needed(struct ones_request *req, const char *next);
+
+/* Its address: "/session/verify?next=%2Fpage". */
+const char *verify_url(struct ones_request *req, const char *next);
+
 /* ---- Sign-ups that wait for their proof: the table signups ----------------------------------------------------- */
 
 /* Lasts as long as the request. */

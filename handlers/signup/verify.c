@@ -141,11 +141,32 @@ static void look(struct ones_request *req, const struct attempt *attempt)
 		show_claim(req, 200, attempt, &claim, json_object());
 }
 
+const char *verify_url(struct ones_request *req, const char *next)
+{
+	return ones_url_with_next(req, ones_module_url(req, "/verify"), next);
+}
+
+/* What people are led to that open a place for accounts with an address: verify_url(). */
+static void lead_to_address(struct ones_request *req, const char *next)
+{
+	const struct ones_session *session = ones_session(req);
+
+	if (session == NULL)
+		ones_reply_redirect(req, ones_sign_in_url(req, next, false));
+	else if (session->email != NULL)
+		ones_reply_redirect(req, ones_next(req, next));
+	else
+		show_email_needed(req, next);
+}
+
 static void verify_page(struct ones_request *req)
 {
 	const struct attempt attempt = {.key = {.token = ones_query(req, "token")}};
+	const char *next = ones_query(req, "next");
 
-	if (attempt.key.token == NULL)
+	if (attempt.key.token == NULL && next != NULL)
+		lead_to_address(req, next);
+	else if (attempt.key.token == NULL)
 		reply_page_of_link(req, 200, "verify.html", "/verify", json_object());
 	else
 		look(req, &attempt);
@@ -211,6 +232,14 @@ static enum ones_result do_deed(struct ones_db *db, void *context)
 
 /* ---- Answers ----------------------------------------------------------------------------------------------------- */
 
+/* What the address was needed for; NULL: nothing in particular. */
+static const char *needed_for(struct ones_request *req, const struct claim *claim)
+{
+	const char *next = json_string_value(json_object_get(claim->token->values, "next"));
+
+	return next != NULL ? ones_next(req, next) : NULL;
+}
+
 static void reply_done(struct ones_request *req, const struct deed *deed)
 {
 	const struct claim *claim = deed->claim;
@@ -225,12 +254,13 @@ static void reply_done(struct ones_request *req, const struct deed *deed)
 		                                                  claim->token->recipient));
 	else
 		reply_page_of_link(req, 200, "verified.html", "/verify",
-		                   json_pack("{s:b, s:s, s:s}",
+		                   json_pack("{s:b, s:s, s:s, s:s*}",
 		                             deed->attempt->not_me ? (claim->is_signup ? "removed" : "refused")
 		                             : claim->is_signup    ? "made"
 		                                                   : "changed",
 		                             1, "username", user.username, "email",
-		                             ones_email_shown(req, claim->token->recipient)));
+		                             ones_email_shown(req, claim->token->recipient), "next",
+		                             needed_for(req, claim)));
 }
 
 /* Somebody else has name or address since. */

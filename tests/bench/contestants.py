@@ -474,6 +474,8 @@ error_log %(log)s warn;
 events { worker_connections 4096; }
 http {
 	access_log off;
+	# What places require beside a session: nothing.
+	map "" $session_place { default live; }
 	# For the service whose answers all have to be refusals. When it ends, wrk does not wait for the last answers (499).
 	map $status $is_odd { 401 0; 499 0; default 1; }
 	keepalive_requests 1000000000;

@@ -222,6 +222,9 @@ static void defaults_are_those_of_the_manual(void **state)
 	assert_int_equal(settings->sharing.window, HOUR);
 	assert_int_equal(settings->sharing.action, SHARING_LOG);
 	assert_int_equal(settings->sharing.cooldown, 15 * MINUTE);
+	assert_string_equal(settings->access.upgrade_url, "");
+	assert_string_equal(settings->access.confirm_url, "");
+	assert_false(settings->access.require_parameter);
 	assert_string_equal(settings->mail.server, "");
 	assert_int_equal(settings->mail.tls, MAIL_TLS_AUTO);
 	assert_string_equal(settings->mail.ca_file, "");
@@ -240,7 +243,7 @@ static void defaults_are_those_of_the_manual(void **state)
 	assert_int_equal(settings->log.level, LOG_LEVEL_INFO);
 	assert_int_equal(settings->log.format, LOG_FORMAT_TEXT);
 	assert_int_equal(settings->log.slow_request, 1000);
-	assert_int_equal(options_count, 74);
+	assert_int_equal(options_count, 77);
 	talloc_free(loaded.ctx);
 }
 

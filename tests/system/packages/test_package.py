@@ -64,6 +64,8 @@ def test_install_puts_everything_below_prefix_and_uninstall_takes_it_away(folder
         "share/doc/onesession/listeners/listener.py",
         "share/onesession/pages/login.html",
         "share/doc/onesession/examples/nginx/onesession.conf",
+        "share/doc/onesession/examples/nginx/onesession-places.conf",
+        "share/doc/onesession/examples/lighttpd/onesession-places.lua",
         "bin/onesession-try",
         "include/onesession.h",
         "lib/libonesession-test.a",
@@ -417,6 +419,7 @@ def start_packaged_nginx(root):
     guard = "/usr/share/doc/onesession/examples/nginx/onesession.conf"
     changes = {"\tlisten 80;": "\tlisten unix:/run/web.sock;", "/etc/nginx/snippets/onesession.conf": guard}
     root.run("mkdir", "-p", "/tmp/nginx")
+    root.run("tee", "/tmp/nginx/onesession-places.conf", input=nginx.shipped("nginx/onesession-places.conf", {}))
     root.run("tee", "/tmp/nginx/site.conf", input=nginx.shipped("nginx/static.conf", changes))
     conf = NGINX_CONF % {"folder": "/tmp/nginx", "more": ""}
     root.run("tee", "/tmp/nginx/nginx.conf", input="user www-data;\n" + conf)

@@ -41,6 +41,7 @@ http {
 	scgi_temp_path %(folder)s/scgi;
 	uwsgi_temp_path %(folder)s/uwsgi;
 	client_max_body_size 10m;
+	include %(folder)s/onesession-places.conf;
 	include %(folder)s/site.conf;
 %(more)s
 }
@@ -83,6 +84,7 @@ class Nginx:
         self.certificate = certificate
         self.changes = changes or {"http://127.0.0.1:8000": f"http://unix:{self.folder}/app.sock:"}
         self.guard_changes = {}
+        self.places = {}  # what they need, by their first segment: {"premium": "plan=gold"}
         self.cookie_name = "onesession"
         self.process = None
         self.port = None
@@ -98,6 +100,10 @@ class Nginx:
                     **self.guard_changes,
                 },
             )
+        )
+        places = "".join(f'\t"~*^/{place}\\b" "{needed}";\n' for place, needed in self.places.items())
+        (self.folder / "onesession-places.conf").write_text(
+            shipped("nginx/onesession-places.conf", {"\tdefault live;\n": "\tdefault live;\n" + places})
         )
         listen = f"\tlisten 127.0.0.1:{self.port} default_server;"
         if self.certificate is not None:

@@ -37,6 +37,7 @@ class Server:
         self.log.touch()
         self.sample, self.changes, self.certificate = sample, changes, certificate
         self.guard_changes = {}
+        self.places = {}  # what they need, by their first segment: {"premium": "plan=gold"}
         self.cookie_name = "onesession"
         self.process = None
         self.port = None
@@ -78,7 +79,7 @@ class Server:
 # Debian's apache2.conf loads these, or the samples say that they are needed.
 APACHE_MODULES = (
     "mpm_event authn_core authz_core authz_user alias dir mime "
-    "authnz_fcgi authz_host proxy proxy_fcgi proxy_http headers rewrite asis status ssl"
+    "authnz_fcgi authz_host setenvif proxy proxy_fcgi proxy_http headers rewrite asis status ssl"
 ).split()
 
 APACHE_CONF = """
@@ -138,7 +139,11 @@ class Apache(Server):
             + (f"\n\tSSLEngine on\n\tSSLCertificateFile {self.certificate}" if self.certificate else ""),
             "\tInclude /etc/apache2/onesession.conf\n": f"\tInclude {self.folder}/onesession.conf\n",
         }
-        (self.folder / "site.conf").write_text(shipped(f"apache/{self.sample}", {**changes, **self.changes}))
+        opened = "\t# Open to everyone, as an example.\n"
+        places = {opened: "".join(self._place(*place) for place in self.places.items()) + opened}
+        (self.folder / "site.conf").write_text(
+            shipped(f"apache/{self.sample}", {**changes, **places, **self.changes})
+        )
         (self.folder / "httpd.conf").write_text(
             APACHE_CONF.format(
                 folder=self.folder,
@@ -151,6 +156,15 @@ class Apache(Server):
             )
         )
         return [shutil.which("apache2", path=PROGRAMS), "-D", "FOREGROUND", "-f", self.folder / "httpd.conf"]
+
+    def _place(self, place, needed):
+        """As the sample has it: the first of those that it shows, or the last one."""
+        shown = re.findall(r"(?ms)^\t#<LocationMatch.*?^\t#</LocationMatch>\n", shipped(f"apache/{self.sample}", {}))
+        premium = [one for one in shown if "/premium" in one][0]
+        forum = [one for one in shown if "/forum" in one][0]
+        if needed == "optional":
+            return forum.replace("\t#", "\t").replace("/forum", f"/{place}")
+        return premium.replace("\t#", "\t").replace("/premium", f"/{place}").replace("plan=gold|platinum", needed)
 
 
 # mod_proxy stands first on purpose: an operator may have enabled it before.
@@ -188,13 +202,20 @@ class Lighttpd(Server):
                 "lighttpd/onesession.conf",
                 {
                     '"/run/onesession/onesession.sock"': f'"{self.daemon_path}"',
-                    '= ( "/etc/lighttpd/onesession.lua" )': f'= ( "{self.folder}/onesession.lua" )',
+                    '( "/etc/lighttpd/onesession-places.lua", "/etc/lighttpd/onesession.lua" )': (
+                        f'( "{self.folder}/onesession-places.lua", "{self.folder}/onesession.lua" )'
+                    ),
                     '( "/etc/lighttpd/onesession-open.lua", "/etc/lighttpd/onesession.lua" )': (
                         f'( "{self.folder}/onesession-open.lua", "{self.folder}/onesession.lua" )'
                     ),
                     **self.guard_changes,
                 },
             )
+        )
+        live = '\t{ "/", "live" },\n'
+        places = "".join(f'\t{{ "/{place}", "{needed}" }},\n' for place, needed in self.places.items())
+        (self.folder / "onesession-places.lua").write_text(
+            shipped("lighttpd/onesession-places.lua", {live: live + places})
         )
         changes = {'base == "onesession"': f'base == "{self.cookie_name}"'}
         (self.folder / "onesession.lua").write_text(shipped("lighttpd/onesession.lua", changes))
@@ -232,6 +253,8 @@ class Caddy(Server):
             "import /etc/caddy/onesession.caddy": f"import {self.folder}/onesession.caddy",
             f"{self.name}.example.org {{": f"{address} {{\n\tbind 127.0.0.1\n{tls}",
         }
+        places = "".join(f'\t\t~(?i)^/{place}\\b "{needed}"\n' for place, needed in self.places.items())
+        changes["\t\tdefault live\n"] = places + "\t\tdefault live\n"
         sites = shipped("caddy/Caddyfile", {**changes, **self.changes})
         # The other sites would want certificates.
         sites = re.sub(r"(?ms)^\w+\.example\.org \{.*?^\}$", "", sites)

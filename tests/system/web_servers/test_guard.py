@@ -21,8 +21,8 @@ from support.web import FORGED, ask_for_upgrade, is_refusal, only, raw
 
 # What an application takes for the web server's word.
 BELIEVED = {
-    "fastcgi": re.compile(r"(HTTP_)?(REMOTE_USER|REMOTE_USER_ID|SESSION_ID|SESSION_REASON|FORWARDED)"),
-    "proxied": re.compile(r"(REMOTE[-_]USER|REMOTE[-_]USER[-_]ID|SESSION[-_]ID|SESSION[-_]REASON|FORWARDED)", re.I),
+    "fastcgi": re.compile(r"(HTTP_)?(REMOTE_USER|REMOTE_USER_ID|REMOTE_EMAIL|REMOTE_GROUPS|REMOTE_PLAN|SESSION_ID|SESSION_REASON|FORWARDED)"),
+    "proxied": re.compile(r"(REMOTE[-_](USER|USER[-_]ID|EMAIL|GROUPS|PLAN)|SESSION[-_]ID|SESSION[-_]REASON|FORWARDED)", re.I),
 }
 
 
@@ -66,11 +66,14 @@ ALIKE = [
         "Remote-User{0}Id",
         "Remote.User{0}Id",
         "REMOTE{0}USER{0}ID",
+        "Remote{0}Email",
+        "remote{0}groups",
+        "Remote{0}Plan",
         "Session{0}Id",
         "session{0}reason",
     )
 ]
-OURS = {"REMOTE_USER", "REMOTE_USER_ID", "SESSION_ID", "SESSION_REASON"}
+OURS = {"REMOTE_USER", "REMOTE_USER_ID", "SESSION_ID", "SESSION_REASON", "REMOTE_EMAIL", "REMOTE_GROUPS", "REMOTE_PLAN"}
 
 
 @only("proxied", "fastcgi")
@@ -91,7 +94,7 @@ def test_client_cannot_pass_itself_off_by_a_field_that_looks_alike(web, browse, 
 
 
 TAKEN_AWAY = [
-    "Remote-User, Remote-User-Id, Session-Id",
+    "Remote-User, Remote-User-Id, Session-Id, Remote-Email, Remote-Groups, Remote-Plan",
     "keep-alive, Remote-User, Remote-User-Id, Session-Id, Forwarded, Cookie",
     "close,remote-user,\tREMOTE-USER-ID ,session-id,forwarded,cookie",
     "Cookie",

@@ -63,6 +63,26 @@ def test_live_request_is_one_statement_that_writes_nothing(counted, path):
     assert not written
 
 
+@pytest.mark.parametrize("require, status", [("plan=gold group=staff verified fresh=10m", 200), ("plan=silver", 403)])
+def test_place_that_requires_more_costs_no_more(counted, database, require, status):
+    daemon, count = counted
+    signed_in = sign_in(daemon)
+    database.query("INSERT INTO plans (name, session_limit) VALUES ('gold', 3)")
+    database.query(
+        "UPDATE users SET plan = 'gold', groups = '{staff}', email = 'alice@example.org', email_verified_at = now()"
+        " WHERE username = 'alice'"
+    )
+    assert daemon.ask(headers=signed_in, ONESESSION_REQUIRE=require).status == status
+
+    def twenty():
+        for _ in range(20):
+            assert daemon.ask(headers=signed_in, ONESESSION_REQUIRE=require).status == status
+
+    statements, written = count(twenty)
+    assert len(statements) == 20, statements
+    assert not written
+
+
 def test_unknown_key_is_one_statement_that_writes_nothing(counted):
     daemon, count = counted
     daemon.ask(headers=UNKNOWN)

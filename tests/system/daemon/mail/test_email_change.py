@@ -1,10 +1,11 @@
 """Another address for an account: it is proved before it counts, and the old one is told."""
 
 import json
+from urllib.parse import urlencode
 
 import pytest
 
-from support.browser import problem
+from support.browser import form_of, problem
 from support.by_mail import (
     PASSWORD, all_at_once, comparable, links_of, mail_of, page, post, post_form, refused, send_every_form, settle,
 )
@@ -397,3 +398,49 @@ def test_export_does_not_tell_whose_address_was_asked_for(host, smtp, alice):
     settle(host)
     assert "email" not in of_free[0] and of_free[1] == exported()[1]
     assert exported()[0] == of_free[0] + ["email_asked"]
+
+
+# ---- An address that a place requires --------------------------------------------------------------------------------
+
+WANTED = "verify?next=/premium/%3Fa%3Db"
+
+
+def test_who_needs_an_address_proves_it_and_goes_on_from_there(host, smtp, alice):
+    host.database.query("UPDATE users SET email_verified_at = NULL WHERE username = 'alice'")
+    shown = page(host, WANTED, headers=alice)
+    assert_page(shown, 200)
+    fields = form_of(shown.body.decode(), "/session/email")
+    # The address that it has is there already.
+    assert fields == {"next": "/premium/?a=b", "email": OLD}
+    mail = mail_of(host, smtp, lambda: require(post_form(host, "email", headers=alice, **fields), 202), OLD)
+    done = post_form(host, "verify", token=mail.token, page="1", confirmed="true")
+    assert_page(done, 200)
+    assert b'href="/premium/?a=b"' in done.body
+    # The page that has led here leads on now.
+    answer = page(host, WANTED, headers=alice)
+    assert (answer.status, answer.get("Location")) == (303, "/premium/?a=b")
+
+
+@pytest.mark.parametrize("wanted", ["https://evil.example/", "//evil.example/", "/\\evil.example"])
+def test_it_leads_to_this_site_only(host, smtp, alice, wanted):
+    where = f"verify?{urlencode({'next': wanted})}"
+    assert page(host, where, headers=alice).get("Location") == "/session/account"
+    host.database.query("UPDATE users SET email_verified_at = NULL WHERE username = 'alice'")
+    assert page(host, where).get("Location") == "/session/login"
+    mail = mail_of(host, smtp, lambda: require(post(host, "email", headers=alice, email=OLD, next=wanted), 202), OLD)
+    done = post_form(host, "verify", token=mail.token, page="1", confirmed="true")
+    assert b"evil.example" not in done.body
+
+
+def test_who_is_not_signed_in_signs_in_first(host):
+    assert page(host, WANTED).get("Location") == "/session/login?next=/premium/%3Fa%3Db"
+
+
+def test_whose_proof_is_old_comes_back_to_the_form(host, alice):
+    host.database.query("UPDATE users SET email_verified_at = NULL WHERE username = 'alice'")
+    host.database.make_unproved(host.database.sessions()[0])
+    assert_page(page(host, WANTED, headers=alice), 200)
+    answer = post_form(host, "email", headers=alice, email=OLD, next="/premium/?a=b")
+    assert answer.get("Location") == (
+        "/session/confirm?lost=true&next=/session/verify%3Fnext%3D/premium/%253Fa%253Db"
+    )
