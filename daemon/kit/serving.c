@@ -53,7 +53,7 @@ static enum app_step look_up(struct serving *serving)
 	struct session_lookup *found = NULL;
 
 	serving->lookup.status =
-		session_lookup(&app->rule, serving, serving->preview.keys, serving->preview.key_count, &found);
+		session_lookup(&app->rule, serving, serving->preview.keys, NULL, serving->preview.key_count, &found);
 	serving->lookup.result = found;
 	return app_looked_up(app, &serving->preview, &serving->lookup);
 }

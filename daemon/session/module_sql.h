@@ -23,6 +23,7 @@ struct ones_db {
 	const char *client_ip; /* of the request behind it, as the next; NULL: there is none */
 	const char *client_user_agent;
 	const char *client_language;
+	const char *client_program; /* the token of the API that it came with */
 	bool in_transaction; /* of ones_transact(), or the one that the receiver is in */
 	bool is_telling;     /* receivers after the commit of ones_transact() are being called */
 	bool has_misread;    /* a column was asked for that is not there, or as what it is not: all of it is to fail */
