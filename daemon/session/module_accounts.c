@@ -404,6 +404,10 @@ enum ones_result ones_account_keep(struct ones_db *db, int64_t user_id)
 
 enum ones_result ones_account_delete(struct ones_db *db, int64_t user_id)
 {
+	/* A token's name has nothing in it that JSON would escape. */
+	const char *detail = db->client_program != NULL
+	                             ? talloc_asprintf(db->ctx, "{\"token\": \"%s\"}", db->client_program)
+	                             : NULL;
 	struct account_tx tx;
 	size_t ended = 0;
 	ones_time at;
@@ -416,7 +420,7 @@ enum ones_result ones_account_delete(struct ones_db *db, int64_t user_id)
 	tx = take_part(db);
 	status = users_set_deletion(db->db, user_id, 0, &at);
 	if (status == DB_OK)
-		status = erasure_run(&tx, change.user, NULL, &ended);
+		status = erasure_run(&tx, change.user, detail, &ended);
 	*db->emission = tx.emission;
 	return finish(&change, status);
 }

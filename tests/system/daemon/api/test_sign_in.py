@@ -5,10 +5,12 @@ import uuid
 
 import pytest
 
+from support.api import Api, new_token
 from support.browser import ASK, FIREFOX, REFUSE
 from support.client import JSON
 from support.locks import HeldTable, waits_in_database
-from support.waiting import Background, wait_until
+from support.site import APPLICATION, in_application, with_audit
+from support.waiting import Background
 
 
 def auth(api, reply, **members):
@@ -146,10 +148,7 @@ def test_unknown_and_closed_accounts(api):
     assert api.sign_in("dora", status=403).code == "account_closed"
 
 
-def test_receiver_refuses_a_login(new_site, cluster):  # pylint: disable=unused-argument
-    from support.api import Api, new_token
-    from support.site import APPLICATION, in_application, with_audit
-
+def test_receiver_refuses_a_login(new_site):
     site = with_audit(new_site(in_application({}), modules=APPLICATION))
     api = Api(site.daemon, new_token(site.ctl()))
     refused = api.sign_in(user_agent="Refused at user_logged_in: with a sentence", status=403)
@@ -159,9 +158,6 @@ def test_receiver_refuses_a_login(new_site, cluster):  # pylint: disable=unused-
 
 
 def test_login_that_is_remembered_is_not_fresh(new_site):
-    from support.api import Api, new_token
-    from support.site import APPLICATION, in_application, with_audit
-
     site = with_audit(new_site(in_application({}), modules=APPLICATION))
     api = Api(site.daemon, new_token(site.ctl()))
     fresh = "/session/application/open/fresh"
@@ -233,8 +229,6 @@ def test_another_request_with_the_key_is_refused(api, database):
 
 
 def test_key_is_a_token_s_own(api, ctl, database):
-    from support.api import Api, new_token
-
     other = Api(api.daemon, new_token(ctl, name="other"))
     first = api.sign_in(headers=once())
     second = other.sign_in(headers=once())
@@ -261,10 +255,11 @@ def test_database_has_no_key_of_an_answer_that_it_keeps(api, database):
     assert reply.json["token"] not in dump and api.token.removeprefix("ost_") not in dump
 
 
-def test_request_that_is_still_under_way_is_not_begun_again(api, database):
+def test_request_that_is_still_under_way_is_not_begun_again(new_api, database):
+    api = new_api({"database.statement_timeout": "1m", "server.request_timeout": "2m"})
     with HeldTable(database, "events"):
         first = Background(api.sign_in, headers=once())
-        wait_until(lambda: waits_in_database(database), "the login waits")
+        waits_in_database(database)
         busy = api.sign_in(headers=once(), status=409)
         assert busy.code == "idempotency_key_in_use" and int(busy.get("Retry-After")) >= 1
     assert first.result().status == 201
