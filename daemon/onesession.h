@@ -800,16 +800,12 @@ struct ones_account_put {
 
 /*
  * What is wrong with such terms in any case, in a sentence (constant, or on the request); NULL: nothing. The members are
- *	email           text or null; its address, and whether it is the person's:
- *	email_verified  true or false; together with an address only
- *	plan            the name of a plan, or null
- *	groups          a list of names, up to 64
- *	session_limit   a number (0: any number of sessions), or null: the plan's, or session.max_sessions
- *	valid_until     when the plan ends, a moment as in RFC 3339, or null
- *	is_active       true or false: whether it can sign in; false ends its sessions
- *	external_id     what other programs call it, up to 255 characters, or null
- *	password_hash   as ones_hash_password() gives it, or another form that is verified: ends its sessions
- * and any other is wrong.
+ * "email", a text or null, and "email_verified", whether it is the person's; "plan", the name of one, or null;
+ * "groups", a list of up to 64 names; "session_limit", a number (0: any number of sessions), or null: the plan's, or
+ * session.max_sessions; "valid_until", when the plan ends, a moment as in RFC 3339, or null; "is_active", whether it can
+ * sign in (false ends its sessions); "external_id", what other programs call it, up to 255 characters, or null; and
+ * "password_hash", as ones_hash_password() gives it, or another form that is verified, which ends its sessions. Any
+ * other is wrong.
  */
 const char *ones_account_terms_problem(struct ones_request *req, const json_t *terms);
 
@@ -840,8 +836,9 @@ struct ones_program_login {
 
 /* What the program is to hand to the browser. */
 struct ones_issued {
-	const char *token;      /* the session's key, of 43 characters: it lets in, and is stored nowhere */
-	const char *cookies[2]; /* of the session and of the device: values of Set-Cookie fields */
+	const char *token;          /* the session's key, of 43 characters: it lets in, and is stored nowhere */
+	const char *session_cookie; /* the value of a Set-Cookie field, as the next */
+	const char *device_cookie;
 };
 
 /*

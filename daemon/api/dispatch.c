@@ -290,9 +290,15 @@ static enum app_step run_handler(struct ones_request *req)
 	return APP_HASH;
 }
 
-static bool depends_on_cookie(const struct ones_request *req)
+static bool depends_on_session(const struct ones_request *req)
 {
 	return !req->was_answered && req->route != NULL && route_has_session(&req->route->declared);
+}
+
+/* A program's call brings no cookie, and has a token that decides what is answered. */
+static bool is_of_program(const struct ones_request *req)
+{
+	return req->route != NULL && req->route->declared.scope != NULL && req->route->declared.scope[0] != '\0';
 }
 
 /*
@@ -302,15 +308,15 @@ static bool depends_on_cookie(const struct ones_request *req)
 static void add_fields_for_caches(struct ones_request *req)
 {
 	struct http_response *response = &req->response;
-	bool is_of_session = depends_on_cookie(req);
+	bool is_of_session = depends_on_session(req);
 
 	if (req->http->is_authorizer && response->status == 200)
 		return;
-	if (is_of_session && (response->cookie_count > 0 || !response_has_header(response, "Cache-Control")))
+	if ((is_of_session || is_of_program(req)) && (response->cookie_count > 0 || !response_has_header(response, "Cache-Control")))
 		response_header(response, req, "Cache-Control", "no-store");
 	if (req->depends_on_language)
 		response_header(response, req, "Vary", "Accept-Language, Cookie");
-	else if (is_of_session)
+	else if (is_of_session && !is_of_program(req))
 		response_header(response, req, "Vary", "Cookie");
 }
 
@@ -422,7 +428,7 @@ int app_close(struct ones_request *req)
 	status = req->response.status;
 	account_for(req, status);
 	/* When there is no room the next request of the same session will do. */
-	if (depends_on_cookie(req) && !req->route->declared.passive && !req->is_passive && req->verdict.live && req->verdict.touch_due &&
+	if (depends_on_session(req) && !req->route->declared.passive && !req->is_passive && req->verdict.live && req->verdict.touch_due &&
 	    req->app->touch_count < RULE_KEYS_MAX)
 		req->app->touches[req->app->touch_count++] = req->key;
 	log_set_request(NULL);

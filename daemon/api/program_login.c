@@ -24,11 +24,15 @@ static const struct session_key *key_of(const char *value, struct session_key *k
 static enum ones_result issue(struct ones_request *req, const struct ones_program_login *given, const struct keys *keys,
                               struct ones_issued *issued)
 {
+	const char *fields[2];
+
 	issued->token = talloc_strdup(req, keys->token);
-	return issued->token != NULL && key_cookies_for_others(req, given->is_secure, keys->token, keys->device_token,
-	                                                       issued->cookies)
-	               ? ONES_RESULT_OK
-	               : ONES_RESULT_FAILED;
+	if (issued->token == NULL ||
+	    !key_cookies_for_others(req, given->is_secure, keys->token, keys->device_token, fields))
+		return ONES_RESULT_FAILED;
+	issued->session_cookie = fields[0];
+	issued->device_cookie = fields[1];
+	return ONES_RESULT_OK;
 }
 
 static enum ones_result sign_in(struct ones_request *req, const struct ones_program_login *given,

@@ -7,7 +7,6 @@ import pytest
 from support.browser import CHROME, FIREFOX
 from support.client import sign_in
 from support.rows import insert_from_outside, put_session
-from support.statements import Statements
 from support.waiting import wait_until
 
 
@@ -90,15 +89,6 @@ def test_session_that_another_program_put_in_becomes_the_newest(api, database):
     api.daemon.secrets.add(key)
     assert api.is_live(key)
     assert api.check(first)["reason"] == "displaced"
-
-
-def test_check_is_one_round_trip_and_writes_nothing(api, database):
-    token = api.sign_in().json["token"]
-    api.check(token)
-    with Statements(database) as statements:
-        for _ in range(5):
-            api.check(token)
-    assert [name for name in statements.names() if name != "check_called"] == []
 
 
 def test_disabled_account_is_out_at_once(api, database):

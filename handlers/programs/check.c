@@ -1,5 +1,5 @@
 /* POST /api/check: is a key that of a live session, and does that fit what a place needs? It waits for the look-up only. */
-#include "api.h"
+#include "programs.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* GET /api/openapi.json: the description of the API. It is no secret, so it takes no token. */
-#include "api.h"
+#include "programs.h"
 
 static void openapi(struct ones_request *req)
 {

@@ -1,5 +1,5 @@
 /* POST /api/sessions: a login by the site's own sign-in, under the whole rule. */
-#include "api.h"
+#include "programs.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -75,7 +75,7 @@ static bool is_true(const json_t *body, const char *name, bool fallback)
 /* Cut between characters. */
 static const char *shortened(const char *text, char cut[USER_AGENT_MAX + 1])
 {
-	size_t size = text != NULL ? strnlen(text, USER_AGENT_MAX + 1) : 0;
+	size_t size = text != NULL ? strlen(text) : 0;
 
 	if (size <= USER_AGENT_MAX)
 		return text;
@@ -92,8 +92,8 @@ static const char *shortened(const char *text, char cut[USER_AGENT_MAX + 1])
 /* Takes over the reference. */
 static json_t *with_issued(json_t *answer, const struct ones_issued *issued)
 {
-	json_t *more = json_pack("{s:s, s:[s, s]}", "token", issued->token, "cookies", issued->cookies[0],
-	                         issued->cookies[1]);
+	json_t *more = json_pack("{s:s, s:[s, s]}", "token", issued->token, "cookies", issued->session_cookie,
+	                         issued->device_cookie);
 
 	return with_more(answer, more);
 }

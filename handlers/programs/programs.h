@@ -1,6 +1,6 @@
-/* The module "api": what the site's own programs call, below /api. */
-#ifndef HANDLERS_API_H
-#define HANDLERS_API_H
+/* The module "programs": what the site's own programs call, below /api. */
+#ifndef HANDLERS_PROGRAMS_H
+#define HANDLERS_PROGRAMS_H
 
 #include "../shared/shared.h"
 

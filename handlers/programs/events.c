@@ -6,7 +6,7 @@
  * of transactions before all that are still under way are given. What is written later has a later transaction, so that
  * nothing can come in between. An open transaction holds all later events up, and loses none.
  */
-#include "api.h"
+#include "programs.h"
 
 #define COLUMNS                                                                                                        \
 	"e.id, e.at, e.name, e.user_id, e.username, e.session_id, host(e.ip) AS ip, e.user_agent, e.detail"

@@ -1,5 +1,5 @@
-/* The module "api": its routes. */
-#include "api.h"
+/* The module "programs": its routes. */
+#include "programs.h"
 
 static bool setup(struct ones_app *app)
 {
@@ -13,4 +13,4 @@ static bool setup(struct ones_app *app)
 	return true;
 }
 
-ONES_MODULE(.name = "api", .setup = setup);
+ONES_MODULE(.name = "programs", .setup = setup);

@@ -1,5 +1,5 @@
 /* /api/users: accounts are listed, shown and deleted; their sessions are ended. */
-#include "api.h"
+#include "programs.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* GET /api/sessions?user=, DELETE /api/sessions/ID. */
-#include "api.h"
+#include "programs.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* What the routes of the API share: answers, what was sent, accounts by name. */
-#include "api.h"
+#include "programs.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* PUT /api/users/NAME: an account is made, or what is given of it is changed. */
-#include "api.h"
+#include "programs.h"
 
 #include <string.h>
 

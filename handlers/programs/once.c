@@ -3,7 +3,7 @@
  * the first time. The answer may hold a session's key, which the database is never to have: so it is encrypted with a
  * key that is made of the program's token, which the database has not, either.
  */
-#include "api.h"
+#include "programs.h"
 
 #include <sodium.h>
 #include <stdlib.h>
