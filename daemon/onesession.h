@@ -161,11 +161,11 @@ struct ones_session {
 	ones_time created_at;
 	ones_time last_seen_at;
 	ones_time expires_at;
-	ones_time proved_at; /* when its person has last proved who they are: at the login, or see ones_confirm() */
-	const char *email;   /* the account's address, if it is verified; else NULL */
-	const char *plan;    /* what the account is subscribed to; NULL: nothing */
+	ones_time proved_at;   /* when its person has last proved who they are: at the login, or see ones_confirm() */
+	const char *email;     /* the account's address, if it is verified; else NULL */
+	const char *plan;      /* what the account is subscribed to; NULL: nothing */
 	ones_time valid_until; /* when that ends, or has ended; 0: not until it is taken away */
-	const char *groups;     /* of the account, separated by commas: "staff,editors"; "": none */
+	const char *groups;    /* of the account, separated by commas: "staff,editors"; "": none */
 };
 
 /* Why there is no live session. ones_reason_code() gives the code that programs get. */
@@ -799,11 +799,11 @@ struct ones_account_put {
 };
 
 /*
- * What is wrong with such terms in any case, in a sentence (constant, or on the request); NULL: nothing. The members are
- * "email", a text or null, and "email_verified", whether it is the person's; "plan", the name of one, or null;
+ * What is wrong with such terms in any case, in a sentence (constant, or on the request); NULL: nothing. The members
+ * are "email", a text or null, and "email_verified", whether it is the person's; "plan", the name of one, or null;
  * "groups", a list of up to 64 names; "session_limit", a number (0: any number of sessions), or null: the plan's, or
- * session.max_sessions; "valid_until", when the plan ends, a moment as in RFC 3339, or null; "is_active", whether it can
- * sign in (false ends its sessions); "external_id", what other programs call it, up to 255 characters, or null; and
+ * session.max_sessions; "valid_until", when the plan ends, a moment as in RFC 3339, or null; "is_active", whether it
+ * can sign in (false ends its sessions); "external_id", what other programs call it, up to 255 characters, or null; and
  * "password_hash", as ones_hash_password() gives it, or another form that is verified, which ends its sessions. Any
  * other is wrong.
  */

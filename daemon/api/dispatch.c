@@ -119,7 +119,8 @@ enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, s
 	preview->may_hash = route->hashes && !is_get;
 	/* The fallback worker, which such requests may come to, waits for no body. */
 	preview->needs_no_database = route->needs == ONES_NEEDS_NOTHING && !preview->may_have_body;
-	preview->is_quick = route->needs == ONES_NEEDS_NOTHING || (route->quick && (is_get || route->key_field != NULL));
+	preview->is_quick =
+		route->needs == ONES_NEEDS_NOTHING || (route->quick && (is_get || route->key_field != NULL));
 	/* Others would wait for it, if it did not keep its promise. */
 	if (preview->is_foreign)
 		preview->is_quick = false;
@@ -312,7 +313,8 @@ static void add_fields_for_caches(struct ones_request *req)
 
 	if (req->http->is_authorizer && response->status == 200)
 		return;
-	if ((is_of_session || is_of_program(req)) && (response->cookie_count > 0 || !response_has_header(response, "Cache-Control")))
+	if ((is_of_session || is_of_program(req)) &&
+	    (response->cookie_count > 0 || !response_has_header(response, "Cache-Control")))
 		response_header(response, req, "Cache-Control", "no-store");
 	if (req->depends_on_language)
 		response_header(response, req, "Vary", "Accept-Language, Cookie");
@@ -428,8 +430,8 @@ int app_close(struct ones_request *req)
 	status = req->response.status;
 	account_for(req, status);
 	/* When there is no room the next request of the same session will do. */
-	if (depends_on_session(req) && !req->route->declared.passive && !req->is_passive && req->verdict.live && req->verdict.touch_due &&
-	    req->app->touch_count < RULE_KEYS_MAX)
+	if (depends_on_session(req) && !req->route->declared.passive && !req->is_passive && req->verdict.live &&
+	    req->verdict.touch_due && req->app->touch_count < RULE_KEYS_MAX)
 		req->app->touches[req->app->touch_count++] = req->key;
 	log_set_request(NULL);
 	return status;

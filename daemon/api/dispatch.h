@@ -5,12 +5,10 @@
  *	app_preview()      what is it, before it is taken in?          LOOKUP, RUN or QUEUE
  *	app_turn_away()    it cannot be served now                     RUN
  *	app_looked_up()    its keys have been looked up                RUN or QUEUE
- *	app_run()          take it in; the hook, the handler           RECEIVE, HASH, STREAM or SEND, or it is gone; LOOKUP
- *	                                                               where the keys stand in its body
- *	app_receive()      more of a streamed body (receiving.h)       RECEIVE, QUEUE, SEND or DROP
- *	app_stream()       more of the answer, if it is a stream       STREAM or SEND
- *	app_hashed()       its password has been checked, or not       QUEUE or SEND
- *	app_close()        send the answer
+ *	app_run()          take it in; the hook, the handler           LOOKUP, RECEIVE, HASH, STREAM or SEND, or it is
+ *gone app_receive()      more of a streamed body (receiving.h)       RECEIVE, QUEUE, SEND or DROP app_stream() more of
+ *the answer, if it is a stream       STREAM or SEND app_hashed()       its password has been checked, or not QUEUE or
+ *SEND app_close()        send the answer
  */
 #ifndef API_DISPATCH_H
 #define API_DISPATCH_H
@@ -20,7 +18,8 @@
 #include "http/fcgi.h"
 
 enum app_step {
-	APP_LOOKUP,  /* look up the preview's keys, together with those of other requests; then app_looked_up() */
+	APP_LOOKUP,  /* look up the preview's keys, together with those of other requests; then app_looked_up(). From
+	                app_run() where the keys stand in the body: see app_preview_of() */
 	APP_RUN,     /* app_run() at once: it waits for nothing */
 	APP_QUEUE,   /* app_run() when its turn has come: it may wait for the database */
 	APP_RECEIVE, /* app_receive() each time that more of its body has arrived */

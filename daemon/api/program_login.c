@@ -38,8 +38,7 @@ static enum ones_result issue(struct ones_request *req, const struct ones_progra
 static enum ones_result sign_in(struct ones_request *req, const struct ones_program_login *given,
                                 const struct user *user, struct keys *keys, struct ones_login *login)
 {
-	const struct client client = {
-		.ip = given->ip, .user_agent = given->user_agent, .program = req->caller.name};
+	const struct client client = {.ip = given->ip, .user_agent = given->user_agent, .program = req->caller.name};
 	struct login_request request = {
 		.user = user,
 		.key = &keys->key,

@@ -101,8 +101,7 @@ void routing_run(struct ones_request *req)
 	}
 	find_route(req);
 	route = req->route != NULL ? &req->route->declared : NULL;
-	if (route != NULL &&
-	    (route->scope != NULL || (route->navigations && !request_is_navigation(req->http))))
+	if (route != NULL && (route->scope != NULL || (route->navigations && !request_is_navigation(req->http))))
 		req->http->is_program = true;
 	if (route == NULL)
 		ones_reply_problem(req, 404, "not_found", "There is nothing at this address.");

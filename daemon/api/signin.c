@@ -77,7 +77,7 @@ static void issue_ticket(struct ones_request *req, const struct user *user, stru
 }
 
 enum ones_result signin_describe(struct ones_request *req, enum rule_login_result made,
-                                       const struct rule_login *by_rule, struct ones_login *login)
+                                 const struct rule_login *by_rule, struct ones_login *login)
 {
 	login->session = by_rule->session;
 	login->delete_at = by_rule->delete_at;

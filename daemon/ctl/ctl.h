@@ -20,21 +20,21 @@ struct ctl {
 	struct db *db;           /* connected, but for `status` */
 	struct signals *signals; /* with the receivers that are part of the rule */
 	bool json;
-	bool is_admin;       /* --admin */
-	const char *admin;   /* --admin yes or no, or NULL */
-	int64_t limit;       /* --limit, -1 when it was not given */
-	const char *email;   /* --email, or NULL */
-	const char *plan;    /* --plan, or NULL */
-	const char *groups;  /* --groups, or NULL */
+	bool is_admin;           /* --admin */
+	const char *admin;       /* --admin yes or no, or NULL */
+	int64_t limit;           /* --limit, -1 when it was not given */
+	const char *email;       /* --email, or NULL */
+	const char *plan;        /* --plan, or NULL */
+	const char *groups;      /* --groups, or NULL */
 	const char *valid_until; /* --valid-until, or NULL */
 	const char *scope;       /* --scope, or NULL */
 	const char *expires;     /* --expires, or NULL */
-	const char *domain;  /* --domain, or NULL */
-	const char *role;    /* --grant, or NULL */
-	const char *module;  /* --module, or NULL */
-	const char *folder;  /* --folder, or NULL */
-	const char *from;    /* --from, or NULL */
-	const char *user;    /* --user, or NULL */
+	const char *domain;      /* --domain, or NULL */
+	const char *role;        /* --grant, or NULL */
+	const char *module;      /* --module, or NULL */
+	const char *folder;      /* --folder, or NULL */
+	const char *from;        /* --from, or NULL */
+	const char *user;        /* --user, or NULL */
 	const char *operand; /* NAME (that of a new account, and NEW, are plain ones) or ID, or NULL; for `session end`
 	                        without --user, NULL is --all, and for `mail retry` --dead */
 	const char *value;   /* what stands behind the operand, or NULL */

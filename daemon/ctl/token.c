@@ -64,11 +64,11 @@ int command_token_add(struct ctl *ctl)
 	if (problem != NULL)
 		return fail("the name %s", problem);
 	if (!are_scopes(ctl->ctx, ctl->scope))
-		return fail("a scope is users, credentials, sessions or events, several separated by commas, but not %s",
-		            ctl->scope);
-	if (ctl->expires != NULL &&
-	    (units_parse_duration(ctl->expires, &addition.lifetime_ms) != 0 || addition.lifetime_ms < LIFETIME_MIN_MS ||
-	     addition.lifetime_ms > LIFETIME_MAX_MS))
+		return fail(
+			"a scope is users, credentials, sessions or events, several separated by commas, but not %s",
+			ctl->scope);
+	if (ctl->expires != NULL && (units_parse_duration(ctl->expires, &addition.lifetime_ms) != 0 ||
+	                             addition.lifetime_ms < LIFETIME_MIN_MS || addition.lifetime_ms > LIFETIME_MAX_MS))
 		return fail("it expires after a time such as 90d, from 1s on, but not %s", ctl->expires);
 	status = transaction_run(ctl->db, TRANSACTION_RETRIED, add, &addition);
 	if (status != DB_OK)
@@ -107,8 +107,12 @@ static json_t *token_json(const void *rows, size_t at)
 static int list_for_people(const struct ctl *ctl, const struct api_token tokens[], size_t count)
 {
 	static const struct table_column columns[] = {
-		{.title = "NAME", .shrinks = true}, {.title = "STATE"},     {.title = "SCOPES"},
-		{.title = "CREATED"},               {.title = "LAST USED"}, {.title = "EXPIRES"},
+		{.title = "NAME", .shrinks = true},
+		{.title = "STATE"},
+		{.title = "SCOPES"},
+		{.title = "CREATED"},
+		{.title = "LAST USED"},
+		{.title = "EXPIRES"},
 	};
 	struct table *table;
 

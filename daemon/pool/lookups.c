@@ -97,8 +97,8 @@ static struct batch *take_answered(struct lookups *lookups)
 {
 	struct batch *batch = lookups->under_way;
 	struct session_lookup *found = NULL;
-	enum db_status status =
-		session_lookup_finish(&lookups->app->rule, batch, batch->keys, batch->has_callers, batch->key_count, &found);
+	enum db_status status = session_lookup_finish(&lookups->app->rule, batch, batch->keys, batch->has_callers,
+	                                              batch->key_count, &found);
 	int64_t took_us = clock_monotonic_us() - lookups->sent_us;
 
 	lookups->under_way = lookups->answered;

@@ -101,15 +101,9 @@ static const struct term {
 	const char *name;
 	const char *(*check)(const json_t *value);
 } known_terms[] = {
-	{"email", check_email},
-	{"email_verified", check_bool},
-	{"plan", check_name},
-	{"groups", check_groups},
-	{"session_limit", check_limit},
-	{"valid_until", check_moment},
-	{"is_active", check_bool},
-	{"external_id", check_external_id},
-	{"password_hash", check_hash},
+	{"email", check_email},    {"email_verified", check_bool},     {"plan", check_name},
+	{"groups", check_groups},  {"session_limit", check_limit},     {"valid_until", check_moment},
+	{"is_active", check_bool}, {"external_id", check_external_id}, {"password_hash", check_hash},
 };
 
 static const struct term *find_term(const char *name)
@@ -135,7 +129,8 @@ const char *account_terms_problem(TALLOC_CTX *ctx, const json_t *terms, const st
 	json_t *value;
 
 	/* The library's loop takes no constant object. */
-	json_object_foreach ((json_t *)(uintptr_t)terms, name, value) {
+	json_object_foreach((json_t *)(uintptr_t)terms, name, value)
+	{
 		const struct term *term = find_term(name);
 
 		/* The name is the client's: it is not said again. */
@@ -246,7 +241,8 @@ static enum db_status compare(struct work *work)
 	work->wanted = keep(work->tx->ctx, json_object());
 	if (work->wanted == NULL)
 		return db_out_of_memory(work->tx->db);
-	json_object_foreach ((json_t *)(uintptr_t)work->change->terms, name, value) {
+	json_object_foreach((json_t *)(uintptr_t)work->change->terms, name, value)
+	{
 		json_t *one = canonical(name, value);
 
 		if (one == NULL)
@@ -384,6 +380,9 @@ static bool is_told_apart(const char *name)
 	       strcmp(name, "password_hash") == 0;
 }
 
+/* Who is called what elsewhere stays out of events, which outlast the account: they have only that it has changed. */
+#define UNTOLD "external_id"
+
 static enum db_status tell(const struct work *work)
 {
 	json_t *before = keep(work->tx->ctx, json_object()), *after = keep(work->tx->ctx, json_object());
@@ -392,8 +391,9 @@ static enum db_status tell(const struct work *work)
 
 	if (before == NULL || after == NULL)
 		return db_out_of_memory(work->tx->db);
-	json_object_foreach (work->wanted, name, value) {
-		if (is_told_apart(name))
+	json_object_foreach(work->wanted, name, value)
+	{
+		if (is_told_apart(name) || strcmp(name, UNTOLD) == 0)
 			continue;
 		if (json_object_set(before, name, json_object_get(work->before, name)) != 0 ||
 		    json_object_set(after, name, value) != 0)
@@ -401,9 +401,11 @@ static enum db_status tell(const struct work *work)
 	}
 	work->change->before = before;
 	work->change->after = after;
-	return json_object_size(after) > 0
-	               ? record(work, "user_changed", json_pack("{s:O, s:O}", "before", before, "after", after))
-	               : DB_OK;
+	if (json_object_size(after) == 0 && !is_wanted(work, UNTOLD))
+		return DB_OK;
+	return record(work, "user_changed",
+	              json_pack("{s:O, s:O, s:o*}", "before", before, "after", after, "also",
+	                        is_wanted(work, UNTOLD) ? json_pack("[s]", UNTOLD) : NULL));
 }
 
 /* One statement for what stands in columns of its own; the row is held since it was read. */

@@ -1,7 +1,7 @@
 /*
- * The terms of an account, as operators and the site's own programs set them: address, plan, groups, limit, end, whether
- * it is active, the name that others have for it, the hash of its password. They are a JSON object; what they say stands
- * at ones_account_terms_problem() in onesession.h.
+ * The terms of an account, as operators and the site's own programs set them: address, plan, groups, limit, end,
+ * whether it is active, the name that others have for it, the hash of its password. They are a JSON object; what they
+ * say stands at ones_account_terms_problem() in onesession.h.
  */
 #ifndef SESSION_ACCOUNT_TERMS_H
 #define SESSION_ACCOUNT_TERMS_H

@@ -35,7 +35,8 @@ bool api_token_key(const char *text, struct session_key *key);
 struct api_caller caller_from_row(const struct db_result *rows, size_t row, int column);
 
 /* The program whose token has that key, on `ctx`; caller->id is 0 when it is not good. */
-enum db_status api_tokens_find(struct db *db, TALLOC_CTX *ctx, const struct session_key *key, struct api_caller *caller);
+enum db_status api_tokens_find(struct db *db, TALLOC_CTX *ctx, const struct session_key *key,
+                               struct api_caller *caller);
 
 /* Write down that it was used. */
 enum db_status api_tokens_touch(struct db *db, int64_t id);

@@ -232,8 +232,10 @@ static struct account_tx take_part(const struct ones_db *db)
 		.ctx = db->emission->ctx,
 		.db = db->db,
 		.signals = db->signals,
-		.client = {.ip = db->client_ip, .user_agent = db->client_user_agent, .language = db->client_language,
-			   .program = db->client_program},
+		.client = {.ip = db->client_ip,
+	                   .user_agent = db->client_user_agent,
+	                   .language = db->client_language,
+	                   .program = db->client_program},
 		.emission = *db->emission,
 	};
 }
@@ -319,8 +321,7 @@ enum ones_result ones_account_put(struct ones_db *db, struct ones_account_put *p
 {
 	json_t *by = db->client_program != NULL ? json_pack("{s:s}", "token", db->client_program)
 	                                        : json_pack("{s:s}", "from", db->purpose);
-	struct terms_change change = {
-		.username = put->username, .terms = put->terms, .by = by, .makes_account = true};
+	struct terms_change change = {.username = put->username, .terms = put->terms, .by = by, .makes_account = true};
 	enum terms_result made = TERMS_OK;
 	enum ones_result result;
 	enum db_status status;
@@ -405,9 +406,8 @@ enum ones_result ones_account_keep(struct ones_db *db, int64_t user_id)
 enum ones_result ones_account_delete(struct ones_db *db, int64_t user_id)
 {
 	/* A token's name has nothing in it that JSON would escape. */
-	const char *detail = db->client_program != NULL
-	                             ? talloc_asprintf(db->ctx, "{\"token\": \"%s\"}", db->client_program)
-	                             : NULL;
+	const char *detail =
+		db->client_program != NULL ? talloc_asprintf(db->ctx, "{\"token\": \"%s\"}", db->client_program) : NULL;
 	struct account_tx tx;
 	size_t ended = 0;
 	ones_time at;

@@ -26,7 +26,8 @@ struct session_lookup {
 enum db_status session_lookup(const struct rule *rule, TALLOC_CTX *ctx, const struct session_key keys[],
                               const struct session_key callers[], size_t count, struct session_lookup **lookup);
 
-/* The program whose token's key was number `which`; strings are the look-up's. Its id is 0 when the token is not good. */
+/* The program whose token's key was number `which`; strings are the look-up's. Its id is 0 when the token is not good.
+ */
 struct api_caller session_lookup_caller(const struct session_lookup *lookup, size_t which);
 
 /*

@@ -1,4 +1,5 @@
-/* POST /api/check: is a key that of a live session, and does that fit what a place needs? It waits for the look-up only. */
+/* POST /api/check: is a key that of a live session, and does that fit what a place needs? It waits for the look-up
+ * only. */
 #include "programs.h"
 
 #include <string.h>
@@ -30,8 +31,8 @@ static void check(struct ones_request *req)
 		reply_bad_request(req, "require is not understood.");
 	} else if (session != NULL) {
 		ones_reply_json(req, 200,
-		                json_pack("{s:b, s:o, s:o}", "live", 1, "user", ones_user_json(&session->user), "session",
-		                          ones_session_json(session)));
+		                json_pack("{s:b, s:o, s:o}", "live", 1, "user", ones_user_json(&session->user),
+		                          "session", ones_session_json(session)));
 	} else {
 		ones_reply_json(req, 200,
 		                json_pack("{s:b, s:s, s:o, s:o}", "live", 0, "reason", ones_reason_code(ending->reason),

@@ -8,16 +8,14 @@
  */
 #include "programs.h"
 
-#define COLUMNS                                                                                                        \
-	"e.id, e.at, e.name, e.user_id, e.username, e.session_id, host(e.ip) AS ip, e.user_agent, e.detail"
+#define COLUMNS "e.id, e.at, e.name, e.user_id, e.username, e.session_id, host(e.ip) AS ip, e.user_agent, e.detail"
 
 /* Is the event still there after which the page begins, and are there any that another server has numbered? */
 static enum ones_result look(struct ones_db *db, int64_t after, bool *is_there)
 {
-	static const char sql[] =
-		"SELECT $1 = 0 OR EXISTS (SELECT FROM events WHERE id = $1) AS is_there,"
-		" coalesce((SELECT written_by >= pg_snapshot_xmax(pg_current_snapshot()) FROM events"
-		"            ORDER BY written_by DESC, id DESC LIMIT 1), false) AS is_restored";
+	static const char sql[] = "SELECT $1 = 0 OR EXISTS (SELECT FROM events WHERE id = $1) AS is_there,"
+				  " coalesce((SELECT written_by >= pg_snapshot_xmax(pg_current_snapshot()) FROM events"
+				  "            ORDER BY written_by DESC, id DESC LIMIT 1), false) AS is_restored";
 	struct ones_rows *rows;
 	enum ones_result result = ones_sql(db, &rows, sql, ONES_VALUES(ONES_INT(after)));
 
@@ -58,9 +56,10 @@ static void list(struct ones_request *req)
 		return;
 	}
 	if (!is_there) {
-		ones_reply_problem(req, 410, "gone",
-		                   "That event is not there any more (session.history): some may be missing. Begin anew "
-		                   "without after.");
+		ones_reply_problem(
+			req, 410, "gone",
+			"That event is not there any more (session.history): some may be missing. Begin anew "
+			"without after.");
 		return;
 	}
 	count = ones_rows_count(rows);

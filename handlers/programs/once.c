@@ -109,11 +109,10 @@ static enum ones_result claim(struct ones_request *req, struct once *once, const
 static void reply_again(struct ones_request *req, const struct once *once, const unsigned char *hash)
 {
 	struct ones_rows *rows;
-	enum ones_result result =
-		ones_sql(ones_db(req), &rows,
-	                 "SELECT request_hash = $3 AS is_same, answer FROM api_answers WHERE " OF_TOKEN,
-	                 ONES_VALUES(ONES_TEXT(ones_caller(req)), ONES_TEXT(once->key),
-	                             ONES_BYTES(hash, crypto_hash_sha256_BYTES)));
+	enum ones_result result = ones_sql(
+		ones_db(req), &rows, "SELECT request_hash = $3 AS is_same, answer FROM api_answers WHERE " OF_TOKEN,
+		ONES_VALUES(ONES_TEXT(ones_caller(req)), ONES_TEXT(once->key),
+	                    ONES_BYTES(hash, crypto_hash_sha256_BYTES)));
 	const void *sealed;
 	size_t size;
 
@@ -177,7 +176,8 @@ void once_reply(struct ones_request *req, const struct once *once, int status, j
 	sealed = text != NULL ? seal(req, text, &size) : NULL;
 	/* If that fails the next one is done anew: a login once more, whose key nobody has. */
 	if (sealed != NULL)
-		(void)ones_sql(ones_db(req), NULL, "UPDATE api_answers SET answer = $4 WHERE " OF_TOKEN " AND claim = $3",
+		(void)ones_sql(ones_db(req), NULL,
+		               "UPDATE api_answers SET answer = $4 WHERE " OF_TOKEN " AND claim = $3",
 		               ONES_VALUES(ONES_TEXT(ones_caller(req)), ONES_TEXT(once->key), ONES_TEXT(once->claim),
 		                           ONES_BYTES(sealed, size)));
 	if (text != NULL)

@@ -22,8 +22,8 @@ static bool is_bool_or_left_out(const json_t *value)
 /* Others are mistakes, such as a misspelt take_over. */
 static bool has_others(const json_t *body)
 {
-	static const char *const members[] = {"user",   "ip",    "user_agent", "presented", "device", "ticket",
-	                                      "secure", "fresh", "take_over",  "key"};
+	static const char *const members[] = {"user",   "ip",     "user_agent", "presented", "device",
+	                                      "ticket", "secure", "fresh",      "take_over", "key"};
 
 	size_t known = 0;
 

@@ -45,9 +45,10 @@ static void list(struct ones_request *req)
 		return;
 	}
 	count = ones_rows_count(rows);
-	ones_reply_json(req, 200,
-	                json_pack("{s:o, s:o}", "users", ones_rows_json(rows), "next",
-	                          count == (size_t)limit ? json_integer(ones_int(rows, count - 1, "id")) : json_null()));
+	ones_reply_json(
+		req, 200,
+		json_pack("{s:o, s:o}", "users", ones_rows_json(rows), "next",
+	                  count == (size_t)limit ? json_integer(ones_int(rows, count - 1, "id")) : json_null()));
 }
 
 /* ---- DELETE ----------------------------------------------------------------------------------------------------- */
