@@ -786,6 +786,96 @@ enum ones_result ones_sign_in(struct ones_request *req, const struct ones_proof 
  */
 enum ones_result ones_throttle(struct ones_request *req, const char *what, int64_t *retry_after_s);
 
+/* ---- The site's own programs: ones_program(3) ------------------------------------------------------------------ */
+
+/*
+ * A program of the site's own that keeps accounts, signs people in by other means, or asks who is signed in, comes from
+ * an address in api.clients and brings a token that "onesessionctl token add" has made: Authorization: Bearer ost_... A
+ * route with .scope is for such programs. The daemon's own are those of the API, see docs/api.md.
+ *
+ * What a program changes is an event whose detail has the name of its token, as "token".
+ */
+
+/* The name of the token that the request came with; NULL: there is none. */
+const char *ones_caller(const struct ones_request *req);
+
+/* Has it this scope, too, beside that of the route? When not, that has been answered (403 `insufficient_scope`). */
+bool ones_caller_may(struct ones_request *req, const char *scope);
+
+/* For a route with a session: the request is no activity of its person, as with .passive. */
+void ones_stay_passive(struct ones_request *req);
+
+/* What is known of an account whose terms can be changed; see ones_account_put(). */
+struct ones_account_put {
+	const char *username; /* as ones_plain_name() gives it */
+	const json_t *terms;  /* an object with what is to be so. Borrowed */
+	/* What has become of it: */
+	int64_t user_id;
+	bool is_new;         /* the account was made */
+	bool is_changed;     /* something of it was */
+	const char *problem; /* after ONES_RESULT_UNACCEPTABLE: why, in a sentence; NULL: see ones_account_put() */
+};
+
+/*
+ * What is wrong with such terms in any case, in a sentence (constant, or on the request); NULL: nothing. The members
+ * are "email", a text or null, and "email_verified", whether it is the person's; "plan", the name of one, or null;
+ * "groups", a list of up to 64 names; "session_limit", a number (0: any number of sessions), or null: the plan's, or
+ * session.max_sessions; "valid_until", when the plan ends, a moment as in RFC 3339, or null; "is_active", whether it
+ * can sign in (false ends its sessions); "external_id", what other programs call it, up to 255 characters, or null; and
+ * "password_hash", as ones_hash_password() gives it, or another form that is verified, which ends its sessions. Any
+ * other is wrong.
+ */
+const char *ones_account_terms_problem(struct ones_request *req, const json_t *terms);
+
+/*
+ * Make the account of that name, or change what of it is not as the terms say, in a transaction (ones_transact()). What
+ * is so already is no change, so that to do it again does nothing. Events: user_added; user_email_changed,
+ * user_enabled, user_disabled, user_password_changed, and user_changed with "before" and "after" of all else.
+ *
+ * ONES_RESULT_OK. ONES_RESULT_DUPLICATE: the address, or the external_id, is another account's.
+ * ONES_RESULT_UNACCEPTABLE: the name or the address cannot be used, or there is no such plan. ONES_RESULT_CLOSED: it is
+ * an administrator's account: its password, its address and whether it is active are for operators. Nothing is changed
+ * then. Others as of ones_sql().
+ */
+enum ones_result ones_account_put(struct ones_db *db, struct ones_account_put *put);
+
+/* A login of somebody whom a program of the site's has authenticated. The strings may be NULL where it says so. */
+struct ones_program_login {
+	int64_t user_id;
+	const char *ip;         /* of the person's browser; NULL: not known */
+	const char *user_agent; /* likewise */
+	const char *presented;  /* the key that the browser holds, its cookie's value; NULL: none */
+	const char *device;     /* the value of its device cookie; NULL: none */
+	const char *ticket;     /* of an earlier one that was ONES_RESULT_LIMIT; NULL: none */
+	bool is_secure;         /* the cookies are for HTTPS (session.cookie_secure has the last word) */
+	bool is_fresh;          /* the person has proved who they are just now; false: was remembered */
+	bool take_over;         /* as in struct ones_credentials */
+};
+
+/* What the program is to hand to the browser. */
+struct ones_issued {
+	const char *token;          /* the session's key, of 43 characters: it lets in, and is stored nowhere */
+	const char *session_cookie; /* the value of a Set-Cookie field, as the next */
+	const char *device_cookie;
+};
+
+/*
+ * Sign that person in, by the rule, as ones_login() does after the password was right: limits, cooldown, receivers and
+ * events are the same, and so are the results; a browser that presents its key or its device cookie rotates. The
+ * cookies are in *issued, and not in the answer. ONES_RESULT_INVALID: there is no such account.
+ */
+enum ones_result ones_sign_in_for(struct ones_request *req, const struct ones_program_login *given,
+                                  struct ones_login *login, struct ones_issued *issued);
+
+/* The live sessions of that account, the newest login first, up to 1000; for handlers outside of a transaction. */
+enum ones_result ones_sessions_of(struct ones_request *req, int64_t user_id, struct ones_places *places);
+
+/*
+ * End the session with that id, whose ever it is, as revoked or logged out (ONES_REASON_REVOKED,
+ * ONES_REASON_LOGGED_OUT), in a transaction. *found is whether there was one.
+ */
+enum ones_result ones_session_end(struct ones_db *db, const char *id, enum ones_reason reason, bool *found);
+
 /* ---- Reading the request: ones_request(3) ----------------------------------------------------------------------- */
 
 enum ones_method {
@@ -1307,6 +1397,18 @@ struct ones_route {
 	bool navigations;    /* a client that asks for something else than a page to be shown is a program here */
 	bool quick;          /* GET waits for nothing, not even the database: it is answered before those that may,
 	                        if no worker is kept for the daemon's own routes (server.guard_workers) */
+	/*
+	 * It is for the site's own programs: not there for other addresses than those in api.clients, and open to a
+	 * token of the API with this scope ("users", "sessions", "events", "credentials"): see ones_caller(). "": no
+	 * token is asked for. It has no session, so .needs is not ONES_NEEDS_SESSION, unless .key_field says which.
+	 * NULL: for anybody.
+	 */
+	const char *scope;
+	/*
+	 * With .scope, and without .get: the session is the one whose key is the text in this member of the body's
+	 * JSON; cookies are not looked at. With .quick the handler waits for nothing, as that of a quick GET.
+	 */
+	const char *key_field;
 	enum ones_purpose purpose; /* of one route of a module; of several modules that of the last in server.modules
 	                              is used, and those of the daemon's own (/auth, /login, /confirm, /account) where
 	                              there is none. Its path has no parts */
@@ -1361,6 +1463,7 @@ struct ones_event {
 	const char *was_ip;         /* of a session that ended: where it had signed in from; else "" */
 	const char *was_user_agent; /* likewise, the browser that it was in */
 	int64_t takeovers;          /* at account_shared: how many there were in the window, else 0 */
+	const char *program;        /* the token of the API by which a program of the site's has done it; else "" */
 	struct ones_db *db;         /* in the transaction: for ones_sql(); NULL after commit */
 	struct ones_transaction *transaction; /* likewise, for ones_execute() */
 	const char *name;                     /* "user_logged_in", as ones_signal_name(), or "cinema.title_added" */

@@ -38,9 +38,10 @@ struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings, const
 	app->board = board;
 	app->mail_program = -1;
 	app->operators = networks_parse(app, settings->server.operators, &wrong);
+	app->api_clients = networks_parse(app, settings->api.clients, &wrong);
 	app->links = links_parse(app, settings->login.links, &wrong);
 	app->signals = signals_new(app, app);
-	if (app->operators == NULL || app->links == NULL || app->signals == NULL ||
+	if (app->operators == NULL || app->api_clients == NULL || app->links == NULL || app->signals == NULL ||
 	    (pages != NULL && page_values_add(app, pages) != 0) || rule_connect_receivers(app->signals) != 0 ||
 	    event_receivers_connect(app->signals, &board->counters) != 0) {
 		talloc_free(app);

@@ -29,6 +29,7 @@ struct ones_app {
 	const struct pages *pages;
 	struct scoreboard *board;
 	struct networks *operators;
+	struct networks *api_clients;
 	const struct links *links; /* login.links */
 	struct signals *signals;
 	struct module *modules[APP_MODULES_MAX]; /* see module.h; the daemon's own is the first */

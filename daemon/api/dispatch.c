@@ -1,6 +1,7 @@
 /* The way of a request, from its preview to its answer: route, hook, handler. */
 #include "api/dispatch.h"
 
+#include "api/callers.h"
 #include "api/key_cookie.h"
 #include "api/receiving.h"
 #include "api/request_data.h"
@@ -118,11 +119,13 @@ enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, s
 	preview->may_hash = route->hashes && !is_get;
 	/* The fallback worker, which such requests may come to, waits for no body. */
 	preview->needs_no_database = route->needs == ONES_NEEDS_NOTHING && !preview->may_have_body;
-	preview->is_quick = route->needs == ONES_NEEDS_NOTHING || (route->quick && is_get);
+	preview->is_quick =
+		route->needs == ONES_NEEDS_NOTHING || (route->quick && (is_get || route->key_field != NULL));
 	/* Others would wait for it, if it did not keep its promise. */
 	if (preview->is_foreign)
 		preview->is_quick = false;
-	if (route_has_session(route))
+	/* What a program asks about stands in the body, which is not looked at before it is taken in. */
+	if (route_has_session(route) && route->key_field == NULL)
 		preview->key_count = key_cookie_peek(app, fcgi, preview->keys);
 	return step_of(preview);
 }
@@ -141,6 +144,9 @@ enum app_step app_looked_up(const struct ones_app *app, const struct app_preview
 
 	for (size_t i = 0; lookup->status == DB_OK && i < preview->key_count; i++)
 		is_final = is_final && rule_is_final(&app->rule, lookup->result, lookup->first + i);
+	/* Nor to have written down that a token was used. */
+	if (lookup->status == DB_OK && preview->has_caller)
+		is_final = is_final && !session_lookup_caller(lookup->result, lookup->first).touch_is_due;
 	return is_final ? APP_RUN : APP_QUEUE;
 }
 
@@ -247,9 +253,22 @@ static bool is_admitted(struct ones_request *req)
 	return false;
 }
 
+/* A program's call whose keys were in its body: they are looked up together with those of others, if it is quick. */
+static bool waits_for_lookup(const struct ones_request *req)
+{
+	const struct app_preview *preview = &req->preview;
+
+	return preview->is_quick && preview->has_caller && preview->key_count > 0 && req->lookup.status == DB_OK &&
+	       req->lookup.result == NULL;
+}
+
 static enum app_step run_handler(struct ones_request *req)
 {
-	if (!run_hook(req) || !is_admitted(req))
+	if (!caller_read(req))
+		return APP_SEND;
+	if (waits_for_lookup(req))
+		return APP_LOOKUP;
+	if (!caller_admit(req) || !run_hook(req) || !is_admitted(req))
 		return APP_SEND;
 	if (receiving_is_due(req))
 		return receiving_begin(req);
@@ -272,9 +291,15 @@ static enum app_step run_handler(struct ones_request *req)
 	return APP_HASH;
 }
 
-static bool depends_on_cookie(const struct ones_request *req)
+static bool depends_on_session(const struct ones_request *req)
 {
 	return !req->was_answered && req->route != NULL && route_has_session(&req->route->declared);
+}
+
+/* A program's call brings no cookie, and has a token that decides what is answered. */
+static bool is_of_program(const struct ones_request *req)
+{
+	return req->route != NULL && req->route->declared.scope != NULL && req->route->declared.scope[0] != '\0';
 }
 
 /*
@@ -284,15 +309,16 @@ static bool depends_on_cookie(const struct ones_request *req)
 static void add_fields_for_caches(struct ones_request *req)
 {
 	struct http_response *response = &req->response;
-	bool is_of_session = depends_on_cookie(req);
+	bool is_of_session = depends_on_session(req);
 
 	if (req->http->is_authorizer && response->status == 200)
 		return;
-	if (is_of_session && (response->cookie_count > 0 || !response_has_header(response, "Cache-Control")))
+	if ((is_of_session || is_of_program(req)) &&
+	    (response->cookie_count > 0 || !response_has_header(response, "Cache-Control")))
 		response_header(response, req, "Cache-Control", "no-store");
 	if (req->depends_on_language)
 		response_header(response, req, "Vary", "Accept-Language, Cookie");
-	else if (is_of_session)
+	else if (is_of_session && !is_of_program(req))
 		response_header(response, req, "Vary", "Cookie");
 }
 
@@ -380,6 +406,17 @@ static void account_for(const struct ones_request *req, int status)
 		log_slow(req, done, status);
 }
 
+const struct app_preview *app_preview_of(const struct ones_request *req)
+{
+	return &req->preview;
+}
+
+void app_take_lookup(struct ones_request *req, const struct app_lookup *lookup, int64_t took_us)
+{
+	req->lookup = *lookup;
+	req->times.lookup_us += took_us;
+}
+
 int app_close(struct ones_request *req)
 {
 	struct http_request *http = req->http;
@@ -393,8 +430,8 @@ int app_close(struct ones_request *req)
 	status = req->response.status;
 	account_for(req, status);
 	/* When there is no room the next request of the same session will do. */
-	if (depends_on_cookie(req) && !req->route->declared.passive && req->verdict.live && req->verdict.touch_due &&
-	    req->app->touch_count < RULE_KEYS_MAX)
+	if (depends_on_session(req) && !req->route->declared.passive && !req->is_passive && req->verdict.live &&
+	    req->verdict.touch_due && req->app->touch_count < RULE_KEYS_MAX)
 		req->app->touches[req->app->touch_count++] = req->key;
 	log_set_request(NULL);
 	return status;

@@ -5,11 +5,10 @@
  *	app_preview()      what is it, before it is taken in?          LOOKUP, RUN or QUEUE
  *	app_turn_away()    it cannot be served now                     RUN
  *	app_looked_up()    its keys have been looked up                RUN or QUEUE
- *	app_run()          take it in; the hook, the handler           RECEIVE, HASH, STREAM or SEND, or it is gone
- *	app_receive()      more of a streamed body (receiving.h)       RECEIVE, QUEUE, SEND or DROP
- *	app_stream()       more of the answer, if it is a stream       STREAM or SEND
- *	app_hashed()       its password has been checked, or not       QUEUE or SEND
- *	app_close()        send the answer
+ *	app_run()          take it in; the hook, the handler           LOOKUP, RECEIVE, HASH, STREAM or SEND, or it is
+ *gone app_receive()      more of a streamed body (receiving.h)       RECEIVE, QUEUE, SEND or DROP app_stream() more of
+ *the answer, if it is a stream       STREAM or SEND app_hashed()       its password has been checked, or not QUEUE or
+ *SEND app_close()        send the answer
  */
 #ifndef API_DISPATCH_H
 #define API_DISPATCH_H
@@ -19,7 +18,8 @@
 #include "http/fcgi.h"
 
 enum app_step {
-	APP_LOOKUP,  /* look up the preview's keys, together with those of other requests; then app_looked_up() */
+	APP_LOOKUP,  /* look up the preview's keys, together with those of other requests; then app_looked_up(). From
+	                app_run() where the keys stand in the body: see app_preview_of() */
 	APP_RUN,     /* app_run() at once: it waits for nothing */
 	APP_QUEUE,   /* app_run() when its turn has come: it may wait for the database */
 	APP_RECEIVE, /* app_receive() each time that more of its body has arrived */
@@ -37,6 +37,13 @@ enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, s
 
 /* It waited too long, or there is no room for it to wait: its answer will be 503. Nothing of its body is waited for. */
 enum app_step app_turn_away(struct app_preview *preview);
+
+/*
+ * A request that was taken in and whose next step is APP_LOOKUP: what is to be looked up, which its body said; and what
+ * was found, which has to last until app_close(), and took so long.
+ */
+const struct app_preview *app_preview_of(const struct ones_request *req);
+void app_take_lookup(struct ones_request *req, const struct app_lookup *lookup, int64_t took_us);
 
 /* What the look-up of its keys has found decides whether it may have to wait for the account's lock. */
 enum app_step app_looked_up(const struct ones_app *app, const struct app_preview *preview,

@@ -8,7 +8,8 @@
 
 struct client exchange_client(const struct ones_request *req)
 {
-	return (struct client){.ip = req->http->remote_addr, .user_agent = req->http->user_agent};
+	return (struct client){
+		.ip = req->http->remote_addr, .user_agent = req->http->user_agent, .program = req->caller.name};
 }
 
 void exchange_warn(const struct ones_request *req, const char *problem)

@@ -37,14 +37,16 @@ struct app_times {
 struct app_preview {
 	bool is_quick; /* its handler waits for nothing but the look-up */
 	bool needs_no_database;
-	bool is_foreign;     /* of another module than the daemon itself, and guard workers are kept from it */
-	bool may_hash;       /* its handler may have a password checked */
-	bool may_have_body;  /* one that the handler gets */
-	bool is_turned_away; /* see app_turn_away() */
-	uint32_t route;      /* its number for the counters */
-	int64_t timeout_ms;  /* of the route; 0: server.request_timeout */
-	int method;          /* an enum ones_method; ONES_METHOD_COUNT: another one */
-	size_t key_count;    /* those to be looked up; 0: none */
+	bool is_foreign;           /* of another module than the daemon itself, and guard workers are kept from it */
+	bool may_hash;             /* its handler may have a password checked */
+	bool may_have_body;        /* one that the handler gets */
+	bool is_turned_away;       /* see app_turn_away() */
+	uint32_t route;            /* its number for the counters */
+	int64_t timeout_ms;        /* of the route; 0: server.request_timeout */
+	int method;                /* an enum ones_method; ONES_METHOD_COUNT: another one */
+	bool has_caller;           /* it is a program's call, see callers.h */
+	struct session_key caller; /* then: the key of its token */
+	size_t key_count;          /* those to be looked up; 0: none */
 	struct session_key keys[APP_KEYS_MAX];
 };
 
@@ -75,11 +77,13 @@ struct ones_request {
 	bool is_received;         /* its streamed body is there */
 	bool depends_on_language; /* the answer does: see language_of() */
 	bool has_key;             /* a well-formed one was presented */
+	bool is_passive;          /* see ones_stay_passive() */
 	struct session_key key;
 	struct app_preview preview;
 	struct app_lookup lookup; /* when the preview has keys */
 	struct rule_verdict verdict;
 	struct ones_ending ending;
+	struct api_caller caller;              /* of a route with .scope: the program that calls; id 0: nobody does */
 	struct uploads *uploads;               /* see uploads.h; NULL: it has no streamed body */
 	struct stream *stream;                 /* see streams.h; NULL: the answer is sent whole */
 	struct request_data *data;             /* see request_data.c; NULL: its route has none */

@@ -168,18 +168,26 @@ bool key_cookie_is_own_name(const struct ones_request *req, const char *name)
 	return false;
 }
 
-/* `lasts` is an attribute, with the separator that follows it, or "". */
-static void write_cookie(struct ones_request *req, const char *name, const char *token, const char *path,
-                         const char *lasts)
+/* The value of a Set-Cookie field, on `ctx`; NULL when out of memory. `lasts` as below. */
+static char *cookie_field(TALLOC_CTX *ctx, const struct jar *jar, const char *name, const char *token, const char *path,
+                          const char *lasts)
 {
 	static const char *const samesite[] = {
 		[COOKIE_SAMESITE_LAX] = "Lax",
 		[COOKIE_SAMESITE_STRICT] = "Strict",
 		[COOKIE_SAMESITE_NONE] = "None",
 	};
-	char *field = talloc_asprintf(req, "%s=%s; Path=%s; %sHttpOnly; SameSite=%s%s", name, token, path, lasts,
-	                              samesite[req->app->settings->session.cookie_samesite],
-	                              key_cookie_is_secure(req) ? "; Secure" : "");
+
+	return talloc_asprintf(ctx, "%s=%s; Path=%s; %sHttpOnly; SameSite=%s%s", name, token, path, lasts,
+	                       samesite[jar->settings->session.cookie_samesite], jar->is_secure ? "; Secure" : "");
+}
+
+/* `lasts` is an attribute, with the separator that follows it, or "". */
+static void write_cookie(struct ones_request *req, const char *name, const char *token, const char *path,
+                         const char *lasts)
+{
+	const struct jar jar = jar_of(req);
+	char *field = cookie_field(req, &jar, name, token, path, lasts);
 
 	if (field == NULL) {
 		exchange_fail(req, "out of memory for a cookie");
@@ -217,16 +225,23 @@ size_t key_cookie_peek(const struct ones_app *app, const struct fcgi *fcgi, stru
 	return count;
 }
 
+#define LASTS_SIZE 40
+
+/* For as long as a session lasts, or until the browser is closed. */
+static void key_lasts(const struct settings *settings, char lasts[LASTS_SIZE])
+{
+	lasts[0] = '\0';
+	if (settings->session.cookie_persistent)
+		(void)snprintf(lasts, LASTS_SIZE, "Max-Age=%lld; ", (long long)(settings->session.lifetime / 1000));
+}
+
 void key_cookie_write(struct ones_request *req, const char *token)
 {
 	const struct jar jar = jar_of(req);
-	char name[NAME_SIZE], lasts[40] = "";
+	char name[NAME_SIZE], lasts[LASTS_SIZE] = TAKEN_AWAY;
 
-	if (token == NULL)
-		(void)snprintf(lasts, sizeof lasts, TAKEN_AWAY);
-	else if (jar.settings->session.cookie_persistent)
-		(void)snprintf(lasts, sizeof lasts, "Max-Age=%lld; ",
-		               (long long)(jar.settings->session.lifetime / 1000));
+	if (token != NULL)
+		key_lasts(jar.settings, lasts);
 	cookie_name(&jar, KEY_COOKIE, name);
 	write_cookie(req, name, token != NULL ? token : "", "/", lasts);
 	if (has_former_key(req, &jar)) {
@@ -262,6 +277,21 @@ void device_cookie_write(struct ones_request *req, const char *token)
 		cookie_name(&jar, DEVICE_COOKIE_FORMER, name);
 		write_cookie(req, name, "", path, TAKEN_AWAY);
 	}
+}
+
+bool key_cookies_for_others(struct ones_request *req, bool by_https, const char *token, const char *device,
+                            const char *fields[2])
+{
+	const struct settings *settings = req->app->settings;
+	const struct jar jar = {.settings = settings, .is_secure = is_secure(settings, by_https)};
+	char name[NAME_SIZE], lasts[LASTS_SIZE];
+
+	key_lasts(settings, lasts);
+	cookie_name(&jar, KEY_COOKIE, name);
+	fields[0] = cookie_field(req, &jar, name, token, "/", lasts);
+	cookie_name(&jar, DEVICE_COOKIE, name);
+	fields[1] = cookie_field(req, &jar, name, device, own_path(req), LASTS_LONG);
+	return fields[0] != NULL && fields[1] != NULL;
 }
 
 bool language_cookie_read(const struct ones_request *req, char language[LANGUAGE_TAG_SIZE])

@@ -29,6 +29,13 @@ bool device_cookie_read(const struct ones_request *req, struct session_key *key)
 void device_cookie_write(struct ones_request *req, const char *token);
 
 /*
+ * The Set-Cookie fields for a browser that another program answers, on `req`: of the session and of the device. False
+ * when out of memory.
+ */
+bool key_cookies_for_others(struct ones_request *req, bool by_https, const char *token, const char *device,
+                            const char *fields[2]);
+
+/*
  * The language that this browser's person has chosen. It goes to the whole site, for the pages of modules come in
  * languages, too. False when there is none that is well-formed.
  */

@@ -10,7 +10,8 @@ static const char *refusal_of(const struct ones_request *req)
 {
 	if (req->app->rule.db == NULL || req->route->declared.needs == ONES_NEEDS_NOTHING)
 		return "a route with .needs = ONES_NEEDS_NOTHING has no database";
-	if (req->route->declared.quick && req->http->method == ONES_METHOD_GET)
+	if (req->route->declared.quick &&
+	    (req->http->method == ONES_METHOD_GET || req->route->declared.key_field != NULL))
 		return "a quick route waits for nothing, and so has no SQL";
 	return NULL;
 }
@@ -44,6 +45,7 @@ struct ones_db *ones_db(struct ones_request *req)
 	req->db->client_ip = client.ip;
 	req->db->client_user_agent = client.user_agent;
 	req->db->client_language = client.language;
+	req->db->client_program = client.program;
 	req->db->until_ms = request_until_ms(req);
 	return req->db;
 }

@@ -2,6 +2,7 @@
 #include "api/routes.h"
 
 #include "api/route_pattern.h"
+#include "session/api_tokens.h"
 
 #include <string.h>
 
@@ -19,6 +20,19 @@ static const char *session_problem(const struct ones_route *route)
 		return "it is quick, and has no session, or keeps data with it";
 	if ((route->signed_in || route->fresh || route->admins_only) && !route_has_session(route))
 		return "it is for those who are signed in, and .needs says that no session is looked up";
+	return NULL;
+}
+
+static const char *caller_problem(const struct ones_route *route)
+{
+	if (route->scope != NULL && route->scope[0] != '\0' && !api_scope_is_known(route->scope))
+		return ".scope is none that tokens of the API have";
+	if (route->scope != NULL && route->scope[0] != '\0' && route->needs == ONES_NEEDS_NOTHING)
+		return "it is for programs with a token, and .needs says that there is no database";
+	if (route->scope != NULL && route->key_field == NULL && route_has_session(route))
+		return "it is for programs, which have no session, and .needs says that one is looked up";
+	if (route->key_field != NULL && (route->scope == NULL || route->scope[0] == '\0' || route->get != NULL))
+		return "it has .key_field, and no .scope, or a handler for GET, which has no body";
 	return NULL;
 }
 
@@ -68,6 +82,8 @@ static const char *problem_of(const struct ones_route *route, struct route_patte
 		problem = "it has .any, which stands in place of the other handlers, and one of these";
 	if (problem == NULL)
 		problem = session_problem(route);
+	if (problem == NULL)
+		problem = caller_problem(route);
 	if (problem == NULL)
 		problem = body_problem(route);
 	if (problem == NULL)

@@ -1,6 +1,7 @@
 /* Routing: the route of a request, the parts of its path, and what is answered before any handler. */
 #include "api/routing.h"
 
+#include "api/callers.h"
 #include "base/utf8.h"
 
 #include <ctype.h>
@@ -81,7 +82,8 @@ static void find_route(struct ones_request *req)
 	                                    : routes_find(req->app, req->http->path, req->http->method, &parts);
 
 	if (found == NULL || !can_have_parts(req, &parts) ||
-	    (found->declared.operators_only && !networks_have_text(req->app->operators, req->http->remote_addr)))
+	    (found->declared.operators_only && !networks_have_text(req->app->operators, req->http->remote_addr)) ||
+	    !caller_may_see(req, &found->declared))
 		return;
 	req->route = found;
 	if (!keep_parts(req, &parts))
@@ -99,7 +101,7 @@ void routing_run(struct ones_request *req)
 	}
 	find_route(req);
 	route = req->route != NULL ? &req->route->declared : NULL;
-	if (route != NULL && route->navigations && !request_is_navigation(req->http))
+	if (route != NULL && (route->scope != NULL || (route->navigations && !request_is_navigation(req->http))))
 		req->http->is_program = true;
 	if (route == NULL)
 		ones_reply_problem(req, 404, "not_found", "There is nothing at this address.");

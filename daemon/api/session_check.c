@@ -17,7 +17,7 @@ static void look_up(struct ones_request *req)
 
 	if (preview->key_count == 0 || lookup->status != DB_OK || lookup->result != NULL)
 		return;
-	lookup->status = session_lookup(&req->app->rule, req, preview->keys, preview->key_count, &found);
+	lookup->status = session_lookup(&req->app->rule, req, preview->keys, NULL, preview->key_count, &found);
 	lookup->result = found;
 	lookup->first = 0;
 }

@@ -7,6 +7,7 @@
 #include "api/request_db.h"
 #include "api/session_check.h"
 #include "api/session_lists.h"
+#include "api/signin.h"
 #include "session/browsers.h"
 #include "session/tickets.h"
 #include "session/users.h"
@@ -54,8 +55,7 @@ static void name_browser(struct ones_request *req)
 	sodium_memzero(token, sizeof token);
 }
 
-/* With it the question whether to take over is answered without the password. */
-static void issue_ticket(struct ones_request *req, const struct user *user, struct ones_login *login)
+void signin_issue_ticket(struct ones_request *req, const struct user *user, struct ones_login *login)
 {
 	char *ticket = talloc_size(req, TOKEN_LENGTH + 1);
 	struct session_key key;
@@ -64,15 +64,20 @@ static void issue_ticket(struct ones_request *req, const struct user *user, stru
 		return;
 	token_generate(ticket);
 	key = token_key(ticket);
-	if (tickets_issue(req->app->rule.db, user->id, &key) != DB_OK)
-		return;
-	login->ticket = ticket;
-	name_browser(req);
+	if (tickets_issue(req->app->rule.db, user->id, &key) == DB_OK)
+		login->ticket = ticket;
 }
 
-/* The rule's result as a handler gets it. */
-static enum ones_result describe_login(struct ones_request *req, enum rule_login_result made,
-                                       const struct rule_login *by_rule, struct ones_login *login)
+/* With it the question whether to take over is answered without the password. */
+static void issue_ticket(struct ones_request *req, const struct user *user, struct ones_login *login)
+{
+	signin_issue_ticket(req, user, login);
+	if (login->ticket != NULL)
+		name_browser(req);
+}
+
+enum ones_result signin_describe(struct ones_request *req, enum rule_login_result made,
+                                 const struct rule_login *by_rule, struct ones_login *login)
 {
 	login->session = by_rule->session;
 	login->delete_at = by_rule->delete_at;
@@ -124,8 +129,7 @@ static void request_device(const struct ones_request *req, struct device *device
 		request->presented_device = &device->presented;
 }
 
-/* From now on others' failed attempts at the account do not throttle this browser. A failure has no consequence. */
-static void remember_browser(struct ones_request *req, const struct login_request *request,
+void signin_remember_browser(struct ones_request *req, const struct login_request *request,
                              const struct rule_login *made)
 {
 	const struct session_key *former = made->has_former_device ? &made->former_device : request->presented_device;
@@ -199,7 +203,7 @@ static enum ones_result begin_session(struct ones_request *req, const struct log
 	if (request.new_password_hash == NULL || request.proof != NULL)
 		request_device(req, &device, &request);
 	made = rule_login(&req->app->rule, req, &request, &client, &by_rule);
-	result = describe_login(req, made, &by_rule, login);
+	result = signin_describe(req, made, &by_rule, login);
 	if (result == ONES_RESULT_OK) {
 		/* Whatever becomes of that, the login stands. */
 		(void)end_presented(req, request.presented, &by_rule.refusal);
@@ -213,7 +217,7 @@ static enum ones_result begin_session(struct ones_request *req, const struct log
 	}
 	if (result == ONES_RESULT_OK && request.device != NULL) {
 		device_cookie_write(req, device.token);
-		remember_browser(req, &request, &by_rule);
+		signin_remember_browser(req, &request, &by_rule);
 	}
 	sodium_memzero(token, sizeof token);
 	sodium_memzero(&device, sizeof device);
@@ -230,8 +234,7 @@ static void offer_ticket(struct ones_request *req, const struct ones_credentials
 		issue_ticket(req, user, login);
 }
 
-/* The password was right, of which there is no other trace: one that was stolen could be tried in silence. */
-static void log_refused(const struct ones_request *req, const struct user *user, enum ones_result result)
+void signin_log_refused(const struct ones_request *req, const struct user *user, enum ones_result result)
 {
 	const char *reason = result == ONES_RESULT_CLOSED    ? "account_closed"
 	                     : result == ONES_RESULT_LIMIT   ? "session_limit"
@@ -291,7 +294,7 @@ enum ones_result ones_login(struct ones_request *req, const struct ones_credenti
 		result = begin_session(req, &request, login);
 	if (result == ONES_RESULT_CLOSED || result == ONES_RESULT_LIMIT || result == ONES_RESULT_COOLDOWN ||
 	    result == ONES_RESULT_REFUSED)
-		log_refused(req, user, result);
+		signin_log_refused(req, user, result);
 	if (result == ONES_RESULT_LIMIT && req->app->settings->session.on_limit == ON_LIMIT_ASK)
 		offer_ticket(req, &credentials, user, login);
 	return result;
@@ -316,7 +319,7 @@ enum ones_result ones_sign_in(struct ones_request *req, const struct ones_proof 
 	request.user = user;
 	result = user->is_active ? begin_session(req, &request, login) : ONES_RESULT_CLOSED;
 	if (result == ONES_RESULT_CLOSED || result == ONES_RESULT_REFUSED)
-		log_refused(req, user, result);
+		signin_log_refused(req, user, result);
 	return result;
 }
 

@@ -391,6 +391,11 @@ const struct option options[] = {
 	RANGE(mail, per_domain, OPTION_NUMBER, "60", 0, 1000000, RELOADABLE, "How many mails a minute are sent to one domain, at even distances; 0: any number"),
 	RANGE(mail, timeout, OPTION_DURATION, "2m", SECOND, 10 * MINUTE, RELOADABLE, "How long sending a mail may take, from connecting to the server's last answer"),
 
+	TEXT(api, clients, "127.0.0.1 ::1", check_networks, RELOADABLE,
+	     "Addresses of the site's own programs, with an optional /prefix, that may use the API; for others there is nothing there"),
+	RANGE(api, rate, OPTION_NUMBER, "5000", 0, 1000000, RELOADABLE,
+	      "How many calls a second are taken with one token on this host; what is more is answered with 429; 0: any number"),
+
 	TEXT(log, to, "stderr", check_log_target, RELOADABLE, "stderr, syslog, or a file's path"),
 	CHOICE(log, level, "info", level_choices, RELOADABLE, "The least important lines that are written; debug: also each request"),
 	CHOICE(log, format, "text", format_choices, RELOADABLE, "Lines as text or as JSON"),

@@ -22,4 +22,10 @@
  */
 bool rfc3339_write(int64_t us, int digits, char text[RFC3339_SIZE]);
 
+/*
+ * Read a moment as RFC 3339 has it, with any offset: "2026-01-31T10:32:05Z". False when it is none, or not of the years
+ * 1 to 9999. A fraction beyond microseconds is left out.
+ */
+bool rfc3339_read(const char *text, int64_t *us);
+
 #endif

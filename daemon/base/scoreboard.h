@@ -2,6 +2,7 @@
 #ifndef BASE_SCOREBOARD_H
 #define BASE_SCOREBOARD_H
 
+#include "base/call_rates.h"
 #include "base/counters.h"
 #include "base/hash_gauges.h"
 #include "base/job_table.h"
@@ -35,6 +36,7 @@ struct scoreboard {
 	struct live_count live;
 	struct mail_gauges mail;
 	struct rates login_rates;
+	struct call_rates call_rates;
 	struct route_names routes;
 	struct job_table jobs;
 	struct service_table services;

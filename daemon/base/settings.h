@@ -118,6 +118,10 @@ struct settings {
 		int64_t timeout;
 	} mail;
 	struct {
+		const char *clients;
+		int64_t rate; /* calls a second, of each token on this host; 0: any number */
+	} api;
+	struct {
 		const char *to;
 		enum log_level level;
 		enum log_format format;

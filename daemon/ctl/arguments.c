@@ -38,12 +38,12 @@ static int store_number(const struct command_argument *argument, const char *of,
 	return help_usage_error(what, value);
 }
 
-static int store_yes_no(const char *of, bool *place, const char *value)
+static int store_yes_no(const char *of, const char **place, const char *value)
 {
 	char what[64];
 
 	if (value != NULL && (strcmp(value, "yes") == 0 || strcmp(value, "no") == 0)) {
-		*place = strcmp(value, "yes") == 0;
+		*place = value;
 		return EXIT_SUCCESS;
 	}
 	(void)snprintf(what, sizeof what, "%s takes yes or no, but not", of);
@@ -106,7 +106,7 @@ static int take_option(struct ctl *ctl, struct arguments *arguments, int code, c
 	/* To getopt_long() it was a flag, as the first of its name is. */
 	if (option->argument.name != NULL && value == NULL && argv[optind] != NULL)
 		value = argv[optind++];
-	arguments->given |= 1U << (option - command_options);
+	arguments->given |= UINT64_C(1) << (option - command_options);
 	(void)snprintf(of, sizeof of, "--%s", option->name != NULL ? option->name : "");
 	return store_value(ctl, arguments, &option->argument, of, value);
 }
@@ -164,22 +164,22 @@ int arguments_parse(struct ctl *ctl, int argc, char *argv[], struct arguments *a
 
 bool arguments_have(const struct arguments *arguments, enum command_option_id id)
 {
-	return (arguments->given & 1U << id) != 0;
+	return (arguments->given & UINT64_C(1) << id) != 0;
 }
 
 /* How many were given that are not aside. */
-static size_t count_main_options(unsigned given)
+static size_t count_main_options(uint64_t given)
 {
 	size_t count = 0;
 
 	for (int id = COMMAND_OPTIONS_COMMON; id < COMMAND_OPTION_COUNT; id++)
-		count += (given & 1U << id) != 0 && !command_option_is_aside((enum command_option_id)id);
+		count += (given & UINT64_C(1) << id) != 0 && !command_option_is_aside((enum command_option_id)id);
 	return count;
 }
 
 static bool is_wrong(const struct command *command, const struct arguments *arguments, size_t operands)
 {
-	unsigned given = arguments->given >> COMMAND_OPTIONS_COMMON << COMMAND_OPTIONS_COMMON;
+	uint64_t given = arguments->given >> COMMAND_OPTIONS_COMMON << COMMAND_OPTIONS_COMMON;
 	size_t count = command_operand_count(command);
 
 	if ((given & ~command->options) != 0 || operands > count)
@@ -187,6 +187,7 @@ static bool is_wrong(const struct command *command, const struct arguments *argu
 	switch (command->needs) {
 	case NEEDS_OPERANDS: return operands < count;
 	case NEEDS_OPTION: return operands < count || given == 0;
+	case NEEDS_FIRST: return operands < count || (given & command->options & -command->options) == 0;
 	case NEEDS_ONE: return operands + count_main_options(given) != 1;
 	}
 	return true;

@@ -9,7 +9,7 @@
 struct arguments {
 	const char *words[ARGUMENTS_WORDS_MAX]; /* what is no option: the command's words and its operands */
 	size_t word_count;
-	unsigned given;         /* 1 << command_option_id */
+	uint64_t given;         /* 1 << command_option_id */
 	const char **overrides; /* ctl->source.overrides, while it grows */
 };
 

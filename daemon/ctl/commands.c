@@ -8,7 +8,7 @@
 /* As many rows go through memory at once. */
 #define ROWS_MAX 100000
 
-#define OPTION(id) (1U << COMMAND_OPTION_##id)
+#define OPTION(id) (UINT64_C(1) << COMMAND_OPTION_##id)
 #define ARGUMENT(text, kind, field)                                                                                    \
 	{                                                                                                              \
 		text, kind, offsetof(struct ctl, field), 0                                                             \
@@ -48,12 +48,22 @@ const struct command_option command_options[COMMAND_OPTION_COUNT] = {
 		"where the module's migrations are (default: NAME/migrations beside NAME.so)"},
 	[COMMAND_OPTION_ADMIN] = {'\0', "admin", FLAG(is_admin),
 		"an administrator's account; the application learns of it"},
-	[COMMAND_OPTION_ADMIN_YES_NO] = {'\0', "admin", ARGUMENT("yes|no", VALUE_YES_NO, is_admin),
+	[COMMAND_OPTION_ADMIN_YES_NO] = {'\0', "admin", ARGUMENT("yes|no", VALUE_YES_NO, admin),
 		"whether it is an administrator's account; the application learns of it"},
 	[COMMAND_OPTION_LIMIT] = {'\0', "limit", NUMBER(limit, INT32_MAX),
 		"how many live sessions it may have; 0: any number (default: session.max_sessions)"},
 	[COMMAND_OPTION_EMAIL] = {'\0', "email", ARGUMENT("ADDRESS", VALUE_TEXT, email),
 		"its e-mail address, taken as verified: people sign in by it, too"},
+	[COMMAND_OPTION_PLAN] = {'\0', "plan", ARGUMENT("PLAN", VALUE_TEXT, plan),
+		"what it is subscribed to; '': nothing"},
+	[COMMAND_OPTION_GROUPS] = {'\0', "groups", ARGUMENT("A,B", VALUE_TEXT, groups),
+		"the groups that it is in, separated by commas; '': none"},
+	[COMMAND_OPTION_VALID_UNTIL] = {'\0', "valid-until", ARGUMENT("TIME", VALUE_TEXT, valid_until),
+		"when its plan ends: 2027-01-31, or 2027-01-31T10:32:05Z; '': not until it is taken away"},
+	[COMMAND_OPTION_SCOPE] = {'\0', "scope", ARGUMENT("S,S", VALUE_TEXT, scope),
+		"what it is for: users, credentials, sessions, events, separated by commas"},
+	[COMMAND_OPTION_EXPIRES] = {'\0', "expires", ARGUMENT("TIME", VALUE_TEXT, expires),
+		"how long it is good: 90d (default: until it is revoked)"},
 	[COMMAND_OPTION_INVITE] = {'\0', "invite", FLAG(invites),
 		"no password is asked for: a mail to that address lets its person choose one"},
 	[COMMAND_OPTION_DOMAIN] = {'\0', "domain", ARGUMENT("DOMAIN", VALUE_TEXT, domain),
@@ -97,8 +107,9 @@ const struct command commands[] = {
 	 .help = "forget the account's failed logins: it may be tried again at once"},
 	{.words = {"user", "rename"}, .operands = OPERANDS("NAME", VALUE_NAME, "NEW", VALUE_NEW_NAME),
 	 .run = command_user_rename, .help = "give the account another name; its sessions go on"},
-	{.words = {"user", "set"}, .operands = OPERAND("NAME", VALUE_NAME), .options = OPTION(ADMIN_YES_NO),
-	 .needs = NEEDS_OPTION, .run = command_user_set, .help = "make it an administrator's account, or no more"},
+	{.words = {"user", "set"}, .operands = OPERAND("NAME", VALUE_NAME), .options = OPTION(ADMIN_YES_NO) | OPTION(EMAIL) | OPTION(PLAN) | OPTION(GROUPS) | OPTION(VALID_UNTIL),
+	 .needs = NEEDS_OPTION, .run = command_user_set,
+	 .help = "change its plan, groups, end, address, or whether it is an administrator's"},
 	{.words = {"user", "invite"}, .operands = OPERAND("NAME", VALUE_NAME), .run = command_user_invite,
 	 .help = "mail another invitation to an account that has no password yet"},
 	{.words = {"user", "verify"}, .operands = OPERAND("NAME", VALUE_NAME),
@@ -136,6 +147,13 @@ const struct command commands[] = {
 	 .help = "delete a mail; it is not sent then"},
 	{.words = {"mail", "test"}, .operands = OPERAND("ADDRESS", VALUE_TEXT), .database = DATABASE_OPTIONAL,
 	 .run = command_mail_test, .help = "send a mail to ADDRESS at once, and show what the mail server says"},
+
+	{.words = {"token", "add"}, .operands = OPERAND("NAME", VALUE_TEXT), .options = OPTION(SCOPE) | OPTION(EXPIRES),
+	 .needs = NEEDS_FIRST, .run = command_token_add,
+	 .help = "make a token for a program of the site's that uses the API, and print it, this once"},
+	{.words = {"token", "list"}, .run = command_token_list, .help = "list the tokens of the API, and when they were last used"},
+	{.words = {"token", "revoke"}, .operands = OPERAND("NAME", VALUE_TEXT), .run = command_token_revoke,
+	 .help = "have a token let nobody in any more, at once and for good"},
 
 	{.words = {"import", "django"}, .options = OPTION(FROM), .needs = NEEDS_OPTION, .run = command_import_django,
 	 .help = "add the accounts of a Django application's database, with their passwords"},
@@ -184,7 +202,7 @@ bool command_option_is_aside(enum command_option_id id)
 
 bool command_takes(const struct command *command, enum command_option_id id)
 {
-	return id < COMMAND_OPTIONS_COMMON || (command->options & 1U << id) != 0;
+	return id < COMMAND_OPTIONS_COMMON || (command->options & UINT64_C(1) << id) != 0;
 }
 
 size_t command_operand_count(const struct command *command)
@@ -210,7 +228,7 @@ const char *command_synopsis(const struct command *command, char text[COMMAND_SY
 {
 	size_t operands = command_operand_count(command);
 	bool has_alternatives = command->needs == NEEDS_ONE;
-	bool is_optional = command->needs == NEEDS_OPERANDS;
+	uint64_t first = command->options & -command->options;
 
 	text[0] = '\0';
 	append(text, "%s%s%s", command->words[0], command->words[1] != NULL ? " " : "",
@@ -220,6 +238,9 @@ const char *command_synopsis(const struct command *command, char text[COMMAND_SY
 	for (int id = COMMAND_OPTIONS_COMMON; id < COMMAND_OPTION_COUNT; id++) {
 		const struct command_option *option = &command_options[id];
 		const char *argument = option->argument.name;
+		bool is_optional = command->needs == NEEDS_OPERANDS ||
+		                   (command->needs == NEEDS_OPTION && command->options != first) ||
+		                   (command->needs == NEEDS_FIRST && UINT64_C(1) << id != first);
 
 		if (!command_takes(command, (enum command_option_id)id))
 			continue;

@@ -18,7 +18,7 @@ enum value_kind {
 	VALUE_NEW_NAME,  /* likewise, of one that is not there yet, as users_plain_name() gives it */
 	VALUE_LIMIT,     /* const char *, a number or "default" */
 	VALUE_NUMBER,    /* int64_t, from 0 to max_number */
-	VALUE_YES_NO,    /* bool */
+	VALUE_YES_NO,    /* const char *, "yes" or "no" */
 	VALUE_OVERRIDES, /* struct config_source, to whose overrides each use adds one */
 };
 
@@ -44,6 +44,11 @@ enum command_option_id {
 	COMMAND_OPTION_ADMIN_YES_NO,
 	COMMAND_OPTION_LIMIT,
 	COMMAND_OPTION_EMAIL,
+	COMMAND_OPTION_PLAN,
+	COMMAND_OPTION_GROUPS,
+	COMMAND_OPTION_VALID_UNTIL,
+	COMMAND_OPTION_SCOPE,
+	COMMAND_OPTION_EXPIRES,
 	COMMAND_OPTION_INVITE,
 	COMMAND_OPTION_DOMAIN,
 	COMMAND_OPTION_USER,
@@ -73,6 +78,7 @@ struct command_option {
 enum command_needs {
 	NEEDS_OPERANDS, /* all operands */
 	NEEDS_OPTION,   /* all operands, and at least one option */
+	NEEDS_FIRST,    /* all operands, and the first of its options */
 	NEEDS_ONE,      /* one of the operand and the options, and no second one; what is aside is none of these */
 };
 
@@ -88,7 +94,7 @@ enum command_database {
 struct command {
 	const char *words[2];                                   /* the second is NULL when there is only one */
 	struct command_argument operands[COMMAND_OPERANDS_MAX]; /* those that it has come first */
-	unsigned options;                                       /* 1 << command_option_id, but for the common ones */
+	uint64_t options;                                       /* 1 << command_option_id, but for the common ones */
 	enum command_needs needs;
 	enum command_database database;
 	int (*run)(struct ctl *ctl);
@@ -112,7 +118,7 @@ bool command_takes(const struct command *command, enum command_option_id id);
 bool command_option_is_aside(enum command_option_id id);
 size_t command_operand_count(const struct command *command);
 
-#define COMMAND_SYNOPSIS_SIZE 128
+#define COMMAND_SYNOPSIS_SIZE 192
 
 /* "user add NAME [--admin] [--limit N]". Returns `text`. */
 const char *command_synopsis(const struct command *command, char text[COMMAND_SYNOPSIS_SIZE]);

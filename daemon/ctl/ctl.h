@@ -20,27 +20,33 @@ struct ctl {
 	struct db *db;           /* connected, but for `status` */
 	struct signals *signals; /* with the receivers that are part of the rule */
 	bool json;
-	bool is_admin;        /* --admin, --admin yes */
-	int64_t limit;        /* --limit, -1 when it was not given */
-	const char *email;    /* --email, or NULL */
-	const char *domain;   /* --domain, or NULL */
-	const char *role;     /* --grant, or NULL */
-	const char *module;   /* --module, or NULL */
-	const char *folder;   /* --folder, or NULL */
-	const char *from;     /* --from, or NULL */
-	const char *user;     /* --user, or NULL */
-	const char *operand;  /* NAME (that of a new account, and NEW, are plain ones) or ID, or NULL; for `session end`
-	                         without --user, NULL is --all, and for `mail retry` --dead */
-	const char *value;    /* what stands behind the operand, or NULL */
-	const char *prefix;   /* --prefix, or NULL */
-	const char *state;    /* --state, or NULL */
+	bool is_admin;           /* --admin */
+	const char *admin;       /* --admin yes or no, or NULL */
+	int64_t limit;           /* --limit, -1 when it was not given */
+	const char *email;       /* --email, or NULL */
+	const char *plan;        /* --plan, or NULL */
+	const char *groups;      /* --groups, or NULL */
+	const char *valid_until; /* --valid-until, or NULL */
+	const char *scope;       /* --scope, or NULL */
+	const char *expires;     /* --expires, or NULL */
+	const char *domain;      /* --domain, or NULL */
+	const char *role;        /* --grant, or NULL */
+	const char *module;      /* --module, or NULL */
+	const char *folder;      /* --folder, or NULL */
+	const char *from;        /* --from, or NULL */
+	const char *user;        /* --user, or NULL */
+	const char *operand; /* NAME (that of a new account, and NEW, are plain ones) or ID, or NULL; for `session end`
+	                        without --user, NULL is --all, and for `mail retry` --dead */
+	const char *value;   /* what stands behind the operand, or NULL */
+	const char *prefix;  /* --prefix, or NULL */
+	const char *state;   /* --state, or NULL */
 	const char *sessions; /* --sessions, or NULL */
-	int64_t first;        /* --first, -1 when it was not given */
-	int64_t last;         /* --last, likewise */
-	bool follows;         /* --follow */
-	bool erases;          /* --erase */
-	bool agrees;          /* --yes */
-	bool invites;         /* --invite */
+	int64_t first;       /* --first, -1 when it was not given */
+	int64_t last;        /* --last, likewise */
+	bool follows;        /* --follow */
+	bool erases;         /* --erase */
+	bool agrees;         /* --yes */
+	bool invites;        /* --invite */
 };
 
 /* Commands: each returns the exit code, and has said what went wrong. */
@@ -74,6 +80,9 @@ int command_mail_show(struct ctl *ctl);
 int command_mail_retry(struct ctl *ctl);
 int command_mail_drop(struct ctl *ctl);
 int command_mail_test(struct ctl *ctl);
+int command_token_add(struct ctl *ctl);
+int command_token_list(struct ctl *ctl);
+int command_token_revoke(struct ctl *ctl);
 int command_import_django(struct ctl *ctl);
 int command_import_htpasswd(struct ctl *ctl);
 
@@ -82,6 +91,9 @@ int command_import_htpasswd(struct ctl *ctl);
  * has; takes over that reference, which may be NULL. On `ctx`; NULL when out of memory.
  */
 const char *ctl_operator_detail(TALLOC_CTX *ctx, json_t *more);
+
+/* The same as an object, without more: a new reference, NULL when out of memory. */
+json_t *ctl_operator_json(TALLOC_CTX *ctx);
 
 /* The account of that name, as it is stored or plain. NULL when there is none, or the database failed: it has said so
  * then. */

@@ -36,7 +36,7 @@ static char *user_name(TALLOC_CTX *ctx, uid_t uid)
 }
 
 /* {"operator"} and, when the program runs as another user, {"as"}. */
-static json_t *operator_json(TALLOC_CTX *ctx)
+json_t *ctl_operator_json(TALLOC_CTX *ctx)
 {
 	uid_t uid = getuid(), login_uid = uid;
 	bool is_known = read_login_uid(&login_uid);
@@ -48,7 +48,7 @@ static json_t *operator_json(TALLOC_CTX *ctx)
 
 const char *ctl_operator_detail(TALLOC_CTX *ctx, json_t *more)
 {
-	json_t *detail = operator_json(ctx);
+	json_t *detail = ctl_operator_json(ctx);
 	char *text = NULL;
 	const char *copy;
 

@@ -96,7 +96,7 @@ static void show_progress(const struct purge_counts *counts)
 	              (long long)counts->sessions, (long long)counts->ended_sessions, (long long)counts->events,
 	              (long long)(counts->login_tickets + counts->login_failures + counts->known_browsers +
 	                          counts->anonymous_sessions + counts->signups + counts->mails + counts->mail_tokens +
-	                          counts->code_tries + counts->mail_domains));
+	                          counts->code_tries + counts->mail_domains + counts->api_answers));
 }
 
 /* A new reference, NULL when out of memory. */
@@ -118,6 +118,7 @@ static json_t *counts_json(const struct purge_counts *counts, bool busy)
 		{"mail_tokens", counts->mail_tokens},
 		{"code_tries", counts->code_tries},
 		{"mail_domains", counts->mail_domains},
+		{"api_answers", counts->api_answers},
 		{"accounts", counts->accounts},
 	};
 	json_t *json = json_pack("{s:b}", "busy", busy);
@@ -153,7 +154,7 @@ int command_purge(struct ctl *ctl)
 		return output_json(counts_json(&counts, busy));
 	if (busy)
 		(void)output_line("Another process is purging: the rest is left to it.");
-	return output_line("Purged %s, %s, %s, %s, %s, %s, %s, %s, %s, %s and %s.",
+	return output_line("Purged %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s and %s.",
 	                   output_count(ctl->ctx, counts.sessions, "expired session"),
 	                   output_count(ctl->ctx, counts.ended_sessions, "old ended session"),
 	                   output_count(ctl->ctx, counts.events, "old event"),
@@ -165,5 +166,6 @@ int command_purge(struct ctl *ctl)
 	                   output_count(ctl->ctx, counts.signups, "outdated sign-up"),
 	                   output_count(ctl->ctx, counts.mails, "old mail"),
 	                   output_count(ctl->ctx, counts.mail_tokens, "outdated link"),
+	                   output_count(ctl->ctx, counts.api_answers, "old API answer"),
 	                   output_count(ctl->ctx, counts.accounts, "deleted account"));
 }

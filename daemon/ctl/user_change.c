@@ -1,4 +1,4 @@
-/* onesessionctl user passwd, enable, disable, delete, unlock, rename, set, limit and exempt. */
+/* onesessionctl user passwd, enable, disable, delete, unlock, rename, limit and exempt. */
 #include "base/units.h"
 #include "ctl/output.h"
 #include "ctl/user.h"
@@ -272,38 +272,6 @@ int command_user_rename(struct ctl *ctl)
 		return output_json(json_pack("{s:I, s:s, s:s}", "id", (json_int_t)user->id, "username", ctl->value,
 		                             "before", user->username));
 	return output_line("Account %s renamed to %s.", user->username, ctl->value);
-}
-
-static enum db_status apply_admin(struct db *db, const struct alteration *alteration, int64_t id, int64_t *before)
-{
-	bool was_admin;
-	enum db_status status = users_set_admin(db, id, alteration->number != 0, &was_admin);
-
-	*before = was_admin;
-	return status;
-}
-
-static json_t *admin_detail(const struct alteration *alteration, const struct user *user, int64_t before)
-{
-	(void)user;
-	return json_pack("{s:b, s:b}", "is_admin", alteration->number != 0, "before", before != 0);
-}
-
-int command_user_set(struct ctl *ctl)
-{
-	const struct alteration alteration = {
-		.event = "user_admin_changed", .apply = apply_admin, .detail = admin_detail, .number = ctl->is_admin};
-	struct user *user;
-	int64_t before;
-	int result = alter(ctl, &alteration, &user, &before);
-
-	if (result != EXIT_SUCCESS)
-		return result;
-	if (ctl->json)
-		return output_json(json_pack("{s:I, s:s, s:b, s:b}", "id", (json_int_t)user->id, "username",
-		                             user->username, "is_admin", ctl->is_admin, "before", before != 0));
-	return output_line("Account %s is %s.", user->username,
-	                   ctl->is_admin ? "an administrator's" : "no administrator's");
 }
 
 /* ---- Limits ------------------------------------------------------------------------------------------------- */

@@ -50,11 +50,18 @@ out:
 static enum app_step look_up(struct serving *serving)
 {
 	const struct ones_app *app = serving->test->app;
+	struct app_preview *preview = &serving->preview;
+	struct session_key callers[APP_KEYS_MAX] = {0};
 	struct session_lookup *found = NULL;
 
-	serving->lookup.status =
-		session_lookup(&app->rule, serving, serving->preview.keys, serving->preview.key_count, &found);
+	if (serving->req != NULL)
+		*preview = *app_preview_of(serving->req);
+	callers[0] = preview->caller;
+	serving->lookup.status = session_lookup(&app->rule, serving, preview->keys,
+	                                        preview->has_caller ? callers : NULL, preview->key_count, &found);
 	serving->lookup.result = found;
+	if (serving->req != NULL)
+		app_take_lookup(serving->req, &serving->lookup, 0);
 	return app_looked_up(app, &serving->preview, &serving->lookup);
 }
 

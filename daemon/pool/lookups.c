@@ -68,6 +68,10 @@ static void fill(struct batch *batch, struct conn_queue *waiting)
 		size_t key_count = conn->preview.key_count;
 
 		memcpy(&batch->keys[batch->key_count], conn->preview.keys, key_count * sizeof batch->keys[0]);
+		memset(&batch->callers[batch->key_count], 0, key_count * sizeof batch->callers[0]);
+		if (conn->preview.has_caller)
+			batch->callers[batch->key_count] = conn->preview.caller;
+		batch->has_callers |= conn->preview.has_caller;
 		conn->lookup.first = batch->key_count;
 		batch->key_count += key_count;
 		batch->conns[batch->count++] = conn;
@@ -84,7 +88,8 @@ static void send_next(struct lookups *lookups)
 		app_start_touch(lookups->app);
 	} else if (lookups->waiting.count > 0) {
 		fill(batch, &lookups->waiting);
-		session_lookup_start(&lookups->app->rule, batch->keys, batch->key_count);
+		session_lookup_start(&lookups->app->rule, batch->keys, batch->has_callers ? batch->callers : NULL,
+		                     batch->key_count);
 	}
 }
 
@@ -92,8 +97,8 @@ static struct batch *take_answered(struct lookups *lookups)
 {
 	struct batch *batch = lookups->under_way;
 	struct session_lookup *found = NULL;
-	enum db_status status =
-		session_lookup_finish(&lookups->app->rule, batch, batch->keys, batch->key_count, &found);
+	enum db_status status = session_lookup_finish(&lookups->app->rule, batch, batch->keys, batch->has_callers,
+	                                              batch->key_count, &found);
 	int64_t took_us = clock_monotonic_us() - lookups->sent_us;
 
 	lookups->under_way = lookups->answered;
@@ -129,6 +134,7 @@ void batch_clear(struct batch *batch)
 {
 	talloc_free_children(batch);
 	batch->count = batch->key_count = 0;
+	batch->has_callers = false;
 }
 
 bool batch_keep_lookup(struct conn *conn)

@@ -13,6 +13,8 @@ struct batch {
 	size_t count, key_count;
 	struct conn *conns[RULE_KEYS_MAX];
 	struct session_key keys[RULE_KEYS_MAX];
+	bool has_callers; /* some of them are asked about by programs, whose tokens' keys follow; zeros: no program */
+	struct session_key callers[RULE_KEYS_MAX];
 };
 
 struct lookups {

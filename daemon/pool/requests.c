@@ -72,6 +72,13 @@ static void hash(struct worker *worker, struct conn *conn)
 		request_take_step(worker, conn, app_hashed(conn->req, NULL));
 }
 
+static void look_up(struct worker *worker, struct conn *conn)
+{
+	if (conn->req != NULL)
+		conn->preview = *app_preview_of(conn->req);
+	lookups_add(&worker->lookups, conn);
+}
+
 /* ---- Bodies and answers that are streamed ------------------------------------------------------------------- */
 
 /* One that comes byte by byte would keep its place from others for ever. */
@@ -178,7 +185,7 @@ void requests_resume_stream(struct worker *worker)
 void request_take_step(struct worker *worker, struct conn *conn, enum app_step step)
 {
 	switch (step) {
-	case APP_LOOKUP: lookups_add(&worker->lookups, conn); break;
+	case APP_LOOKUP: look_up(worker, conn); break;
 	case APP_RUN: run(worker, conn); break;
 	case APP_QUEUE: make_runnable(worker, conn); break;
 	case APP_RECEIVE: await_body(worker, conn); break;
@@ -218,6 +225,8 @@ static void answer_batch(struct worker *worker, const struct batch *batch)
 		struct conn *conn = batch->conns[i];
 		enum app_step step = app_looked_up(worker->app, &conn->preview, &conn->lookup);
 
+		if (conn->req != NULL)
+			app_take_lookup(conn->req, &conn->lookup, conn->times.lookup_us);
 		if (step == APP_QUEUE && !batch_keep_lookup(conn))
 			conns_remove(&worker->conns, conn);
 		else

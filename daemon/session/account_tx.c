@@ -34,6 +34,7 @@ enum db_status account_tx_emit(struct account_tx *tx, const struct session_key *
 	                            .client_ip = tx->client.ip,
 	                            .client_user_agent = tx->client.user_agent,
 	                            .client_language = tx->client.language,
+	                            .client_program = tx->client.program,
 	                            .signals = tx->signals,
 	                            .emission = &tx->emission};
 
@@ -41,6 +42,7 @@ enum db_status account_tx_emit(struct account_tx *tx, const struct session_key *
 	event.ip = tx->client.ip != NULL ? tx->client.ip : "";
 	event.user_agent = tx->client.user_agent != NULL ? tx->client.user_agent : "";
 	event.language = tx->client.language != NULL ? tx->client.language : "";
+	event.program = tx->client.program != NULL ? tx->client.program : "";
 	event.was_ip = event.was_ip != NULL ? event.was_ip : "";
 	event.was_user_agent = event.was_user_agent != NULL ? event.was_user_agent : "";
 	tx->emission.ctx = tx->ctx;

@@ -21,6 +21,7 @@ struct client {
 	const char *ip;
 	const char *user_agent;
 	const char *language; /* of the pages that it gets, for mails; a constant */
+	const char *program;  /* the token of the API by which a program has asked for it; NULL: none has */
 };
 
 /* The address as a statement wants it: SQL NULL when it is not known. */

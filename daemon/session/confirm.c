@@ -33,7 +33,7 @@ static enum db_status recheck_account(struct confirming *state, const struct acc
 static enum db_status recheck_session(struct confirming *state, const struct account_tx *tx)
 {
 	struct session_lookup *lookup;
-	enum db_status status = session_lookup(state->rule, tx->ctx, state->confirmation->presented, 1, &lookup);
+	enum db_status status = session_lookup(state->rule, tx->ctx, state->confirmation->presented, NULL, 1, &lookup);
 
 	return status == DB_OK && !rule_may_be_live(state->rule, lookup, 0) ? give_up(state, RULE_LOGIN_ENDED) : status;
 }

@@ -54,7 +54,7 @@ enum db_status login_recheck_account(struct login_state *state, struct account_t
 {
 	const struct login_request *request = state->request;
 	const char *new_hash = request->new_password_hash;
-	const char *verified = request->proof == NULL ? request->user->password : NULL;
+	const char *verified = request->proof == NULL && !request->is_trusted ? request->user->password : NULL;
 	const struct db_value values[] = {DB_INT(request->user->id), DB_TEXT(verified), DB_TEXT(new_hash)};
 	struct db_result *account;
 	enum db_status status = new_hash != NULL ? db_query(tx->db, tx->ctx, &sql_change_password, values, 3, &account)
@@ -224,9 +224,10 @@ enum db_status login_insert_session(struct login_state *state, struct account_tx
 		key_value(has_former ? &former : NULL),
 		key_value(state->request->device),
 		key_value(state->request->form),
+		DB_BOOL(!state->request->is_stale),
 	};
 	struct db_result *row;
-	enum db_status status = db_query(tx->db, tx->ctx, &sql_insert_session, values, 9, &row);
+	enum db_status status = db_query(tx->db, tx->ctx, &sql_insert_session, values, 10, &row);
 
 	if (status != DB_OK)
 		return status;
@@ -242,7 +243,7 @@ enum db_status login_insert_session(struct login_state *state, struct account_tx
 		.created_at = db_time(row, 0, 1),
 		.last_seen_at = db_time(row, 0, 2),
 		.expires_at = db_time(row, 0, 3),
-		.proved_at = db_time(row, 0, 1),
+		.proved_at = state->request->is_stale ? INT64_MIN : db_time(row, 0, 1),
 	};
 	return DB_OK;
 }
@@ -261,7 +262,10 @@ static enum db_status record_replaced(const struct login_state *state, const str
 		.session_id = db_text(ended, 0, ENDED_ID),
 		.ip = tx->client.ip,
 		.user_agent = tx->client.user_agent,
-		.detail = talloc_asprintf(tx->ctx, "{\"by\": \"%s\"}", state->login->session.id),
+		.detail = tx->client.program == NULL
+	                          ? talloc_asprintf(tx->ctx, "{\"by\": \"%s\"}", state->login->session.id)
+	                          : talloc_asprintf(tx->ctx, "{\"by\": \"%s\", \"token\": \"%s\"}",
+	                                            state->login->session.id, tx->client.program),
 	};
 
 	return record.detail != NULL ? events_record(tx->db, &record) : DB_ERROR;

@@ -1,10 +1,12 @@
 /* What modules do to accounts: behind the functions of onesession.h that take a database. */
 #include "base/email.h"
+#include "session/account_terms.h"
 #include "session/emission.h"
 #include "session/erasure.h"
 #include "session/events.h"
 #include "session/module_sql.h"
 #include "session/revoke.h"
+#include "session/sql.h"
 #include "session/throttle.h"
 #include "session/users.h"
 
@@ -33,7 +35,7 @@ static enum ones_result result_of(const struct ones_db *db, enum db_status statu
 }
 
 /* Takes over the reference, which may be NULL. */
-static enum db_status record(const struct ones_db *db, const char *name, const struct user *user, json_t *detail)
+static enum db_status write_event(const struct ones_db *db, const char *name, const struct user *user, json_t *detail)
 {
 	char *text = detail != NULL ? json_dumps(detail, JSON_COMPACT) : NULL;
 	const struct event_record event = {
@@ -49,6 +51,20 @@ static enum db_status record(const struct ones_db *db, const char *name, const s
 	free(text);
 	json_decref(detail);
 	return status;
+}
+
+/* Likewise. */
+static enum db_status record(const struct ones_db *db, const char *name, const struct user *user, json_t *detail)
+{
+	/* Whatever a program of the site's does names its token. */
+	if (db->client_program != NULL) {
+		detail = detail != NULL ? detail : json_object();
+		if (json_object_set_new(detail, "token", json_string(db->client_program)) != 0) {
+			json_decref(detail);
+			return DB_ERROR;
+		}
+	}
+	return write_event(db, name, user, detail);
 }
 
 /* ---- Finding ------------------------------------------------------------------------------------------------- */
@@ -219,7 +235,10 @@ static struct account_tx take_part(const struct ones_db *db)
 		.ctx = db->emission->ctx,
 		.db = db->db,
 		.signals = db->signals,
-		.client = {.ip = db->client_ip, .user_agent = db->client_user_agent, .language = db->client_language},
+		.client = {.ip = db->client_ip,
+	                   .user_agent = db->client_user_agent,
+	                   .language = db->client_language,
+	                   .program = db->client_program},
 		.emission = *db->emission,
 	};
 }
@@ -273,6 +292,88 @@ enum ones_result ones_account_forget_failures(struct ones_db *db, int64_t user_i
 	return result == ONES_RESULT_OK ? finish(&change, throttle_forget(db->db, user_id, &count)) : result;
 }
 
+/* ---- Terms --------------------------------------------------------------------------------------------------- */
+
+static enum ones_result result_of_terms(enum terms_result result, const char **problem)
+{
+	*problem = NULL;
+	switch (result) {
+	case TERMS_OK: return ONES_RESULT_OK;
+	case TERMS_EMAIL_TAKEN: return ONES_RESULT_DUPLICATE;
+	case TERMS_ADMIN: return ONES_RESULT_CLOSED;
+	case TERMS_NO_PLAN: *problem = "There is no plan of that name."; break;
+	case TERMS_NO_ADDRESS: *problem = "An address that there is not cannot be verified."; break;
+	case TERMS_NO_ACCOUNT: return ONES_RESULT_CONFLICT;
+	}
+	return ONES_RESULT_UNACCEPTABLE;
+}
+
+/* A new account has a name that it can have; who has one already is called what they are. */
+static enum ones_result check_new_name(struct ones_db *db, const char *username, const char **problem)
+{
+	struct user *user;
+	enum db_status status = users_find(db->db, db->ctx, username, &user);
+
+	*problem = status == DB_OK && user == NULL ? ones_name_problem(username) : NULL;
+	if (status != DB_OK)
+		return module_sql_result(status);
+	return *problem == NULL ? ONES_RESULT_OK : ONES_RESULT_UNACCEPTABLE;
+}
+
+enum ones_result ones_account_put(struct ones_db *db, struct ones_account_put *put)
+{
+	json_t *by = db->client_program != NULL ? json_pack("{s:s}", "token", db->client_program)
+	                                        : json_pack("{s:s}", "from", db->purpose);
+	struct terms_change change = {.username = put->username, .terms = put->terms, .by = by, .makes_account = true};
+	enum terms_result made = TERMS_OK;
+	enum ones_result result;
+	enum db_status status;
+	struct account_tx tx;
+
+	if (is_refused(db, "ones_account_put", true) || by == NULL) {
+		json_decref(by);
+		return ONES_RESULT_FAILED;
+	}
+	db_set_time_limit(db->db, db->until_ms);
+	result = check_new_name(db, put->username, &put->problem);
+	if (result == ONES_RESULT_OK) {
+		tx = take_part(db);
+		status = account_terms_apply(&tx, &change, &made);
+		*db->emission = tx.emission;
+		put->user_id = change.user_id;
+		put->is_new = change.is_new;
+		put->is_changed = change.is_changed;
+		result = status == DB_OK ? result_of_terms(made, &put->problem) : module_sql_result(status);
+	}
+	db_set_time_limit(db->db, 0);
+	json_decref(by);
+	return result;
+}
+
+enum ones_result ones_session_end(struct ones_db *db, const char *id, enum ones_reason reason, bool *found)
+{
+	const struct db_value values[] = {DB_TEXT(id)};
+	struct account_tx tx;
+	struct db_result *owner;
+	size_t ended = 0;
+	enum db_status status;
+
+	*found = false;
+	if (is_refused(db, "ones_session_end", true))
+		return ONES_RESULT_FAILED;
+	if (id == NULL || !session_id_is_well_formed(id))
+		return ONES_RESULT_OK;
+	tx = take_part(db);
+	db_set_time_limit(db->db, db->until_ms);
+	status = db_query(db->db, db->ctx, &sql_session_owner_by_id, values, 1, &owner);
+	if (status == DB_OK && db_rows(owner) > 0)
+		status = revoke_locked(&tx, db_int(owner, 0, 0), db_text(owner, 0, 1), id, reason, &ended);
+	*db->emission = tx.emission;
+	*found = ended > 0;
+	db_set_time_limit(db->db, 0);
+	return module_sql_result(status);
+}
+
 /* ---- Deleting ------------------------------------------------------------------------------------------------ */
 
 static enum db_status set_deletion(const struct change *change, int64_t pause_ms, const char *event, ones_time *at)
@@ -307,6 +408,9 @@ enum ones_result ones_account_keep(struct ones_db *db, int64_t user_id)
 
 enum ones_result ones_account_delete(struct ones_db *db, int64_t user_id)
 {
+	/* A token's name has nothing in it that JSON would escape. */
+	const char *detail =
+		db->client_program != NULL ? talloc_asprintf(db->ctx, "{\"token\": \"%s\"}", db->client_program) : NULL;
 	struct account_tx tx;
 	size_t ended = 0;
 	ones_time at;
@@ -319,7 +423,7 @@ enum ones_result ones_account_delete(struct ones_db *db, int64_t user_id)
 	tx = take_part(db);
 	status = users_set_deletion(db->db, user_id, 0, &at);
 	if (status == DB_OK)
-		status = erasure_run(&tx, change.user, NULL, &ended);
+		status = erasure_run(&tx, change.user, detail, &ended);
 	*db->emission = tx.emission;
 	return finish(&change, status);
 }

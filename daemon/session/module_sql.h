@@ -23,9 +23,10 @@ struct ones_db {
 	const char *client_ip; /* of the request behind it, as the next; NULL: there is none */
 	const char *client_user_agent;
 	const char *client_language;
-	bool in_transaction; /* of ones_transact(), or the one that the receiver is in */
-	bool is_telling;     /* receivers after the commit of ones_transact() are being called */
-	bool has_misread;    /* a column was asked for that is not there, or as what it is not: all of it is to fail */
+	const char *client_program; /* the token of the API that it came with */
+	bool in_transaction;        /* of ones_transact(), or the one that the receiver is in */
+	bool is_telling;            /* receivers after the commit of ones_transact() are being called */
+	bool has_misread; /* a column was asked for that is not there, or as what it is not: all of it is to fail */
 	const struct signals *signals; /* for ones_emit() */
 	struct emission *emission;     /* of the transaction that it is in; NULL: it is in none */
 	struct ones_refusal *refused;  /* why ones_transact() was refused is put there; NULL: it is not asked for */

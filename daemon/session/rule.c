@@ -174,7 +174,7 @@ static enum db_status end_older(const struct reconciliation *own, struct account
 	if (status == DB_OK)
 		status = account_tx_end_by_key(tx, own->user_id, username, own->key, own->verdict->reason);
 	if (status == DB_OK)
-		status = session_lookup(rule, tx->ctx, own->key, 1, &lookup);
+		status = session_lookup(rule, tx->ctx, own->key, NULL, 1, &lookup);
 	if (status == DB_OK)
 		(void)evaluate(rule, lookup, 0, own->verdict);
 	return status;
@@ -189,7 +189,7 @@ static enum db_status reconcile(struct account_tx *tx, void *context)
 	enum db_status status = account_tx_lock(tx, own->user_id);
 
 	if (status == DB_OK)
-		status = session_lookup(own->rule, tx->ctx, own->key, 1, &lookup);
+		status = session_lookup(own->rule, tx->ctx, own->key, NULL, 1, &lookup);
 	if (status != DB_OK)
 		return status;
 	standing = evaluate(own->rule, lookup, 0, own->verdict);
@@ -355,7 +355,7 @@ static enum db_status end_stragglers(const struct logout_state *state, struct ac
 	const struct rule *rule = state->rule;
 	struct session_lookup *lookup;
 	struct rule_verdict verdict;
-	enum db_status status = session_lookup(rule, tx->ctx, &state->presented, 1, &lookup);
+	enum db_status status = session_lookup(rule, tx->ctx, &state->presented, NULL, 1, &lookup);
 
 	if (status != DB_OK)
 		return status;

@@ -94,6 +94,8 @@ struct login_request {
 		*form; /* of the sign-in form that it has sent, or NULL; see SQL_OF_FORM() in live_sql.h */
 	const struct session_key *ticket; /* to be used up (see tickets.h), or NULL */
 	bool take_over;                   /* session.on_limit = ask has been answered */
+	bool is_trusted;                  /* a program of the site's has signed the person in: no password was seen */
+	bool is_stale;                    /* the person has not proved who they are just now */
 	const char *new_password_hash;    /* a change of password, with a proof also a login; NULL: a login only */
 };
 

@@ -39,8 +39,8 @@ static bool clear_key(const struct ones_event *event, void *context)
 	return query_key(transaction->db, &sql_clear_key, event->user_id, transaction->key) == DB_OK;
 }
 
-/* What else there is to an event, beside its columns; a new reference, NULL when out of memory. */
-static json_t *event_detail(const struct ones_event *event)
+/* What there is to an event of that kind; a new reference, NULL when out of memory. */
+static json_t *detail_of_kind(const struct ones_event *event)
 {
 	const char *reason = ones_reason_code(event->reason);
 
@@ -53,6 +53,17 @@ static json_t *event_detail(const struct ones_event *event)
 	if (event->by_session_id[0] != '\0')
 		return json_pack("{s:s, s:s}", "reason", reason, "by", event->by_session_id);
 	return event->reason != ONES_REASON_LIVE ? json_pack("{s:s}", "reason", reason) : json_object();
+}
+
+/* What else there is to an event, beside its columns. Likewise. */
+static json_t *event_detail(const struct ones_event *event)
+{
+	json_t *detail = detail_of_kind(event);
+
+	if (event->program[0] == '\0' || json_object_set_new(detail, "token", json_string(event->program)) == 0)
+		return detail;
+	json_decref(detail);
+	return NULL;
 }
 
 static bool record_event(const struct ones_event *event, void *context)

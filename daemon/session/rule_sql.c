@@ -1,6 +1,7 @@
 /* The statements of the rule. */
 #include "session/rule_sql.h"
 
+#include "session/api_tokens_sql.h"
 #include "session/live_sql.h"
 #include "session/plan_sql.h"
 #include "session/session_info_sql.h"
@@ -21,31 +22,42 @@
  * keys, or of a table that was empty when it planned, it is not to join whole tables. The SELECT around $1 keeps the
  * number of keys from it: it would plan anew each time, in the hope of a better plan for few.
  */
+#define CHECK_KEY \
+	"SELECT statement_timestamp(), s.user_id, s.id::text, s.login_order, s.created_at, s.last_seen_at, s.expires_at,"    \
+	"       coalesce(s.proved_at, s.created_at),"                                                                        \
+	"       u.username, u.is_admin, u.is_active, m.session_limit,"                                                       \
+	"       (SELECT count(*) FROM (SELECT FROM sessions n WHERE n.user_id = s.user_id"                                   \
+	"               AND n.login_order > s.login_order AND " SQL_LIVE("n", "$3::bigint")                                  \
+	"               LIMIT m.session_limit) AS newer),"                                                                   \
+	"       l.login_order, coalesce(l.session_key = s.session_key, false), e.reason, e.ended_at,"                        \
+	"       CASE WHEN " SQL_BY_OTHERS("e") " THEN e.by_user_agent ELSE '' END,"                                          \
+	"       CASE WHEN " SQL_BY_OTHERS("e") " THEN host(e.by_ip) END, e.user_agent, host(e.ip),"                          \
+	"       CASE WHEN u.email_verified_at IS NOT NULL THEN u.email END, u.plan, u.valid_until,"                          \
+	"       array_to_string(u.groups, ',')"                                                                              \
+	"  FROM (SELECT k.key) AS presented(key)"                                                                            \
+	"  LEFT JOIN LATERAL (SELECT * FROM sessions WHERE session_key = presented.key OFFSET 0) AS s ON true"               \
+	"  LEFT JOIN LATERAL (SELECT * FROM users WHERE id = s.user_id OFFSET 0) AS u ON true"                               \
+	" CROSS JOIN LATERAL (SELECT coalesce(" SQL_SESSION_LIMIT("u") ", $2::bigint) AS session_limit OFFSET 0) AS m"       \
+	"  LEFT JOIN LATERAL (SELECT * FROM logged_in_user WHERE user_id = s.user_id AND session_key IS NOT NULL"            \
+	"                     OFFSET 0) AS l ON true"                                                                        \
+	"  LEFT JOIN LATERAL (SELECT * FROM ended_sessions"                                                                  \
+	"                     WHERE session_key = CASE WHEN s.session_key IS NULL THEN presented.key END"                    \
+	"                     OFFSET 0) AS e ON true"                                                                        
+
 const struct db_statement sql_check = {
 	"check",
 	"SELECT k.number, c.* FROM unnest((SELECT $1::bytea[])) WITH ORDINALITY AS k(key, number)"
-	" CROSS JOIN LATERAL ("
-	"SELECT statement_timestamp(), s.user_id, s.id::text, s.login_order, s.created_at, s.last_seen_at, s.expires_at,"
-	"       coalesce(s.proved_at, s.created_at),"
-	"       u.username, u.is_admin, u.is_active, m.session_limit,"
-	"       (SELECT count(*) FROM (SELECT FROM sessions n WHERE n.user_id = s.user_id"
-	"               AND n.login_order > s.login_order AND " SQL_LIVE("n", "$3::bigint")
-	"               LIMIT m.session_limit) AS newer),"
-	"       l.login_order, coalesce(l.session_key = s.session_key, false), e.reason, e.ended_at,"
-	"       CASE WHEN " SQL_BY_OTHERS("e") " THEN e.by_user_agent ELSE '' END,"
-	"       CASE WHEN " SQL_BY_OTHERS("e") " THEN host(e.by_ip) END, e.user_agent, host(e.ip),"
-	"       CASE WHEN u.email_verified_at IS NOT NULL THEN u.email END, u.plan, u.valid_until,"
-	"       array_to_string(u.groups, ',')"
-	"  FROM (SELECT k.key) AS presented(key)"
-	"  LEFT JOIN LATERAL (SELECT * FROM sessions WHERE session_key = presented.key OFFSET 0) AS s ON true"
-	"  LEFT JOIN LATERAL (SELECT * FROM users WHERE id = s.user_id OFFSET 0) AS u ON true"
-	" CROSS JOIN LATERAL (SELECT coalesce(" SQL_SESSION_LIMIT("u") ", $2::bigint) AS session_limit OFFSET 0) AS m"
-	"  LEFT JOIN LATERAL (SELECT * FROM logged_in_user WHERE user_id = s.user_id AND session_key IS NOT NULL"
-	"                     OFFSET 0) AS l ON true"
-	"  LEFT JOIN LATERAL (SELECT * FROM ended_sessions"
-	"                     WHERE session_key = CASE WHEN s.session_key IS NULL THEN presented.key END"
-	"                     OFFSET 0) AS e ON true"
-	" OFFSET 0) AS c",
+	" CROSS JOIN LATERAL (" CHECK_KEY " OFFSET 0) AS c",
+};
+
+/* The same for programs: $4 has the key of a token of the API for each, one behind the other. */
+const struct db_statement sql_check_called = {
+	"check_called",
+	"SELECT k.number, c.*, t.* FROM unnest((SELECT $1::bytea[])) WITH ORDINALITY AS k(key, number)"
+	" CROSS JOIN LATERAL (" CHECK_KEY " OFFSET 0) AS c"
+	" LEFT JOIN LATERAL (SELECT " SQL_CALLER("a") " FROM api_tokens a"
+	"                     WHERE a.token_key = substring($4::bytea FROM (k.number * 32 - 31)::integer FOR 32)"
+	"                       AND " SQL_TOKEN_IS_GOOD("a") " OFFSET 0) AS t ON true",
 };
 
 /*
@@ -129,7 +141,8 @@ const struct db_statement sql_conflicting = {
 /*
  * $1 key, $2 account, $3 lifetime in milliseconds, $4 address or NULL, $5 User-Agent, $6 the key that the browser had,
  * $7 the key of the session that it replaces (each or NULL): what was kept with either goes along; $8 the key of the
- * device cookie, NULL: the browser holds the one it had; $9 that of the form, or NULL. The trigger number_login gives the
+ * device cookie, NULL: the browser holds the one it had; $9 that of the form, or NULL; $10 whether its person has just
+ * proved who they are. The trigger number_login gives the
  * row its login_order (schema/0003_sequences.sql); the last column is whether it is above those that could be seen
  * before.
  */
@@ -138,11 +151,12 @@ const struct db_statement sql_insert_session = {
 	"WITH kept AS (DELETE FROM anonymous_sessions WHERE session_key = $6::bytea RETURNING data, expires_at),"
 	"     unowned AS (SELECT data FROM kept WHERE expires_at > statement_timestamp()),"
 	"     former AS (SELECT data, device_key FROM sessions WHERE session_key = $7::bytea)"
-	" INSERT INTO sessions (session_key, user_id, expires_at, ip, user_agent, data, device_key, form_key)"
+	" INSERT INTO sessions (session_key, user_id, expires_at, ip, user_agent, data, device_key, form_key, proved_at)"
 	" VALUES ($1::bytea, $2::bigint, statement_timestamp() + $3::bigint * interval '1 millisecond', $4::text::inet, $5::text,"
 	"         coalesce((SELECT f.data || u.data FROM former f, unowned u), (SELECT data FROM former),"
 	"                  (SELECT data FROM unowned), '{}'),"
-	"         coalesce($8::bytea, (SELECT device_key FROM former)), $9::bytea)"
+	"         coalesce($8::bytea, (SELECT device_key FROM former)), $9::bytea,"
+	"         CASE WHEN NOT $10::boolean THEN timestamptz '-infinity' END)"
 	" RETURNING id::text, created_at, last_seen_at, expires_at, NOT EXISTS (SELECT FROM sessions o"
 	"           WHERE o.user_id = sessions.user_id AND o.login_order >= sessions.login_order)",
 };

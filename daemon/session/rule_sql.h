@@ -32,7 +32,11 @@ enum check_column {
 	CHECK_PLAN,  /* NULL when there is none */
 	CHECK_VALID_UNTIL,
 	CHECK_GROUPS, /* separated by commas */
+	CHECK_COLUMNS,
 };
+
+/* Likewise, and behind CHECK_COLUMNS those of enum caller_column, NULL where the token is not good. */
+extern const struct db_statement sql_check_called;
 
 extern const struct db_statement sql_lock_account;
 extern const struct db_statement sql_confirm;

@@ -22,6 +22,9 @@
 /* As they are counted: see sql_hold_code_tries. */
 #define CODE_TRIES_MS (INT64_C(24) * 3600 * 1000)
 
+/* An Idempotency-Key is good for a day. */
+#define API_ANSWERS_MS (INT64_C(24) * 3600 * 1000)
+
 enum db_status sessions_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms, int64_t max,
                              struct session_row **rows, size_t *count)
 {
@@ -175,6 +178,7 @@ enum db_status sessions_purge(struct db *db, const struct purge_policy *policy, 
 		{&sql_purge_mail_tokens, 0, &counts->mail_tokens, 0, false},
 		{&sql_purge_code_tries, CODE_TRIES_MS, &counts->code_tries, 0, false},
 		{&sql_purge_mail_domains, 0, &counts->mail_domains, 0, false},
+		{&sql_purge_api_answers, API_ANSWERS_MS, &counts->api_answers, 0, false},
 	};
 
 	*counts = (struct purge_counts){0};

@@ -68,6 +68,7 @@ struct purge_counts {
 	int64_t mail_tokens;
 	int64_t code_tries;
 	int64_t mail_domains;
+	int64_t api_answers;
 	int64_t accounts; /* whose persons have had them deleted: see erasure.h */
 };
 

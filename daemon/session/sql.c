@@ -1,6 +1,7 @@
 /* The SQL that is not the rule's, by table. */
 #include "session/sql.h"
 
+#include "session/api_tokens_sql.h"
 #include "session/events_sql.h"
 #include "session/live_sql.h"
 #include "session/name_sql.h"
@@ -115,6 +116,37 @@ const struct db_statement sql_set_email = {
 	"                  WHERE id = $1::bigint AND ($2::text IS NULL OR NOT (" EMAIL_IS_TAKEN("$2::text", "$1::bigint") "))"
 	"                 RETURNING 1)"
 	" SELECT EXISTS (SELECT FROM users WHERE id = $1::bigint), EXISTS (SELECT FROM changed)",
+};
+
+/* $1 name, $2 a plan or NULL. The row is held until the transaction ends. */
+const struct db_statement sql_hold_terms = {
+	"hold_terms",
+	"SELECT u.id, u.username, u.is_admin, EXISTS (SELECT FROM plans WHERE name = $2::text),"
+	"       jsonb_build_object('email', u.email, 'email_verified', u.email_verified_at IS NOT NULL, 'plan', u.plan,"
+	"               'groups', to_jsonb(u.groups), 'session_limit', u.session_limit,"
+	"               'valid_until', " SQL_ISO_8601("u.valid_until") ", 'is_active', u.is_active,"
+	"               'external_id', u.external_id, 'password_hash', u.password)::text"
+	"  FROM users u WHERE u.username_key = " SQL_NAME_KEY("$1::text") " FOR UPDATE OF u",
+};
+
+#define GIVEN(column, value) column " = CASE WHEN g.terms ? '" column "' THEN " value " ELSE u." column " END"
+
+/* $1 account, $2 what is to be so, as JSON. */
+const struct db_statement sql_change_terms = {
+	"change_terms",
+	"UPDATE users u SET " GIVEN("plan", "g.terms ->> 'plan'") ","
+	" groups = CASE WHEN g.terms ? 'groups' THEN ARRAY(SELECT jsonb_array_elements_text(g.terms -> 'groups')) ELSE u.groups END,"
+	" " GIVEN("session_limit", "(g.terms ->> 'session_limit')::integer") ","
+	" " GIVEN("valid_until", "(g.terms ->> 'valid_until')::timestamptz") ","
+	" " GIVEN("is_active", "(g.terms ->> 'is_active')::boolean") ","
+	" " GIVEN("external_id", "g.terms ->> 'external_id'")
+	"  FROM (SELECT $2::text::jsonb AS terms) AS g WHERE u.id = $1::bigint",
+};
+
+/* $1 account, $2 password's hash, $3 whether it may be an administrator's. */
+const struct db_statement sql_give_password = {
+	"give_password",
+	"UPDATE users SET password = $2::text WHERE id = $1::bigint AND (NOT is_admin OR $3::boolean) RETURNING true",
 };
 
 /* $1 account or 0 for all, $2 domain or NULL for any, $3 the account after which to go on, $4 how many. */
@@ -310,6 +342,12 @@ const struct db_statement sql_list_endings = {
 	" ORDER BY e.ended_at DESC, e.created_at DESC LIMIT $3::bigint",
 };
 
+/* $1 public id (a UUID). */
+const struct db_statement sql_session_owner_by_id = {
+	"session_owner_by_id",
+	"SELECT s.user_id, u.username FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1::text::uuid",
+};
+
 /* $1 idle_timeout. */
 const struct db_statement sql_count_live_sessions = {
 	"count_live_sessions",
@@ -403,6 +441,11 @@ const struct db_statement sql_purge_mail_tokens = {
 const struct db_statement sql_purge_code_tries = {
 	"purge_code_tries",
 	PURGE_ROWS("code_tries", "subject", "began_at"),
+};
+
+const struct db_statement sql_purge_api_answers = {
+	"purge_api_answers",
+	PURGE_ROWS("api_answers", "token_id, request_key", "created_at"),
 };
 
 const struct db_statement sql_purge_mail_domains = {
@@ -725,6 +768,42 @@ const struct db_statement sql_begin_anonymous_data = {
 	" ON CONFLICT (session_key) DO NOTHING",
 };
 
+/* ---- api_tokens --------------------------------------------------------------------------------------------- */
+
+#define TOKEN_COLUMNS "id, name, array_to_string(scopes, ','), created_at, expires_at, last_used_at, revoked_at"
+
+/* $1 key. */
+const struct db_statement sql_find_token = {
+	"find_token",
+	"SELECT " SQL_CALLER("t") " FROM api_tokens t WHERE t.token_key = $1::bytea AND " SQL_TOKEN_IS_GOOD("t"),
+};
+
+/* $1 token. Of many calls at once one writes it down, and none waits. */
+const struct db_statement sql_touch_token = {
+	"touch_token",
+	"UPDATE api_tokens SET last_used_at = statement_timestamp() WHERE id IN"
+	" (SELECT id FROM api_tokens t WHERE id = $1::bigint AND " SQL_TOKEN_TOUCH_IS_DUE("t") " FOR NO KEY UPDATE SKIP LOCKED)",
+};
+
+/* $1 name, $2 key, $3 scopes separated by commas, $4 in how many milliseconds it expires or NULL. Nothing when there is one. */
+const struct db_statement sql_add_token = {
+	"add_token",
+	"INSERT INTO api_tokens (name, token_key, scopes, expires_at)"
+	" VALUES ($1::text, $2::bytea, string_to_array($3::text, ','), now() + " SQL_MILLISECONDS("$4") ")"
+	" ON CONFLICT (name) DO NOTHING RETURNING " TOKEN_COLUMNS,
+};
+
+const struct db_statement sql_list_tokens = {
+	"list_tokens",
+	"SELECT " TOKEN_COLUMNS ", coalesce(expires_at <= now(), false) FROM api_tokens ORDER BY name",
+};
+
+/* $1 name. A row when it could be used until now. */
+const struct db_statement sql_revoke_token = {
+	"revoke_token",
+	"UPDATE api_tokens SET revoked_at = now() WHERE name = $1::text AND revoked_at IS NULL RETURNING true",
+};
+
 /* ---- schema_migrations -------------------------------------------------------------------------------------- */
 
 const struct db_statement sql_lock_migrations = {
@@ -905,8 +984,8 @@ const struct db_statement sql_finish_job = {
 
 /*
  * $1 role. GRANT takes no parameters, so the server itself quotes the names. What an earlier version granted is revoked
- * first. To disable accounts, to make administrators and to change limits is for operators: the tables' owner; what a
- * person has asked to be deleted is erased by a function. Locking a row of users takes the right to change some column
+ * first. To make administrators, plans and tokens is for operators: the tables' owner; what a person has asked to be
+ * deleted is erased by a function. Locking a row of users takes the right to change some column
  * of it. Identity columns and the trigger number_login need no right on the sequences; to see whether they are behind
  * takes one.
  */
@@ -914,18 +993,22 @@ const struct db_statement sql_finish_job = {
 	"%1$I.users, %1$I.logged_in_user, %1$I.sessions, %1$I.ended_sessions, %1$I.events, %1$I.takeovers,"           \
 	" %1$I.login_tickets, %1$I.login_failures, %1$I.known_browsers, %1$I.anonymous_sessions, %1$I.schema_migrations,"     \
 	" %1$I.module_migrations, %1$I.jobs, %1$I.signups, %1$I.mails, %1$I.mail_tokens, %1$I.code_tries, %1$I.mail_domains,"   \
-	" %1$I.plans"
+	" %1$I.plans, %1$I.api_tokens, %1$I.api_answers"
 
 const struct db_statement sql_compose_grants = {
 	"compose_grants",
 	"SELECT format('"
 	"REVOKE ALL ON " OUR_TABLES " FROM %2$I;"
-	"REVOKE ALL ON SEQUENCE %1$I.login_order, %1$I.users_id_seq, %1$I.events_id_seq, %1$I.signups_id_seq, %1$I.mails_id_seq FROM %2$I;"
+	"REVOKE ALL ON SEQUENCE %1$I.login_order, %1$I.users_id_seq, %1$I.events_id_seq, %1$I.signups_id_seq, %1$I.mails_id_seq,"
+	" %1$I.api_tokens_id_seq FROM %2$I;"
 	"GRANT USAGE ON SCHEMA %1$I TO %2$I;"
 	"GRANT SELECT ON " OUR_TABLES " TO %2$I;"
 	"GRANT SELECT ON SEQUENCE %1$I.login_order, %1$I.users_id_seq, %1$I.events_id_seq TO %2$I;"
 	"GRANT INSERT (username, password, email, email_verified_at),"
-	" UPDATE (password, email, email_verified_at, delete_at, notify_new_browser, language) ON %1$I.users TO %2$I;"
+	" UPDATE (password, email, email_verified_at, delete_at, notify_new_browser, language, plan, groups, valid_until,"
+	" session_limit, is_active, external_id) ON %1$I.users TO %2$I;"
+	"GRANT UPDATE (last_used_at) ON %1$I.api_tokens TO %2$I;"
+	"GRANT EXECUTE ON FUNCTION %1$I.settle_events TO %2$I;"
 	"GRANT EXECUTE ON FUNCTION %1$I.erase_account TO %2$I;"
 	"GRANT INSERT (name, user_id, username, session_id, ip, user_agent, detail) ON %1$I.events TO %2$I;"
 	"GRANT EXECUTE ON FUNCTION %1$I.purge_events TO %2$I;"
@@ -933,7 +1016,7 @@ const struct db_statement sql_compose_grants = {
 	"GRANT INSERT, UPDATE ON %1$I.takeovers, %1$I.jobs TO %2$I;"
 	"GRANT INSERT, UPDATE, DELETE ON %1$I.logged_in_user, %1$I.ended_sessions, %1$I.login_tickets,"
 	" %1$I.login_failures, %1$I.known_browsers, %1$I.anonymous_sessions, %1$I.signups, %1$I.mails, %1$I.mail_tokens,"
-	" %1$I.code_tries, %1$I.mail_domains TO %2$I',"
+	" %1$I.code_tries, %1$I.mail_domains, %1$I.api_answers TO %2$I',"
 	" current_schema(), r.rolname), pg_has_role(r.oid, t.relowner, 'USAGE')"
 	" FROM pg_roles r JOIN pg_class t ON t.oid = 'users'::regclass WHERE r.rolname = $1::text",
 };

@@ -55,6 +55,20 @@ extern const struct db_statement sql_set_email;
 extern const struct db_statement sql_unverified_emails;
 extern const struct db_statement sql_verify_emails;
 
+extern const struct db_statement sql_hold_terms;
+enum terms_column {
+	TERMS_ID,
+	TERMS_USERNAME,
+	TERMS_IS_ADMIN,
+	TERMS_HAS_PLAN, /* there is the plan that was asked for */
+	TERMS_ALL,      /* as JSON */
+};
+
+extern const struct db_statement sql_change_terms;
+
+/* A row when it was changed. */
+extern const struct db_statement sql_give_password;
+
 extern const struct db_statement sql_set_deletion;
 extern const struct db_statement sql_due_accounts;
 extern const struct db_statement sql_hold_due_account;
@@ -134,6 +148,9 @@ extern const struct db_statement sql_count_live_sessions;
 /* One row, one column: true when this transaction may purge. */
 extern const struct db_statement sql_lock_purge;
 
+/* A row: the account and its name. */
+extern const struct db_statement sql_session_owner_by_id;
+
 /* Each does one batch; one row, one column: how many rows it took. */
 extern const struct db_statement sql_purge_sessions;
 extern const struct db_statement sql_purge_ended_sessions;
@@ -147,6 +164,7 @@ extern const struct db_statement sql_purge_mails;
 extern const struct db_statement sql_purge_mail_tokens;
 extern const struct db_statement sql_purge_code_tries;
 extern const struct db_statement sql_purge_mail_domains;
+extern const struct db_statement sql_purge_api_answers;
 
 extern const struct db_statement sql_record_event;
 extern const struct db_statement sql_tell_own_event;
@@ -307,5 +325,31 @@ extern const struct db_statement sql_finish_job;
 /* The role's row, if there is such a role: the GRANTs as a script; whether it has the rights of the tables' owner. */
 extern const struct db_statement sql_compose_grants;
 extern const struct db_statement sql_missing_rights;
+
+extern const struct db_statement sql_find_token;
+/* Also behind the columns of sql_check_called, see rule_sql.h. */
+enum caller_column {
+	CALLER_ID,
+	CALLER_NAME,
+	CALLER_SCOPES, /* separated by commas */
+	CALLER_TOUCH_IS_DUE,
+	CALLER_COLUMNS,
+};
+
+extern const struct db_statement sql_touch_token;
+extern const struct db_statement sql_add_token;
+extern const struct db_statement sql_list_tokens;
+enum token_column {
+	TOKEN_ID,
+	TOKEN_NAME,
+	TOKEN_SCOPES,
+	TOKEN_CREATED_AT,
+	TOKEN_EXPIRES_AT,
+	TOKEN_LAST_USED_AT,
+	TOKEN_REVOKED_AT,
+	TOKEN_HAS_EXPIRED, /* in a list only */
+};
+
+extern const struct db_statement sql_revoke_token;
 
 #endif

@@ -45,6 +45,14 @@ struct session_key token_key(const char token[TOKEN_LENGTH + 1])
 	return key;
 }
 
+struct session_key token_key_of_any(const char *text)
+{
+	struct session_key key;
+
+	(void)crypto_hash_sha256(key.bytes, (const unsigned char *)text, strlen(text));
+	return key;
+}
+
 struct session_key token_key_with(const char token[TOKEN_LENGTH + 1], const struct session_key *other)
 {
 	crypto_hash_sha256_state state;

@@ -20,6 +20,9 @@ bool token_is_well_formed(const char *text);
 
 struct session_key token_key(const char token[TOKEN_LENGTH + 1]);
 
+/* The same of a text of any length. */
+struct session_key token_key_of_any(const char *text);
+
 /* That of a token which is valid only together with another. */
 struct session_key token_key_with(const char token[TOKEN_LENGTH + 1], const struct session_key *other);
 

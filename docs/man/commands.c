@@ -18,7 +18,7 @@
 /* What a manual has named so far. */
 struct named {
 	bool is_manual;
-	unsigned options;       /* 1 << command_option_id */
+	uint64_t options;       /* 1 << command_option_id */
 	unsigned long commands; /* 1 << index */
 };
 
@@ -218,7 +218,7 @@ static bool put_named_option(struct named *named, const char *name)
 		const char letter[] = {option->letter, '\0'};
 
 		if (strcmp(option->name != NULL ? option->name : letter, name) == 0) {
-			named->options |= 1U << id;
+			named->options |= UINT64_C(1) << id;
 			put_option(option);
 			return true;
 		}
@@ -259,7 +259,7 @@ static bool is_complete(const struct named *named)
 			return false;
 		}
 	}
-	if (named->options == (1U << COMMAND_OPTIONS_COMMON) - 1)
+	if (named->options == (UINT64_C(1) << COMMAND_OPTIONS_COMMON) - 1)
 		return true;
 	(void)fputs("the manual leaves out an option that every command takes\n", stderr);
 	return false;

@@ -33,8 +33,9 @@ static const struct section sections[] = {
 	{"export", NULL,
 	 "SELECT 1 AS version, statement_timestamp() AS made_at WHERE $1::bigint IS NOT NULL AND $2::text IS NOT NULL"},
 	{"account", NULL,
-	 "SELECT id, username, email, email_verified_at, is_active, is_admin, session_limit, notify_new_browser, language,"
-	 " created_at, delete_at FROM users WHERE id = $1::bigint AND $2::text IS NOT NULL"},
+	 "SELECT id, username, email, email_verified_at, is_active, is_admin, session_limit, plan,"
+	 " groups, valid_until, external_id, notify_new_browser, language, created_at,"
+	 " delete_at FROM users WHERE id = $1::bigint AND $2::text IS NOT NULL"},
 	{"newest_login", BEFORE_ALL,
 	 "SELECT logged_in_at, '1' AS page_key FROM logged_in_user"
 	 " WHERE user_id = $1::bigint AND session_key IS NOT NULL AND $2::text = '0'"},

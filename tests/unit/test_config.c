@@ -234,6 +234,8 @@ static void defaults_are_those_of_the_manual(void **state)
 	assert_string_equal(settings->mail.site_url, "");
 	assert_string_equal(settings->mail.per_recipient, "5/h");
 	assert_int_equal(settings->mail.per_domain, 60);
+	assert_string_equal(settings->api.clients, "127.0.0.1 ::1");
+	assert_int_equal(settings->api.rate, 5000);
 	assert_int_equal(settings->mail.timeout, 2 * MINUTE);
 	assert_int_equal(settings->accounts.signup, SIGNUP_CLOSED);
 	assert_int_equal(settings->accounts.email, EMAIL_OPTIONAL);
@@ -243,7 +245,7 @@ static void defaults_are_those_of_the_manual(void **state)
 	assert_int_equal(settings->log.level, LOG_LEVEL_INFO);
 	assert_int_equal(settings->log.format, LOG_FORMAT_TEXT);
 	assert_int_equal(settings->log.slow_request, 1000);
-	assert_int_equal(options_count, 77);
+	assert_int_equal(options_count, 79);
 	talloc_free(loaded.ctx);
 }
 

@@ -60,6 +60,8 @@ def test_install_puts_everything_below_prefix_and_uninstall_takes_it_away(folder
         "share/bash-completion/completions/onesessionctl",
         "share/doc/onesession/account-life.md",
         "share/doc/onesession/accounts.md",
+        "share/doc/onesession/api.md",
+        "share/doc/onesession/openapi.json",
         "share/doc/onesession/events.md",
         "share/doc/onesession/listeners/listener.py",
         "share/onesession/pages/login.html",

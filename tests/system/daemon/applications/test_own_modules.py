@@ -13,7 +13,7 @@ from support.modules import SANITIZED
 from support.processes import ROOT
 from support.waiting import wait_until
 
-THEMES = ["account", "assets", "guard", "notices", "operations", "privacy", "recovery", "signin", "signup"]
+THEMES = ["account", "assets", "guard", "notices", "operations", "privacy", "programs", "recovery", "signin", "signup"]
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from support.api import Api, new_token
 from support.client import UNKNOWN, sign_in
 from support.waiting import wait_until
 
@@ -80,6 +81,22 @@ def test_place_that_requires_more_costs_no_more(counted, database, require, stat
 
     statements, written = count(twenty)
     assert len(statements) == 20, statements
+    assert not written
+
+
+def test_check_by_the_api_is_one_statement_that_writes_nothing(counted, ctl):
+    daemon, count = counted
+    api = Api(daemon, new_token(ctl))
+    token = api.sign_in().json["token"]
+    api.check(token)
+
+    def twenty():
+        for _ in range(20):
+            assert api.check(token, require="live")["live"] is True
+            assert api.check("A" * 43)["live"] is False
+
+    statements, written = count(twenty)
+    assert len(statements) == 40, statements
     assert not written
 
 

@@ -123,9 +123,17 @@ FORBIDDEN = [
     "INSERT INTO users (username, password, session_limit) VALUES ('eve', 'x', 0)",
     "DELETE FROM users",
     "UPDATE users SET is_admin = true",
-    "UPDATE users SET is_active = true",
     "UPDATE users SET username = 'eve'",
-    "UPDATE users SET session_limit = 0",
+    "UPDATE users SET created_at = now()",
+    "INSERT INTO users (username, password, is_active) VALUES ('eve', 'x', true)",
+    "INSERT INTO plans (name) VALUES ('eve')",
+    "UPDATE plans SET session_limit = 0",
+    "INSERT INTO api_tokens (name, token_key, scopes) VALUES ('eve', sha256('x'), '{users}')",
+    "UPDATE api_tokens SET scopes = '{users,credentials}'",
+    "UPDATE api_tokens SET revoked_at = NULL",
+    "DELETE FROM api_tokens",
+    "INSERT INTO events (name, written_by) VALUES ('x', '0')",
+    "UPDATE events SET written_by = '0'",
     "UPDATE users SET password = '', is_admin = true",
     "DELETE FROM events",
     "UPDATE events SET name = 'x'",
@@ -174,8 +182,13 @@ def test_grant_takes_away_what_an_earlier_version_gave(cluster, database):
     assert {right for right in after if right[0] == "users"} == {
         ("users", None, "SELECT"),
         *(("users", column, "INSERT") for column in ("username", "password", "email", "email_verified_at")),
-        *(("users", column, "UPDATE") for column in ("password", "email", "email_verified_at", "delete_at", "notify_new_browser", "language")),
+        *(("users", column, "UPDATE") for column in ("password", "email", "email_verified_at", "delete_at", "notify_new_browser", "language",
+                                                     "plan", "groups", "valid_until", "session_limit", "is_active", "external_id")),
     }
+    assert {right for right in after if right[0] == "api_tokens"} == {
+        ("api_tokens", None, "SELECT"), ("api_tokens", "last_used_at", "UPDATE")
+    }
+    assert {right for right in after if right[0] == "plans"} == {("plans", None, "SELECT")}
     assert {right for right in after if right[0] == "events" and right[2] != "INSERT"} == {("events", None, "SELECT")}
     assert ("schema_migrations", None, "DELETE") not in after
     sequences = {right for right in after if right[0].endswith(("_seq", "login_order"))}

@@ -430,8 +430,8 @@ def test_help_of_each_command(ctl):
         for words in ([*words_of(synopsis)[:2], "--help"], ["--help", *words_of(synopsis)[:2]]):
             told = ctl.run(*words)
             assert told.startswith(f"Usage: onesessionctl [OPTION]... {synopsis}\n")
-            explained = set(re.findall(r"(?m)^      (--[a-z]+)", told)) - {"--json"}
-            assert explained == set(re.findall("--[a-z]+", synopsis))
+            explained = set(re.findall(r"(?m)^      (--[a-z-]+)", told)) - {"--json"}
+            assert explained == set(re.findall("--[a-z-]+", synopsis))
 
 
 def test_help_of_a_group_of_commands(ctl):
@@ -476,7 +476,7 @@ def test_completion_knows_every_command_and_option(ctl):
     common = set(complete("-"))
     assert common == {"-c", "--config", "-o", "--json", "-V", "--version", "-h", "--help"}
     for synopsis in synopses:
-        options = set(re.findall(r"--[a-z]+", synopsis))
+        options = set(re.findall(r"--[a-z-]+", synopsis))
         words = [word for word in synopsis.split("[")[0].split("|")[0].split() if not word.startswith("-")]
         words = [word if re.fullmatch("[a-z]+", word) else "x" for word in words if word != "CONNINFO"]
         offered = set(complete(*words, "-")) | set(complete(*words[:2], "-"))

@@ -335,10 +335,10 @@ def test_deleted_account_without_erasing_keeps_its_events(site, browse):
     assert site.database.value("SELECT count(*) FROM events WHERE username = 'alice' AND name = 'user_logged_in'") == 1
 
 
-def test_daemon_s_role_can_erase_nobody(site, browse):
+def test_daemon_s_role_renames_nobody_and_makes_no_administrator(site, browse):
     browse(site).sign_in()
     before = state_of(site.database)
-    for words in (["delete", "alice", "--erase"], ["rename", "alice", "eve"], ["set", "alice", "--admin", "yes"]):
+    for words in (["delete", "alice"], ["rename", "alice", "eve"], ["set", "alice", "--admin", "yes"]):
         assert "permission denied" in Ctl(site.database.conninfo).refused("user", *words)
     assert state_of(site.database) == before
 

@@ -16,6 +16,8 @@ DEFAULTS = {
     "mail.tls": "auto",
     "mail.per_recipient": "5/h",
     "mail.per_domain": "60",
+    "api.clients": "127.0.0.1 ::1",
+    "api.rate": "5000",
     "mail.timeout": "2m",
     "server.listen_mode": "0660",
     "server.prefix": "/session",

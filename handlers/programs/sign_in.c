@@ -1,0 +1,165 @@
+/* POST /api/sessions: a login by the site's own sign-in, under the whole rule. */
+#include "programs.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+/* As much of a User-Agent is kept as of a browser's own request. */
+#define USER_AGENT_MAX 511
+
+/* ---- What was sent ---------------------------------------------------------------------------------------------- */
+
+static bool is_text_or_null(const json_t *value)
+{
+	return value == NULL || json_is_null(value) || json_is_string(value);
+}
+
+static bool is_bool_or_left_out(const json_t *value)
+{
+	return value == NULL || json_is_boolean(value);
+}
+
+/* Others are mistakes, such as a misspelt take_over. */
+static bool has_others(const json_t *body)
+{
+	static const char *const members[] = {"user",   "ip",     "user_agent", "presented", "device",
+	                                      "ticket", "secure", "fresh",      "take_over", "key"};
+
+	size_t known = 0;
+
+	for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+		known += json_object_get(body, members[i]) != NULL;
+	return json_object_size(body) > known;
+}
+
+static bool is_address(const char *text)
+{
+	struct in6_addr address;
+
+	return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
+}
+
+/* What is wrong with the body; NULL: nothing. */
+static const char *problem_of(const json_t *body)
+{
+	static const char *const texts[] = {"ip", "user_agent", "presented", "device", "ticket"};
+	static const char *const switches[] = {"secure", "fresh", "take_over"};
+	const char *ip = json_string_value(json_object_get(body, "ip"));
+
+	if (has_others(body))
+		return "There is a member that is not known.";
+	if (json_string_length(json_object_get(body, "user")) == 0)
+		return "user is the name of an account.";
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		if (!is_text_or_null(json_object_get(body, texts[i])))
+			return "ip, user_agent, presented, device and ticket are texts, or null.";
+	}
+	for (size_t i = 0; i < sizeof switches / sizeof switches[0]; i++) {
+		if (!is_bool_or_left_out(json_object_get(body, switches[i])))
+			return "secure, fresh and take_over are true or false.";
+	}
+	if (ip != NULL && !is_address(ip))
+		return "ip is an IP address.";
+	if (json_object_get(body, "key") != NULL)
+		return "key is for sites whose keys are of their own making (session.key_from), which this one is not.";
+	return NULL;
+}
+
+static bool is_true(const json_t *body, const char *name, bool fallback)
+{
+	const json_t *value = json_object_get(body, name);
+
+	return value != NULL ? json_is_true(value) : fallback;
+}
+
+/* Cut between characters. */
+static const char *shortened(const char *text, char cut[USER_AGENT_MAX + 1])
+{
+	size_t size = text != NULL ? strlen(text) : 0;
+
+	if (size <= USER_AGENT_MAX)
+		return text;
+	size = USER_AGENT_MAX;
+	while (size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80)
+		size--;
+	memcpy(cut, text, size);
+	cut[size] = '\0';
+	return cut;
+}
+
+/* ---- The login -------------------------------------------------------------------------------------------------- */
+
+/* Takes over the reference. */
+static json_t *with_issued(json_t *answer, const struct ones_issued *issued)
+{
+	json_t *more = json_pack("{s:s, s:[s, s]}", "token", issued->token, "cookies", issued->session_cookie,
+	                         issued->device_cookie);
+
+	return with_more(answer, more);
+}
+
+static void sign_in(struct ones_request *req, const json_t *body, int64_t user_id, const struct once *once)
+{
+	char cut[USER_AGENT_MAX + 1];
+	const struct ones_program_login given = {
+		.user_id = user_id,
+		.ip = json_string_value(json_object_get(body, "ip")),
+		.user_agent = shortened(json_string_value(json_object_get(body, "user_agent")), cut),
+		.presented = json_string_value(json_object_get(body, "presented")),
+		.device = json_string_value(json_object_get(body, "device")),
+		.ticket = json_string_value(json_object_get(body, "ticket")),
+		.is_secure = is_true(body, "secure", true),
+		.is_fresh = is_true(body, "fresh", true),
+		.take_over = is_true(body, "take_over", false),
+	};
+	struct ones_issued issued;
+	struct ones_login login;
+	enum ones_result result = ones_sign_in_for(req, &given, &login, &issued);
+
+	if (result == ONES_RESULT_OK) {
+		once_reply(req, once, 201, with_issued(login_json(&login), &issued));
+		return;
+	}
+	once_give_up(req, once);
+	if (result == ONES_RESULT_INVALID)
+		reply_not_there(req, "There is no account of that name.");
+	else
+		ones_reply_failure(req, result, &login);
+}
+
+static void post(struct ones_request *req)
+{
+	const json_t *body = body_of(req);
+	const char *problem = body != NULL ? problem_of(body) : NULL;
+	struct found_account account;
+	enum ones_result result;
+	struct once once;
+
+	if (body == NULL)
+		return;
+	if (problem != NULL) {
+		reply_bad_request(req, problem);
+		return;
+	}
+	if (!once_begin(req, &once))
+		return;
+	result = find_account(ones_db(req), json_string_value(json_object_get(body, "user")), &account);
+	if (result == ONES_RESULT_OK && account.id != 0) {
+		sign_in(req, body, account.id, &once);
+		return;
+	}
+	once_give_up(req, &once);
+	if (result == ONES_RESULT_OK)
+		reply_not_there(req, "There is no account of that name.");
+	else
+		ones_reply_failure(req, result, NULL);
+}
+
+void api_sign_in_setup(struct ones_app *app)
+{
+	ones_route(app, &(struct ones_route){.path = "/api/sessions",
+	                                     .post = post,
+	                                     .needs = ONES_NEEDS_DATABASE,
+	                                     .bodies = ONES_BODY_JSON,
+	                                     .scope = "sessions"});
+}
