@@ -35,18 +35,18 @@ struct ctl {
 	const char *folder;      /* --folder, or NULL */
 	const char *from;        /* --from, or NULL */
 	const char *user;        /* --user, or NULL */
-	const char *operand; /* NAME (that of a new account, and NEW, are plain ones) or ID, or NULL; for `session end`
-	                        without --user, NULL is --all, and for `mail retry` --dead */
-	const char *value;   /* what stands behind the operand, or NULL */
-	const char *prefix;  /* --prefix, or NULL */
-	const char *state;   /* --state, or NULL */
+	const char *operand;  /* NAME (that of a new account, and NEW, are plain ones) or ID, or NULL; for `session end`
+	                         without --user, NULL is --all, and for `mail retry` --dead */
+	const char *value;    /* what stands behind the operand, or NULL */
+	const char *prefix;   /* --prefix, or NULL */
+	const char *state;    /* --state, or NULL */
 	const char *sessions; /* --sessions, or NULL */
-	int64_t first;       /* --first, -1 when it was not given */
-	int64_t last;        /* --last, likewise */
-	bool follows;        /* --follow */
-	bool erases;         /* --erase */
-	bool agrees;         /* --yes */
-	bool invites;        /* --invite */
+	int64_t first;        /* --first, -1 when it was not given */
+	int64_t last;         /* --last, likewise */
+	bool follows;         /* --follow */
+	bool erases;          /* --erase */
+	bool agrees;          /* --yes */
+	bool invites;         /* --invite */
 };
 
 /* Commands: each returns the exit code, and has said what went wrong. */

@@ -6,8 +6,9 @@
 static void reply_lacking(struct ones_request *req, const struct requirement *requirement)
 {
 	ones_reply_json(req, 200,
-	                json_pack("{s:b, s:s, s:n, s:n, s:o}", "live", 0, "reason", requirement_code(requirement->result),
-	                          "ended_at", "by", "required", requirement_needed_json(requirement)));
+	                json_pack("{s:b, s:s, s:n, s:n, s:o}", "live", 0, "reason",
+	                          requirement_code(requirement->result), "ended_at", "by", "required",
+	                          requirement_needed_json(requirement)));
 }
 
 static void judge(struct ones_request *req, const char *require)
