@@ -7,6 +7,7 @@ import argparse
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -68,6 +69,8 @@ def main():
     parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1), help="tests beside each other")
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)}; without any: all")
     options = parser.parse_args()
+    # Whoever runs this by nohup ignores it, and what the tests start would, too.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     unknown = [group for group in options.groups if group not in GROUPS]
     if unknown:
         parser.error(f"there is no group {unknown[0]}: {', '.join(GROUPS)}")
