@@ -304,13 +304,6 @@ static void begin(struct run *run, struct letter *letter)
 	talloc_free(letter);
 }
 
-static const char *domain_of(const struct letter *letter)
-{
-	const char *at = strrchr(letter->row->address, '@');
-
-	return at != NULL ? at + 1 : "";
-}
-
 /*
  * The domain that has its share of what is under way, NULL: none has. Whoever signs up with addresses at a server that
  * takes long is not to hold up others.
@@ -318,12 +311,13 @@ static const char *domain_of(const struct letter *letter)
 static const char *full_domain(const struct run *run)
 {
 	for (const struct letter *one = run->sent_to_server; one != NULL; one = one->next) {
+		const char *domain = mail_row_domain(one->row);
 		int count = 0;
 
 		for (const struct letter *other = one; other != NULL; other = other->next)
-			count += strcasecmp(domain_of(one), domain_of(other)) == 0;
+			count += strcasecmp(domain, mail_row_domain(other->row)) == 0;
 		if (count >= MAIL_AT_ONCE_TO_DOMAIN)
-			return domain_of(one);
+			return domain;
 	}
 	return NULL;
 }

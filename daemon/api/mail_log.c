@@ -32,13 +32,6 @@ static struct hidden without_address(const char *problem, const char *address)
 	return hidden;
 }
 
-static const char *domain_of(const struct mail_row *row)
-{
-	const char *at = strrchr(row->address, '@');
-
-	return at != NULL ? at + 1 : "";
-}
-
 static void count(const struct ones_app *app, enum mail_count what)
 {
 	(void)atomic_fetch_add(&app->board->mail.counts[what], 1);
@@ -46,7 +39,7 @@ static void count(const struct ones_app *app, enum mail_count what)
 
 #define ABOUT(row)                                                                                                     \
 	LOG_INT("mail", (row)->id), LOG_STR("module", (row)->module), LOG_STR("kind", (row)->kind),                    \
-		LOG_INT("user_id", (row)->user_id), LOG_STR("domain", domain_of(row))
+		LOG_INT("user_id", (row)->user_id), LOG_STR("domain", mail_row_domain(row))
 
 void mail_log_sent(const struct ones_app *app, const struct mail_row *row, int64_t took_ms)
 {

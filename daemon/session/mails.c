@@ -217,12 +217,18 @@ static enum db_status recipient_has_all(const struct mail_sending *sending, cons
 	return status;
 }
 
+const char *mail_row_domain(const struct mail_row *row)
+{
+	const char *at = strrchr(row->address, '@');
+
+	return at != NULL ? at + 1 : "";
+}
+
 /* MAIL_BEGUN: it has its turn among the mails to its domain. */
 static enum db_status take_slot(const struct mail_sending *sending, const struct mail_row *row, enum mail_begun *begun)
 {
-	const char *domain = strrchr(row->address, '@');
-	const struct db_value values[] = {DB_INT(row->id), DB_TEXT(sending->claim),
-	                                  DB_TEXT(domain != NULL ? domain + 1 : ""), DB_INT(sending->per_domain_ms)};
+	const struct db_value values[] = {DB_INT(row->id), DB_TEXT(sending->claim), DB_TEXT(mail_row_domain(row)),
+	                                  DB_INT(sending->per_domain_ms)};
 	TALLOC_CTX *scratch = talloc_new(NULL);
 	struct db_result *slot;
 	enum db_status status = db_query(sending->db, scratch, &sql_take_mail_slot, values, 4, &slot);

@@ -52,6 +52,9 @@ struct mail_row {
 	bool has_slot;    /* mail.per_domain lets it go */
 };
 
+/* What stands behind the @ of its address; "" when it has none. */
+const char *mail_row_domain(const struct mail_row *row);
+
 /* Who sends, and by what rules. */
 struct mail_sending {
 	struct db *db;
