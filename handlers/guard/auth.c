@@ -85,8 +85,8 @@ static void auth(struct ones_request *req)
 		return;
 	}
 	identity_headers(req, ones_is_authorizer(req) && is_let_in ? &identity_variables : &identity_fields);
-	if (!ones_is_authorizer(req) || !is_let_in)
-		ones_header(req, "Session-Reason", reason_code(req, &requirement));
+	ones_header(req, ones_is_authorizer(req) && is_let_in ? "Variable-SESSION_REASON" : "Session-Reason",
+	            reason_code(req, &requirement));
 	if (is_let_in)
 		ones_reply_empty(req, 200);
 	else

@@ -139,6 +139,19 @@ def test_authorizer_is_told_who_it_is(place, alice):
     assert {answer.get("Variable-" + name) for name in (*names, "SESSION_ID", "REMOTE_USER_ID")} == {""}
 
 
+def test_authorizer_is_told_why_nobody_is_signed_in(place, alice):
+    def reason(cookie):
+        params = {"HTTP_COOKIE": cookie, "ONESESSION_REQUIRE": "optional"}
+        params = {"REQUEST_METHOD": "GET", "REMOTE_ADDR": "192.0.2.7", **params}
+        answer = place.ask(params, role=fastcgi.AUTHORIZER)
+        return answer.status, answer.get("Variable-SESSION_REASON"), answer.get("Session-Reason")
+
+    assert reason(alice["Cookie"]) == (200, "", None)
+    sign_in(place)
+    assert reason(alice["Cookie"]) == (200, "displaced", None)
+    assert reason("") == (200, "unauthenticated", None)
+
+
 def test_page_of_an_authorizer_says_what_is_lacking_and_leads_there(new_place):
     """lighttpd passes it on as it is."""
     place = new_place({"access.upgrade_url": "/plans?from=guard"})
