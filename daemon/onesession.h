@@ -203,6 +203,12 @@ const char *ones_reason_text(enum ones_reason reason);
 const struct ones_session *ones_session(const struct ones_request *req);
 
 /*
+ * True when the request's key is in Authorization (session.bearer), and is that of a session, live or ended: an
+ * application is not to get that field. One that is nobody's is the application's own.
+ */
+bool ones_key_is_bearer(const struct ones_request *req);
+
+/*
  * The moment at which it found it, by the database's clock, which is what the times of the session are compared with; 0
  * without a live session.
  */
@@ -280,6 +286,8 @@ struct ones_credentials {
 	const char *form;    /* the ones_form_token() that the form was given; NULL: none */
 	bool checks_cookies; /* the form came with a cookie: see ones_offer_cookie() */
 	bool take_over;      /* the person has agreed to end the sessions elsewhere: for session.on_limit = ask */
+	bool wants_token;    /* a program keeps the key by itself: it is to be in login->token, and no cookie is set;
+	                        with session.bearer = on only */
 };
 
 struct ones_login {
@@ -291,12 +299,15 @@ struct ones_login {
 		conflicting;   /* after ONES_RESULT_LIMIT and ONES_RESULT_COOLDOWN: those that it would have to end */
 	const char *ticket;    /* after ONES_RESULT_LIMIT: lets the same login take over; NULL: it may not */
 	int64_t retry_after_s; /* after ONES_RESULT_THROTTLED and ONES_RESULT_COOLDOWN */
+	const char *token;     /* after ONES_RESULT_OK: the session's new key, for the answer to a program that keeps it by
+	                          itself; no cookie has it. NULL: the cookie has it */
 };
 
 /*
  * Check the password and, when it is right, make this request's browser the account's newest session: see "The
  * rule" in daemon/session/rule.c. On ONES_RESULT_OK the answer carries the new cookie, *login is filled in, and
- * ones_session() is the new session. On anything else nothing has changed and no cookie is set.
+ * ones_session() is the new session. On anything else nothing has changed and no cookie is set. A program whose live
+ * session's key has come in Authorization has the new one in login->token, here and wherever a session gets one.
  * The route must have .hashes = true: the password is checked by another process while this one serves other requests.
  * The handler is run twice for that: the first time the call returns ONES_RESULT_PENDING, and the answer given then is
  * dropped; the second time, from its beginning, the call returns the result.
@@ -347,7 +358,8 @@ enum ones_result ones_logout(struct ones_request *req);
 
 /*
  * Give the account of ones_session() another password, which ones_password_problem() has nothing against. Every other
- * session of it ends; this one gets a new key. *changed is as after a login, and so is what .hashes = true means.
+ * session of it ends; this one gets a new key. *changed is as after a login, with its token, and so is what
+ * .hashes = true means.
  */
 enum ones_result ones_change_password(struct ones_request *req, const char *current_password, const char *new_password,
                                       struct ones_login *changed);
@@ -392,7 +404,8 @@ const char *ones_confirm_url(struct ones_request *req, const char *wanted, bool 
 /*
  * Check the password of the account of ones_session(), and when it is right, make this session fresh. It gets a new
  * key, whose cookie goes out with the answer, so that nobody else who has the former one becomes fresh with it; all
- * else of it stays, and so do the account's other sessions. login->session is filled in. The results are those of
+ * else of it stays, and so do the account's other sessions. login->session is filled in, and login->token as after a
+ * login. The results are those of
  * ones_change_password(), but for ONES_RESULT_UNACCEPTABLE; and so is what .hashes = true means. A wrong password
  * counts as a failed login.
  */
@@ -850,12 +863,15 @@ struct ones_program_login {
 	bool is_secure;         /* the cookies are for HTTPS (session.cookie_secure has the last word) */
 	bool is_fresh;          /* the person has proved who they are just now; false: was remembered */
 	bool take_over;         /* as in struct ones_credentials */
+	const char *key;        /* one of the application's own making (session.key_from), which nobody can guess and no
+	                           session has had; NULL: one is made */
 };
 
 /* What the program is to hand to the browser. */
 struct ones_issued {
-	const char *token;          /* the session's key, of 43 characters: it lets in, and is stored nowhere */
-	const char *session_cookie; /* the value of a Set-Cookie field, as the next */
+	const char *token;          /* the session's key, of 43 characters: it lets in, and is stored nowhere. NULL: it is
+	                               the one that was given */
+	const char *session_cookie; /* the value of a Set-Cookie field, as the next; NULL: the key was given */
 	const char *device_cookie;
 };
 
@@ -863,6 +879,8 @@ struct ones_issued {
  * Sign that person in, by the rule, as ones_login() does after the password was right: limits, cooldown, receivers and
  * events are the same, and so are the results; a browser that presents its key or its device cookie rotates. The
  * cookies are in *issued, and not in the answer. ONES_RESULT_INVALID: there is no such account.
+ * ONES_RESULT_UNACCEPTABLE: the key cannot be one: it is not of 16 to 4096 bytes as a cookie's value or the credentials
+ * of Bearer may have, or session.key_from is not set. ONES_RESULT_DUPLICATE: there is, or was, a session with that key.
  */
 enum ones_result ones_sign_in_for(struct ones_request *req, const struct ones_program_login *given,
                                   struct ones_login *login, struct ones_issued *issued);

@@ -37,6 +37,7 @@ struct ones_app *app_new(TALLOC_CTX *ctx, const struct settings *settings, const
 	app->pages = pages;
 	app->board = board;
 	app->mail_program = -1;
+	(void)key_from_parse(settings->session.key_from, &app->key_from);
 	app->operators = networks_parse(app, settings->server.operators, &wrong);
 	app->api_clients = networks_parse(app, settings->api.clients, &wrong);
 	app->links = links_parse(app, settings->login.links, &wrong);

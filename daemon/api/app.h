@@ -4,6 +4,7 @@
 #define API_APP_H
 
 #include "api/folders.h"
+#include "base/key_from.h"
 #include "base/links.h"
 #include "base/networks.h"
 #include "base/scoreboard.h"
@@ -28,6 +29,7 @@ struct ones_app {
 	const struct settings *settings;
 	const struct pages *pages;
 	struct scoreboard *board;
+	struct key_from key_from; /* session.key_from */
 	struct networks *operators;
 	struct networks *api_clients;
 	const struct links *links; /* login.links */

@@ -3,9 +3,9 @@
 
 #include "base/clock.h"
 #include "base/networks.h"
+#include "http/authorization.h"
 
 #include <string.h>
-#include <strings.h>
 
 /* What came too fast may come again in the next second. */
 #define RATE_RETRY_S 1
@@ -36,25 +36,26 @@ static void reply_insufficient_scope(struct ones_request *req, const char *scope
 	                        json_pack("{s:s}", "scope", scope));
 }
 
-/* The credentials of the scheme Bearer (RFC 9110, 11.4), in any case; NULL: there are none. */
+/* NULL: there is none. */
 static const char *bearer(const struct ones_request *req)
 {
-	static const char scheme[] = "Bearer ";
 	const char *field = ones_request_header(req, "Authorization");
+	struct fcgi_text credentials;
 
-	if (field == NULL || strncasecmp(field, scheme, sizeof scheme - 1) != 0)
-		return NULL;
-	field += sizeof scheme - 1;
-	return field + strspn(field, " ");
+	return field != NULL && authorization_bearer((struct fcgi_text){field, strlen(field)}, &credentials)
+	               ? credentials.at
+	               : NULL;
 }
 
-/* What is no key, or is not there, is looked up like any other, together with the token: it is nobody's. */
+/* What is no key, such as a token of the API, or is not there, is looked up like any other, together with the token: it is nobody's. */
 static void read_key(struct ones_request *req, const char *field)
 {
 	const char *token = ones_field(req, field);
 
-	req->preview.key_count = 1;
-	req->preview.keys[0] = token_key_of_any(token != NULL ? token : "");
+	if (token == NULL || strncmp(token, API_TOKEN_PREFIX, strlen(API_TOKEN_PREFIX)) == 0)
+		token = "";
+	req->preview.bearer_at = req->preview.key_count = 1;
+	req->preview.keys[0] = token_key_of_any(token);
 }
 
 bool caller_read(struct ones_request *req)

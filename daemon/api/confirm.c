@@ -1,5 +1,5 @@
 /* Proving again who one is: whether a session is fresh, what others get, and making it so. */
-#include "api/key_cookie.h"
+#include "api/keys.h"
 #include "api/page_reply.h"
 #include "api/password_check.h"
 #include "api/request_data.h"
@@ -64,7 +64,7 @@ static enum ones_result replace_key(struct ones_request *req, const struct user 
 	result =
 		describe(req, confirm_session(&req->app->rule, req, &confirmation, &client, &by_rule), &by_rule, login);
 	if (result == ONES_RESULT_OK) {
-		key_cookie_write(req, token);
+		keys_give(req, token, keys_go_into_answer(req, false), login);
 		req->preview.key_count = 0;
 		req->key = key;
 		req->verdict = (struct rule_verdict){

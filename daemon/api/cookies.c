@@ -2,6 +2,7 @@
 #include "api/key_cookie.h"
 #include "api/reply.h"
 #include "base/http_token.h"
+#include "base/own_cookies.h"
 #include "base/utf8.h"
 #include "http/cookie.h"
 
@@ -15,13 +16,18 @@
 /* As many different ones as an answer can set; there is room for the daemon's own besides. */
 #define COOKIES_MAX 16
 
+static bool is_own_name(const struct ones_request *req, const char *name)
+{
+	return own_cookies_have(req->app->settings->session.cookie_name, name);
+}
+
 const char *ones_cookie(const struct ones_request *req, const char *name)
 {
 	const char *header = fcgi_param(req->http->fcgi, "HTTP_COOKIE");
 	struct cookie_search search = {.at = header, .left = header != NULL ? strlen(header) : 0};
 	char value[PAIR_MAX + 1];
 
-	if (name == NULL || key_cookie_is_own_name(req, name) ||
+	if (name == NULL || is_own_name(req, name) ||
 	    !cookie_find(&search, name, NULL, value, sizeof value) || !utf8_is_valid(value))
 		return NULL;
 	return talloc_strdup(req, value);
@@ -56,7 +62,7 @@ static const char *problem_of(const struct ones_request *req, const struct ones_
 		of_answer += req->response.cookies[i].is_of_answer;
 	if (!is_http_token(cookie->name))
 		return "a cookie whose name is none";
-	if (key_cookie_is_own_name(req, cookie->name))
+	if (is_own_name(req, cookie->name))
 		return "a cookie with the name of one of the daemon's own";
 	if (cookie->value == NULL || !is_value(cookie->value))
 		return "a cookie whose value is none";

@@ -2,7 +2,7 @@
 #include "api/dispatch.h"
 
 #include "api/callers.h"
-#include "api/key_cookie.h"
+#include "api/keys.h"
 #include "api/receiving.h"
 #include "api/request_data.h"
 #include "api/request_db.h"
@@ -126,7 +126,7 @@ enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, s
 		preview->is_quick = false;
 	/* What a program asks about stands in the body, which is not looked at before it is taken in. */
 	if (route_has_session(route) && route->key_field == NULL)
-		preview->key_count = key_cookie_peek(app, fcgi, preview->keys);
+		keys_peek(app, fcgi, preview);
 	return step_of(preview);
 }
 
@@ -310,6 +310,7 @@ static void add_fields_for_caches(struct ones_request *req)
 {
 	struct http_response *response = &req->response;
 	bool is_of_session = depends_on_session(req);
+	bool reads_authorization = keys_may_be_in_authorization(req->app);
 
 	if (req->http->is_authorizer && response->status == 200)
 		return;
@@ -317,9 +318,11 @@ static void add_fields_for_caches(struct ones_request *req)
 	    (response->cookie_count > 0 || !response_has_header(response, "Cache-Control")))
 		response_header(response, req, "Cache-Control", "no-store");
 	if (req->depends_on_language)
-		response_header(response, req, "Vary", "Accept-Language, Cookie");
+		response_header(response, req, "Vary",
+		                reads_authorization ? "Accept-Language, Cookie, Authorization"
+		                                    : "Accept-Language, Cookie");
 	else if (is_of_session && !is_of_program(req))
-		response_header(response, req, "Vary", "Cookie");
+		response_header(response, req, "Vary", reads_authorization ? "Cookie, Authorization" : "Cookie");
 }
 
 /* The handler has answered with a stream. */

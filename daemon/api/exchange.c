@@ -29,6 +29,17 @@ const struct module *exchange_module(const struct ones_request *req)
 	return req->route != NULL ? req->route->module : req->app->modules[0];
 }
 
+bool exchange_knows_key(const struct ones_request *req, const struct session_key *key)
+{
+	const struct app_lookup *lookup = &req->lookup;
+
+	for (size_t i = 0; lookup->result != NULL && i < req->preview.key_count; i++) {
+		if (memcmp(&req->preview.keys[i], key, sizeof *key) == 0)
+			return rule_is_known(lookup->result, lookup->first + i);
+	}
+	return false;
+}
+
 enum ones_result exchange_result(enum db_status status)
 {
 	if (status == DB_OK)

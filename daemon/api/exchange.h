@@ -46,7 +46,9 @@ struct app_preview {
 	int method;                /* an enum ones_method; ONES_METHOD_COUNT: another one */
 	bool has_caller;           /* it is a program's call, see callers.h */
 	struct session_key caller; /* then: the key of its token */
-	size_t key_count;          /* those to be looked up; 0: none */
+	size_t key_count;          /* those to be looked up; 0: none. First the application's own, */
+	size_t own_at;             /* from this one on those of the daemon's cookies, */
+	size_t bearer_at;          /* and from this one on that of Authorization; see keys.h */
 	struct session_key keys[APP_KEYS_MAX];
 };
 
@@ -78,6 +80,7 @@ struct ones_request {
 	bool depends_on_language; /* the answer does: see language_of() */
 	bool has_key;             /* a well-formed one was presented */
 	bool is_passive;          /* see ones_stay_passive() */
+	bool is_in_authorization; /* that one stood there, and in no cookie */
 	struct session_key key;
 	struct app_preview preview;
 	struct app_lookup lookup; /* when the preview has keys */
@@ -109,6 +112,9 @@ void exchange_warn(const struct ones_request *req, const char *problem);
 
 /* The module of the request's route; the daemon's own where there is none. */
 const struct module *exchange_module(const struct ones_request *req);
+
+/* Has the look-up found that the key is one of a session, live or ended? */
+bool exchange_knows_key(const struct ones_request *req, const struct session_key *key);
 
 /* What a handler gets for what the database answered. */
 enum ones_result exchange_result(enum db_status status);

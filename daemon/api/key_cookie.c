@@ -1,15 +1,12 @@
 /* The daemon's own cookies, those that hold keys and the language: their names, reading and writing them. */
 #include "api/key_cookie.h"
 
+#include "base/own_cookies.h"
 #include "http/cookie.h"
 
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
-
-/* The longest session.cookie_name, and what comes before and after it. */
-#define NAME_SIZE 128
 
 /* 400 days: browsers keep no cookie longer (RFC 6265bis, 5.5). */
 #define LASTS_LONG "Max-Age=34560000; "
@@ -46,74 +43,43 @@ static struct jar jar_of(const struct ones_request *req)
 	};
 }
 
-enum cookie {
-	KEY_COOKIE,
-	DEVICE_COOKIE,
-	KEY_COOKIE_FORMER,
-	DEVICE_COOKIE_FORMER,
-	CHECK_COOKIE,
-	LANGUAGE_COOKIE,
-	COOKIES
-};
-
-/*
- * With __Host- a browser takes the session's cookie only over HTTPS and from this very host, so that no other host can
- * plant one. For the cookies of the daemon's own routes this prefix would want Path=/; that a sibling host can plant
- * them is of no use to it: see browsers.h. That of the language is no secret, and has one name for whoever reads it.
- */
-static void cookie_name(const struct jar *jar, enum cookie cookie, char name[NAME_SIZE])
+static void cookie_name(const struct jar *jar, enum own_cookie cookie, char name[OWN_COOKIE_NAME_SIZE])
 {
-	static const char *const endings[] = {
-		[KEY_COOKIE] = "",           [KEY_COOKIE_FORMER] = "",
-		[DEVICE_COOKIE] = "_device", [DEVICE_COOKIE_FORMER] = "_device",
-		[CHECK_COOKIE] = "_check",   [LANGUAGE_COOKIE] = "_language",
-	};
-	bool is_of_all = endings[cookie][0] == '\0';
-	bool is_former = cookie == KEY_COOKIE_FORMER || cookie == DEVICE_COOKIE_FORMER;
-
-	(void)snprintf(name, NAME_SIZE, "%s%s%s",
-	               !jar->is_secure || cookie == LANGUAGE_COOKIE ? ""
-	               : is_of_all                                  ? "__Host-"
-	                                                            : "__Secure-",
-	               is_former ? COOKIE_NAME_FORMER : jar->settings->session.cookie_name, endings[cookie]);
+	own_cookie_name(jar->settings->session.cookie_name, jar->is_secure, cookie, name);
 }
 
-/* Cookies of the former names are read, until 1.0, so that an upgrade ends no session. */
 static bool reads_former(const struct jar *jar)
 {
-	return strcmp(jar->settings->session.cookie_name, COOKIE_NAME_DEFAULT) == 0;
+	return own_cookies_read_former(jar->settings->session.cookie_name);
 }
 
-/* The keys, each once, of the well-formed ones among the cookies of that name; at most `room`. */
-static size_t read_cookies(const struct jar *jar, enum cookie cookie, struct session_key keys[], size_t room)
+/* The keys, each once, of the cookies of that name whose values are wanted; at most `room`. */
+static size_t read_keys(struct fcgi_text header, const char *name, bool (*is_wanted)(const char *value),
+                        struct session_key keys[], size_t room)
 {
-	struct cookie_search search = {.at = jar->header, .left = jar->size};
-	char name[NAME_SIZE], token[TOKEN_LENGTH + 1];
+	struct cookie_search search = {.at = header.at, .left = header.length};
+	char value[KEY_OF_OTHERS_MAX + 1];
 	size_t count = 0;
 
-	cookie_name(jar, cookie, name);
-	while (count < room && cookie_find(&search, name, token_is_well_formed, token, sizeof token)) {
+	while (count < room && cookie_find(&search, name, is_wanted, value, sizeof value)) {
 		size_t at = 0;
 
-		keys[count] = token_key(token);
+		keys[count] = token_key_of_any(value);
 		while (memcmp(&keys[at], &keys[count], sizeof keys[at]) != 0)
 			at++;
 		count += at == count;
-		sodium_memzero(token, sizeof token);
+		sodium_memzero(value, strlen(value));
 	}
 	return count;
 }
 
-/* Has the look-up found that this key is one of a session? */
-static bool is_known(const struct ones_request *req, const struct session_key *key)
+/* Likewise, of the well-formed ones of the daemon's own. */
+static size_t read_cookies(const struct jar *jar, enum own_cookie cookie, struct session_key keys[], size_t room)
 {
-	const struct app_lookup *lookup = &req->lookup;
+	char name[OWN_COOKIE_NAME_SIZE];
 
-	for (size_t i = 0; lookup->result != NULL && i < req->preview.key_count; i++) {
-		if (memcmp(&req->preview.keys[i], key, sizeof *key) == 0)
-			return rule_is_known(lookup->result, lookup->first + i);
-	}
-	return false;
+	cookie_name(jar, cookie, name);
+	return read_keys((struct fcgi_text){jar->header, jar->size}, name, token_is_well_formed, keys, room);
 }
 
 /*
@@ -126,7 +92,7 @@ static bool has_former_key(const struct ones_request *req, const struct jar *jar
 	size_t count = reads_former(jar) ? read_cookies(jar, KEY_COOKIE_FORMER, keys, APP_KEYS_MAX) : 0;
 
 	for (size_t i = 0; i < count; i++) {
-		if (is_known(req, &keys[i]))
+		if (exchange_knows_key(req, &keys[i]))
 			return true;
 	}
 	return false;
@@ -142,30 +108,6 @@ static bool has_former_device(const struct jar *jar)
 bool key_cookie_is_secure(const struct ones_request *req)
 {
 	return is_secure(req->app->settings, req->http->is_secure);
-}
-
-bool key_cookie_is_own_name(const struct ones_request *req, const char *name)
-{
-	static const char *const prefixes[] = {"__Host-", "__Secure-"};
-	const struct jar jar = {.settings = req->app->settings};
-
-	/* Browsers know a prefix in any case (RFC 6265bis, 5.7). */
-	for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
-		if (strncasecmp(name, prefixes[i], strlen(prefixes[i])) == 0) {
-			name += strlen(prefixes[i]);
-			break;
-		}
-	}
-	for (enum cookie cookie = KEY_COOKIE; cookie < COOKIES; cookie++) {
-		bool is_former = cookie == KEY_COOKIE_FORMER || cookie == DEVICE_COOKIE_FORMER;
-		char own[NAME_SIZE];
-
-		/* Not secure, so that there is no prefix. */
-		cookie_name(&jar, cookie, own);
-		if (strcmp(name, own) == 0 && (!is_former || reads_former(&jar)))
-			return true;
-	}
-	return false;
 }
 
 /* The value of a Set-Cookie field, on `ctx`; NULL when out of memory. `lasts` as below. */
@@ -188,12 +130,14 @@ static void write_cookie(struct ones_request *req, const char *name, const char 
 {
 	const struct jar jar = jar_of(req);
 	char *field = cookie_field(req, &jar, name, token, path, lasts);
+	/* One of another path is another cookie (RFC 6265, 5.3). */
+	const char *which = talloc_asprintf(req, "%s %s", name, path);
 
-	if (field == NULL) {
+	if (field == NULL || which == NULL) {
 		exchange_fail(req, "out of memory for a cookie");
 		return;
 	}
-	response_set_cookie(&req->response, req, name, field, false);
+	response_set_cookie(&req->response, req, which, field, false);
 	sodium_memzero(field, strlen(field));
 	talloc_free(field);
 }
@@ -208,21 +152,25 @@ static bool comes_by_https(const struct fcgi *fcgi)
 	return request_is_by_https(https, scheme);
 }
 
-size_t key_cookie_peek(const struct ones_app *app, const struct fcgi *fcgi, struct session_key keys[APP_KEYS_MAX])
+size_t key_cookies_find(const struct ones_app *app, const struct fcgi *fcgi, struct fcgi_text header,
+                        struct session_key keys[], size_t room)
 {
-	struct fcgi_text header = {0};
-	struct jar jar = {.settings = app->settings};
+	struct jar jar = {.settings = app->settings, .header = header.at, .size = header.length};
 	size_t count;
 
-	if (!fcgi_peek_param(fcgi, "HTTP_COOKIE", &header) || header.length <= TOKEN_LENGTH)
+	if (header.length <= TOKEN_LENGTH)
 		return 0;
 	jar.is_secure = is_secure(app->settings, comes_by_https(fcgi));
-	jar.header = header.at;
-	jar.size = header.length;
-	count = read_cookies(&jar, KEY_COOKIE, keys, APP_KEYS_MAX);
+	count = read_cookies(&jar, KEY_COOKIE, keys, room);
 	if (reads_former(&jar))
-		count += read_cookies(&jar, KEY_COOKIE_FORMER, keys + count, APP_KEYS_MAX - count);
+		count += read_cookies(&jar, KEY_COOKIE_FORMER, keys + count, room - count);
 	return count;
+}
+
+size_t key_cookies_of_others(const struct key_from *key_from, struct fcgi_text header,
+                             struct session_key keys[APP_KEYS_MAX])
+{
+	return read_keys(header, key_from->cookie, key_is_cookie_value, keys, APP_KEYS_MAX);
 }
 
 #define LASTS_SIZE 40
@@ -238,7 +186,7 @@ static void key_lasts(const struct settings *settings, char lasts[LASTS_SIZE])
 void key_cookie_write(struct ones_request *req, const char *token)
 {
 	const struct jar jar = jar_of(req);
-	char name[NAME_SIZE], lasts[LASTS_SIZE] = TAKEN_AWAY;
+	char name[OWN_COOKIE_NAME_SIZE], lasts[LASTS_SIZE] = TAKEN_AWAY;
 
 	if (token != NULL)
 		key_lasts(jar.settings, lasts);
@@ -250,11 +198,25 @@ void key_cookie_write(struct ones_request *req, const char *token)
 	}
 }
 
+/*
+ * Until 0.2 its path was server.prefix, and a browser may hold both. It sends the one with the longer path first (RFC
+ * 6265, 5.4), so the last one is that which was given last. Returns how many there are that are well-formed.
+ */
+static size_t last_device(const struct jar *jar, struct session_key *key)
+{
+	struct session_key keys[APP_KEYS_MAX];
+	size_t count = read_cookies(jar, DEVICE_COOKIE, keys, APP_KEYS_MAX);
+
+	if (count > 0)
+		*key = keys[count - 1];
+	return count;
+}
+
 bool device_cookie_read(const struct ones_request *req, struct session_key *key)
 {
 	const struct jar jar = jar_of(req);
 
-	return read_cookies(&jar, DEVICE_COOKIE, key, 1) > 0 ||
+	return last_device(&jar, key) > 0 ||
 	       (reads_former(&jar) && read_cookies(&jar, DEVICE_COOKIE_FORMER, key, 1) > 0);
 }
 
@@ -267,15 +229,17 @@ static const char *own_path(const struct ones_request *req)
 
 void device_cookie_write(struct ones_request *req, const char *token)
 {
-	const char *path = own_path(req);
 	const struct jar jar = jar_of(req);
-	char name[NAME_SIZE];
+	char name[OWN_COOKIE_NAME_SIZE];
+	struct session_key last;
 
 	cookie_name(&jar, DEVICE_COOKIE, name);
-	write_cookie(req, name, token, path, LASTS_LONG);
+	if (last_device(&jar, &last) > 1)
+		write_cookie(req, name, "", own_path(req), TAKEN_AWAY);
+	write_cookie(req, name, token, "/", LASTS_LONG);
 	if (has_former_device(&jar)) {
 		cookie_name(&jar, DEVICE_COOKIE_FORMER, name);
-		write_cookie(req, name, "", path, TAKEN_AWAY);
+		write_cookie(req, name, "", own_path(req), TAKEN_AWAY);
 	}
 }
 
@@ -284,21 +248,21 @@ bool key_cookies_for_others(struct ones_request *req, bool by_https, const char 
 {
 	const struct settings *settings = req->app->settings;
 	const struct jar jar = {.settings = settings, .is_secure = is_secure(settings, by_https)};
-	char name[NAME_SIZE], lasts[LASTS_SIZE];
+	char name[OWN_COOKIE_NAME_SIZE], lasts[LASTS_SIZE];
 
 	key_lasts(settings, lasts);
 	cookie_name(&jar, KEY_COOKIE, name);
-	fields[0] = cookie_field(req, &jar, name, token, "/", lasts);
+	fields[0] = token != NULL ? cookie_field(req, &jar, name, token, "/", lasts) : NULL;
 	cookie_name(&jar, DEVICE_COOKIE, name);
-	fields[1] = cookie_field(req, &jar, name, device, own_path(req), LASTS_LONG);
-	return fields[0] != NULL && fields[1] != NULL;
+	fields[1] = cookie_field(req, &jar, name, device, "/", LASTS_LONG);
+	return (fields[0] != NULL) == (token != NULL) && fields[1] != NULL;
 }
 
 bool language_cookie_read(const struct ones_request *req, char language[LANGUAGE_TAG_SIZE])
 {
 	const struct jar jar = jar_of(req);
 	struct cookie_search search = {.at = jar.header, .left = jar.size};
-	char name[NAME_SIZE];
+	char name[OWN_COOKIE_NAME_SIZE];
 
 	if (jar.header == NULL)
 		return false;
@@ -309,7 +273,7 @@ bool language_cookie_read(const struct ones_request *req, char language[LANGUAGE
 void language_cookie_write(struct ones_request *req, const char *language)
 {
 	const struct jar jar = jar_of(req);
-	char name[NAME_SIZE];
+	char name[OWN_COOKIE_NAME_SIZE];
 
 	cookie_name(&jar, LANGUAGE_COOKIE, name);
 	write_cookie(req, name, language, "/", LASTS_LONG);
@@ -319,9 +283,9 @@ bool key_cookie_is_any(const struct ones_request *req)
 {
 	const struct jar jar = jar_of(req);
 
-	for (enum cookie cookie = KEY_COOKIE; jar.header != NULL && cookie < COOKIES; cookie++) {
+	for (enum own_cookie cookie = KEY_COOKIE; jar.header != NULL && cookie < OWN_COOKIES; cookie++) {
 		struct cookie_search search = {.at = jar.header, .left = jar.size};
-		char name[NAME_SIZE], value[2 * TOKEN_LENGTH];
+		char name[OWN_COOKIE_NAME_SIZE], value[2 * TOKEN_LENGTH];
 
 		cookie_name(&jar, cookie, name);
 		if (cookie_find(&search, name, NULL, value, sizeof value))
@@ -333,7 +297,7 @@ bool key_cookie_is_any(const struct ones_request *req)
 void ones_offer_cookie(struct ones_request *req)
 {
 	const struct jar jar = jar_of(req);
-	char name[NAME_SIZE];
+	char name[OWN_COOKIE_NAME_SIZE];
 
 	if (key_cookie_is_any(req))
 		return;

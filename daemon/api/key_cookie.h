@@ -9,11 +9,15 @@
 #include <stddef.h>
 
 /*
- * The session's: the keys of all well-formed ones that a request presents which has not been taken in yet, those of the
- * current name first. Over http a neighbouring host can plant one, and an old one may have stayed: only the database
- * knows which is live. Returns how many.
+ * The session's: the keys of all well-formed ones in the Cookie field of a request that has not been taken in yet, those
+ * of the current name first; `room` at most. Returns how many.
  */
-size_t key_cookie_peek(const struct ones_app *app, const struct fcgi *fcgi, struct session_key keys[APP_KEYS_MAX]);
+size_t key_cookies_find(const struct ones_app *app, const struct fcgi *fcgi, struct fcgi_text header,
+                        struct session_key keys[], size_t room);
+
+/* The same of an application's own cookie (session.key_from). */
+size_t key_cookies_of_others(const struct key_from *key_from, struct fcgi_text header,
+                             struct session_key keys[APP_KEYS_MAX]);
 
 /*
  * Set the cookie to `token`, for as long as a session lasts (session.cookie_persistent), or take it away for NULL; one
@@ -23,14 +27,14 @@ void key_cookie_write(struct ones_request *req, const char *token);
 
 /*
  * The device cookie shows that this browser was signed in to an account before (see session/browsers.h). It goes to the
- * daemon's own routes only, and stays at logout. False when there is none that is well-formed.
+ * whole site, whose own sign-in may be anywhere, and stays at logout. False when there is none that is well-formed.
  */
 bool device_cookie_read(const struct ones_request *req, struct session_key *key);
 void device_cookie_write(struct ones_request *req, const char *token);
 
 /*
- * The Set-Cookie fields for a browser that another program answers, on `req`: of the session and of the device. False
- * when out of memory.
+ * The Set-Cookie fields for a browser that another program answers, on `req`: of the session, if `token` is not NULL,
+ * and of the device. False when out of memory.
  */
 bool key_cookies_for_others(struct ones_request *req, bool by_https, const char *token, const char *device,
                             const char *fields[2]);
@@ -41,9 +45,6 @@ bool key_cookies_for_others(struct ones_request *req, bool by_https, const char 
  */
 bool language_cookie_read(const struct ones_request *req, char language[LANGUAGE_TAG_SIZE]);
 void language_cookie_write(struct ones_request *req, const char *language);
-
-/* Is it the name of one of these, with or without a prefix, or a former one that is still read? */
-bool key_cookie_is_own_name(const struct ones_request *req, const char *name);
 
 /* Is a cookie that is set now Secure (session.cookie_secure)? */
 bool key_cookie_is_secure(const struct ones_request *req);

@@ -7,7 +7,10 @@
 
 #include <sodium.h>
 
-/* The keys of one login; those that the browser has are there where its values have the form of keys. */
+/*
+ * The keys of one login; those that the browser has are there where its values have the form of keys. The token is the
+ * daemon's, unless the program has given one.
+ */
 struct keys {
 	char token[TOKEN_LENGTH + 1], device_token[TOKEN_LENGTH + 1];
 	struct session_key key, device, presented, presented_device, ticket;
@@ -21,14 +24,25 @@ static const struct session_key *key_of(const char *value, struct session_key *k
 	return key;
 }
 
+/* It may be one of the application's own making. */
+static const struct session_key *presented_key(const struct ones_request *req, const char *value,
+                                               struct session_key *key)
+{
+	if (value == NULL || !key_from_can_be(&req->app->key_from, value))
+		return key_of(value, key);
+	*key = token_key_of_any(value);
+	return key;
+}
+
 static enum ones_result issue(struct ones_request *req, const struct ones_program_login *given, const struct keys *keys,
                               struct ones_issued *issued)
 {
+	const char *token = given->key == NULL ? keys->token : NULL;
 	const char *fields[2];
 
-	issued->token = talloc_strdup(req, keys->token);
-	if (issued->token == NULL ||
-	    !key_cookies_for_others(req, given->is_secure, keys->token, keys->device_token, fields))
+	issued->token = talloc_strdup(req, token);
+	if ((issued->token == NULL && token != NULL) ||
+	    !key_cookies_for_others(req, given->is_secure, token, keys->device_token, fields))
 		return ONES_RESULT_FAILED;
 	issued->session_cookie = fields[0];
 	issued->device_cookie = fields[1];
@@ -42,7 +56,8 @@ static enum ones_result sign_in(struct ones_request *req, const struct ones_prog
 	struct login_request request = {
 		.user = user,
 		.key = &keys->key,
-		.presented = key_of(given->presented, &keys->presented),
+		.is_key_given = given->key != NULL,
+		.presented = presented_key(req, given->presented, &keys->presented),
 		.device = &keys->device,
 		.presented_device = key_of(given->device, &keys->presented_device),
 		.ticket = key_of(given->ticket, &keys->ticket),
@@ -71,6 +86,8 @@ enum ones_result ones_sign_in_for(struct ones_request *req, const struct ones_pr
 	*issued = (struct ones_issued){0};
 	if (!request_db_take(req, "ones_sign_in_for"))
 		return ONES_RESULT_FAILED;
+	if (given->key != NULL && !key_from_can_be(&req->app->key_from, given->key))
+		return ONES_RESULT_UNACCEPTABLE;
 	/* The key would reach nobody, and end the session that it is to follow. */
 	if (fcgi_has_hung_up(req->http->fcgi))
 		return ONES_RESULT_BUSY;
@@ -81,7 +98,7 @@ enum ones_result ones_sign_in_for(struct ones_request *req, const struct ones_pr
 		return ONES_RESULT_INVALID;
 	token_generate(keys.token);
 	token_generate(keys.device_token);
-	keys.key = token_key(keys.token);
+	keys.key = token_key_of_any(given->key != NULL ? given->key : keys.token);
 	keys.device = token_key(keys.device_token);
 	if (given->ticket != NULL && !token_is_well_formed(given->ticket))
 		result = ONES_RESULT_TICKET_GONE;

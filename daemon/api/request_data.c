@@ -2,6 +2,7 @@
 #include "api/request_data.h"
 
 #include "api/key_cookie.h"
+#include "api/keys.h"
 #include "base/log.h"
 #include "session/session_data.h"
 
@@ -58,11 +59,13 @@ static void set_owner(struct ones_request *req)
 {
 	req->data->user_id = req->verdict.live ? req->verdict.session.user.id : 0;
 	req->data->has_row = req->verdict.live;
-	req->data->key = req->key;
+	if (req->verdict.live)
+		req->data->key = req->key;
 }
 
 bool request_data_open(struct ones_request *req)
 {
+	const struct session_key *own = keys_own(req);
 	enum db_status status = DB_OK;
 	struct request_data *data;
 
@@ -77,9 +80,11 @@ bool request_data_open(struct ones_request *req)
 	}
 	req->data = data;
 	set_owner(req);
+	if (!req->verdict.live && own != NULL)
+		data->key = *own;
 	if (req->verdict.live)
 		status = session_data_read(data->values, req->app->rule.db, &data->key);
-	else if (req->has_key)
+	else if (own != NULL)
 		status = session_data_read_anonymous(data->values, req->app->rule.db, &data->key, &data->has_row);
 	if (status != DB_OK)
 		reply_data_failure(req, status);

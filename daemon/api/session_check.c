@@ -1,6 +1,7 @@
 /* The hook: which session does a request present, and is it still the live one of its account? */
 #include "api/session_check.h"
 
+#include "api/keys.h"
 #include "session/useragent.h"
 
 static const char *or_empty(const char *text)
@@ -22,7 +23,27 @@ static void look_up(struct ones_request *req)
 	lookup->first = 0;
 }
 
-/* Of the keys that were presented it is the first that is live, else the first. */
+/*
+ * Of the keys that were presented it is the first that is live; else the first of which it is known how it ended; else
+ * that of the daemon's own cookie, which what is kept for nobody belongs to; else the first.
+ */
+static size_t choose(const struct ones_request *req)
+{
+	const struct app_preview *preview = &req->preview;
+	const struct app_lookup *lookup = &req->lookup;
+	size_t known = preview->key_count;
+
+	for (size_t i = 0; i < preview->key_count; i++) {
+		if (rule_may_be_live(&req->app->rule, lookup->result, lookup->first + i))
+			return i;
+		if (known == preview->key_count && rule_is_known(lookup->result, lookup->first + i))
+			known = i;
+	}
+	if (known < preview->key_count)
+		return known;
+	return keys_own(req) != NULL ? preview->own_at : 0;
+}
+
 enum db_status session_check(struct ones_request *req)
 {
 	const struct client client = exchange_client(req);
@@ -35,11 +56,10 @@ enum db_status session_check(struct ones_request *req)
 	req->has_key = preview->key_count > 0;
 	if (req->has_key) {
 		status = lookup->status;
-		for (size_t i = preview->key_count; status == DB_OK && i-- > 0;) {
-			if (rule_may_be_live(&req->app->rule, lookup->result, lookup->first + i))
-				which = i;
-		}
+		if (status == DB_OK)
+			which = choose(req);
 		req->key = preview->keys[which];
+		req->is_in_authorization = keys_is_in_authorization(req, which);
 		if (status == DB_OK)
 			status = rule_check(&req->app->rule, req, lookup->result, lookup->first + which, &client,
 			                    &req->verdict);

@@ -1,5 +1,6 @@
 /* Signing in and out: where passwords, tickets, the rule and the cookies come together. */
 #include "api/key_cookie.h"
+#include "api/keys.h"
 #include "api/language.h"
 #include "api/new_password.h"
 #include "api/password_check.h"
@@ -94,6 +95,7 @@ enum ones_result signin_describe(struct ones_request *req, enum rule_login_resul
 	case RULE_LOGIN_COOLDOWN:
 		counters_add(&req->app->board->counters, COUNTER_THROTTLED);
 		return ONES_RESULT_COOLDOWN;
+	case RULE_LOGIN_KEY_SEEN: return ONES_RESULT_DUPLICATE;
 	case RULE_LOGIN_UNPROVEN: return by_rule->unproven;
 	case RULE_LOGIN_REFUSED: req->refusal = by_rule->refusal; return ONES_RESULT_REFUSED;
 	case RULE_LOGIN_FAILED: return ONES_RESULT_FAILED;
@@ -119,12 +121,15 @@ static bool form_key(const struct ones_request *req, const struct ones_credentia
 	return true;
 }
 
-/* A login gives the browser another device cookie, which is stored with its session. */
-static void request_device(const struct ones_request *req, struct device *device, struct login_request *request)
+/* A login gives the browser another device cookie, which is stored with its session. Programs may take no cookie. */
+static void request_device(const struct ones_request *req, bool takes_cookies, struct device *device,
+                           struct login_request *request)
 {
-	token_generate(device->token);
-	device->key = token_key(device->token);
-	request->device = &device->key;
+	if (takes_cookies) {
+		token_generate(device->token);
+		device->key = token_key(device->token);
+		request->device = &device->key;
+	}
 	if (device_cookie_read(req, &device->presented))
 		request->presented_device = &device->presented;
 }
@@ -175,13 +180,20 @@ static const struct session_key *presented_by(struct ones_request *req, int64_t 
 		    verdict.live && verdict.session.user.id == user_id)
 			return &req->preview.keys[i];
 	}
+	/* What was kept for nobody, by the daemon's own cookie, goes along. */
+	if (!req->verdict.live && keys_own(req) != NULL)
+		return keys_own(req);
 	return req->has_key ? &req->key : NULL;
 }
 
-/* Have the rule carry out the login; the cookie and the request are the new session's then. */
-static enum ones_result begin_session(struct ones_request *req, const struct login_request *wanted,
+/*
+ * Have the rule carry out the login; the request, and the cookie or login->token, are the new session's then.
+ * `wants_token`: no cookie is to be set.
+ */
+static enum ones_result begin_session(struct ones_request *req, const struct login_request *wanted, bool wants_token,
                                       struct ones_login *login)
 {
+	const bool is_in_answer = keys_go_into_answer(req, wants_token);
 	struct client client = exchange_client(req);
 	struct login_request request = *wanted;
 	struct rule_login by_rule = {0};
@@ -201,13 +213,13 @@ static enum ones_result begin_session(struct ones_request *req, const struct log
 	request.presented = presented_by(req, request.user->id);
 	/* A new password for a session leaves the browser what it is. */
 	if (request.new_password_hash == NULL || request.proof != NULL)
-		request_device(req, &device, &request);
+		request_device(req, !is_in_answer, &device, &request);
 	made = rule_login(&req->app->rule, req, &request, &client, &by_rule);
 	result = signin_describe(req, made, &by_rule, login);
 	if (result == ONES_RESULT_OK) {
 		/* Whatever becomes of that, the login stands. */
 		(void)end_presented(req, request.presented, &by_rule.refusal);
-		key_cookie_write(req, token);
+		keys_give(req, token, is_in_answer, login);
 		req->preview.key_count = 0;
 		req->has_key = true;
 		req->key = key;
@@ -279,6 +291,10 @@ enum ones_result ones_login(struct ones_request *req, const struct ones_credenti
 		if (credentials.username == NULL)
 			return ONES_RESULT_FAILED;
 	}
+	if (credentials.wants_token && !req->app->settings->session.bearer) {
+		exchange_warn(req, "ones_login() with .wants_token, and session.bearer is off");
+		return ONES_RESULT_FAILED;
+	}
 	/* Before the password is looked at, or the answer would tell, without a trace, whether it is right. */
 	if (credentials.checks_cookies && !key_cookie_is_any(req))
 		return ONES_RESULT_NO_COOKIES;
@@ -291,7 +307,7 @@ enum ones_result ones_login(struct ones_request *req, const struct ones_credenti
 	if (credentials.ticket == NULL && !user->is_active)
 		result = ONES_RESULT_CLOSED;
 	else
-		result = begin_session(req, &request, login);
+		result = begin_session(req, &request, credentials.wants_token, login);
 	if (result == ONES_RESULT_CLOSED || result == ONES_RESULT_LIMIT || result == ONES_RESULT_COOLDOWN ||
 	    result == ONES_RESULT_REFUSED)
 		signin_log_refused(req, user, result);
@@ -317,7 +333,7 @@ enum ones_result ones_sign_in(struct ones_request *req, const struct ones_proof 
 	if (user == NULL)
 		return ONES_RESULT_INVALID;
 	request.user = user;
-	result = user->is_active ? begin_session(req, &request, login) : ONES_RESULT_CLOSED;
+	result = user->is_active ? begin_session(req, &request, false, login) : ONES_RESULT_CLOSED;
 	if (result == ONES_RESULT_CLOSED || result == ONES_RESULT_REFUSED)
 		signin_log_refused(req, user, result);
 	return result;
@@ -334,6 +350,8 @@ const char *ones_form_token(struct ones_request *req)
 
 enum ones_result ones_logout(struct ones_request *req)
 {
+	/* Who presents a key so has no cookie of the daemon's. */
+	const bool is_by_bearer = req->preview.bearer_at < req->preview.key_count;
 	const struct client client = exchange_client(req);
 	enum db_status status;
 
@@ -344,7 +362,8 @@ enum ones_result ones_logout(struct ones_request *req)
 		status = rule_logout(&req->app->rule, req, &req->key, &client, &req->refusal);
 	if (status != DB_OK)
 		return exchange_result(status);
-	key_cookie_write(req, NULL);
+	if (!is_by_bearer)
+		key_cookie_write(req, NULL);
 	req->preview.key_count = 0;
 	req->verdict = (struct rule_verdict){.reason = ONES_REASON_LOGGED_OUT};
 	req->has_key = false;
@@ -412,7 +431,7 @@ enum ones_result ones_change_password(struct ones_request *req, const char *curr
 		if (request.new_password_hash == NULL)
 			return ONES_RESULT_FAILED;
 		request.user = user;
-		result = begin_session(req, &request, changed);
+		result = begin_session(req, &request, false, changed);
 	} else {
 		/* Disabled since the hook has run. */
 		result = ONES_RESULT_ENDED;

@@ -5,6 +5,8 @@
 #include "base/config_names.h"
 #include "base/config_set.h"
 #include "base/config_value.h"
+#include "base/key_from.h"
+#include "base/own_cookies.h"
 #include "base/utf8.h"
 
 #include <ctype.h>
@@ -75,8 +77,28 @@ static void apply_override(struct config_set *set, const char *override)
 	} else if (option == NULL) {
 		config_complain_unknown(set, section, key);
 	} else {
+		set->set_at[option - options] = 0;
 		config_set_value(set, option, value);
 	}
+}
+
+/* A cookie of the daemon's own is no application's: it would be taken away, and the web server keeps it back. */
+static void check_key_from(struct config_set *set)
+{
+	const struct settings *settings = set->settings;
+	struct key_from key_from;
+
+	(void)key_from_parse(settings->session.key_from, &key_from);
+	if (key_from.kind != KEY_FROM_COOKIE || !own_cookies_have(settings->session.cookie_name, key_from.cookie))
+		return;
+	set->line = set->set_at[options_find("session", "key_from") - options];
+	(void)fprintf(config_complain(set),
+	              "session.key_from: %s is a cookie of the daemon's own%s: it has to be one of the application's\n",
+	              key_from.cookie,
+	              strcmp(key_from.cookie, COOKIE_NAME_FORMER) == 0
+	                      ? ", by its former name, which is read as long as session.cookie_name is not set"
+	                      : "");
+	set->line = 0;
 }
 
 static void check_relations(struct config_set *set)
@@ -89,6 +111,7 @@ static void check_relations(struct config_set *set)
 		            "never\n",
 		            config_complain(set));
 	}
+	check_key_from(set);
 	if (settings->server.guard_workers >= settings->server.workers)
 		(void)fprintf(config_complain(set),
 		              "server.guard_workers: %" PRId64 " is not less than server.workers, %" PRId64
@@ -155,8 +178,9 @@ int config_load(TALLOC_CTX *ctx, const struct config_source *source, struct sett
 
 	memset(settings, 0, sizeof *settings);
 	set.scratch = talloc_new(ctx);
+	set.set_at = talloc_zero_array(set.scratch, int, (unsigned)options_count);
 	settings->sections = talloc_zero(ctx, struct config_sections);
-	if (set.scratch == NULL || settings->sections == NULL) {
+	if (set.scratch == NULL || set.set_at == NULL || settings->sections == NULL) {
 		(void)fputs("out of memory\n", complaints);
 		return -1;
 	}

@@ -21,7 +21,6 @@ struct reader {
 	bool is_continuation; /* that line goes on with the value before it */
 	bool is_after_key;    /* there is a key since the last [section], so that a value may go on */
 	bool is_section_lost; /* which section the next keys belong to is not known */
-	int *set_at;          /* for each option: the line that set it, 0 for none */
 	/* The key that was read last, NULL when there is none; its value may go on in the next line. */
 	const struct option *pending;
 	const char *pending_section, *pending_key; /* of a key that is a module's own; NULL: none */
@@ -129,7 +128,7 @@ static void begin_value(struct reader *reader, const char *section, const char *
 		config_complain_unknown(reader->set, section, key);
 		return;
 	}
-	set_at = &reader->set_at[option - options];
+	set_at = &reader->set->set_at[option - options];
 	if (*set_at != 0) {
 		(void)fprintf(config_complain_key(reader->set, section, key), "was set already in line %d\n", *set_at);
 		return;
@@ -282,9 +281,5 @@ void config_file_read(struct config_set *set, FILE *file)
 		(void)fprintf(config_complain(set), "%s\n", strerror(EISDIR));
 		return;
 	}
-	reader.set_at = talloc_zero_array(set->scratch, int, (unsigned)options_count);
-	if (reader.set_at == NULL)
-		config_complain_memory(set);
-	else
-		read_lines(&reader);
+	read_lines(&reader);
 }

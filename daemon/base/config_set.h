@@ -22,6 +22,7 @@ struct config_set {
 	bool failed;
 	const char *source; /* what complaints begin with: a file's path, or a -o */
 	int line;           /* of the file; 0: not reading a file */
+	int *set_at;        /* for each option: the line of the file that set it, 0: none has */
 };
 
 /* Begin a complaint about what is being read; the caller ends the line. */

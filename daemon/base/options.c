@@ -3,6 +3,7 @@
 
 #include "base/config_sections.h"
 #include "base/http_token.h"
+#include "base/key_from.h"
 #include "base/links.h"
 #include "base/mail_settings.h"
 #include "base/networks.h"
@@ -132,6 +133,13 @@ static const char *check_cookie_name(const char *value)
 	                       strncasecmp(value, "__Secure-", 9) != 0
 	               ? NULL
 	               : form;
+}
+
+static const char *check_key_from(const char *value)
+{
+	struct key_from key_from;
+
+	return key_from_parse(value, &key_from);
 }
 
 /* Of characters that an address has: no spaces, nothing but ASCII, and neither \\ nor " nor any of `others`. */
@@ -327,6 +335,10 @@ const struct option options[] = {
 	CHOICE(session, cookie_samesite, "lax", samesite_choices, RELOADABLE, "The cookie's SameSite attribute"),
 	RANGE(session, cookie_persistent, OPTION_SWITCH, "on", 0, 1, RELOADABLE,
 	      "The cookie lasts as long as the session (Max-Age); off: until the browser is closed"),
+	TEXT(session, key_from, "", check_key_from, RELOADABLE,
+	     "Where a request has a key that the application has made and told POST /api/sessions: cookie NAME, or bearer; empty: keys are the daemon's own"),
+	RANGE(session, bearer, OPTION_SWITCH, "off", 0, 1, RELOADABLE,
+	      "A session's token is also taken from Authorization: Bearer, where the daemon's own cookie is not there"),
 	RANGE(session, max_sessions, OPTION_NUMBER, "1", 0, 10000, RELOADABLE, "How many sessions of an account may be live at once; 0: any number"),
 	CHOICE(session, on_limit, "displace", on_limit_choices, RELOADABLE,
 	       "A login past the limit ends the oldest session, asks first, or is refused until another one has ended"),

@@ -65,6 +65,8 @@ struct settings {
 		enum cookie_secure cookie_secure;
 		enum cookie_samesite cookie_samesite;
 		bool cookie_persistent;
+		const char *key_from; /* see key_from.h */
+		bool bearer;
 		int64_t max_sessions;
 		enum on_limit on_limit;
 		int64_t purge_interval;

@@ -2,6 +2,7 @@
 #ifndef SESSION_API_TOKENS_H
 #define SESSION_API_TOKENS_H
 
+#include "base/key_from.h"
 #include "session/db.h"
 #include "session/token.h"
 
@@ -10,9 +11,8 @@
 #include <stdint.h>
 #include <talloc.h>
 
-/* What a token begins with; 43 characters follow, as in a session's. */
-#define API_TOKEN_PREFIX "ost_"
-#define API_TOKEN_SIZE   (sizeof API_TOKEN_PREFIX + TOKEN_LENGTH)
+/* 43 characters follow its prefix, as in a session's. */
+#define API_TOKEN_SIZE (sizeof API_TOKEN_PREFIX + TOKEN_LENGTH)
 
 /* A program that is let in. */
 struct api_caller {

@@ -23,13 +23,13 @@ static enum db_status read_key(struct db *db, void *context)
 {
 	const struct reading *reading = context;
 	const struct account_tx tx = {.ctx = reading->ctx, .db = db};
-	const struct db_value values[] = {DB_KEY(reading->key)};
+	const struct db_value values[] = {DB_KEY(reading->key), DB_INT(reading->user_id)};
 	struct db_result *row = NULL;
 	enum db_status status = account_tx_lock(&tx, reading->user_id);
 
 	if (status != DB_OK)
 		return status;
-	status = db_query(db, reading->ctx, &sql_session_exists, values, 1, &row);
+	status = db_query(db, reading->ctx, &sql_session_exists, values, 2, &row);
 	if (status != DB_OK)
 		return status;
 	*reading->committed = db_bool(row, 0, 0);

@@ -208,6 +208,22 @@ enum db_status login_use_ticket(struct login_state *state, struct account_tx *tx
 	return status == DB_OK && !was_there ? give_up(state, RULE_LOGIN_TICKET_GONE) : status;
 }
 
+/*
+ * Has the given key been that of a session which has ended? Looked for when its row is inserted: from then on nobody
+ * else can begin one with it, so that none is missed which is begun and ended at this moment.
+ */
+static enum db_status look_for_ended(struct login_state *state, struct account_tx *tx)
+{
+	const struct db_value values[] = {key_value(state->request->key)};
+	struct db_result *rows;
+	enum db_status status = DB_OK;
+
+	if (!state->request->is_key_given)
+		return DB_OK;
+	status = db_query(tx->db, tx->ctx, &sql_key_has_ended, values, 1, &rows);
+	return status == DB_OK && db_bool(rows, 0, 0) ? give_up(state, RULE_LOGIN_KEY_SEEN) : status;
+}
+
 enum db_status login_insert_session(struct login_state *state, struct account_tx *tx)
 {
 	const struct client *client = &tx->client;
@@ -229,6 +245,10 @@ enum db_status login_insert_session(struct login_state *state, struct account_tx
 	struct db_result *row;
 	enum db_status status = db_query(tx->db, tx->ctx, &sql_insert_session, values, 10, &row);
 
+	if (status == DB_DUPLICATE && state->request->is_key_given)
+		return give_up(state, RULE_LOGIN_KEY_SEEN);
+	if (status == DB_OK)
+		status = look_for_ended(state, tx);
 	if (status != DB_OK)
 		return status;
 	if (!db_bool(row, 0, 4)) {

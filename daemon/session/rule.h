@@ -87,6 +87,7 @@ struct login_request {
 	const struct login_proof *proof;     /* in place of the password: no limit or cooldown stands in its way; or
 	                                        NULL */
 	const struct session_key *key;       /* of the new session */
+	bool is_key_given; /* another program has made it: one that was seen before is RULE_LOGIN_KEY_SEEN */
 	const struct session_key *presented; /* that the browser holds now, NULL: none. Its session ends */
 	const struct session_key *device;    /* of the device cookie that it gets; NULL: it keeps the one it has */
 	const struct session_key *presented_device; /* of the one that it holds now, or NULL */
@@ -115,6 +116,7 @@ enum rule_login_result {
 	RULE_LOGIN_OK,
 	RULE_LOGIN_STALE,       /* the account was disabled or got another password since it was read */
 	RULE_LOGIN_ENDED,       /* a change of password: the presented session is not live any more */
+	RULE_LOGIN_KEY_SEEN,    /* the given key is one of a session, live or ended */
 	RULE_LOGIN_TICKET_GONE, /* it has been used by another request */
 	RULE_LOGIN_UNPROVEN,    /* the proof is none */
 	RULE_LOGIN_LIMIT,    /* the account is live elsewhere, and session.on_limit does not let this one displace it */

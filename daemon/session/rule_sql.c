@@ -180,11 +180,17 @@ const struct db_statement sql_session_owner = {
 	"SELECT s.user_id, u.username FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.session_key = $1::bytea",
 };
 
-/* $1 key: was it ever committed? It may have been displaced since. */
+/* $1 key, $2 account: was it ever committed? It may have been displaced since. */
 const struct db_statement sql_session_exists = {
 	"session_exists",
-	"SELECT EXISTS (SELECT FROM sessions WHERE session_key = $1::bytea)"
-	"    OR EXISTS (SELECT FROM ended_sessions WHERE session_key = $1::bytea)",
+	"SELECT EXISTS (SELECT FROM sessions WHERE session_key = $1::bytea AND user_id = $2::bigint)"
+	"    OR EXISTS (SELECT FROM ended_sessions WHERE session_key = $1::bytea AND user_id = $2::bigint)",
+};
+
+/* $1 key. */
+const struct db_statement sql_key_has_ended = {
+	"key_has_ended",
+	"SELECT EXISTS (SELECT FROM ended_sessions WHERE session_key = $1::bytea)",
 };
 
 /*

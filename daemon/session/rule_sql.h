@@ -66,6 +66,7 @@ enum confirmed_column {
 
 extern const struct db_statement sql_session_owner;
 extern const struct db_statement sql_session_exists;
+extern const struct db_statement sql_key_has_ended;
 extern const struct db_statement sql_touch;
 extern const struct db_statement sql_accounts_with_sessions;
 

@@ -1,6 +1,8 @@
 /* Session keys and ids: made, checked, hashed. */
 #include "session/token.h"
 
+#include "base/key_from.h"
+
 #include <assert.h>
 #include <sodium.h>
 #include <string.h>
@@ -16,9 +18,12 @@ void token_generate(char token[TOKEN_LENGTH + 1])
 	static_assert(sodium_base64_ENCODED_LEN(TOKEN_RANDOM_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING) ==
 	                      TOKEN_LENGTH + 1,
 	              "a token's random bytes fill its characters");
-	randombytes_buf(random, sizeof random);
-	(void)sodium_bin2base64(token, TOKEN_LENGTH + 1, random, sizeof random,
-	                        sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	/* One that could be taken for a token of the API would not be looked up. */
+	do {
+		randombytes_buf(random, sizeof random);
+		(void)sodium_bin2base64(token, TOKEN_LENGTH + 1, random, sizeof random,
+		                        sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	} while (strncmp(token, API_TOKEN_PREFIX, strlen(API_TOKEN_PREFIX)) == 0);
 	sodium_memzero(random, sizeof random);
 }
 

@@ -79,7 +79,7 @@ static void confirm(struct ones_request *req)
 	else if (result != ONES_RESULT_OK)
 		show_not_confirmed(req, result, &confirmed);
 	else if (ones_is_program(req))
-		ones_reply_json(req, 200, session_answer_json(&confirmed.session));
+		ones_reply_json(req, 200, new_key_json(&confirmed));
 	else
 		ones_reply_redirect(req, ones_next(req, ones_field(req, "next")));
 }

@@ -4,7 +4,7 @@
 static void reply_changed(struct ones_request *req, const struct ones_login *changed)
 {
 	if (ones_is_program(req))
-		ones_reply_json(req, 200, session_answer_json(&changed->session));
+		ones_reply_json(req, 200, new_key_json(changed));
 	else
 		ones_reply_redirect(req, ones_module_url(req, "/account?changed"));
 }

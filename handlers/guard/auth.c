@@ -75,6 +75,14 @@ static void refuse_request(struct ones_request *req, const struct requirement *r
 		sign_in_page_anew(req, 401, return_address(req), is_lost(req));
 }
 
+/* Why nobody is let in, or is nobody; and whether what is in Authorization is to be kept from the application. */
+static void for_web_server(struct ones_request *req, const struct requirement *requirement, bool is_variable)
+{
+	ones_header(req, is_variable ? "Variable-SESSION_REASON" : "Session-Reason", reason_code(req, requirement));
+	ones_header(req, is_variable ? "Variable-SESSION_CREDENTIAL" : "Session-Credential",
+	            ones_key_is_bearer(req) ? "bearer" : "");
+}
+
 static void auth(struct ones_request *req)
 {
 	const struct requirement requirement = requirement_at_guard(req);
@@ -85,8 +93,7 @@ static void auth(struct ones_request *req)
 		return;
 	}
 	identity_headers(req, ones_is_authorizer(req) && is_let_in ? &identity_variables : &identity_fields);
-	ones_header(req, ones_is_authorizer(req) && is_let_in ? "Variable-SESSION_REASON" : "Session-Reason",
-	            reason_code(req, &requirement));
+	for_web_server(req, &requirement, ones_is_authorizer(req) && is_let_in);
 	if (is_let_in)
 		ones_reply_empty(req, 200);
 	else

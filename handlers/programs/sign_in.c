@@ -40,9 +40,9 @@ static bool is_address(const char *text)
 }
 
 /* What is wrong with the body; NULL: nothing. */
-static const char *problem_of(const json_t *body)
+static const char *problem_of(const struct ones_request *req, const json_t *body)
 {
-	static const char *const texts[] = {"ip", "user_agent", "presented", "device", "ticket"};
+	static const char *const texts[] = {"ip", "user_agent", "presented", "device", "ticket", "key"};
 	static const char *const switches[] = {"secure", "fresh", "take_over"};
 	const char *ip = json_string_value(json_object_get(body, "ip"));
 
@@ -52,7 +52,7 @@ static const char *problem_of(const json_t *body)
 		return "user is the name of an account.";
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
 		if (!is_text_or_null(json_object_get(body, texts[i])))
-			return "ip, user_agent, presented, device and ticket are texts, or null.";
+			return "ip, user_agent, presented, device, ticket and key are texts, or null.";
 	}
 	for (size_t i = 0; i < sizeof switches / sizeof switches[0]; i++) {
 		if (!is_bool_or_left_out(json_object_get(body, switches[i])))
@@ -60,7 +60,8 @@ static const char *problem_of(const json_t *body)
 	}
 	if (ip != NULL && !is_address(ip))
 		return "ip is an IP address.";
-	if (json_object_get(body, "key") != NULL)
+	if (json_is_string(json_object_get(body, "key")) &&
+	    ones_option_text(ones_app(req), "session.key_from")[0] == '\0')
 		return "key is for sites whose keys are of their own making (session.key_from), which this one is not.";
 	return NULL;
 }
@@ -92,10 +93,11 @@ static const char *shortened(const char *text, char cut[USER_AGENT_MAX + 1])
 /* Takes over the reference. */
 static json_t *with_issued(json_t *answer, const struct ones_issued *issued)
 {
-	json_t *more = json_pack("{s:s, s:[s, s]}", "token", issued->token, "cookies", issued->session_cookie,
-	                         issued->device_cookie);
+	json_t *cookies = issued->session_cookie != NULL
+	                          ? json_pack("[s, s]", issued->session_cookie, issued->device_cookie)
+	                          : json_pack("[s]", issued->device_cookie);
 
-	return with_more(answer, more);
+	return with_more(answer, json_pack("{s:s?, s:o}", "token", issued->token, "cookies", cookies));
 }
 
 static void sign_in(struct ones_request *req, const json_t *body, int64_t user_id, const struct once *once)
@@ -111,6 +113,7 @@ static void sign_in(struct ones_request *req, const json_t *body, int64_t user_i
 		.is_secure = is_true(body, "secure", true),
 		.is_fresh = is_true(body, "fresh", true),
 		.take_over = is_true(body, "take_over", false),
+		.key = json_string_value(json_object_get(body, "key")),
 	};
 	struct ones_issued issued;
 	struct ones_login login;
@@ -123,6 +126,12 @@ static void sign_in(struct ones_request *req, const json_t *body, int64_t user_i
 	once_give_up(req, once);
 	if (result == ONES_RESULT_INVALID)
 		reply_not_there(req, "There is no account of that name.");
+	else if (result == ONES_RESULT_UNACCEPTABLE)
+		reply_bad_request(req, "key is of 16 to 4096 bytes, as a cookie's value or the credentials of Bearer may "
+		                       "have (session.key_from), and does not begin with ost_.");
+	else if (result == ONES_RESULT_DUPLICATE)
+		ones_reply_problem(req, 409, "key_seen",
+		                   "There is, or was, a session with that key: change it at each sign-in.");
 	else
 		ones_reply_failure(req, result, &login);
 }
@@ -130,7 +139,7 @@ static void sign_in(struct ones_request *req, const json_t *body, int64_t user_i
 static void post(struct ones_request *req)
 {
 	const json_t *body = body_of(req);
-	const char *problem = body != NULL ? problem_of(body) : NULL;
+	const char *problem = body != NULL ? problem_of(req, body) : NULL;
 	struct found_account account;
 	enum ones_result result;
 	struct once once;

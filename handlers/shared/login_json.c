@@ -25,7 +25,13 @@ json_t *session_answer_json(const struct ones_session *session)
 
 json_t *login_json(const struct ones_login *login)
 {
-	return json_pack("{s:o, s:o, s:o, s:o*}", "user", ones_user_json(&login->session.user), "session",
+	return json_pack("{s:o, s:o, s:o, s:o*, s:s*}", "user", ones_user_json(&login->session.user), "session",
 	                 ones_session_json(&login->session), "displaced", displaced_json(&login->displaced),
-	                 "delete_at", login->delete_at != 0 ? ones_time_json(login->delete_at) : NULL);
+	                 "delete_at", login->delete_at != 0 ? ones_time_json(login->delete_at) : NULL, "token",
+	                 login->token);
+}
+
+json_t *new_key_json(const struct ones_login *login)
+{
+	return with_more(session_answer_json(&login->session), json_pack("{s:s*}", "token", login->token));
 }

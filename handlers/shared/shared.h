@@ -47,6 +47,9 @@ json_t *login_json(const struct ones_login *login);
 /* The same of a session that goes on. */
 json_t *session_answer_json(const struct ones_session *session);
 
+/* And of one that goes on with a new key, as after a change of password. */
+json_t *new_key_json(const struct ones_login *login);
+
 /*
  * In a transaction that holds the account's row of users: ONES_RESULT_ENDED when the session, which was live when the
  * request began, has ended meanwhile; else it cannot end before the transaction does.

@@ -148,6 +148,7 @@ static void login(struct ones_request *req)
 		.form = ones_field(req, "form"),
 		.checks_cookies = ones_field(req, "cookies") != NULL && !ones_is_program(req),
 		.take_over = ones_field_is_true(req, "take_over"),
+		.wants_token = ones_is_program(req) && ones_field_is_true(req, "token"),
 	};
 	const struct ones_account *account;
 	struct ones_login made;
@@ -155,6 +156,12 @@ static void login(struct ones_request *req)
 
 	if (credentials.ticket == NULL && (credentials.username == NULL || credentials.password == NULL)) {
 		ones_reply_problem(req, 400, "bad_request", "Both username and password are needed.");
+		return;
+	}
+	if (credentials.wants_token && ones_option_number(ones_app(req), "session.bearer") == 0) {
+		ones_reply_problem(req, 400, "bad_request",
+		                   "token is for sites that take it from Authorization (session.bearer), which this one "
+		                   "does not.");
 		return;
 	}
 	result = ones_login(req, &credentials, &made);

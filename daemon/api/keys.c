@@ -1,0 +1,101 @@
+/* The session keys that a request presents: where they stand, in which order they count, and how a new one is given. */
+#include "api/keys.h"
+
+#include "api/key_cookie.h"
+#include "http/authorization.h"
+
+#include <sodium.h>
+#include <string.h>
+
+/* Not an API token's: one is never looked up as a key. */
+static bool is_own_token(const char *text)
+{
+	return token_is_well_formed(text) && strncmp(text, API_TOKEN_PREFIX, strlen(API_TOKEN_PREFIX)) != 0;
+}
+
+/* The key in Authorization, if that has the form; returns how many: 1 or 0. */
+static size_t read_authorization(const struct fcgi *fcgi, bool (*is_wanted)(const char *text), struct session_key *key)
+{
+	struct fcgi_text field, credentials;
+	char text[KEY_OF_OTHERS_MAX + 1];
+	bool is_key;
+
+	if (!fcgi_peek_param(fcgi, "HTTP_AUTHORIZATION", &field) || !authorization_bearer(field, &credentials) ||
+	    credentials.length >= sizeof text)
+		return 0;
+	memcpy(text, credentials.at, credentials.length);
+	text[credentials.length] = '\0';
+	/* A NUL would cut it short. */
+	is_key = strlen(text) == credentials.length && is_wanted(text);
+	if (is_key)
+		*key = token_key_of_any(text);
+	sodium_memzero(text, credentials.length);
+	return is_key;
+}
+
+void keys_peek(const struct ones_app *app, const struct fcgi *fcgi, struct app_preview *preview)
+{
+	const struct key_from *key_from = &app->key_from;
+	struct fcgi_text cookies = {0};
+	size_t count = 0;
+
+	(void)fcgi_peek_param(fcgi, "HTTP_COOKIE", &cookies);
+	if (key_from->kind == KEY_FROM_COOKIE)
+		count = key_cookies_of_others(key_from, cookies, preview->keys);
+	else if (key_from->kind == KEY_FROM_BEARER)
+		count = read_authorization(fcgi, key_is_token68, preview->keys);
+	preview->own_at = count;
+	count += key_cookies_find(app, fcgi, cookies, preview->keys + count, APP_KEYS_MAX - count);
+	preview->bearer_at = count;
+	/* With key_from = bearer that has been looked at. */
+	if (app->settings->session.bearer && key_from->kind != KEY_FROM_BEARER && count == preview->own_at &&
+	    count < APP_KEYS_MAX)
+		count += read_authorization(fcgi, is_own_token, preview->keys + count);
+	preview->key_count = count;
+}
+
+bool keys_may_be_in_authorization(const struct ones_app *app)
+{
+	return app->settings->session.bearer || app->key_from.kind == KEY_FROM_BEARER;
+}
+
+bool keys_is_in_authorization(const struct ones_request *req, size_t number)
+{
+	const struct app_preview *preview = &req->preview;
+
+	return number >= preview->bearer_at ||
+	       (req->app->key_from.kind == KEY_FROM_BEARER && number < preview->own_at);
+}
+
+const struct session_key *keys_own(const struct ones_request *req)
+{
+	const struct app_preview *preview = &req->preview;
+
+	/* After a login there are none. */
+	return preview->key_count > preview->own_at && preview->bearer_at > preview->own_at
+	               ? &preview->keys[preview->own_at]
+	               : NULL;
+}
+
+bool ones_key_is_bearer(const struct ones_request *req)
+{
+	const struct app_preview *preview = &req->preview;
+
+	return preview->bearer_at < preview->key_count && exchange_knows_key(req, &preview->keys[preview->bearer_at]);
+}
+
+bool keys_go_into_answer(const struct ones_request *req, bool is_wanted)
+{
+	return is_wanted || (req->http->is_program && req->verdict.live && req->is_in_authorization);
+}
+
+void keys_give(struct ones_request *req, const char *token, bool is_in_answer, struct ones_login *login)
+{
+	if (!is_in_answer) {
+		key_cookie_write(req, token);
+		return;
+	}
+	login->token = talloc_strdup(req, token);
+	if (login->token == NULL)
+		exchange_fail(req, "out of memory for a token");
+}

@@ -1,0 +1,33 @@
+/* session.key_from: keys of sessions that an application makes by itself, and where a request has them. */
+#ifndef BASE_KEY_FROM_H
+#define BASE_KEY_FROM_H
+
+#include <stdbool.h>
+
+/* How long such a key may be. */
+#define KEY_OF_OTHERS_MIN 16
+#define KEY_OF_OTHERS_MAX 4096
+
+/* What tokens of the API begin with: such a text is never a session's key. */
+#define API_TOKEN_PREFIX "ost_"
+
+enum key_from_kind { KEY_FROM_NOTHING, KEY_FROM_COOKIE, KEY_FROM_BEARER };
+
+struct key_from {
+	enum key_from_kind kind;
+	const char *cookie; /* its name, which is a part of the option's value */
+};
+
+/* Read the option's value. Returns NULL, or what it has to be. */
+const char *key_from_parse(const char *value, struct key_from *key_from);
+
+/* Can a cookie have that value (RFC 6265, 4.1.1), and is it as long as a key? */
+bool key_is_cookie_value(const char *text);
+
+/* Can the credentials of Bearer be that text (token68, RFC 9110, 11.2), and is it as long as a key? */
+bool key_is_token68(const char *text);
+
+/* Can an application's key, where it is taken from there, be that text? Never where it is taken from nowhere. */
+bool key_from_can_be(const struct key_from *key_from, const char *text);
+
+#endif
