@@ -25,8 +25,7 @@ static size_t read_authorization(const struct fcgi *fcgi, bool (*is_wanted)(cons
 		return 0;
 	memcpy(text, credentials.at, credentials.length);
 	text[credentials.length] = '\0';
-	/* A NUL would cut it short. */
-	is_key = strlen(text) == credentials.length && is_wanted(text);
+	is_key = is_wanted(text);
 	if (is_key)
 		*key = token_key_of_any(text);
 	sodium_memzero(text, credentials.length);

@@ -125,7 +125,7 @@ class Api:
         check_described(method, "/api" + path, answer)
         reply = Reply(answer)
         if method == "POST" and path == "/sessions" and answer.status == 201:
-            self.daemon.secrets.add(reply.json["token"])
+            self.daemon.secrets.add(reply.json["token"] or body["key"])
         if status is not None:
             assert answer.status == status, f"{method} {path}: {answer.status} {answer.body[:500]}"
         return reply

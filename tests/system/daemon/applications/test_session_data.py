@@ -568,3 +568,17 @@ def test_data_of_another_program_is_read_as_long_as_it_can_be(application, brows
         assert of_sessions(application) == [unreadable]
     assert application.daemon.log_text().count("session_data_unreadable") == 3
     assert browser.is_live()
+
+
+def test_application_s_own_cookie_does_not_hide_what_is_kept_for_nobody(new_application, browse):
+    """With session.key_from each visitor may have one, which is no session's."""
+    application = new_application({"session.key_from": "cookie sid"})
+    browser = browse(application)
+    browser.http.cookies.set("sid", "of-a-visitor-0123456789", path="/")
+    keep(browser, basket=[1])
+    key = browser.key
+    keep(browser, more=2)
+    assert browser.key == key and of_nobody(application) == [{"basket": [1], "more": 2}]
+    browser.sign_in()
+    assert of_sessions(application) == [{"basket": [1], "more": 2}]
+    assert of_nobody(application) == []

@@ -43,6 +43,8 @@ DEFAULTS = {
     "session.cookie_secure": "auto",
     "session.cookie_samesite": "lax",
     "session.cookie_persistent": "on",
+    "session.key_from": "",
+    "session.bearer": "off",
     "session.max_sessions": "1",
     "session.on_limit": "displace",
     "session.purge_interval": "5m",
@@ -298,6 +300,12 @@ WRONG = [
     ("session.cookie_secure", "sometimes"),
     ("session.cookie_samesite", "Strictly"),
     ("session.on_limit", "explode"),
+    ("session.key_from", "cookie"),
+    ("session.key_from", "cookie a b"),
+    ("session.key_from", "cookie a=b"),
+    ("session.key_from", "header X-Key"),
+    ("session.key_from", "Bearer"),
+    ("session.bearer", "maybe"),
     ("login.memory", "1KiB"),
     ("login.passes", "0"),
     ("login.max_hashing", "0"),
@@ -496,3 +504,22 @@ def test_dump_shows_no_piece_of_a_password_and_all_it_can_of_the_rest(tmp_path, 
 def test_dump_shows_a_connection_string_without_a_password_as_it_is(tmp_path, conninfo):
     done = run("-c", write_conf(tmp_path / "conf", {"database.conninfo": conninfo}), "--dump")
     assert f"\nconninfo = {conninfo}\n" in done.stdout
+
+
+# Each, and a session.cookie_name with which it is one of the daemon's.
+COOKIE_NAMES = {"onesession": "onesession", "__Host-onesession": "onesession", "onesession_device": "onesession",
+                "onesession_language": "onesession", "session": "session"}
+
+
+@pytest.mark.parametrize("name, why", [("onesession", ""), ("__Host-onesession", ""), ("onesession_device", ""),
+                                       ("onesession_language", ""), ("session", "former name")])
+def test_cookie_of_the_daemon_s_own_is_no_application_s(conf, name, why):
+    path = conf(f"[log]\nlevel = info\n\n[session]\nkey_from = cookie {name}\n")
+    done = run("-c", path, "-t")
+    assert done.returncode == 78
+    assert f"{path}:5: session.key_from: {name} is a cookie of the daemon's own" in done.stderr and why in done.stderr
+    path = conf(f"[session]\nkey_from = cookie {name}\ncookie_name = account\n")
+    assert run("-c", path, "--dump").returncode == 0
+    # By -o there is no line to name.
+    done = run("-c", path, "-o", f"session.key_from=cookie {name}", "-o", f"session.cookie_name={COOKIE_NAMES[name]}", "--dump")
+    assert done.returncode == 78 and f"{path}: session.key_from" in done.stderr

@@ -340,15 +340,15 @@ def test_device_cookie_over_http(daemon):
     name, value, attributes = set_cookie(answer, is_device=True)
     assert name == "onesession_device"
     assert re.fullmatch("[A-Za-z0-9_-]{43}", value)
-    assert attributes == {"path": "/session", "max-age": "34560000", "httponly": "", "samesite": "Lax"}
+    assert attributes == {"path": "/", "max-age": "34560000", "httponly": "", "samesite": "Lax"}
 
 
 def test_device_cookie_over_https(daemon):
-    """Without __Host-, which would want the path of the whole site."""
+    """Without __Host-: with another name no browser that has one would be known."""
     answer = guess(daemon, password=daemon.database.password, HTTPS="on")
     name, value, attributes = set_cookie(answer, is_device=True)
     assert name == "__Secure-onesession_device"
-    assert attributes["path"] == "/session" and attributes["secure"] == ""
+    assert attributes["path"] == "/" and attributes["secure"] == ""
     assert "domain" not in attributes
     headers = {**JSON, "Cookie": f"__Secure-onesession_device={value}"}
     body = json.dumps({"username": "alice", "password": WRONG})
@@ -370,14 +370,38 @@ def test_device_cookie_follows_the_configuration(new_daemon):
     answer = daemon.ask(method="POST", path="/account/gate/login", headers=JSON, body=body)
     name, _, attributes = set_cookie(answer, is_device=True)
     assert name == "__Secure-kino_device"
-    assert (attributes["path"], attributes["samesite"]) == ("/account/gate", "Strict")
+    assert (attributes["path"], attributes["samesite"]) == ("/", "Strict")
 
 
-def test_device_cookie_of_daemon_at_the_root(new_daemon):
-    daemon = new_daemon({"server.prefix": "/"}).start(wait="/ready")
-    body = json.dumps({"username": "alice", "password": daemon.database.password})
-    answer = daemon.ask(method="POST", path="/login", headers=JSON, body=body)
-    assert set_cookie(answer, is_device=True)[2]["path"] == "/"
+def all_devices(answer):
+    """(value, path) of each that is set."""
+    fields = [field for field in answer.all("Set-Cookie") if field.startswith("onesession_device=")]
+    return [(field.partition("=")[2].partition(";")[0], re.search("; Path=([^;]*)", field)[1]) for field in fields]
+
+
+@pytest.mark.parametrize("prefix", ["/session", "/"])
+def test_device_cookie_of_the_former_path_does_no_harm(new_daemon, prefix):
+    """Until 0.2 its path was server.prefix. Browsers send both, the one with the longer path first."""
+    at = prefix.rstrip("/")
+    daemon = new_daemon({"server.prefix": prefix, "session.on_limit": "refuse"}).start(wait=f"{at}/ready")
+
+    def login(*devices):
+        body = json.dumps({"username": "alice", "password": daemon.database.password})
+        jar = {"Cookie": "; ".join(f"onesession_device={device}" for device in devices)}
+        return daemon.ask(method="POST", path=f"{at}/login", headers={**JSON, **jar}, body=body)
+
+    ((former, _),) = all_devices(login())
+    # It knows the browser that has it.
+    answer = login(former)
+    assert answer.status == 200
+    ((new, path),) = all_devices(answer)
+    assert path == "/"
+    # With both, it is the new one that counts, and the former one goes.
+    answer = login(former, new)
+    assert answer.status == 200
+    assert (("", "/session") in all_devices(answer)) is (prefix == "/session")
+    ((newest, path),) = [device for device in all_devices(answer) if device[0] != ""]
+    assert path == "/" and login(newest).status == 200
 
 
 def test_database_holds_the_hash_of_the_device_cookie(daemon, database):

@@ -1,0 +1,277 @@
+"""session.key_from: keys of the application's own making, from its cookie or from Authorization."""
+
+import json
+import secrets
+
+import pytest
+
+from support import fastcgi
+from support.client import CREDENTIALS, JSON, sign_in
+from support.rows import insert_from_outside
+from support.waiting import Background
+
+COOKIE = {"session.key_from": "cookie sid"}
+BEARER = {"session.key_from": "bearer"}
+# Forms that applications' keys have, 128 random bits each.
+SIGNED = "s%3AaGVsbG8gd29ybGQ.XRkZqg0p/8Wv+fTgJ=u-~Q"
+FORMS = [SIGNED, "0123456789abcdef", "x" * 4096, '"' + "quoted-by-some!" * 2 + '"', "A" * 43, "B" * 44]
+
+
+def new_key():
+    return "eyJhbGciOiJIUzI1NiJ9." + secrets.token_urlsafe(40)
+
+
+def guard(daemon, *pairs, path="/session/auth", **kwargs):
+    """What somebody is answered whose browser has these cookies, (name, value)."""
+    headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in pairs), **kwargs.pop("headers", {})}
+    return daemon.ask(path=path, headers={"Accept": "application/json", **headers}, **kwargs)
+
+
+def with_bearer(daemon, key, path="/session/auth", headers=None, **kwargs):
+    fields = {"Authorization": f"Bearer {key}", "Accept": "application/json", **(headers or {})}
+    return daemon.ask(path=path, headers=fields, **kwargs)
+
+
+def is_live(daemon, key):
+    return guard(daemon, ("sid", key)).status == 200
+
+
+@pytest.fixture(name="api")
+def api_of_keys_in_a_cookie(new_api):
+    return new_api(COOKIE)
+
+
+# ---- In its cookie ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", FORMS, ids=range(len(FORMS)))
+def test_key_of_the_application_is_the_session_s(api, database, key):
+    reply = api.sign_in(key=key)
+    assert reply.json["token"] is None
+    (device,) = reply.json["cookies"]
+    assert device.startswith("__Secure-onesession_device=") and "; Path=/;" in device
+    answer = guard(api.daemon, ("sid", key))
+    assert (answer.status, answer.get("Remote-User")) == (200, "alice")
+    assert answer.get("Session-Id") == reply.json["session"]["id"]
+    assert answer.get("Session-Credential") == ""
+    (stored,) = database.query("SELECT session_key = sha256(%s) FROM sessions", key.encode())
+    assert stored == (True,)
+
+
+def test_each_way_in_takes_it(api):
+    """The guard in both roles, /refused, and what is for people and programs."""
+    key = new_key()
+    session = api.sign_in(key=key).json["session"]["id"]
+    daemon = api.daemon
+    params = {"REQUEST_METHOD": "GET", "HTTP_COOKIE": f"a=b; sid={key}", "REMOTE_ADDR": "192.0.2.7"}
+    answer = daemon.ask(params, role=fastcgi.AUTHORIZER)
+    assert (answer.status, answer.get("Variable-SESSION_ID")) == (200, session)
+    assert answer.get("Variable-SESSION_CREDENTIAL") == ""
+    assert guard(daemon, ("sid", key), path="/session/refused").status == 403
+    assert json.loads(guard(daemon, ("sid", key), path="/session/me").body)["session"]["id"] == session
+    assert json.loads(guard(daemon, ("sid", key), path="/session/state").body)["live"] is True
+    assert b"alice" in daemon.ask(path="/session/account", headers={"Cookie": f"sid={key}", "Accept": "text/html"}).body
+    (own,) = json.loads(guard(daemon, ("sid", key), path="/session/sessions").body)["sessions"]
+    assert own["id"] == session
+    assert api.check(key)["session"]["id"] == session
+    assert guard(daemon, ("sid", key), path="/session/logout", method="POST").status == 204
+    assert guard(daemon, ("sid", key)).get("Session-Reason") == "logged_out"
+    assert api.check(key)["reason"] == "logged_out"
+
+
+def test_live_one_is_found_among_many(api):
+    key, others = new_key(), [new_key() for _ in range(15)]
+    api.sign_in(key=key)
+    jar = [("sid", other) for other in others]
+    for number in (0, 7, 15):
+        assert guard(api.daemon, *jar[:number], ("sid", key), *jar[number:]).status == 200
+    assert guard(api.daemon, ("SID", key)).status == 401
+    assert guard(api.daemon, ("xsid", key), ("sid", "short")).status == 401
+    assert guard(api.daemon, ("onesession", key)).status == 401
+
+
+def test_daemon_s_own_cookie_goes_on(api):
+    """A login without `key`, and one by the sign-in page, are as ever, whatever the application's cookie is."""
+    daemon, visitor = api.daemon, ("sid", new_key())
+    reply = api.sign_in(secure=False)
+    assert len(reply.json["cookies"]) == 2 and reply.json["cookies"][0].startswith("onesession=")
+    assert guard(daemon, visitor, ("onesession", reply.json["token"])).status == 200
+    answer = daemon.ask(
+        method="POST", path="/session/login", headers={**JSON, "Cookie": "=".join(visitor)}, body=CREDENTIALS
+    )
+    assert answer.status == 200
+    assert guard(daemon, ("onesession", answer.cookie()), visitor).status == 200
+    changed = guard(
+        daemon, visitor, ("onesession", answer.cookie()), path="/session/password", method="POST",
+        headers={"Content-Type": "application/json"}, timeout=60,
+        body=json.dumps({"current_password": api.daemon.database.password, "new_password": "another good horse"}),
+    )
+    assert changed.status == 200 and "token" not in json.loads(changed.body)
+    assert guard(daemon, visitor, ("onesession", changed.cookie())).status == 200
+
+
+def test_sign_in_page_takes_the_place_of_the_application_s_session(api):
+    key = new_key()
+    api.sign_in(key=key)
+    answer = guard(
+        api.daemon, ("sid", key), path="/session/login", method="POST", headers=JSON, body=CREDENTIALS, timeout=60
+    )
+    assert (answer.status, json.loads(answer.body)["displaced"]) == (200, [])
+    assert api.check(key)["reason"] == "logged_out"
+    assert guard(api.daemon, ("sid", key), ("onesession", answer.cookie())).status == 200
+
+
+def test_reason_is_that_of_a_key_which_was_known(api):
+    """Not that of one that says nothing."""
+    key = new_key()
+    api.sign_in(key=key)
+    api.sign_in(key=new_key())
+    for jar in ([("sid", key)], [("sid", key), ("onesession", "A" * 43)], [("sid", new_key()), ("sid", key)]):
+        assert guard(api.daemon, *jar).get("Session-Reason") == "displaced"
+
+
+def test_row_of_another_program_counts(api, database):
+    key = insert_from_outside(database, "alice")
+    assert is_live(api.daemon, key)
+
+
+def test_without_key_from_the_application_s_cookie_is_nobody_s(new_api):
+    api = new_api()
+    token = api.sign_in().json["token"]
+    assert guard(api.daemon, ("sid", token)).status == 401
+
+
+# ---- Telling it ------------------------------------------------------------------------------------------------------
+
+
+def test_key_is_for_sites_that_say_so(new_api):
+    refused = new_api().sign_in(status=400, key=new_key())
+    assert refused.code == "bad_request" and "session.key_from" in refused.json["detail"]
+
+
+WRONG = ["", "x", "x" * 15, "x" * 4097, "A" * 20 + " ", "A" * 20 + ";", "A" * 20 + ",", "A" * 20 + "\\", "ä" * 20,
+         'A"' * 20, "A" * 20 + "\n", "ost_" + "A" * 43, "ost_" + "A" * 20, "A" * 20 + "\x7f"]
+
+
+@pytest.mark.parametrize("key", WRONG, ids=range(len(WRONG)))
+@pytest.mark.parametrize("settings", [COOKIE, BEARER], ids=["cookie", "bearer"])
+def test_what_no_request_can_have_is_no_key(new_api, settings, key):
+    api = new_api(settings)
+    assert api.sign_in(status=400, key=key).code == "bad_request"
+    assert api.daemon.database.sessions() == []
+
+
+@pytest.mark.parametrize("key", [7, True, [], {}])
+def test_key_is_a_text_or_null(api, key):
+    assert api.sign_in(status=400, key=key).code == "bad_request"
+    assert len(api.sign_in(key=None).json["token"]) == 43
+
+
+@pytest.mark.parametrize("what", ["live", "presented", "displaced", "logged out", "another's", "one of the daemon's"])
+def test_key_that_was_seen_is_refused(api, database, what):
+    key = new_key()
+    presented = None
+    if what == "one of the daemon's":
+        key = sign_in(api.daemon)["Cookie"].partition("=")[2]
+    else:
+        api.sign_in("bob" if what == "another's" else "alice", key=key)
+    if what == "presented":
+        presented = key
+    elif what == "displaced":
+        api.sign_in(key=new_key())
+    elif what == "logged out":
+        guard(api.daemon, ("sid", key), path="/session/logout", method="POST")
+    before = [database.query(f"SELECT * FROM {table} ORDER BY 1") for table in ("sessions", "ended_sessions", "events")]
+    refused = api.sign_in(status=409, key=key, presented=presented)
+    assert refused.code == "key_seen"
+    after = [database.query(f"SELECT * FROM {table} ORDER BY 1") for table in ("sessions", "ended_sessions", "events")]
+    assert after == before
+
+
+def test_key_that_nobody_remembers_is_new_again(api, database):
+    key = new_key()
+    api.sign_in(key=key)
+    api.delete("/users/alice/sessions")
+    database.query("DELETE FROM ended_sessions")
+    api.sign_in(key=key)
+    assert is_live(api.daemon, key)
+
+
+@pytest.mark.parametrize("users", [("alice", "alice"), ("alice", "bob")], ids=["one account", "two accounts"])
+def test_two_logins_at_once_with_one_key_are_one_session(new_api, users):
+    api = new_api({**COOKIE, "server.workers": 4, "session.max_sessions": 5})
+    for _ in range(10):
+        key = new_key()
+        replies = [Background(api.post, "/sessions", {"user": user, "key": key}) for user in users]
+        replies = [reply.result() for reply in replies]
+        assert sorted(reply.status for reply in replies) == [201, 409]
+        assert [reply.code for reply in replies if reply.status == 409] == ["key_seen"]
+        (count,) = api.daemon.database.query("SELECT count(*) FROM sessions WHERE session_key = sha256(%s)", key.encode())
+        assert count == (1,)
+        assert is_live(api.daemon, key)
+
+
+def test_same_login_again_is_answered_the_same(api):
+    key = new_key()
+    once = {"Idempotency-Key": "one"}
+    first = api.sign_in(key=key, headers=once)
+    again = api.sign_in(key=key, headers=once)
+    assert (again.json, again.get("Idempotent-Replayed")) == (first.json, "true")
+
+
+@pytest.mark.parametrize("settings", [{}, {"session.on_limit": "refuse"}, {"session.on_limit": "ask"}])
+def test_former_key_of_the_application_rotates(new_api, settings):
+    api = new_api({**COOKIE, **settings})
+    first, second = new_key(), new_key()
+    api.sign_in(key=first)
+    assert api.sign_in(key=second, presented=first).json["displaced"] == []
+    assert api.check(first)["reason"] == "logged_out"
+    # By its device, too, where the application has forgotten the former one; and by the daemon's own key.
+    device = api.sign_in(presented=second).json["cookies"][1].partition("=")[2].partition(";")[0]
+    assert api.sign_in(key=new_key(), device=device).json["displaced"] == []
+
+
+# ---- In Authorization ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["0123456789abcdef", "mF_9.B5f-4.1JqM+/~=", "a.b.c" * 800, "A" * 43])
+def test_key_of_the_application_in_authorization(new_api, key):
+    api = new_api(BEARER)
+    session = api.sign_in(key=key).json["session"]["id"]
+    answer = with_bearer(api.daemon, key)
+    assert (answer.status, answer.get("Session-Id")) == (200, session)
+    # It is the application's own, and stays where it is.
+    assert answer.get("Session-Credential") == ""
+    for scheme in ("bearer ", "BEARER   "):
+        assert api.daemon.ask(headers={"Authorization": scheme + key}).status == 200
+    for field in (key, f"Basic {key}", f"Bearer{key}", f"Bearer {key}x", f"Bearer {key} x", f"Bearer {key},"):
+        assert api.daemon.ask(headers={"Authorization": field}).status == 401
+    assert guard(api.daemon, ("sid", key), ("onesession", key)).status == (200 if len(key) == 43 else 401)
+    assert with_bearer(api.daemon, key, path="/session/logout", method="POST").status == 204
+    assert with_bearer(api.daemon, key).get("Session-Reason") == "logged_out"
+
+
+def test_tokens_of_the_api_are_never_keys(new_api):
+    for settings in (BEARER, COOKIE, {"session.bearer": "on"}):
+        api = new_api(settings)
+        put = "INSERT INTO sessions (session_key, user_id, expires_at) SELECT sha256(%s), id, now() + interval '1 hour' FROM users WHERE username = 'alice'"
+        api.daemon.database.query(put, api.token.encode())
+        assert with_bearer(api.daemon, api.token).get("Session-Reason") == "unauthenticated"
+        assert guard(api.daemon, ("sid", api.token)).get("Session-Reason") == "unauthenticated"
+        assert api.check(api.token)["reason"] == "unauthenticated"
+        api.daemon.stop()
+        api.daemon.database.query("DELETE FROM sessions; DELETE FROM api_tokens")
+
+
+def test_without_cookies_a_new_key_is_in_the_answer(new_api):
+    """Who keeps the key by itself could not read it off a cookie."""
+    api = new_api(BEARER)
+    key = new_key()
+    api.sign_in(key=key)
+    body = json.dumps({"current_password": api.daemon.database.password, "new_password": "another good horse"})
+    changed = with_bearer(
+        api.daemon, key, path="/session/password", method="POST", headers=JSON, body=body, timeout=60
+    )
+    token = json.loads(changed.body)["token"]
+    assert changed.all("Set-Cookie") == []
+    assert [with_bearer(api.daemon, each).status for each in (key, token)] == [401, 200]
