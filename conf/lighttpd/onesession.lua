@@ -79,3 +79,9 @@ if cookie and (is_open or request.req_env["SESSION_ID"]) then
 	end
 	request.req_header["Cookie"] = table.concat(others, "; ")
 end
+
+-- Nor the key that stands in Authorization (session.bearer = on). The guard says so; a token of the application's own
+-- stays.
+if request.req_env["SESSION_CREDENTIAL"] == "bearer" then
+	request.req_header["Authorization"] = ""
+end
