@@ -299,8 +299,8 @@ struct ones_login {
 		conflicting;   /* after ONES_RESULT_LIMIT and ONES_RESULT_COOLDOWN: those that it would have to end */
 	const char *ticket;    /* after ONES_RESULT_LIMIT: lets the same login take over; NULL: it may not */
 	int64_t retry_after_s; /* after ONES_RESULT_THROTTLED and ONES_RESULT_COOLDOWN */
-	const char *token;     /* after ONES_RESULT_OK: the session's new key, for the answer to a program that keeps it by
-	                          itself; no cookie has it. NULL: the cookie has it */
+	const char *token; /* after ONES_RESULT_OK: the session's new key, for the answer to a program that keeps it by
+	                      itself; no cookie has it. NULL: the cookie has it */
 };
 
 /*
@@ -869,8 +869,8 @@ struct ones_program_login {
 
 /* What the program is to hand to the browser. */
 struct ones_issued {
-	const char *token;          /* the session's key, of 43 characters: it lets in, and is stored nowhere. NULL: it is
-	                               the one that was given */
+	const char *token; /* the session's key, of 43 characters: it lets in, and is stored nowhere. NULL: it is
+	                      the one that was given */
 	const char *session_cookie; /* the value of a Set-Cookie field, as the next; NULL: the key was given */
 	const char *device_cookie;
 };

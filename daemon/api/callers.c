@@ -47,7 +47,8 @@ static const char *bearer(const struct ones_request *req)
 	               : NULL;
 }
 
-/* What is no key, such as a token of the API, or is not there, is looked up like any other, together with the token: it is nobody's. */
+/* What is no key, such as a token of the API, or is not there, is looked up like any other, together with the token: it
+ * is nobody's. */
 static void read_key(struct ones_request *req, const char *field)
 {
 	const char *token = ones_field(req, field);

@@ -27,8 +27,8 @@ const char *ones_cookie(const struct ones_request *req, const char *name)
 	struct cookie_search search = {.at = header, .left = header != NULL ? strlen(header) : 0};
 	char value[PAIR_MAX + 1];
 
-	if (name == NULL || is_own_name(req, name) ||
-	    !cookie_find(&search, name, NULL, value, sizeof value) || !utf8_is_valid(value))
+	if (name == NULL || is_own_name(req, name) || !cookie_find(&search, name, NULL, value, sizeof value) ||
+	    !utf8_is_valid(value))
 		return NULL;
 	return talloc_strdup(req, value);
 }

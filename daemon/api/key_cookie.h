@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 /*
- * The session's: the keys of all well-formed ones in the Cookie field of a request that has not been taken in yet, those
- * of the current name first; `room` at most. Returns how many.
+ * The session's: the keys of all well-formed ones in the Cookie field of a request that has not been taken in yet,
+ * those of the current name first; `room` at most. Returns how many.
  */
 size_t key_cookies_find(const struct ones_app *app, const struct fcgi *fcgi, struct fcgi_text header,
                         struct session_key keys[], size_t room);

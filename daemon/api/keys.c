@@ -62,8 +62,7 @@ bool keys_is_in_authorization(const struct ones_request *req, size_t number)
 {
 	const struct app_preview *preview = &req->preview;
 
-	return number >= preview->bearer_at ||
-	       (req->app->key_from.kind == KEY_FROM_BEARER && number < preview->own_at);
+	return number >= preview->bearer_at || (req->app->key_from.kind == KEY_FROM_BEARER && number < preview->own_at);
 }
 
 const struct session_key *keys_own(const struct ones_request *req)

@@ -83,10 +83,10 @@ struct login_proof {
 
 /* A login: its account and its keys. The strings and keys are the caller's. */
 struct login_request {
-	const struct user *user;             /* as it was read; its password is verified already, or there is a proof */
-	const struct login_proof *proof;     /* in place of the password: no limit or cooldown stands in its way; or
-	                                        NULL */
-	const struct session_key *key;       /* of the new session */
+	const struct user *user;         /* as it was read; its password is verified already, or there is a proof */
+	const struct login_proof *proof; /* in place of the password: no limit or cooldown stands in its way; or
+	                                    NULL */
+	const struct session_key *key;   /* of the new session */
 	bool is_key_given; /* another program has made it: one that was seen before is RULE_LOGIN_KEY_SEEN */
 	const struct session_key *presented; /* that the browser holds now, NULL: none. Its session ends */
 	const struct session_key *device;    /* of the device cookie that it gets; NULL: it keeps the one it has */

@@ -127,8 +127,9 @@ static void sign_in(struct ones_request *req, const json_t *body, int64_t user_i
 	if (result == ONES_RESULT_INVALID)
 		reply_not_there(req, "There is no account of that name.");
 	else if (result == ONES_RESULT_UNACCEPTABLE)
-		reply_bad_request(req, "key is of 16 to 4096 bytes, as a cookie's value or the credentials of Bearer may "
-		                       "have (session.key_from), and does not begin with ost_.");
+		reply_bad_request(req,
+		                  "key is of 16 to 4096 bytes, as a cookie's value or the credentials of Bearer may "
+		                  "have (session.key_from), and does not begin with ost_.");
 	else if (result == ONES_RESULT_DUPLICATE)
 		ones_reply_problem(req, 409, "key_seen",
 		                   "There is, or was, a session with that key: change it at each sign-in.");

@@ -159,9 +159,10 @@ static void login(struct ones_request *req)
 		return;
 	}
 	if (credentials.wants_token && ones_option_number(ones_app(req), "session.bearer") == 0) {
-		ones_reply_problem(req, 400, "bad_request",
-		                   "token is for sites that take it from Authorization (session.bearer), which this one "
-		                   "does not.");
+		ones_reply_problem(
+			req, 400, "bad_request",
+			"token is for sites that take it from Authorization (session.bearer), which this one "
+			"does not.");
 		return;
 	}
 	result = ones_login(req, &credentials, &made);

@@ -19,9 +19,9 @@ static struct wire wire;
 
 static struct ones_app *new_app(void)
 {
-	static const char *const overrides[] = {"login.memory=8MiB", "login.passes=1", "log.level=error",
-	                                        "server.max_body=2KiB", "session.key_from=cookie sid",
-	                                        "session.bearer=on"};
+	static const char *const overrides[] = {
+		"login.memory=8MiB",           "login.passes=1",   "log.level=error", "server.max_body=2KiB",
+		"session.key_from=cookie sid", "session.bearer=on"};
 	const struct config_source source = {
 		.path = "/dev/null", .overrides = overrides, .override_count = sizeof overrides / sizeof overrides[0]};
 	static struct settings settings;

@@ -54,8 +54,12 @@ static void keys_of_others_are_what_a_request_can_have(void **state)
 		{"0123456789;abcdef", false, false},
 		{"0123456789\\abcdef", false, false},
 		{"0123456789\tabcdef", false, false},
-		{"0123456789\x7f" "abcdef", false, false},
-		{"0123456789\xc3\xa9" "abcdef", false, false},
+		{"0123456789\x7f"
+	         "abcdef",
+	         false, false},
+		{"0123456789\xc3\xa9"
+	         "abcdef",
+	         false, false},
 		{"ost_0123456789abcdef", false, false},
 		{"Ost_0123456789abcdef", true, true},
 		{"ost-0123456789abcdef", true, true},
@@ -92,11 +96,13 @@ static void key_can_be_what_stands_where_keys_are_taken_from(void **state)
 static void cookies_of_the_daemon_s_own_have_their_names(void **state)
 {
 	static const char *const own[] = {
-		"onesession",        "__Host-onesession",          "__Secure-onesession", "__host-onesession",
-		"onesession_device", "__Secure-onesession_device", "onesession_check",    "onesession_language",
-		"session",           "__Host-session",             "session_device",
+		"onesession",        "__Host-onesession",   "__Secure-onesession",
+		"__host-onesession", "onesession_device",   "__Secure-onesession_device",
+		"onesession_check",  "onesession_language", "session",
+		"__Host-session",    "session_device",
 	};
-	static const char *const others[] = {"", "sid", "Onesession", "onesessions", "__Host-", "session_check", "session_language"};
+	static const char *const others[] = {"",        "sid",           "Onesession",      "onesessions",
+	                                     "__Host-", "session_check", "session_language"};
 	char name[OWN_COOKIE_NAME_SIZE];
 
 	(void)state;
@@ -125,7 +131,8 @@ static bool bearer(const char *field, struct fcgi_text *credentials)
 
 static void credentials_stand_behind_their_scheme(void **state)
 {
-	static const char *const others[] = {"", "Bearer", "Basic abc", "Bearerabc", "Bearer\tabc", " Bearer abc", "abc"};
+	static const char *const others[] = {"",   "Bearer", "Basic abc", "Bearerabc", "Bearer\tabc", " Bearer abc",
+	                                     "abc"};
 	static const char cut[] = {'B', 'e', 'a', 'r', 'e', 'r', ' ', 'a', 'b', 'c'};
 	struct fcgi_text found;
 
