@@ -389,7 +389,8 @@ bool ones_is_fresh(const struct ones_request *req);
  * The answer to a request whose session is not fresh, when that depends on more than the route. Programs, and scripts
  * of pages (what is no navigation), get 401 `stale`, with the address of ones_confirm_url() as "confirm". People are
  * led to that page, and from there back to `back`; NULL: to this request's own address, or, as that would not repeat
- * what a form has sent, to the page that the form was on; the page says then that it has to be sent again.
+ * what a form has sent, to the page that the form was on; the page says then that it has to be sent again. Where
+ * ones_can_confirm() is false, both get 401 `stale`, with the advice to sign in again, which proves it as well.
  */
 void ones_reply_stale(struct ones_request *req, const char *back);
 
@@ -397,9 +398,13 @@ void ones_reply_stale(struct ones_request *req, const char *back);
  * The page at which people prove again who they are, and which leads to `wanted` afterwards:
  * access.confirm_url, else the route that has ONES_PURPOSE_CONFIRM, with "?next=%2Fpage". `wanted` is as in
  * ones_next(); it is left out when it leads elsewhere, is that page itself, or is too long for a header field. `lost`:
- * what this request was to do has not been done; the page says so.
+ * what this request was to do has not been done; the page says so. Never NULL: where there is no such page it is the
+ * one of ONES_PURPOSE_HOME.
  */
 const char *ones_confirm_url(struct ones_request *req, const char *wanted, bool lost);
+
+/* Is there such a page: access.confirm_url, or a route with ONES_PURPOSE_CONFIRM? */
+bool ones_can_confirm(const struct ones_app *app);
 
 /*
  * Check the password of the account of ones_session(), and when it is right, make this session fresh. It gets a new
@@ -1072,8 +1077,15 @@ const char *ones_page_before(const struct ones_request *req);
  * ONES_PURPOSE_SIGN_IN. `wanted` is as in ones_next(); it is left out when it leads elsewhere, is that page or one of
  * the daemon's own addresses, or is too long for a header field.
  * `lost`: what this request was to do has not been done; the page says so before signing in, and another after it.
+ *
+ * Where login.enabled is off it is access.login_url, a page of the site's own: with the same query, and with the field
+ * `reason`, the code why the request has no live session ("displaced"), if it has none. Never NULL: where people sign in
+ * nowhere it is the page of ONES_PURPOSE_HOME; see ones_can_sign_in().
  */
 const char *ones_sign_in_url(struct ones_request *req, const char *wanted, bool lost);
+
+/* Is there such a page: access.login_url where login.enabled is off, or a route with ONES_PURPOSE_SIGN_IN? */
+bool ones_can_sign_in(const struct ones_app *app);
 
 /*
  * The address `page`, a path of this site or one that begins with https://, with the field next= in its query that
@@ -1143,7 +1155,10 @@ void ones_reply_body(struct ones_request *req, int status, const char *content_t
 /* A JSON body. Takes over the reference, also of NULL (out of memory), which becomes a 500. */
 void ones_reply_json(struct ones_request *req, int status, json_t *body);
 
-/* 303 See Other (RFC 9110, 15.4.4): `location` is a path of this site, as ones_url() and ones_next() give it. */
+/*
+ * 303 See Other (RFC 9110, 15.4.4): `location` is a path of this site, as ones_url() and ones_next() give it, or an
+ * address that the configuration names, as ones_sign_in_url() may.
+ */
 void ones_reply_redirect(struct ones_request *req, const char *location);
 
 /*
@@ -1153,7 +1168,8 @@ void ones_reply_redirect(struct ones_request *req, const char *location);
  * empty, whose members are then looked at first; {{^name}}...{{/name}} is there when the other would not be; {{>file}}
  * is another of the pages, of the module's own first; {{@key}} is the text of that key in the language of the request,
  * see "Languages" below, of the module's own first. Always there are {{prefix}} of the daemon's routes,
- * {{module_prefix}}, {{sign_in}}, the address of the sign-in page, {{site_name}}, {{name_label}}, {{signs_in_by_email}}
+ * {{module_prefix}}, {{sign_in}}, the address of the sign-in page (empty: there is none), {{has_login}} where that is
+ * the daemon's own, and accounts have passwords here (login.enabled), {{site_name}}, {{name_label}}, {{signs_in_by_email}}
  * where the label is the daemon's and accounts have addresses, {{can_mail}} where the site sends mail, {{can_sign_up}}
  * where people make accounts (accounts.signup), {{links}} (each
  * with {{label}} and {{address}}), {{has_links}}, {{displaces}} where signing in can end a session elsewhere,

@@ -1,5 +1,6 @@
 /* Addresses of this site: the daemon's own routes, and where to go after signing in. */
-#include "api/exchange.h"
+#include "api/addresses.h"
+
 #include "http/accept.h"
 #include "http/next.h"
 #include "http/urlencoded.h"
@@ -36,6 +37,29 @@ static const char *address_for(struct ones_request *req, enum ones_purpose purpo
 	return route != NULL ? address(req, route->module->prefix, route->declared.path) : "/";
 }
 
+/* Has the site a sign-in page of its own, in place of the daemon's? */
+static bool has_own_login_page(const struct ones_app *app)
+{
+	return !app->settings->login.enabled && app->settings->access.login_url[0] != '\0';
+}
+
+bool ones_can_sign_in(const struct ones_app *app)
+{
+	return has_own_login_page(app) || routes_for(app, ONES_PURPOSE_SIGN_IN) != NULL;
+}
+
+bool ones_can_confirm(const struct ones_app *app)
+{
+	return app->settings->access.confirm_url[0] != '\0' || routes_for(app, ONES_PURPOSE_CONFIRM) != NULL;
+}
+
+const char *sign_in_page_of(struct ones_request *req)
+{
+	if (has_own_login_page(req->app))
+		return req->app->settings->access.login_url;
+	return address_for(req, ones_can_sign_in(req->app) ? ONES_PURPOSE_SIGN_IN : ONES_PURPOSE_HOME);
+}
+
 const char *ones_next(struct ones_request *req, const char *wanted)
 {
 	const char *fallback = req->app->settings->login.default_next;
@@ -69,21 +93,36 @@ static bool is_own_address(const struct ones_request *req, const char *wanted)
 	return length > 0 && strncmp(wanted, prefix, length) == 0 && wanted[length] == '/';
 }
 
+/* `page` with one more field in its query. */
+static const char *with_field(struct ones_request *req, const char *page, const char *name, const char *value)
+{
+	const char *url = talloc_asprintf(req, "%s%c%s=%s", page, strchr(page, '?') != NULL ? '&' : '?', name, value);
+
+	if (url == NULL)
+		exchange_fail(req, "out of memory for an address");
+	return url != NULL ? url : page;
+}
+
 /* `page` with the query that has it lead to `wanted`; to come back to the page itself would be no way on. */
 static const char *leading_to(struct ones_request *req, const char *page, const char *wanted, bool lost)
 {
-	const char *plain = lost ? address(req, page, strchr(page, '?') != NULL ? "&lost=true" : "?lost=true") : page;
-	char *escaped, *url;
+	const char *plain = lost ? with_field(req, page, "lost", "true") : page;
+	const char *escaped;
 
 	if (wanted == NULL || !next_is_safe(wanted) || is_address_of(wanted, page))
 		return plain;
 	escaped = urlencoded_escape(req, wanted);
-	url = escaped != NULL
-	              ? talloc_asprintf(req, "%s%cnext=%s", plain, strchr(plain, '?') != NULL ? '&' : '?', escaped)
-	              : NULL;
-	if (url == NULL)
+	if (escaped == NULL)
 		exchange_fail(req, "out of memory for an address");
-	return url != NULL && strlen(escaped) <= NEXT_MAX ? url : plain;
+	return escaped != NULL && strlen(escaped) <= NEXT_MAX ? with_field(req, plain, "next", escaped) : plain;
+}
+
+/* A page of the site's own cannot know by itself why somebody is sent there. */
+static const char *with_reason(struct ones_request *req, const char *url)
+{
+	const char *code = ones_reason_code(ones_ending(req)->reason);
+
+	return has_own_login_page(req->app) && code[0] != '\0' ? with_field(req, url, "reason", code) : url;
 }
 
 /* From an address of the daemon's own there would be no way on. */
@@ -91,14 +130,16 @@ const char *ones_sign_in_url(struct ones_request *req, const char *wanted, bool 
 {
 	const char *on = wanted != NULL && is_own_address(req, wanted) ? NULL : wanted;
 
-	return leading_to(req, address_for(req, ONES_PURPOSE_SIGN_IN), on, lost);
+	return with_reason(req, leading_to(req, sign_in_page_of(req), on, lost));
 }
 
 const char *ones_confirm_url(struct ones_request *req, const char *wanted, bool lost)
 {
 	const char *own = req->app->settings->access.confirm_url;
 
-	return leading_to(req, own[0] != '\0' ? own : address_for(req, ONES_PURPOSE_CONFIRM), wanted, lost);
+	if (own[0] == '\0')
+		own = address_for(req, ones_can_confirm(req->app) ? ONES_PURPOSE_CONFIRM : ONES_PURPOSE_HOME);
+	return leading_to(req, own, wanted, lost);
 }
 
 const char *ones_url_with_next(struct ones_request *req, const char *page, const char *wanted)

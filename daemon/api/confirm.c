@@ -24,7 +24,9 @@ void ones_reply_stale(struct ones_request *req, const char *back)
 		req->http->is_program = true;
 	if (back == NULL)
 		back = page_address(req, NULL);
-	if (req->http->is_program)
+	if (!ones_can_confirm(req->app))
+		ones_reply_problem(req, 401, "stale", "Before this, please sign out, and sign in again.");
+	else if (req->http->is_program)
 		ones_reply_problem_with(req, 401, "stale", "Please prove first that it is still you.",
 		                        json_pack("{s:s}", "confirm", ones_confirm_url(req, NULL, false)));
 	else

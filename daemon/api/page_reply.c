@@ -1,6 +1,7 @@
 /* Answers that are pages, or files of theirs. */
 #include "api/page_reply.h"
 
+#include "api/addresses.h"
 #include "api/language.h"
 #include "api/module.h"
 #include "api/reply.h"
@@ -45,14 +46,17 @@ const char *page_address(struct ones_request *req, const json_t *values)
 	return here != NULL && next_is_safe(here) && utf8_is_valid(here) ? here : "";
 }
 
-/* Once for a language: the routes are there by now, and stay. Not for an answer that has failed, also by this. */
+/*
+ * Once for a language: the routes are there by now, and stay. It has nothing of this request. Not for an answer that has
+ * failed, also by this.
+ */
 static bool add_sign_in(struct ones_request *req, const struct language *language)
 {
 	const char *address;
 
 	if (json_object_get(language->values, "sign_in") != NULL)
 		return true;
-	address = ones_sign_in_url(req, NULL, false);
+	address = ones_can_sign_in(req->app) ? sign_in_page_of(req) : "";
 	return req->response.failed || json_object_set_new(language->values, "sign_in", json_string(address)) == 0;
 }
 

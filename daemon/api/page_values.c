@@ -27,13 +27,14 @@ static json_t *common_values(const struct ones_app *app)
 	bool has_own_label = strcmp(label, NAME_LABEL_DEFAULT) != 0;
 	json_t *links = links_json(app->links);
 
-	return json_pack("{s:s, s:s, s:s*, s:b, s:o, s:b, s:b, s:b, s:b}", "prefix", settings->server.prefix,
+	return json_pack("{s:s, s:s, s:s*, s:b, s:o, s:b, s:b, s:b, s:b, s:b}", "prefix", settings->server.prefix,
 	                 "site_name", settings->login.site_name, "name_label", has_own_label ? label : NULL,
 	                 "signs_in_by_email", !has_own_label && ones_can_mail(app), "links", links, "has_links",
 	                 json_array_size(links) > 0, "displaces",
 	                 settings->session.on_limit == ON_LIMIT_DISPLACE && settings->session.max_sessions > 0,
 	                 "can_mail", (int)ones_can_mail(app), "can_sign_up",
-	                 ones_can_mail(app) && settings->accounts.signup == SIGNUP_OPEN);
+	                 ones_can_mail(app) && settings->accounts.signup == SIGNUP_OPEN, "has_login",
+	                 (int)settings->login.enabled);
 }
 
 int page_values_add(const struct ones_app *app, const struct pages *pages)

@@ -61,7 +61,7 @@ static json_t *values_of_problem(struct ones_request *req, int status, const cha
 	                           ones_wait_json(retry_after_s), "limit", limit_json(req));
 
 	/* Who is not signed in any more gets on from here. */
-	if (status == 401)
+	if (status == 401 && ones_session(req) == NULL && ones_can_sign_in(req->app))
 		(void)json_object_set_new(values, "sign_in_here",
 		                          json_string(ones_sign_in_url(req, page_address(req, values), false)));
 	return values;

@@ -119,6 +119,17 @@ static void check_relations(struct config_set *set)
 		              settings->server.guard_workers, settings->server.workers);
 }
 
+/* Who signs up, and who accepts an invitation, chooses a password. */
+static void check_login(struct config_set *set)
+{
+	const struct settings *settings = set->settings;
+
+	if (!settings->login.enabled && settings->accounts.signup != SIGNUP_CLOSED)
+		(void)fputs("accounts.signup: must be closed where login.enabled is off: nobody could choose a "
+		            "password\n",
+		            config_complain(set));
+}
+
 static void check_mail(struct config_set *set)
 {
 	const struct settings *settings = set->settings;
@@ -166,6 +177,8 @@ static int load(struct config_set *set, const struct config_source *source)
 		set->failed = true;
 	if (!set->failed)
 		check_relations(set);
+	if (!set->failed)
+		check_login(set);
 	if (!set->failed)
 		check_mail(set);
 	return set->failed ? -1 : 0;
@@ -264,4 +277,13 @@ void config_warnings(const struct settings *settings, void (*tell)(const char *d
 	if (settings->accounts.signup != SIGNUP_CLOSED && settings->mail.server[0] == '\0')
 		tell("accounts.signup lets people in by mail, and mail.server is not set: nobody can sign up or be "
 		     "invited");
+	if (!settings->login.enabled && settings->access.login_url[0] == '\0')
+		tell("login.enabled = off without access.login_url: people who are not signed in are told so, and led "
+		     "nowhere");
+	if (!settings->login.enabled && settings->access.confirm_url[0] == '\0')
+		tell("login.enabled = off without access.confirm_url: what asks for a fresh proof is open only to who "
+		     "has just signed in");
+	if (settings->login.enabled && settings->access.login_url[0] != '\0')
+		tell("access.login_url has no effect: login.enabled is on, and people sign in with the daemon's own "
+		     "page");
 }

@@ -346,6 +346,8 @@ const struct option options[] = {
 	RANGE(session, history, OPTION_DURATION, "30d", 0, 100 * YEAR, RELOADABLE,
 	      "How long ended sessions and events are kept; events are for a day at least"),
 
+	RANGE(login, enabled, OPTION_SWITCH, "on", 0, 1, RELOADABLE,
+	      "Whether people sign in with the daemon's own pages and passwords; off: the site has a sign-in of its own, which tells POST /session/api/sessions"),
 	TEXT(login, default_next, "", check_default_next, RELOADABLE, "Where to go after signing in; empty: the account page"),
 	RANGE(login, memory, OPTION_SIZE, "64MiB", 8 * KIB, 4 * GIB, RELOADABLE, "Memory for one password hash (Argon2id)"),
 	RANGE(login, passes, OPTION_NUMBER, "3", 1, 64, RELOADABLE, "Passes over that memory"),
@@ -370,6 +372,8 @@ const struct option options[] = {
 	     "Where people go who lack a plan, or whose plan has ended: a path of the site or https://...; next= is added, the page that they wanted; empty: a page says it"),
 	TEXT(access, confirm_url, "", check_page_url, RELOADABLE,
 	     "Where people prove again who they are, in place of the daemon's own page: for a sign-in of the site's own"),
+	TEXT(access, login_url, "", check_page_url, RELOADABLE,
+	     "Where people sign in when login.enabled is off: a path of the site or https://...; next= and reason= are added; empty: a page says why they are not signed in"),
 	RANGE(access, require_parameter, OPTION_SWITCH, "off", 0, 1, RELOADABLE,
 	      "Whether the guard answers 503 where the web server does not say by ONESESSION_REQUIRE what a place needs; off: any live session is let in there"),
 

@@ -81,6 +81,7 @@ struct settings {
 		int64_t attempts_per_address;
 		int64_t attempts_window;
 		int64_t fresh;
+		bool enabled; /* else people sign in elsewhere, and accounts have no passwords here */
 		const char *pages;
 		const char *site_name; /* "": none is shown */
 		const char *name_label;
@@ -95,6 +96,7 @@ struct settings {
 	struct {
 		const char *upgrade_url; /* "": none */
 		const char *confirm_url; /* "": the daemon's own page */
+		const char *login_url;   /* "": none; where login.enabled is off */
 		bool require_parameter;
 	} access;
 	struct {

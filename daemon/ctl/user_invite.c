@@ -12,6 +12,8 @@ const char *user_invite_problem(const struct ctl *ctl)
 {
 	if (ctl->settings.mail.server[0] == '\0')
 		return "an invitation is a mail, and this site sends none: mail.server is not set";
+	if (!ctl->settings.login.enabled)
+		return "an invitation could not be accepted: login.enabled is off, and nobody chooses a password here";
 	if (ctl->settings.accounts.signup == SIGNUP_CLOSED)
 		return "an invitation could not be accepted: accounts.signup is closed, and not invite or open";
 	return NULL;

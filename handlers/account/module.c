@@ -4,8 +4,10 @@
 static bool setup(struct ones_app *app)
 {
 	account_setup(app);
-	confirm_setup(app);
-	password_setup(app);
+	if (has_login(app)) {
+		confirm_setup(app);
+		password_setup(app);
+	}
 	sessions_setup(app);
 	return true;
 }

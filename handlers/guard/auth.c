@@ -60,7 +60,7 @@ static const struct identity_names identity_variables = {
 
 /*
  * lighttpd hands an authorizer's refusal to the client as it is (FastCGI 1.0, 6.3), so it has to serve people, with the
- * sign-in page or what else leads on, and programs. Apache, which alone says in which of its phases it asks, would put
+ * sign-in page (or a redirect to the site's own) or what else leads on, and programs. Apache, which alone says in which of its phases it asks, would put
  * a body in the place of its ErrorDocument; that leads to /refused.
  */
 static void refuse_request(struct ones_request *req, const struct requirement *requirement)
@@ -69,10 +69,10 @@ static void refuse_request(struct ones_request *req, const struct requirement *r
 		ones_reply_empty(req, requirement_status(requirement->result));
 	else if (requirement->result != REQUIREMENT_NO_SESSION)
 		reply_lacking(req, requirement);
-	else if (ones_is_program(req))
-		ones_reply_unauthenticated(req);
-	else
+	else if (!ones_is_program(req) && has_login(ones_app(req)))
 		sign_in_page_anew(req, 401, return_address(req), is_lost(req));
+	else
+		reply_not_signed_in(req);
 }
 
 /* Why nobody is let in, or is nobody; and whether what is in Authorization is to be kept from the application. */

@@ -19,8 +19,12 @@ static const char *way_with(struct ones_request *req, const struct requirement *
 	case REQUIREMENT_PLAN:
 	case REQUIREMENT_ENDED: return upgrade_url[0] != '\0' ? ones_url_with_next(req, upgrade_url, next) : NULL;
 	case REQUIREMENT_UNVERIFIED:
-		return ones_can_mail(ones_app(req)) ? ones_url_with_next(req, ones_url(req, "/verify"), next) : NULL;
-	case REQUIREMENT_STALE: return ones_confirm_url(req, next, next != NULL && is_lost(req));
+		return ones_can_mail(ones_app(req)) && has_login(ones_app(req))
+		               ? ones_url_with_next(req, ones_url(req, "/verify"), next)
+		               : NULL;
+	case REQUIREMENT_STALE:
+		return ones_can_confirm(ones_app(req)) ? ones_confirm_url(req, next, next != NULL && is_lost(req))
+		                                       : NULL;
 	default: return NULL;
 	}
 }

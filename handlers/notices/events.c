@@ -16,21 +16,30 @@ static json_t *describe(const struct ones_event *event, ones_time when)
 	                 ones_system_name(event->user_agent), "ip", event->ip, "when", ones_moment_json(when));
 }
 
+/* Without passwords here there is nothing that a link could undo: the text says what to do then. */
+static void give_link(struct ones_mail *mail, const struct ones_app *app, const char *purpose)
+{
+	if (!has_login(app))
+		return;
+	mail->purpose = purpose;
+	mail->lifetime_ms = UNDO_LIFETIME_MS;
+	mail->path = "/undo";
+}
+
 /* The language is the owner's: whoever is in may have chosen another one. */
-static bool tell(const struct ones_event *event, const char *kind, const struct owner *owner)
+static bool tell(const struct ones_event *event, const struct ones_app *app, const char *kind,
+                 const struct owner *owner)
 {
 	const char *language = owner->language[0] != '\0' ? owner->language : event->language;
-	const struct ones_mail mail = {
+	struct ones_mail mail = {
 		.kind = kind,
 		.user_id = event->user_id,
 		.values = describe(event, owner->now),
 		.language = language[0] != '\0' ? language : NULL,
-		.purpose = UNDO,
-		.lifetime_ms = UNDO_LIFETIME_MS,
-		.path = "/undo",
 		.is_notice = true,
 	};
 
+	give_link(&mail, app, UNDO);
 	return ones_mail(event->db, &mail) == ONES_RESULT_OK;
 }
 
@@ -48,32 +57,29 @@ static bool on_login(const struct ones_event *event, void *context)
 {
 	struct owner owner;
 
-	(void)context;
 	if (!event->is_new_browser)
 		return true;
 	if (owner_find(event->db, event->user_id, &owner) != ONES_RESULT_OK)
 		return false;
-	return !owner.wants_new_browser || tell(event, "new_browser", &owner);
+	return !owner.wants_new_browser || tell(event, context, "new_browser", &owner);
 }
 
-static bool tell_owner(const struct ones_event *event, const char *kind)
+static bool tell_owner(const struct ones_event *event, const struct ones_app *app, const char *kind)
 {
 	struct owner owner;
 
-	return owner_find(event->db, event->user_id, &owner) == ONES_RESULT_OK && tell(event, kind, &owner);
+	return owner_find(event->db, event->user_id, &owner) == ONES_RESULT_OK && tell(event, app, kind, &owner);
 }
 
 static bool on_new_password(const struct ones_event *event, void *context)
 {
-	(void)context;
 	/* The first one is chosen by who was invited. */
-	return event->is_first_password || tell_owner(event, "password_changed");
+	return event->is_first_password || tell_owner(event, context, "password_changed");
 }
 
 static bool on_shared(const struct ones_event *event, void *context)
 {
-	(void)context;
-	return tell_owner(event, "account_shared");
+	return tell_owner(event, context, "account_shared");
 }
 
 /*
@@ -87,14 +93,10 @@ static bool on_new_email(const struct ones_event *event, void *context)
 	struct ones_mail mail = {
 		.kind = "email_changed",
 		.language = json_string_value(json_object_get(event->data, "language")),
-		.purpose = UNDO_EMAIL,
-		.lifetime_ms = UNDO_LIFETIME_MS,
-		.path = "/undo",
 		.is_notice = true,
 	};
 	struct owner owner;
 
-	(void)context;
 	if (ones_account_by_id(event->db, user_id, &account) != ONES_RESULT_OK ||
 	    owner_find(event->db, user_id, &owner) != ONES_RESULT_OK)
 		return false;
@@ -102,6 +104,7 @@ static bool on_new_email(const struct ones_event *event, void *context)
 		return true;
 	if (owner.language[0] != '\0')
 		mail.language = owner.language;
+	give_link(&mail, context, UNDO_EMAIL);
 	mail.to = account->email;
 	mail.values = json_pack("{s:I}", "user_id", user_id);
 	return ones_mail(event->db, &mail) == ONES_RESULT_OK;
@@ -125,7 +128,8 @@ bool notices_tell_of(const struct ones_app *app, const char *word)
 static void connect(struct ones_app *app, enum ones_signal signal, const char *name,
                     bool (*call)(const struct ones_event *event, void *context))
 {
-	ones_connect(app, signal, &(struct ones_receiver){.name = name, .phase = ONES_IN_TRANSACTION, .call = call});
+	ones_connect(app, signal, &(struct ones_receiver){
+					.name = name, .phase = ONES_IN_TRANSACTION, .call = call, .context = app});
 }
 
 void events_setup(struct ones_app *app)
@@ -137,7 +141,10 @@ void events_setup(struct ones_app *app)
 	if (notices_tell_of(app, "email_changed"))
 		ones_connect_to(app, SIGNAL_EMAIL_CHANGED,
 		                &(struct ones_receiver){
-					.name = "notice_of_email", .phase = ONES_IN_TRANSACTION, .call = on_new_email});
+					.name = "notice_of_email",
+					.phase = ONES_IN_TRANSACTION,
+					.call = on_new_email,
+					.context = app});
 	connect(app, ONES_SIGNAL_LOGGED_IN, "language_of_owner", keep_language);
 	connect(app, ONES_SIGNAL_ACCOUNT_SHARED, "notice_of_sharing", on_shared);
 }

@@ -7,7 +7,8 @@ static bool setup(struct ones_app *app)
 		return true;
 	events_setup(app);
 	preference_setup(app);
-	undo_setup(app);
+	if (has_login(app))
+		undo_setup(app);
 	return true;
 }
 

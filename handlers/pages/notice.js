@@ -93,17 +93,22 @@ function make(name, properties, ...children) {
 
 function show(state, { language, value: texts }) {
 	const page = location.pathname + location.search + location.hash;
-	const again = new URL("login?" + new URLSearchParams({ next: page }), home);
+	// There may be none.
+	const again = texts.address && new URL(texts.address, home);
 	const host = make("div", { id: "onesession-notice", lang: language });
 	const shadow = host.attachShadow({ mode: "open" });
 	const sheet = new CSSStyleSheet();
 	const close = make("button", {}, texts.close);
+	again?.searchParams.set("next", page);
+	// A sign-in page of the site's own is told why.
+	if (again?.searchParams.has("reason"))
+		again.searchParams.set("reason", state.reason);
 	const dialog = make(
 		"dialog",
 		{ tabIndex: -1, autofocus: true },
 		make("h2", { id: "title" }, texts.title),
 		make("p", { id: "reason" }, sentence(state, texts, language)),
-		make("div", {}, make("a", { href: again }, texts.sign_in), close),
+		make("div", {}, ...(again ? [make("a", { href: again }, texts.sign_in)] : []), close),
 	);
 
 	// Neither a site's style sheets nor its Content-Security-Policy reach this one.

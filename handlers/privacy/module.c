@@ -3,7 +3,8 @@
 
 static bool setup(struct ones_app *app)
 {
-	delete_setup(app);
+	if (has_login(app))
+		delete_setup(app);
 	export_setup(app);
 	return true;
 }

@@ -1,9 +1,9 @@
-/* The module "recovery": its routes, where there is mail to recover an account by. */
+/* The module "recovery": its routes, where there are passwords, and mail to recover an account by. */
 #include "recovery.h"
 
 static bool setup(struct ones_app *app)
 {
-	if (!ones_can_mail(app))
+	if (!ones_can_mail(app) || !has_login(app))
 		return true;
 	forgot_setup(app);
 	reset_setup(app);

@@ -1,4 +1,4 @@
-/* What a request that needs a session gets without one, and where its sender comes back to after signing in. */
+/* What a request that needs a session gets without one, and where people go before and after signing in. */
 #include "shared.h"
 
 #include <string.h>
@@ -17,9 +17,21 @@ const char *return_address(const struct ones_request *req)
 	return is_lost(req) ? ones_page_before(req) : ones_param(req, "REQUEST_URI");
 }
 
+bool has_login(const struct ones_app *app)
+{
+	return ones_option_number(app, "login.enabled") != 0;
+}
+
+const char *after_sign_out(struct ones_request *req, const char *page)
+{
+	if (has_login(ones_app(req)))
+		return page;
+	return ones_can_sign_in(ones_app(req)) ? ones_sign_in_url(req, NULL, false) : "/";
+}
+
 void reply_not_signed_in(struct ones_request *req)
 {
-	if (ones_is_program(req))
+	if (ones_is_program(req) || !ones_can_sign_in(ones_app(req)))
 		ones_reply_unauthenticated(req);
 	else
 		ones_reply_redirect(req, ones_sign_in_url(req, return_address(req), is_lost(req)));

@@ -17,8 +17,14 @@
 /* Apache's ErrorDocument makes every request a GET, and keeps the method that was in this parameter. */
 #define METHOD_BEFORE_APACHE "REDIRECT_REQUEST_METHOD"
 
-/* For people a redirect to the sign-in page, which says why; for programs 401. */
+/* Do people sign in with the daemon's own pages (login.enabled)? Else there are no passwords here. */
+bool has_login(const struct ones_app *app);
+
+/* For people a redirect to the sign-in page, where there is one, which says why; else, and for programs, 401. */
 void reply_not_signed_in(struct ones_request *req);
+
+/* Where people go who have just signed out: to the daemon's own `page`, if they sign in there. */
+const char *after_sign_out(struct ones_request *req, const char *page);
 
 /*
  * Where the sign-in page leads back to after a refused request: the request target, as the client wrote it, or, as a

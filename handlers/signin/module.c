@@ -3,7 +3,8 @@
 
 static bool setup(struct ones_app *app)
 {
-	login_setup(app);
+	if (has_login(app))
+		login_setup(app);
 	logout_setup(app);
 	return true;
 }

@@ -1,4 +1,5 @@
-/* The module "signup": its routes, where there is mail that proves addresses. */
+/* The module "signup": its routes, where there is mail that proves addresses; without a login of its own, only
+ * for what was asked for before that. */
 #include "signup.h"
 
 #include <string.h>
@@ -10,12 +11,14 @@ static bool setup(struct ones_app *app)
 	ones_signal(app, "email_changed");
 	if (!ones_can_mail(app))
 		return true;
+	verify_setup(app);
+	if (!has_login(app))
+		return true;
 	if (strcmp(who, "open") == 0)
 		signup_setup(app);
 	if (strcmp(who, "closed") != 0)
 		invite_setup(app);
 	email_setup(app);
-	verify_setup(app);
 	return true;
 }
 

@@ -151,10 +151,16 @@ static void lead_to_address(struct ones_request *req, const char *next)
 {
 	const struct ones_session *session = ones_session(req);
 
-	if (session == NULL)
+	if (session == NULL && ones_can_sign_in(ones_app(req)))
 		ones_reply_redirect(req, ones_sign_in_url(req, next, false));
+	else if (session == NULL)
+		ones_reply_unauthenticated(req);
 	else if (session->email != NULL)
 		ones_reply_redirect(req, ones_next(req, next));
+	/* Addresses are the affair of where people sign in. */
+	else if (!has_login(ones_app(req)))
+		ones_reply_problem(req, 403, requirement_code(REQUIREMENT_UNVERIFIED),
+		                   requirement_sentence(REQUIREMENT_UNVERIFIED));
 	else
 		show_email_needed(req, next);
 }
