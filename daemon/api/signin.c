@@ -366,6 +366,7 @@ enum ones_result ones_logout(struct ones_request *req)
 		key_cookie_write(req, NULL);
 	req->preview.key_count = 0;
 	req->verdict = (struct rule_verdict){.reason = ONES_REASON_LOGGED_OUT};
+	req->ending.reason = ONES_REASON_LOGGED_OUT;
 	req->has_key = false;
 	request_data_rebind(req);
 	return ONES_RESULT_OK;

@@ -14,6 +14,7 @@ const element = [...document.scripts].find((script) => script.src === here.href)
 const interval = Number(element?.dataset.interval ?? here.searchParams.get("interval") ?? 5);
 const PAUSE_MAX_MS = 300_000;
 const PATIENCE_MS = 10_000;
+const SIGN_IN = new URL("login", home).pathname;
 
 // The reader's own way to write times, in that language.
 const write = (language, date, clock) => {
@@ -31,10 +32,9 @@ function writeTimes() {
 
 // The part of an address behind # stays in the browser: where signing in leads to has it by way of the form.
 function carryFragment() {
-	const signIn = new URL("login", home).pathname;
 	for (const form of location.hash ? document.forms : []) {
 		const action = new URL(form.getAttribute("action") ?? "", location);
-		if (action.origin === home.origin && action.pathname === signIn)
+		if (action.origin === home.origin && action.pathname === SIGN_IN)
 			form.setAttribute("action", action.pathname + action.search + location.hash);
 	}
 }
@@ -101,7 +101,7 @@ function show(state, { language, value: texts }) {
 	const close = make("button", {}, texts.close);
 	again?.searchParams.set("next", page);
 	// A sign-in page of the site's own is told why.
-	if (again?.searchParams.has("reason"))
+	if (again && again.pathname !== SIGN_IN)
 		again.searchParams.set("reason", state.reason);
 	const dialog = make(
 		"dialog",

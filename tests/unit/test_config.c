@@ -207,6 +207,7 @@ static void defaults_are_those_of_the_manual(void **state)
 	assert_int_equal(settings->session.on_limit, ON_LIMIT_DISPLACE);
 	assert_int_equal(settings->session.purge_interval, 5 * MINUTE);
 	assert_int_equal(settings->session.history, 30 * DAY);
+	assert_true(settings->login.enabled);
 	assert_string_equal(settings->login.default_next, "");
 	assert_int_equal(settings->login.memory, 64 << 20);
 	assert_int_equal(settings->login.passes, 3);
@@ -224,6 +225,7 @@ static void defaults_are_those_of_the_manual(void **state)
 	assert_int_equal(settings->sharing.cooldown, 15 * MINUTE);
 	assert_string_equal(settings->access.upgrade_url, "");
 	assert_string_equal(settings->access.confirm_url, "");
+	assert_string_equal(settings->access.login_url, "");
 	assert_false(settings->access.require_parameter);
 	assert_string_equal(settings->mail.server, "");
 	assert_int_equal(settings->mail.tls, MAIL_TLS_AUTO);

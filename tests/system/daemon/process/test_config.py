@@ -49,6 +49,7 @@ DEFAULTS = {
     "session.on_limit": "displace",
     "session.purge_interval": "5m",
     "session.history": "30d",
+    "login.enabled": "on",
     "login.memory": "64MiB",
     "login.passes": "3",
     "login.max_hashing": "2",
@@ -96,6 +97,7 @@ OTHERS = [
     "login.links",
     "access.upgrade_url",
     "access.confirm_url",
+    "access.login_url",
 ]
 SAME = {"60s": "1m", "60m": "1h"}
 
@@ -285,6 +287,8 @@ WRONG = [
     ("access.upgrade_url", "/\\example.org"),
     ("access.upgrade_url", "javascript:alert(1)"),
     ("access.confirm_url", "login"),
+    ("access.login_url", "http://example.org/login"),
+    ("login.enabled", "sometimes"),
     ("access.require_parameter", "sometimes"),
     ("accounts.signup", "yes"),
     ("accounts.password_strength", "5"),
