@@ -37,9 +37,12 @@ local ours = {
 }
 local alike = {}
 
-for name in pairs(request.req_header) do
-	if ours[name:lower():gsub("%W", "_")] then
-		alike[#alike + 1] = name
+-- Once the guard has let the request pass, they are from onesession-own-login.lua.
+if not request.req_env["SESSION_ID"] then
+	for name in pairs(request.req_header) do
+		if ours[name:lower():gsub("%W", "_")] then
+			alike[#alike + 1] = name
+		end
 	end
 end
 for _, name in ipairs(alike) do
@@ -65,11 +68,12 @@ local function is_ours(pair)
 	return base == "onesession" or (former and #former == 43)
 end
 
--- The guard needs the session cookie; SESSION_ID is set once it has let the request pass.
+-- The guard needs the session cookie; SESSION_ID is set once it has let the request pass. A sign-in of the application's
+-- own needs it, too: see onesession-own-login.lua.
 local is_open = request.req_env["ONESESSION_OPEN"]
 local cookie = request.req_header["Cookie"]
 
-if cookie and (is_open or request.req_env["SESSION_ID"]) then
+if cookie and (is_open or request.req_env["SESSION_ID"]) and not request.req_env["ONESESSION_SIGN_IN"] then
 	local others = {}
 
 	for pair in cookie:gmatch("[^;]+") do

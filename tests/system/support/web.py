@@ -18,6 +18,7 @@ APPLICATIONS = {
     "static": applications.StaticSite,
     "proxied": applications.ProxiedApplication,
     "fastcgi": applications.FastCgiApplication,
+    "own-login": applications.ProxiedApplication,
 }
 SERVERS = {
     "nginx": webservers.nginx_site,
@@ -25,7 +26,8 @@ SERVERS = {
     "lighttpd": webservers.lighttpd_site,
     "caddy": webservers.caddy_site,
 }
-SITES = list(itertools.product(SERVERS, APPLICATIONS))
+SITES = list(itertools.product(SERVERS, ("static", "proxied", "fastcgi")))
+OWN_LOGIN_SITES = [(name, "own-login") for name in SERVERS]
 
 
 class Web:
@@ -58,7 +60,7 @@ class Web:
         """Who the application was told is signed in: name, and id and session where the web server can tell."""
         if self.kind == "fastcgi":
             return tuple(asked.get(name) for name in ("REMOTE_USER", "REMOTE_USER_ID", "SESSION_ID"))
-        if self.server_name == "lighttpd":
+        if self.server_name == "lighttpd" and self.kind == "proxied":
             found = re.search(r';remote_user="((?:[^"\\]|\\.)*)"$', asked.get("Forwarded"))
             return (found[1] if found else "",)
         return tuple(asked.get(name) for name in ("Remote-User", "Remote-User-Id", "Session-Id"))

@@ -221,6 +221,12 @@ class Lighttpd(Server):
         (self.folder / "onesession.lua").write_text(shipped("lighttpd/onesession.lua", changes))
         (self.folder / "onesession-open.lua").write_text(shipped("lighttpd/onesession-open.lua", {}))
         changes = {'"/etc/lighttpd/onesession.conf"': f'"{self.folder}/onesession.conf"'}
+        if self.sample == "own-login.conf":
+            shutil.copy(ROOT / "conf/lighttpd/onesession-own-login.lua", self.folder)
+            for first in ("places", "open"):
+                names = (f"onesession-{first}.lua", "onesession-own-login.lua", "onesession.lua")
+                scripts = ", ".join(f'"/etc/lighttpd/{name}"' for name in names)
+                changes[scripts] = scripts.replace("/etc/lighttpd", str(self.folder))
         (self.folder / "site.conf").write_text(shipped(f"lighttpd/{self.sample}", {**changes, **self.changes}))
         user = f'server.username = "{SERVER_USER}"\nserver.groupname = "{SERVER_USER}"' if os.geteuid() == 0 else ""
         (self.folder / "lighttpd.conf").write_text(
@@ -257,7 +263,7 @@ class Caddy(Server):
         changes["\t\tdefault live\n"] = places + "\t\tdefault live\n"
         sites = shipped("caddy/Caddyfile", {**changes, **self.changes})
         # The other sites would want certificates.
-        sites = re.sub(r"(?ms)^\w+\.example\.org \{.*?^\}$", "", sites)
+        sites = re.sub(r"(?ms)^[\w-]+\.example\.org \{.*?^\}$", "", sites)
         opened = "\t\tvars /robots.txt onesession open\n"
         assert sites.count(opened) == 1
         sites = sites.replace(opened, opened + "".join(f"\t\tvars {path} onesession open\n" for path in self.opened))
@@ -333,6 +339,7 @@ def nginx_site(daemon, kind, application, certificate=None):
     changes = {
         "static": lambda: {"root /var/www/html;": f"root {application.root};"},
         "proxied": lambda: {"http://127.0.0.1:8000;": f"http://127.0.0.1:{application.port};"},
+        "own-login": lambda: {"http://127.0.0.1:8000;": f"http://127.0.0.1:{application.port};"},
         "fastcgi": lambda: {"unix:/run/app/app.sock;": f"unix:{application.path};"},
     }[kind]()
     # What a location takes is not the guard's limit.
@@ -345,6 +352,7 @@ def apache_site(daemon, kind, application, certificate=None):
     changes = {
         "static": lambda: {"DocumentRoot /var/www/html": f"DocumentRoot {root}"},
         "proxied": lambda: {'"http://127.0.0.1:8000/"': f'"http://127.0.0.1:{application.port}/"'},
+        "own-login": lambda: {'"http://127.0.0.1:8000/"': f'"http://127.0.0.1:{application.port}/"'},
         "fastcgi": lambda: {'"unix:/run/app/app.sock|': f'"unix:{application.path}|'},
     }[kind]()
     return Apache(daemon.port, f"{kind}.conf", changes, root, certificate)
@@ -355,6 +363,7 @@ def lighttpd_site(daemon, kind, application):
     changes = {
         "static": dict,
         "proxied": lambda: {'"port" => 8000': f'"port" => {application.port}'},
+        "own-login": lambda: {'"port" => 8000': f'"port" => {application.port}'},
         "fastcgi": lambda: {'"/run/app/app.sock"': f'"{application.path}"'},
     }[kind]()
     return Lighttpd(daemon.path, f"{kind}.conf", changes, root)
@@ -364,9 +373,14 @@ def caddy_site(daemon, kind, application, certificate=None):
     changes = {
         "static": lambda: {"root * /var/www/html": f"root * {application.root}"},
         "proxied": lambda: {"reverse_proxy 127.0.0.1:8000": f"reverse_proxy 127.0.0.1:{application.port}"},
+        "own-login": lambda: {"reverse_proxy 127.0.0.1:8001": f"reverse_proxy 127.0.0.1:{application.port}"},
         "fastcgi": lambda: {"unix//run/app/app.sock": f"unix/{application.path}"},
     }[kind]()
-    return Caddy(daemon.path, kind, changes, certificate)
+    server = Caddy(daemon.path, kind, changes, certificate)
+    if kind == "own-login":
+        # The others' samples say it by themselves.
+        server.places = {"login": "optional"}
+    return server
 
 
 def haproxy_site(daemon, _kind, application, certificate=None):

@@ -13,7 +13,7 @@ import pytest
 
 from support import applications
 from support.browser import PERSON_ACCEPT
-from support.web import SERVERS, SITES, only, raw, running
+from support.web import OWN_LOGIN_SITES, SERVERS, SITES, only, raw, running
 
 PLACES = {
     "premium": "plan=gold|platinum",
@@ -34,7 +34,7 @@ SETTINGS = {
 def with_places(server_name):
     def make_server(daemon, kind, application):
         server = SERVERS[server_name](daemon, kind, application)
-        server.places = PLACES
+        server.places = {**server.places, **PLACES}
         if kind == "static":
             for place in PLACES:
                 (application.root / place).mkdir()
@@ -44,7 +44,7 @@ def with_places(server_name):
     return make_server
 
 
-@pytest.fixture(name="web", scope="module", params=SITES, ids="-".join)
+@pytest.fixture(name="web", scope="module", params=SITES + OWN_LOGIN_SITES, ids="-".join)
 def fixture_web(request, cluster_of_worker):
     name, kind = request.param
     with running(None, cluster_of_worker, name, with_places(name), kind, SETTINGS) as made:
@@ -157,7 +157,7 @@ def identity_of(web, asked):
     more = ("Email", "Groups", "Plan")
     if web.kind == "fastcgi":
         return web.identity(asked) + tuple(asked.get("REMOTE_" + name.upper()) for name in more)
-    if web.server_name == "lighttpd":
+    if web.server_name == "lighttpd" and web.kind == "proxied":
         return web.identity(asked)
     return web.identity(asked) + tuple(asked.get("Remote-" + name) for name in more)
 

@@ -1,0 +1,89 @@
+-- For an application that signs people in itself, with mod_magnet: own-login.conf names this file. Like onesession.lua it
+-- is run for each request before the guard is asked, and once more when the guard has let it pass.
+
+-- Yours: the application's sign-in, and whatever else people use before they are signed in, or to prove again who they
+-- are: its sign-up, mails of forgotten passwords, what identity providers lead back to. These are optional places, too.
+local sign_in = { "/login" }
+-- Yours: the cookies by which the application knows who is signed in; and how the browser forgets them.
+local names = { "sessionid" }
+local forgotten = { "sessionid=; Path=/; Max-Age=0" }
+-- Yours: where people change their password.
+local change_password = "/password"
+
+local request = lighty.r
+local path = request.req_attr["uri.path"]
+
+if path == "/.well-known/change-password" then
+	request.resp_header["Location"] = change_password
+	return 303
+end
+
+local is_sign_in = false
+
+for _, address in ipairs(sign_in) do
+	local length = #address
+
+	if path:sub(1, length):lower() == address:lower() and not path:find("^[%w_]", length + 1) then
+		is_sign_in = true
+	end
+end
+
+-- The application's sign-in tells the daemon which session, and which browser, it is that signs in anew: it gets the
+-- daemon's cookies.
+if is_sign_in then
+	request.req_env["ONESESSION_REQUIRE"] = "optional"
+	request.req_env["ONESESSION_SIGN_IN"] = "1"
+end
+
+local session_id = request.req_env["SESSION_ID"]
+local reason = request.req_env["SESSION_REASON"] or ""
+
+-- The guard is still to be asked.
+if not session_id and not request.req_env["ONESESSION_OPEN"] then
+	return 0
+end
+
+request.req_header["Remote-User"] = request.req_env["REMOTE_USER"] or ""
+request.req_header["Remote-User-Id"] = request.req_env["REMOTE_USER_ID"] or ""
+request.req_header["Session-Id"] = session_id or ""
+request.req_header["Remote-Email"] = request.req_env["REMOTE_EMAIL"] or ""
+request.req_header["Remote-Groups"] = request.req_env["REMOTE_GROUPS"] or ""
+request.req_header["Remote-Plan"] = request.req_env["REMOTE_PLAN"] or ""
+request.req_header["Session-Reason"] = reason
+
+-- Whether the application gets the request as nobody's: where nobody is live, and the guard was not asked, or says that a
+-- session has ended. But at the sign-in the application has sessions of nobody's, for its forms: there only who was led to
+-- it by the guard, which gives the reason, comes as nobody, so that a sign-in that redirects those whom it knows shows its
+-- form.
+local method = request.req_attr["request.method"]
+local query = request.req_attr["uri.query"] or ""
+local is_led = is_sign_in and reason ~= "" and (method == "GET" or method == "HEAD") and ("&" .. query):find("&reason=[^&]")
+local is_nobody = (session_id or "") == ""
+	and (reason == "" or is_led or (not is_sign_in and reason ~= "unauthenticated"))
+
+if not is_nobody then
+	return 0
+end
+
+-- Of the others only those pass with nobody that every program reads in the same way: a name of letters, digits, _ and -,
+-- a value without commas.
+local kept = {}
+
+for pair in (request.req_header["Cookie"] or ""):gmatch("[^;]+") do
+	local name, value = pair:match("^[ \t]*([%w_-]+)=([^,]*)$")
+
+	for _, ours in ipairs(names) do
+		if name and name:lower() == ours:lower() then
+			name = nil
+		end
+	end
+	if name then
+		kept[#kept + 1] = name .. "=" .. value
+	end
+end
+request.req_header["Cookie"] = table.concat(kept, "; ")
+
+-- Or the form would be sent with them. One that the application sets comes after this.
+if is_led then
+	request.resp_header["Set-Cookie"] = table.concat(forgotten, "\r\nSet-Cookie: ")
+end

@@ -1,0 +1,116 @@
+"""
+A small application that signs people in itself, as many are: it knows them by a session of its own, and its sign-in leads
+on whom it knows. It tells the daemon of sign-in and sign-out by two calls, and looks at nothing that the web server says.
+"""
+
+import html
+import http.cookies
+import secrets
+import threading
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from support.applications import Asked
+
+COOKIE = "sessionid"
+# The cookies of the daemon's that a sign-in passes on.
+PASSED = {"presented": "onesession", "device": "onesession_device"}
+PASSWORD = "the application's own"
+
+
+class OwnLogin:
+    """
+    `csrf` says where the form's token is: in the application's "session", which nobody in particular has, too, or in a
+    "cookie" of its own. `has_key`: the daemon knows people by the application's cookie (session.key_from).
+    """
+
+    def __init__(self, csrf, has_key):
+        self.csrf, self.has_key = csrf, has_key
+        self.api = None
+        self.sessions = {}  # by key: {"user": name or None, "token": of the form}
+        self.seen = []
+        application = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def do(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+                fields = list(self.headers.items())
+                application.seen.append(Asked(self.command, self.path, fields, len(body), ""))
+                status, headers, text = application.answer(self.command, self.path, self.headers, body)
+                self.send_response(status)
+                for name, value in headers:
+                    self.send_header(name, value)
+                self.send_header("Content-Type", "text/html")
+                self.send_header("Content-Length", str(len(text.encode())))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(text.encode())
+
+            do_GET = do_HEAD = do_POST = do
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def begin(self, user=None):
+        """A new session; returns its key."""
+        key = secrets.token_urlsafe(32)
+        self.sessions[key] = {"user": user, "token": secrets.token_urlsafe(16)}
+        return key
+
+    def answer(self, method, target, headers, body):
+        path, _, query = target.partition("?")
+        cookies = {name: morsel.value for name, morsel in http.cookies.SimpleCookie(headers.get("Cookie", "")).items()}
+        session = self.sessions.get(cookies.get(COOKIE), {"user": None, "token": None})
+        asked = dict(urllib.parse.parse_qsl(query))
+        if path == "/login" and session["user"]:
+            return 303, [("Location", asked.get("next", "/"))], ""
+        if path == "/login" and method == "POST":
+            return self._sign_in(cookies, session, asked, dict(urllib.parse.parse_qsl(body)), headers)
+        if path == "/login":
+            return self._form(cookies, session)
+        if path == "/logout" and method == "POST":
+            self.sessions.pop(cookies.get(COOKIE), None)
+            self.api.delete(f"/sessions/{headers['Session-Id']}?reason=logged_out", status=204)
+            return 303, [("Location", "/"), ("Set-Cookie", f"{COOKIE}=; Path=/; Max-Age=0")], ""
+        return 200, [], f"application, user={session['user']}"
+
+    def _form(self, cookies, session):
+        headers = []
+        if self.csrf == "session":
+            if session["token"] is None:
+                key = self.begin()
+                session = self.sessions[key]
+                headers = [("Set-Cookie", "theme=light; Path=/"), ("Set-Cookie", f"{COOKIE}={key}; Path=/; HttpOnly")]
+            token = session["token"]
+        else:
+            token = cookies.get("csrftoken") or secrets.token_urlsafe(16)
+            headers = [("Set-Cookie", f"csrftoken={token}; Path=/")]
+        # Like many, it sends the form to the address that it is shown at.
+        return 200, headers, f'<form method="post"><input name="token" value="{html.escape(token)}"></form>'
+
+    def _sign_in(self, cookies, session, asked, sent, headers):
+        token = session["token"] if self.csrf == "session" else cookies.get("csrftoken")
+        if token is None or sent.get("token") != token:
+            return 403, [], "the form's token is not right"
+        if sent.get("password") != PASSWORD:
+            return 200, [], "wrong password"
+        key = self.begin(sent["username"])
+        told = {name: cookies.get(cookie) for name, cookie in PASSED.items()}
+        if self.has_key:
+            told = {"key": key, "presented": cookies.get(COOKIE), "device": told["device"]}
+        answer = self.api.sign_in(sent["username"], **told, secure=False, ip=headers["X-Forwarded-For"]).json
+        issued = [("Set-Cookie", value) for value in answer["cookies"]]
+        location = asked.get("next", "/")
+        return 303, [*issued, ("Set-Cookie", f"{COOKIE}={key}; Path=/; HttpOnly"), ("Location", location)], ""

@@ -1,0 +1,329 @@
+"""
+Applications with a login of their own, behind the configurations that the project ships for them: people sign in there,
+whose session has ended is nobody, and nothing goes round in circles. For applications that keep the form's token in their
+session, and in a cookie; with the daemon's cookies, and with the application's own as the key.
+"""
+
+import itertools
+import re
+
+import pytest
+
+from support.api import Api, new_token
+from support.own_login import COOKIE, PASSWORD, OwnLogin
+from support.postgres import new_database
+from support.closing import Closing
+from support.programs import Ctl
+from support.web import SERVERS, Web, raw
+from support.webservers import daemon_with_tcp
+
+SETTINGS = {
+    "login.enabled": "off",
+    "access.login_url": "/login",
+    "access.confirm_url": "/login",
+    "access.require_parameter": "on",
+}
+KEYS = {"cookies": {}, "key": {"session.key_from": f"cookie {COOKIE}"}}
+# As many redirects as people may be sent through, from a page that they want to a form.
+REDIRECTS = 3
+
+
+@pytest.fixture(name="web", scope="module", params=itertools.product(SERVERS, ("session", "cookie"), KEYS), ids="-".join)
+def fixture_web(request, cluster_of_worker):
+    name, csrf, keys = request.param
+    if not cluster_of_worker.is_running:
+        cluster_of_worker.start()
+    database = new_database(cluster_of_worker)
+    things = Closing()
+    try:
+        application = things.add(OwnLogin(csrf, keys == "key"))
+        daemon = things.add(daemon_with_tcp(database, {**SETTINGS, **KEYS[keys]}))
+        application.api = Api(daemon, new_token(Ctl(database.owner_conninfo)))
+        server = things.add(SERVERS[name](daemon, "own-login", application))
+        server.places = {**server.places, "open": "optional"}
+        yield Web(name, "own-login", database, daemon, server.start(), application)
+    finally:
+        things.close()
+        database.discard()
+
+
+def user_shown(answer):
+    return re.search("user=(.*)", answer.text)[1]
+
+
+def find_form(person, path):
+    """Follow redirects to a form; returns its address and token."""
+    answer = person.get(path)
+    for _ in range(REDIRECTS):
+        if answer.status_code != 303:
+            break
+        path = answer.headers["Location"].removeprefix(person.site.url)
+        answer = person.get(path)
+    assert answer.status_code == 200, (path, answer.status_code)
+    assert path.startswith("/login?"), path
+    return path, re.search('name="token" value="([^"]*)"', answer.text)[1]
+
+
+def sign_in(person, name, path="/members/page"):
+    """The whole way, as people go it."""
+    address, token = find_form(person, path)
+    answer = person.post(address, {"token": token, "username": name, "password": PASSWORD})
+    assert answer.status_code == 303, answer.text
+    assert answer.headers["Location"].removeprefix(person.site.url) == path
+    answer = person.get(path)
+    assert (answer.status_code, user_shown(answer)) == (200, name)
+
+
+@pytest.fixture
+def people(web, browse):
+    """Two browsers, and the name of an account."""
+    name = web.new_user()
+    return browse(web, program=False), browse(web, program=False), name
+
+
+def cookies_of(web, asked=None):
+    return (asked or web.last()).get("Cookie")
+
+
+def own_key(person):
+    return next((cookie.value for cookie in person.http.cookies if cookie.name == COOKIE), None)
+
+
+def test_person_signs_in_at_the_application_and_comes_back(web, people):
+    person, _, name = people
+    sign_in(person, name, "/members/page?a=b&c=%26")
+    asked = web.last()
+    assert web.identity(asked) == (name, str(web.database.user_id(name)), web.database.sessions(name)[0])
+    assert asked.get("Session-Reason") == ""
+    assert own_key(person) in cookies_of(web)
+    assert "onesession" not in cookies_of(web)
+
+
+def test_whose_session_was_displaced_signs_in_again_and_so_does_the_other(web, people):
+    first, second, name = people
+    sign_in(first, name)
+    for _ in range(2):
+        sign_in(second, name)
+        count = len(web.application.seen)
+        for method in ("GET", "POST"):
+            assert first.request(method, "/members/page").status_code == 303
+        assert len(web.application.seen) == count
+        location = first.get("/members/page").headers["Location"].removeprefix(web.url)
+        assert location == "/login?next=/members/page&reason=displaced"
+        first, second = second, first
+    # Four sign-ins, each of which has ended the one before.
+    assert len(web.database.sessions(name)) == 1
+
+
+def test_session_that_the_daemon_does_not_know_leads_to_the_form_once(web, people):
+    """As on the day on which the application came behind it."""
+    person, _, name = people
+    person.http.cookies.set(COOKIE, web.application.begin(name), path="/")
+    sign_in(person, name)
+
+
+def test_who_types_the_sign_in_s_address_gets_there(web, people):
+    first, second, name = people
+    answer = first.get("/login")
+    assert answer.status_code == 200
+    sign_in(first, name)
+    # The application leads on whom it knows.
+    assert first.get("/login").status_code == 303
+    sign_in(second, name)
+    # Also with a session that is over: then the guard leads back, with the reason.
+    assert first.get("/login?next=/members/page").headers["Location"].removeprefix(web.url) == "/members/page"
+    sign_in(first, name)
+
+
+def test_sign_in_of_the_same_browser_is_a_rotation(web, people):
+    person, _, name = people
+    sign_in(person, name)
+    former = web.database.sessions(name)[0]
+    # As at access.confirm_url: the form again, by who is live.
+    web.application.sessions.pop(own_key(person))
+    answer = person.get("/login?next=/members/page")
+    token = re.search('name="token" value="([^"]*)"', answer.text)[1]
+    answer = person.post("/login?next=/members/page", {"token": token, "username": name, "password": PASSWORD})
+    assert answer.status_code == 303
+    assert web.database.sessions(name) != [former]
+    assert person.get("/members/page").status_code == 200
+    if not web.application.has_key:
+        assert web.database.query("SELECT reason FROM ended_sessions WHERE id = %s", former) == [("logged_out",)]
+
+
+def test_link_from_elsewhere_signs_nobody_out(web, people):
+    person, _, name = people
+    sign_in(person, name)
+    key = own_key(person)
+    assert person.get("/login?reason=displaced&next=/members/page").status_code == 303
+    assert own_key(person) == key
+    assert user_shown(person.get("/members/page")) == name
+
+
+def test_optional_page_shows_nobody_once_the_session_has_ended(web, people):
+    first, second, name = people
+    for path in ("/open", "/open/page?x=y"):
+        answer = first.get(path)
+        assert (answer.status_code, user_shown(answer)) == (200, "None")
+        assert web.last().get("Session-Reason") == "unauthenticated"
+    sign_in(first, name)
+    assert user_shown(first.get("/open/page")) == name
+    assert web.last().get("Session-Reason") == ""
+    assert web.identity(web.last())[0] == name
+    sign_in(second, name)
+    first.http.cookies.set("theme", "dark", path="/")
+    for method in ("GET", "POST"):
+        answer = first.request(method, "/open/page?reason=x")
+        assert (answer.status_code, user_shown(answer)) == (200, "None")
+        assert web.last().get("Session-Reason") == "displaced"
+        assert set(web.identity(web.last())) == {""}
+        assert COOKIE not in cookies_of(web)
+        # What says nothing of who it is stays.
+        assert "theme=dark" in cookies_of(web)
+    # It is no sign-out: the browser has it still, and signs in with the form.
+    assert own_key(first)
+    sign_in(first, name)
+    assert user_shown(first.get("/open/page")) == name
+
+
+def test_nobody_in_particular_keeps_a_session_of_the_application_s(web, people):
+    """What is in a basket, for instance."""
+    person, _, _ = people
+    person.http.cookies.set(COOKIE, web.application.begin(), path="/")
+    for path in ("/open", "/login"):
+        assert person.get(path).status_code == 200
+        assert own_key(person) in cookies_of(web)
+
+
+# Ways of writing the cookie, as some program or other reads them.
+WRITTEN = [
+    "sessionid={}",
+    "sessionid={}; a=1",
+    "a=1; sessionid={}",
+    "a=1;sessionid={}",
+    "a=1;  sessionid={}",
+    ";sessionid={}",
+    "; ;sessionid={}",
+    "sessionid={0}; sessionid={0}",
+    "sessionid=x; sessionid={0}; sessionid=y",
+    "; ".join(f"a{n}={n}; sessionid={{0}}" for n in range(9)),
+    "sessionid ={}",
+    "sessionid\t={}",
+    " sessionid={}",
+    "\tsessionid={}",
+    "a=1;\tsessionid={}",
+    "SESSIONID={}",
+    "SessionId={}",
+    "%73essionid={}",
+    "session%69d={}",
+    "a=1, sessionid={}",
+    "a=1,sessionid={}",
+    "a, sessionid={}",
+    '"sessionid"={}',
+    "\xa0sessionid={}",
+    "a=1;\xa0sessionid={}",
+    "\xc2\xa0sessionid={}",
+    "sessionid\xa0={}",
+    "\xe2\x80\x83sessionid={}",
+    "session.id={}",
+    "session id={}",
+    "session[id={}",
+    "sessionid[a]={}",
+    "=sessionid={}",
+    "=; sessionid={}",
+    "$sessionid={}",
+    "a sessionid={}",
+    "a=1; flag; sessionid={}",
+    'a="1; sessionid={}"',
+    "a='1; sessionid={}'",
+]
+
+
+@pytest.mark.parametrize("path", ["/open/page", "/login?reason=displaced", "/login?next=/&reason=x", "/.well-known/x"])
+def test_no_way_of_writing_the_cookie_makes_somebody_of_who_has_ended(web, people, path):
+    first, second, name = people
+    sign_in(first, name)
+    key, cookies = own_key(first), "; ".join(f"{c.name}={c.value}" for c in first.http.cookies if c.name != COOKIE)
+    sign_in(second, name)
+    # The key has to be found, or nothing has ended for the guard.
+    known = f"{COOKIE}={key}" if web.application.has_key else cookies
+    for written in WRITTEN:
+        count = len(web.application.seen)
+        for header in (f"{known}; {written.format(key)}", f"{written.format(key)}; {known}"):
+            status, text = raw(web, "GET", path, [("Cookie", header)])
+            assert status in (200, 400), (written, status)
+            assert f"user={name}" not in text
+        for asked in web.application.seen[count:]:
+            for field, value in asked.fields:
+                assert key not in value, (written, field, value)
+
+
+@pytest.mark.parametrize("headers", [[("Cookie", "{known}"), ("Cookie", "sessionid={key}")], [("Cookie", "sessionid={key}"), ("Cookie", "{known}")]])
+def test_neither_does_a_second_field(web, people, headers):
+    first, second, name = people
+    sign_in(first, name)
+    key, cookies = own_key(first), "; ".join(f"{c.name}={c.value}" for c in first.http.cookies if c.name != COOKIE)
+    sign_in(second, name)
+    known = f"{COOKIE}={key}" if web.application.has_key else cookies
+    count = len(web.application.seen)
+    raw(web, "GET", "/open/page", [(field, value.format(known=known, key=key)) for field, value in headers])
+    for asked in web.application.seen[count:]:
+        if asked.get("Session-Reason") != "unauthenticated":
+            assert not [field for field, value in asked.fields if key in value]
+
+
+@pytest.mark.parametrize(
+    "query", ["reason=%0d%0aSet-Cookie:%20x=y", "reason=<script>", "reason=a:b:c", "reason=yes:GET", "next=//evil.example&reason=x", "reason=" + "x" * 3000]
+)
+def test_hostile_reason_changes_nothing(web, people, query):
+    person, _, name = people
+    answer = person.get(f"/login?{query}")
+    assert answer.status_code == 200
+    assert "x=y" not in str(answer.headers.get("Set-Cookie"))
+    sign_in(person, name)
+    # Nobody is signed out by it.
+    assert person.get(f"/login?{query}&next=/members/page").status_code == 303
+
+
+@pytest.mark.parametrize("target", ["//evil.example/", "/\\evil.example", "/members/%0d%0aLocation:x", "/members/?next=//evil.example/&reason=live"])
+def test_next_leads_nowhere_else(web, people, target):
+    person, _, _ = people
+    answer = person.get(target)
+    if answer.status_code == 303:
+        location = answer.headers["Location"].removeprefix(web.url)
+        assert re.fullmatch(r"/login(\?next=/members/[\w%./-]*&|\?)reason=unauthenticated", location), location
+    else:
+        assert answer.status_code in (400, 404)
+
+
+def test_sign_out_at_the_application_ends_the_session(web, people):
+    person, _, name = people
+    sign_in(person, name)
+    assert person.post("/logout").status_code == 303
+    assert web.database.sessions(name) == []
+    assert person.get("/members/page").headers["Location"].removeprefix(web.url).startswith("/login?next=/members/page&reason=")
+    sign_in(person, name)
+
+
+def test_sign_out_at_the_daemon_s_account_page_leads_to_the_form(web, people):
+    person, _, name = people
+    sign_in(person, name)
+    answer = person.post("/session/logout")
+    assert answer.headers["Location"].removeprefix(web.url) == "/login?reason=logged_out"
+    find_form(person, "/login?reason=logged_out")
+    sign_in(person, name)
+
+
+def test_place_to_change_a_password_is_the_application_s(web, people):
+    person, _, _ = people
+    assert person.get("/.well-known/change-password").headers["Location"].removeprefix(web.url) == "/password"
+
+
+def test_client_cannot_say_why_nobody_is_signed_in(web, people):
+    person, _, name = people
+    forged = ["Session-Reason", "Session_Reason", "Session-Id", "Session_Id", "Remote-User", "Remote_User"]
+    for path in ("/open", "/login", "/.well-known/x"):
+        count = len(web.application.seen)
+        raw(web, "GET", path, [(field, "forged") for field in forged])
+        for asked in web.application.seen[count:]:
+            assert not [field for field, value in asked.fields if "forged" in value]
