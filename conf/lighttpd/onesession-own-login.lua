@@ -35,17 +35,18 @@ if is_sign_in then
 	request.req_env["ONESESSION_SIGN_IN"] = "1"
 end
 
-local session_id = request.req_env["SESSION_ID"]
+-- Those that are empty are not set.
+local session_id = request.req_env["SESSION_ID"] or ""
 local reason = request.req_env["SESSION_REASON"] or ""
 
 -- The guard is still to be asked.
-if not session_id and not request.req_env["ONESESSION_OPEN"] then
+if session_id == "" and reason == "" and not request.req_env["ONESESSION_OPEN"] then
 	return 0
 end
 
 request.req_header["Remote-User"] = request.req_env["REMOTE_USER"] or ""
 request.req_header["Remote-User-Id"] = request.req_env["REMOTE_USER_ID"] or ""
-request.req_header["Session-Id"] = session_id or ""
+request.req_header["Session-Id"] = session_id
 request.req_header["Remote-Email"] = request.req_env["REMOTE_EMAIL"] or ""
 request.req_header["Remote-Groups"] = request.req_env["REMOTE_GROUPS"] or ""
 request.req_header["Remote-Plan"] = request.req_env["REMOTE_PLAN"] or ""
@@ -58,7 +59,7 @@ request.req_header["Session-Reason"] = reason
 local method = request.req_attr["request.method"]
 local query = request.req_attr["uri.query"] or ""
 local is_led = is_sign_in and reason ~= "" and (method == "GET" or method == "HEAD") and ("&" .. query):find("&reason=[^&]")
-local is_nobody = (session_id or "") == ""
+local is_nobody = session_id == ""
 	and (reason == "" or is_led or (not is_sign_in and reason ~= "unauthenticated"))
 
 if not is_nobody then

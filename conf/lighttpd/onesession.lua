@@ -37,8 +37,11 @@ local ours = {
 }
 local alike = {}
 
--- Once the guard has let the request pass, they are from onesession-own-login.lua.
-if not request.req_env["SESSION_ID"] then
+-- Set once the guard has let the request pass: who is signed in, or why nobody is.
+local is_let_in = request.req_env["SESSION_ID"] or request.req_env["SESSION_REASON"]
+
+-- Then they are from onesession-own-login.lua.
+if not is_let_in then
 	for name in pairs(request.req_header) do
 		if ours[name:lower():gsub("%W", "_")] then
 			alike[#alike + 1] = name
@@ -68,12 +71,11 @@ local function is_ours(pair)
 	return base == "onesession" or (former and #former == 43)
 end
 
--- The guard needs the session cookie; SESSION_ID is set once it has let the request pass. A sign-in of the application's
--- own needs it, too: see onesession-own-login.lua.
+-- The guard needs the session cookie. A sign-in of the application's own needs it, too: see onesession-own-login.lua.
 local is_open = request.req_env["ONESESSION_OPEN"]
 local cookie = request.req_header["Cookie"]
 
-if cookie and (is_open or request.req_env["SESSION_ID"]) and not request.req_env["ONESESSION_SIGN_IN"] then
+if cookie and (is_open or is_let_in) and not request.req_env["ONESESSION_SIGN_IN"] then
 	local others = {}
 
 	for pair in cookie:gmatch("[^;]+") do
