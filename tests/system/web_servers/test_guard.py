@@ -14,7 +14,11 @@ import pytest
 
 from support import applications
 from support.client import UNKNOWN_KEY
-from support.web import FORGED, ask_for_upgrade, is_refusal, only, raw
+from support.long_cookies import assert_none_takes_long
+from support.web import FORGED, OWN_LOGIN_SITES, SITES, ask_for_upgrade, is_refusal, only, raw
+
+# Also where an application has a login of its own.
+everywhere = pytest.mark.parametrize("web", SITES + OWN_LOGIN_SITES, ids="-".join, indirect=True, scope="session")
 
 
 # ---- Who is let in ---------------------------------------------------------------------------------------------------
@@ -22,10 +26,12 @@ from support.web import FORGED, ask_for_upgrade, is_refusal, only, raw
 # What an application takes for the web server's word.
 BELIEVED = {
     "fastcgi": re.compile(r"(HTTP_)?(REMOTE_USER|REMOTE_USER_ID|REMOTE_EMAIL|REMOTE_GROUPS|REMOTE_PLAN|SESSION_ID|SESSION_REASON|FORWARDED)"),
+    "own-login": re.compile(r"(REMOTE[-_](USER|USER[-_]ID|EMAIL|GROUPS|PLAN)|SESSION[-_]ID|SESSION[-_]REASON|FORWARDED)", re.I),
     "proxied": re.compile(r"(REMOTE[-_](USER|USER[-_]ID|EMAIL|GROUPS|PLAN)|SESSION[-_]ID|SESSION[-_]REASON|FORWARDED)", re.I),
 }
 
 
+@everywhere
 @pytest.mark.parametrize("path", ["/page.html", "/robots.txt"])
 @pytest.mark.parametrize("signed_in", [True, False])
 def test_client_cannot_pass_itself_off_as_somebody(web, browse, path, signed_in):
@@ -379,3 +385,9 @@ def test_connection_becomes_nothing_else(web, browse, protocols, path):
         assert status in ((101,) if [one for one in asked if one.get("Upgrade") == "websocket"] else (200, 400))
     for one in asked:
         assert one.get("Upgrade") in ("", "websocket")
+
+
+@pytest.mark.parametrize("web", OWN_LOGIN_SITES, ids="-".join, indirect=True, scope="session")
+@pytest.mark.parametrize("path", ["/login?reason=x", "/.well-known/x"])
+def test_no_cookie_holds_up_a_web_server_that_keeps_the_application_s_back(web, path):
+    assert_none_takes_long(web, path)

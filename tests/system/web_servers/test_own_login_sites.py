@@ -10,9 +10,9 @@ import re
 import pytest
 
 from support.api import Api, new_token
+from support.closing import Closing
 from support.own_login import COOKIE, PASSWORD, OwnLogin
 from support.postgres import new_database
-from support.closing import Closing
 from support.programs import Ctl
 from support.web import SERVERS, Web, raw
 from support.webservers import daemon_with_tcp
