@@ -280,9 +280,6 @@ void config_warnings(const struct settings *settings, void (*tell)(const char *d
 	if (!settings->login.enabled && settings->access.login_url[0] == '\0')
 		tell("login.enabled = off without access.login_url: people who are not signed in are told so, and led "
 		     "nowhere");
-	if (!settings->login.enabled && settings->access.confirm_url[0] == '\0')
-		tell("login.enabled = off without access.confirm_url: what asks for a fresh proof is open only to who "
-		     "has just signed in");
 	if (settings->login.enabled && settings->access.login_url[0] != '\0')
 		tell("access.login_url has no effect: login.enabled is on, and people sign in with the daemon's own "
 		     "page");

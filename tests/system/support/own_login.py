@@ -82,9 +82,17 @@ class OwnLogin:
             return self._form(cookies, session)
         if path == "/logout" and method == "POST":
             self.sessions.pop(cookies.get(COOKIE), None)
-            self.api.delete(f"/sessions/{headers['Session-Id']}?reason=logged_out", status=204)
+            self.tell_end(headers["Session-Id"])
             return 303, [("Location", "/"), ("Set-Cookie", f"{COOKIE}=; Path=/; Max-Age=0")], ""
         return 200, [], f"application, user={session['user']}"
+
+    def tell(self, name, told, headers):
+        """The first call: returns cookies for the answer."""
+        return self.api.sign_in(name, **told, secure=False, ip=headers["X-Forwarded-For"]).json["cookies"]
+
+    def tell_end(self, session_id):
+        """The second one."""
+        self.api.delete(f"/sessions/{session_id}?reason=logged_out", status=204)
 
     def _form(self, cookies, session):
         headers = []
@@ -110,7 +118,6 @@ class OwnLogin:
         told = {name: cookies.get(cookie) for name, cookie in PASSED.items()}
         if self.has_key:
             told = {"key": key, "presented": cookies.get(COOKIE), "device": told["device"]}
-        answer = self.api.sign_in(sent["username"], **told, secure=False, ip=headers["X-Forwarded-For"]).json
-        issued = [("Set-Cookie", value) for value in answer["cookies"]]
+        issued = [("Set-Cookie", value) for value in self.tell(sent["username"], told, headers)]
         location = asked.get("next", "/")
         return 303, [*issued, ("Set-Cookie", f"{COOKIE}={key}; Path=/; HttpOnly"), ("Location", location)], ""

@@ -20,7 +20,6 @@ from support.webservers import daemon_with_tcp
 SETTINGS = {
     "login.enabled": "off",
     "access.login_url": "/login",
-    "access.confirm_url": "/login",
     "access.require_parameter": "on",
 }
 KEYS = {"cookies": {}, "key": {"session.key_from": f"cookie {COOKIE}"}}

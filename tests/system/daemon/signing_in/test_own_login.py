@@ -237,8 +237,7 @@ def test_sign_up_without_a_login_is_refused(new_daemon, value):
 @pytest.mark.parametrize(
     "settings, told",
     [
-        ({"login.enabled": "off", "access.confirm_url": "/prove"}, "without access.login_url"),
-        ({"login.enabled": "off", "access.login_url": "/sign-in"}, "without access.confirm_url"),
+        ({"login.enabled": "off"}, "without access.login_url"),
         ({"access.login_url": "/sign-in"}, "access.login_url has no effect"),
         (LED, None),
     ],

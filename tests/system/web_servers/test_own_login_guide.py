@@ -1,0 +1,185 @@
+"""docs/own-login.md: its configuration, commands and code, as they stand there, for an application that is so made."""
+
+import configparser
+import os
+import re
+import subprocess
+
+import pytest
+
+from support.commands import run
+from support.nginx import Nginx
+from support.own_login import COOKIE, PASSED, PASSWORD, OwnLogin
+from support.processes import ROOT
+
+TEXT = (ROOT / "docs/own-login.md").read_text()
+HOST = "https://shop.example"
+
+
+def blocks(language):
+    return re.findall(rf"(?ms)^```{language}\n(.*?)^```", TEXT)
+
+
+def settings_of(block):
+    parser = configparser.ConfigParser()
+    parser.read_string(block)
+    return {f"{section}.{key}": value for section in parser.sections() for key, value in parser.items(section)}
+
+
+class Shop(OwnLogin):
+    """Calls what the document shows."""
+
+    functions = None
+
+    def tell(self, name, told, headers):
+        cookies = {cookie: told[member] for member, cookie in PASSED.items()}
+        return self.functions["signed_in"](name, headers["X-Forwarded-For"], headers["User-Agent"], cookies, False)
+
+    def tell_end(self, session_id):
+        self.functions["signed_out"](session_id)
+
+
+class Guide:
+    """What was set up by it."""
+
+    def __init__(self, database, folder, ctl, environment):
+        self.database, self.folder, self.environment = database, folder, environment
+        self.ctl = ctl
+        self.places = {
+            "/usr/share/doc/onesession/examples/nginx": f"{folder}/examples",
+            "/etc/nginx/snippets/": f"{folder}/snippets/",
+            "/etc/nginx/conf.d/": f"{folder}/conf.d/",
+            "/etc/shop.token": f"{folder}/shop.token",
+        }
+
+    def here(self, text, url=None):
+        for written, actual in self.places.items():
+            text = text.replace(written, actual)
+        return text.replace(HOST, url) if url else text
+
+    def shell(self, text, url=None):
+        """The exit status has to be 0; returns what was printed."""
+        done = subprocess.run(
+            ["bash", "-e", "-c", self.here(text, url)], cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+
+@pytest.fixture
+def guide(database, ctl, tmp_path):
+    for name in ("snippets", "conf.d", "bin"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "examples").symlink_to(ROOT / "conf/nginx")
+    program = tmp_path / "bin/onesessionctl"
+    program.write_text("#!/bin/sh\nexec " + " ".join(f"'{word}'" for word in ctl.command()) + ' "$@"\n')
+    program.chmod(0o755)
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    return Guide(database, tmp_path, ctl, {**os.environ, "PATH": path, "no_proxy": "*"})
+
+
+class InstalledNginx(Nginx):
+    """With the files that the commands have put there, but for the names of sockets and ports."""
+
+    def __init__(self, guide, daemon, application):
+        super().__init__(daemon.path, "own-login.conf")
+        self.guide, self.application = guide, application
+
+    def _write_configuration(self, name):
+        super()._write_configuration(name)
+        snippets, sites = self.guide.folder / "snippets", self.guide.folder / "conf.d"
+        changes = {
+            "unix:/run/onesession/onesession.sock;": f"unix:{self.daemon_address};",
+            "\tlisten 80;": f"\tlisten 127.0.0.1:{self.port} default_server;",
+            "/etc/nginx/snippets/onesession.conf": f"{self.folder}/onesession.conf",
+            "http://127.0.0.1:8000;": f"http://127.0.0.1:{self.application.port};",
+        }
+        for source, name in (
+            (snippets / "onesession.conf", "onesession.conf"),
+            (sites / "onesession-places.conf", "onesession-places.conf"),
+            (sites / "own-login.conf", "site.conf"),
+        ):
+            text = source.read_text()
+            for old, new in changes.items():
+                text = text.replace(old, new)
+            (self.folder / name).write_text(text)
+
+
+def form_token(answer):
+    return re.search('name="token" value="([^"]*)"', answer.text)[1]
+
+
+def sign_in(person, name, path="/orders"):
+    way = person.get(path).headers["Location"].removeprefix(person.site.url)
+    token = form_token(person.get(way))
+    assert person.post(way, {"token": token, "username": name, "password": PASSWORD}).status_code == 303
+    assert f"user={name}" in person.get(path).text
+    return way
+
+
+def test_application_is_behind_onesession_after_these_steps(guide, new_daemon, closing, browse, monkeypatch):
+    configuration, key_from = map(settings_of, blocks("ini"))
+    assert key_from == {"session.key_from": f"cookie {COOKIE}"}
+    settings = {key: value for key, value in configuration.items() if key != "database.conninfo"}
+    steps = blocks("sh")
+    check, copy, adapt, token, accounts, see = steps
+    assert check == "onesessiond -t\n"
+
+    daemon = new_daemon(settings)
+    said = run(*daemon.command("-t")[1:])
+    assert said.returncode == 0
+    # But for one that is of this test: nobody has said whom the daemon is to become.
+    assert [line for line in said.stdout.splitlines() if line.startswith("warning") and "server.user" not in line] == []
+    daemon.start()
+
+    guide.shell(copy)
+    guide.shell(adapt)
+    guide.shell(token)
+    secret = (guide.folder / "shop.token").read_text().strip()
+    daemon.secrets.add(secret.removeprefix("ost_"))
+    assert os.stat(guide.folder / "shop.token").st_mode & 0o777 == 0o600
+
+    shop = closing.add(Shop("cookie", False))
+    nginx = closing.add(InstalledNginx(guide, daemon, shop)).start()
+    nginx.secrets, nginx.database = daemon.secrets, guide.database
+    assert "server_name shop.example" in (nginx.folder / "site.conf").read_text()
+
+    (code,) = blocks("python")
+    shop.functions = {}
+    monkeypatch.setenv("no_proxy", "*")
+    exec(compile(guide.here(code, nginx.url), "own-login.md", "exec"), shop.functions)
+
+    # The accounts, by both ways.
+    shop.functions["account"]("grace/hopper")
+    shop.functions["account"]("grace hopper")
+    setup, account = accounts.split("\n", 2)[:2], accounts.splitlines()[-1]
+    setup = "\n".join(setup) + "\n"
+    assert '"username": "ada"' in guide.shell(setup + account, nginx.url).replace('":"', '": "')
+    shop.functions["account"]("ada")
+
+    led, about, listed, told = see.splitlines()
+    assert guide.shell(led, nginx.url).strip().split(": ")[1] == "/login?next=/orders&reason=unauthenticated"
+    assert guide.shell(about, nginx.url) == "200\n"
+
+    first, second = browse(nginx, program=False), browse(nginx, program=False)
+    sign_in(first, "ada")
+    assert guide.shell(setup + listed, nginx.url).count('"id"') == 1
+    assert "user_logged_in" in guide.shell(told)
+    assert sign_in(second, "ada").endswith("reason=unauthenticated")
+    assert first.get("/orders").headers["Location"].removeprefix(nginx.url) == "/login?next=/orders&reason=displaced"
+    assert "session_displaced" in guide.shell(told)
+    # Signing in again in the same browser displaces nobody.
+    shop.sessions.clear()
+    answer = second.get("/login?next=/orders")
+    second.post("/login?next=/orders", {"token": form_token(answer), "username": "ada", "password": PASSWORD})
+    assert guide.shell(told).count("session_displaced") == 1
+    assert second.get("/orders").status_code == 200
+    assert second.post("/logout").status_code == 303
+    assert guide.shell(told).count("user_logged_out")
+    assert guide.database.sessions("ada") == []
+
+
+def test_what_is_yours_is_there_as_often_as_it_says():
+    text = (ROOT / "conf/nginx/own-login.conf").read_text()
+    changeable = re.findall(r"\(\?i:(sessionid)\)|upstream_cookie_(sessionid)|\"(sessionid)=;", text)
+    assert len(changeable) == 3
