@@ -474,6 +474,7 @@ INSTALLED    = 755,$(BUILD)/onesessiond,$(SBINDIR)/onesessiond \
                644,docs/events.md,$(DOCDIR)/events.md 644,docs/asvs.md,$(DOCDIR)/asvs.md \
                644,docs/accounts.md,$(DOCDIR)/accounts.md \
                644,docs/api.md,$(DOCDIR)/api.md 644,docs/openapi.json,$(DOCDIR)/openapi.json \
+               644,docs/own-login.md,$(DOCDIR)/own-login.md 644,docs/own-login.svg,$(DOCDIR)/own-login.svg \
                644,docs/account-life.md,$(DOCDIR)/account-life.md \
                $(foreach file,$(sort $(wildcard docs/listeners/*)),644,$(file),$(DOCDIR)/$(patsubst docs/%,%,$(file))) \
                $(foreach file,$(sort $(wildcard schema/*.sql)),644,$(file),$(DATADIR)/$(file)) \

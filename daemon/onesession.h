@@ -1079,8 +1079,8 @@ const char *ones_page_before(const struct ones_request *req);
  * `lost`: what this request was to do has not been done; the page says so before signing in, and another after it.
  *
  * Where login.enabled is off it is access.login_url, a page of the site's own: with the same query, and with the field
- * `reason`, the code why the request has no live session ("displaced"), if it has none. Never NULL: where people sign in
- * nowhere it is the page of ONES_PURPOSE_HOME; see ones_can_sign_in().
+ * `reason`, the code why the request has no live session ("displaced"), if it has none. Never NULL: where people sign
+ * in nowhere it is the page of ONES_PURPOSE_HOME; see ones_can_sign_in().
  */
 const char *ones_sign_in_url(struct ones_request *req, const char *wanted, bool lost);
 
@@ -1169,10 +1169,10 @@ void ones_reply_redirect(struct ones_request *req, const char *location);
  * is another of the pages, of the module's own first; {{@key}} is the text of that key in the language of the request,
  * see "Languages" below, of the module's own first. Always there are {{prefix}} of the daemon's routes,
  * {{module_prefix}}, {{sign_in}}, the address of the sign-in page (empty: there is none), {{has_login}} where that is
- * the daemon's own, and accounts have passwords here (login.enabled), {{site_name}}, {{name_label}}, {{signs_in_by_email}}
- * where the label is the daemon's and accounts have addresses, {{can_mail}} where the site sends mail, {{can_sign_up}}
- * where people make accounts (accounts.signup), {{links}} (each
- * with {{label}} and {{address}}), {{has_links}}, {{displaces}} where signing in can end a session elsewhere,
+ * the daemon's own, and accounts have passwords here (login.enabled), {{site_name}}, {{name_label}},
+ * {{signs_in_by_email}} where the label is the daemon's and accounts have addresses, {{can_mail}} where the site sends
+ * mail, {{can_sign_up}} where people make accounts (accounts.signup), {{links}} (each with {{label}} and {{address}}),
+ * {{has_links}}, {{displaces}} where signing in can end a session elsewhere,
  * {{language}}, {{languages}} where there are several (each with {{tag}}, {{name}}, and {{chosen}} for the one that the
  * page is in),
  * {{has_languages}}, and {{here}}, the address that shows the page again. {{>languages.html}} is a menu of them.

@@ -47,8 +47,8 @@ const char *page_address(struct ones_request *req, const json_t *values)
 }
 
 /*
- * Once for a language: the routes are there by now, and stay. It has nothing of this request. Not for an answer that has
- * failed, also by this.
+ * Once for a language: the routes are there by now, and stay. It has nothing of this request. Not for an answer that
+ * has failed, also by this.
  */
 static bool add_sign_in(struct ones_request *req, const struct language *language)
 {

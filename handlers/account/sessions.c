@@ -68,8 +68,9 @@ static void end(struct ones_request *req)
 	else if (ones_is_program(req))
 		ones_reply_empty(req, 204);
 	else
-		ones_reply_redirect(req, ones_session(req) != NULL ? ones_module_url(req, "/sessions")
-		                                                   : after_sign_out(req, ones_url(req, "/login?signed_out")));
+		ones_reply_redirect(req, ones_session(req) != NULL
+		                                 ? ones_module_url(req, "/sessions")
+		                                 : after_sign_out(req, ones_url(req, "/login?signed_out")));
 }
 
 void sessions_setup(struct ones_app *app)

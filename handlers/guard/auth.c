@@ -60,8 +60,8 @@ static const struct identity_names identity_variables = {
 
 /*
  * lighttpd hands an authorizer's refusal to the client as it is (FastCGI 1.0, 6.3), so it has to serve people, with the
- * sign-in page (or a redirect to the site's own) or what else leads on, and programs. Apache, which alone says in which of its phases it asks, would put
- * a body in the place of its ErrorDocument; that leads to /refused.
+ * sign-in page, a redirect to the site's own, or what else leads on, and programs. Apache, which alone says in which of
+ * its phases it asks, would put a body in the place of its ErrorDocument; that leads to /refused.
  */
 static void refuse_request(struct ones_request *req, const struct requirement *requirement)
 {

@@ -128,8 +128,8 @@ bool notices_tell_of(const struct ones_app *app, const char *word)
 static void connect(struct ones_app *app, enum ones_signal signal, const char *name,
                     bool (*call)(const struct ones_event *event, void *context))
 {
-	ones_connect(app, signal, &(struct ones_receiver){
-					.name = name, .phase = ONES_IN_TRANSACTION, .call = call, .context = app});
+	ones_connect(app, signal,
+	             &(struct ones_receiver){.name = name, .phase = ONES_IN_TRANSACTION, .call = call, .context = app});
 }
 
 void events_setup(struct ones_app *app)
@@ -140,11 +140,10 @@ void events_setup(struct ones_app *app)
 		connect(app, ONES_SIGNAL_PASSWORD_CHANGED, "notice_of_password", on_new_password);
 	if (notices_tell_of(app, "email_changed"))
 		ones_connect_to(app, SIGNAL_EMAIL_CHANGED,
-		                &(struct ones_receiver){
-					.name = "notice_of_email",
-					.phase = ONES_IN_TRANSACTION,
-					.call = on_new_email,
-					.context = app});
+		                &(struct ones_receiver){.name = "notice_of_email",
+		                                        .phase = ONES_IN_TRANSACTION,
+		                                        .call = on_new_email,
+		                                        .context = app});
 	connect(app, ONES_SIGNAL_LOGGED_IN, "language_of_owner", keep_language);
 	connect(app, ONES_SIGNAL_ACCOUNT_SHARED, "notice_of_sharing", on_shared);
 }

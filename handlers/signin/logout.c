@@ -11,7 +11,8 @@ static void logout(struct ones_request *req)
 	else if (ones_is_program(req))
 		ones_reply_empty(req, 204);
 	else
-		ones_reply_redirect(req, next != NULL ? ones_next(req, next) : after_sign_out(req, ones_module_url(req, "/login?signed_out")));
+		ones_reply_redirect(req, next != NULL ? ones_next(req, next)
+		                                      : after_sign_out(req, ones_module_url(req, "/login?signed_out")));
 }
 
 void logout_setup(struct ones_app *app)

@@ -1,5 +1,7 @@
-/* The module "signup": its routes, where there is mail that proves addresses; without a login of its own, only
- * for what was asked for before that. */
+/*
+ * The module "signup": its routes, where there is mail that proves addresses; where people sign in elsewhere, only for
+ * what was asked for before that.
+ */
 #include "signup.h"
 
 #include <string.h>

@@ -150,7 +150,7 @@ def test_application_is_behind_onesession_after_these_steps(guide, new_daemon, c
     exec(compile(guide.here(code, nginx.url), "own-login.md", "exec"), shop.functions)
 
     # The accounts, by both ways.
-    shop.functions["account"]("grace/hopper")
+    shop.functions["account"]("grace+hopper")
     shop.functions["account"]("grace hopper")
     setup, account = accounts.split("\n", 2)[:2], accounts.splitlines()[-1]
     setup = "\n".join(setup) + "\n"
