@@ -2,8 +2,9 @@
 -- is run for each request before the guard is asked, and once more when the guard has let it pass.
 
 -- Yours: the application's sign-in, and whatever else people use before they are signed in, or to prove again who they
--- are: its sign-up, mails of forgotten passwords, what identity providers lead back to. These are optional places, too.
-local sign_in = { "/login" }
+-- are: its sign-up, mails of forgotten passwords, what identity providers lead back to. These are optional places, too: a
+-- pattern should fit these addresses and no others, such as /login-history.
+local sign_in = { "^/login/?$" }
 -- Yours: the cookies by which the application knows who is signed in; and how the browser forgets them.
 local names = { "sessionid" }
 local forgotten = { "sessionid=; Path=/; Max-Age=0" }
@@ -20,12 +21,8 @@ end
 
 local is_sign_in = false
 
-for _, address in ipairs(sign_in) do
-	local length = #address
-
-	if path:sub(1, length):lower() == address:lower() and not path:find("^[%w_]", length + 1) then
-		is_sign_in = true
-	end
+for _, pattern in ipairs(sign_in) do
+	is_sign_in = is_sign_in or path:find(pattern) ~= nil
 end
 
 -- The application's sign-in tells the daemon which session, and which browser, it is that signs in anew: it gets the

@@ -376,11 +376,10 @@ def caddy_site(daemon, kind, application, certificate=None):
         "own-login": lambda: {"reverse_proxy 127.0.0.1:8001": f"reverse_proxy 127.0.0.1:{application.port}"},
         "fastcgi": lambda: {"unix//run/app/app.sock": f"unix/{application.path}"},
     }[kind]()
-    server = Caddy(daemon.path, kind, changes, certificate)
     if kind == "own-login":
         # The others' samples say it by themselves.
-        server.places = {"login": "optional"}
-    return server
+        changes["\t\t#~^/login/?$ optional\n"] = "\t\t~^/login/?$ optional\n"
+    return Caddy(daemon.path, kind, changes, certificate)
 
 
 def haproxy_site(daemon, _kind, application, certificate=None):

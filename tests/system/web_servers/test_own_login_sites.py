@@ -155,6 +155,17 @@ def test_sign_in_of_the_same_browser_is_a_rotation(web, people):
         assert web.database.query("SELECT reason FROM ended_sessions WHERE id = %s", former) == [("logged_out",)]
 
 
+@pytest.mark.parametrize("path", ["/login-history", "/login/history", "/loginx", "/login.html", "/login;x", "/LOGIN", "/login%20"])
+def test_what_is_called_like_the_sign_in_is_guarded(web, people, path):
+    person, _, _ = people
+    count = len(web.application.seen)
+    answer = person.get(path)
+    assert answer.status_code in (303, 400, 404)
+    if answer.status_code == 303:
+        assert answer.headers["Location"].removeprefix(web.url).startswith("/login?next=")
+    assert len(web.application.seen) == count
+
+
 def test_link_from_elsewhere_signs_nobody_out(web, people):
     person, _, name = people
     sign_in(person, name)

@@ -123,6 +123,12 @@ def test_people_are_led_to_the_site_s_own_sign_in_and_told_why(new_place, api):
     assert answer.status == 401 and b'"displaced"' in answer.body
 
 
+def test_sign_in_may_be_at_another_site(new_place):
+    place = new_place({**LED, "access.login_url": "https://login.example.org/in"})
+    location = refused(place).get("Location")
+    assert location == "https://login.example.org/in?next=/page%3Fa%3Db&reason=unauthenticated"
+
+
 @pytest.mark.parametrize("next_page", ["//evil.example/", "/\\evil.example/", "https://evil.example/", "/x\r\nSet-Cookie: a=b", "/" + "x" * 4000])
 def test_next_leads_nowhere_else(new_place, next_page):
     place = new_place(LED)
