@@ -250,6 +250,38 @@ exports.noticeOfEachReason = async (world) => {
 	}
 };
 
+/* The daemon's, one of the site's own, which is told why, or none. */
+exports.noticeLeadsToTheSignInThatThereIs = async (world) => {
+	const page = await world.open();
+	let state, address;
+	await page.route("**/session/state", (route) => route.fulfill({ json: state }));
+	await page.route("**/session/notice.json", async (route) => {
+		const response = await route.fetch();
+		await route.fulfill({ response, json: { ...(await response.json()), address } });
+	});
+	for (const [given, link] of [
+		["/session/login", "/session/login?next=%2Fsession%2Flogin%3Fx"],
+		["/in?from=x", "/in?from=x&next=%2Fsession%2Flogin%3Fx&reason=displaced"],
+		["https://login.example/in", "https://login.example/in?next=%2Fsession%2Flogin%3Fx&reason=displaced"],
+		[undefined, null],
+	]) {
+		address = given;
+		state = { live: true };
+		await page.goto("/session/login?x");
+		const asked = page.waitForResponse("**/session/state");
+		await page.evaluate(() => import("/session/notice.js?interval=0.05"));
+		await asked;
+		state = { live: false, reason: "displaced", ended_at: null, by: null };
+		const dialog = page.getByRole("alertdialog");
+		await dialog.waitFor();
+		const found = dialog.getByRole("link");
+		if (link === null)
+			assert.equal(await found.count(), 0);
+		else
+			assert.equal(await found.evaluate((one) => one.href), new URL(link, page.url()).href);
+	}
+};
+
 /* Somebody else knows the password: one button leads to the form for another one. */
 exports.notMe = async (world) => {
 	const mine = await world.open({ script: false });

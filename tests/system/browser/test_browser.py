@@ -135,6 +135,7 @@ STORIES = {
     "passwordChanged": "many",
     "disabled": "plain",
     "noticeOfEachReason": "plain",
+    "noticeLeadsToTheSignInThatThereIs": "plain",
     "notMe": "plain",
     "takeOverAndChangePassword": "ask",
     "publicPageGreets": "plain",

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from support.api import Api, new_token
 from support.browser import CHROME, FIREFOX, form_of, live_among, problem
 from support.programs import Ctl
 from support.waiting import Background, wait_until
@@ -370,3 +371,18 @@ def test_first_address_of_an_account_is_told_nobody(told_site, browse, smtp):
     mine.sign_in()
     give_another_address(mine, smtp, ALICE)
     assert "email_changed" not in kinds(told_site)
+
+
+# ---- A site whose people sign in elsewhere ---------------------------------------------------------------------------
+
+
+def test_notice_has_no_link_where_there_is_no_password_to_choose(new_told_site, smtp):
+    site = new_told_site({"login.enabled": "off", "access.login_url": "/login", "sharing.takeovers": 2})
+    api = Api(site.daemon, new_token(site.ctl()))
+    for number in range(4):
+        api.sign_in("alice", ip=f"192.0.2.{number}")
+    mail = notice(site, smtp, "on one device after the other")
+    for text in (mail.text, mail.part("html")):
+        assert "change your password where you sign in" in " ".join(text.split())
+        assert "/session/undo" not in text and "token" not in text
+    assert set(site.database.query("SELECT purpose, path FROM mails")) == {(None, None)}
