@@ -247,7 +247,7 @@ static void defaults_are_those_of_the_manual(void **state)
 	assert_int_equal(settings->log.level, LOG_LEVEL_INFO);
 	assert_int_equal(settings->log.format, LOG_FORMAT_TEXT);
 	assert_int_equal(settings->log.slow_request, 1000);
-	assert_int_equal(options_count, 81);
+	assert_int_equal(options_count, 83);
 	talloc_free(loaded.ctx);
 }
 
