@@ -226,13 +226,6 @@ def test_open_page_is_told_where_to_sign_in(new_place):
     assert json.loads(page(new_place({}), "/notice.json").body)["address"] == "/session/login"
 
 
-def test_notices_have_no_link_that_leads_nowhere(new_place, api, database):
-    place = new_place(LED)
-    database.query("UPDATE users SET email = 'a@example.org', email_verified_at = now() WHERE username = 'alice'")
-    api(place).sign_in()
-    assert database.query("SELECT count(*) FROM mails WHERE purpose IS NOT NULL OR path IS NOT NULL") == [(0,)]
-
-
 @pytest.mark.parametrize("value", ["open", "invite"])
 def test_sign_up_without_a_login_is_refused(new_daemon, value):
     told = run(*new_daemon({**LED, "accounts.signup": value}).command("-t")[1:])
