@@ -67,7 +67,7 @@ CTL_LIBS       = $(DAEMON_LIBS) -lelf
 DAEMON_LIBS    = $(eval DAEMON_LIBS := $(PACKAGE_LIBS) $(shell pkg-config --libs $(DAEMON_PACKAGES)))$(DAEMON_LIBS)
 
 ROOM      = $(sort $(wildcard daemon/$(1)/*.c))
-LOWER    := $(call ROOM,base) $(call ROOM,mail) $(call ROOM,session)
+LOWER    := $(call ROOM,base) $(call ROOM,mail) $(call ROOM,webhook) $(call ROOM,session)
 DAEMON   := daemon/main.c daemon/own_modules.c $(LOWER) $(call ROOM,http) $(call ROOM,api) $(call ROOM,modules) $(call ROOM,pool) \
             $(sort $(wildcard handlers/*/*.c))
 CTL      := $(LOWER) $(call ROOM,ctl)
