@@ -120,9 +120,9 @@ int command_webhook_add(struct ctl *ctl)
 		result = output_json(json_pack("{s:I, s:s, s:o, s:s}", "id", (json_int_t)addition.id, "url",
 		                               ctl->operand, "events", events_json(addition.events), "secret",
 		                               addition.secret));
-	else
-		result = output_line("Webhook %lld is added. Its secret, which is not shown again:\n%s",
-		                     (long long)addition.id, addition.secret);
+	else if ((result = output_line("Webhook %lld is added. Its secret, which is not shown again:",
+	                               (long long)addition.id)) == EXIT_SUCCESS)
+		result = output_line("%s", addition.secret);
 	sodium_memzero(addition.secret, sizeof addition.secret);
 	return result;
 }
