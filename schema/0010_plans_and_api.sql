@@ -169,15 +169,18 @@ COMMENT ON COLUMN webhook_deliveries.next_at IS 'When it is tried next';
 COMMENT ON COLUMN webhook_deliveries.give_up_at IS 'After this moment it is not tried again';
 COMMENT ON COLUMN webhook_deliveries.problem IS 'What was wrong at the last try; empty: it was not tried yet';
 
--- Whoever writes an event, in whatever way, writes what is to be sent of it.
+-- Whoever writes an event, in whatever way, writes what is to be sent of it. Where there are no webhooks it is asked for
+-- one and no more: that takes half of the time of an INSERT that writes nothing.
 DO $migration$
 BEGIN
     EXECUTE format($definition$
         CREATE FUNCTION %1$I.write_webhook_deliveries() RETURNS trigger LANGUAGE plpgsql AS $function$
         BEGIN
-            INSERT INTO %1$I.webhook_deliveries (webhook_id, event_id, user_id)
-            SELECT w.id, NEW.id, NEW.user_id FROM %1$I.webhooks w
-             WHERE w.disabled_at IS NULL AND (w.events IS NULL OR NEW.name = ANY (w.events));
+            IF EXISTS (SELECT FROM %1$I.webhooks) THEN
+                INSERT INTO %1$I.webhook_deliveries (webhook_id, event_id, user_id)
+                SELECT w.id, NEW.id, NEW.user_id FROM %1$I.webhooks w
+                 WHERE w.disabled_at IS NULL AND (w.events IS NULL OR NEW.name = ANY (w.events));
+            END IF;
             RETURN NULL;
         END
         $function$;
