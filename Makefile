@@ -445,7 +445,7 @@ MAN3_BUILT  := $(BUILD)/man/man3/.made
 COMPLETION_BUILT := $(BUILD)/completion/onesessionctl
 UNITS_BUILT := $(BUILD)/systemd/onesession.service $(BUILD)/systemd/onesession.socket
 SAMPLES     := $(sort $(wildcard conf/nginx/* conf/apache/* conf/lighttpd/* conf/caddy/* conf/haproxy/* \
-                 conf/prometheus/* conf/grafana/*))
+                 conf/prometheus/* conf/grafana/* conf/adapters/payments/*))
 # For builders of modules: what is of this folder, and what is of the folders to install in.
 FOR_BUILDERS    := $(BUILD)/onesession-try $(addprefix $(BUILD)/pkgconfig/,onesession-uninstalled.pc onesession-test-uninstalled.pc)
 BUILDERS_BUILT  := $(BUILD)/installed/onesession-try $(addprefix $(BUILD)/installed/,onesession.pc onesession-test.pc)
@@ -474,6 +474,7 @@ INSTALLED    = 755,$(BUILD)/onesessiond,$(SBINDIR)/onesessiond \
                644,docs/events.md,$(DOCDIR)/events.md 644,docs/asvs.md,$(DOCDIR)/asvs.md \
                644,docs/accounts.md,$(DOCDIR)/accounts.md \
                644,docs/api.md,$(DOCDIR)/api.md 644,docs/openapi.json,$(DOCDIR)/openapi.json \
+               644,docs/webhooks.md,$(DOCDIR)/webhooks.md 644,docs/payments.md,$(DOCDIR)/payments.md \
                644,docs/account-life.md,$(DOCDIR)/account-life.md \
                $(foreach file,$(sort $(wildcard docs/listeners/*)),644,$(file),$(DOCDIR)/$(patsubst docs/%,%,$(file))) \
                $(foreach file,$(sort $(wildcard schema/*.sql)),644,$(file),$(DATADIR)/$(file)) \
@@ -484,7 +485,7 @@ INSTALLED    = 755,$(BUILD)/onesessiond,$(SBINDIR)/onesessiond \
                644,README.md,$(DOCDIR)/README.md 644,NEWS,$(DOCDIR)/NEWS 644,LICENSE,$(DOCDIR)/LICENSE
 # Folders of our own alone, the inner ones first.
 OWN_FOLDERS  = $(MODULEDIR) $(dir $(MODULEDIR)) $(addprefix $(EXAMPLES)/,$(sort $(patsubst conf/%/,%,$(dir $(SAMPLES))))) \
-               $(addprefix $(EXAMPLES)/,cinema/cinema/pages cinema/cinema/migrations cinema/cinema cinema) $(EXAMPLES) \
+               $(addprefix $(EXAMPLES)/,cinema/cinema/pages cinema/cinema/migrations cinema/cinema cinema adapters) $(EXAMPLES) \
                $(DOCDIR)/listeners \
                $(DOCDIR) \
                $(addprefix $(DATADIR)/try/,$(shell cd tools/try && find template -depth -type d)) $(DATADIR)/try \

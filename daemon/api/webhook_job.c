@@ -1,7 +1,7 @@
 /*
  * The job that sends events to webhooks. On each host it is a process that stays for some minutes, where there are
- * webhooks: it claims those for which something is due, and has several events under way for each. What became of them is
- * written until it is written, for what was taken and is not known to be would be sent once more.
+ * webhooks: it claims those for which something is due, and has several events under way for each. What became of them
+ * is written until it is written, for what was taken and is not known to be would be sent once more.
  *
  * It is the daemon's own, beside the one that sends mail: what modules may call are services of the configuration, one
  * call at a time, and their jobs do not stay.
@@ -33,7 +33,7 @@
 #define CLAIM_MS INT64_C(500)
 /* A webhook for which nothing was due for so long is given back. */
 #define IDLE_MS INT64_C(5000)
-#define STEP_MS   20
+#define STEP_MS 20
 /* While there is no database. */
 #define DATABASE_PAUSE_MS INT64_C(1000)
 #define GAUGES_MS         INT64_C(15000)
@@ -154,11 +154,12 @@ static bool put_aside(struct webhook_run *run, const struct target *target, TALL
                       size_t behind_count, int64_t *gone, size_t gone_count)
 {
 	if (behind_count > 0 &&
-	    !webhook_run_note_database(run, webhooks_park(&run->claim, target->id, webhook_ids_text(ctx, behind, behind_count))))
+	    !webhook_run_note_database(
+		    run, webhooks_park(&run->claim, target->id, webhook_ids_text(ctx, behind, behind_count))))
 		return false;
 	return gone_count == 0 ||
-	       webhook_run_note_database(run, webhooks_delivered(&run->claim, target->id, webhook_ids_text(ctx, gone, gone_count),
-	                                             "{}"));
+	       webhook_run_note_database(
+		       run, webhooks_delivered(&run->claim, target->id, webhook_ids_text(ctx, gone, gone_count), "{}"));
 }
 
 static void read_due(struct webhook_run *run, struct target *target)
@@ -173,7 +174,7 @@ static void read_due(struct webhook_run *run, struct target *target)
 		return;
 	scratch = talloc_new(run->ctx);
 	if (webhook_run_note_database(run, webhooks_due(&run->claim, scratch, target->id, target_known(target, scratch),
-	                                    TARGET_ROOM - (int64_t)target->count, &rows, &count))) {
+	                                                TARGET_ROOM - (int64_t)target->count, &rows, &count))) {
 		for (size_t i = 0; i < count && !is_out_of_memory; i++) {
 			/* Its event is past session.history. */
 			if (rows[i].message_id == NULL)
@@ -240,7 +241,8 @@ static void look_at_queue(struct webhook_run *run)
 	int64_t now = clock_monotonic_ms();
 	struct webhook_queue queue;
 
-	if (now < atomic_load(&run->gauges->looked_at_ms) + GAUGES_MS || !webhook_run_note_database(run, webhooks_queue(run->claim.db, &queue)))
+	if (now < atomic_load(&run->gauges->looked_at_ms) + GAUGES_MS ||
+	    !webhook_run_note_database(run, webhooks_queue(run->claim.db, &queue)))
 		return;
 	atomic_store(&run->gauges->webhooks, queue.webhooks);
 	atomic_store(&run->gauges->pending, queue.pending);

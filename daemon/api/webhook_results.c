@@ -42,7 +42,8 @@ static void note_failure(struct target *target, const struct webhook_result *res
 	int64_t asked_ms = retry_after_ms(result), away_ms = AWAY_MIN_MS;
 
 	target->failures++;
-	for (int64_t i = result->status == 0 ? 1 : WEBHOOK_FAILURES_TO_BE_AWAY; i < target->failures && away_ms < AWAY_MAX_MS; i++)
+	for (int64_t i = result->status == 0 ? 1 : WEBHOOK_FAILURES_TO_BE_AWAY;
+	     i < target->failures && away_ms < AWAY_MAX_MS; i++)
 		away_ms *= 2;
 	if (!is_away(target, result))
 		away_ms = 0;
@@ -67,8 +68,7 @@ static bool write_gone(struct webhook_run *run, struct delivery *delivery)
 	struct target *target = delivery->target;
 	int64_t dead;
 
-	if (!webhook_run_note_database(run,
-	                   webhooks_disable(&run->claim, target->id, delivery->result.problem, &dead)))
+	if (!webhook_run_note_database(run, webhooks_disable(&run->claim, target->id, delivery->result.problem, &dead)))
 		return false;
 	if (dead >= 0)
 		webhook_log_disabled(run->app, delivery, dead);
@@ -86,8 +86,9 @@ static bool write_failure(struct webhook_run *run, struct delivery *delivery)
 
 	if (delivery->result.status == 410)
 		return write_gone(run, delivery);
-	if (!webhook_run_note_database(run, webhooks_failed(&run->claim, target->id, &delivery->due, delivery->result.problem,
-	                                        pause_ms, is_last, &is_written, &is_dead)))
+	if (!webhook_run_note_database(run, webhooks_failed(&run->claim, target->id, &delivery->due,
+	                                                    delivery->result.problem, pause_ms, is_last, &is_written,
+	                                                    &is_dead)))
 		return false;
 	if (is_written)
 		webhook_log_failed(run->app, delivery, pause_ms, is_dead);

@@ -1,6 +1,6 @@
 /*
- * A webhook in the process that sends to it: what is due for it as far as it was read, and which of that may be sent now,
- * so that those of an account go one after the other.
+ * A webhook in the process that sends to it: what is due for it as far as it was read, and which of that may be sent
+ * now, so that those of an account go one after the other.
  */
 #ifndef API_WEBHOOK_TARGET_H
 #define API_WEBHOOK_TARGET_H

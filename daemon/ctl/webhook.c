@@ -37,7 +37,8 @@ static json_t *events_json(const char *events)
 {
 	json_t *array = events != NULL && events[0] != '\0' ? json_array() : json_null();
 
-	for (size_t length; array != NULL && events != NULL && *events != '\0'; events += length + (events[length] != '\0')) {
+	for (size_t length; array != NULL && events != NULL && *events != '\0';
+	     events += length + (events[length] != '\0')) {
 		length = strcspn(events, " ,");
 		if (json_array_append_new(array, json_stringn(events, length)) != 0) {
 			json_decref(array);
@@ -74,8 +75,7 @@ static char *events_of(const struct ctl *ctl)
 		size_t length = strcspn(at, " ,");
 
 		if (length > 0 && !event_name_is_known(at, length)) {
-			(void)fail("no event has the name %.*s; there are: %s", (int)length, at,
-			           known_names(ctl->ctx));
+			(void)fail("no event has the name %.*s; there are: %s", (int)length, at, known_names(ctl->ctx));
 			return NULL;
 		}
 		if (length > 0)
@@ -134,11 +134,12 @@ static json_t *webhook_json(const void *rows, size_t at)
 	const struct webhook_shown *one = (const struct webhook_shown *)rows + at;
 
 	return json_pack("{s:I, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:s}", "id", (json_int_t)one->id,
-	                 "url", one->url, "events", events_json(one->events), "created_at", output_time(one->created_at),
-	                 "disabled_at", output_time(one->disabled_at), "pending", (json_int_t)one->pending, "dead",
-	                 (json_int_t)one->dead, "delivered", (json_int_t)one->delivered, "failed",
-	                 (json_int_t)one->failed, "last_success_at", output_time(one->last_success_at),
-	                 "last_failure_at", output_time(one->last_failure_at), "problem", one->problem);
+	                 "url", one->url, "events", events_json(one->events), "created_at",
+	                 output_time(one->created_at), "disabled_at", output_time(one->disabled_at), "pending",
+	                 (json_int_t)one->pending, "dead", (json_int_t)one->dead, "delivered",
+	                 (json_int_t)one->delivered, "failed", (json_int_t)one->failed, "last_success_at",
+	                 output_time(one->last_success_at), "last_failure_at", output_time(one->last_failure_at),
+	                 "problem", one->problem);
 }
 
 /* What was wrong is of interest until it has taken an event. */

@@ -112,7 +112,7 @@ enum db_status webhooks_add(struct db *db, const char *url, const char *events, 
 struct webhook_shown {
 	int64_t id;
 	const char *url;
-	const char *events;                                                   /* separated by spaces; "": all */
+	const char *events;                                                /* separated by spaces; "": all */
 	int64_t created_at, disabled_at, last_success_at, last_failure_at; /* us since 1970; 0: never */
 	int64_t pending, dead, delivered, failed;
 	const char *problem; /* of the last failure; "": there was none */

@@ -246,9 +246,9 @@ static struct webhook_result result_of(const struct transfer *transfer, CURLcode
 	} else if (transfer->has_large_head) {
 		set_problem(&result, "the head of its answer is longer than 64 KiB");
 	} else {
-		set_problem(&result, code == CURLE_OK              ? "it gave no answer"
+		set_problem(&result, code == CURLE_OK             ? "it gave no answer"
 		                     : transfer->error[0] != '\0' ? transfer->error
-		                                                   : curl_easy_strerror(code));
+		                                                  : curl_easy_strerror(code));
 	}
 	return result;
 }

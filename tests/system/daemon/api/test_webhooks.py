@@ -9,6 +9,7 @@ from support.api import Api, new_token
 from support.client import attempt
 from support.marks import ROOT_ONLY
 from support.postgres import Database
+from support.processes import ROOT
 from support.services import has_openssl, make_certificate, tls_context, with_files
 from support.waiting import wait_until
 from support.webhooks import (
@@ -77,6 +78,19 @@ def test_package_refuses_what_another_secret_has_signed(daemon, ctl, receiver):
     assert messages[0].id == messages[1].id and messages[0].payload == messages[1].payload
     (one,) = [message.received for message in messages if message.received.path == "/hook"]
     assert "No matching signature found" in verify(other, [one])
+
+
+def test_example_of_the_manual_says_the_same(daemon, ctl, receiver):
+    """docs/webhooks.md: what a program does without a library."""
+    example = {}
+    exec(re.search(r"```python\n(.*?)```", (ROOT / "docs/webhooks.md").read_text(), re.DOTALL)[1], example)
+    _, secret = add_webhook(ctl, receiver.url(), "user_logged_in")
+    sign_in(daemon)
+    received = receiver.await_count(1)[0].received
+    assert example["is_right"](secret, received.fields, received.body)
+    assert not example["is_right"](secret, received.fields, received.body + b" ")
+    later = {**received.fields, "webhook-timestamp": str(int(received.fields["webhook-timestamp"]) + 1)}
+    assert not example["is_right"](secret, later, received.body)
 
 
 def test_events_of_everybody_count_and_only_those_that_were_chosen(daemon, ctl, database, new_receiver):

@@ -71,6 +71,14 @@ ALERTS = {
         {'onesession_mails_total{result="dead"}': "0x20 6x10"},
         {'onesession_mails_total{result="dead"}': "6x30", 'onesession_mails_total{result="deferred"}': "0+5x30"},
     ),
+    "OnesessionWebhooksWait": (
+        {"onesession_webhook_oldest_seconds": "3700x30"},
+        {"onesession_webhook_oldest_seconds": "300x30"},
+    ),
+    "OnesessionWebhooksDead": (
+        {'onesession_webhook_events_total{result="dead"}': "0x20 1x10"},
+        {'onesession_webhook_events_total{result="dead"}': "6x30", 'onesession_webhook_events_total{result="failed"}': "0+5x30"},
+    ),
     "OnesessionSharedAccounts": (
         {"onesession_shared_accounts_total": "0x25 1x5"},
         {"onesession_shared_accounts_total": "1x30"},
