@@ -211,11 +211,9 @@ bool webhook_sender_begin(struct webhook_sender *sender, const struct webhook_ca
 /* Bytes of others go to logs and terminals. */
 static void set_problem(struct webhook_result *result, const char *text)
 {
-	size_t used = 0;
-
-	for (; text[used] != '\0' && used < sizeof result->problem - 1; used++)
-		result->problem[used] = text[used] >= ' ' && text[used] <= '~' ? text[used] : '?';
-	result->problem[used] = '\0';
+	(void)snprintf(result->problem, sizeof result->problem, "%s", text);
+	for (char *at = result->problem; *at != '\0'; at++)
+		*at = *at >= ' ' && *at <= '~' ? *at : '?';
 }
 
 static void set_status_problem(struct webhook_result *result)
