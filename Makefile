@@ -67,7 +67,7 @@ CTL_LIBS       = $(DAEMON_LIBS) -lelf
 DAEMON_LIBS    = $(eval DAEMON_LIBS := $(PACKAGE_LIBS) $(shell pkg-config --libs $(DAEMON_PACKAGES)))$(DAEMON_LIBS)
 
 ROOM      = $(sort $(wildcard daemon/$(1)/*.c))
-LOWER    := $(call ROOM,base) $(call ROOM,mail) $(call ROOM,session)
+LOWER    := $(call ROOM,base) $(call ROOM,mail) $(call ROOM,webhook) $(call ROOM,session)
 DAEMON   := daemon/main.c daemon/own_modules.c $(LOWER) $(call ROOM,http) $(call ROOM,api) $(call ROOM,modules) $(call ROOM,pool) \
             $(sort $(wildcard handlers/*/*.c))
 CTL      := $(LOWER) $(call ROOM,ctl)
@@ -445,7 +445,7 @@ MAN3_BUILT  := $(BUILD)/man/man3/.made
 COMPLETION_BUILT := $(BUILD)/completion/onesessionctl
 UNITS_BUILT := $(BUILD)/systemd/onesession.service $(BUILD)/systemd/onesession.socket
 SAMPLES     := $(sort $(wildcard conf/nginx/* conf/apache/* conf/lighttpd/* conf/caddy/* conf/haproxy/* \
-                 conf/prometheus/* conf/grafana/*))
+                 conf/prometheus/* conf/grafana/* conf/adapters/payments/*))
 # For builders of modules: what is of this folder, and what is of the folders to install in.
 FOR_BUILDERS    := $(BUILD)/onesession-try $(addprefix $(BUILD)/pkgconfig/,onesession-uninstalled.pc onesession-test-uninstalled.pc)
 BUILDERS_BUILT  := $(BUILD)/installed/onesession-try $(addprefix $(BUILD)/installed/,onesession.pc onesession-test.pc)
@@ -475,6 +475,7 @@ INSTALLED    = 755,$(BUILD)/onesessiond,$(SBINDIR)/onesessiond \
                644,docs/accounts.md,$(DOCDIR)/accounts.md \
                644,docs/api.md,$(DOCDIR)/api.md 644,docs/openapi.json,$(DOCDIR)/openapi.json \
                644,docs/own-login.md,$(DOCDIR)/own-login.md 644,docs/own-login.svg,$(DOCDIR)/own-login.svg \
+               644,docs/webhooks.md,$(DOCDIR)/webhooks.md 644,docs/payments.md,$(DOCDIR)/payments.md \
                644,docs/account-life.md,$(DOCDIR)/account-life.md \
                $(foreach file,$(sort $(wildcard docs/listeners/*)),644,$(file),$(DOCDIR)/$(patsubst docs/%,%,$(file))) \
                $(foreach file,$(sort $(wildcard schema/*.sql)),644,$(file),$(DATADIR)/$(file)) \
@@ -485,7 +486,7 @@ INSTALLED    = 755,$(BUILD)/onesessiond,$(SBINDIR)/onesessiond \
                644,README.md,$(DOCDIR)/README.md 644,NEWS,$(DOCDIR)/NEWS 644,LICENSE,$(DOCDIR)/LICENSE
 # Folders of our own alone, the inner ones first.
 OWN_FOLDERS  = $(MODULEDIR) $(dir $(MODULEDIR)) $(addprefix $(EXAMPLES)/,$(sort $(patsubst conf/%/,%,$(dir $(SAMPLES))))) \
-               $(addprefix $(EXAMPLES)/,cinema/cinema/pages cinema/cinema/migrations cinema/cinema cinema) $(EXAMPLES) \
+               $(addprefix $(EXAMPLES)/,cinema/cinema/pages cinema/cinema/migrations cinema/cinema cinema adapters) $(EXAMPLES) \
                $(DOCDIR)/listeners \
                $(DOCDIR) \
                $(addprefix $(DATADIR)/try/,$(shell cd tools/try && find template -depth -type d)) $(DATADIR)/try \

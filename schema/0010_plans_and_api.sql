@@ -1,4 +1,5 @@
--- Plans, groups and ends of subscriptions, which places can require; and what the site's own programs are let in by.
+-- Plans, groups and ends of subscriptions, which places can require; what the site's own programs are let in by, and what
+-- they are told.
 
 -- ---- Plans ----
 
@@ -98,13 +99,108 @@ BEGIN
 END
 $migration$;
 
+-- ---- Webhooks ----
+
+CREATE TABLE webhooks (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    url         text NOT NULL CHECK (url ~ '^https?://' AND length(url) <= 2000),
+    events      text[] COLLATE "C" CHECK (cardinality(events) > 0),
+    secret      text NOT NULL CHECK (secret LIKE 'whsec\_%'),
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    disabled_at timestamptz
+);
+COMMENT ON TABLE webhooks IS 'Addresses of the site''s own programs that are told of events. Each event that is written reads this table: what changes with each delivery is in webhook_states';
+COMMENT ON COLUMN webhooks.id IS 'The webhook''s number';
+COMMENT ON COLUMN webhooks.url IS 'Where events are sent: https, or http to this machine';
+COMMENT ON COLUMN webhooks.events IS 'The names of the events that it gets; NULL: all';
+COMMENT ON COLUMN webhooks.secret IS 'What events are signed with, as Standard Webhooks writes it: whsec_ and base64. Not a hash, for a signature cannot be made with one';
+COMMENT ON COLUMN webhooks.created_at IS 'When it was made';
+COMMENT ON COLUMN webhooks.disabled_at IS 'When its address has said that it is gone (410); NULL: it has not. No event is kept for it then';
+
+CREATE TABLE webhook_states (
+    webhook_id      bigint PRIMARY KEY REFERENCES webhooks ON DELETE CASCADE,
+    claim           text NOT NULL DEFAULT '',
+    claimed_until   timestamptz NOT NULL DEFAULT '-infinity',
+    paused_until    timestamptz NOT NULL DEFAULT '-infinity',
+    failures        bigint NOT NULL DEFAULT 0 CHECK (failures >= 0),
+    delivered       bigint NOT NULL DEFAULT 0 CHECK (delivered >= 0),
+    failed          bigint NOT NULL DEFAULT 0 CHECK (failed >= 0),
+    last_success_at timestamptz,
+    last_failure_at timestamptz,
+    problem         text NOT NULL DEFAULT ''
+);
+COMMENT ON TABLE webhook_states IS 'How each webhook fares, and which process sends to it';
+COMMENT ON COLUMN webhook_states.webhook_id IS 'webhooks.id';
+COMMENT ON COLUMN webhook_states.claim IS 'A random number of the process that sends to it, or did last; one at a time, over all hosts';
+COMMENT ON COLUMN webhook_states.claimed_until IS 'It is another''s when this is past';
+COMMENT ON COLUMN webhook_states.paused_until IS 'Before that nothing is sent to it: it is away, or has asked for a pause';
+COMMENT ON COLUMN webhook_states.failures IS 'Tries that have failed in a row';
+COMMENT ON COLUMN webhook_states.delivered IS 'How many events it has taken';
+COMMENT ON COLUMN webhook_states.failed IS 'How many tries have failed';
+COMMENT ON COLUMN webhook_states.last_success_at IS 'When it took one; NULL: never';
+COMMENT ON COLUMN webhook_states.last_failure_at IS 'When a try failed; NULL: never';
+COMMENT ON COLUMN webhook_states.problem IS 'What was wrong with the last one that did';
+
+-- No references: each event that is written would lock a row that all others lock, too. What has lost its webhook or its
+-- event is removed by the job that sends.
+CREATE TABLE webhook_deliveries (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    webhook_id bigint NOT NULL,
+    event_id   bigint NOT NULL,
+    user_id    bigint,
+    state      text NOT NULL DEFAULT 'due' CHECK (state IN ('due', 'behind', 'dead')),
+    attempts   bigint NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    next_at    timestamptz NOT NULL DEFAULT now(),
+    give_up_at timestamptz NOT NULL DEFAULT now() + interval '1 day',
+    problem    text NOT NULL DEFAULT ''
+);
+-- What is due; what stands before an event of its account; and what waits for such.
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, next_at, id) WHERE state = 'due';
+CREATE INDEX webhook_deliveries_order ON webhook_deliveries (webhook_id, user_id, id) WHERE state <> 'dead';
+CREATE INDEX webhook_deliveries_behind ON webhook_deliveries (webhook_id, user_id, id) WHERE state = 'behind';
+COMMENT ON TABLE webhook_deliveries IS 'Events that are still to be sent, for each webhook that gets them: written in the transaction of the event, deleted when it was taken';
+COMMENT ON COLUMN webhook_deliveries.id IS 'The number; those of an account are sent in this order';
+COMMENT ON COLUMN webhook_deliveries.webhook_id IS 'webhooks.id';
+COMMENT ON COLUMN webhook_deliveries.event_id IS 'events.id';
+COMMENT ON COLUMN webhook_deliveries.user_id IS 'The account at that time; NULL: of none, and in no order';
+COMMENT ON COLUMN webhook_deliveries.state IS 'due: at next_at; behind: when those of its account before it were taken or are dead; dead: given up, see problem';
+COMMENT ON COLUMN webhook_deliveries.attempts IS 'How often it was tried';
+COMMENT ON COLUMN webhook_deliveries.next_at IS 'When it is tried next';
+COMMENT ON COLUMN webhook_deliveries.give_up_at IS 'After this moment it is not tried again';
+COMMENT ON COLUMN webhook_deliveries.problem IS 'What was wrong at the last try; empty: it was not tried yet';
+
+-- Whoever writes an event, in whatever way, writes what is to be sent of it. Where there are no webhooks it is asked for
+-- one and no more: that takes half of the time of an INSERT that writes nothing.
+DO $migration$
+BEGIN
+    EXECUTE format($definition$
+        CREATE FUNCTION %1$I.write_webhook_deliveries() RETURNS trigger LANGUAGE plpgsql AS $function$
+        BEGIN
+            IF EXISTS (SELECT FROM %1$I.webhooks) THEN
+                INSERT INTO %1$I.webhook_deliveries (webhook_id, event_id, user_id)
+                SELECT w.id, NEW.id, NEW.user_id FROM %1$I.webhooks w
+                 WHERE w.disabled_at IS NULL AND (w.events IS NULL OR NEW.name = ANY (w.events));
+            END IF;
+            RETURN NULL;
+        END
+        $function$;
+        CREATE TRIGGER write_webhook_deliveries AFTER INSERT ON %1$I.events
+            FOR EACH ROW EXECUTE FUNCTION %1$I.write_webhook_deliveries()
+        $definition$, current_schema());
+    EXECUTE format('ALTER FUNCTION %I.write_webhook_deliveries OWNER TO %I', current_schema(),
+                   (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'users'::regclass));
+    EXECUTE format('COMMENT ON FUNCTION %I.write_webhook_deliveries IS %L', current_schema(),
+                   'Notes a new event for each webhook that gets it');
+END
+$migration$;
+
 -- ---- Owner and rights ----
 
 -- The tables belong to the owner of the others, also where a superuser runs this, and daemons go on until
 -- onesessionctl migrate --grant is run again.
 DO $$
 DECLARE
-    made CONSTANT text[] := ARRAY['plans', 'api_tokens', 'api_answers'];
+    made CONSTANT text[] := ARRAY['plans', 'api_tokens', 'api_answers', 'webhooks', 'webhook_states', 'webhook_deliveries'];
     one text;
     grantee name;
 BEGIN
@@ -116,10 +212,13 @@ BEGIN
                      JOIN pg_roles r ON r.oid = a.grantee
                     WHERE c.oid = 'login_failures'::regclass AND a.privilege_type = 'DELETE' AND r.oid <> c.relowner
     LOOP
-        EXECUTE format('GRANT SELECT ON plans, api_tokens TO %I', grantee);
+        EXECUTE format('GRANT SELECT ON plans, api_tokens, webhooks TO %I', grantee);
         EXECUTE format('GRANT UPDATE (last_used_at) ON api_tokens TO %I', grantee);
         EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON api_answers TO %I', grantee);
         EXECUTE format('GRANT UPDATE (plan, groups, valid_until, session_limit, is_active, external_id) ON users TO %I', grantee);
+        EXECUTE format('GRANT UPDATE (disabled_at) ON webhooks TO %I', grantee);
+        EXECUTE format('GRANT SELECT, UPDATE ON webhook_states TO %I', grantee);
+        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_deliveries TO %I', grantee);
         EXECUTE format('GRANT EXECUTE ON FUNCTION settle_events TO %I', grantee);
     END LOOP;
 END $$;

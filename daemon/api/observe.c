@@ -5,6 +5,7 @@
 #include "api/openmetrics.h"
 #include "api/services.h"
 #include "api/reply.h"
+#include "api/webhook_log.h"
 #include "base/clock.h"
 #include "base/version.h"
 #include "session/schema.h"
@@ -329,6 +330,7 @@ void ones_reply_metrics(struct ones_request *req)
 	job_status_metrics(req->app, &metrics.out);
 	services_metrics(req->app, &metrics.out);
 	mail_log_metrics(req->app, &metrics.out);
+	webhook_log_metrics(req->app, &metrics.out);
 	put_counters(&metrics);
 	if (live >= 0)
 		openmetrics_gauge(&metrics.out, "live_sessions", live, "Sessions that are live, over all hosts.");

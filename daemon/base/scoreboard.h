@@ -13,6 +13,7 @@
 #include "base/route_names.h"
 #include "base/seldom.h"
 #include "base/service_table.h"
+#include "base/webhook_gauges.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -35,6 +36,7 @@ struct scoreboard {
 	struct hash_gauges hashing;
 	struct live_count live;
 	struct mail_gauges mail;
+	struct webhook_gauges webhooks;
 	struct rates login_rates;
 	struct call_rates call_rates;
 	struct route_names routes;

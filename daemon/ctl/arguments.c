@@ -189,6 +189,7 @@ static bool is_wrong(const struct command *command, const struct arguments *argu
 	case NEEDS_OPTION: return operands < count || given == 0;
 	case NEEDS_FIRST: return operands < count || (given & command->options & -command->options) == 0;
 	case NEEDS_ONE: return operands + count_main_options(given) != 1;
+	case NEEDS_ONE_OR_NONE: return operands + count_main_options(given) > 1;
 	}
 	return true;
 }

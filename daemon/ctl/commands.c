@@ -64,12 +64,15 @@ const struct command_option command_options[COMMAND_OPTION_COUNT] = {
 		"what it is for: users, credentials, sessions, events, separated by commas"},
 	[COMMAND_OPTION_EXPIRES] = {'\0', "expires", ARGUMENT("TIME", VALUE_TEXT, expires),
 		"how long it is good: 90d (default: until it is revoked)"},
+	[COMMAND_OPTION_EVENTS] = {'\0', "events", ARGUMENT("E", VALUE_TEXT, events),
+		"the names of the events that it gets, separated by spaces or commas (default: all)"},
 	[COMMAND_OPTION_INVITE] = {'\0', "invite", FLAG(invites),
 		"no password is asked for: a mail to that address lets its person choose one"},
 	[COMMAND_OPTION_DOMAIN] = {'\0', "domain", ARGUMENT("DOMAIN", VALUE_TEXT, domain),
 		"of addresses in this domain only"},
 	[COMMAND_OPTION_USER] = {'\0', "user", ARGUMENT("NAME", VALUE_NAME, user), "of this account only"},
 	[COMMAND_OPTION_ALL] = {'\0', "all", NOTHING, "of all accounts"},
+	[COMMAND_OPTION_ALL_WEBHOOKS] = {'\0', "all", NOTHING, "of all webhooks, as without ID"},
 	[COMMAND_OPTION_DEAD] = {'\0', "dead", NOTHING, "all that were given up"},
 	[COMMAND_OPTION_STATE] = {'\0', "state", ARGUMENT("STATE", VALUE_TEXT, state),
 		"those that are queued, sent, limited or dead"},
@@ -155,6 +158,19 @@ const struct command commands[] = {
 	{.words = {"token", "revoke"}, .operands = OPERAND("NAME", VALUE_TEXT), .run = command_token_revoke,
 	 .help = "have a token let nobody in any more, at once and for good"},
 
+	{.words = {"webhook", "add"}, .operands = OPERAND("URL", VALUE_TEXT), .options = OPTION(EVENTS),
+	 .run = command_webhook_add,
+	 .help = "have events sent to URL from now on, and print the secret that they are signed with, this once"},
+	{.words = {"webhook", "list"}, .run = command_webhook_list,
+	 .help = "list the webhooks: what waits, what was given up, and what was wrong"},
+	{.words = {"webhook", "test"}, .operands = OPERAND("ID", VALUE_TEXT), .run = command_webhook_test,
+	 .help = "send an event of a test to a webhook at once, and show the answer"},
+	{.words = {"webhook", "retry"}, .operands = OPERAND("ID", VALUE_TEXT), .options = OPTION(ALL_WEBHOOKS),
+	 .needs = NEEDS_ONE_OR_NONE, .run = command_webhook_retry,
+	 .help = "send events at once that were given up, of a webhook or of all; use it again if it was gone"},
+	{.words = {"webhook", "remove"}, .operands = OPERAND("ID", VALUE_TEXT), .run = command_webhook_remove,
+	 .help = "send nothing to a webhook any more, and forget what waits for it"},
+
 	{.words = {"import", "django"}, .options = OPTION(FROM), .needs = NEEDS_OPTION, .run = command_import_django,
 	 .help = "add the accounts of a Django application's database, with their passwords"},
 	{.words = {"import", "htpasswd"}, .operands = OPERAND("FILE", VALUE_FILE), .run = command_import_htpasswd,
@@ -227,14 +243,15 @@ __attribute__((format(printf, 2, 3))) static void append(char text[COMMAND_SYNOP
 const char *command_synopsis(const struct command *command, char text[COMMAND_SYNOPSIS_SIZE])
 {
 	size_t operands = command_operand_count(command);
-	bool has_alternatives = command->needs == NEEDS_ONE;
+	bool may_have_none = command->needs == NEEDS_ONE_OR_NONE;
+	bool has_alternatives = command->needs == NEEDS_ONE || may_have_none;
 	uint64_t first = command->options & -command->options;
 
 	text[0] = '\0';
 	append(text, "%s%s%s", command->words[0], command->words[1] != NULL ? " " : "",
 	       command->words[1] != NULL ? command->words[1] : "");
 	for (size_t i = 0; i < operands; i++)
-		append(text, " %s", command->operands[i].name);
+		append(text, " %s%s", may_have_none ? "[" : "", command->operands[i].name);
 	for (int id = COMMAND_OPTIONS_COMMON; id < COMMAND_OPTION_COUNT; id++) {
 		const struct command_option *option = &command_options[id];
 		const char *argument = option->argument.name;
@@ -251,5 +268,7 @@ const char *command_synopsis(const struct command *command, char text[COMMAND_SY
 			       option->name, argument != NULL ? " " : "", argument != NULL ? argument : "",
 			       is_optional ? "]" : "");
 	}
+	if (may_have_none)
+		append(text, "]");
 	return text;
 }

@@ -49,10 +49,12 @@ enum command_option_id {
 	COMMAND_OPTION_VALID_UNTIL,
 	COMMAND_OPTION_SCOPE,
 	COMMAND_OPTION_EXPIRES,
+	COMMAND_OPTION_EVENTS,
 	COMMAND_OPTION_INVITE,
 	COMMAND_OPTION_DOMAIN,
 	COMMAND_OPTION_USER,
 	COMMAND_OPTION_ALL,
+	COMMAND_OPTION_ALL_WEBHOOKS,
 	COMMAND_OPTION_DEAD,
 	COMMAND_OPTION_STATE,
 	COMMAND_OPTION_FROM,
@@ -76,10 +78,11 @@ struct command_option {
 
 /* How many of the operands and options have to be given. */
 enum command_needs {
-	NEEDS_OPERANDS, /* all operands */
-	NEEDS_OPTION,   /* all operands, and at least one option */
-	NEEDS_FIRST,    /* all operands, and the first of its options */
-	NEEDS_ONE,      /* one of the operand and the options, and no second one; what is aside is none of these */
+	NEEDS_OPERANDS,    /* all operands */
+	NEEDS_OPTION,      /* all operands, and at least one option */
+	NEEDS_FIRST,       /* all operands, and the first of its options */
+	NEEDS_ONE,         /* one of the operand and the options, and no second one; what is aside is none of these */
+	NEEDS_ONE_OR_NONE, /* the same, or nothing */
 };
 
 /* What a command wants of the database before it runs. */

@@ -29,6 +29,7 @@ struct ctl {
 	const char *valid_until; /* --valid-until, or NULL */
 	const char *scope;       /* --scope, or NULL */
 	const char *expires;     /* --expires, or NULL */
+	const char *events;      /* --events, or NULL */
 	const char *domain;      /* --domain, or NULL */
 	const char *role;        /* --grant, or NULL */
 	const char *module;      /* --module, or NULL */
@@ -36,7 +37,7 @@ struct ctl {
 	const char *from;        /* --from, or NULL */
 	const char *user;        /* --user, or NULL */
 	const char *operand;  /* NAME (that of a new account, and NEW, are plain ones) or ID, or NULL; for `session end`
-	                         without --user, NULL is --all, and for `mail retry` --dead */
+	                         without --user, and for `webhook retry`, NULL is --all, and for `mail retry` --dead */
 	const char *value;    /* what stands behind the operand, or NULL */
 	const char *prefix;   /* --prefix, or NULL */
 	const char *state;    /* --state, or NULL */
@@ -83,6 +84,11 @@ int command_mail_test(struct ctl *ctl);
 int command_token_add(struct ctl *ctl);
 int command_token_list(struct ctl *ctl);
 int command_token_revoke(struct ctl *ctl);
+int command_webhook_add(struct ctl *ctl);
+int command_webhook_list(struct ctl *ctl);
+int command_webhook_test(struct ctl *ctl);
+int command_webhook_retry(struct ctl *ctl);
+int command_webhook_remove(struct ctl *ctl);
 int command_import_django(struct ctl *ctl);
 int command_import_htpasswd(struct ctl *ctl);
 

@@ -4,6 +4,7 @@
 #include "api/jobs.h"
 #include "api/mail_job.h"
 #include "api/purge_job.h"
+#include "api/webhook_job.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -69,7 +70,7 @@ int generation_prepare(struct generation *generation, const struct ones_module *
 		return -1;
 	if (purge_job_add(generation->app) != 0)
 		return problem_set(problem, "out of memory");
-	if (mail_job_add(generation->app, problem) != 0)
+	if (webhook_job_add(generation->app, problem) != 0 || mail_job_add(generation->app, problem) != 0)
 		return -1;
 	for (size_t i = 0; i < generation->app->job_count; i++)
 		take_job(generation, MODULE_SESSION, generation->app->jobs[i].declared.name);

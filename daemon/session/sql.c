@@ -993,14 +993,14 @@ const struct db_statement sql_finish_job = {
 	"%1$I.users, %1$I.logged_in_user, %1$I.sessions, %1$I.ended_sessions, %1$I.events, %1$I.takeovers,"           \
 	" %1$I.login_tickets, %1$I.login_failures, %1$I.known_browsers, %1$I.anonymous_sessions, %1$I.schema_migrations,"     \
 	" %1$I.module_migrations, %1$I.jobs, %1$I.signups, %1$I.mails, %1$I.mail_tokens, %1$I.code_tries, %1$I.mail_domains,"   \
-	" %1$I.plans, %1$I.api_tokens, %1$I.api_answers"
+	" %1$I.plans, %1$I.api_tokens, %1$I.api_answers, %1$I.webhooks, %1$I.webhook_states, %1$I.webhook_deliveries"
 
 const struct db_statement sql_compose_grants = {
 	"compose_grants",
 	"SELECT format('"
 	"REVOKE ALL ON " OUR_TABLES " FROM %2$I;"
 	"REVOKE ALL ON SEQUENCE %1$I.login_order, %1$I.users_id_seq, %1$I.events_id_seq, %1$I.signups_id_seq, %1$I.mails_id_seq,"
-	" %1$I.api_tokens_id_seq FROM %2$I;"
+	" %1$I.api_tokens_id_seq, %1$I.webhooks_id_seq, %1$I.webhook_deliveries_id_seq FROM %2$I;"
 	"GRANT USAGE ON SCHEMA %1$I TO %2$I;"
 	"GRANT SELECT ON " OUR_TABLES " TO %2$I;"
 	"GRANT SELECT ON SEQUENCE %1$I.login_order, %1$I.users_id_seq, %1$I.events_id_seq TO %2$I;"
@@ -1008,6 +1008,8 @@ const struct db_statement sql_compose_grants = {
 	" UPDATE (password, email, email_verified_at, delete_at, notify_new_browser, language, plan, groups, valid_until,"
 	" session_limit, is_active, external_id) ON %1$I.users TO %2$I;"
 	"GRANT UPDATE (last_used_at) ON %1$I.api_tokens TO %2$I;"
+	"GRANT UPDATE (disabled_at) ON %1$I.webhooks TO %2$I;"
+	"GRANT UPDATE ON %1$I.webhook_states TO %2$I;"
 	"GRANT EXECUTE ON FUNCTION %1$I.settle_events TO %2$I;"
 	"GRANT EXECUTE ON FUNCTION %1$I.erase_account TO %2$I;"
 	"GRANT INSERT (name, user_id, username, session_id, ip, user_agent, detail) ON %1$I.events TO %2$I;"
@@ -1016,7 +1018,7 @@ const struct db_statement sql_compose_grants = {
 	"GRANT INSERT, UPDATE ON %1$I.takeovers, %1$I.jobs TO %2$I;"
 	"GRANT INSERT, UPDATE, DELETE ON %1$I.logged_in_user, %1$I.ended_sessions, %1$I.login_tickets,"
 	" %1$I.login_failures, %1$I.known_browsers, %1$I.anonymous_sessions, %1$I.signups, %1$I.mails, %1$I.mail_tokens,"
-	" %1$I.code_tries, %1$I.mail_domains, %1$I.api_answers TO %2$I',"
+	" %1$I.code_tries, %1$I.mail_domains, %1$I.api_answers, %1$I.webhook_deliveries TO %2$I',"
 	" current_schema(), r.rolname), pg_has_role(r.oid, t.relowner, 'USAGE')"
 	" FROM pg_roles r JOIN pg_class t ON t.oid = 'users'::regclass WHERE r.rolname = $1::text",
 };
@@ -1028,7 +1030,7 @@ const struct db_statement sql_missing_rights = {
 	"SELECT 'users.' || c, has_column_privilege('users', c, 'UPDATE') FROM unnest(ARRAY['password', 'email',"
 	"       'email_verified_at', 'delete_at', 'notify_new_browser', 'language']) AS c"
 	" UNION ALL SELECT t, has_table_privilege(t, 'SELECT') AND has_table_privilege(t, 'INSERT')"
-	"  FROM unnest(ARRAY['jobs', 'signups', 'mails', 'mail_tokens', 'code_tries', 'mail_domains']) AS t"
+	"  FROM unnest(ARRAY['jobs', 'signups', 'mails', 'mail_tokens', 'code_tries', 'mail_domains', 'webhook_deliveries']) AS t"
 	" UNION ALL SELECT p::text, has_function_privilege(p, 'EXECUTE')"
 	"  FROM unnest(ARRAY['erase_account', 'purge_events']::regproc[]) AS p"
 	") AS n(what, is_there) WHERE NOT n.is_there",

@@ -58,7 +58,7 @@ def test_run_job_runs_it_once_and_says_how_it_went(new_host, tasks):
     done = run_job(daemon, "tasks.other")
     assert done.returncode == 1 and "tasks.other has failed: failed\n" in done.stderr
     done = run_job(daemon, "tasks.none")
-    assert done.returncode == 64 and "there are: session.purge tasks.other tasks.late\n" in done.stderr
+    assert done.returncode == 64 and "there are: session.purge session.webhook tasks.other tasks.late\n" in done.stderr
     assert not os.path.exists(daemon.path)
 
 

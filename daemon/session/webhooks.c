@@ -1,0 +1,320 @@
+/* Webhooks, and what is to be sent to them, as rows. */
+#include "session/webhooks.h"
+
+#include "session/events.h"
+#include "session/transaction.h"
+#include "session/webhook_sql.h"
+
+#include <sodium.h>
+#include <stdio.h>
+
+/* How many are given up at once. */
+#define GIVE_UP_MAX 1000
+
+/* ---- Sending ------------------------------------------------------------------------------------------------- */
+
+void webhook_claim_init(struct webhook_claim *claim, struct db *db, int64_t lease_ms)
+{
+	unsigned char random[(WEBHOOK_CLAIM_SIZE - 1) / 2];
+
+	*claim = (struct webhook_claim){.db = db, .lease_ms = lease_ms};
+	randombytes_buf(random, sizeof random);
+	(void)sodium_bin2hex(claim->text, sizeof claim->text, random, sizeof random);
+}
+
+enum db_status webhooks_claim(const struct webhook_claim *claim, TALLOC_CTX *ctx, struct webhook_claimed **rows,
+                              size_t *count)
+{
+	const struct db_value values[] = {DB_TEXT(claim->text), DB_INT(claim->lease_ms)};
+	struct db_result *found;
+	enum db_status status = db_query(claim->db, ctx, &sql_claim_webhooks, values, 2, &found);
+
+	*rows = NULL;
+	*count = 0;
+	if (status != DB_OK)
+		return status;
+	*rows = talloc_array(ctx, struct webhook_claimed, (unsigned)db_rows(found));
+	if (*rows == NULL)
+		return db_out_of_memory(claim->db);
+	for (; *count < db_rows(found); (*count)++)
+		(*rows)[*count] = (struct webhook_claimed){
+			.id = db_int(found, *count, CLAIMED_WEBHOOK_ID),
+			.url = db_text(found, *count, CLAIMED_WEBHOOK_URL),
+			.secret = db_text(found, *count, CLAIMED_WEBHOOK_SECRET),
+			.failures = db_int(found, *count, CLAIMED_WEBHOOK_FAILURES),
+		};
+	return DB_OK;
+}
+
+enum db_status webhooks_renew(const struct webhook_claim *claim, TALLOC_CTX *ctx, int64_t **ids, size_t *count)
+{
+	const struct db_value values[] = {DB_TEXT(claim->text), DB_INT(claim->lease_ms)};
+	struct db_result *found;
+	enum db_status status = db_query(claim->db, ctx, &sql_renew_webhooks, values, 2, &found);
+
+	*ids = NULL;
+	*count = 0;
+	if (status != DB_OK)
+		return status;
+	*ids = talloc_array(ctx, int64_t, (unsigned)db_rows(found));
+	if (*ids == NULL)
+		return db_out_of_memory(claim->db);
+	for (; *count < db_rows(found); (*count)++)
+		(*ids)[*count] = db_int(found, *count, 0);
+	return DB_OK;
+}
+
+enum db_status webhooks_release(const struct webhook_claim *claim, int64_t id)
+{
+	const struct db_value values[] = {DB_INT(id), DB_TEXT(claim->text)};
+
+	return db_query(claim->db, NULL, &sql_release_webhook, values, 2, NULL);
+}
+
+char *webhook_ids_text(TALLOC_CTX *ctx, const int64_t ids[], size_t count)
+{
+	char *text = talloc_strdup(ctx, "{");
+
+	for (size_t i = 0; text != NULL && i < count; i++)
+		text = talloc_asprintf_append_buffer(text, "%s%lld", i > 0 ? "," : "", (long long)ids[i]);
+	return text != NULL ? talloc_strdup_append_buffer(text, "}") : NULL;
+}
+
+enum db_status webhooks_due(const struct webhook_claim *claim, TALLOC_CTX *ctx, int64_t webhook, const char *known,
+                            int64_t max, struct webhook_due **rows, size_t *count)
+{
+	const struct db_value values[] = {DB_INT(webhook), DB_TEXT(known), DB_INT(max)};
+	struct db_result *found;
+	enum db_status status = db_query(claim->db, ctx, &sql_due_deliveries, values, 3, &found);
+
+	*rows = NULL;
+	*count = 0;
+	if (status != DB_OK)
+		return status;
+	*rows = talloc_array(ctx, struct webhook_due, (unsigned)db_rows(found));
+	if (*rows == NULL)
+		return db_out_of_memory(claim->db);
+	for (; *count < db_rows(found); (*count)++)
+		(*rows)[*count] = (struct webhook_due){
+			.id = db_int(found, *count, DUE_ID),
+			.user_id = db_int(found, *count, DUE_USER_ID),
+			.previous = db_int(found, *count, DUE_PREVIOUS),
+			.attempts = db_int(found, *count, DUE_ATTEMPTS),
+			.message_id = db_text(found, *count, DUE_MESSAGE_ID),
+			.body = db_text(found, *count, DUE_BODY),
+		};
+	return DB_OK;
+}
+
+enum db_status webhooks_park(const struct webhook_claim *claim, int64_t webhook, const char *ids)
+{
+	const struct db_value values[] = {DB_INT(webhook), DB_TEXT(claim->text), DB_TEXT(ids)};
+
+	return db_query(claim->db, NULL, &sql_park_deliveries, values, 3, NULL);
+}
+
+enum db_status webhooks_delivered(const struct webhook_claim *claim, int64_t webhook, const char *ids,
+                                  const char *drained)
+{
+	const struct db_value values[] = {DB_INT(webhook), DB_TEXT(ids), DB_TEXT(drained)};
+
+	return db_query(claim->db, NULL, &sql_delivered, values, 3, NULL);
+}
+
+enum db_status webhooks_failed(const struct webhook_claim *claim, int64_t webhook, const struct webhook_due *due,
+                               const char *problem, int64_t pause_ms, bool is_last, bool *is_written, bool *is_dead)
+{
+	const struct db_value values[] = {
+		DB_INT(webhook),  DB_TEXT(claim->text), DB_INT(due->id),  DB_INT(due->attempts),
+		DB_TEXT(problem), DB_INT(pause_ms),     DB_BOOL(is_last),
+	};
+	struct db_result *row;
+	enum db_status status = db_query(claim->db, NULL, &sql_delivery_failed, values, 7, &row);
+
+	*is_written = status == DB_OK && db_rows(row) > 0;
+	*is_dead = *is_written && db_bool(row, 0, 0);
+	if (status == DB_OK)
+		talloc_free(row);
+	return status;
+}
+
+enum db_status webhooks_pause(const struct webhook_claim *claim, int64_t webhook, int64_t pause_ms)
+{
+	const struct db_value values[] = {DB_INT(webhook), DB_TEXT(claim->text), DB_INT(pause_ms)};
+
+	return db_query(claim->db, NULL, &sql_pause_webhook, values, 3, NULL);
+}
+
+struct disabling {
+	int64_t webhook;
+	const char *problem;
+	int64_t dead;
+};
+
+static enum db_status disable(struct db *db, void *context)
+{
+	struct disabling *disabling = context;
+	const struct db_value values[] = {DB_INT(disabling->webhook), DB_TEXT(disabling->problem)};
+	char detail[64];
+	struct db_result *row;
+	enum db_status status = db_query(db, NULL, &sql_disable_webhook, values, 2, &row);
+
+	disabling->dead = -1;
+	if (status != DB_OK)
+		return status;
+	if (db_rows(row) > 0)
+		disabling->dead = db_int(row, 0, 0);
+	talloc_free(row);
+	if (disabling->dead < 0)
+		return DB_OK;
+	(void)snprintf(detail, sizeof detail, "{\"webhook\": %lld}", (long long)disabling->webhook);
+	return events_record(db, &(const struct event_record){.name = "webhook_disabled", .detail = detail});
+}
+
+enum db_status webhooks_disable(const struct webhook_claim *claim, int64_t webhook, const char *problem, int64_t *dead)
+{
+	struct disabling disabling = {.webhook = webhook, .problem = problem};
+	enum db_status status = transaction_run(claim->db, TRANSACTION_RETRIED, disable, &disabling);
+
+	*dead = disabling.dead;
+	return status;
+}
+
+/* ---- Upkeep -------------------------------------------------------------------------------------------------- */
+
+enum db_status webhooks_tidy(struct db *db)
+{
+	enum db_status status = db_query(db, NULL, &sql_drop_lost_deliveries, NULL, 0, NULL);
+
+	return status == DB_OK ? db_query(db, NULL, &sql_wake_deliveries, NULL, 0, NULL) : status;
+}
+
+enum db_status webhooks_give_up(struct db *db, int64_t failures, int64_t *count)
+{
+	const struct db_value values[] = {DB_INT(failures), DB_INT(GIVE_UP_MAX)};
+	struct db_result *rows;
+	enum db_status status = db_query(db, NULL, &sql_give_up_deliveries, values, 2, &rows);
+
+	*count = 0;
+	if (status != DB_OK)
+		return status;
+	for (size_t i = 0; i < db_rows(rows); i++)
+		*count += db_int(rows, i, 1);
+	talloc_free(rows);
+	return DB_OK;
+}
+
+enum db_status webhooks_queue(struct db *db, struct webhook_queue *queue)
+{
+	struct db_result *row;
+	enum db_status status = db_query(db, NULL, &sql_webhook_queue, NULL, 0, &row);
+
+	*queue = (struct webhook_queue){0};
+	if (status != DB_OK)
+		return status;
+	*queue = (struct webhook_queue){
+		.webhooks = db_int(row, 0, 0),
+		.pending = db_int(row, 0, 1),
+		.dead = db_int(row, 0, 2),
+		.oldest_ms = db_int(row, 0, 3),
+	};
+	talloc_free(row);
+	return DB_OK;
+}
+
+/* ---- For operators ------------------------------------------------------------------------------------------- */
+
+enum db_status webhooks_add(struct db *db, const char *url, const char *events, const char *secret, int64_t *id)
+{
+	const struct db_value values[] = {DB_TEXT(url), DB_TEXT(events), DB_TEXT(secret), DB_INT(WEBHOOKS_MAX)};
+	struct db_result *row;
+	enum db_status status = db_query(db, NULL, &sql_add_webhook, values, 4, &row);
+
+	*id = 0;
+	if (status != DB_OK)
+		return status;
+	if (db_rows(row) > 0)
+		*id = db_int(row, 0, 0);
+	talloc_free(row);
+	return DB_OK;
+}
+
+static struct webhook_shown shown_row(const struct db_result *rows, size_t row)
+{
+	return (struct webhook_shown){
+		.id = db_int(rows, row, SHOWN_WEBHOOK_ID),
+		.url = db_text(rows, row, SHOWN_WEBHOOK_URL),
+		.events = db_text(rows, row, SHOWN_WEBHOOK_EVENTS),
+		.created_at = db_time(rows, row, SHOWN_WEBHOOK_CREATED_AT),
+		.disabled_at = db_time_or_never(rows, row, SHOWN_WEBHOOK_DISABLED_AT),
+		.pending = db_int(rows, row, SHOWN_WEBHOOK_PENDING),
+		.dead = db_int(rows, row, SHOWN_WEBHOOK_DEAD),
+		.delivered = db_int(rows, row, SHOWN_WEBHOOK_DELIVERED),
+		.failed = db_int(rows, row, SHOWN_WEBHOOK_FAILED),
+		.last_success_at = db_time_or_never(rows, row, SHOWN_WEBHOOK_LAST_SUCCESS_AT),
+		.last_failure_at = db_time_or_never(rows, row, SHOWN_WEBHOOK_LAST_FAILURE_AT),
+		.problem = db_text(rows, row, SHOWN_WEBHOOK_PROBLEM),
+	};
+}
+
+enum db_status webhooks_list(struct db *db, TALLOC_CTX *ctx, struct webhook_shown **rows, size_t *count)
+{
+	struct db_result *found;
+	enum db_status status = db_query(db, ctx, &sql_list_webhooks, NULL, 0, &found);
+
+	*rows = NULL;
+	*count = 0;
+	if (status != DB_OK)
+		return status;
+	*rows = talloc_array(ctx, struct webhook_shown, (unsigned)db_rows(found));
+	if (*rows == NULL)
+		return db_out_of_memory(db);
+	for (; *count < db_rows(found); (*count)++)
+		(*rows)[*count] = shown_row(found, *count);
+	return DB_OK;
+}
+
+enum db_status webhooks_find(struct db *db, TALLOC_CTX *ctx, int64_t id, struct webhook_found *found)
+{
+	const struct db_value values[] = {DB_INT(id)};
+	struct db_result *row;
+	enum db_status status = db_query(db, ctx, &sql_find_webhook, values, 1, &row);
+
+	*found = (struct webhook_found){0};
+	if (status == DB_OK && db_rows(row) > 0)
+		*found = (struct webhook_found){
+			.url = db_text(row, 0, 0),
+			.secret = db_text(row, 0, 1),
+			.now = db_text(row, 0, 2),
+		};
+	return status;
+}
+
+enum db_status webhooks_retry(struct db *db, int64_t id, bool *was_there, int64_t *count)
+{
+	const struct db_value values[] = {DB_INT(id)};
+	struct db_result *row;
+	enum db_status status = db_query(db, NULL, &sql_retry_webhooks, values, 1, &row);
+
+	*was_there = false;
+	*count = 0;
+	if (status != DB_OK)
+		return status;
+	*was_there = db_bool(row, 0, 0);
+	*count = db_int(row, 0, 1);
+	talloc_free(row);
+	return DB_OK;
+}
+
+enum db_status webhooks_remove(struct db *db, TALLOC_CTX *ctx, int64_t id, const char **url)
+{
+	const struct db_value values[] = {DB_INT(id)};
+	struct db_result *row;
+	enum db_status status = db_query(db, ctx, &sql_remove_webhook, values, 1, &row);
+
+	*url = NULL;
+	if (status != DB_OK || db_rows(row) == 0)
+		return status;
+	*url = db_text(row, 0, 0);
+	return db_query(db, NULL, &sql_remove_deliveries, values, 1, NULL);
+}

@@ -1,0 +1,137 @@
+/*
+ * Webhooks, and events that are to be sent to them: rows that the trigger write_webhook_deliveries writes in the
+ * transaction of the event. How they are sent is not known here.
+ *
+ * A webhook is claimed by one process at a time, over all hosts, and with it all that waits for it: so events of an
+ * account are kept in order by that process alone, and a row of webhook_deliveries needs no claim of its own.
+ */
+#ifndef SESSION_WEBHOOKS_H
+#define SESSION_WEBHOOKS_H
+
+#include "session/db.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <talloc.h>
+
+/* So many there may be: each has connections of its own. */
+#define WEBHOOKS_MAX 32
+
+/* ---- Sending ------------------------------------------------------------------------------------------------- */
+
+#define WEBHOOK_CLAIM_SIZE 33
+
+/* Who sends. */
+struct webhook_claim {
+	struct db *db;
+	char text[WEBHOOK_CLAIM_SIZE];
+	int64_t lease_ms; /* for so long nobody else takes what was claimed, or renewed */
+};
+
+void webhook_claim_init(struct webhook_claim *claim, struct db *db, int64_t lease_ms);
+
+struct webhook_claimed {
+	int64_t id;
+	const char *url;
+	const char *secret;
+	int64_t failures; /* in a row */
+};
+
+/* Claim all webhooks that nobody has and for which something is due. On `ctx`. */
+enum db_status webhooks_claim(const struct webhook_claim *claim, TALLOC_CTX *ctx, struct webhook_claimed **rows,
+                              size_t *count);
+
+/* Which of them are its own still, for as long again. On `ctx`. */
+enum db_status webhooks_renew(const struct webhook_claim *claim, TALLOC_CTX *ctx, int64_t **ids, size_t *count);
+
+/* Another process may have it. */
+enum db_status webhooks_release(const struct webhook_claim *claim, int64_t id);
+
+/* Numbers as an array of PostgreSQL, on `ctx`; NULL when out of memory. */
+char *webhook_ids_text(TALLOC_CTX *ctx, const int64_t ids[], size_t count);
+
+struct webhook_due {
+	int64_t id;
+	int64_t user_id;  /* 0: none, and in no order */
+	int64_t previous; /* what of its account has to be over before it; 0: nothing */
+	int64_t attempts;
+	const char *message_id; /* NULL: its event is gone */
+	const char *body;
+};
+
+/* What is due for a webhook beyond `known`, `max` at the most, in the order of their numbers. On `ctx`. */
+enum db_status webhooks_due(const struct webhook_claim *claim, TALLOC_CTX *ctx, int64_t webhook, const char *known,
+                            int64_t max, struct webhook_due **rows, size_t *count);
+
+/* They wait for others of their accounts. */
+enum db_status webhooks_park(const struct webhook_claim *claim, int64_t webhook, const char *ids);
+
+/*
+ * They were taken; of the accounts `drained` nothing more is known to be due, and what waits is. Of these two each is a
+ * statement that may be run again after a failure.
+ */
+enum db_status webhooks_delivered(const struct webhook_claim *claim, int64_t webhook, const char *ids,
+                                  const char *drained);
+
+/*
+ * A try has failed: it is tried again after `pause_ms`, and what is due of its account after it waits for it; or it was
+ * the last one. *is_written is false where another process has it by now.
+ */
+enum db_status webhooks_failed(const struct webhook_claim *claim, int64_t webhook, const struct webhook_due *due,
+                               const char *problem, int64_t pause_ms, bool is_last, bool *is_written, bool *is_dead);
+
+enum db_status webhooks_pause(const struct webhook_claim *claim, int64_t webhook, int64_t pause_ms);
+
+/*
+ * It has said that it is gone: no event is kept for it any more, and what waits is dead, until an operator has it tried
+ * again. *dead is how many these are, -1: it was disabled before.
+ */
+enum db_status webhooks_disable(const struct webhook_claim *claim, int64_t webhook, const char *problem, int64_t *dead);
+
+/* ---- Upkeep -------------------------------------------------------------------------------------------------- */
+
+/* Rows whose webhook or event is gone, and rows that wait for nothing. */
+enum db_status webhooks_tidy(struct db *db);
+
+/* What has waited for a day for webhooks that have failed `failures` times in a row is dead. *count of how many. */
+enum db_status webhooks_give_up(struct db *db, int64_t failures, int64_t *count);
+
+struct webhook_queue {
+	int64_t webhooks, pending, dead;
+	int64_t oldest_ms; /* for how long the oldest that is pending waits */
+};
+
+enum db_status webhooks_queue(struct db *db, struct webhook_queue *queue);
+
+/* ---- For operators ------------------------------------------------------------------------------------------- */
+
+/* `events` separated by commas, NULL: all. *id is 0 when there are WEBHOOKS_MAX already. */
+enum db_status webhooks_add(struct db *db, const char *url, const char *events, const char *secret, int64_t *id);
+
+struct webhook_shown {
+	int64_t id;
+	const char *url;
+	const char *events;                                                /* separated by spaces; "": all */
+	int64_t created_at, disabled_at, last_success_at, last_failure_at; /* us since 1970; 0: never */
+	int64_t pending, dead, delivered, failed;
+	const char *problem; /* of the last failure; "": there was none */
+};
+
+enum db_status webhooks_list(struct db *db, TALLOC_CTX *ctx, struct webhook_shown **rows, size_t *count);
+
+struct webhook_found {
+	const char *url; /* NULL: there is none of that number */
+	const char *secret;
+	const char *now; /* as events have it */
+};
+
+enum db_status webhooks_find(struct db *db, TALLOC_CTX *ctx, int64_t id, struct webhook_found *found);
+
+/* What is dead for it is due again, and it is enabled; 0: of all. *was_there, and how many. */
+enum db_status webhooks_retry(struct db *db, int64_t id, bool *was_there, int64_t *count);
+
+/* With all that waits for it, in a transaction of the caller's. *url is on `ctx`, NULL: there was none. */
+enum db_status webhooks_remove(struct db *db, TALLOC_CTX *ctx, int64_t id, const char **url);
+
+#endif

@@ -1,0 +1,20 @@
+/* Addresses of webhooks: https, or http to this machine. */
+#ifndef WEBHOOK_URL_H
+#define WEBHOOK_URL_H
+
+#include <stdbool.h>
+
+struct sockaddr;
+
+/*
+ * What is wrong with it, for operators; NULL: nothing. With http all addresses of its host have to be this machine's
+ * now; whether they are is looked at again at each connection.
+ */
+const char *webhook_url_problem(const char *url);
+
+bool webhook_url_is_http(const char *url);
+
+/* 127.0.0.0/8 or ::1. */
+bool webhook_address_is_local(const struct sockaddr *address);
+
+#endif
