@@ -158,10 +158,11 @@ def test_touch_is_the_only_write_of_a_live_request(counted, database):
 
 
 def test_without_prepare_nothing_is_prepared(cluster, database, new_daemon):
-    """As pgbouncer needs it in transaction pooling."""
+    """As pgbouncer needs it in transaction pooling; which keeps these two settings, for the server reports them."""
+    begins = r"SET DateStyle = ISO; SET standard_conforming_strings = on; BEGIN;"
     cluster.execute(f"ALTER DATABASE {database.name} SET log_statement = 'all'")
-    daemon = new_daemon({"database.prepare": "off"}).start()
     begin = cluster.log.stat().st_size
+    daemon = new_daemon({"database.prepare": "off"}).start()
     signed_in = sign_in(daemon)
     assert daemon.ask(headers=signed_in).status == 200
     assert daemon.ask(method="POST", path="/session/logout", headers=signed_in).status == 303
@@ -171,7 +172,7 @@ def test_without_prepare_nothing_is_prepared(cluster, database, new_daemon):
     assert lines
     for line in lines:
         assert "execute" not in line or "execute <unnamed>" in line, line
-        assert not re.search(r"statement:\s*(SET|PREPARE|LISTEN)", line), line
+        assert not re.search(rf"statement:\s*(?!{begins})(SET|PREPARE|LISTEN)", line), line
 
 
 @pytest.mark.parametrize("statistics", ["", "ANALYZE"], ids=["old statistics", "new statistics"])
