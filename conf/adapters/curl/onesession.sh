@@ -1,0 +1,46 @@
+# shellcheck shell=sh
+# onesession for scripts: one account, one live session, in front of a site that has its own login. To be sourced; needs
+# curl and jq. ONESESSION_TOKEN_FILE: a file with a token of the scopes sessions and users. ONESESSION_API: as this script
+# reaches the web server. See README.md.
+
+# onesession_call METHOD PATH [BODY]: the answer's status on the first line, and its JSON on the next.
+onesession_call() {
+	# The token is in no argument, where ps(1) would show it.
+	{
+		printf 'header = "Authorization: Bearer %s"\n' "$(cat "$ONESESSION_TOKEN_FILE")"
+		printf 'header = "Idempotency-Key: %s"\n' "$(cat /proc/sys/kernel/random/uuid)"
+	} | curl -sS --config - --max-time 5 --retry 1 --retry-connrefused -H 'Content-Type: application/json' \
+		-X "$1" ${3:+--data-binary "$3"} -w '\n%{http_code}' \
+		"${ONESESSION_API:-http://127.0.0.1:8010/session/api}$2" | {
+		body=$(cat)
+		printf '%s\n%s\n' "${body##*
+}" "${body%
+*}"
+	}
+}
+
+# onesession_sign_in NAME ADDRESS USER_AGENT COOKIES [https|http]: prints the Set-Cookie fields for the browser. COOKIES is
+# the browser's Cookie field. Fails where the login is refused, and says why on standard error.
+onesession_sign_in() {
+	login=$(jq -nc --arg user "$1" --arg ip "$2" --arg agent "$3" --arg cookies "; $4" --arg scheme "${5:-https}" '
+		def cookie($name): $cookies | capture("; ?(__Host-|__Secure-)?" + $name + "=(?<value>[^;]+)") // {} | .value;
+		{user: $user, ip: $ip, user_agent: $agent, secure: ($scheme == "https"),
+		 presented: cookie("onesession"), device: cookie("onesession_device")}')
+	answer=$(onesession_call POST /sessions "$login")
+	if [ "${answer%%
+*}" = 404 ]; then
+		onesession_call PUT "/users/$(jq -rn --arg name "$1" '$name | @uri')" '{}' >/dev/null
+		answer=$(onesession_call POST /sessions "$login")
+	fi
+	if [ "${answer%%
+*}" != 201 ]; then
+		printf '%s\n' "$answer" | jq -Rsr 'split("\n")[1:] | join("\n") | fromjson? | .detail' >&2
+		return 1
+	fi
+	printf '%s\n' "$answer" | jq -Rsr 'split("\n")[1:] | join("\n") | fromjson | .cookies[] | "Set-Cookie: " + .'
+}
+
+# onesession_sign_out ID: end the session that has this Session-Id.
+onesession_sign_out() {
+	onesession_call DELETE "/sessions/$1?reason=logged_out" >/dev/null
+}

@@ -1,0 +1,41 @@
+"""Who is nobody to the guard is nobody to Django; to stand after AuthenticationMiddleware in MIDDLEWARE."""
+
+from django.contrib.auth.models import AnonymousUser
+from django.shortcuts import render
+
+import onesession
+from onesession.apps import SESSION
+
+
+def forget(request):
+    request.session.flush()
+    request.user = AnonymousUser()
+
+
+def is_another(request):
+    """Does the guard's word, where it was asked, differ from what this site's own session says?"""
+    reason, live = (request.META.get(name, "") for name in ("HTTP_SESSION_REASON", "HTTP_SESSION_ID"))
+    return (reason or live) and request.user.is_authenticated and request.session.get(SESSION) != live
+
+
+class OnesessionMiddleware:
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        if is_another(request):
+            forget(request)
+        response = self.get_response(request)
+        for cookie in getattr(request, "onesession_cookies", ()):
+            response.cookies.load(cookie)
+        return response
+
+    def process_exception(self, request, exception):
+        if not isinstance(exception, onesession.Refused):
+            return None
+        forget(request)
+        values = {"code": exception.code, "detail": str(exception), **exception.problem}
+        response = render(request, "onesession/refused.html", values, status=exception.status)
+        if exception.status in (429, 503):
+            response["Retry-After"] = str(exception.problem.get("retry_after", onesession.TIMEOUT))
+        return response

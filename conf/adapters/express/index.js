@@ -1,0 +1,125 @@
+"use strict";
+/* onesession for Express: one account, one live session, in front of a site that has its own login. See README.md. */
+
+const { randomUUID } = require("node:crypto");
+const { readFileSync } = require("node:fs");
+
+const TIMEOUT_MS = 5000;
+const SESSION = "onesession";
+
+/** A login that onesession has refused: answer with `status`, and show `message`. `problem` is what the API said. */
+class Refused extends Error {
+	constructor(status, problem = {}) {
+		super(problem.detail || "Signing in is not possible right now.");
+		this.status = status;
+		this.code = problem.code || "unavailable";
+		this.problem = problem;
+	}
+}
+
+/** The value of one of onesession's two cookies, which stands in the field as it is. */
+function cookieOf(req, name) {
+	for (const prefix of ["__Host-", "__Secure-", ""]) {
+		for (const pair of (req.headers.cookie || "").split(";")) {
+			const [found, value] = pair.trim().split(/=(.*)/s);
+
+			if (found === prefix + name && value)
+				return value;
+		}
+	}
+	return null;
+}
+
+/**
+ * The middleware, to stand behind express-session. Options: tokenFile, of a token with the scopes sessions and users;
+ * isSignedIn, whether somebody is, by the application's session; api, as this process reaches the web server; cookieName.
+ * req.onesession has signIn() and signOut().
+ */
+function onesession({
+	tokenFile,
+	isSignedIn = (session) => Boolean(session.user),
+	api = "http://127.0.0.1:8010/session/api",
+	cookieName = "onesession",
+}) {
+	/* The same key for both tries, so that what was done is not done again. */
+	async function call(method, path, body) {
+		const headers = {
+			authorization: `Bearer ${readFileSync(tokenFile, "utf8").trim()}`,
+			"content-type": "application/json",
+			"idempotency-key": randomUUID(),
+		};
+
+		for (let tries = 1; ; tries++) {
+			try {
+				const answer = await fetch(api + path, {
+					method,
+					headers,
+					body: body && JSON.stringify(body),
+					redirect: "manual",
+					signal: AbortSignal.timeout(TIMEOUT_MS),
+				});
+				const text = await answer.text();
+
+				return [answer.status, text ? JSON.parse(text) : {}];
+			} catch (error) {
+				if (tries === 2) {
+					console.error(`onesession: ${method} ${path}: ${error}`);
+					throw new Refused(503);
+				}
+			}
+		}
+	}
+
+	/** A login under the rule, of somebody whom the application has authenticated. `account`: of one that is new. */
+	async function signIn(req, res, name, { takeOver = false, account = {} } = {}) {
+		const login = {
+			user: name,
+			ip: req.ip,
+			user_agent: req.get("user-agent") || "",
+			presented: cookieOf(req, cookieName),
+			device: cookieOf(req, `${cookieName}_device`),
+			secure: req.secure,
+			take_over: takeOver,
+		};
+		let [status, answer] = await call("POST", "/sessions", login);
+
+		if (status === 404 && answer.code === "not_found") {
+			[status, answer] = await call("PUT", `/users/${encodeURIComponent(name)}`, account);
+			if (status === 200 || status === 201)
+				[status, answer] = await call("POST", "/sessions", login);
+		}
+		if (status !== 201)
+			throw new Refused([403, 409, 429].includes(status) ? status : 503, answer);
+		for (const cookie of answer.cookies)
+			res.append("Set-Cookie", cookie);
+		req.session[SESSION] = answer.session.id;
+		return answer;
+	}
+
+	/** Before the application's own sign-out. */
+	async function signOut(req) {
+		const id = req.session[SESSION];
+
+		delete req.session[SESSION];
+		if (id)
+			await call("DELETE", `/sessions/${id}?reason=logged_out`);
+	}
+
+	return function guard(req, res, next) {
+		const live = req.get("session-id") || "";
+		const wasAsked = live !== "" || Boolean(req.get("session-reason"));
+		const own = req.session[SESSION] || "";
+
+		req.onesession = {
+			signIn: (name, options) => signIn(req, res, name, options),
+			signOut: () => signOut(req),
+		};
+		/* Who is nobody to the guard, or somebody else, is so here, too. */
+		if (wasAsked && own !== live && (own !== "" || isSignedIn(req.session)))
+			req.session.regenerate(next);
+		else
+			next();
+	};
+}
+
+module.exports = { onesession, Refused };

@@ -1,0 +1,44 @@
+<?php
+/* A PHP site with its own login, behind onesession: one file, for every address. */
+require getenv('ONESESSION_PHP');
+
+$accounts = json_decode(getenv('SITE_ACCOUNTS'), true);
+$path = parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH);
+
+session_start(['use_strict_mode' => true]);
+$onesession = new Onesession(getenv('ONESESSION_TOKEN_FILE'), 'user', getenv('ONESESSION_API'));
+$onesession->guard();
+
+if ($path === '/accounts/login/' && $_SERVER['REQUEST_METHOD'] === 'POST') {
+    if (!hash_equals($_SESSION['csrf'] ?? '-', $_POST['csrf'] ?? '')) {
+        http_response_code(400);
+        exit('The form is too old.');
+    }
+    if (($accounts[$_POST['username']] ?? null) !== $_POST['password']) {
+        http_response_code(401);
+        exit('Wrong.');
+    }
+    session_regenerate_id(true);
+    try {
+        $onesession->signIn($_POST['username'], isset($_POST['take_over']));
+    } catch (OnesessionRefused $refused) {
+        http_response_code($refused->status);
+        exit(htmlspecialchars($refused->getMessage()));
+    }
+    $_SESSION['user'] = $_POST['username'];
+    header('Location: /members/', true, 303);
+} elseif ($path === '/accounts/login/') {
+    if (isset($_SESSION['user'])) {
+        header('Location: /members/', true, 303);
+        exit;
+    }
+    $_SESSION['csrf'] = bin2hex(random_bytes(16));
+    echo '<form method="post"><input type="hidden" name="csrf" value="', $_SESSION['csrf'], '"></form>';
+} elseif ($path === '/accounts/logout/') {
+    $onesession->signOut();
+    session_destroy();
+    header('Location: /', true, 303);
+} else {
+    header('Content-Type: application/json');
+    echo json_encode(['path' => $path, 'user' => $_SESSION['user'] ?? '']);
+}
