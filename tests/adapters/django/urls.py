@@ -11,7 +11,7 @@ def page(request):
 
 
 urlpatterns = [
-    path("", page),
+    path("open/", page),
     path("members/", login_required(page)),
     path("accounts/login/", views.LoginView.as_view(redirect_authenticated_user=True)),
     path("accounts/logout/", views.LogoutView.as_view()),

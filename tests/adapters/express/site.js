@@ -43,12 +43,12 @@ app.post("/accounts/login/", async (req, res, next) => {
 
 app.post("/accounts/logout/", async (req, res) => {
 	await req.onesession.signOut();
-	req.session.destroy(() => res.redirect("/"));
+	req.session.destroy(() => res.redirect("/open/"));
 });
 
 const page = (req, res) => res.json({ path: req.path, user: req.session.user || "" });
 
-app.get("/", page);
+app.get("/open/", page);
 app.get("/members/", page);
 app.use((error, req, res, next) => res.status(error.status || 500).send(error.message));
 

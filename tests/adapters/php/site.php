@@ -37,7 +37,7 @@ if ($path === '/accounts/login/' && $_SERVER['REQUEST_METHOD'] === 'POST') {
 } elseif ($path === '/accounts/logout/') {
     $onesession->signOut();
     session_destroy();
-    header('Location: /', true, 303);
+    header('Location: /open/', true, 303);
 } else {
     header('Content-Type: application/json');
     echo json_encode(['path' => $path, 'user' => $_SESSION['user'] ?? '']);

@@ -1,0 +1,243 @@
+"""
+Sites in other languages that sign people in themselves, behind the configuration for such sites and with the project's
+adapters: what they tell the daemon, and that who is nobody to the guard is nobody to them.
+"""
+
+import itertools
+import re
+
+import pytest
+
+from support import adapted
+from support.api import new_token
+from support.closing import Closing, remember_log
+from support.nginx import Nginx
+from support.postgres import new_database
+from support.programs import Ctl
+from support.web import Web
+from support.webservers import daemon_with_tcp, nginx_site
+
+SIGN_IN = "/accounts/login/"
+OPEN = "/open/"
+SETTINGS = {"login.enabled": "off", "access.login_url": SIGN_IN, "access.require_parameter": "on"}
+NAMES = [f"member{number}" for number in range(40)]
+DATABASES = itertools.count()
+
+
+def with_sign_in(daemon, application):
+    """The sample, told where the site has its sign-in, and that a page of it is open."""
+    server = nginx_site(daemon, "own-login", application)
+    server.changes['"~*^/login\\b" yes;'] = '"~*^/accounts/login\\b" yes;'
+    server.places = {"open": "optional"}
+    return server
+
+
+@pytest.fixture(name="tables")
+def fixture_tables(cluster_of_worker):
+    """An empty database for a site."""
+    if not cluster_of_worker.is_running:
+        cluster_of_worker.start()
+    name = f"site_{next(DATABASES)}"
+    cluster_of_worker.execute(f"CREATE DATABASE {name}")
+
+    class Tables:
+        cluster = cluster_of_worker
+
+    Tables.name = name
+    yield Tables
+    cluster_of_worker.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(name="behind")
+def fixture_behind(request, cluster_of_worker):
+    """behind(site, settings): the site behind a daemon of its own; returns a Web."""
+    if not cluster_of_worker.is_running:
+        cluster_of_worker.start()
+    things = Closing()
+    databases = []
+
+    def behind(site, settings=None, prepare=None):
+        database = new_database(cluster_of_worker)
+        databases.append(database)
+        ctl = Ctl(database.owner_conninfo)
+        if prepare is not None:
+            prepare(ctl)
+        daemon = things.add(daemon_with_tcp(database, {**SETTINGS, **(settings or {})}))
+        remember_log(request.node, "onesessiond", daemon.log)
+        # The site is told where the API is before it has a port for the web server.
+        programs = things.add(Nginx(daemon.path, "static.conf", {})).start()
+        things.add(site)
+        remember_log(request.node, "site", site.log)
+        token = new_token(ctl, scopes="sessions,users")
+        daemon.secrets.add(token.removeprefix("ost_"))
+        site.start(token, f"{programs.url}/session/api", {name: adapted.PASSWORD for name in NAMES})
+        server = things.add(with_sign_in(daemon, site))
+        made = Web("nginx", "own-login", database, daemon, server.start(), site)
+        made.ctl = ctl
+        return made
+
+    yield behind
+    things.close()
+    for database in databases:
+        database.discard()
+
+
+@pytest.fixture(name="site", params=adapted.MAKE)
+def fixture_site(request, tables):
+    return adapted.Django(tables) if request.param == "django" else adapted.MAKE[request.param]()
+
+
+def token_of(site, page):
+    return re.search(f'name="{site.fields["token"]}" value="([^"]*)"', page.text)[1]
+
+
+def sign_in(person, name, path="/members/", status=(302, 303), **more):
+    """As people do it: the page that they want, the form that they are led to, and back."""
+    site = person.site.application
+    answer = person.get(path)
+    assert answer.status_code == 303, answer.text
+    assert answer.headers["Location"].startswith(f"{SIGN_IN}?next={path}&reason="), answer.headers["Location"]
+    form = person.get(answer.headers["Location"])
+    assert form.status_code == 200, form.headers
+    fields = {site.fields["token"]: token_of(site, form), site.fields["name"]: name}
+    answer = person.post(SIGN_IN, {**fields, site.fields["password"]: adapted.PASSWORD, **more})
+    assert answer.status_code in status, f"{answer.status_code} {answer.text}"
+    return answer
+
+
+def sign_out(person):
+    """Django wants the token of a form."""
+    site = person.site.application
+    cookie = next((one.value for one in person.http.cookies if one.name == "csrftoken"), "")
+    return person.post("/accounts/logout/", {site.fields["token"]: cookie})
+
+
+def user_at(person, path="/members/"):
+    answer = person.get(path)
+    return answer.json()["user"] if answer.status_code == 200 else None
+
+
+def events(web, name):
+    return [row[0] for row in web.database.query("SELECT name FROM events WHERE username = %s ORDER BY id", name)]
+
+
+def test_sign_in_and_sign_out_are_those_of_the_rule(site, behind, browse):
+    web = behind(site)
+    first, second = browse(web, program=False), browse(web, program=False)
+    assert user_at(first, OPEN) == ""
+    sign_in(first, "member0")
+    # The account was made, for the daemon had none.
+    assert user_at(first) == user_at(first, OPEN) == "member0"
+    sign_in(second, "member0")
+    assert events(web, "member0").count("session_displaced") == 1
+    # The other browser is out at once: led to the form, and nobody at the open page, although the site's session is there.
+    assert user_at(first, OPEN) == ""
+    assert user_at(first) is None
+    assert user_at(second) == "member0"
+    sign_in(first, "member0")
+    assert (user_at(first), user_at(second), user_at(second, OPEN)) == ("member0", None, "")
+    assert sign_out(first).status_code in (302, 303)
+    assert events(web, "member0")[-1] == "user_logged_out"
+    assert (user_at(first), user_at(first, OPEN)) == (None, "")
+    assert web.database.sessions("member0") == []
+
+
+def test_signing_in_again_in_the_same_browser_displaces_nobody(site, behind, browse):
+    web = behind(site, {"session.on_limit": "refuse"})
+    person = browse(web, program=False)
+    sign_in(person, "member0")
+    # The site has forgotten it, the browser has not.
+    for name in ("sessionid", "connect.sid", "PHPSESSID"):
+        if name in person.http.cookies:
+            del person.http.cookies[name]
+    form = person.get(SIGN_IN)
+    site_fields = site.fields
+    fields = {site_fields["token"]: token_of(site, form), site_fields["name"]: "member0"}
+    answer = person.post(SIGN_IN, {**fields, site_fields["password"]: adapted.PASSWORD})
+    assert answer.status_code in (302, 303), answer.text
+    assert user_at(person) == "member0"
+    assert "session_displaced" not in events(web, "member0")
+
+
+def test_who_is_refused_is_not_signed_in_to_the_site_either(site, behind, browse):
+    web = behind(site, {"session.on_limit": "refuse"})
+    first, second = browse(web, program=False), browse(web, program=False)
+    sign_in(first, "member0")
+    answer = sign_in(second, "member0", status=(409,))
+    assert "elsewhere" in answer.text or "signed in" in answer.text, answer.text
+    assert (user_at(second), user_at(second, OPEN)) == (None, "")
+    assert user_at(first) == "member0"
+
+
+def test_field_of_the_form_takes_over(site, behind, browse):
+    web = behind(site, {"session.on_limit": "ask"})
+    first, second = browse(web, program=False), browse(web, program=False)
+    sign_in(first, "member0")
+    sign_in(second, "member0", status=(409,))
+    sign_in(second, "member0", take_over="1")
+    assert (user_at(first), user_at(second)) == (None, "member0")
+
+
+def test_nobody_signs_in_while_the_daemon_is_away(site, behind, browse):
+    web = behind(site)
+    person = browse(web, program=False, permits_5xx=True)
+    form = person.get(SIGN_IN)
+    fields = {site.fields["token"]: token_of(site, form), site.fields["name"]: "member0"}
+    web.ctl.run("token", "revoke", "shop")
+    answer = person.post(SIGN_IN, {**fields, site.fields["password"]: adapted.PASSWORD})
+    assert answer.status_code == 503, answer.text
+    assert (user_at(person), user_at(person, OPEN)) == (None, "")
+
+
+def test_session_of_the_day_before_is_nobody_s(tables, behind, browse):
+    """Of the site's own, from before it came behind the daemon."""
+    web = behind(adapted.Django(tables))
+    person = browse(web, program=False)
+    sign_in(person, "member0")
+    for name in [cookie.name for cookie in person.http.cookies if "onesession" in cookie.name]:
+        del person.http.cookies[name]
+    assert user_at(person, OPEN) == ""
+    sign_in(person, "member0")
+    assert user_at(person) == "member0"
+
+
+class Straight:
+    """A site without a web server in front."""
+
+    def __init__(self, site):
+        self.url, self.application, self.secrets = f"http://127.0.0.1:{site.port}", site, set()
+
+
+def sign_in_straight(person, name):
+    site = person.site.application
+    form = person.get(SIGN_IN)
+    fields = {site.fields["token"]: token_of(site, form), site.fields["name"]: name}
+    assert person.post(SIGN_IN, {**fields, site.fields["password"]: adapted.PASSWORD}).status_code == 302
+
+
+def test_tutorial_s_site_is_moved_over(tables, behind, browse):
+    """The site that onesession began as: what its middleware gets wrong, and the same accounts after the move."""
+    before = adapted.Django(tables, is_adapted=False)
+    try:
+        before.start("", "", {name: adapted.PASSWORD for name in NAMES})
+        site = Straight(before)
+        first, second = browse(site, program=False), browse(site, program=False)
+        sign_in_straight(first, "member0")
+        sign_in_straight(second, "member0")
+        # The login by itself evicts nobody, and the old device that asks first takes the account.
+        assert user_at(first) == "member0"
+        assert user_at(second) is None
+    finally:
+        before.close()
+
+    cluster = tables.cluster
+    source = cluster.conninfo(tables.name, cluster.superuser)
+    web = behind(adapted.Django(tables), prepare=lambda ctl: ctl.run("import", "django", "--from", source))
+    assert web.database.value("SELECT count(*) FROM users") == len(NAMES)
+    first, second = browse(web, program=False), browse(web, program=False)
+    sign_in(first, "member0")
+    sign_in(second, "member0")
+    for _ in range(3):
+        assert user_at(first) is None
+        assert user_at(second) == "member0"
+    assert web.database.value("SELECT count(*) FROM users") == len(NAMES)
