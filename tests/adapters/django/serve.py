@@ -22,6 +22,8 @@ class Handler(wsgiref.simple_server.WSGIRequestHandler):
 
 
 django.setup()
+# First those that the tables of applications without migrations refer to.
+call_command("migrate", verbosity=0)
 call_command("migrate", run_syncdb=True, verbosity=0)
 for name, password in json.loads(os.environ["SITE_ACCOUNTS"]).items():
     if not get_user_model().objects.filter(username=name).exists():
