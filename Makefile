@@ -445,7 +445,7 @@ MAN3_BUILT  := $(BUILD)/man/man3/.made
 COMPLETION_BUILT := $(BUILD)/completion/onesessionctl
 UNITS_BUILT := $(BUILD)/systemd/onesession.service $(BUILD)/systemd/onesession.socket
 SAMPLES     := $(sort $(wildcard conf/nginx/* conf/apache/* conf/lighttpd/* conf/caddy/* conf/haproxy/* \
-                 conf/prometheus/* conf/grafana/* conf/adapters/payments/*))
+                 conf/prometheus/* conf/grafana/*) $(shell find conf/adapters -type f))
 # For builders of modules: what is of this folder, and what is of the folders to install in.
 FOR_BUILDERS    := $(BUILD)/onesession-try $(addprefix $(BUILD)/pkgconfig/,onesession-uninstalled.pc onesession-test-uninstalled.pc)
 BUILDERS_BUILT  := $(BUILD)/installed/onesession-try $(addprefix $(BUILD)/installed/,onesession.pc onesession-test.pc)
@@ -486,7 +486,7 @@ INSTALLED    = 755,$(BUILD)/onesessiond,$(SBINDIR)/onesessiond \
                644,README.md,$(DOCDIR)/README.md 644,NEWS,$(DOCDIR)/NEWS 644,LICENSE,$(DOCDIR)/LICENSE
 # Folders of our own alone, the inner ones first.
 OWN_FOLDERS  = $(MODULEDIR) $(dir $(MODULEDIR)) $(addprefix $(EXAMPLES)/,$(sort $(patsubst conf/%/,%,$(dir $(SAMPLES))))) \
-               $(addprefix $(EXAMPLES)/,cinema/cinema/pages cinema/cinema/migrations cinema/cinema cinema adapters) $(EXAMPLES) \
+               $(addprefix $(EXAMPLES)/,cinema/cinema/pages cinema/cinema/migrations cinema/cinema cinema adapters/django/onesession/templates adapters/django/onesession adapters/django adapters) $(EXAMPLES) \
                $(DOCDIR)/listeners \
                $(DOCDIR) \
                $(addprefix $(DATADIR)/try/,$(shell cd tools/try && find template -depth -type d)) $(DATADIR)/try \

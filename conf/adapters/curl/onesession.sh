@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # onesession for scripts: one account, one live session, in front of a site that has its own login. To be sourced; needs
-# curl and jq. ONESESSION_TOKEN_FILE: a file with a token of the scopes sessions and users. ONESESSION_API: as this script
-# reaches the web server. See README.md.
+# curl and jq. ONESESSION_TOKEN_FILE: a file with a token of the scopes sessions and users. ONESESSION_API:
+# https://shop.example/session/api, as this script reaches it. See README.md.
 
 # onesession_call METHOD PATH [BODY]: the answer's status on the first line, and its JSON on the next.
 onesession_call() {
@@ -11,7 +11,7 @@ onesession_call() {
 		printf 'header = "Idempotency-Key: %s"\n' "$(cat /proc/sys/kernel/random/uuid)"
 	} | curl -sS --config - --max-time 5 --retry 1 --retry-connrefused -H 'Content-Type: application/json' \
 		-X "$1" ${3:+--data-binary "$3"} -w '\n%{http_code}' \
-		"${ONESESSION_API:-http://127.0.0.1:8010/session/api}$2" | {
+		"$ONESESSION_API$2" | {
 		body=$(cat)
 		printf '%s\n%s\n' "${body##*
 }" "${body%

@@ -31,14 +31,14 @@ function cookieOf(req, name) {
 }
 
 /**
- * The middleware, to stand behind express-session. Options: tokenFile, of a token with the scopes sessions and users;
- * isSignedIn, whether somebody is, by the application's session; api, as this process reaches the web server; cookieName.
- * req.onesession has signIn() and signOut().
+ * The middleware, to stand behind express-session. Options: api, https://shop.example/session/api, as this process
+ * reaches it; tokenFile, of a token with the scopes sessions and users; isSignedIn, whether somebody is, by the
+ * application's session; cookieName. req.onesession has signIn() and signOut().
  */
 function onesession({
+	api,
 	tokenFile,
 	isSignedIn = (session) => Boolean(session.user),
-	api = "http://127.0.0.1:8010/session/api",
 	cookieName = "onesession",
 }) {
 	/* The same key for both tries, so that what was done is not done again. */

@@ -16,13 +16,13 @@ final class Onesession
     private const SESSION = 'onesession';
 
     /**
-     * $tokenFile: of a token with the scopes sessions and users. $userKey: under which name the application keeps in
-     * $_SESSION who is signed in. $api: as PHP reaches the web server.
+     * $api: https://shop.example/session/api, as PHP reaches it. $tokenFile: of a token with the scopes sessions and
+     * users. $userKey: under which name the application keeps in $_SESSION who is signed in.
      */
     public function __construct(
+        private readonly string $api,
         private readonly string $tokenFile,
         private readonly string $userKey = 'user',
-        private readonly string $api = 'http://127.0.0.1:8010/session/api',
         private readonly string $cookieName = 'onesession'
     ) {
     }

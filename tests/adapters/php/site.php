@@ -6,7 +6,7 @@ $accounts = json_decode(getenv('SITE_ACCOUNTS'), true);
 $path = parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH);
 
 session_start(['use_strict_mode' => true]);
-$onesession = new Onesession(getenv('ONESESSION_TOKEN_FILE'), 'user', getenv('ONESESSION_API'));
+$onesession = new Onesession(getenv('ONESESSION_API'), getenv('ONESESSION_TOKEN_FILE'));
 $onesession->guard();
 
 if ($path === '/accounts/login/' && $_SERVER['REQUEST_METHOD'] === 'POST') {

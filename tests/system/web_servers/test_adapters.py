@@ -4,7 +4,9 @@ adapters: what they tell the daemon, and that who is nobody to the guard is nobo
 """
 
 import itertools
+import os
 import re
+import subprocess
 
 import pytest
 
@@ -199,6 +201,62 @@ def test_session_of_the_day_before_is_nobody_s(tables, behind, browse):
     assert user_at(person, OPEN) == ""
     sign_in(person, "member0")
     assert user_at(person) == "member0"
+
+
+def lines_of(heading):
+    """How many lines of code the manual of the adapters has an application add."""
+    text = (adapted.ADAPTERS / "README.md").read_text()
+    section = re.search(rf"(?ms)^## {heading}\n(.*?)(?=^## |\Z)", text)[1]
+    return [line for block in re.findall(r"(?ms)^```\w+\n(.*?)^```", section) for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("heading", ["Django", "PHP", "Express", "curl"])
+def test_application_adds_ten_lines_at_most(heading):
+    assert 0 < len(lines_of(heading)) <= 10
+
+
+class Shell(adapted.AdaptedSite):
+    """Not a site: a shell that has read the functions, on this machine."""
+
+    port = 9
+
+    def start(self, token, api, accounts):
+        self.token_file.write_text(token)
+        self.env = {**os.environ, "ONESESSION_TOKEN_FILE": str(self.token_file), "ONESESSION_API": api}
+        self.log.touch()
+        return self
+
+    def run(self, function, *words):
+        command = ["sh", "-c", '. "$0"; "$@"', adapted.ADAPTERS / "curl/onesession.sh", function, *words]
+        return subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_script_signs_in_and_out(behind, browse):
+    shell = Shell()
+    web = behind(shell, {"session.on_limit": "refuse"})
+
+    def sign_in_by_script(cookies, name="dot.dash o'neill"):
+        return shell.run("onesession_sign_in", name, "192.0.2.7", 'Mozilla/5.0 "quoted" \\ $(false)', cookies, "http")
+
+    first = sign_in_by_script("")
+    assert first.returncode == 0, first.stderr
+    fields = re.findall("^Set-Cookie: ([^;]*); Path=/; .*$", first.stdout, re.M)
+    assert [field.partition("=")[0] for field in fields] == ["onesession", "onesession_device"]
+    web.secrets.update(field.partition("=")[2] for field in fields)
+    assert web.database.value("SELECT user_agent FROM sessions") == 'Mozilla/5.0 "quoted" \\ $(false)'
+    # Another browser is refused, with the reason; the same one, with its cookies or the device's alone, goes on.
+    refused = sign_in_by_script("theme=dark")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "signed in" in refused.stderr or "elsewhere" in refused.stderr, refused.stderr
+    again = sign_in_by_script("theme=dark; " + "; ".join(fields))
+    assert again.returncode == 0, again.stderr
+    fields = re.findall("^Set-Cookie: ([^;]*);", again.stdout, re.M)
+    web.secrets.update(field.partition("=")[2] for field in fields)
+    assert sign_in_by_script(fields[1]).returncode == 0
+    (session_id,) = web.database.sessions("dot.dash o'neill")
+    assert shell.run("onesession_sign_out", session_id).returncode == 0
+    assert web.database.sessions("dot.dash o'neill") == []
+    assert events(web, "dot.dash o'neill")[-1] == "user_logged_out"
 
 
 class Straight:

@@ -40,7 +40,7 @@ def name_of(user):
 
 def call(method, path, body=None, key=None):
     """(status, answer) of a call of the API. Refused with 503 when there is none."""
-    url = urllib.parse.urlsplit(option("api", "http://127.0.0.1:8010/session/api"))
+    url = urllib.parse.urlsplit(settings.ONESESSION["api"])
     with open(settings.ONESESSION["token_file"], encoding="ascii") as file:
         headers = {"Authorization": f"Bearer {file.read().strip()}", "Content-Type": "application/json"}
     if key:
