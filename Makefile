@@ -86,7 +86,7 @@ exports_as = $(if $(filter handlers/%/module.c,$(1)),-Dones_module=$(notdir $(pa
 DAEMON_OBJECTS := $(call object,$(DAEMON))
 CTL_OBJECTS    := $(call object,$(CTL))
 # What unit tests link against: everything but the programs' own main files, and of onesessionctl what reads foreign text.
-TESTED_OBJECTS := $(filter-out %/daemon/main.o,$(DAEMON_OBJECTS)) $(call object,daemon/ctl/csv.c)
+TESTED_OBJECTS := $(filter-out %/daemon/main.o,$(DAEMON_OBJECTS)) $(call object,daemon/ctl/csv.c daemon/ctl/import_columns.c)
 TESTED_ARCHIVE := $(BUILD)/objects/tested.a
 UNIT_PROGRAMS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNITS))
 KIT_ARCHIVE    := $(BUILD)/libonesession-test.a
