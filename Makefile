@@ -477,6 +477,7 @@ INSTALLED    = 755,$(BUILD)/onesessiond,$(SBINDIR)/onesessiond \
                644,docs/own-login.md,$(DOCDIR)/own-login.md 644,docs/own-login.svg,$(DOCDIR)/own-login.svg \
                644,docs/webhooks.md,$(DOCDIR)/webhooks.md 644,docs/payments.md,$(DOCDIR)/payments.md \
                644,docs/account-life.md,$(DOCDIR)/account-life.md \
+               644,docs/imports.md,$(DOCDIR)/imports.md \
                $(foreach file,$(sort $(wildcard docs/listeners/*)),644,$(file),$(DOCDIR)/$(patsubst docs/%,%,$(file))) \
                $(foreach file,$(sort $(wildcard schema/*.sql)),644,$(file),$(DATADIR)/$(file)) \
                $(foreach file,$(PAGES) $(TEXTS),644,$(file),$(DATADIR)/$(patsubst handlers/%,%,$(file))) \
