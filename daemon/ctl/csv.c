@@ -1,6 +1,7 @@
 /*
  * Comma-separated values. Where a record ends is known whatever is in it: what cannot be kept of one is passed over by
- * the same rules, so that no text within quotation marks, which may be anybody's, is ever taken for a record of its own.
+ * the same rules, so that no text within quotation marks, which may be anybody's, is ever taken for a record of its
+ * own.
  */
 #include "ctl/csv.h"
 
@@ -142,8 +143,9 @@ static void end_field(struct csv *csv)
 	/* add() has kept this place, unless the record is too long. */
 	csv->text[csv->length] = '\0';
 	field->text = csv->text + csv->field_begin;
-	field->is_null = csv->dialect == CSV_MYSQL && !csv->is_quoted &&
-	                 ((csv->is_escaped_n && csv->length == csv->field_begin + 1) || strcmp(field->text, "NULL") == 0);
+	field->is_null =
+		csv->dialect == CSV_MYSQL && !csv->is_quoted &&
+		((csv->is_escaped_n && csv->length == csv->field_begin + 1) || strcmp(field->text, "NULL") == 0);
 	csv->field_count++;
 	if (csv->length + 1 < sizeof csv->text)
 		csv->length++;

@@ -27,7 +27,7 @@ struct import {
 	int64_t refused[REFUSALS];
 	int64_t left_out; /* of the existing: perhaps other people, for the name is spelt otherwise */
 	int64_t emails, emails_left_out;
-	bool has_verified; /* addresses of which it was said so */
+	bool has_verified;                                         /* addresses of which it was said so */
 	int64_t names_like_emails, without_password, quick_hashes; /* of those imported */
 
 	TALLOC_CTX *batch; /* what the accounts consist of */
@@ -99,8 +99,8 @@ static void tell_not_added(struct import *import, size_t i)
 	const json_t *first = json_object_get(import->lines, account->key);
 
 	if (account->external_id_of != NULL) {
-		report_refused(import, REFUSED_TERMS, import->where[i],
-		               "its external_id is that of the account ", account->external_id_of);
+		report_refused(import, REFUSED_TERMS, import->where[i], "its external_id is that of the account ",
+		               account->external_id_of);
 		return;
 	}
 	if (first != NULL) {
@@ -292,7 +292,8 @@ static json_t *report_json(const struct import *import)
 	json_t *report = json_object();
 
 	for (size_t i = 0; report != NULL && i < sizeof counts / sizeof counts[0]; i++) {
-		if (counts[i].is_told && json_object_set_new(report, counts[i].name, json_integer(counts[i].count)) != 0) {
+		if (counts[i].is_told &&
+		    json_object_set_new(report, counts[i].name, json_integer(counts[i].count)) != 0) {
 			json_decref(report);
 			report = NULL;
 		}

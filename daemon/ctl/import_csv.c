@@ -181,8 +181,7 @@ static int take_record(struct csv_import *csv_import, TALLOC_CTX *ctx, const cha
 static int take_result(struct csv_import *csv_import, enum csv_result read)
 {
 	TALLOC_CTX *ctx = talloc_new(csv_import->import);
-	const char *place =
-		talloc_asprintf(ctx, "%s:%lld", csv_import->name, (long long)csv_import->csv->line);
+	const char *place = talloc_asprintf(ctx, "%s:%lld", csv_import->name, (long long)csv_import->csv->line);
 	int result = EXIT_SUCCESS;
 
 	if (place == NULL)
@@ -253,10 +252,8 @@ static void tell_missing_plans(const struct csv_import *csv_import)
 	const char *plan;
 	json_t *value;
 
-	json_object_foreach(csv_import->missing, plan, value)
-		text = text != NULL
-		               ? talloc_asprintf_append_buffer(text, "%s%s", text[0] != '\0' ? ", " : "", plan)
-		               : NULL;
+	json_object_foreach(csv_import->missing, plan, value) text =
+		text != NULL ? talloc_asprintf_append_buffer(text, "%s%s", text[0] != '\0' ? ", " : "", plan) : NULL;
 	if (text != NULL && text[0] != '\0')
 		(void)fail("plans that are to be made first (onesessionctl plan set): %s", text);
 }

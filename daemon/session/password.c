@@ -216,7 +216,8 @@ struct hash_form {
 	const char *prefix;
 	const char *(*problem)(const char *hash);
 	bool (*verify)(const char *hash, const char *password); /* only of a hash without a problem */
-	bool is_quick; /* whoever gets such hashes guesses passwords by the million, for one takes no time to speak of */
+	bool is_quick; /* whoever gets such hashes guesses passwords by the million, for one takes no time to speak of
+	                */
 };
 
 static const struct hash_form forms[] = {

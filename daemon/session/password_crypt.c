@@ -6,14 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BCRYPT_COST_MIN       4
-#define BCRYPT_COST_MAX       14
+#define BCRYPT_COST_MIN    4
+#define BCRYPT_COST_MAX    14
 #define SHA_ROUNDS_MIN     1000
 #define SHA_ROUNDS_DEFAULT 5000
 /* passlib makes 656000. */
 #define SHA_ROUNDS_MAX UINT32_C(700000)
 /* A round goes through the password twice: a long one is looked at when there are fewer of them. */
-#define SHA_WORK_MAX     (SHA_ROUNDS_MAX * UINT64_C(128))
+#define SHA_WORK_MAX        (SHA_ROUNDS_MAX * UINT64_C(128))
 #define YESCRYPT_MEMORY_MAX (UINT64_C(128) * 1024 * 1024)
 
 /* The characters in the order of the numbers that they are. */
@@ -21,7 +21,7 @@
 
 #define BCRYPT_PREFIX_LENGTH   4  /* "$2y$" */
 #define BCRYPT_REST_LENGTH     53 /* salt and hash */
-#define SHA_SALT_MAX        16
+#define SHA_SALT_MAX           16
 #define SHA512_HASH_LENGTH     86
 #define SHA256_HASH_LENGTH     43
 #define YESCRYPT_SALT_MAX      86

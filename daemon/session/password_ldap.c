@@ -13,7 +13,7 @@ static const struct kind {
 	size_t digest_size;
 	bool has_salt;
 } kinds[] = {
-	{"{SHA}", "SHA1", 20, false},     {"{SSHA}", "SHA1", 20, true},       {"{SHA256}", "SHA256", 32, false},
+	{"{SHA}", "SHA1", 20, false},      {"{SSHA}", "SHA1", 20, true},      {"{SHA256}", "SHA256", 32, false},
 	{"{SSHA256}", "SHA256", 32, true}, {"{SHA512}", "SHA512", 64, false}, {"{SSHA512}", "SHA512", 64, true},
 };
 

@@ -67,8 +67,7 @@ static bool phpass_is_right(const char *hash, const char *password)
 		digest_end(&digest, bytes);
 	}
 	password_write_crypt64_bytes(made, phpass->hash_length, bytes, phpass->digest_size);
-	right = digest_close(&digest) &&
-	        sodium_memcmp(made, hash + PHPASS_SETTING_LENGTH, phpass->hash_length) == 0;
+	right = digest_close(&digest) && sodium_memcmp(made, hash + PHPASS_SETTING_LENGTH, phpass->hash_length) == 0;
 	sodium_memzero(bytes, sizeof bytes);
 	sodium_memzero(made, sizeof made);
 	return right;
@@ -121,9 +120,8 @@ bool password_phpass_verify(const char *hash, const char *password)
 {
 	static const char marks[] = " \t\n\r\v'\"\\";
 
-	return phpass_is_right(hash, password) ||
-	       (hash[1] == 'P' && strpbrk(password, marks) != NULL &&
-	        is_right_as_wordpress(hash, password, phpass_is_right));
+	return phpass_is_right(hash, password) || (hash[1] == 'P' && strpbrk(password, marks) != NULL &&
+	                                           is_right_as_wordpress(hash, password, phpass_is_right));
 }
 
 const char *password_wordpress_problem(const char *hash)

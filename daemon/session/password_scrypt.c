@@ -46,8 +46,7 @@ static const char *cost_problem(const struct scrypt *scrypt)
 
 static bool take_base64(uint8_t *bytes, size_t room, const char *text, size_t text_length, int variant, size_t *length)
 {
-	return text_length > 0 &&
-	       sodium_base642bin(bytes, room, text, text_length, NULL, length, NULL, variant) == 0;
+	return text_length > 0 && sodium_base642bin(bytes, room, text, text_length, NULL, length, NULL, variant) == 0;
 }
 
 static bool compute(const struct scrypt *scrypt, const char *password, uint8_t *digest, size_t length)

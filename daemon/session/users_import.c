@@ -93,10 +93,10 @@ enum django_column { DJANGO_ID, DJANGO_USERNAME, DJANGO_PASSWORD, DJANGO_IS_ACTI
 static json_t *account_json(const struct users_import *account, size_t n)
 {
 	/* Of one that is not known to be new, somebody else may have chosen the name. */
-	json_t *json = json_pack("{s:I, s:s, s:s, s:b, s:b, s:s?, s:b}", "n", (json_int_t)n, "username",
-	                         account->username, "password", account->password, "is_active", account->is_active,
-	                         "is_admin", account->is_admin, "email", account->email, "is_email_verified",
-	                         account->is_email_verified && account->is_new);
+	json_t *json =
+		json_pack("{s:I, s:s, s:s, s:b, s:b, s:s?, s:b}", "n", (json_int_t)n, "username", account->username,
+	                  "password", account->password, "is_active", account->is_active, "is_admin", account->is_admin,
+	                  "email", account->email, "is_email_verified", account->is_email_verified && account->is_new);
 
 	/* The library takes no constant object, and changes none. */
 	if (json != NULL && account->terms != NULL &&
@@ -130,9 +130,11 @@ static enum db_status import_accounts(struct db *db, TALLOC_CTX *ctx, struct use
 	char *list = as_json(accounts, count);
 	const struct db_value values[] = {DB_TEXT(list), DB_TEXT(detail)};
 	struct db_result *rows;
-	enum db_status status =
-		list != NULL ? db_query(db, ctx, &sql_import_users, values, 2, &rows) : db_out_of_memory(db);
+	enum db_status status;
 
+	if (list == NULL)
+		return db_out_of_memory(db);
+	status = db_query(db, ctx, &sql_import_users, values, 2, &rows);
 	for (size_t i = 0; status == DB_OK && i < count; i++) {
 		accounts[i].is_new = db_bool(rows, i, IMPORT_IS_NEW);
 		accounts[i].key = db_text(rows, i, IMPORT_KEY);
@@ -149,9 +151,11 @@ static enum db_status import_emails(struct db *db, TALLOC_CTX *ctx, struct users
 	char *list = as_json(accounts, count);
 	const struct db_value values[] = {DB_TEXT(list)};
 	struct db_result *rows;
-	enum db_status status =
-		list != NULL ? db_query(db, ctx, &sql_import_emails, values, 1, &rows) : db_out_of_memory(db);
+	enum db_status status;
 
+	if (list == NULL)
+		return db_out_of_memory(db);
+	status = db_query(db, ctx, &sql_import_emails, values, 1, &rows);
 	for (size_t i = 0; i < count; i++) {
 		accounts[i].has_email = false;
 		accounts[i].email_of = NULL;

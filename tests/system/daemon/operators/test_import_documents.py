@@ -179,13 +179,13 @@ def test_django_in_sqlite(shell, database):
 
 def test_table_in_postgresql(shell, database, empty_database):
     empty_database.query("CREATE TABLE members (nick text, mail text, secret text);"
-                         f" INSERT INTO members VALUES ('Ann, \"the\"\t first', 'ann@example.org', '{PHPASS}'),"
+                         f" INSERT INTO members VALUES ('Ann, \"the\" first', 'ann@example.org', '{PHPASS}'),"
                          f" ('ben', NULL, '{PHPASS}')")
     shell.stand_in("psql", ["psql", "-X"], last=empty_database.owner_conninfo)
     shell.without("mysql")
     shell.run("A table of your own")
     assert people(database)[0][1:] == ("ann@example.org", False, True, "$P$5")
-    assert [row[0] for row in people(database)] == ['Ann, "the"\t first', "ben"]
+    assert [row[0] for row in people(database)] == ['Ann, "the" first', "ben"]
 
 
 @NEEDS_MARIADB
