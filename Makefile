@@ -85,8 +85,8 @@ exports_as = $(if $(filter handlers/%/module.c,$(1)),-Dones_module=$(notdir $(pa
 
 DAEMON_OBJECTS := $(call object,$(DAEMON))
 CTL_OBJECTS    := $(call object,$(CTL))
-# What unit tests link against: everything but the programs' own main files.
-TESTED_OBJECTS := $(filter-out %/daemon/main.o,$(DAEMON_OBJECTS))
+# What unit tests link against: everything but the programs' own main files, and of onesessionctl what reads foreign text.
+TESTED_OBJECTS := $(filter-out %/daemon/main.o,$(DAEMON_OBJECTS)) $(call object,daemon/ctl/csv.c daemon/ctl/import_columns.c)
 TESTED_ARCHIVE := $(BUILD)/objects/tested.a
 UNIT_PROGRAMS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNITS))
 KIT_ARCHIVE    := $(BUILD)/libonesession-test.a
@@ -477,6 +477,7 @@ INSTALLED    = 755,$(BUILD)/onesessiond,$(SBINDIR)/onesessiond \
                644,docs/own-login.md,$(DOCDIR)/own-login.md 644,docs/own-login.svg,$(DOCDIR)/own-login.svg \
                644,docs/webhooks.md,$(DOCDIR)/webhooks.md 644,docs/payments.md,$(DOCDIR)/payments.md \
                644,docs/account-life.md,$(DOCDIR)/account-life.md \
+               644,docs/imports.md,$(DOCDIR)/imports.md \
                $(foreach file,$(sort $(wildcard docs/listeners/*)),644,$(file),$(DOCDIR)/$(patsubst docs/%,%,$(file))) \
                $(foreach file,$(sort $(wildcard schema/*.sql)),644,$(file),$(DATADIR)/$(file)) \
                $(foreach file,$(PAGES) $(TEXTS),644,$(file),$(DATADIR)/$(patsubst handlers/%,%,$(file))) \

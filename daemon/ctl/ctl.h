@@ -35,6 +35,9 @@ struct ctl {
 	const char *module;      /* --module, or NULL */
 	const char *folder;      /* --folder, or NULL */
 	const char *from;        /* --from, or NULL */
+	const char *map;         /* --map, or NULL */
+	const char *ignore;      /* --ignore, or NULL */
+	const char *dialect;     /* --dialect, or NULL */
 	const char *user;        /* --user, or NULL */
 	const char *operand;  /* NAME (that of a new account, and NEW, are plain ones) or ID, or NULL; for `session end`
 	                         without --user, and for `webhook retry`, NULL is --all, and for `mail retry` --dead */
@@ -89,6 +92,7 @@ int command_webhook_list(struct ctl *ctl);
 int command_webhook_test(struct ctl *ctl);
 int command_webhook_retry(struct ctl *ctl);
 int command_webhook_remove(struct ctl *ctl);
+int command_import_csv(struct ctl *ctl);
 int command_import_django(struct ctl *ctl);
 int command_import_htpasswd(struct ctl *ctl);
 

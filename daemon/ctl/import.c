@@ -17,7 +17,7 @@
 #define PROGRESS_WIDTH       40
 
 /* Why something is left out. */
-enum refusal { REFUSED_LINE, REFUSED_NAME, REFUSED_REPEATED, REFUSED_HASH, REFUSALS };
+enum refusal { REFUSED_LINE, REFUSED_NAME, REFUSED_REPEATED, REFUSED_HASH, REFUSED_TERMS, REFUSALS };
 
 struct import {
 	struct ctl *ctl;
@@ -27,7 +27,8 @@ struct import {
 	int64_t refused[REFUSALS];
 	int64_t left_out; /* of the existing: perhaps other people, for the name is spelt otherwise */
 	int64_t emails, emails_left_out;
-	int64_t names_like_emails; /* of those imported */
+	bool has_verified;                                         /* addresses of which it was said so */
+	int64_t names_like_emails, without_password, quick_hashes; /* of those imported */
 
 	TALLOC_CTX *batch; /* what the accounts consist of */
 	struct users_import accounts[IMPORT_BATCH];
@@ -84,14 +85,24 @@ void import_refuse_line(struct import *import, const char *where, const char *wh
 	report_refused(import, REFUSED_LINE, where, why, "");
 }
 
+void import_refuse_terms(struct import *import, const char *where, const char *why)
+{
+	report_refused(import, REFUSED_TERMS, where, why, "");
+}
+
 /* ---- Batches ------------------------------------------------------------------------------------------------ */
 
-/* Whose name was taken: by an account that was there, or by a line of the same file. */
-static void tell_existing(struct import *import, size_t i)
+/* What was not added: its name was taken, by an account that was there, or by a line of the same file; or its id. */
+static void tell_not_added(struct import *import, size_t i)
 {
 	const struct users_import *account = &import->accounts[i];
 	const json_t *first = json_object_get(import->lines, account->key);
 
+	if (account->external_id_of != NULL) {
+		report_refused(import, REFUSED_TERMS, import->where[i], "its external_id is that of the account ",
+		               account->external_id_of);
+		return;
+	}
 	if (first != NULL) {
 		import_clear_progress(import);
 		(void)fail("%s: the name is in line %lld already, which is the one that counts", import->where[i],
@@ -124,16 +135,31 @@ static void leave_email_out(struct import *import, const char *where, const char
 	import->emails_left_out++;
 }
 
+static void count_new(struct import *import, const struct users_import *account)
+{
+	import->imported++;
+	import->names_like_emails += strchr(account->username, '@') != NULL;
+	import->without_password += strcmp(account->password, USERS_NO_PASSWORD) == 0;
+	import->quick_hashes += password_hash_is_quick(account->password);
+}
+
 static void count_email(struct import *import, size_t i)
 {
 	const struct users_import *account = &import->accounts[i];
 
-	if (account->is_new && strchr(account->username, '@') != NULL)
-		import->names_like_emails++;
-	if (account->has_email)
+	if (account->has_email) {
 		import->emails++;
-	else if (account->email_of != NULL)
+		import->has_verified |= account->is_email_verified && account->is_new;
+	} else if (account->email_of != NULL) {
 		leave_email_out(import, import->where[i], account->email, "is that of the account ", account->email_of);
+	}
+}
+
+static void drop_terms(struct import *import)
+{
+	/* The library counts references in what it takes as constant elsewhere. */
+	for (size_t i = 0; i < import->count; i++)
+		json_decref((json_t *)(uintptr_t)import->accounts[i].terms);
 }
 
 /* Add the batch, and begin the next one. Returns the exit code. */
@@ -149,15 +175,16 @@ static int finish_batch(struct import *import)
 	}
 	for (size_t i = 0; i < import->count; i++) {
 		if (import->accounts[i].is_new)
-			import->imported++;
+			count_new(import, &import->accounts[i]);
 		else
-			tell_existing(import, i);
+			tell_not_added(import, i);
 		count_email(import, i);
 		/* The first of several stays. */
 		if (import->lines != NULL && json_object_get(import->lines, import->accounts[i].key) == NULL &&
 		    json_object_set_new(import->lines, import->accounts[i].key, json_integer(import->line[i])) != 0)
 			return fail("out of memory");
 	}
+	drop_terms(import);
 	import->count = 0;
 	talloc_free_children(import->batch);
 	show_progress(import);
@@ -214,14 +241,17 @@ int import_take(struct import *import, const char *where, int64_t line, const st
 	import->line[import->count] = line;
 	if (taken->username == NULL || taken->password == NULL || import->where[import->count] == NULL)
 		return fail("out of memory");
+	if (account->terms != NULL)
+		(void)json_incref((json_t *)(uintptr_t)account->terms);
 	import->count++;
 	return import->count == IMPORT_BATCH ? finish_batch(import) : EXIT_SUCCESS;
 }
 
 /* ---- The whole ---------------------------------------------------------------------------------------------- */
 
-static int drop_lines(struct import *import)
+static int drop_json(struct import *import)
 {
+	drop_terms(import);
 	json_decref(import->lines);
 	return 0;
 }
@@ -232,7 +262,7 @@ struct import *import_begin(struct ctl *ctl, const char *from, bool has_lines)
 
 	if (import == NULL)
 		return NULL;
-	talloc_set_destructor(import, drop_lines);
+	talloc_set_destructor(import, drop_json);
 	import->ctl = ctl;
 	import->is_watched = isatty(STDERR_FILENO);
 	import->batch = talloc_new(import);
@@ -242,18 +272,31 @@ struct import *import_begin(struct ctl *ctl, const char *from, bool has_lines)
 	return import->batch != NULL && import->detail != NULL && (import->lines != NULL || !has_lines) ? import : NULL;
 }
 
-/* Of addresses only where there were some. */
+/* What there was none of is not in it. */
 static json_t *report_json(const struct import *import)
 {
 	bool has_emails = import->emails > 0 || import->emails_left_out > 0;
-	json_t *report = json_pack("{s:I, s:I, s:I}", "imported", (json_int_t)import->imported, "existing",
-	                           (json_int_t)import->existing, "refused", (json_int_t)all_refused(import));
+	const struct {
+		const char *name;
+		bool is_told;
+		int64_t count;
+	} counts[] = {
+		{"imported", true, import->imported},
+		{"existing", true, import->existing},
+		{"refused", true, all_refused(import)},
+		{"emails", has_emails, import->emails},
+		{"emails_left_out", has_emails, import->emails_left_out},
+		{"without_password", import->without_password > 0, import->without_password},
+		{"quick_hashes", import->quick_hashes > 0, import->quick_hashes},
+	};
+	json_t *report = json_object();
 
-	if (has_emails &&
-	    (json_object_set_new(report, "emails", json_integer(import->emails)) != 0 ||
-	     json_object_set_new(report, "emails_left_out", json_integer(import->emails_left_out)) != 0)) {
-		json_decref(report);
-		return NULL;
+	for (size_t i = 0; report != NULL && i < sizeof counts / sizeof counts[0]; i++) {
+		if (counts[i].is_told &&
+		    json_object_set_new(report, counts[i].name, json_integer(counts[i].count)) != 0) {
+			json_decref(report);
+			report = NULL;
+		}
 	}
 	return report;
 }
@@ -263,12 +306,19 @@ static int report(const struct import *import)
 	if (import->ctl->json)
 		return output_json(report_json(import));
 	if (import->emails > 0)
-		(void)output_line("With e-mail addresses: %lld, none of them verified (onesessionctl user verify).",
-		                  (long long)import->emails);
+		(void)output_line("With e-mail addresses: %lld%s.", (long long)import->emails,
+		                  import->has_verified ? "" : ", none of them verified (onesessionctl user verify)");
 	if (import->names_like_emails > 0)
 		(void)output_line("With an @ in their names: %lld. They sign in by these as before; no new account "
 		                  "gets such a name.",
 		                  (long long)import->names_like_emails);
+	if (import->without_password > 0)
+		(void)output_line("Without a password, so that nobody signs in to them yet: %lld.",
+		                  (long long)import->without_password);
+	if (import->quick_hashes > 0)
+		(void)output_line("With hashes that are soon guessed by whoever gets hold of them (MD5, SHA-1): %lld. "
+		                  "Each is replaced when its person signs in.",
+		                  (long long)import->quick_hashes);
 	return output_line("%s imported, %lld there already, %lld refused.",
 	                   output_count(import->ctl->ctx, import->imported, "account"), (long long)import->existing,
 	                   (long long)all_refused(import));
@@ -283,6 +333,7 @@ static int tell_refused(const struct import *import)
 		[REFUSED_LINE] = {"line", " without a name and a hash"},
 		[REFUSED_NAME] = {"account", " whose name is invalid"},
 		[REFUSED_REPEATED] = {"line", " with the name of an earlier one"},
+		[REFUSED_TERMS] = {"account", " with a value that cannot be taken"},
 		[REFUSED_HASH] = {"account", " whose hash cannot be used (onesessionctl user add adds "
 	                                     "such an account with a new password)"},
 	};

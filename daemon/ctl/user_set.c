@@ -1,5 +1,6 @@
 /* onesessionctl user set: the terms of an account, and whether it is an administrator's. */
 #include "ctl/output.h"
+#include "ctl/terms.h"
 #include "ctl/user.h"
 #include "session/account_terms.h"
 #include "session/transaction.h"
@@ -9,37 +10,6 @@
 
 /* ---- What was asked for ---------------------------------------------------------------------------------------- */
 
-/* Nothing stands for null. A new reference. */
-static json_t *text_or_null(const char *text)
-{
-	return text[0] != '\0' ? json_string(text) : json_null();
-}
-
-/* "a,b". A new reference, NULL when out of memory. */
-static json_t *names_json(const char *text)
-{
-	json_t *names = json_array();
-
-	while (*text != '\0') {
-		size_t length = strcspn(text, ",");
-
-		if (json_array_append_new(names, json_stringn(text, length)) != 0) {
-			json_decref(names);
-			return NULL;
-		}
-		text += length + (text[length] == ',');
-	}
-	return names;
-}
-
-/* A day begins at midnight. A new reference. */
-static json_t *moment_json(TALLOC_CTX *ctx, const char *text)
-{
-	const char *moment = strlen(text) == strlen("2027-01-31") ? talloc_asprintf(ctx, "%sT00:00:00Z", text) : text;
-
-	return moment != NULL ? text_or_null(moment) : NULL;
-}
-
 /* A new reference, NULL when out of memory. */
 static json_t *asked_terms(const struct ctl *ctl)
 {
@@ -47,15 +17,15 @@ static json_t *asked_terms(const struct ctl *ctl)
 	bool has_failed = terms == NULL;
 
 	if (ctl->email != NULL) {
-		has_failed |= json_object_set_new(terms, "email", text_or_null(ctl->email)) != 0;
+		has_failed |= json_object_set_new(terms, "email", terms_text(ctl->email)) != 0;
 		has_failed |= json_object_set_new(terms, "email_verified", json_boolean(ctl->email[0] != '\0')) != 0;
 	}
 	if (ctl->plan != NULL)
-		has_failed |= json_object_set_new(terms, "plan", text_or_null(ctl->plan)) != 0;
+		has_failed |= json_object_set_new(terms, "plan", terms_text(ctl->plan)) != 0;
 	if (ctl->groups != NULL)
-		has_failed |= json_object_set_new(terms, "groups", names_json(ctl->groups)) != 0;
+		has_failed |= json_object_set_new(terms, "groups", terms_names(ctl->groups)) != 0;
 	if (ctl->valid_until != NULL)
-		has_failed |= json_object_set_new(terms, "valid_until", moment_json(ctl->ctx, ctl->valid_until)) != 0;
+		has_failed |= json_object_set_new(terms, "valid_until", terms_moment(ctl->ctx, ctl->valid_until)) != 0;
 	if (!has_failed)
 		return terms;
 	json_decref(terms);

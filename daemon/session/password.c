@@ -216,19 +216,35 @@ struct hash_form {
 	const char *prefix;
 	const char *(*problem)(const char *hash);
 	bool (*verify)(const char *hash, const char *password); /* only of a hash without a problem */
+	bool is_quick; /* whoever gets such hashes guesses passwords by the million, for one takes no time to speak of
+	                */
 };
 
 static const struct hash_form forms[] = {
-	{crypto_pwhash_argon2id_STRPREFIX, argon2_problem, argon2_verify},
-	{crypto_pwhash_argon2i_STRPREFIX, argon2_problem, argon2_verify},
-	{DJANGO_ARGON2 "$argon2", django_argon2_problem, django_argon2_verify},
-	{"pbkdf2_sha256$", password_pbkdf2_problem, password_pbkdf2_verify},
-	{"bcrypt_sha256$", password_bcrypt_sha256_problem, password_bcrypt_sha256_verify},
-	{"$2y$", password_bcrypt_problem, password_crypt_verify},
-	{"$2a$", password_bcrypt_problem, password_crypt_verify},
-	{"$2b$", password_bcrypt_problem, password_crypt_verify},
-	{"$6$", password_sha512_problem, password_sha512_verify},
-	{"$y$", password_yescrypt_problem, password_crypt_verify},
+	{crypto_pwhash_argon2id_STRPREFIX, argon2_problem, argon2_verify, false},
+	{crypto_pwhash_argon2i_STRPREFIX, argon2_problem, argon2_verify, false},
+	{DJANGO_ARGON2 "$argon2", django_argon2_problem, django_argon2_verify, false},
+	{"pbkdf2_sha256$", password_pbkdf2_problem, password_pbkdf2_verify, false},
+	{"pbkdf2_sha1$", password_pbkdf2_problem, password_pbkdf2_verify, false},
+	{"bcrypt_sha256$", password_bcrypt_sha256_problem, password_bcrypt_sha256_verify, false},
+	{"bcrypt$", password_django_bcrypt_problem, password_django_bcrypt_verify, false},
+	{"scrypt$", password_django_scrypt_problem, password_django_scrypt_verify, false},
+	{"$2y$", password_bcrypt_problem, password_crypt_verify, false},
+	{"$2a$", password_bcrypt_problem, password_crypt_verify, false},
+	{"$2b$", password_bcrypt_problem, password_crypt_verify, false},
+	{"$6$", password_sha_crypt_problem, password_sha_crypt_verify, false},
+	{"$5$", password_sha_crypt_problem, password_sha_crypt_verify, false},
+	{"$y$", password_yescrypt_problem, password_crypt_verify, false},
+	{"$7$", password_crypt_scrypt_problem, password_crypt_scrypt_verify, false},
+	{"$scrypt$", password_scrypt_problem, password_scrypt_verify, false},
+	{"$wp$", password_wordpress_problem, password_wordpress_verify, false},
+	{"$S$", password_phpass_problem, password_phpass_verify, false},
+	{"$P$", password_phpass_problem, password_phpass_verify, true},
+	{"$H$", password_phpass_problem, password_phpass_verify, true},
+	{"$1$", password_md5_crypt_problem, password_md5_crypt_verify, true},
+	{"$apr1$", password_md5_crypt_problem, password_md5_crypt_verify, true},
+	{"{SHA", password_ldap_problem, password_ldap_verify, true},
+	{"{SSHA", password_ldap_problem, password_ldap_verify, true},
 };
 
 #define UNSUPPORTED(name) "is of the form " name ", which is not supported"
@@ -237,20 +253,16 @@ static const struct hash_form forms[] = {
 static const struct {
 	const char *prefix, *problem;
 } unsupported[] = {
-	{"$apr1$", UNSUPPORTED("apr1 (MD5)")},
-	{"$1$", UNSUPPORTED("MD5 crypt")},
-	{"$5$", UNSUPPORTED("SHA-256 crypt")},
-	{"$7$", UNSUPPORTED("scrypt")},
 	{"$gy$", UNSUPPORTED("gost-yescrypt")},
 	{"$2x$", UNSUPPORTED("bcrypt of a faulty program")},
-	{"{SHA}", UNSUPPORTED("SHA-1 without salt")},
-	{"{SSHA}", UNSUPPORTED("SHA-1")},
-	{"pbkdf2_sha1$", UNSUPPORTED("pbkdf2_sha1")},
-	{"scrypt$", UNSUPPORTED("scrypt")},
-	{"bcrypt$", UNSUPPORTED("bcrypt without SHA-256")},
+	{"$argon2d$", UNSUPPORTED("Argon2d")},
+	{"{CRYPT}", UNSUPPORTED("{CRYPT}; it may be supported without these characters")},
+	{"{SMD5}", UNSUPPORTED("MD5 with salt")},
+	{"{MD5}", UNSUPPORTED("MD5 without salt")},
 	{"sha1$", UNSUPPORTED("sha1")},
 	{"md5$", UNSUPPORTED("md5")},
 	{"crypt$", UNSUPPORTED("crypt")},
+	{"U$", UNSUPPORTED("MD5 in a hash of Drupal's")},
 	{"!", "is locked"},
 	{"*", "is locked"},
 };
@@ -285,7 +297,9 @@ const char *password_hash_problem(const char *hash)
 		if (begins_with(hash, unsupported[i].prefix))
 			return unsupported[i].problem;
 	}
-	if (strlen(hash) == 13 && strspn(hash, "./" PASSWORD_BASE64) == 13)
+	if (strlen(hash) == 32 && strspn(hash, "0123456789abcdef") == 32)
+		return UNSUPPORTED("MD5 without salt");
+	if (strlen(hash) == 13 && strspn(hash, PASSWORD_CRYPT64) == 13)
 		return UNSUPPORTED("DES crypt");
 	return "is of no known form, if it is not a password in plain text";
 }
@@ -300,6 +314,13 @@ const char *password_import_problem(const char *hash, const struct password_cost
 	    (argon2.memory_kib > cost->memory / 1024 || argon2.passes > cost->passes))
 		return ARGON2_IS_COSTLY;
 	return problem;
+}
+
+bool password_hash_is_quick(const char *hash)
+{
+	const struct hash_form *form = find_form(hash);
+
+	return form != NULL && form->is_quick;
 }
 
 enum password_match password_verify(const char *hash, const char *password)

@@ -1,7 +1,7 @@
 /*
  * Passwords: Argon2id by libsodium (RFC 9106; OWASP Password Storage). Hashes that were made elsewhere are verified
- * too: Django's pbkdf2_sha256, argon2 and bcrypt_sha256, and crypt(5)'s bcrypt, SHA-512 and yescrypt as htpasswd writes
- * them.
+ * too: Django's, crypt(5)'s and htpasswd's, those of applications in PHP and of LDAP servers; password_forms.h has them
+ * one by one.
  */
 #ifndef SESSION_PASSWORD_H
 #define SESSION_PASSWORD_H
@@ -51,6 +51,12 @@ const char *password_hash_problem(const char *hash);
  * other programs' may and ours do at this cost.
  */
 const char *password_import_problem(const char *hash, const struct password_cost *cost);
+
+/*
+ * Is it of a form that is computed in no time, so that whoever gets hold of it has the password soon (MD5, a single
+ * SHA)? False of one with a problem that is of no form.
+ */
+bool password_hash_is_quick(const char *hash);
 
 /* Why `password` cannot be a new one ("is shorter than 8 characters"...), or NULL when it can. */
 const char *password_problem(const char *password);

@@ -20,6 +20,7 @@ LONGEST = {
     "configuration": 450,
     "cookie": 300,
     "cookie_token": 50,
+    "csv": 400,
     "form": 600,
     "forwarded": 600,
     "json_login": 400,

@@ -2,9 +2,10 @@
 
 import os
 
-from settings import *  # noqa: F401,F403
-from settings import INSTALLED_APPS, MIDDLEWARE
+import settings
 
-INSTALLED_APPS = [name if name != "onlyone" else "onesession" for name in INSTALLED_APPS]
-MIDDLEWARE = [*MIDDLEWARE[:-1], "onesession.middleware.OnesessionMiddleware"]
+globals().update({name: value for name, value in vars(settings).items() if name.isupper()})
+
+INSTALLED_APPS = [name if name != "onlyone" else "onesession" for name in settings.INSTALLED_APPS]
+MIDDLEWARE = [*settings.MIDDLEWARE[:-1], "onesession.middleware.OnesessionMiddleware"]
 ONESESSION = {"token_file": os.environ["ONESESSION_TOKEN_FILE"], "api": os.environ["ONESESSION_API"]}

@@ -59,6 +59,7 @@ def test_install_puts_everything_below_prefix_and_uninstall_takes_it_away(folder
         "share/onesession/schema/0004_same_browser.sql",
         "share/bash-completion/completions/onesessionctl",
         "share/doc/onesession/account-life.md",
+        "share/doc/onesession/imports.md",
         "share/doc/onesession/accounts.md",
         "share/doc/onesession/api.md",
         "share/doc/onesession/own-login.md",

@@ -29,7 +29,7 @@ DATABASES = itertools.count()
 def with_sign_in(daemon, application):
     """The sample, told where the site has its sign-in, and that a page of it is open."""
     server = nginx_site(daemon, "own-login", application)
-    server.changes['"~*^/login\\b" yes;'] = '"~*^/accounts/login\\b" yes;'
+    server.changes['"~^/login/?$" yes;'] = '"~^/accounts/login/?$" yes;'
     server.places = {"open": "optional"}
     return server
 
