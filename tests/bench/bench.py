@@ -21,6 +21,7 @@ import admission
 import compare
 import parts
 import platforms
+import programs
 import report
 from apache import Apache
 from contestants import Django, Express, Floor, OneSession, Php, Refusals, Static, Web, environment_of_unit, token
@@ -31,7 +32,7 @@ from support.processes import BUILD
 
 # In the order in which they are measured. The floor is next to those that are compared with it.
 SIDES = ("nginx", "floor", "auth", "me", "refused", "page", "php", "apache", "proxied", "express", "django", "lemonldap", "strict", "pgbench")
-OTHERS = ("memory", "size", "purge", "flood", "logins", "tail", "slow", "retire", *compare.PARTS, *platforms.PARTS)
+OTHERS = ("memory", "size", "purge", "flood", "logins", *programs.PARTS, "tail", "slow", "retire", *compare.PARTS, *platforms.PARTS)
 
 
 # Defaults of the options. The parts of admission.py have their own.
@@ -149,6 +150,8 @@ class Bench:
         wanted = set(self.options.parts) | {"nginx"}
         if "proxied" in wanted:
             wanted.add("apache")
+        if self.wants("check", "issue"):
+            wanted.update(programs.RIVALS)
         if self.wants(*compare.PARTS):
             wanted.update(compare.RIVALS)
         self.services = {"onesession": self.main}
@@ -316,6 +319,7 @@ class Bench:
             environment=environment_of_unit(),
             **admission.facts(self),
             comparison=compare.facts(self),
+            program_calls=programs.CALLS,
             platforms=platforms.facts(self),
             all_parts=[*SIDES, *OTHERS],
             few_connections=FEW_CONNECTIONS,

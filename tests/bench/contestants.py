@@ -15,6 +15,8 @@ from support.programs import write_conf
 from support.waiting import wait_until
 
 PASSWORD = "correct-horse-battery"
+# By which programs call those of the others that have no tokens of their own.
+PROGRAM_TOKEN = "of-the-benchmark"
 
 
 def token(number):
@@ -307,7 +309,10 @@ class Django(Service):
     def start(self):
         bench, folder = self.bench, self.bench.home.app / "django"
         env = bench.home.environment(
-            BENCH_DATABASE=self.database, BENCH_ROLE=bench.server.DAEMON, BENCH_DATABASE_HOST=bench.home.sockets
+            BENCH_DATABASE=self.database,
+            BENCH_ROLE=bench.server.DAEMON,
+            BENCH_DATABASE_HOST=bench.home.sockets,
+            BENCH_TOKEN=PROGRAM_TOKEN,
         )
         if self.owns_database:
             self._fill(env, folder)
@@ -418,6 +423,7 @@ class Express(Service):
                 # As many connections as the others have, for all processes together.
                 BENCH_POOL=max(bench.options.workers // os.cpu_count(), 1),
                 BENCH_PASSWORD=PASSWORD,
+                BENCH_TOKEN=PROGRAM_TOKEN,
             ),
         )
 

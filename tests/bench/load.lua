@@ -4,6 +4,7 @@
 --   nothing          without a cookie
 --   titles N SESSIONS   each for one of the pages 1 to N below the URL's path, with one of the session cookies, at random
 --   logins FIRST N PASSWORD   sign-ins to the accounts FIRST to FIRST + N - 1, one after the other
+--   calls FILE TOKEN   POST of one of the JSON bodies in FILE, a line each, one after the other, with Authorization: Bearer TOKEN
 -- The results are printed as one line of JSON.
 
 local threads = {}
@@ -75,6 +76,20 @@ function make.logins(args)
 		next_login = (next_login + 1) % count
 		return with({["Content-Type"] = "application/json", Accept = "application/json"},
 			string.format(format, first + next_login))
+	end
+end
+
+function make.calls(args)
+	local headers = {["Content-Type"] = "application/json", Authorization = "Bearer " .. args[3]}
+
+	for line in io.lines(args[2]) do
+		table.insert(prepared, with(headers, line))
+	end
+	-- Each run begins with another one.
+	next_login = math.random(#prepared)
+	return function()
+		next_login = next_login % #prepared + 1
+		return prepared[next_login]
 	end
 end
 

@@ -2,9 +2,10 @@
  * Requests to a web server on this machine at times that are fixed beforehand, whatever the answers take: each latency
  * counts from the moment at which the request was to be sent, so that a stall counts for each request due during it.
  *
- *   openloop PORT HOST PATH SESSIONS CONNECTIONS RATE SECONDS
+ *   openloop PORT HOST PATH SESSIONS CONNECTIONS RATE SECONDS [TOKEN]
  *
- * Each request has one of the session cookies 1 to SESSIONS, at random. RATE 0 closes the loop: each connection sends
+ * Each request has one of the session cookies 1 to SESSIONS, at random; with TOKEN, of the API, it is a POST that asks about
+ * that session's key. RATE 0 closes the loop: each connection sends
  * its next request as soon as it is answered. Prints one line of JSON; times are in ms. What is not answered some
  * seconds after the last was due counts with the time that it has waited by then.
  */
@@ -40,7 +41,7 @@ struct connection {
 
 static struct {
 	uint16_t port;
-	const char *host, *path;
+	const char *host, *path, *token;
 	uint32_t sessions;
 	size_t connections;
 	int64_t rate, seconds;
@@ -136,11 +137,22 @@ static void replace(size_t number)
 
 static void send_request(size_t number, int64_t due)
 {
-	char request[1024];
-	int size =
-		snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: onesession=%.35s%08u\r\n\r\n",
-	                 options.path, options.host, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-	                 random_number() % options.sessions + 1);
+	static const char zeros[] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+	uint32_t session = random_number() % options.sessions + 1;
+	char request[1024], body[128];
+	int size;
+
+	if (options.token == NULL) {
+		size = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: onesession=%s%08u\r\n\r\n",
+		                options.path, options.host, zeros, session);
+	} else {
+		int length = snprintf(body, sizeof body, "{\"token\":\"%s%08u\",\"passive\":true}", zeros, session);
+
+		size = snprintf(request, sizeof request,
+		                "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n"
+		                "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		                options.path, options.host, options.token, length, body);
+	}
 
 	connections[number].due = due;
 	outstanding++;
@@ -329,15 +341,16 @@ int main(int argc, char **argv)
 {
 	int64_t port, sessions, count;
 
-	if (argc != 8 || !number_from(argv[1], 1, UINT16_MAX, &port) || !number_from(argv[4], 1, 99999999, &sessions) ||
+	if (argc < 8 || argc > 9 || !number_from(argv[1], 1, UINT16_MAX, &port) || !number_from(argv[4], 1, 99999999, &sessions) ||
 	    !number_from(argv[5], 1, CONNECTIONS_MAX, &count) || !number_from(argv[6], 0, 100000, &options.rate) ||
 	    !number_from(argv[7], 1, 600, &options.seconds) || options.rate * options.seconds > REQUESTS_MAX) {
-		(void)fprintf(stderr, "usage: openloop PORT HOST PATH SESSIONS CONNECTIONS RATE SECONDS\n");
+		(void)fprintf(stderr, "usage: openloop PORT HOST PATH SESSIONS CONNECTIONS RATE SECONDS [TOKEN]\n");
 		return 64;
 	}
 	options.port = (uint16_t)port;
 	options.host = argv[2];
 	options.path = argv[3];
+	options.token = argc == 9 ? argv[8] : NULL;
 	options.sessions = (uint32_t)sessions;
 	options.connections = (size_t)count;
 	/* Timers are exact, and not up to 50 us late. */

@@ -10,6 +10,7 @@ import time
 import admission
 import compare
 import platforms
+import programs
 from contestants import PASSWORD
 from load import FEW_CONNECTIONS, Wrk, measure
 from machine import Failure, memory_of, run, start
@@ -39,6 +40,7 @@ def prepare(bench):
     bench.touched = bench.onesession("touched", database="large", **TOUCH, **NO_PURGE)
     bench.logins = bench.onesession("logins", database=bench.main.database, **NO_THROTTLE)
     admission.prepare(bench)
+    programs.prepare(bench)
     compare.prepare(bench)
     platforms.prepare(bench)
 
@@ -46,7 +48,7 @@ def prepare(bench):
 def services(bench):
     """The services that nginx's configuration needs; they are started when their part begins."""
     own = [bench.small, bench.large, bench.touched, bench.logins]
-    return [*own, *admission.services(bench), *compare.services(bench), *platforms.services(bench)]
+    return [*own, *admission.services(bench), *programs.services(bench), *compare.services(bench), *platforms.services(bench)]
 
 
 def plan(bench, add):
@@ -86,6 +88,7 @@ def plan(bench, add):
             add(f"{what}, bare hashing", took, step(bench, "logins", lambda: hashing_round(bench)))
     if bench.wants("flood", "logins"):
         add("ending the daemon for logins", 1, lambda: stop(bench.logins))
+    programs.plan(bench, add, step)
     admission.plan(bench, add, step)
     compare.plan(bench, add, step)
     platforms.plan(bench, add)

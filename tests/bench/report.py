@@ -171,6 +171,7 @@ def bars(results):
     purge = [one / statistics.median(around) for one in during] if around else []
     flood = results.by_turns("flood", "noisy", "quiet", "p99")
     logins = results.by_turns("logins", "onesession", "hashing", "rate")
+    beside = results.by_turns("beside", "called", "quiet", "p99")
     memory = [one["Pss"] / 1024 for one in results.data.get("memory", {}).get("after", [])]
     large, expired = results.options["large"], results.options["expired"]
     found = [
@@ -195,6 +196,12 @@ def bars(results):
         ("p99 of /auth in a flood of wrong passwords, to the quiet times between", "at most 3", flood, at_most(flood, 3)),
         ("memory of an idle worker (PSS), MiB", "at most 3", memory, bool(memory) and max(memory) <= 3),
         ("logins a second, to bare hashing", "at least 0.9", logins, at_least(logins, 0.9)),
+        (
+            f"p99 of /auth beside {results.options.get('program_calls', 1000):,} calls of /api/check a second, to quiet times",
+            "at most 2",
+            beside,
+            at_most(beside, 2),
+        ),
     ]
     return [(*bar, ratio) for bar in found] + tail_bars(results) + flood_bars(results)
 
@@ -374,6 +381,60 @@ verify the same password at the same parameters.
 """
 
 
+CALLERS = {"programs": "onesession", "express": "Express, connect-pg-simple", "django": "Django REST framework"}
+
+
+def calls_table(found):
+    rows = []
+    for key, measured in found.items():
+        name, connections = key.split()
+        rates, slowest = ([one[what] for one in measured] for what in ("rate", "p99"))
+        processors = [(one["cpu_us"]["own"] + one["cpu_us"]["postgresql"]) for one in measured]
+        rows.append([CALLERS[name], connections, spread(rates, count), spread(slowest, lambda value: f"{value:.1f}"), spread(processors, count)])
+    rows.sort(key=lambda row: (int(row[1]), list(CALLERS.values()).index(row[0])))
+    return table(["", "connections", "a second", "p99, ms", "CPU a call with the database's, us"], rows, 1)
+
+
+def check_part(results):
+    return f"""
+## Programs ask whose key it is
+
+`POST /api/check` with a token of the API (scope `sessions`), through nginx like all else; of the others a route that does the same for
+their own session's id.
+
+{calls_table(results.data["check"])}
+"""
+
+
+def issue_part(results):
+    return f"""
+## Logins by an application's own sign-in
+
+`POST /api/sessions`: a login under the whole rule, which displaces the account's session, writes its end, two events and their NOTIFY. Of the
+others a route that deletes the account's session and makes a new one. No password is hashed. Each commit is flushed to the disk.
+
+{calls_table(results.data["issue"])}
+"""
+
+
+def beside_part(results):
+    found = results.data["beside"]
+    titles = {"quiet": "alone", "called": f"beside {results.options.get('program_calls', 1000):,} calls of /api/check a second"}
+    rows = [
+        [title, *[spread([one[key] for one in found[name]], lambda value: f"{value:.2f}") for key in ("p50", "p99")]]
+        for name, title in titles.items()
+        if found.get(name)
+    ]
+    return f"""
+## The guard beside programs
+
+{results.options.get("program_calls", 1000):,} requests to /auth a second, at times that are fixed beforehand (`openloop.c`), alone and beside as many calls of
+`POST /api/check`.
+
+{table(["", "p50, ms", "p99, ms"], rows)}
+"""
+
+
 def memory_part(results):
     found = results.data["memory"]
     rows = []
@@ -550,6 +611,9 @@ PARTS = {
     "purge": purge_part,
     "flood": flood_part,
     "logins": logins_part,
+    "check": check_part,
+    "issue": issue_part,
+    "beside": beside_part,
     "tail": tail_part,
     RATED_FLOOD: rated_flood_part,
     "slow": slow_part,
@@ -602,6 +666,7 @@ def versions(bench):
         "django": lambda: {
             "Python": first_line(["/usr/bin/python3", "--version"], number),
             "Django": python_version("django"),
+            "Django REST framework": python_version("rest_framework"),
             "gunicorn": python_version("gunicorn"),
         },
     }

@@ -1,8 +1,10 @@
-"""Two views: signing in, and checking the session."""
+"""Signing in, and checking the session; the same for programs is in api.py."""
 
 from django.contrib.auth import authenticate, login
 from django.http import HttpResponse
 from django.urls import path
+
+import api
 
 
 def sign_in(request):
@@ -19,4 +21,9 @@ def auth(request):
     return HttpResponse(headers={"Remote-User": request.user.username})
 
 
-urlpatterns = [path("login", sign_in), path("auth", auth)]
+urlpatterns = [
+    path("login", sign_in),
+    path("auth", auth),
+    path("api/check", api.Check.as_view()),
+    path("api/sessions", api.Sessions.as_view()),
+]

@@ -56,5 +56,27 @@ if (cluster.isPrimary) {
 		res.set("Remote-User", req.session.user).status(200).end();
 	});
 
+	// What programs call, with a token: whose is this session, and a new one for somebody who has signed in elsewhere.
+	const ofProgram = [express.json(), (req, res, next) =>
+		req.get("authorization") === `Bearer ${process.env.BENCH_TOKEN}` ? next() : res.sendStatus(401)];
+
+	app.post("/api/check", ...ofProgram, (req, res) => {
+		req.sessionStore.get(req.body.token, (error, found) => {
+			if (error)
+				return res.sendStatus(500);
+			res.json(found ? { live: true, user: { username: found.user } } : { live: false });
+		});
+	});
+
+	app.post("/api/sessions", ...ofProgram, async (req, res) => {
+		await pool.query("DELETE FROM session WHERE sess->>'user' = $1", [req.body.user]);
+		req.session.regenerate((error) => {
+			if (error)
+				return res.sendStatus(500);
+			req.session.user = req.body.user;
+			res.status(201).json({ user: { username: req.body.user }, token: req.sessionID });
+		});
+	});
+
 	app.listen(listen);
 }
