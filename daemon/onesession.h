@@ -894,8 +894,8 @@ enum ones_result ones_sign_in_for(struct ones_request *req, const struct ones_pr
 enum ones_result ones_sessions_of(struct ones_request *req, int64_t user_id, struct ones_places *places);
 
 /*
- * End the session with that id, whose ever it is, as revoked or logged out (ONES_REASON_REVOKED,
- * ONES_REASON_LOGGED_OUT), in a transaction. *found is whether there was one.
+ * End the session with that id, whose ever it is, in a transaction, for one of the reasons that
+ * ones_account_end_sessions() takes. *found is whether there was one.
  */
 enum ones_result ones_session_end(struct ones_db *db, const char *id, enum ones_reason reason, bool *found);
 

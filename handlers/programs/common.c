@@ -51,6 +51,31 @@ bool read_number(struct ones_request *req, const char *name, int64_t fallback, i
 	return false;
 }
 
+bool read_reason(struct ones_request *req, enum ones_reason *reason)
+{
+	static const struct {
+		const char *code;
+		enum ones_reason reason;
+	} known[] = {
+		{"revoked", ONES_REASON_REVOKED},
+		{"logged_out", ONES_REASON_LOGGED_OUT},
+		{"password_changed", ONES_REASON_PASSWORD_CHANGED},
+	};
+	const char *code = ones_query(req, "reason");
+
+	*reason = ONES_REASON_REVOKED;
+	if (code == NULL)
+		return true;
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+		if (strcmp(code, known[i].code) == 0) {
+			*reason = known[i].reason;
+			return true;
+		}
+	}
+	reply_bad_request(req, "reason is revoked, logged_out or password_changed.");
+	return false;
+}
+
 static enum ones_result find_by(struct ones_db *db, const char *sql, const char *username,
                                 struct found_account *account)
 {

@@ -35,6 +35,12 @@ const json_t *body_of(struct ones_request *req);
 bool read_number(struct ones_request *req, const char *name, int64_t fallback, int64_t min, int64_t max,
                  int64_t *number);
 
+/*
+ * Why sessions are ended, as the query says: ONES_REASON_REVOKED where it says nothing. False when it is none of what
+ * programs may say: that has been answered.
+ */
+bool read_reason(struct ones_request *req, enum ones_reason *reason);
+
 /* ---- Accounts --------------------------------------------------------------------------------------------------- */
 
 /* The columns of an account as programs get it, of a row of users. */

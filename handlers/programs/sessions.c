@@ -1,8 +1,6 @@
 /* GET /api/sessions?user=, DELETE /api/sessions/ID. */
 #include "programs.h"
 
-#include <string.h>
-
 static json_t *places_json(const struct ones_places *places)
 {
 	json_t *list = json_array();
@@ -61,16 +59,11 @@ static enum ones_result end_one(struct ones_db *db, void *context)
 
 static void end(struct ones_request *req)
 {
-	const char *reason = ones_query(req, "reason");
-	struct ending ending = {.id = ones_path(req, "id"), .reason = ONES_REASON_REVOKED};
+	struct ending ending = {.id = ones_path(req, "id")};
 	enum ones_result result;
 
-	if (reason != NULL && strcmp(reason, "logged_out") == 0)
-		ending.reason = ONES_REASON_LOGGED_OUT;
-	else if (reason != NULL && strcmp(reason, "revoked") != 0) {
-		reply_bad_request(req, "reason is revoked or logged_out.");
+	if (!read_reason(req, &ending.reason))
 		return;
-	}
 	result = ones_transact(ones_db(req), end_one, &ending);
 	if (result != ONES_RESULT_OK)
 		ones_reply_failure(req, result, NULL);

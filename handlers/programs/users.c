@@ -56,7 +56,8 @@ static void list(struct ones_request *req)
 struct removal {
 	const char *username;
 	struct found_account account;
-	size_t ended; /* sessions */
+	enum ones_reason reason; /* that sessions are ended for */
+	size_t ended;            /* sessions */
 };
 
 static enum ones_result remove_account(struct ones_db *db, void *context)
@@ -91,14 +92,17 @@ static enum ones_result end_sessions(struct ones_db *db, void *context)
 
 	if (result != ONES_RESULT_OK || removal->account.id == 0)
 		return result;
-	return ones_account_end_sessions(db, removal->account.id, ONES_REASON_REVOKED, &removal->ended);
+	return ones_account_end_sessions(db, removal->account.id, removal->reason, &removal->ended);
 }
 
 static void end_all(struct ones_request *req)
 {
 	struct removal removal = {.username = ones_path(req, "name")};
-	enum ones_result result = ones_transact(ones_db(req), end_sessions, &removal);
+	enum ones_result result;
 
+	if (!read_reason(req, &removal.reason))
+		return;
+	result = ones_transact(ones_db(req), end_sessions, &removal);
 	if (result != ONES_RESULT_OK)
 		ones_reply_failure(req, result, NULL);
 	else if (removal.account.id == 0)

@@ -4,10 +4,10 @@
  *
  *   openloop PORT HOST PATH SESSIONS CONNECTIONS RATE SECONDS [TOKEN]
  *
- * Each request has one of the session cookies 1 to SESSIONS, at random; with TOKEN, of the API, it is a POST that asks about
- * that session's key. RATE 0 closes the loop: each connection sends
- * its next request as soon as it is answered. Prints one line of JSON; times are in ms. What is not answered some
- * seconds after the last was due counts with the time that it has waited by then.
+ * Each request has one of the session cookies 1 to SESSIONS, at random; with TOKEN, of the API, it is a POST that asks
+ * about that session's key. RATE 0 closes the loop: each connection sends its next request as soon as it is answered.
+ * Prints one line of JSON; times are in ms. What is not answered some seconds after the last was due counts with the
+ * time that it has waited by then.
  */
 #include "program.h"
 
@@ -143,8 +143,9 @@ static void send_request(size_t number, int64_t due)
 	int size;
 
 	if (options.token == NULL) {
-		size = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: onesession=%s%08u\r\n\r\n",
-		                options.path, options.host, zeros, session);
+		size = snprintf(request, sizeof request,
+		                "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: onesession=%s%08u\r\n\r\n", options.path,
+		                options.host, zeros, session);
 	} else {
 		int length = snprintf(body, sizeof body, "{\"token\":\"%s%08u\",\"passive\":true}", zeros, session);
 
@@ -341,9 +342,10 @@ int main(int argc, char **argv)
 {
 	int64_t port, sessions, count;
 
-	if (argc < 8 || argc > 9 || !number_from(argv[1], 1, UINT16_MAX, &port) || !number_from(argv[4], 1, 99999999, &sessions) ||
-	    !number_from(argv[5], 1, CONNECTIONS_MAX, &count) || !number_from(argv[6], 0, 100000, &options.rate) ||
-	    !number_from(argv[7], 1, 600, &options.seconds) || options.rate * options.seconds > REQUESTS_MAX) {
+	if (argc < 8 || argc > 9 || !number_from(argv[1], 1, UINT16_MAX, &port) ||
+	    !number_from(argv[4], 1, 99999999, &sessions) || !number_from(argv[5], 1, CONNECTIONS_MAX, &count) ||
+	    !number_from(argv[6], 0, 100000, &options.rate) || !number_from(argv[7], 1, 600, &options.seconds) ||
+	    options.rate * options.seconds > REQUESTS_MAX) {
 		(void)fprintf(stderr, "usage: openloop PORT HOST PATH SESSIONS CONNECTIONS RATE SECONDS [TOKEN]\n");
 		return 64;
 	}

@@ -164,3 +164,14 @@ def test_all_sessions_of_an_account_end(new_api):
     assert api.delete("/users/alice/sessions", status=200).json == {"ended": 0}
     assert {api.check(token)["reason"] for token in tokens} == {"revoked"}
     assert api.is_live(other)
+
+
+@pytest.mark.parametrize("reason", ["revoked", "logged_out", "password_changed"])
+def test_all_sessions_end_for_the_reason_that_the_program_gives(api, reason):
+    token = api.sign_in().json["token"]
+    assert api.delete(f"/users/alice/sessions?reason={reason}", status=200).json == {"ended": 1}
+    assert api.check(token)["reason"] == reason
+    session = api.sign_in().json
+    api.delete(f"/sessions/{session['session']['id']}?reason={reason}", status=204)
+    assert api.check(session["token"])["reason"] == reason
+    assert api.delete("/users/alice/sessions?reason=displaced", status=400).code == "bad_request"
