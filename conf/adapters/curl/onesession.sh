@@ -5,13 +5,13 @@
 
 # onesession_call METHOD PATH [BODY]: the answer's status on the first line, and its JSON on the next.
 onesession_call() {
-	# The token is in no argument, where ps(1) would show it.
+	# Neither the token nor keys of sessions are arguments of programs, where ps(1) would show them.
 	{
 		printf 'header = "Authorization: Bearer %s"\n' "$(cat "$ONESESSION_TOKEN_FILE")"
 		printf 'header = "Idempotency-Key: %s"\n' "$(cat /proc/sys/kernel/random/uuid)"
+		[ -z "${3:-}" ] || printf '%s' "$3" | jq -Rsr '"data-binary = " + tojson'
 	} | curl -sS --config - --max-time 5 --retry 1 --retry-connrefused -H 'Content-Type: application/json' \
-		-X "$1" ${3:+--data-binary "$3"} -w '\n%{http_code}' \
-		"$ONESESSION_API$2" | {
+		-X "$1" -w '\n%{http_code}' "$ONESESSION_API$2" | {
 		body=$(cat)
 		printf '%s\n%s\n' "${body##*
 }" "${body%
@@ -22,19 +22,23 @@ onesession_call() {
 # onesession_sign_in NAME ADDRESS USER_AGENT COOKIES [https|http]: prints the Set-Cookie fields for the browser. COOKIES is
 # the browser's Cookie field. Fails where the login is refused, and says why on standard error.
 onesession_sign_in() {
-	login=$(jq -nc --arg user "$1" --arg ip "$2" --arg agent "$3" --arg cookies "; $4" --arg scheme "${5:-https}" '
-		def cookie($name): $cookies | capture("; ?(__Host-|__Secure-)?" + $name + "=(?<value>[^;]+)") // {} | .value;
+	login=$(printf '; %s' "$4" | jq -Rsc --arg user "$1" --arg ip "$2" --arg agent "$3" --arg scheme "${5:-https}" '
+		. as $cookies | def cookie($name): $cookies | capture("; ?(__Host-|__Secure-)?" + $name + "=(?<value>[^;]+)") // {} | .value;
 		{user: $user, ip: $ip, user_agent: $agent, secure: ($scheme == "https"),
 		 presented: cookie("onesession"), device: cookie("onesession_device")}')
 	answer=$(onesession_call POST /sessions "$login")
 	if [ "${answer%%
 *}" = 404 ]; then
-		onesession_call PUT "/users/$(jq -rn --arg name "$1" '$name | @uri')" '{}' >/dev/null
-		answer=$(onesession_call POST /sessions "$login")
+		answer=$(onesession_call PUT "/users/$(jq -rn --arg name "$1" '$name | @uri')" '{}')
+		case ${answer%%
+*} in
+		200 | 201) answer=$(onesession_call POST /sessions "$login") ;;
+		esac
 	fi
 	if [ "${answer%%
 *}" != 201 ]; then
-		printf '%s\n' "$answer" | jq -Rsr 'split("\n")[1:] | join("\n") | fromjson? | .detail' >&2
+		printf '%s\n' "$answer" |
+			jq -Rsr 'split("\n")[1:] | join("\n") | (fromjson? | .detail) // "onesession does not answer"' >&2
 		return 1
 	fi
 	printf '%s\n' "$answer" | jq -Rsr 'split("\n")[1:] | join("\n") | fromjson | .cookies[] | "Set-Cookie: " + .'

@@ -88,8 +88,10 @@ function onesession({
 			if (status === 200 || status === 201)
 				[status, answer] = await call("POST", "/sessions", login);
 		}
-		if (status !== 201)
+		if (status !== 201) {
+			await new Promise((resolve, reject) => req.session.regenerate((error) => (error ? reject(error) : resolve())));
 			throw new Refused([403, 409, 429].includes(status) ? status : 503, answer);
+		}
 		for (const cookie of answer.cookies)
 			res.append("Set-Cookie", cookie);
 		req.session[SESSION] = answer.session.id;
@@ -115,7 +117,7 @@ function onesession({
 			signOut: () => signOut(req),
 		};
 		/* Who is nobody to the guard, or somebody else, is so here, too. */
-		if (wasAsked && own !== live && (own !== "" || isSignedIn(req.session)))
+		if (wasAsked && (own !== "" || isSignedIn(req.session)) && (live === "" || own !== live))
 			req.session.regenerate(next);
 		else
 			next();

@@ -36,11 +36,11 @@ final class Onesession
         $live = self::field('SESSION_ID');
         $wasAsked = $live !== '' || self::field('SESSION_REASON') !== '';
         $own = $_SESSION[self::SESSION] ?? '';
-        if (!$wasAsked || $own === $live || ($own === '' && !isset($_SESSION[$this->userKey]))) {
+        $isSignedIn = $own !== '' || isset($_SESSION[$this->userKey]);
+        if (!$wasAsked || !$isSignedIn || ($live !== '' && $own === $live)) {
             return false;
         }
-        $_SESSION = [];
-        session_regenerate_id(true);
+        self::forget();
         return true;
     }
 
@@ -68,6 +68,7 @@ final class Onesession
             }
         }
         if ($status !== 201) {
+            self::forget();
             throw new OnesessionRefused(in_array($status, [403, 409, 429], true) ? $status : 503, $answer);
         }
         foreach ($answer['cookies'] as $cookie) {
@@ -85,6 +86,12 @@ final class Onesession
         if ($id !== null) {
             $this->call('DELETE', "/sessions/$id?reason=logged_out");
         }
+    }
+
+    private static function forget(): void
+    {
+        $_SESSION = [];
+        session_regenerate_id(true);
     }
 
     /* By FastCGI it is a parameter, by HTTP a header field. The web server removes the client's own. */

@@ -98,7 +98,7 @@ class Php(AdaptedSite):
     """PHP's own web server, which is for tests; it prints no port, so one is tried until it is free."""
 
     def more(self):
-        return {"ONESESSION_PHP": str(ADAPTERS / "php/onesession.php"), "PHP_CLI_SERVER_WORKERS": "4"}
+        return {"ONESESSION_PHP": str(ADAPTERS / "php/onesession.php")}
 
     def command(self):
         self.tried = free_port()

@@ -22,7 +22,9 @@ from support.webservers import daemon_with_tcp, nginx_site
 SIGN_IN = "/accounts/login/"
 OPEN = "/open/"
 SETTINGS = {"login.enabled": "off", "access.login_url": SIGN_IN, "access.require_parameter": "on"}
-NAMES = [f"member{number}" for number in range(40)]
+MEMBERS = ["member0", "member1"]
+# The adapter calls the third of them, who has number 5, what the fourth is called.
+OTHERS = ["ada", "ADA", "victim@shop.example", "user-5", "User-7"]
 DATABASES = itertools.count()
 
 
@@ -58,7 +60,7 @@ def fixture_behind(request, cluster_of_worker):
     things = Closing()
     databases = []
 
-    def behind(site, settings=None, prepare=None):
+    def behind(site, settings=None, prepare=None, names=MEMBERS):
         database = new_database(cluster_of_worker)
         databases.append(database)
         ctl = Ctl(database.owner_conninfo)
@@ -72,7 +74,7 @@ def fixture_behind(request, cluster_of_worker):
         remember_log(request.node, "site", site.log)
         token = new_token(ctl, scopes="sessions,users")
         daemon.secrets.add(token.removeprefix("ost_"))
-        site.start(token, f"{programs.url}/session/api", {name: adapted.PASSWORD for name in NAMES})
+        site.start(token, f"{programs.url}/session/api", {name: adapted.PASSWORD for name in names})
         server = things.add(with_sign_in(daemon, site))
         made = Web("nginx", "own-login", database, daemon, server.start(), site)
         made.ctl = ctl
@@ -191,6 +193,32 @@ def test_nobody_signs_in_while_the_daemon_is_away(site, behind, browse):
     assert (user_at(person), user_at(person, OPEN)) == (None, "")
 
 
+@pytest.mark.parametrize("name", ["express", "php"])
+def test_session_from_before_the_change_is_nobody_s(name, behind, browse):
+    web = behind(adapted.MAKE[name]())
+    person = browse(web, program=False)
+    assert user_at(person, OPEN + "before") == "member0"
+    assert user_at(person, OPEN) == ""
+    assert user_at(person) is None
+
+
+def test_no_two_users_of_the_site_have_one_account(tables, behind, browse):
+    """Whatever their names are: names of the daemon are the same whatever their case, and the adapter makes some itself."""
+    web = behind(adapted.Django(tables), names=[*MEMBERS, *OTHERS])
+    people = {name: browse(web, program=False) for name in ("victim@shop.example", "ada", "User-7", "ADA", "user-5", "member0")}
+    for name, person in people.items():
+        sign_in(person, name)
+    for name, person in people.items():
+        assert user_at(person) == name
+    for name in ("ada", "ADA"):
+        sign_out(people[name])
+        sign_in(people[name], name)
+    assert [user_at(person) for person in people.values()] == list(people)
+    assert web.database.value("SELECT count(*) FROM events WHERE name = 'session_displaced'") == 0
+    numbers = [int(one) for (one,) in web.database.query("SELECT external_id FROM users WHERE external_id IS NOT NULL")]
+    assert len(numbers) == len(set(numbers)) == len(people)
+
+
 def test_session_of_the_day_before_is_nobody_s(tables, behind, browse):
     """Of the site's own, from before it came behind the daemon."""
     web = behind(adapted.Django(tables))
@@ -231,6 +259,25 @@ class Shell(adapted.AdaptedSite):
         return subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=120, check=False)
 
 
+def test_script_gives_no_key_to_a_program_as_an_argument(behind, tmp_path):
+    """Where ps(1) would show it."""
+    shell = Shell()
+    web = behind(shell)
+    for name in ("curl", "jq", "printf"):
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >> {tmp_path}/arguments\nPATH={os.environ['PATH']} exec {name} \"$@\"\n")
+        program.chmod(0o755)
+    shell.env["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
+    secret = "S" * 43
+    done = shell.run("onesession_sign_in", "member0", "192.0.2.7", "x", f"onesession={secret}; sessionid={secret}", "http")
+    assert done.returncode == 0, done.stderr
+    web.secrets.update(re.findall("=([A-Za-z0-9_-]{43});", done.stdout))
+    arguments = (tmp_path / "arguments").read_text()
+    assert "member0" in arguments
+    assert secret not in arguments
+    assert shell.token_file.read_text().strip() not in arguments
+
+
 def test_script_signs_in_and_out(behind, browse):
     shell = Shell()
     web = behind(shell, {"session.on_limit": "refuse"})
@@ -253,6 +300,10 @@ def test_script_signs_in_and_out(behind, browse):
     fields = re.findall("^Set-Cookie: ([^;]*);", again.stdout, re.M)
     web.secrets.update(field.partition("=")[2] for field in fields)
     assert sign_in_by_script(fields[1]).returncode == 0
+    # A name that there cannot be.
+    unknown = sign_in_by_script("", "a@b")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "@" in unknown.stderr, unknown.stderr
     (session_id,) = web.database.sessions("dot.dash o'neill")
     assert shell.run("onesession_sign_out", session_id).returncode == 0
     assert web.database.sessions("dot.dash o'neill") == []
@@ -277,7 +328,7 @@ def test_tutorial_s_site_is_moved_over(tables, behind, browse):
     """The site that onesession began as: what its middleware gets wrong, and the same accounts after the move."""
     before = adapted.Django(tables, is_adapted=False)
     try:
-        before.start("", "", {name: adapted.PASSWORD for name in NAMES})
+        before.start("", "", {name: adapted.PASSWORD for name in MEMBERS})
         site = Straight(before)
         first, second = browse(site, program=False), browse(site, program=False)
         sign_in_straight(first, "member0")
@@ -292,11 +343,11 @@ def test_tutorial_s_site_is_moved_over(tables, behind, browse):
     cluster = tables.cluster
     source = cluster.conninfo(tables.name, cluster.superuser)
     web = behind(adapted.Django(tables), prepare=lambda ctl: ctl.run("import", "django", "--from", source))
-    assert web.database.value("SELECT count(*) FROM users WHERE username LIKE 'member%%'") == len(NAMES)
+    assert web.database.value("SELECT count(*) FROM users WHERE username LIKE 'member%%'") == len(MEMBERS)
     first, second = browse(web, program=False), browse(web, program=False)
     sign_in(first, "member0")
     sign_in(second, "member0")
     for _ in range(3):
         assert user_at(first) is None
         assert user_at(second) == "member0"
-    assert web.database.value("SELECT count(*) FROM users WHERE username LIKE 'member%%'") == len(NAMES)
+    assert web.database.value("SELECT count(*) FROM users WHERE username LIKE 'member%%'") == len(MEMBERS)

@@ -32,10 +32,15 @@ def address_of(request):
     return request.META.get("HTTP_X_FORWARDED_FOR", request.META["REMOTE_ADDR"]).rsplit(",", 1)[-1].strip()
 
 
+def own_name(user):
+    """A name that no other user of this site can have: see name_of()."""
+    return f"user-{user.pk}"
+
+
 def name_of(user):
-    """What onesession calls an account: names there have no @ and no slash."""
+    """What onesession calls an account: names there have no @ and no slash. Those that are like own_name() are its own."""
     name = user.get_username()
-    return name if not re.search("[@/]", name) else f"user-{user.pk}"
+    return own_name(user) if re.search("[@/]|^user-[0-9]+$", name, re.IGNORECASE) else name
 
 
 def call(method, path, body=None, key=None):
@@ -69,9 +74,38 @@ def cookie_of(request, suffix=""):
     return next((value for value in values if value), None)
 
 
+def refuse(name, status, answer):
+    logger.warning("%s was not signed in: %s %s", name, status, answer.get("detail"))
+    raise Refused(status if status in (403, 409, 429) else 503, answer)
+
+
+def account_of(user):
+    """
+    The name of the user's account, which is made where there is none yet. It is tied to the user by external_id: names
+    there are the same whatever their case, and here they need not be.
+    """
+    key = str(user.pk)
+    for name in (option("name", name_of)(user), own_name(user)):
+        path = "/users/" + urllib.parse.quote(name, safe="")
+        status, account = call("GET", path)
+        if status == 200 and (account["external_id"] or key, account["username"]) == (key, name):
+            if account["external_id"] == key:
+                return name
+        elif status == 200:
+            # Somebody else's.
+            continue
+        elif status != 404:
+            refuse(name, status, account)
+        status, answer = call("PUT", path, {"external_id": key})
+        if status not in (200, 201):
+            refuse(name, status, answer)
+        return name
+    raise Refused(503, {"detail": f"There is another account for {user.get_username()}."})
+
+
 def sign_in(request, user):
-    """The answer of POST /api/sessions; the account is made where there is none yet."""
-    name = option("name", name_of)(user)
+    """The answer of POST /api/sessions."""
+    name = account_of(user)
     login = {
         "user": name,
         "ip": address_of(request),
@@ -82,14 +116,8 @@ def sign_in(request, user):
         "take_over": bool(request.POST.get("take_over")),
     }
     status, answer = call("POST", "/sessions", login, secrets.token_urlsafe())
-    if status == 404 and answer.get("code") == "not_found":
-        account = {"external_id": str(user.pk)}
-        status, answer = call("PUT", "/users/" + urllib.parse.quote(name, safe=""), account)
-        if status in (200, 201):
-            status, answer = call("POST", "/sessions", login, secrets.token_urlsafe())
     if status != 201:
-        logger.warning("%s was not signed in: %s %s", name, status, answer.get("detail"))
-        raise Refused(status if status in (403, 409, 429) else 503, answer)
+        refuse(name, status, answer)
     return answer
 
 
