@@ -64,11 +64,11 @@ if not is_nobody then
 end
 
 -- Of the others only those pass with nobody that every program reads in the same way: a name of letters, digits, _ and -,
--- a value without commas.
+-- a value without spaces, quotes, commas and backslashes (RFC 6265, 4.1.1).
 local kept = {}
 
 for pair in (request.req_header["Cookie"] or ""):gmatch("[^;]+") do
-	local name, value = pair:match("^[ \t]*([%w_-]+)=([^,]*)$")
+	local name, value = pair:match("^[ \t]*([%w_-]+)=([!#-+%-./0-9:<-Z%[%]^-~]*)$")
 
 	for _, ours in ipairs(names) do
 		if name and name:lower() == ours:lower() then
