@@ -19,9 +19,8 @@
 #include <signal.h>
 #include <string.h>
 
-/* How often it is looked whether there are webhooks, and so long the process stays where there are. */
-#define EVERY_MS INT64_C(5000)
-#define RUN_MS   INT64_C(300000)
+/* So long the process stays where there are webhooks. */
+#define RUN_MS INT64_C(300000)
 /* What is under way at the end is waited for that long, and then it is sent once more by the next one. */
 #define END_MS INT64_C(2000)
 /* Nobody else takes a webhook for so long after its claim was renewed last; no event is begun near its end. */
@@ -371,14 +370,15 @@ int webhook_job_prepare(int64_t patience_ms, struct problem *problem)
 
 int webhook_job_add(struct ones_app *app, struct problem *problem)
 {
+	const int64_t interval = app->settings->api.webhook_interval;
 	const struct ones_job job = {
 		.name = "webhook",
-		.every_ms = EVERY_MS,
+		.every_ms = interval < JOB_EVERY_MIN_MS ? JOB_EVERY_MIN_MS : interval,
 		.timeout_ms = RUN_MS + LEASE_MS + END_MS,
 		.on_every_host = true,
 		.run = send_events,
 		.context = app,
 	};
 
-	return jobs_add_own(app, &job, true) == 0 ? 0 : problem_set(problem, "out of memory");
+	return interval == 0 || jobs_add_own(app, &job, true) == 0 ? 0 : problem_set(problem, "out of memory");
 }

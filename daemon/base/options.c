@@ -411,6 +411,8 @@ const struct option options[] = {
 	     "Addresses of the site's own programs, with an optional /prefix, that may use the API; for others there is nothing there"),
 	RANGE(api, rate, OPTION_NUMBER, "5000", 0, 1000000, RELOADABLE,
 	      "How many calls a second are taken with one token on this host; what is more is answered with 429; 0: any number"),
+	RANGE(api, webhook_interval, OPTION_DURATION, "5s", 0, HOUR, RELOADABLE,
+	      "How often this host looks whether there is a webhook to send events to, while there is none; 0: it sends none"),
 
 	TEXT(log, to, "stderr", check_log_target, RELOADABLE, "stderr, syslog, or a file's path"),
 	CHOICE(log, level, "info", level_choices, RELOADABLE, "The least important lines that are written; debug: also each request"),

@@ -124,6 +124,7 @@ struct settings {
 	struct {
 		const char *clients;
 		int64_t rate; /* calls a second, of each token on this host; 0: any number */
+		int64_t webhook_interval;
 	} api;
 	struct {
 		const char *to;

@@ -238,6 +238,7 @@ static void defaults_are_those_of_the_manual(void **state)
 	assert_int_equal(settings->mail.per_domain, 60);
 	assert_string_equal(settings->api.clients, "127.0.0.1 ::1");
 	assert_int_equal(settings->api.rate, 5000);
+	assert_int_equal(settings->api.webhook_interval, 5000);
 	assert_int_equal(settings->mail.timeout, 2 * MINUTE);
 	assert_int_equal(settings->accounts.signup, SIGNUP_CLOSED);
 	assert_int_equal(settings->accounts.email, EMAIL_OPTIONAL);
@@ -247,7 +248,7 @@ static void defaults_are_those_of_the_manual(void **state)
 	assert_int_equal(settings->log.level, LOG_LEVEL_INFO);
 	assert_int_equal(settings->log.format, LOG_FORMAT_TEXT);
 	assert_int_equal(settings->log.slow_request, 1000);
-	assert_int_equal(options_count, 83);
+	assert_int_equal(options_count, 84);
 	talloc_free(loaded.ctx);
 }
 

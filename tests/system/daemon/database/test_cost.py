@@ -13,7 +13,7 @@ from support.waiting import wait_until
 def counted(cluster, database, new_daemon):
     """count(call): the statements that PostgreSQL got while it ran, and whether a transaction wrote anything."""
     cluster.execute(f"ALTER DATABASE {database.name} SET log_statement = 'all'")
-    daemon = new_daemon({"server.workers": 1})
+    daemon = new_daemon({"server.workers": 1, "api.webhook_interval": 0})
 
     def count(call):
         database.close()

@@ -18,6 +18,7 @@ DEFAULTS = {
     "mail.per_domain": "60",
     "api.clients": "127.0.0.1 ::1",
     "api.rate": "5000",
+    "api.webhook_interval": "5s",
     "mail.timeout": "2m",
     "server.listen_mode": "0660",
     "server.prefix": "/session",
