@@ -312,7 +312,7 @@ static int report(const struct import *import)
 		(void)output_line("With an @ in their names: %lld. They sign in by these as before; no new account "
 		                  "gets such a name.",
 		                  (long long)import->names_like_emails);
-	if (import->without_password > 0)
+	if (import->without_password > 0 && import->ctl->settings.login.enabled)
 		(void)output_line("Without a password, so that nobody signs in to them yet: %lld.",
 		                  (long long)import->without_password);
 	if (import->quick_hashes > 0)
