@@ -8,8 +8,10 @@
 
 struct client exchange_client(const struct ones_request *req)
 {
-	return (struct client){
-		.ip = req->http->remote_addr, .user_agent = req->http->user_agent, .program = req->caller.name};
+	/* A program's own address and library are nobody's device: they would be shown as the person's. */
+	if (req->caller.name != NULL)
+		return (struct client){.program = req->caller.name};
+	return (struct client){.ip = req->http->remote_addr, .user_agent = req->http->user_agent};
 }
 
 void exchange_warn(const struct ones_request *req, const char *problem)

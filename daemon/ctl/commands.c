@@ -173,7 +173,7 @@ const struct command commands[] = {
 	 .help = "send an event of a test to a webhook at once, and show the answer"},
 	{.words = {"webhook", "retry"}, .operands = OPERAND("ID", VALUE_TEXT), .options = OPTION(ALL_WEBHOOKS),
 	 .needs = NEEDS_ONE_OR_NONE, .run = command_webhook_retry,
-	 .help = "send events at once that were given up, of a webhook or of all; use it again if it was gone"},
+	 .help = "send events again that were given up, of a webhook or of all; use it again if it was gone"},
 	{.words = {"webhook", "remove"}, .operands = OPERAND("ID", VALUE_TEXT), .run = command_webhook_remove,
 	 .help = "send nothing to a webhook any more, and forget what waits for it"},
 

@@ -22,7 +22,8 @@ enum refusal { REFUSED_LINE, REFUSED_NAME, REFUSED_REPEATED, REFUSED_HASH, REFUS
 struct import {
 	struct ctl *ctl;
 	const char *detail; /* of each event, as JSON */
-	json_t *lines;      /* of a file: the line that each name stands in first, by users_import.key */
+	bool has_lines;     /* of a file */
+	json_t *names;      /* by users_import.key, the line in which each stands first; without lines those refused, as 0 */
 	int64_t imported, existing;
 	int64_t refused[REFUSALS];
 	int64_t left_out; /* of the existing: perhaps other people, for the name is spelt otherwise */
@@ -34,6 +35,7 @@ struct import {
 	struct users_import accounts[IMPORT_BATCH];
 	const char *where[IMPORT_BATCH]; /* what messages about each begin with */
 	int64_t line[IMPORT_BATCH];
+	bool is_refused[IMPORT_BATCH]; /* it was told, and is here for its name */
 	size_t count;
 
 	bool is_watched; /* standard error is a terminal, for progress */
@@ -85,29 +87,16 @@ void import_refuse_line(struct import *import, const char *where, const char *wh
 	report_refused(import, REFUSED_LINE, where, why, "");
 }
 
-void import_refuse_terms(struct import *import, const char *where, const char *why)
-{
-	report_refused(import, REFUSED_TERMS, where, why, "");
-}
-
 /* ---- Batches ------------------------------------------------------------------------------------------------ */
 
-/* What was not added: its name was taken, by an account that was there, or by a line of the same file; or its id. */
+/* What was not added: its name was taken, or its id. */
 static void tell_not_added(struct import *import, size_t i)
 {
 	const struct users_import *account = &import->accounts[i];
-	const json_t *first = json_object_get(import->lines, account->key);
 
 	if (account->external_id_of != NULL) {
 		report_refused(import, REFUSED_TERMS, import->where[i], "its external_id is that of the account ",
 		               account->external_id_of);
-		return;
-	}
-	if (first != NULL) {
-		import_clear_progress(import);
-		(void)fail("%s: the name is in line %lld already, which is the one that counts", import->where[i],
-		           (long long)json_integer_value(first));
-		import->refused[REFUSED_REPEATED]++;
 		return;
 	}
 	import->existing++;
@@ -117,6 +106,60 @@ static void tell_not_added(struct import *import, size_t i)
 	import_clear_progress(import);
 	(void)fail("%s: is left out: the account %s exists, whose name differs in case only", import->where[i],
 	           account->existing_as);
+}
+
+/* What has the name of an earlier one of the same import, whatever has become of that. */
+static void tell_repeated(struct import *import, size_t i, int64_t first)
+{
+	import_clear_progress(import);
+	if (import->has_lines)
+		(void)fail("%s: the name is in line %lld already, which is the one that counts", import->where[i],
+		           (long long)first);
+	else
+		(void)fail("%s: an account before it has the name, which was refused, and is the one that counts",
+		           import->where[i]);
+	import->refused[REFUSED_REPEATED]++;
+}
+
+static void drop_terms_of(struct users_import *account)
+{
+	/* The library counts references in what it takes as constant elsewhere. */
+	json_decref((json_t *)(uintptr_t)account->terms);
+	account->terms = NULL;
+}
+
+/* Of the batch those stay that are to be added. False when out of memory. */
+static bool keep_first(struct import *import)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < import->count; i++) {
+		struct users_import account = import->accounts[i];
+		const json_t *first = json_object_get(import->names, account.key);
+		bool is_held = first == NULL && (import->has_lines || import->is_refused[i]);
+
+		if (is_held && json_object_set_new(import->names, account.key, json_integer(import->line[i])) != 0)
+			return false;
+		if (first != NULL && !import->is_refused[i])
+			tell_repeated(import, i, json_integer_value(first));
+		if (first != NULL || import->is_refused[i]) {
+			drop_terms_of(&import->accounts[i]);
+			continue;
+		}
+		import->accounts[i].terms = NULL;
+		import->accounts[kept] = account;
+		import->where[kept] = import->where[i];
+		kept++;
+	}
+	import->count = kept;
+	return true;
+}
+
+static enum db_status read_keys(struct db *db, void *context)
+{
+	struct import *import = context;
+
+	return users_import_keys(db, import->batch, import->accounts, import->count);
 }
 
 static enum db_status add_batch(struct db *db, void *context)
@@ -157,9 +200,8 @@ static void count_email(struct import *import, size_t i)
 
 static void drop_terms(struct import *import)
 {
-	/* The library counts references in what it takes as constant elsewhere. */
 	for (size_t i = 0; i < import->count; i++)
-		json_decref((json_t *)(uintptr_t)import->accounts[i].terms);
+		drop_terms_of(&import->accounts[i]);
 }
 
 /* Add the batch, and begin the next one. Returns the exit code. */
@@ -168,6 +210,10 @@ static int finish_batch(struct import *import)
 	enum db_status status = DB_OK;
 
 	if (import->count > 0)
+		status = transaction_run(import->ctl->db, TRANSACTION_RETRIED, read_keys, import);
+	if (status == DB_OK && !keep_first(import))
+		return fail("out of memory");
+	if (status == DB_OK && import->count > 0)
 		status = transaction_run(import->ctl->db, TRANSACTION_RETRIED, add_batch, import);
 	if (status != DB_OK) {
 		import_clear_progress(import);
@@ -179,10 +225,6 @@ static int finish_batch(struct import *import)
 		else
 			tell_not_added(import, i);
 		count_email(import, i);
-		/* The first of several stays. */
-		if (import->lines != NULL && json_object_get(import->lines, import->accounts[i].key) == NULL &&
-		    json_object_set_new(import->lines, import->accounts[i].key, json_integer(import->line[i])) != 0)
-			return fail("out of memory");
 	}
 	drop_terms(import);
 	import->count = 0;
@@ -218,28 +260,17 @@ static const char *take_email(struct import *import, const char *where, const ch
 	return NULL;
 }
 
-int import_take(struct import *import, const char *where, int64_t line, const struct users_import *account,
-                const char *hash_problem)
+/* Into the batch; the whole of it is added when it is full. Returns the exit code. */
+static int put(struct import *import, const char *where, int64_t line, const struct users_import *account,
+               bool is_refused)
 {
-	const char *name = users_plain_name(import->batch, account->username);
-	const char *name_problem = name != NULL ? users_name_problem(name) : NULL;
-	struct users_import *taken = &import->accounts[import->count];
+	size_t i = import->count;
 
-	if (name_problem != NULL) {
-		report_refused(import, REFUSED_NAME, where, "the name ", name_problem);
-		return EXIT_SUCCESS;
-	}
-	if (hash_problem != NULL) {
-		report_refused(import, REFUSED_HASH, where, "the hash ", hash_problem);
-		return EXIT_SUCCESS;
-	}
-	*taken = *account;
-	taken->username = name;
-	taken->email = take_email(import, where, name, account->email);
-	taken->password = talloc_strdup(import->batch, account->password);
-	import->where[import->count] = talloc_strdup(import->batch, where);
-	import->line[import->count] = line;
-	if (taken->username == NULL || taken->password == NULL || import->where[import->count] == NULL)
+	import->accounts[i] = *account;
+	import->where[i] = talloc_strdup(import->batch, where);
+	import->line[i] = line;
+	import->is_refused[i] = is_refused;
+	if (account->username == NULL || account->password == NULL || import->where[i] == NULL)
 		return fail("out of memory");
 	if (account->terms != NULL)
 		(void)json_incref((json_t *)(uintptr_t)account->terms);
@@ -247,12 +278,53 @@ int import_take(struct import *import, const char *where, int64_t line, const st
 	return import->count == IMPORT_BATCH ? finish_batch(import) : EXIT_SUCCESS;
 }
 
+/* `name` is plain, and a name: it is held by what was refused. */
+static int put_refused(struct import *import, const char *where, int64_t line, const char *name)
+{
+	const struct users_import refused = {.username = name, .password = USERS_NO_PASSWORD};
+
+	return put(import, where, line, &refused, true);
+}
+
+int import_refuse_terms(struct import *import, const char *where, int64_t line, const char *name, const char *why)
+{
+	const char *plain = users_plain_name(import->batch, name);
+
+	report_refused(import, REFUSED_TERMS, where, why, "");
+	if (plain == NULL)
+		return fail("out of memory");
+	return users_name_problem(plain) == NULL ? put_refused(import, where, line, plain) : EXIT_SUCCESS;
+}
+
+int import_take(struct import *import, const char *where, int64_t line, const struct users_import *account,
+                const char *hash_problem)
+{
+	const char *name = users_plain_name(import->batch, account->username);
+	const char *name_problem = name != NULL ? users_name_problem(name) : NULL;
+	struct users_import taken = *account;
+
+	if (name == NULL)
+		return fail("out of memory");
+	if (name_problem != NULL) {
+		report_refused(import, REFUSED_NAME, where, "the name ", name_problem);
+		return EXIT_SUCCESS;
+	}
+	if (hash_problem != NULL) {
+		report_refused(import, REFUSED_HASH, where, "the hash ", hash_problem);
+		return put_refused(import, where, line, name);
+	}
+	taken.username = name;
+	taken.email = take_email(import, where, name, account->email);
+	taken.password = talloc_strdup(import->batch, account->password);
+	return put(import, where, line, &taken, false);
+}
+
 /* ---- The whole ---------------------------------------------------------------------------------------------- */
 
 static int drop_json(struct import *import)
 {
 	drop_terms(import);
-	json_decref(import->lines);
+	json_decref(import->names);
 	return 0;
 }
 
@@ -267,9 +339,9 @@ struct import *import_begin(struct ctl *ctl, const char *from, bool has_lines)
 	import->is_watched = isatty(STDERR_FILENO);
 	import->batch = talloc_new(import);
 	import->detail = ctl_operator_detail(ctl->ctx, json_pack("{s:s}", "from", from));
-	if (has_lines)
-		import->lines = json_object();
-	return import->batch != NULL && import->detail != NULL && (import->lines != NULL || !has_lines) ? import : NULL;
+	import->has_lines = has_lines;
+	import->names = json_object();
+	return import->batch != NULL && import->detail != NULL && import->names != NULL ? import : NULL;
 }
 
 /* What there was none of is not in it. */
@@ -312,7 +384,7 @@ static int report(const struct import *import)
 		(void)output_line("With an @ in their names: %lld. They sign in by these as before; no new account "
 		                  "gets such a name.",
 		                  (long long)import->names_like_emails);
-	if (import->without_password > 0)
+	if (import->without_password > 0 && import->ctl->settings.login.enabled)
 		(void)output_line("Without a password, so that nobody signs in to them yet: %lld.",
 		                  (long long)import->without_password);
 	if (import->quick_hashes > 0)
@@ -332,7 +404,7 @@ static int tell_refused(const struct import *import)
 	} kinds[REFUSALS] = {
 		[REFUSED_LINE] = {"line", " without a name and a hash"},
 		[REFUSED_NAME] = {"account", " whose name is invalid"},
-		[REFUSED_REPEATED] = {"line", " with the name of an earlier one"},
+		[REFUSED_REPEATED] = {"account", " with the name of an earlier one"},
 		[REFUSED_TERMS] = {"account", " with a value that cannot be taken"},
 		[REFUSED_HASH] = {"account", " whose hash cannot be used (onesessionctl user add adds "
 	                                     "such an account with a new password)"},

@@ -27,8 +27,11 @@ int import_take(struct import *import, const char *where, int64_t line, const st
 /* A line that has no account. */
 void import_refuse_line(struct import *import, const char *where, const char *why);
 
-/* An account with something in it, beside name and hash, that cannot be taken. */
-void import_refuse_terms(struct import *import, const char *where, const char *why);
+/*
+ * An account with something in it, beside name and hash, that cannot be taken. Its name is not free for a later one that
+ * means somebody else. Returns the exit code.
+ */
+int import_refuse_terms(struct import *import, const char *where, int64_t line, const char *name, const char *why);
 
 /* To be called before anything else is printed. */
 void import_clear_progress(struct import *import);

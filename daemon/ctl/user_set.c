@@ -1,4 +1,5 @@
 /* onesessionctl user set: the terms of an account, and whether it is an administrator's. */
+#include "base/rfc3339.h"
 #include "ctl/output.h"
 #include "ctl/terms.h"
 #include "ctl/user.h"
@@ -141,6 +142,18 @@ static int tell(const struct setting *setting)
 	                                  : output_line("Account %s: it was so already.", setting->user->username);
 }
 
+/* In the words of the command line, on which "null" is no more than a text. */
+static const char *moment_problem(const json_t *terms)
+{
+	const char *text = json_string_value(json_object_get(terms, "valid_until"));
+	int64_t us;
+
+	return text == NULL || rfc3339_read(text, &us)
+	               ? NULL
+	               : "--valid-until takes a moment, 2027-01-31T10:32:05Z, a day, 2027-01-31, which is its 00:00 UTC, "
+	                 "or an empty text, which takes the end away";
+}
+
 int command_user_set(struct ctl *ctl)
 {
 	struct account_tx tx = {.ctx = ctl->ctx, .db = ctl->db, .signals = ctl->signals};
@@ -152,7 +165,7 @@ int command_user_set(struct ctl *ctl)
 
 	if (terms == NULL || by == NULL)
 		result = fail("out of memory");
-	else if ((problem = account_terms_problem(ctl->ctx, terms, NULL)) != NULL)
+	else if ((problem = moment_problem(terms)) != NULL || (problem = account_terms_problem(ctl->ctx, terms, NULL)) != NULL)
 		result = fail("%s", problem);
 	else {
 		status = account_tx_run(&tx, TRANSACTION_RETRIED, apply, &setting);

@@ -255,7 +255,9 @@ static int show_for_people(const struct ctl *ctl, const struct user *user, const
 	(void)output_line("ID:             %lld", (long long)user->id);
 	if (user->email != NULL)
 		(void)output_line("E-mail:         %s", email_text(ctl->ctx, user));
-	if (strcmp(user->password, USERS_NO_PASSWORD) == 0)
+	if (!ctl->settings.login.enabled)
+		(void)output_line("Password:       not asked for: people sign in at the application (login.enabled)");
+	else if (strcmp(user->password, USERS_NO_PASSWORD) == 0)
 		(void)output_line("Password:       none yet%s",
 		                  user_is_invited(user) ? ": an invitation lets its person choose one (user invite)"
 		                                        : "");

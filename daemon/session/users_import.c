@@ -16,6 +16,12 @@
  */
 #define SQL_PLAN_FOR_MANY "SET LOCAL enable_seqscan = off"
 
+/* $1 a JSON list of the accounts. A row for each, in their order. The expression is that of users.username_key. */
+static const struct db_statement sql_import_keys = {
+	"import_keys",
+	"SELECT " SQL_NAME_KEY("username") " FROM json_to_recordset($1::text::json) AS j (n bigint, username text) ORDER BY n",
+};
+
 /*
  * $1 a JSON list of the accounts, $2 their events' detail. One row for each, in their order. The expression is that of
  * users.username_key in schema/. What is there already is left out beforehand, so that doing it again takes no new
@@ -48,11 +54,11 @@ static const struct db_statement sql_import_users = {
 	"     e AS (INSERT INTO events (name, user_id, username, detail)"
 	"           SELECT 'user_added', id, username, $2::text::jsonb FROM added ORDER BY id RETURNING *),"
 	"     told AS (" SQL_TELL_EVENTS("e") ")"
-	" SELECT g.is_first AND a.id IS NOT NULL, g.key, coalesce(g.existing_as, a.username), g.external_id_of"
+	" SELECT g.is_first AND a.id IS NOT NULL, coalesce(g.existing_as, a.username), g.external_id_of"
 	"   FROM given g LEFT JOIN added a ON a.username_key = g.key"
 	"  WHERE (SELECT count(*) FROM told) >= 0 ORDER BY g.n",
 };
-enum import_column { IMPORT_IS_NEW, IMPORT_KEY, IMPORT_EXISTING_AS, IMPORT_EXTERNAL_ID_OF };
+enum import_column { IMPORT_IS_NEW, IMPORT_EXISTING_AS, IMPORT_EXTERNAL_ID_OF };
 
 /*
  * $1 the same list, after those were added. A row for each account that has no address, and the name of the one that
@@ -124,6 +130,22 @@ static char *as_json(const struct users_import accounts[], size_t count)
 	return text;
 }
 
+enum db_status users_import_keys(struct db *db, TALLOC_CTX *ctx, struct users_import accounts[], size_t count)
+{
+	char *list = as_json(accounts, count);
+	const struct db_value values[] = {DB_TEXT(list)};
+	struct db_result *rows;
+	enum db_status status;
+
+	if (list == NULL)
+		return db_out_of_memory(db);
+	status = db_query(db, ctx, &sql_import_keys, values, 1, &rows);
+	for (size_t i = 0; status == DB_OK && i < count; i++)
+		accounts[i].key = db_text(rows, i, 0);
+	free(list);
+	return status;
+}
+
 static enum db_status import_accounts(struct db *db, TALLOC_CTX *ctx, struct users_import accounts[], size_t count,
                                       const char *detail)
 {
@@ -137,7 +159,6 @@ static enum db_status import_accounts(struct db *db, TALLOC_CTX *ctx, struct use
 	status = db_query(db, ctx, &sql_import_users, values, 2, &rows);
 	for (size_t i = 0; status == DB_OK && i < count; i++) {
 		accounts[i].is_new = db_bool(rows, i, IMPORT_IS_NEW);
-		accounts[i].key = db_text(rows, i, IMPORT_KEY);
 		accounts[i].existing_as = db_text(rows, i, IMPORT_EXISTING_AS);
 		accounts[i].external_id_of = db_text(rows, i, IMPORT_EXTERNAL_ID_OF);
 	}

@@ -19,14 +19,17 @@ struct users_import {
 	/* plan, groups, session_limit, valid_until, external_id, with which account_terms_problem() has no problem, and
 	   of plans that there are; NULL: none of them */
 	const json_t *terms;
+	const char *key;            /* set by users_import_keys(): the same for names that differ in case only */
 	bool is_new;                /* set: false when the name was taken */
-	const char *key;            /* set: the same for names that differ in case only */
 	const char *existing_as;    /* set when the name was taken: how the account spells it; NULL when not known */
 	bool has_email;             /* set: the account was given the address */
 	const char *external_id_of; /* set when another account has the external_id, by the name of that: it was not
 	                               added then; else NULL */
 	const char *email_of; /* set when it was not, for it is another account's, by the name of that; else NULL */
 };
+
+/* Set the key of each, on `ctx`. */
+enum db_status users_import_keys(struct db *db, TALLOC_CTX *ctx, struct users_import accounts[], size_t count);
 
 /*
  * Within a transaction of the caller's: add those whose names are not taken, be it by an earlier one of them, each with

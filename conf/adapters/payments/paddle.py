@@ -7,10 +7,12 @@ import payments
 def take(body, header):
     payments.check(header, ";", "ts", "h1", ":", body)
     event = json.loads(body)
-    if event["event_type"] == "transaction.completed":
-        custom, period = event["data"].get("custom_data") or {}, event["data"].get("billing_period")
-        if custom.get("user") and custom.get("plan") and period:
-            payments.paid(custom["user"], custom["plan"], period["ends_at"], event["occurred_at"])
+    if payments.member(event, "event_type") == "transaction.completed":
+        data = payments.member(event, "data")
+        of = data.get("custom_data") or {}
+        if of.get("user") and of.get("plan") and data.get("billing_period"):
+            until = payments.member(data, "billing_period", "ends_at")
+            payments.paid(of["user"], of["plan"], until, payments.member(event, "occurred_at"))
 
 
 payments.serve("Paddle-Signature", take)

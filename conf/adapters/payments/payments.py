@@ -5,6 +5,7 @@ import json
 import os
 import sqlite3
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -14,7 +15,24 @@ BODY_MAX, TOLERANCE_S = 1 << 20, 300
 
 
 class Refused(Exception):
-    pass
+    """It is no event of the provider's, or not as it is documented."""
+
+
+class NotWritten(Exception):
+    """The API has not taken it: `status` is what the provider gets."""
+
+    def __init__(self, status, problem):
+        super().__init__(problem)
+        self.status = status
+
+
+def member(of, *names):
+    """What has to be in an event, and not be empty: member(event, "data", "object") is event["data"]["object"]."""
+    for number, name in enumerate(names):
+        of = of.get(name) if isinstance(of, dict) else None
+        if of is None:
+            raise Refused("the event has no " + ".".join(names[: number + 1]))
+    return of
 
 
 def secret(name):
@@ -31,8 +49,19 @@ def call(method, user, body=None):
         {"Authorization": "Bearer " + secret("ONESESSION_TOKEN_FILE"), "Content-Type": "application/json"},
         method=method,
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        # What is no answer of the API has no detail: its address is wrong, or this machine is not in api.clients.
+        kind = error.headers.get_content_type()
+        detail = json.load(error).get("detail") if kind.endswith("json") else "no answer of the API"
+        passes = error.code in (404, 429) or error.code >= 500
+        raise NotWritten(
+            "503 Service Unavailable" if passes else "422 Unprocessable Content", f"{error.code}: {detail}"
+        ) from None
+    except OSError as error:
+        raise NotWritten("503 Service Unavailable", f"{API} cannot be reached: {error}") from None
 
 
 def check(header, between, timestamp, signature, joint, body):
@@ -52,6 +81,14 @@ def paid(user, plan, until, at):
     more than once and in any order: an end that is sooner than the one that the account has changes nothing, and of
     those with the same end the one that was written last counts.
     """
+    try:
+        write(user, plan, until, at)
+    except NotWritten as problem:
+        # Names come from the event: as Python writes them they are of one line.
+        raise NotWritten(problem.status, f"account {user!r}, plan {plan!r}, until {until!r}: {problem}") from None
+
+
+def write(user, plan, until, at):
     account = call("GET", user)
     known = sqlite3.connect(os.environ.get("PAYMENTS_STATE", "payments.sqlite3"), isolation_level=None)
     known.execute("CREATE TABLE IF NOT EXISTS paid (user TEXT PRIMARY KEY, until TEXT, at TEXT)")
@@ -83,13 +120,15 @@ def serve(field, take):
                 raise Refused("it is no event")
             header = environ.get("HTTP_" + field.upper().replace("-", "_"), "")
             take(environ["wsgi.input"].read(int(length)), header)
-        except (Refused, ValueError, KeyError, TypeError) as problem:
+        except Refused as problem:
+            print(f"refused: {problem}", flush=True)
+            status = "400 Bad Request"
+        except (ValueError, TypeError) as problem:
             print(f"refused: {problem!r}", flush=True)
             status = "400 Bad Request"
-        except OSError as problem:
-            # The account is not there yet, or the API is not: the provider sends it again.
-            print(f"not written: {problem!r}", flush=True)
-            status = "503 Service Unavailable"
+        except NotWritten as problem:
+            print(f"not written: {problem}", flush=True)
+            status = problem.status
         start_response(status, [])
         return [b""]
 

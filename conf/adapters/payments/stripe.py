@@ -7,11 +7,12 @@ import payments
 def take(body, header):
     payments.check(header, ",", "t", "v1", ".", body)
     event = json.loads(body)
-    if event["type"] == "invoice.paid":
-        for line in event["data"]["object"]["lines"]["data"]:
-            user, plan = line["metadata"].get("user"), line["metadata"].get("plan")
-            if user and plan and line["amount"] >= 0:
-                payments.paid(user, plan, payments.time_of(line["period"]["end"]), event["created"])
+    if payments.member(event, "type") == "invoice.paid":
+        for line in payments.member(event, "data", "object", "lines", "data"):
+            of = line.get("metadata") or {}
+            if of.get("user") and of.get("plan") and payments.member(line, "amount") >= 0:
+                until = payments.time_of(payments.member(line, "period", "end"))
+                payments.paid(of["user"], of["plan"], until, payments.member(event, "created"))
 
 
 payments.serve("Stripe-Signature", take)

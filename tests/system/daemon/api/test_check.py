@@ -134,6 +134,16 @@ def test_sessions_of_an_account(new_api):
         assert api.get("/sessions", query=query, status=400).code == "bad_request"
 
 
+def test_events_of_a_program_have_no_device(api, database):
+    """Its own address and library would be taken for the person's."""
+    login = api.sign_in(ip="192.0.2.7", user_agent=FIREFOX).json
+    agent = {"User-Agent": "Python-urllib/3.13"}
+    api.put("/users/alice", {"groups": ["staff"]}, headers=agent, status=200)
+    api.delete(f"/sessions/{login['session']['id']}", headers=agent, status=204)
+    found = database.query("SELECT name, host(ip), user_agent FROM events WHERE detail ? 'token' AND user_id IS NOT NULL ORDER BY id")
+    assert found == [("user_logged_in", "192.0.2.7", FIREFOX), ("user_changed", None, ""), ("user_logged_out", None, "")]
+
+
 @pytest.mark.parametrize("query, reason", [("", "revoked"), ("reason=revoked", "revoked"), ("reason=logged_out", "logged_out")])
 def test_session_is_ended_by_its_id(api, database, query, reason):
     login = api.sign_in().json

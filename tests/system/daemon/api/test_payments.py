@@ -6,6 +6,7 @@ import http.client
 import itertools
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -99,7 +100,9 @@ class Program:
             "PAYMENTS_SECRET_FILE": str(secret), "PAYMENTS_LISTEN": f"127.0.0.1:{self.port}",
             "PAYMENTS_STATE": str(folder / "state"), "PYTHONDONTWRITEBYTECODE": "1",
         }
-        self.process = subprocess.Popen([sys.executable, FOLDER / provider.program], env=environment)
+        self.log = folder / "log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen([sys.executable, FOLDER / provider.program], env=environment, stdout=log)
         wait_until(self._listens, "the program to listen")
 
     def _listens(self):
@@ -117,6 +120,10 @@ class Program:
         status = connection.getresponse().status
         connection.close()
         return status
+
+    def told(self):
+        """The line of the event that was sent last."""
+        return self.log.read_text().splitlines()[-1]
 
     def paid(self, *args, **kwargs):
         assert self.send(self.provider.event(*args, **kwargs)) == 204
@@ -203,6 +210,56 @@ def test_account_that_is_not_there_yet_is_asked_for_again(program):
     program.site.ctl().run("user", "add", "later", stdin="a long password of theirs\n")
     assert program.send(event) == 204
     assert program.account("later") == ("gold", iso(JANUARY))
+
+
+def test_plan_that_is_not_there_is_said_and_can_be_made(program):
+    event = program.provider.event(JANUARY, plan="golf")
+    assert program.send(event) == 422
+    assert program.told().startswith(f"not written: account 'carol', plan 'golf', until '{iso(JANUARY)[:19]}")
+    assert program.told().endswith(": 400: There is no plan of that name.")
+    program.site.ctl().run("plan", "set", "golf")
+    assert program.send(event) == 204
+    assert program.account() == ("golf", iso(JANUARY))
+
+
+def test_account_and_token_that_are_not_good_are_said(program):
+    assert program.send(program.provider.event(JANUARY, user="la\nter")) == 503
+    assert "account 'la\\nter'" in program.told() and ": 404: There is no account of that name." in program.told()
+    program.site.ctl().run("token", "revoke", "payments")
+    assert program.send(program.provider.event(JANUARY)) == 422
+    assert "account 'carol'" in program.told() and ": 401: " in program.told()
+
+
+def without(event, path):
+    """A copy that lacks that member; a number is an index."""
+    copy = json.loads(json.dumps(event))
+    *way, last = path
+    of = copy
+    for name in way:
+        of = of[name]
+    del of[last]
+    return copy
+
+
+@pytest.mark.parametrize(("program", "path", "name"), [
+    (Stripe, ["created"], "created"), (Stripe, ["type"], "type"), (Stripe, ["data"], "data"),
+    (Stripe, ["data", "object", "lines"], "data.object.lines"),
+    (Stripe, ["data", "object", "lines", "data", 1, "amount"], "amount"),
+    (Stripe, ["data", "object", "lines", "data", 1, "period", "end"], "period.end"),
+    (Paddle, ["occurred_at"], "occurred_at"), (Paddle, ["event_type"], "event_type"), (Paddle, ["data"], "data"),
+    (Paddle, ["data", "billing_period", "ends_at"], "billing_period.ends_at"),
+], indirect=["program"])
+def test_member_that_is_missing_is_named(program, path, name):
+    assert program.send(without(program.provider.event(JANUARY), path)) == 400
+    assert program.told() == f"refused: the event has no {name}"
+    assert program.account() == (None, None)
+
+
+def test_document_names_all_that_is_read(program):
+    text = (ROOT / "docs/payments.md").read_text()
+    source = (FOLDER / program.provider.program).read_text()
+    for names in re.findall(r'(?:member|get)\((?:\w+, )?"([^)]*)\)', source):
+        assert re.search(r"[`.]" + re.escape(re.split('"', names)[-2]) + r"[`.]", text), names
 
 
 def test_event_that_is_none(program):

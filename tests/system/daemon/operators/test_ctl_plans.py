@@ -120,3 +120,25 @@ def test_limit_of_a_plan_counts_at_logins_and_when_it_is_lowered(site, browse):
     assert live_among(browsers) == [1, 2]
     site.database.query("UPDATE users SET valid_until = now() WHERE username = 'alice'")
     assert live_among(browsers) == [2]
+
+
+@pytest.mark.parametrize("text", ["null", "never", "2031-01", "31.1.2031"])
+def test_end_that_is_none_is_refused_in_words_of_the_command_line(ctl, text):
+    told = ctl.refused("user", "set", "alice", "--valid-until", text)
+    assert "a day, 2027-01-31, which is its 00:00 UTC" in told and "empty" in told and "null" not in told
+
+
+@pytest.mark.parametrize("text, until", [
+    ("2031-01-31", "2031-01-31T00:00:00Z"), ("2031-01-31 10:32:05", "2031-01-31T10:32:05Z"), ("", None),
+])
+def test_end_is_a_day_or_a_moment_or_none(ctl, text, until):
+    ctl.run("user", "set", "alice", "--valid-until", "2030-01-01")
+    ctl.run("user", "set", "alice", "--valid-until", text)
+    assert ctl.json("user", "show", "alice")["valid_until"] == until
+
+
+def test_where_people_sign_in_elsewhere_no_password_is_missing(ctl):
+    ctl.run("import", "csv", "-", stdin="username\nerin\n")
+    assert "none yet" in ctl.run("user", "show", "erin")
+    told = ctl.run("-o", "login.enabled=off", "user", "show", "erin")
+    assert "none yet" not in told and "sign in at the application" in told

@@ -20,6 +20,7 @@ def receiver(closing):
 def test_secret_is_printed_once(ctl, database, receiver):
     shown = ctl.run("webhook", "add", receiver.url())
     secret = re.search(r"^whsec_[A-Za-z0-9+/]{43}=$", shown, re.MULTILINE)[0]
+    assert shown.splitlines()[-1] == secret
     assert database.value("SELECT secret FROM webhooks") == secret
     assert secret not in ctl.run("webhook", "list") + ctl.run("--json", "webhook", "list") + ctl.run("events")
     ((detail,),) = database.query("SELECT detail FROM events WHERE name = 'webhook_added'")

@@ -218,6 +218,20 @@ def test_two_of_django_that_differ_in_case_only_the_first_wins(ctl, database, dj
     assert accounts(database) == {"eve": PBKDF2}
 
 
+def test_name_of_what_was_refused_is_not_free_for_another(ctl, database, django, tmp_path):
+    django.add("eve", "no hash")
+    django.add("Eve", ARGON2)
+    done = ctl.call("--json", "import", "django", "--from", django.conninfo)
+    assert json.loads(done.stdout) == {"imported": 0, "existing": 0, "refused": 2, **NO_EMAILS}
+    assert "Eve (id 2): an account before it has the name, which was refused" in done.stderr
+    path = tmp_path / "users"
+    path.write_text(f"eve:no hash\nEve:{BCRYPT}\n")
+    done = ctl.call("--json", "import", "htpasswd", path)
+    assert json.loads(done.stdout) == {"imported": 0, "existing": 0, "refused": 2, **NO_EMAILS}
+    assert f"{path}:2: Eve: the name is in line 1 already" in done.stderr
+    assert accounts(database) == {}
+
+
 @pytest.mark.parametrize("password", [UNUSABLE, "!", ""])
 def test_unusable_password_waits_for_a_usable_one(site, browse, django, password):
     django.add("eve", password)

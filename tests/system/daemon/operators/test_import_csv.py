@@ -216,6 +216,25 @@ def test_what_cannot_be_taken_is_told_by_its_line_and_the_rest_is_imported(ctl, 
     assert names(database) == ["first", "last"]
 
 
+@pytest.mark.parametrize("between", [0, 700], ids=["one batch", "two batches"])
+@pytest.mark.parametrize("wrong", [("bronze", BCRYPT, ""), ("gold", "correct horse", ""), ("gold", BCRYPT, "-1")])
+def test_name_of_what_was_refused_is_not_free_for_another(ctl, database, plans, between, wrong):
+    plan, hash_, limit = wrong
+    header = ["username", "plan", "password_hash", "session_limit"]
+    many = [[f"many{number}", "", "", ""] for number in range(between)]
+    rows = [header, ["ada", plan, hash_, limit], *many, ["ADA", "gold", BCRYPT, ""]]
+    done = ctl.call("--json", "import", "csv", "-", stdin=as_csv(*rows))
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {"imported": between, "existing": 0, "refused": 2, **(
+        {"without_password": between} if between else {})}
+    assert f"standard input:{between + 3}: ADA: the name is in line 2 already, which is the one that counts" in done.stderr
+    assert not {"ada", "ADA"} & set(names(database))
+    ctl.run("plan", "set", "bronze")
+    rows[1] = ["ada", plan, BCRYPT, ""]
+    assert ctl.call("import", "csv", "-", stdin=as_csv(*rows)).returncode == 1
+    assert terms(database, "ada")[2] == plan and "ADA" not in names(database)
+
+
 def test_bytes_that_are_no_utf_8_are_told(ctl, database, tmp_path):
     path = tmp_path / "latin1.csv"
     path.write_bytes("name,plan\nada,\nMüller,\n".encode("latin-1"))
