@@ -150,22 +150,32 @@ static void renew_targets(struct webhook_run *run)
 }
 
 /* What was read, and cannot be sent yet, or not any more. */
-static bool put_aside(struct webhook_run *run, const struct target *target, TALLOC_CTX *ctx, int64_t *behind,
-                      size_t behind_count, int64_t *gone, size_t gone_count)
+struct aside {
+	int64_t behind[TARGET_ROOM], gone[TARGET_ROOM], accounts_of_gone[TARGET_ROOM];
+	size_t behind_count, gone_count;
+};
+
+static void put_aside(struct webhook_run *run, const struct target *target, TALLOC_CTX *ctx, const struct aside *aside)
 {
-	if (behind_count > 0 &&
-	    !webhook_run_note_database(
-		    run, webhooks_park(&run->claim, target->id, webhook_ids_text(ctx, behind, behind_count))))
-		return false;
-	return gone_count == 0 ||
-	       webhook_run_note_database(
-		       run, webhooks_delivered(&run->claim, target->id, webhook_ids_text(ctx, gone, gone_count), "{}"));
+	int64_t woken;
+
+	if (aside->behind_count > 0 &&
+	    !webhook_run_note_database(run, webhooks_park(&run->claim, target->id,
+	                                                  webhook_ids_text(ctx, aside->behind, aside->behind_count))))
+		return;
+	/* What waits for one that is gone is read once more, and waits for what else is before it. */
+	if (aside->gone_count > 0)
+		(void)webhook_run_note_database(
+			run, webhooks_delivered(&run->claim, target->id,
+		                                webhook_ids_text(ctx, aside->gone, aside->gone_count),
+		                                webhook_ids_text(ctx, aside->accounts_of_gone, aside->gone_count), &woken));
 }
 
 static void read_due(struct webhook_run *run, struct target *target)
 {
-	int64_t now = clock_monotonic_ms(), behind[TARGET_ROOM], gone[TARGET_ROOM];
-	size_t count, behind_count = 0, gone_count = 0;
+	int64_t now = clock_monotonic_ms(), room = TARGET_ROOM - (int64_t)target->count;
+	struct aside aside = {.behind_count = 0};
+	size_t count;
 	bool is_out_of_memory = false;
 	struct webhook_due *rows;
 	TALLOC_CTX *scratch;
@@ -174,17 +184,19 @@ static void read_due(struct webhook_run *run, struct target *target)
 		return;
 	scratch = talloc_new(run->ctx);
 	if (webhook_run_note_database(run, webhooks_due(&run->claim, scratch, target->id, target_known(target, scratch),
-	                                                TARGET_ROOM - (int64_t)target->count, &rows, &count))) {
+	                                                room, &rows, &count))) {
 		for (size_t i = 0; i < count && !is_out_of_memory; i++) {
 			/* Its event is past session.history. */
-			if (rows[i].message_id == NULL)
-				gone[gone_count++] = rows[i].id;
-			else if (!target_add(target, &rows[i], &is_out_of_memory))
-				behind[behind_count++] = rows[i].id;
+			if (rows[i].message_id == NULL) {
+				aside.accounts_of_gone[aside.gone_count] = rows[i].user_id;
+				aside.gone[aside.gone_count++] = rows[i].id;
+			} else if (!target_add(target, &rows[i], &is_out_of_memory)) {
+				aside.behind[aside.behind_count++] = rows[i].id;
+			}
 		}
-		target->read_again_ms = count < TARGET_ROOM / 2 ? now + READ_MS : 0;
+		target->read_again_ms = (int64_t)count < room ? now + READ_MS : 0;
 		target->busy_ms = count > 0 ? now : target->busy_ms;
-		(void)put_aside(run, target, scratch, behind, behind_count, gone, gone_count);
+		put_aside(run, target, scratch, &aside);
 	}
 	talloc_free(scratch);
 }
@@ -285,16 +297,29 @@ static bool attend_all(struct webhook_run *run)
 	return run->targets == NULL;
 }
 
+/* Is there a webhook for which more is due than was read, and room for it? */
+static bool has_more(const struct webhook_run *run)
+{
+	bool may_read = run->end_ms == 0 && run->has_database && clock_until_ms(run->database_again_ms) == 0;
+
+	for (const struct target *one = run->targets; may_read && one != NULL; one = one->next) {
+		if (one->read_again_ms == 0 && one->count <= TARGET_ROOM / 2 && one->pause_ms == 0 && !one->is_lost)
+			return true;
+	}
+	return false;
+}
+
 static void step(struct webhook_run *run)
 {
+	int wait_ms = has_more(run) ? 0 : STEP_MS;
 	struct webhook_result result;
 	void *ended;
 
 	if (run->under_way == 0) {
-		clock_sleep_us(1000 * STEP_MS);
+		clock_sleep_us(1000 * wait_ms);
 		return;
 	}
-	if (!webhook_sender_step(run->sender, STEP_MS, &ended, &result))
+	if (!webhook_sender_step(run->sender, wait_ms, &ended, &result))
 		return;
 	do
 		webhook_run_take_ended(run, ended, &result);

@@ -7,9 +7,6 @@
 /* Statements are laid out as SQL. */
 /* clang-format off */
 
-/* How many of an account are woken at once: when they are over, the next ones are. */
-#define WAKE_MAX "100"
-
 /* ---- Sending ------------------------------------------------------------------------------------------------- */
 
 /* $1 the claim, $2 how long it lasts. Only where something is due: nothing is written while nothing happens. */
@@ -69,28 +66,31 @@ const struct db_statement sql_park_deliveries = {
 	"   AND EXISTS (SELECT FROM webhook_states WHERE webhook_id = $1::bigint AND claim = $2::text)",
 };
 
-/* The first of those that wait of the account `user`. */
-#define WAITING_OF(webhook, user)                                                                                     \
+/* The first `max` of those that wait of the account `user`. */
+#define WAITING_OF(webhook, user, max)                                                                                \
 	"(SELECT b.id FROM webhook_deliveries b WHERE b.webhook_id = " webhook " AND b.user_id = " user               \
-	" AND b.state = 'behind' ORDER BY b.id LIMIT " WAKE_MAX ")"
+	" AND b.state = 'behind' ORDER BY b.id LIMIT " max ")"
 
 /*
- * $1 webhook, $2 which, as an array, $3 the accounts of which nothing more is known to be due, likewise. Also when the
- * claim is another's by now, for they were taken.
+ * $1 webhook, $2 which, as an array, $3 the accounts of which nothing more is known to be due, likewise, $4 how many of
+ * each are due then. Also when the claim is another's by now, for they were taken. The row of the webhook is locked
+ * first, as wherever both are.
  */
 const struct db_statement sql_delivered = {
 	"delivered",
-	"WITH gone AS (DELETE FROM webhook_deliveries WHERE id = ANY ($2::text::bigint[]) RETURNING id),"
+	"WITH own AS (SELECT webhook_id FROM webhook_states WHERE webhook_id = $1::bigint FOR UPDATE),"
+	"     gone AS (DELETE FROM webhook_deliveries d USING own WHERE d.id = ANY ($2::text::bigint[]) RETURNING d.id),"
 	"     woken AS (UPDATE webhook_deliveries SET state = 'due', next_at = now() WHERE id IN"
-	"               (SELECT b.id FROM unnest($3::text::bigint[]) AS u(id) CROSS JOIN LATERAL "
-	WAITING_OF("$1::bigint", "u.id") " AS b))"
-	" UPDATE webhook_states SET delivered = delivered + (SELECT count(*) FROM gone), last_success_at = now(), failures = 0"
-	"  WHERE webhook_id = $1::bigint",
+	"               (SELECT b.id FROM own CROSS JOIN unnest($3::text::bigint[]) AS u(id) CROSS JOIN LATERAL "
+	WAITING_OF("own.webhook_id", "u.id", "$4::bigint") " AS b) RETURNING 1)"
+	" UPDATE webhook_states s SET delivered = delivered + (SELECT count(*) FROM gone), last_success_at = now(), failures = 0"
+	"  FROM own WHERE s.webhook_id = own.webhook_id RETURNING (SELECT count(*) FROM woken)",
 };
 
 /*
  * $1 webhook, $2 the claim, $3 which, $4 how often it was tried before, $5 what was wrong, $6 when it is tried again,
- * $7 whether this was the last try. What is due of its account after it waits for it; or is woken when it is dead.
+ * $7 whether this was the last try, $8 how many of its account are due then. Those that are due already are parked when
+ * they are read, so that one failure does not change all rows of a busy account.
  */
 const struct db_statement sql_delivery_failed = {
 	"delivery_failed",
@@ -101,11 +101,8 @@ const struct db_statement sql_delivery_failed = {
 	"                             THEN 'dead' ELSE 'due' END"
 	"                FROM own WHERE d.id = $3::bigint AND d.attempts = $4::bigint AND d.state = 'due'"
 	"              RETURNING d.id, d.user_id, d.state),"
-	"     parked AS (UPDATE webhook_deliveries b SET state = 'behind' FROM done WHERE done.state = 'due'"
-	"                   AND b.webhook_id = $1::bigint AND b.user_id = done.user_id AND b.state = 'due'"
-	"                   AND b.id > done.id),"
 	"     woken AS (UPDATE webhook_deliveries SET state = 'due', next_at = now() WHERE id IN"
-	"               (SELECT b.id FROM done CROSS JOIN LATERAL " WAITING_OF("$1::bigint", "done.user_id") " AS b"
+	"               (SELECT b.id FROM done CROSS JOIN LATERAL " WAITING_OF("$1::bigint", "done.user_id", "$8::bigint") " AS b"
 	"                 WHERE done.state = 'dead')),"
 	"     noted AS (UPDATE webhook_states s SET failed = failed + 1, failures = failures + 1, last_failure_at = now(),"
 	"                      problem = $5::text FROM done WHERE s.webhook_id = $1::bigint)"

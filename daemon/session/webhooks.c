@@ -114,11 +114,19 @@ enum db_status webhooks_park(const struct webhook_claim *claim, int64_t webhook,
 }
 
 enum db_status webhooks_delivered(const struct webhook_claim *claim, int64_t webhook, const char *ids,
-                                  const char *drained)
+                                  const char *drained, int64_t *woken)
 {
-	const struct db_value values[] = {DB_INT(webhook), DB_TEXT(ids), DB_TEXT(drained)};
+	const struct db_value values[] = {DB_INT(webhook), DB_TEXT(ids), DB_TEXT(drained), DB_INT(WEBHOOK_OF_ACCOUNT)};
+	struct db_result *row;
+	enum db_status status = db_query(claim->db, NULL, &sql_delivered, values, 4, &row);
 
-	return db_query(claim->db, NULL, &sql_delivered, values, 3, NULL);
+	*woken = 0;
+	if (status != DB_OK)
+		return status;
+	if (db_rows(row) > 0)
+		*woken = db_int(row, 0, 0);
+	talloc_free(row);
+	return DB_OK;
 }
 
 enum db_status webhooks_failed(const struct webhook_claim *claim, int64_t webhook, const struct webhook_due *due,
@@ -126,10 +134,10 @@ enum db_status webhooks_failed(const struct webhook_claim *claim, int64_t webhoo
 {
 	const struct db_value values[] = {
 		DB_INT(webhook),  DB_TEXT(claim->text), DB_INT(due->id),  DB_INT(due->attempts),
-		DB_TEXT(problem), DB_INT(pause_ms),     DB_BOOL(is_last),
+		DB_TEXT(problem), DB_INT(pause_ms),     DB_BOOL(is_last), DB_INT(WEBHOOK_OF_ACCOUNT),
 	};
 	struct db_result *row;
-	enum db_status status = db_query(claim->db, NULL, &sql_delivery_failed, values, 7, &row);
+	enum db_status status = db_query(claim->db, NULL, &sql_delivery_failed, values, 8, &row);
 
 	*is_written = status == DB_OK && db_rows(row) > 0;
 	*is_dead = *is_written && db_bool(row, 0, 0);

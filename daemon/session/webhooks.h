@@ -17,6 +17,8 @@
 
 /* So many there may be: each has connections of its own. */
 #define WEBHOOKS_MAX 32
+/* So many events of an account are due to it at once, of those that have waited: a busy account leaves room for others. */
+#define WEBHOOK_OF_ACCOUNT 8
 
 /* ---- Sending ------------------------------------------------------------------------------------------------- */
 
@@ -68,15 +70,15 @@ enum db_status webhooks_due(const struct webhook_claim *claim, TALLOC_CTX *ctx, 
 enum db_status webhooks_park(const struct webhook_claim *claim, int64_t webhook, const char *ids);
 
 /*
- * They were taken; of the accounts `drained` nothing more is known to be due, and what waits is. Of these two each is a
- * statement that may be run again after a failure.
+ * They were taken; of the accounts `drained` nothing more is known to be due, and the first of what waits is; *woken of
+ * how many. Of these two each is a statement that may be run again after a failure.
  */
 enum db_status webhooks_delivered(const struct webhook_claim *claim, int64_t webhook, const char *ids,
-                                  const char *drained);
+                                  const char *drained, int64_t *woken);
 
 /*
- * A try has failed: it is tried again after `pause_ms`, and what is due of its account after it waits for it; or it was
- * the last one. *is_written is false where another process has it by now.
+ * A try has failed: it is tried again after `pause_ms`, and what is due of its account is to wait for it; or it was the
+ * last one, and the first of what waits is due. *is_written is false where another process has it by now.
  */
 enum db_status webhooks_failed(const struct webhook_claim *claim, int64_t webhook, const struct webhook_due *due,
                                const char *problem, int64_t pause_ms, bool is_last, bool *is_written, bool *is_dead);

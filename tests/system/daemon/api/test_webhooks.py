@@ -1,6 +1,7 @@
 """Events that are sent to the site's own programs: what they say, who has signed them, and what becomes of those that fail."""
 
 import re
+import threading
 import time
 
 import pytest
@@ -205,6 +206,23 @@ def test_those_behind_it_wait_for_it_and_those_of_others_do_not(daemon, ctl, dat
     assert are_in_order(receiver.messages)
 
 
+@pytest.mark.parametrize("busy", [1, 6])
+def test_busy_account_does_not_hold_up_the_others(daemon, ctl, database, new_receiver, busy):
+    """A receiver that is slow, but right: it answers a few of the busy accounts', and then the event of the other comes."""
+    add_accounts(database, busy)
+    answered = threading.Semaphore(400)
+    receiver = new_receiver(answer=lambda received: b"user_logged_in" in received.body or answered.acquire(timeout=14))
+    receiver.answer = lambda received, slow=receiver.answer: 204 if slow(received) else 500
+    number, _ = add_webhook(ctl, receiver.url(), "user_login_failed user_logged_in")
+    write_events(database, 3000, busy)
+    sign_in(daemon, "bob")
+    receiver.await_types("user_logged_in")
+    assert database.value("SELECT count(*) FROM webhook_deliveries") > 2500
+    answered.release(10000)
+    wait_until(lambda: state_of(ctl, number)["delivered"] == 3001, "all of them")
+    assert are_in_order(receiver.messages)
+
+
 def test_dead_one_does_not_hold_up_those_behind_it(daemon, ctl, database, new_receiver, make_due):
     add_accounts(database, 1)
     receiver = new_receiver(answer=lambda received: 500 if b'"n": 1}' in received.body else 204)
@@ -212,7 +230,8 @@ def test_dead_one_does_not_hold_up_those_behind_it(daemon, ctl, database, new_re
     write_events(database, 250, 1)
     receiver.await_count(1)
     wait_until(lambda: database.value("SELECT max(attempts) FROM webhook_deliveries") == 1, "it to be written")
-    assert database.value("SELECT count(*) FROM webhook_deliveries WHERE state = 'due'") <= 1
+    due = "SELECT count(*) FROM webhook_deliveries WHERE state = 'due'"
+    wait_until(lambda: database.value(due) <= 1, "those behind it to be parked")
     database.query("UPDATE webhook_deliveries SET attempts = 9 WHERE attempts = 1")
     make_due()
     wait_until(lambda: (state := state_of(ctl, number))["delivered"] == 249 and state["dead"] == 1, "all the others")
