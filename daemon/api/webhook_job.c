@@ -37,6 +37,8 @@
 /* While there is no database. */
 #define DATABASE_PAUSE_MS INT64_C(1000)
 #define GAUGES_MS         INT64_C(15000)
+/* All rows are counted for them: where that takes long it is done less often, for a hundredth of the time. */
+#define GAUGES_SHARE INT64_C(100)
 /* How often what has waited for a day is looked for. */
 #define GIVE_UP_MS INT64_C(60000)
 /* What looking a name up in vain takes at the start. */
@@ -113,7 +115,7 @@ static void claim_targets(struct webhook_run *run)
 		for (size_t i = 0; i < count; i++) {
 			struct target *target = target_new(run->ctx, &rows[i]);
 
-			/* Without memory its claim runs out. */
+			/* Without memory its claim runs out, for only what is known is renewed. */
 			if (target == NULL)
 				break;
 			target->until_ms = now + LEASE_MS;
@@ -123,6 +125,17 @@ static void claim_targets(struct webhook_run *run)
 		}
 	}
 	talloc_free(scratch);
+}
+
+/* As an array of PostgreSQL, on `ctx`; NULL when out of memory. */
+static char *targets_text(const struct webhook_run *run, TALLOC_CTX *ctx)
+{
+	int64_t ids[WEBHOOKS_MAX];
+	size_t count = 0;
+
+	for (const struct target *one = run->targets; one != NULL && count < WEBHOOKS_MAX; one = one->next)
+		ids[count++] = one->id;
+	return webhook_ids_text(ctx, ids, count);
 }
 
 static void renew_targets(struct webhook_run *run)
@@ -135,7 +148,7 @@ static void renew_targets(struct webhook_run *run)
 	if (run->targets == NULL || now < run->renew_again_ms)
 		return;
 	scratch = talloc_new(run->ctx);
-	if (webhook_run_note_database(run, webhooks_renew(&run->claim, scratch, &ids, &count))) {
+	if (webhook_run_note_database(run, webhooks_renew(&run->claim, scratch, targets_text(run, scratch), &ids, &count))) {
 		run->renew_again_ms = now + RENEW_MS;
 		for (struct target *one = run->targets; one != NULL; one = one->next) {
 			bool is_own = false;
@@ -253,7 +266,7 @@ static void look_at_queue(struct webhook_run *run)
 	int64_t now = clock_monotonic_ms();
 	struct webhook_queue queue;
 
-	if (now < atomic_load(&run->gauges->looked_at_ms) + GAUGES_MS ||
+	if (now < run->look_again_ms || now < atomic_load(&run->gauges->looked_at_ms) + GAUGES_MS ||
 	    !webhook_run_note_database(run, webhooks_queue(run->claim.db, &queue)))
 		return;
 	atomic_store(&run->gauges->webhooks, queue.webhooks);
@@ -261,6 +274,7 @@ static void look_at_queue(struct webhook_run *run)
 	atomic_store(&run->gauges->dead, queue.dead);
 	atomic_store(&run->gauges->oldest_ms, queue.oldest_ms);
 	atomic_store(&run->gauges->looked_at_ms, now);
+	run->look_again_ms = now + GAUGES_SHARE * (clock_monotonic_ms() - now);
 }
 
 static void give_up_old(struct webhook_run *run)
@@ -272,7 +286,7 @@ static void give_up_old(struct webhook_run *run)
 		return;
 	if (!webhook_run_note_database(run, webhooks_give_up(run->claim.db, WEBHOOK_FAILURES_TO_BE_AWAY, &count)))
 		return;
-	run->give_up_again_ms = now + GIVE_UP_MS;
+	run->give_up_again_ms = count < WEBHOOK_GIVE_UP_MAX ? now + GIVE_UP_MS : 0;
 	if (count > 0)
 		webhook_log_given_up(run->app, count);
 }

@@ -33,7 +33,7 @@ void webhook_log_failed(const struct ones_app *app, const struct delivery *deliv
 void webhook_log_given_up(const struct ones_app *app, int64_t number)
 {
 	count(app, WEBHOOK_COUNT_DEAD, (uint64_t)number);
-	log_warning("webhook_dead", LOG_INT("events", number), LOG_STR("problem", "they have waited for a day"));
+	log_warning("webhook_dead", LOG_INT("events", number), LOG_STR("problem", "they have waited for a day, or their webhook is disabled"));
 }
 
 void webhook_log_disabled(const struct ones_app *app, const struct delivery *delivery, int64_t dead)

@@ -73,6 +73,8 @@ static bool write_gone(struct webhook_run *run, struct delivery *delivery)
 	if (dead >= 0)
 		webhook_log_disabled(run->app, delivery, dead);
 	target->is_lost = true;
+	/* What is left of it is given up now. */
+	run->give_up_again_ms = 0;
 	target_drop(delivery);
 	return true;
 }

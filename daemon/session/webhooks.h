@@ -44,8 +44,9 @@ struct webhook_claimed {
 enum db_status webhooks_claim(const struct webhook_claim *claim, TALLOC_CTX *ctx, struct webhook_claimed **rows,
                               size_t *count);
 
-/* Which of them are its own still, for as long again. On `ctx`. */
-enum db_status webhooks_renew(const struct webhook_claim *claim, TALLOC_CTX *ctx, int64_t **ids, size_t *count);
+/* Which of `which`, an array of PostgreSQL, are its own still, for as long again. On `ctx`. */
+enum db_status webhooks_renew(const struct webhook_claim *claim, TALLOC_CTX *ctx, const char *which, int64_t **ids,
+                              size_t *count);
 
 /* Another process may have it. */
 enum db_status webhooks_release(const struct webhook_claim *claim, int64_t id);
@@ -87,7 +88,8 @@ enum db_status webhooks_pause(const struct webhook_claim *claim, int64_t webhook
 
 /*
  * It has said that it is gone: no event is kept for it any more, and what waits is dead, until an operator has it tried
- * again. *dead is how many these are, -1: it was disabled before.
+ * again. *dead is how many were dead at once, up to WEBHOOK_GIVE_UP_MAX (webhooks_give_up() goes on); -1: it was
+ * disabled before.
  */
 enum db_status webhooks_disable(const struct webhook_claim *claim, int64_t webhook, const char *problem, int64_t *dead);
 
@@ -96,7 +98,12 @@ enum db_status webhooks_disable(const struct webhook_claim *claim, int64_t webho
 /* Rows whose webhook or event is gone, and rows that wait for nothing. */
 enum db_status webhooks_tidy(struct db *db);
 
-/* What has waited for a day for webhooks that have failed `failures` times in a row is dead. *count of how many. */
+/*
+ * What has waited for a day for webhooks that have failed `failures` times in a row is dead, and what waits for disabled
+ * ones. *count of how many: when it is WEBHOOK_GIVE_UP_MAX there may be more.
+ */
+#define WEBHOOK_GIVE_UP_MAX 1000
+
 enum db_status webhooks_give_up(struct db *db, int64_t failures, int64_t *count);
 
 struct webhook_queue {
