@@ -148,13 +148,16 @@ static void renew_targets(struct webhook_run *run)
 	if (run->targets == NULL || now < run->renew_again_ms)
 		return;
 	scratch = talloc_new(run->ctx);
-	if (webhook_run_note_database(run, webhooks_renew(&run->claim, scratch, targets_text(run, scratch), &ids, &count))) {
+	if (webhook_run_note_database(run,
+	                              webhooks_renew(&run->claim, scratch, targets_text(run, scratch), &ids, &count))) {
 		run->renew_again_ms = now + RENEW_MS;
 		for (struct target *one = run->targets; one != NULL; one = one->next) {
 			bool is_own = false;
 
 			for (size_t i = 0; i < count; i++)
 				is_own = is_own || ids[i] == one->id;
+			if (!one->is_lost && !is_own)
+				webhook_log_lost(one);
 			one->is_lost = one->is_lost || !is_own;
 			one->until_ms = now + LEASE_MS;
 		}
@@ -179,9 +182,9 @@ static void put_aside(struct webhook_run *run, const struct target *target, TALL
 	/* What waits for one that is gone is read once more, and waits for what else is before it. */
 	if (aside->gone_count > 0)
 		(void)webhook_run_note_database(
-			run, webhooks_delivered(&run->claim, target->id,
-		                                webhook_ids_text(ctx, aside->gone, aside->gone_count),
-		                                webhook_ids_text(ctx, aside->accounts_of_gone, aside->gone_count), &woken));
+			run, webhooks_delivered(
+				     &run->claim, target->id, webhook_ids_text(ctx, aside->gone, aside->gone_count),
+				     webhook_ids_text(ctx, aside->accounts_of_gone, aside->gone_count), &woken));
 }
 
 static void read_due(struct webhook_run *run, struct target *target)

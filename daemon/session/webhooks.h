@@ -17,7 +17,8 @@
 
 /* So many there may be: each has connections of its own. */
 #define WEBHOOKS_MAX 32
-/* So many events of an account are due to it at once, of those that have waited: a busy account leaves room for others. */
+/* So many events of an account are due to it at once, of those that have waited: a busy account leaves room for others.
+ */
 #define WEBHOOK_OF_ACCOUNT 8
 
 /* ---- Sending ------------------------------------------------------------------------------------------------- */
@@ -99,8 +100,8 @@ enum db_status webhooks_disable(const struct webhook_claim *claim, int64_t webho
 enum db_status webhooks_tidy(struct db *db);
 
 /*
- * What has waited for a day for webhooks that have failed `failures` times in a row is dead, and what waits for disabled
- * ones. *count of how many: when it is WEBHOOK_GIVE_UP_MAX there may be more.
+ * What has waited for a day for webhooks that have failed `failures` times in a row is dead, and what waits for
+ * disabled ones. *count of how many: when it is WEBHOOK_GIVE_UP_MAX there may be more.
  */
 #define WEBHOOK_GIVE_UP_MAX 1000
 
