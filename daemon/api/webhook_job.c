@@ -36,6 +36,8 @@
 /* While there is no database. */
 #define DATABASE_PAUSE_MS INT64_C(1000)
 #define GAUGES_MS         INT64_C(15000)
+/* All rows are counted for them: where that takes long it is done less often, for a hundredth of the time. */
+#define GAUGES_SHARE INT64_C(100)
 /* How often what has waited for a day is looked for. */
 #define GIVE_UP_MS INT64_C(60000)
 /* What looking a name up in vain takes at the start. */
@@ -113,7 +115,7 @@ static void claim_targets(struct webhook_run *run)
 		for (size_t i = 0; i < count; i++) {
 			struct target *target = target_new(run->ctx, &rows[i]);
 
-			/* Without memory its claim runs out. */
+			/* Without memory its claim runs out, for only what is known is renewed. */
 			if (target == NULL)
 				break;
 			target->until_ms = now + LEASE_MS;
@@ -123,6 +125,17 @@ static void claim_targets(struct webhook_run *run)
 		}
 	}
 	talloc_free(scratch);
+}
+
+/* As an array of PostgreSQL, on `ctx`; NULL when out of memory. */
+static char *targets_text(const struct webhook_run *run, TALLOC_CTX *ctx)
+{
+	int64_t ids[WEBHOOKS_MAX];
+	size_t count = 0;
+
+	for (const struct target *one = run->targets; one != NULL && count < WEBHOOKS_MAX; one = one->next)
+		ids[count++] = one->id;
+	return webhook_ids_text(ctx, ids, count);
 }
 
 static void renew_targets(struct webhook_run *run)
@@ -135,13 +148,16 @@ static void renew_targets(struct webhook_run *run)
 	if (run->targets == NULL || now < run->renew_again_ms)
 		return;
 	scratch = talloc_new(run->ctx);
-	if (webhook_run_note_database(run, webhooks_renew(&run->claim, scratch, &ids, &count))) {
+	if (webhook_run_note_database(run,
+	                              webhooks_renew(&run->claim, scratch, targets_text(run, scratch), &ids, &count))) {
 		run->renew_again_ms = now + RENEW_MS;
 		for (struct target *one = run->targets; one != NULL; one = one->next) {
 			bool is_own = false;
 
 			for (size_t i = 0; i < count; i++)
 				is_own = is_own || ids[i] == one->id;
+			if (!one->is_lost && !is_own)
+				webhook_log_lost(one);
 			one->is_lost = one->is_lost || !is_own;
 			one->until_ms = now + LEASE_MS;
 		}
@@ -150,22 +166,32 @@ static void renew_targets(struct webhook_run *run)
 }
 
 /* What was read, and cannot be sent yet, or not any more. */
-static bool put_aside(struct webhook_run *run, const struct target *target, TALLOC_CTX *ctx, int64_t *behind,
-                      size_t behind_count, int64_t *gone, size_t gone_count)
+struct aside {
+	int64_t behind[TARGET_ROOM], gone[TARGET_ROOM], accounts_of_gone[TARGET_ROOM];
+	size_t behind_count, gone_count;
+};
+
+static void put_aside(struct webhook_run *run, const struct target *target, TALLOC_CTX *ctx, const struct aside *aside)
 {
-	if (behind_count > 0 &&
-	    !webhook_run_note_database(
-		    run, webhooks_park(&run->claim, target->id, webhook_ids_text(ctx, behind, behind_count))))
-		return false;
-	return gone_count == 0 ||
-	       webhook_run_note_database(
-		       run, webhooks_delivered(&run->claim, target->id, webhook_ids_text(ctx, gone, gone_count), "{}"));
+	int64_t woken;
+
+	if (aside->behind_count > 0 &&
+	    !webhook_run_note_database(run, webhooks_park(&run->claim, target->id,
+	                                                  webhook_ids_text(ctx, aside->behind, aside->behind_count))))
+		return;
+	/* What waits for one that is gone is read once more, and waits for what else is before it. */
+	if (aside->gone_count > 0)
+		(void)webhook_run_note_database(
+			run, webhooks_delivered(
+				     &run->claim, target->id, webhook_ids_text(ctx, aside->gone, aside->gone_count),
+				     webhook_ids_text(ctx, aside->accounts_of_gone, aside->gone_count), &woken));
 }
 
 static void read_due(struct webhook_run *run, struct target *target)
 {
-	int64_t now = clock_monotonic_ms(), behind[TARGET_ROOM], gone[TARGET_ROOM];
-	size_t count, behind_count = 0, gone_count = 0;
+	int64_t now = clock_monotonic_ms(), room = TARGET_ROOM - (int64_t)target->count;
+	struct aside aside = {.behind_count = 0};
+	size_t count;
 	bool is_out_of_memory = false;
 	struct webhook_due *rows;
 	TALLOC_CTX *scratch;
@@ -174,17 +200,19 @@ static void read_due(struct webhook_run *run, struct target *target)
 		return;
 	scratch = talloc_new(run->ctx);
 	if (webhook_run_note_database(run, webhooks_due(&run->claim, scratch, target->id, target_known(target, scratch),
-	                                                TARGET_ROOM - (int64_t)target->count, &rows, &count))) {
+	                                                room, &rows, &count))) {
 		for (size_t i = 0; i < count && !is_out_of_memory; i++) {
 			/* Its event is past session.history. */
-			if (rows[i].message_id == NULL)
-				gone[gone_count++] = rows[i].id;
-			else if (!target_add(target, &rows[i], &is_out_of_memory))
-				behind[behind_count++] = rows[i].id;
+			if (rows[i].message_id == NULL) {
+				aside.accounts_of_gone[aside.gone_count] = rows[i].user_id;
+				aside.gone[aside.gone_count++] = rows[i].id;
+			} else if (!target_add(target, &rows[i], &is_out_of_memory)) {
+				aside.behind[aside.behind_count++] = rows[i].id;
+			}
 		}
-		target->read_again_ms = count < TARGET_ROOM / 2 ? now + READ_MS : 0;
+		target->read_again_ms = (int64_t)count < room ? now + READ_MS : 0;
 		target->busy_ms = count > 0 ? now : target->busy_ms;
-		(void)put_aside(run, target, scratch, behind, behind_count, gone, gone_count);
+		put_aside(run, target, scratch, &aside);
 	}
 	talloc_free(scratch);
 }
@@ -241,7 +269,7 @@ static void look_at_queue(struct webhook_run *run)
 	int64_t now = clock_monotonic_ms();
 	struct webhook_queue queue;
 
-	if (now < atomic_load(&run->gauges->looked_at_ms) + GAUGES_MS ||
+	if (now < run->look_again_ms || now < atomic_load(&run->gauges->looked_at_ms) + GAUGES_MS ||
 	    !webhook_run_note_database(run, webhooks_queue(run->claim.db, &queue)))
 		return;
 	atomic_store(&run->gauges->webhooks, queue.webhooks);
@@ -249,6 +277,7 @@ static void look_at_queue(struct webhook_run *run)
 	atomic_store(&run->gauges->dead, queue.dead);
 	atomic_store(&run->gauges->oldest_ms, queue.oldest_ms);
 	atomic_store(&run->gauges->looked_at_ms, now);
+	run->look_again_ms = now + GAUGES_SHARE * (clock_monotonic_ms() - now);
 }
 
 static void give_up_old(struct webhook_run *run)
@@ -260,7 +289,7 @@ static void give_up_old(struct webhook_run *run)
 		return;
 	if (!webhook_run_note_database(run, webhooks_give_up(run->claim.db, WEBHOOK_FAILURES_TO_BE_AWAY, &count)))
 		return;
-	run->give_up_again_ms = now + GIVE_UP_MS;
+	run->give_up_again_ms = count < WEBHOOK_GIVE_UP_MAX ? now + GIVE_UP_MS : 0;
 	if (count > 0)
 		webhook_log_given_up(run->app, count);
 }
@@ -285,16 +314,29 @@ static bool attend_all(struct webhook_run *run)
 	return run->targets == NULL;
 }
 
+/* Is there a webhook for which more is due than was read, and room for it? */
+static bool has_more(const struct webhook_run *run)
+{
+	bool may_read = run->end_ms == 0 && run->has_database && clock_until_ms(run->database_again_ms) == 0;
+
+	for (const struct target *one = run->targets; may_read && one != NULL; one = one->next) {
+		if (one->read_again_ms == 0 && one->count <= TARGET_ROOM / 2 && one->pause_ms == 0 && !one->is_lost)
+			return true;
+	}
+	return false;
+}
+
 static void step(struct webhook_run *run)
 {
+	int wait_ms = has_more(run) ? 0 : STEP_MS;
 	struct webhook_result result;
 	void *ended;
 
 	if (run->under_way == 0) {
-		clock_sleep_us(1000 * STEP_MS);
+		clock_sleep_us(1000 * wait_ms);
 		return;
 	}
-	if (!webhook_sender_step(run->sender, STEP_MS, &ended, &result))
+	if (!webhook_sender_step(run->sender, wait_ms, &ended, &result))
 		return;
 	do
 		webhook_run_take_ended(run, ended, &result);

@@ -33,7 +33,8 @@ void webhook_log_failed(const struct ones_app *app, const struct delivery *deliv
 void webhook_log_given_up(const struct ones_app *app, int64_t number)
 {
 	count(app, WEBHOOK_COUNT_DEAD, (uint64_t)number);
-	log_warning("webhook_dead", LOG_INT("events", number), LOG_STR("problem", "they have waited for a day"));
+	log_warning("webhook_dead", LOG_INT("events", number),
+	            LOG_STR("problem", "they have waited for a day, or their webhook is disabled"));
 }
 
 void webhook_log_disabled(const struct ones_app *app, const struct delivery *delivery, int64_t dead)
@@ -42,6 +43,11 @@ void webhook_log_disabled(const struct ones_app *app, const struct delivery *del
 	count(app, WEBHOOK_COUNT_DEAD, (uint64_t)dead);
 	log_warning("webhook_disabled", LOG_INT("webhook", delivery->target->id),
 	            LOG_STR("problem", delivery->result.problem), LOG_INT("events", dead));
+}
+
+void webhook_log_lost(const struct target *target)
+{
+	log_info("webhook_lost", LOG_INT("webhook", target->id));
 }
 
 void webhook_log_paused(const struct target *target)

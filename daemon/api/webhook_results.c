@@ -73,6 +73,8 @@ static bool write_gone(struct webhook_run *run, struct delivery *delivery)
 	if (dead >= 0)
 		webhook_log_disabled(run->app, delivery, dead);
 	target->is_lost = true;
+	/* What is left of it is given up now. */
+	run->give_up_again_ms = 0;
 	target_drop(delivery);
 	return true;
 }
@@ -102,15 +104,18 @@ static bool write_failure(struct webhook_run *run, struct delivery *delivery)
 static bool write_taken(struct webhook_run *run, struct target *target)
 {
 	TALLOC_CTX *scratch = talloc_new(run->ctx);
+	int64_t woken;
 	char *ids, *drained;
 	bool is_written;
 
 	target_taken(target, scratch, &ids, &drained);
 	is_written = ids != NULL && drained != NULL &&
-	             webhook_run_note_database(run, webhooks_delivered(&run->claim, target->id, ids, drained));
+	             webhook_run_note_database(run, webhooks_delivered(&run->claim, target->id, ids, drained, &woken));
 	talloc_free(scratch);
 	if (!is_written)
 		return false;
+	if (woken > 0)
+		target->read_again_ms = 0;
 	webhook_log_delivered(run->app, target, target->taken);
 	target_drop_taken(target);
 	return true;

@@ -18,7 +18,7 @@ struct webhook_run {
 	size_t under_way;
 	int64_t until_ms; /* no new one is begun after that */
 	int64_t end_ms;   /* it is to end: what is under way is broken off then; 0: it is not */
-	int64_t database_again_ms, claim_again_ms, renew_again_ms, give_up_again_ms;
+	int64_t database_again_ms, claim_again_ms, renew_again_ms, give_up_again_ms, look_again_ms;
 	bool has_database; /* at the last try */
 	bool was_empty;    /* nothing was due at the last look */
 };

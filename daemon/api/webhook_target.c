@@ -39,12 +39,21 @@ static bool is_known(const struct target *target, int64_t id)
 	return false;
 }
 
+static bool has_room_for(const struct target *target, int64_t user_id)
+{
+	size_t count = 0;
+
+	for (const struct delivery *one = user_id != 0 ? target->deliveries : NULL; one != NULL; one = one->next)
+		count += one->due.user_id == user_id;
+	return count < WEBHOOK_OF_ACCOUNT;
+}
+
 bool target_add(struct target *target, const struct webhook_due *due, bool *is_out_of_memory)
 {
 	struct delivery **link = &target->deliveries;
 	struct delivery *delivery;
 
-	if (due->previous != 0 && !is_known(target, due->previous))
+	if ((due->previous != 0 && !is_known(target, due->previous)) || !has_room_for(target, due->user_id))
 		return false;
 	delivery = talloc_zero(target, struct delivery);
 	if (delivery != NULL) {
@@ -62,6 +71,7 @@ bool target_add(struct target *target, const struct webhook_due *due, bool *is_o
 		link = &(*link)->next;
 	delivery->next = *link;
 	*link = delivery;
+	delivery->turn = target->turns++;
 	target->count++;
 	return true;
 }
@@ -80,11 +90,13 @@ static bool has_other(const struct delivery *delivery, const struct delivery *en
 
 struct delivery *target_next(const struct target *target)
 {
+	struct delivery *next = NULL;
+
 	for (struct delivery *one = target->deliveries; one != NULL; one = one->next) {
-		if (one->state == DELIVERY_WAITS && !has_other(one, one))
-			return one;
+		if (one->state == DELIVERY_WAITS && (next == NULL || one->turn < next->turn) && !has_other(one, one))
+			next = one;
 	}
-	return NULL;
+	return next;
 }
 
 void target_note(struct delivery *delivery, const struct webhook_result *result)

@@ -24,6 +24,7 @@ struct delivery {
 	struct target *target;
 	struct webhook_due due;
 	enum delivery_state state;
+	uint64_t turn; /* which was added when */
 	struct webhook_result result;
 };
 
@@ -33,9 +34,10 @@ struct target {
 	char *url, *secret;
 	struct delivery *deliveries;
 	size_t count, under_way, taken, failed;
+	uint64_t turns;
 	int64_t failures;       /* in a row */
 	int64_t until_ms;       /* of clock_monotonic_ms(): another process may have it after that */
-	int64_t read_again_ms;  /* nothing more was due: not before */
+	int64_t read_again_ms;  /* nothing more was due: not before; 0: there is more */
 	int64_t busy_ms;        /* when something was due last */
 	int64_t taken_since_ms; /* of the first one that is not written */
 	int64_t pause_ms;       /* it is to be left alone for so long; 0: no */
@@ -49,12 +51,12 @@ struct target *target_new(TALLOC_CTX *ctx, const struct webhook_claimed *claimed
 char *target_known(const struct target *target, TALLOC_CTX *ctx);
 
 /*
- * Add what was read. False when what stands before it is not known here: then it has to wait, and was not added. Sets
- * *is_out_of_memory, and returns true.
+ * Add what was read. False when what stands before it is not known here, or WEBHOOK_OF_ACCOUNT of its account are: then
+ * it has to wait, and was not added. Sets *is_out_of_memory, and returns true.
  */
 bool target_add(struct target *target, const struct webhook_due *due, bool *is_out_of_memory);
 
-/* The next one that may be sent; NULL: none. */
+/* The next one that may be sent: that which is here the longest, for numbers of a busy account are low. NULL: none. */
 struct delivery *target_next(const struct target *target);
 
 /* It was sent, with that result. */

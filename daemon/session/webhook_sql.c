@@ -7,9 +7,6 @@
 /* Statements are laid out as SQL. */
 /* clang-format off */
 
-/* How many of an account are woken at once: when they are over, the next ones are. */
-#define WAKE_MAX "100"
-
 /* ---- Sending ------------------------------------------------------------------------------------------------- */
 
 /* $1 the claim, $2 how long it lasts. Only where something is due: nothing is written while nothing happens. */
@@ -25,11 +22,14 @@ const struct db_statement sql_claim_webhooks = {
 	" RETURNING s.webhook_id, w.url, w.secret, s.failures",
 };
 
-/* $1 the claim, $2 how long it lasts from now on. */
+/* $1 the claim, $2 how long it lasts from now on, $3 which, as an array. */
 const struct db_statement sql_renew_webhooks = {
 	"renew_webhooks",
-	"UPDATE webhook_states s SET claimed_until = now() + " SQL_MILLISECONDS("$2")
-	"  FROM webhooks w WHERE s.claim = $1::text AND w.id = s.webhook_id AND w.disabled_at IS NULL"
+	"WITH own AS (SELECT s.webhook_id FROM webhook_states s JOIN webhooks w ON w.id = s.webhook_id"
+	"              WHERE s.claim = $1::text AND s.webhook_id = ANY ($3::text::bigint[]) AND w.disabled_at IS NULL"
+	"              ORDER BY s.webhook_id FOR UPDATE OF s)"
+	" UPDATE webhook_states s SET claimed_until = now() + " SQL_MILLISECONDS("$2")
+	"  FROM own WHERE s.webhook_id = own.webhook_id"
 	" RETURNING s.webhook_id",
 };
 
@@ -69,28 +69,31 @@ const struct db_statement sql_park_deliveries = {
 	"   AND EXISTS (SELECT FROM webhook_states WHERE webhook_id = $1::bigint AND claim = $2::text)",
 };
 
-/* The first of those that wait of the account `user`. */
-#define WAITING_OF(webhook, user)                                                                                     \
+/* The first `max` of those that wait of the account `user`. */
+#define WAITING_OF(webhook, user, max)                                                                                \
 	"(SELECT b.id FROM webhook_deliveries b WHERE b.webhook_id = " webhook " AND b.user_id = " user               \
-	" AND b.state = 'behind' ORDER BY b.id LIMIT " WAKE_MAX ")"
+	" AND b.state = 'behind' ORDER BY b.id LIMIT " max ")"
 
 /*
- * $1 webhook, $2 which, as an array, $3 the accounts of which nothing more is known to be due, likewise. Also when the
- * claim is another's by now, for they were taken.
+ * $1 webhook, $2 which, as an array, $3 the accounts of which nothing more is known to be due, likewise, $4 how many of
+ * each are due then. Also when the claim is another's by now, for they were taken. The row of the webhook is locked
+ * first, as wherever both are.
  */
 const struct db_statement sql_delivered = {
 	"delivered",
-	"WITH gone AS (DELETE FROM webhook_deliveries WHERE id = ANY ($2::text::bigint[]) RETURNING id),"
+	"WITH own AS (SELECT webhook_id FROM webhook_states WHERE webhook_id = $1::bigint FOR UPDATE),"
+	"     gone AS (DELETE FROM webhook_deliveries d USING own WHERE d.id = ANY ($2::text::bigint[]) RETURNING d.id),"
 	"     woken AS (UPDATE webhook_deliveries SET state = 'due', next_at = now() WHERE id IN"
-	"               (SELECT b.id FROM unnest($3::text::bigint[]) AS u(id) CROSS JOIN LATERAL "
-	WAITING_OF("$1::bigint", "u.id") " AS b))"
-	" UPDATE webhook_states SET delivered = delivered + (SELECT count(*) FROM gone), last_success_at = now(), failures = 0"
-	"  WHERE webhook_id = $1::bigint",
+	"               (SELECT b.id FROM own CROSS JOIN unnest($3::text::bigint[]) AS u(id) CROSS JOIN LATERAL "
+	WAITING_OF("own.webhook_id", "u.id", "$4::bigint") " AS b) RETURNING 1)"
+	" UPDATE webhook_states s SET delivered = delivered + (SELECT count(*) FROM gone), last_success_at = now(), failures = 0"
+	"  FROM own WHERE s.webhook_id = own.webhook_id RETURNING (SELECT count(*) FROM woken)",
 };
 
 /*
  * $1 webhook, $2 the claim, $3 which, $4 how often it was tried before, $5 what was wrong, $6 when it is tried again,
- * $7 whether this was the last try. What is due of its account after it waits for it; or is woken when it is dead.
+ * $7 whether this was the last try, $8 how many of its account are due then. Those that are due already are parked when
+ * they are read, so that one failure does not change all rows of a busy account.
  */
 const struct db_statement sql_delivery_failed = {
 	"delivery_failed",
@@ -101,11 +104,8 @@ const struct db_statement sql_delivery_failed = {
 	"                             THEN 'dead' ELSE 'due' END"
 	"                FROM own WHERE d.id = $3::bigint AND d.attempts = $4::bigint AND d.state = 'due'"
 	"              RETURNING d.id, d.user_id, d.state),"
-	"     parked AS (UPDATE webhook_deliveries b SET state = 'behind' FROM done WHERE done.state = 'due'"
-	"                   AND b.webhook_id = $1::bigint AND b.user_id = done.user_id AND b.state = 'due'"
-	"                   AND b.id > done.id),"
 	"     woken AS (UPDATE webhook_deliveries SET state = 'due', next_at = now() WHERE id IN"
-	"               (SELECT b.id FROM done CROSS JOIN LATERAL " WAITING_OF("$1::bigint", "done.user_id") " AS b"
+	"               (SELECT b.id FROM done CROSS JOIN LATERAL " WAITING_OF("$1::bigint", "done.user_id", "$8::bigint") " AS b"
 	"                 WHERE done.state = 'dead')),"
 	"     noted AS (UPDATE webhook_states s SET failed = failed + 1, failures = failures + 1, last_failure_at = now(),"
 	"                      problem = $5::text FROM done WHERE s.webhook_id = $1::bigint)"
@@ -119,14 +119,16 @@ const struct db_statement sql_pause_webhook = {
 	" WHERE webhook_id = $1::bigint AND claim = $2::text",
 };
 
-/* $1 webhook, $2 what it has said. */
+/* $1 webhook, $2 what it has said, $3 how many are dead with it: the others are given up. */
 const struct db_statement sql_disable_webhook = {
 	"disable_webhook",
 	"WITH off AS (UPDATE webhooks SET disabled_at = now() WHERE id = $1::bigint AND disabled_at IS NULL RETURNING id),"
 	"     noted AS (UPDATE webhook_states s SET failed = failed + 1, failures = failures + 1, last_failure_at = now(),"
-	"                      problem = $2::text FROM off WHERE s.webhook_id = off.id),"
-	"     dead AS (UPDATE webhook_deliveries d SET state = 'dead', problem = $2::text FROM off"
-	"               WHERE d.webhook_id = off.id AND d.state <> 'dead' RETURNING 1)"
+	"                      problem = $2::text FROM off WHERE s.webhook_id = off.id RETURNING s.webhook_id),"
+	"     part AS (SELECT d.id FROM noted JOIN webhook_deliveries d ON d.webhook_id = noted.webhook_id"
+	"               WHERE d.state <> 'dead' LIMIT $3::bigint FOR UPDATE OF d SKIP LOCKED),"
+	"     dead AS (UPDATE webhook_deliveries d SET state = 'dead', problem = $2::text FROM part"
+	"               WHERE d.id = part.id RETURNING 1)"
 	" SELECT (SELECT count(*) FROM dead) FROM off",
 };
 
@@ -139,19 +141,29 @@ const struct db_statement sql_drop_lost_deliveries = {
 	"    OR (d.give_up_at < now() AND NOT EXISTS (SELECT FROM events e WHERE e.id = d.event_id))",
 };
 
-/* What waits for nothing any more, as after somebody else has deleted rows. */
+/*
+ * What waits for nothing any more, as after somebody else has deleted rows. Only the first one of an account can be such:
+ * one pass in the order of webhook_deliveries_order, whatever the plan.
+ */
 const struct db_statement sql_wake_deliveries = {
 	"wake_deliveries",
-	"UPDATE webhook_deliveries d SET state = 'due', next_at = now() WHERE d.state = 'behind'"
-	"   AND NOT EXISTS (SELECT FROM webhook_deliveries b WHERE b.webhook_id = d.webhook_id AND b.user_id = d.user_id"
-	"                      AND b.state <> 'dead' AND b.id < d.id)",
+	"WITH first AS MATERIALIZED (SELECT DISTINCT ON (webhook_id, user_id) id, state FROM webhook_deliveries"
+	"                             WHERE state <> 'dead' ORDER BY webhook_id, user_id, id),"
+	"     woken AS (SELECT d.id FROM webhook_deliveries d"
+	"                WHERE d.id = ANY (ARRAY(SELECT id FROM first WHERE state = 'behind')) AND d.state = 'behind'"
+	"                ORDER BY d.id FOR UPDATE SKIP LOCKED)"
+	" UPDATE webhook_deliveries SET state = 'due', next_at = now() WHERE id = ANY (ARRAY(SELECT id FROM woken))",
 };
 
-/* $1 how many failures in a row, $2 how many. What has waited for a webhook that is away as long as it is tried. */
+/*
+ * $1 how many failures in a row, $2 how many. What has waited for a webhook that is away as long as it is tried, and what
+ * is left of one that is disabled.
+ */
 const struct db_statement sql_give_up_deliveries = {
 	"give_up_deliveries",
-	"WITH late AS (SELECT d.id, s.problem FROM webhook_states s JOIN webhook_deliveries d ON d.webhook_id = s.webhook_id"
-	"               WHERE s.failures >= $1::bigint AND d.state <> 'dead' AND d.give_up_at < now()"
+	"WITH late AS (SELECT d.id, s.problem FROM webhook_states s JOIN webhooks w ON w.id = s.webhook_id"
+	"                JOIN webhook_deliveries d ON d.webhook_id = s.webhook_id WHERE d.state <> 'dead'"
+	"                 AND (w.disabled_at IS NOT NULL OR (s.failures >= $1::bigint AND d.give_up_at < now()))"
 	"               LIMIT $2::bigint FOR UPDATE OF d SKIP LOCKED),"
 	"     dead AS (UPDATE webhook_deliveries d SET state = 'dead',"
 	"                     problem = CASE d.problem WHEN '' THEN l.problem ELSE d.problem END"
@@ -199,10 +211,10 @@ const struct db_statement sql_retry_webhooks = {
 	"retry_webhooks",
 	"WITH own AS (UPDATE webhooks SET disabled_at = NULL WHERE $1::bigint IN (0, id) RETURNING id),"
 	"     on_again AS (UPDATE webhook_states s SET paused_until = '-infinity', failures = 0 FROM own"
-	"                   WHERE s.webhook_id = own.id),"
+	"                   WHERE s.webhook_id = own.id RETURNING s.webhook_id),"
 	"     due AS (UPDATE webhook_deliveries d SET state = 'due', attempts = 0, next_at = now(),"
-	"                    give_up_at = now() + interval '1 day' FROM own"
-	"              WHERE d.webhook_id = own.id AND d.state = 'dead' RETURNING 1)"
+	"                    give_up_at = now() + interval '1 day' FROM on_again"
+	"              WHERE d.webhook_id = on_again.webhook_id AND d.state = 'dead' RETURNING 1)"
 	" SELECT EXISTS (SELECT FROM own), (SELECT count(*) FROM due)",
 };
 

@@ -32,6 +32,8 @@ enum due_delivery_column {
 
 extern const struct db_statement sql_due_deliveries;
 extern const struct db_statement sql_park_deliveries;
+
+/* A row: how many are due now that have waited. None: the webhook was removed, and its rows with it. */
 extern const struct db_statement sql_delivered;
 
 /* A row: whether it is dead. None: it was written before, or is another's. */

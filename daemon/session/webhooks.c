@@ -8,9 +8,6 @@
 #include <sodium.h>
 #include <stdio.h>
 
-/* How many are given up at once. */
-#define GIVE_UP_MAX 1000
-
 /* ---- Sending ------------------------------------------------------------------------------------------------- */
 
 void webhook_claim_init(struct webhook_claim *claim, struct db *db, int64_t lease_ms)
@@ -46,11 +43,12 @@ enum db_status webhooks_claim(const struct webhook_claim *claim, TALLOC_CTX *ctx
 	return DB_OK;
 }
 
-enum db_status webhooks_renew(const struct webhook_claim *claim, TALLOC_CTX *ctx, int64_t **ids, size_t *count)
+enum db_status webhooks_renew(const struct webhook_claim *claim, TALLOC_CTX *ctx, const char *which, int64_t **ids,
+                              size_t *count)
 {
-	const struct db_value values[] = {DB_TEXT(claim->text), DB_INT(claim->lease_ms)};
+	const struct db_value values[] = {DB_TEXT(claim->text), DB_INT(claim->lease_ms), DB_TEXT(which)};
 	struct db_result *found;
-	enum db_status status = db_query(claim->db, ctx, &sql_renew_webhooks, values, 2, &found);
+	enum db_status status = db_query(claim->db, ctx, &sql_renew_webhooks, values, 3, &found);
 
 	*ids = NULL;
 	*count = 0;
@@ -114,11 +112,19 @@ enum db_status webhooks_park(const struct webhook_claim *claim, int64_t webhook,
 }
 
 enum db_status webhooks_delivered(const struct webhook_claim *claim, int64_t webhook, const char *ids,
-                                  const char *drained)
+                                  const char *drained, int64_t *woken)
 {
-	const struct db_value values[] = {DB_INT(webhook), DB_TEXT(ids), DB_TEXT(drained)};
+	const struct db_value values[] = {DB_INT(webhook), DB_TEXT(ids), DB_TEXT(drained), DB_INT(WEBHOOK_OF_ACCOUNT)};
+	struct db_result *row;
+	enum db_status status = db_query(claim->db, NULL, &sql_delivered, values, 4, &row);
 
-	return db_query(claim->db, NULL, &sql_delivered, values, 3, NULL);
+	*woken = 0;
+	if (status != DB_OK)
+		return status;
+	if (db_rows(row) > 0)
+		*woken = db_int(row, 0, 0);
+	talloc_free(row);
+	return DB_OK;
 }
 
 enum db_status webhooks_failed(const struct webhook_claim *claim, int64_t webhook, const struct webhook_due *due,
@@ -126,10 +132,10 @@ enum db_status webhooks_failed(const struct webhook_claim *claim, int64_t webhoo
 {
 	const struct db_value values[] = {
 		DB_INT(webhook),  DB_TEXT(claim->text), DB_INT(due->id),  DB_INT(due->attempts),
-		DB_TEXT(problem), DB_INT(pause_ms),     DB_BOOL(is_last),
+		DB_TEXT(problem), DB_INT(pause_ms),     DB_BOOL(is_last), DB_INT(WEBHOOK_OF_ACCOUNT),
 	};
 	struct db_result *row;
-	enum db_status status = db_query(claim->db, NULL, &sql_delivery_failed, values, 7, &row);
+	enum db_status status = db_query(claim->db, NULL, &sql_delivery_failed, values, 8, &row);
 
 	*is_written = status == DB_OK && db_rows(row) > 0;
 	*is_dead = *is_written && db_bool(row, 0, 0);
@@ -154,10 +160,11 @@ struct disabling {
 static enum db_status disable(struct db *db, void *context)
 {
 	struct disabling *disabling = context;
-	const struct db_value values[] = {DB_INT(disabling->webhook), DB_TEXT(disabling->problem)};
+	const struct db_value values[] = {DB_INT(disabling->webhook), DB_TEXT(disabling->problem),
+	                                  DB_INT(WEBHOOK_GIVE_UP_MAX)};
 	char detail[64];
 	struct db_result *row;
-	enum db_status status = db_query(db, NULL, &sql_disable_webhook, values, 2, &row);
+	enum db_status status = db_query(db, NULL, &sql_disable_webhook, values, 3, &row);
 
 	disabling->dead = -1;
 	if (status != DB_OK)
@@ -191,7 +198,7 @@ enum db_status webhooks_tidy(struct db *db)
 
 enum db_status webhooks_give_up(struct db *db, int64_t failures, int64_t *count)
 {
-	const struct db_value values[] = {DB_INT(failures), DB_INT(GIVE_UP_MAX)};
+	const struct db_value values[] = {DB_INT(failures), DB_INT(WEBHOOK_GIVE_UP_MAX)};
 	struct db_result *rows;
 	enum db_status status = db_query(db, NULL, &sql_give_up_deliveries, values, 2, &rows);
 

@@ -17,6 +17,9 @@
 
 /* So many there may be: each has connections of its own. */
 #define WEBHOOKS_MAX 32
+/* So many events of an account are due to it at once, of those that have waited: a busy account leaves room for others.
+ */
+#define WEBHOOK_OF_ACCOUNT 8
 
 /* ---- Sending ------------------------------------------------------------------------------------------------- */
 
@@ -42,8 +45,9 @@ struct webhook_claimed {
 enum db_status webhooks_claim(const struct webhook_claim *claim, TALLOC_CTX *ctx, struct webhook_claimed **rows,
                               size_t *count);
 
-/* Which of them are its own still, for as long again. On `ctx`. */
-enum db_status webhooks_renew(const struct webhook_claim *claim, TALLOC_CTX *ctx, int64_t **ids, size_t *count);
+/* Which of `which`, an array of PostgreSQL, are its own still, for as long again. On `ctx`. */
+enum db_status webhooks_renew(const struct webhook_claim *claim, TALLOC_CTX *ctx, const char *which, int64_t **ids,
+                              size_t *count);
 
 /* Another process may have it. */
 enum db_status webhooks_release(const struct webhook_claim *claim, int64_t id);
@@ -68,15 +72,15 @@ enum db_status webhooks_due(const struct webhook_claim *claim, TALLOC_CTX *ctx, 
 enum db_status webhooks_park(const struct webhook_claim *claim, int64_t webhook, const char *ids);
 
 /*
- * They were taken; of the accounts `drained` nothing more is known to be due, and what waits is. Of these two each is a
- * statement that may be run again after a failure.
+ * They were taken; of the accounts `drained` nothing more is known to be due, and the first of what waits is; *woken of
+ * how many. Of these two each is a statement that may be run again after a failure.
  */
 enum db_status webhooks_delivered(const struct webhook_claim *claim, int64_t webhook, const char *ids,
-                                  const char *drained);
+                                  const char *drained, int64_t *woken);
 
 /*
- * A try has failed: it is tried again after `pause_ms`, and what is due of its account after it waits for it; or it was
- * the last one. *is_written is false where another process has it by now.
+ * A try has failed: it is tried again after `pause_ms`, and what is due of its account is to wait for it; or it was the
+ * last one, and the first of what waits is due. *is_written is false where another process has it by now.
  */
 enum db_status webhooks_failed(const struct webhook_claim *claim, int64_t webhook, const struct webhook_due *due,
                                const char *problem, int64_t pause_ms, bool is_last, bool *is_written, bool *is_dead);
@@ -85,7 +89,8 @@ enum db_status webhooks_pause(const struct webhook_claim *claim, int64_t webhook
 
 /*
  * It has said that it is gone: no event is kept for it any more, and what waits is dead, until an operator has it tried
- * again. *dead is how many these are, -1: it was disabled before.
+ * again. *dead is how many were dead at once, up to WEBHOOK_GIVE_UP_MAX (webhooks_give_up() goes on); -1: it was
+ * disabled before.
  */
 enum db_status webhooks_disable(const struct webhook_claim *claim, int64_t webhook, const char *problem, int64_t *dead);
 
@@ -94,7 +99,12 @@ enum db_status webhooks_disable(const struct webhook_claim *claim, int64_t webho
 /* Rows whose webhook or event is gone, and rows that wait for nothing. */
 enum db_status webhooks_tidy(struct db *db);
 
-/* What has waited for a day for webhooks that have failed `failures` times in a row is dead. *count of how many. */
+/*
+ * What has waited for a day for webhooks that have failed `failures` times in a row is dead, and what waits for
+ * disabled ones. *count of how many: when it is WEBHOOK_GIVE_UP_MAX there may be more.
+ */
+#define WEBHOOK_GIVE_UP_MAX 1000
+
 enum db_status webhooks_give_up(struct db *db, int64_t failures, int64_t *count);
 
 struct webhook_queue {

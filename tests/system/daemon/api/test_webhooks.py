@@ -1,6 +1,7 @@
 """Events that are sent to the site's own programs: what they say, who has signed them, and what becomes of those that fail."""
 
 import re
+import threading
 import time
 
 import pytest
@@ -205,6 +206,23 @@ def test_those_behind_it_wait_for_it_and_those_of_others_do_not(daemon, ctl, dat
     assert are_in_order(receiver.messages)
 
 
+@pytest.mark.parametrize("busy", [1, 6])
+def test_busy_account_does_not_hold_up_the_others(daemon, ctl, database, new_receiver, busy):
+    """A receiver that is slow, but right: it answers a few of the busy accounts', and then the event of the other comes."""
+    add_accounts(database, busy)
+    answered = threading.Semaphore(400)
+    receiver = new_receiver(answer=lambda received: b"user_logged_in" in received.body or answered.acquire(timeout=14))
+    receiver.answer = lambda received, slow=receiver.answer: 204 if slow(received) else 500
+    number, _ = add_webhook(ctl, receiver.url(), "user_login_failed user_logged_in")
+    write_events(database, 3000, busy)
+    sign_in(daemon, "bob")
+    receiver.await_types("user_logged_in")
+    assert database.value("SELECT count(*) FROM webhook_deliveries") > 2500
+    answered.release(10000)
+    wait_until(lambda: state_of(ctl, number)["delivered"] == 3001, "all of them")
+    assert are_in_order(receiver.messages)
+
+
 def test_dead_one_does_not_hold_up_those_behind_it(daemon, ctl, database, new_receiver, make_due):
     add_accounts(database, 1)
     receiver = new_receiver(answer=lambda received: 500 if b'"n": 1}' in received.body else 204)
@@ -212,7 +230,8 @@ def test_dead_one_does_not_hold_up_those_behind_it(daemon, ctl, database, new_re
     write_events(database, 250, 1)
     receiver.await_count(1)
     wait_until(lambda: database.value("SELECT max(attempts) FROM webhook_deliveries") == 1, "it to be written")
-    assert database.value("SELECT count(*) FROM webhook_deliveries WHERE state = 'due'") <= 1
+    due = "SELECT count(*) FROM webhook_deliveries WHERE state = 'due'"
+    wait_until(lambda: database.value(due) <= 1, "those behind it to be parked")
     database.query("UPDATE webhook_deliveries SET attempts = 9 WHERE attempts = 1")
     make_due()
     wait_until(lambda: (state := state_of(ctl, number))["delivered"] == 249 and state["dead"] == 1, "all the others")
@@ -240,6 +259,44 @@ def test_gone_has_it_disabled_until_an_operator_has_it_tried_again(daemon, ctl, 
     sign_in(daemon, "bob")
     receiver.await_count(3)
     assert state_of(ctl, number)["disabled_at"] is None
+
+
+def test_gone_has_all_that_waits_dead_in_portions(daemon, ctl, database, new_receiver):
+    add_accounts(database, 3)
+    receiver = new_receiver(answer=lambda received: 410)
+    number, _ = add_webhook(ctl, receiver.url(), "user_login_failed")
+    write_events(database, 3500, 3)
+    assert "events=1000" in daemon.await_line("webhook_disabled")
+    wait_until(lambda: state_of(ctl, number)["dead"] == 3500, "all to be dead")
+    assert all(int(re.search(r"events=(\d+)", line)[1]) <= 1000 for line in daemon.lines_of("webhook_dead"))
+
+
+def rows_of(plan):
+    """How many rows its steps have had in their hands, whatever the plan."""
+    dropped = plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Join Filter", 0)
+    return (plan["Actual Rows"] + dropped) * plan["Actual Loops"] + sum(map(rows_of, plan.get("Plans", [])))
+
+
+@pytest.mark.parametrize("without", ["", "hashjoin", "nestloop", "indexscan"])
+def test_waking_what_waits_for_nothing_is_one_pass(database, without):
+    source = (ROOT / "daemon/session/webhook_sql.c").read_text()
+    literals = re.search(r'"wake_deliveries",\n(.*?)\n};', source, re.DOTALL)[1]
+    wake = "".join(re.findall(r'"(.*?)",?$', literals, re.MULTILINE))
+    connection = database.connect()
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO webhook_deliveries (webhook_id, event_id, user_id, state)"
+            " SELECT 1, n, 1 + n %% 2, CASE WHEN n = 2 THEN 'due' ELSE 'behind' END FROM generate_series(1, %s) n", (4000,)
+        )
+        cursor.execute("ANALYZE webhook_deliveries")
+        if without:
+            cursor.execute(f"SET LOCAL enable_{without} = off")
+        cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + wake)
+        assert rows_of(cursor.fetchone()[0][0]["Plan"]) < 10 * 4000
+        cursor.execute("SELECT id - min(id) OVER () FROM webhook_deliveries WHERE state = 'due' ORDER BY id")
+        assert len(cursor.fetchall()) == 2
+        connection.rollback()
+    connection.close()
 
 
 @pytest.mark.parametrize(
@@ -308,14 +365,16 @@ def test_answer_that_is_none_is_a_failure(daemon, ctl, new_receiver, answer):
 
 def test_slow_and_dead_webhooks_hold_up_no_other(daemon, ctl, database, new_receiver):
     add_accounts(database, 50)
-    slow, quick = new_receiver(answer=lambda received: time.sleep(1) or 204), new_receiver()
+    quick_has_all = threading.Event()
+    slow, quick = new_receiver(answer=lambda received: quick_has_all.wait(60) and 204), new_receiver()
     silent = new_receiver(answer=lambda received: wait_until(lambda: silent.is_closing, "the end", 120) and None)
     dead = new_receiver()
     numbers = [add_webhook(ctl, one.url(), "user_login_failed")[0] for one in (slow, silent, dead, quick)]
     dead.close()
     write_events(database, 500, 50)
     wait_until(lambda: state_of(ctl, numbers[3])["delivered"] == 500, "the quick one to have all")
-    assert len(slow.received) < 100 and state_of(ctl, numbers[1])["delivered"] == 0
+    assert state_of(ctl, numbers[0])["delivered"] == state_of(ctl, numbers[1])["delivered"] == 0
+    quick_has_all.set()
     assert state_of(ctl, numbers[2])["pending"] == 500
     assert are_in_order(slow.messages) and are_in_order(quick.messages)
     # So many connections a webhook has at the most, and they are kept.
