@@ -28,10 +28,12 @@ struct app_times {
 };
 
 /*
- * How many session keys a request may present. A browser has one cookie of a name for each path and domain that it was
- * set for; each key is looked up, and a client that sends more of them only makes work.
+ * How many session keys a request may present in cookies. A browser has one cookie of a name for each path and domain
+ * that it was set for; each key is looked up, and a client that sends more of them only makes work. Beside them there
+ * is the one in Authorization.
  */
-#define APP_KEYS_MAX 16
+#define APP_COOKIE_KEYS_MAX 16
+#define APP_KEYS_MAX (APP_COOKIE_KEYS_MAX + 1)
 
 /* What is known of a request before it is taken in. */
 struct app_preview {

@@ -43,12 +43,14 @@ void keys_peek(const struct ones_app *app, const struct fcgi *fcgi, struct app_p
 		count = key_cookies_of_others(key_from, cookies, preview->keys);
 	else if (key_from->kind == KEY_FROM_BEARER)
 		count = read_authorization(fcgi, key_is_token68, preview->keys);
+	/* One that is not looked up could be one that has ended: see session_check.c. */
+	if (count > APP_COOKIE_KEYS_MAX)
+		return;
 	preview->own_at = count;
-	count += key_cookies_find(app, fcgi, cookies, preview->keys + count, APP_KEYS_MAX - count);
+	count += key_cookies_find(app, fcgi, cookies, preview->keys + count, APP_COOKIE_KEYS_MAX - count);
 	preview->bearer_at = count;
 	/* With key_from = bearer that has been looked at. */
-	if (app->settings->session.bearer && key_from->kind != KEY_FROM_BEARER && count == preview->own_at &&
-	    count < APP_KEYS_MAX)
+	if (app->settings->session.bearer && key_from->kind != KEY_FROM_BEARER && count == preview->own_at)
 		count += read_authorization(fcgi, is_own_token, preview->keys + count);
 	preview->key_count = count;
 }

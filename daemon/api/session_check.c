@@ -23,24 +23,60 @@ static void look_up(struct ones_request *req)
 	lookup->first = 0;
 }
 
+static bool may_be_live(const struct ones_request *req, size_t which)
+{
+	return rule_may_be_live(&req->app->rule, req->lookup.result, req->lookup.first + which);
+}
+
+static bool has_ended(const struct ones_request *req, size_t which)
+{
+	return rule_has_ended(&req->app->rule, req->lookup.result, req->lookup.first + which);
+}
+
+/* The first key from `begin` on, before `end`, of which `is_so`; `end`: there is none. */
+static size_t find(const struct ones_request *req, size_t begin, size_t end,
+                   bool (*is_so)(const struct ones_request *req, size_t which))
+{
+	size_t which = begin;
+
+	while (which < end && !is_so(req, which))
+		which++;
+	return which;
+}
+
+/* The first key of the application's making that stands in the way of number `live`; preview->own_at: there is none. */
+static size_t find_ended_before(const struct ones_request *req, size_t live)
+{
+	const struct app_lookup *lookup = &req->lookup;
+	size_t end = req->preview.own_at;
+	size_t which = find(req, 0, end, has_ended);
+
+	while (which < end && rule_was_left_for(lookup->result, lookup->first + which, lookup->first + live))
+		which = find(req, which + 1, end, has_ended);
+	return which;
+}
+
 /*
  * Of the keys that were presented it is the first that is live; else the first of which it is known how it ended; else
  * that of the daemon's own cookie, which what is kept for nobody belongs to; else the first.
+ *
+ * But before one that is live comes one of the application's making that has ended: the application looks at its keys
+ * by itself, and may take another of them than we do. With a session of any account somebody who was put out would go
+ * on as the one whom that key shows. A key that says nothing changes nothing: a neighbouring host may have planted it.
  */
 static size_t choose(const struct ones_request *req)
 {
 	const struct app_preview *preview = &req->preview;
-	const struct app_lookup *lookup = &req->lookup;
-	size_t known = preview->key_count;
+	size_t live = find(req, 0, preview->key_count, may_be_live);
+	size_t ended;
 
-	for (size_t i = 0; i < preview->key_count; i++) {
-		if (rule_may_be_live(&req->app->rule, lookup->result, lookup->first + i))
-			return i;
-		if (known == preview->key_count && rule_is_known(lookup->result, lookup->first + i))
-			known = i;
+	if (live < preview->key_count) {
+		ended = find_ended_before(req, live);
+		return ended < preview->own_at ? ended : live;
 	}
-	if (known < preview->key_count)
-		return known;
+	ended = find(req, 0, preview->key_count, has_ended);
+	if (ended < preview->key_count)
+		return ended;
 	return keys_own(req) != NULL ? preview->own_at : 0;
 }
 

@@ -219,6 +219,21 @@ bool rule_is_known(const struct session_lookup *lookup, size_t which)
 	return !db_is_null(lookup->rows, row, CHECK_ID) || !db_is_null(lookup->rows, row, CHECK_ENDED_REASON);
 }
 
+bool rule_has_ended(const struct rule *rule, const struct session_lookup *lookup, size_t which)
+{
+	return rule_is_known(lookup, which) && !rule_may_be_live(rule, lookup, which);
+}
+
+bool rule_was_left_for(const struct session_lookup *lookup, size_t which, size_t live)
+{
+	size_t row = lookup->row_of[which];
+
+	return !db_is_null(lookup->rows, row, CHECK_ENDED_REASON) &&
+	       reason_from_code(db_text(lookup->rows, row, CHECK_ENDED_REASON)) == ONES_REASON_LOGGED_OUT &&
+	       db_int(lookup->rows, row, CHECK_ENDED_USER_ID) ==
+	               db_int(lookup->rows, lookup->row_of[live], CHECK_USER_ID);
+}
+
 bool rule_may_be_live(const struct rule *rule, const struct session_lookup *lookup, size_t which)
 {
 	struct rule_verdict verdict;

@@ -57,6 +57,15 @@ bool rule_may_be_live(const struct rule *rule, const struct session_lookup *look
 /* True when the key that was number `which` is that of a session, be it live or ended: the daemon has issued it. */
 bool rule_is_known(const struct session_lookup *lookup, size_t which);
 
+/* True when it is that of a session that has ended, or ends now. */
+bool rule_has_ended(const struct rule *rule, const struct session_lookup *lookup, size_t which);
+
+/*
+ * True when the key that was number `which` ended by a sign-out, or by a login or change of password in the same
+ * browser, and is the same account's as the one that may be live, number `live`: whoever has both has lost nothing.
+ */
+bool rule_was_left_for(const struct session_lookup *lookup, size_t which, size_t live);
+
 /* True when rule_check() will neither read nor write, and so not wait for the account's lock. */
 bool rule_is_final(const struct rule *rule, const struct session_lookup *lookup, size_t which);
 

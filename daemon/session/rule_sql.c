@@ -31,7 +31,7 @@
 	"               LIMIT m.session_limit) AS newer),"                                                                   \
 	"       l.login_order, coalesce(l.session_key = s.session_key, false), e.reason, e.ended_at,"                        \
 	"       CASE WHEN " SQL_BY_OTHERS("e") " THEN e.by_user_agent ELSE '' END,"                                          \
-	"       CASE WHEN " SQL_BY_OTHERS("e") " THEN host(e.by_ip) END, e.user_agent, host(e.ip),"                          \
+	"       CASE WHEN " SQL_BY_OTHERS("e") " THEN host(e.by_ip) END, e.user_agent, host(e.ip), e.user_id,"               \
 	"       CASE WHEN u.email_verified_at IS NOT NULL THEN u.email END, u.plan, u.valid_until,"                          \
 	"       array_to_string(u.groups, ',')"                                                                              \
 	"  FROM (SELECT k.key) AS presented(key)"                                                                            \

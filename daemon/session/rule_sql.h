@@ -28,6 +28,7 @@ enum check_column {
 	CHECK_BY_IP,
 	CHECK_ENDED_USER_AGENT,
 	CHECK_ENDED_IP,
+	CHECK_ENDED_USER_ID,
 	CHECK_EMAIL, /* of a session again: the verified address; NULL when there is none */
 	CHECK_PLAN,  /* NULL when there is none */
 	CHECK_VALID_UNTIL,

@@ -130,6 +130,73 @@ def test_reason_is_that_of_a_key_which_was_known(api):
         assert guard(api.daemon, *jar).get("Session-Reason") == "displaced"
 
 
+def refused_for(daemon, *pairs):
+    answer = guard(daemon, *pairs)
+    return answer.status, answer.get("Session-Reason"), answer.get("Remote-User")
+
+
+@pytest.mark.parametrize("reason", ["displaced", "logged_out"])
+@pytest.mark.parametrize("beside", ["sid", "onesession"])
+def test_ended_key_of_another_account_is_nobody_s_whatever_is_beside_it(api, reason, beside):
+    """The application may look at the other one, and show whom that was."""
+    ended, live = new_key(), new_key()
+    api.sign_in("alice", key=ended)
+    api.sign_in("alice", key=new_key(), presented=ended if reason == "logged_out" else None)
+    if beside == "sid":
+        api.sign_in("bob", key=live)
+    else:
+        live = api.sign_in("bob", secure=False).json["token"]
+    assert guard(api.daemon, (beside, live)).status == 200
+    for jar in ([("sid", ended), (beside, live)], [(beside, live), ("sid", ended)]):
+        assert refused_for(api.daemon, *jar) == (401, reason, "")
+        assert guard(api.daemon, *jar, path="/session/me").status == 401
+        assert json.loads(guard(api.daemon, *jar, path="/session/state").body)["live"] is False
+
+
+def test_displaced_key_is_nobody_s_beside_a_live_one_of_its_account(api):
+    ended, live = new_key(), new_key()
+    api.sign_in(key=ended)
+    api.sign_in(key=live)
+    assert refused_for(api.daemon, ("sid", live), ("sid", ended)) == (401, "displaced", "")
+
+
+def test_unknown_key_shuts_nobody_out(api):
+    """A neighbouring host may have planted it."""
+    key = new_key()
+    api.sign_in(key=key)
+    for jar in ([("sid", new_key()), ("sid", key)], [("sid", key), ("sid", new_key())]):
+        assert guard(api.daemon, *jar).status == 200
+
+
+def test_signing_out_beside_an_ended_key_ends_what_is_live(api):
+    ended, live = new_key(), new_key()
+    api.sign_in("alice", key=ended)
+    api.sign_in("alice", key=new_key())
+    api.sign_in("bob", key=live)
+    assert guard(api.daemon, ("sid", live), ("sid", ended), path="/session/logout", method="POST").status == 204
+    assert api.check(live)["reason"] == "logged_out"
+
+
+def test_more_keys_than_are_looked_up_are_nobody_s(api):
+    """One of those that are not could have ended."""
+    key = new_key()
+    api.sign_in(key=key)
+    jar = [("sid", key)] + [("sid", new_key()) for _ in range(15)]
+    assert guard(api.daemon, *jar).status == 200
+    assert guard(api.daemon, *jar, ("sid", new_key())).status == 401
+
+
+def test_ended_key_in_authorization_is_nobody_s_beside_a_live_cookie(new_api):
+    api = new_api(BEARER)
+    ended = new_key()
+    api.sign_in("alice", key=ended)
+    api.sign_in("alice", key=new_key())
+    own = {"Cookie": f"onesession={api.sign_in('bob', secure=False).json['token']}"}
+    answer = with_bearer(api.daemon, ended, headers=own)
+    assert (answer.status, answer.get("Session-Reason")) == (401, "displaced")
+    assert with_bearer(api.daemon, new_key(), headers=own).status == 200
+
+
 def test_row_of_another_program_counts(api, database):
     key = insert_from_outside(database, "alice")
     assert is_live(api.daemon, key)
