@@ -203,8 +203,9 @@ const char *ones_reason_text(enum ones_reason reason);
 const struct ones_session *ones_session(const struct ones_request *req);
 
 /*
- * True when the request's key is in Authorization (session.bearer), and is that of a session, live or ended: an
- * application is not to get that field. One that is nobody's is the application's own.
+ * True when a key is in Authorization (session.bearer), and is that of a session, live or ended: an application is not
+ * to get that field. So it is beside a cookie, which is the request's key then. One that is nobody's is the
+ * application's own.
  */
 bool ones_key_is_bearer(const struct ones_request *req);
 

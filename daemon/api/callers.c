@@ -55,7 +55,7 @@ static void read_key(struct ones_request *req, const char *field)
 
 	if (token == NULL || strncmp(token, API_TOKEN_PREFIX, strlen(API_TOKEN_PREFIX)) == 0)
 		token = "";
-	req->preview.bearer_at = req->preview.key_count = 1;
+	req->preview.bearer_at = req->preview.key_count = req->preview.session_keys = 1;
 	req->preview.keys[0] = token_key_of_any(token);
 }
 

@@ -67,7 +67,7 @@ static enum ones_result replace_key(struct ones_request *req, const struct user 
 		describe(req, confirm_session(&req->app->rule, req, &confirmation, &client, &by_rule), &by_rule, login);
 	if (result == ONES_RESULT_OK) {
 		keys_give(req, token, keys_go_into_answer(req, false), login);
-		req->preview.key_count = 0;
+		keys_forget(&req->preview);
 		req->key = key;
 		req->verdict = (struct rule_verdict){
 			.live = true, .now = by_rule.session.proved_at, .session = by_rule.session};

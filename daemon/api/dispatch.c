@@ -133,7 +133,7 @@ enum app_step app_preview(const struct ones_app *app, const struct fcgi *fcgi, s
 enum app_step app_turn_away(struct app_preview *preview)
 {
 	preview->is_turned_away = true;
-	preview->key_count = 0;
+	keys_forget(preview);
 	return APP_RUN;
 }
 

@@ -51,6 +51,8 @@ struct app_preview {
 	size_t key_count;          /* those to be looked up; 0: none. First the application's own, */
 	size_t own_at;             /* from this one on those of the daemon's cookies, */
 	size_t bearer_at;          /* and from this one on that of Authorization; see keys.h */
+	size_t session_keys;       /* the first ones, of which one may be its session's: all but a key in Authorization
+	                              beside a cookie, which is only to be kept from the application */
 	struct session_key keys[APP_KEYS_MAX];
 };
 

@@ -37,6 +37,7 @@ void keys_peek(const struct ones_app *app, const struct fcgi *fcgi, struct app_p
 	const struct key_from *key_from = &app->key_from;
 	struct fcgi_text cookies = {0};
 	size_t count = 0;
+	bool has_too_many, has_own;
 
 	(void)fcgi_peek_param(fcgi, "HTTP_COOKIE", &cookies);
 	if (key_from->kind == KEY_FROM_COOKIE)
@@ -44,15 +45,24 @@ void keys_peek(const struct ones_app *app, const struct fcgi *fcgi, struct app_p
 	else if (key_from->kind == KEY_FROM_BEARER)
 		count = read_authorization(fcgi, key_is_token68, preview->keys);
 	/* One that is not looked up could be one that has ended: see session_check.c. */
-	if (count > APP_COOKIE_KEYS_MAX)
-		return;
+	has_too_many = count > APP_COOKIE_KEYS_MAX;
+	if (has_too_many)
+		count = 0;
 	preview->own_at = count;
-	count += key_cookies_find(app, fcgi, cookies, preview->keys + count, APP_COOKIE_KEYS_MAX - count);
+	if (!has_too_many)
+		count += key_cookies_find(app, fcgi, cookies, preview->keys + count, APP_COOKIE_KEYS_MAX - count);
 	preview->bearer_at = count;
+	has_own = count > preview->own_at;
 	/* With key_from = bearer that has been looked at. */
-	if (app->settings->session.bearer && key_from->kind != KEY_FROM_BEARER && count == preview->own_at)
+	if (app->settings->session.bearer && key_from->kind != KEY_FROM_BEARER)
 		count += read_authorization(fcgi, is_own_token, preview->keys + count);
 	preview->key_count = count;
+	preview->session_keys = has_own || has_too_many ? preview->bearer_at : count;
+}
+
+void keys_forget(struct app_preview *preview)
+{
+	preview->key_count = preview->session_keys = 0;
 }
 
 bool keys_may_be_in_authorization(const struct ones_app *app)

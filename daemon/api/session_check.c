@@ -67,15 +67,15 @@ static size_t find_ended_before(const struct ones_request *req, size_t live)
 static size_t choose(const struct ones_request *req)
 {
 	const struct app_preview *preview = &req->preview;
-	size_t live = find(req, 0, preview->key_count, may_be_live);
+	size_t live = find(req, 0, preview->session_keys, may_be_live);
 	size_t ended;
 
-	if (live < preview->key_count) {
+	if (live < preview->session_keys) {
 		ended = find_ended_before(req, live);
 		return ended < preview->own_at ? ended : live;
 	}
-	ended = find(req, 0, preview->key_count, has_ended);
-	if (ended < preview->key_count)
+	ended = find(req, 0, preview->session_keys, has_ended);
+	if (ended < preview->session_keys)
 		return ended;
 	return keys_own(req) != NULL ? preview->own_at : 0;
 }
@@ -89,7 +89,7 @@ enum db_status session_check(struct ones_request *req)
 	enum db_status status;
 
 	look_up(req);
-	req->has_key = preview->key_count > 0;
+	req->has_key = preview->session_keys > 0;
 	if (req->has_key) {
 		status = lookup->status;
 		if (status == DB_OK)

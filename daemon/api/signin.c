@@ -154,7 +154,7 @@ static enum db_status end_presented(struct ones_request *req, const struct sessi
 	const struct app_lookup *lookup = &req->lookup;
 	enum db_status status = DB_OK;
 
-	for (size_t i = 0; status == DB_OK && lookup->result != NULL && i < preview->key_count; i++) {
+	for (size_t i = 0; status == DB_OK && lookup->result != NULL && i < preview->session_keys; i++) {
 		const struct session_key *key = &preview->keys[i];
 
 		if ((but == NULL || memcmp(key, but, sizeof *key) != 0) &&
@@ -172,7 +172,7 @@ static const struct session_key *presented_by(struct ones_request *req, int64_t 
 
 	if (req->verdict.live && req->verdict.session.user.id == user_id)
 		return &req->key;
-	for (size_t i = 0; lookup->result != NULL && i < req->preview.key_count; i++) {
+	for (size_t i = 0; lookup->result != NULL && i < req->preview.session_keys; i++) {
 		struct rule_verdict verdict;
 
 		if (rule_is_final(&req->app->rule, lookup->result, lookup->first + i) &&
@@ -220,7 +220,7 @@ static enum ones_result begin_session(struct ones_request *req, const struct log
 		/* Whatever becomes of that, the login stands. */
 		(void)end_presented(req, request.presented, &by_rule.refusal);
 		keys_give(req, token, is_in_answer, login);
-		req->preview.key_count = 0;
+		keys_forget(&req->preview);
 		req->has_key = true;
 		req->key = key;
 		req->verdict = (struct rule_verdict){
@@ -351,7 +351,7 @@ const char *ones_form_token(struct ones_request *req)
 enum ones_result ones_logout(struct ones_request *req)
 {
 	/* Who presents a key so has no cookie of the daemon's. */
-	const bool is_by_bearer = req->preview.bearer_at < req->preview.key_count;
+	const bool is_by_bearer = req->preview.bearer_at < req->preview.session_keys;
 	const struct client client = exchange_client(req);
 	enum db_status status;
 
@@ -364,7 +364,7 @@ enum ones_result ones_logout(struct ones_request *req)
 		return exchange_result(status);
 	if (!is_by_bearer)
 		key_cookie_write(req, NULL);
-	req->preview.key_count = 0;
+	keys_forget(&req->preview);
 	req->verdict = (struct rule_verdict){.reason = ONES_REASON_LOGGED_OUT};
 	req->ending.reason = ONES_REASON_LOGGED_OUT;
 	req->has_key = false;

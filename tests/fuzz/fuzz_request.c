@@ -74,6 +74,7 @@ static void serve(struct ones_app *app, struct fcgi *fcgi)
 
 	(void)app_preview(app, fcgi, &preview);
 	MUST(preview.key_count <= APP_KEYS_MAX);
+	MUST(preview.session_keys <= preview.key_count);
 	req = app_open(app, fcgi, &preview, &lookup, &times);
 	if (req == NULL)
 		return;

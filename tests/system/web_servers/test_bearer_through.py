@@ -121,6 +121,26 @@ def test_key_that_is_none_any_more(web, browse):
     assert (status, json.loads(text)["code"]) == (401, "displaced")
 
 
+@pytest.mark.parametrize("path", ["/page.html", "/forum/page.html"])
+def test_session_s_key_beside_a_cookie_stays_with_the_guard(web, path):
+    """It is the cookie that counts then; live or ended, the one in Authorization is no application's."""
+    live, _ = log_in(web)
+    ended, _ = log_in(web)
+    headers = [("Authorization", f"Bearer {ended}"), ("Accept", "application/json")]
+    assert raw(web, "POST", "/session/logout", headers)[0] == 204
+    own, name = log_in(web)
+    for token in (live, ended):
+        status, asked = ask(web, path, f"Bearer {token}", [("Cookie", f"onesession={own}")])
+        assert (status, web.identity(asked)[0]) == (200, name)
+        assert carries(asked, token) == [] and authorization_of(web, asked) == ""
+        status, asked = ask(web, path, f"Bearer {token}", [("Cookie", f"onesession={'A' * 43}")])
+        if path == "/page.html":
+            assert (status, asked) == (401, None)
+        else:
+            assert status == 200 and set(web.identity(asked)) == {""}
+            assert carries(asked, token) == [] and authorization_of(web, asked) == ""
+
+
 def test_daemon_s_own_routes_by_it(web):
     token, name = log_in(web)
     headers = [("Authorization", f"Bearer {token}"), ("Accept", "application/json"), ("Content-Type", "application/json")]

@@ -186,6 +186,14 @@ def test_more_keys_than_are_looked_up_are_nobody_s(api):
     assert guard(api.daemon, *jar, ("sid", new_key())).status == 401
 
 
+def test_key_in_authorization_is_seen_beside_too_many_cookies(new_api):
+    api = new_api({**COOKIE, "session.bearer": "on"})
+    token = api.sign_in().json["token"]
+    jar = [("sid", new_key()) for _ in range(17)]
+    answer = guard(api.daemon, *jar, headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status, answer.get("Session-Credential")) == (401, "bearer")
+
+
 def test_ended_key_in_authorization_is_nobody_s_beside_a_live_cookie(new_api):
     api = new_api(BEARER)
     ended = new_key()
