@@ -687,11 +687,14 @@ const struct db_statement sql_forget_failures = {
 /*
  * $1 account, $2 the key that the browser had or NULL, $3 the key that it has now. Its failures move along, lest
  * a client gets new tries at one account by signing in to another; so do sessions of others that are live in it. An
- * account keeps ten: without a row of the same browser, the new one and nine of the others.
+ * account keeps ten: without a row of the same browser, the new one and nine of the others. The account's row is first:
+ * whoever deletes it holds it while its browsers go.
  */
 const struct db_statement sql_remember_browser = {
 	"remember_browser",
-	"WITH held AS (SELECT user_id FROM known_browsers WHERE browser_key = $2::bytea ORDER BY user_id FOR UPDATE),"
+	"WITH account AS (SELECT id FROM users WHERE id = $1::bigint FOR KEY SHARE),"
+	"     held AS (SELECT b.user_id FROM (SELECT count(*) FROM account) AS first, known_browsers b"
+	"               WHERE b.browser_key = $2::bytea ORDER BY b.user_id FOR UPDATE OF b),"
 	"     moved AS (UPDATE known_browsers k SET browser_key = $3::bytea,"
 	"                      seen_at = CASE WHEN k.user_id = $1::bigint THEN now() ELSE k.seen_at END"
 	"                 FROM held WHERE k.user_id = held.user_id AND k.browser_key = $2::bytea RETURNING k.user_id),"
@@ -700,8 +703,8 @@ const struct db_statement sql_remember_browser = {
 	"                     AND f.subject = " BROWSER_SUBJECT("m.user_id", "$2::bytea") "),"
 	"     live AS (UPDATE sessions SET device_key = $3::bytea WHERE device_key = $2::bytea),"
 	"     made AS (INSERT INTO known_browsers (user_id, browser_key)"
-	"              SELECT id, $3::bytea FROM users WHERE id = $1::bigint"
-	"                 AND NOT EXISTS (SELECT FROM moved WHERE user_id = $1::bigint)"
+	"              SELECT id, $3::bytea FROM account"
+	"               WHERE NOT EXISTS (SELECT FROM moved WHERE user_id = $1::bigint)"
 	"              ON CONFLICT (user_id, browser_key) DO NOTHING),"
 	"     surplus AS (SELECT browser_key FROM known_browsers WHERE user_id = $1::bigint AND browser_key IN"
 	"                        (SELECT browser_key FROM known_browsers WHERE user_id = $1::bigint"

@@ -3,12 +3,13 @@
 import json
 import uuid
 
+import psycopg2
 import pytest
 
 from support.api import Api, new_token
 from support.browser import ASK, FIREFOX, REFUSE
 from support.client import JSON
-from support.locks import HeldTable, waits_in_database
+from support.locks import HeldRow, HeldTable, waits_in_database
 from support.site import APPLICATION, in_application, with_audit
 from support.waiting import Background
 
@@ -323,3 +324,15 @@ def test_logins_wait_for_no_hashing(new_api):
     assert not all(each.is_done for each in busy)
     for each in busy:
         each.result(120)
+
+
+def test_browser_is_remembered_under_its_account_s_row(api, database):
+    """An erasure holds that row first, and the browsers' then: whoever took them the other way round would deadlock."""
+    device = api.sign_in().json["cookies"][1].partition("=")[2].partition(";")[0]
+    with HeldRow(api.daemon, "known_browsers") as held:
+        login = Background(api.post, "/sessions", {"user": "alice", "device": device})
+        waits_in_database(database)
+        with pytest.raises(psycopg2.errors.LockNotAvailable):
+            database.query("SELECT FROM users WHERE username = 'alice' FOR UPDATE NOWAIT")
+        held.let_go()
+        assert login.result().status == 201
