@@ -33,7 +33,7 @@ struct app_times {
  * is the one in Authorization.
  */
 #define APP_COOKIE_KEYS_MAX 16
-#define APP_KEYS_MAX (APP_COOKIE_KEYS_MAX + 1)
+#define APP_KEYS_MAX        (APP_COOKIE_KEYS_MAX + 1)
 
 /* What is known of a request before it is taken in. */
 struct app_preview {

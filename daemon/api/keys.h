@@ -9,9 +9,9 @@
 /*
  * Find the keys of a request that has not been taken in yet, without allocation: those of the application's making,
  * where there are such (session.key_from); then those in the daemon's own cookies; and, where none of the latter is
- * there, one in Authorization (session.bearer), which is looked up beside them, too, to be kept from the application. Over http a neighbouring host can plant a cookie, and an old one may
- * have stayed: only the database knows which key is live. With more cookies of the application's than are looked up
- * there is no key at all.
+ * there, one in Authorization (session.bearer), which is looked up beside them, too, to be kept from the application.
+ * Over http a neighbouring host can plant a cookie, and an old one may have stayed: only the database knows which key
+ * is live. With more cookies of the application's than are looked up there is no key at all.
  */
 void keys_peek(const struct ones_app *app, const struct fcgi *fcgi, struct app_preview *preview);
 
