@@ -1486,8 +1486,8 @@ struct ones_event {
 	const char *session_id;    /* the session that began or ended, or that did it; "" at a failed login */
 	const char *by_session_id; /* the session that took its place or ended it, else "" */
 	enum ones_reason reason;   /* why it ended; ONES_REASON_LIVE at a login */
-	const char *ip;            /* of the request behind it; "" when there is none, or it is a program's by the API */
-	const char *user_agent;    /* likewise */
+	const char *ip;         /* of the request behind it; "" when there is none, or it is a program's by the API */
+	const char *user_agent; /* likewise */
 	const char *language; /* the tag of the language that its pages are in, at a login or a new password; else "" */
 	/*
 	 * At a login by password: the account was signed in before, of late and in other browsers, and not in this one.

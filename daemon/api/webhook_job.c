@@ -94,7 +94,8 @@ static void give_back(struct webhook_run *run, struct target *target)
 			return;
 		webhook_log_paused(target);
 	}
-	/* Also of one that is lost, for it may be disabled: nobody is to wait for the end of the claim. Another's stays. */
+	/* Also of one that is lost, for it may be disabled: nobody is to wait for the end of the claim. Another's
+	 * stays. */
 	if (webhook_run_note_database(run, webhooks_release(&run->claim, target->id)))
 		drop_target(run, target);
 }

@@ -23,7 +23,7 @@ struct import {
 	struct ctl *ctl;
 	const char *detail; /* of each event, as JSON */
 	bool has_lines;     /* of a file */
-	json_t *names;      /* by users_import.key, the line in which each stands first; without lines those refused, as 0 */
+	json_t *names; /* by users_import.key, the line in which each stands first; without lines those refused, as 0 */
 	int64_t imported, existing;
 	int64_t refused[REFUSALS];
 	int64_t left_out; /* of the existing: perhaps other people, for the name is spelt otherwise */

@@ -28,8 +28,8 @@ int import_take(struct import *import, const char *where, int64_t line, const st
 void import_refuse_line(struct import *import, const char *where, const char *why);
 
 /*
- * An account with something in it, beside name and hash, that cannot be taken. Its name is not free for a later one that
- * means somebody else. Returns the exit code.
+ * An account with something in it, beside name and hash, that cannot be taken. Its name is not free for a later one
+ * that means somebody else. Returns the exit code.
  */
 int import_refuse_terms(struct import *import, const char *where, int64_t line, const char *name, const char *why);
 

@@ -143,7 +143,8 @@ static int take_account(struct csv_import *csv_import, TALLOC_CTX *ctx, const ch
 	if (terms == NULL)
 		result = fail("out of memory");
 	else if (problem != NULL)
-		result = import_refuse_terms(csv_import->import, where, csv_import->csv->line, account.username, problem);
+		result = import_refuse_terms(csv_import->import, where, csv_import->csv->line, account.username,
+		                             problem);
 	else
 		result = import_take(csv_import->import, where, csv_import->csv->line, &account,
 		                     has_password ? import_hash_problem(csv_import->import, hash) : NULL);

@@ -148,10 +148,10 @@ static const char *moment_problem(const json_t *terms)
 	const char *text = json_string_value(json_object_get(terms, "valid_until"));
 	int64_t us;
 
-	return text == NULL || rfc3339_read(text, &us)
-	               ? NULL
-	               : "--valid-until takes a moment, 2027-01-31T10:32:05Z, a day, 2027-01-31, which is its 00:00 UTC, "
-	                 "or an empty text, which takes the end away";
+	return text == NULL || rfc3339_read(text, &us) ? NULL
+	                                               : "--valid-until takes a moment, 2027-01-31T10:32:05Z, a day, "
+	                                                 "2027-01-31, which is its 00:00 UTC, "
+	                                                 "or an empty text, which takes the end away";
 }
 
 int command_user_set(struct ctl *ctl)
@@ -165,7 +165,8 @@ int command_user_set(struct ctl *ctl)
 
 	if (terms == NULL || by == NULL)
 		result = fail("out of memory");
-	else if ((problem = moment_problem(terms)) != NULL || (problem = account_terms_problem(ctl->ctx, terms, NULL)) != NULL)
+	else if ((problem = moment_problem(terms)) != NULL ||
+	         (problem = account_terms_problem(ctl->ctx, terms, NULL)) != NULL)
 		result = fail("%s", problem);
 	else {
 		status = account_tx_run(&tx, TRANSACTION_RETRIED, apply, &setting);

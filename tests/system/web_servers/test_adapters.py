@@ -6,6 +6,7 @@ adapters: what they tell the daemon, and that who is nobody to the guard is nobo
 import itertools
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -351,3 +352,11 @@ def test_tutorial_s_site_is_moved_over(tables, behind, browse):
         assert user_at(first) is None
         assert user_at(second) == "member0"
     assert web.database.value("SELECT count(*) FROM users WHERE username LIKE 'member%%'") == len(MEMBERS)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_folder_for_express_is_copied_as_its_readme_says(tmp_path):
+    shutil.copytree(adapted.ADAPTERS / "express", tmp_path / "onesession-express")
+    app = tmp_path / "app.js"
+    app.write_text('const { onesession } = require("./onesession-express"); console.log(typeof onesession);')
+    assert subprocess.run(["node", app], capture_output=True, text=True, timeout=60, check=False).stdout == "function\n"
