@@ -11,6 +11,7 @@ from support.commands import run
 from support.nginx import Nginx
 from support.own_login import COOKIE, PASSED, PASSWORD, OwnLogin
 from support.processes import ROOT
+from support.status import reload_and_wait
 
 TEXT = (ROOT / "docs/own-login.md").read_text()
 HOST = "https://shop.example"
@@ -192,12 +193,28 @@ def test_application_is_behind_onesession_after_these_steps(guide, new_daemon, c
     monkeypatch.setitem(shop.functions, "show_form", lambda text, with_tick=False: (text, with_tick))
     monkeypatch.setitem(shop.functions, "begin_session", lambda name, cookies: cookies)
     exec(compile(at_the_form, "own-login.md", "exec"), shop.functions)
-    daemon.reload({"session.on_limit": "ask"})
+    daemon.settings["session.on_limit"] = "ask"
+    daemon.command()
+    reload_and_wait(daemon)
     browser = ("192.0.2.1", "x", {}, False)
     assert len(shop.functions["try_to_sign_in"]("ada", "", {}, browser)) == 2
     assert shop.functions["try_to_sign_in"]("ada", "", {}, browser) == ("This account is signed in elsewhere.", True)
     assert shop.functions["try_to_sign_in"]("ada", "", {"take_over": "yes"}, browser)[0].startswith("onesession=")
     assert len(guide.database.sessions("ada")) == 1
+
+    # A client with a token.
+    daemon.settings["session.bearer"] = "on"
+    daemon.command()
+    reload_and_wait(daemon)
+    tokens = [None]
+    for _ in range(2):
+        told = shop.functions["call"]("POST", "/sessions", {"user": "ada", "presented": tokens[-1], "take_over": True})
+        tokens.append(told["token"])
+    client = browse(nginx, program=True)
+    answers = [client.get("/orders", headers={"Authorization": f"Bearer {token}"}) for token in tokens[1:]]
+    assert [answer.status_code for answer in answers] == [401, 200]
+    assert answers[0].json()["code"] == "logged_out"
+    assert (shop.seen[-1].get("Remote-User"), shop.seen[-1].get("Authorization")) == ("ada", "")
 
 
 def test_what_is_yours_is_there_as_often_as_it_says():
