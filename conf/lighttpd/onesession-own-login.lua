@@ -8,6 +8,8 @@ local sign_in = { "^/login/?$" }
 -- Yours: the cookies by which the application knows who is signed in; and how the browser forgets them.
 local names = { "sessionid" }
 local forgotten = { "sessionid=; Path=/; Max-Age=0" }
+-- Yours: "onesession" is session.cookie_name. The second is the one by HTTPS, which browsers take by HTTPS only.
+local ended = { "onesession=; Path=/; Max-Age=0", "__Host-onesession=; Path=/; Max-Age=0; Secure" }
 -- Yours: where people change their password.
 local change_password = "/password"
 
@@ -50,14 +52,15 @@ request.req_header["Remote-Plan"] = request.req_env["REMOTE_PLAN"] or ""
 request.req_header["Session-Reason"] = reason
 
 -- Whether the application gets the request as nobody's: where nobody is live, and the guard was not asked, or says that a
--- session has ended. But at the sign-in the application has sessions of nobody's, for its forms: there only who was led to
--- it by the guard, which gives the reason, comes as nobody, so that a sign-in that redirects those whom it knows shows its
--- form.
+-- session has ended; so a sign-in that redirects those whom it knows shows its form. The form is sent with all cookies. So
+-- comes who is unauthenticated, for the application has sessions of nobody's; but not at the sign-in when led there by the
+-- guard, which gives the reason.
 local method = request.req_attr["request.method"]
 local query = request.req_attr["uri.query"] or ""
-local is_led = is_sign_in and reason ~= "" and (method == "GET" or method == "HEAD") and ("&" .. query):find("&reason=[^&]")
-local is_nobody = session_id == ""
-	and (reason == "" or is_led or (not is_sign_in and reason ~= "unauthenticated"))
+local has_ended = reason ~= "" and reason ~= "unauthenticated"
+local is_at_sign_in = is_sign_in and reason ~= "" and (method == "GET" or method == "HEAD")
+local is_led = is_at_sign_in and (has_ended or ("&" .. query):find("&reason=[^&]"))
+local is_nobody = session_id == "" and (reason == "" or is_led or (not is_sign_in and has_ended))
 
 if not is_nobody then
 	return 0
@@ -81,7 +84,12 @@ for pair in (request.req_header["Cookie"] or ""):gmatch("[^;]+") do
 end
 request.req_header["Cookie"] = table.concat(kept, "; ")
 
--- Or the form would be sent with them. One that the application sets comes after this.
+-- Or the form would be sent with them. And the daemon's cookie, whose session has ended, so that from then on nobody in
+-- particular is there: the form, and what comes after it, can have a session of the application's. One that the application
+-- sets comes after this.
 if is_led then
+	for _, cookie in ipairs(has_ended and ended or {}) do
+		forgotten[#forgotten + 1] = cookie
+	end
 	request.resp_header["Set-Cookie"] = table.concat(forgotten, "\r\nSet-Cookie: ")
 end

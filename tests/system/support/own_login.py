@@ -1,6 +1,8 @@
 """
 A small application that signs people in itself, as many are: it knows them by a session of its own, and its sign-in leads
 on whom it knows. It tells the daemon of sign-in and sign-out by two calls, and looks at nothing that the web server says.
+Who asks for it in the form gives a second proof, for which the session has the name; and ?link=NAME, as from a mail, signs
+in by itself.
 """
 
 import html
@@ -26,6 +28,7 @@ class OwnLogin:
 
     def __init__(self, csrf, has_key):
         self.csrf, self.has_key = csrf, has_key
+        self.is_secure = False
         self.api = None
         self.sessions = {}  # by key: {"user": name or None, "token": of the form}
         self.seen = []
@@ -76,6 +79,10 @@ class OwnLogin:
         asked = dict(urllib.parse.parse_qsl(query))
         if path == "/login" and session["user"]:
             return 303, [("Location", asked.get("next", "/"))], ""
+        if path == "/login" and "link" in asked:
+            return self._let_in(asked["link"], cookies, asked, headers)
+        if path == "/login" and "step" in asked and session.get("proving") is None:
+            return 303, [("Location", "/login")], ""
         if path == "/login" and method == "POST":
             return self._sign_in(cookies, session, asked, dict(urllib.parse.parse_qsl(body)), headers)
         if path == "/login":
@@ -88,7 +95,7 @@ class OwnLogin:
 
     def tell(self, name, told, headers):
         """The first call: returns cookies for the answer."""
-        return self.api.sign_in(name, **told, secure=False, ip=headers["X-Forwarded-For"]).json["cookies"]
+        return self.api.sign_in(name, **told, secure=self.is_secure, ip=headers["X-Forwarded-For"]).json["cookies"]
 
     def tell_end(self, session_id):
         """The second one."""
@@ -114,10 +121,20 @@ class OwnLogin:
             return 403, [], "the form's token is not right"
         if sent.get("password") != PASSWORD:
             return 200, [], "wrong password"
-        key = self.begin(sent["username"])
+        if "step" in asked:
+            return self._let_in(session["proving"], cookies, asked, headers)
+        if "second" in sent:
+            key = self.begin()
+            self.sessions[key]["proving"] = sent["username"]
+            location = f"/login?step=2&next={asked.get('next', '/')}"
+            return 303, [("Set-Cookie", f"{COOKIE}={key}; Path=/; HttpOnly"), ("Location", location)], ""
+        return self._let_in(sent["username"], cookies, asked, headers)
+
+    def _let_in(self, name, cookies, asked, headers):
+        key = self.begin(name)
         told = {name: cookies.get(cookie) for name, cookie in PASSED.items()}
         if self.has_key:
             told = {"key": key, "presented": cookies.get(COOKIE), "device": told["device"]}
-        issued = [("Set-Cookie", value) for value in self.tell(sent["username"], told, headers)]
+        issued = [("Set-Cookie", value) for value in self.tell(name, told, headers)]
         location = asked.get("next", "/")
         return 303, [*issued, ("Set-Cookie", f"{COOKIE}={key}; Path=/; HttpOnly"), ("Location", location)], ""

@@ -11,6 +11,7 @@ from support.commands import run
 from support.nginx import Nginx
 from support.own_login import COOKIE, PASSED, PASSWORD, OwnLogin
 from support.processes import ROOT
+from support.status import reload_and_wait
 
 TEXT = (ROOT / "docs/own-login.md").read_text()
 HOST = "https://shop.example"
@@ -118,11 +119,12 @@ def sign_in(person, name, path="/orders"):
 
 
 def test_application_is_behind_onesession_after_these_steps(guide, new_daemon, closing, browse, monkeypatch):
-    configuration, key_from = map(settings_of, blocks("ini"))
+    configuration, key_from, bearer = map(settings_of, blocks("ini"))
+    assert bearer == {"session.bearer": "on"}
     assert key_from == {"session.key_from": f"cookie {COOKIE}"}
     settings = {key: value for key, value in configuration.items() if key != "database.conninfo"}
     steps = blocks("sh")
-    check, copy, adapt, token, accounts, see = steps
+    check, copy, adapt, token, accounts, by_address, see = steps
     assert check == "onesessiond -t\n"
 
     daemon = new_daemon(settings)
@@ -144,7 +146,7 @@ def test_application_is_behind_onesession_after_these_steps(guide, new_daemon, c
     nginx.secrets, nginx.database = daemon.secrets, guide.database
     assert "server_name shop.example" in (nginx.folder / "site.conf").read_text()
 
-    (code,) = blocks("python")
+    code, at_the_form = blocks("python")
     shop.functions = {}
     monkeypatch.setenv("no_proxy", "*")
     exec(compile(guide.here(code, nginx.url), "own-login.md", "exec"), shop.functions)
@@ -156,6 +158,10 @@ def test_application_is_behind_onesession_after_these_steps(guide, new_daemon, c
     setup = "\n".join(setup) + "\n"
     assert '"username": "ada"' in guide.shell(setup + account, nginx.url).replace('":"', '": "')
     shop.functions["account"]("ada")
+    assert '"username":"user-17"' in guide.shell(setup + by_address, nginx.url).replace(": ", ":")
+    with pytest.raises(shop.functions["Refused"], match="cannot have an @") as refused:
+        shop.functions["account"]("ada@example.org")
+    assert refused.value.status == 400
 
     led, about, listed, told = see.splitlines()
     assert guide.shell(led, nginx.url).strip().split(": ")[1] == "/login?next=/orders&reason=unauthenticated"
@@ -174,9 +180,41 @@ def test_application_is_behind_onesession_after_these_steps(guide, new_daemon, c
     second.post("/login?next=/orders", {"token": form_token(answer), "username": "ada", "password": PASSWORD})
     assert guide.shell(told).count("session_displaced") == 1
     assert second.get("/orders").status_code == 200
+    # Those who are elsewhere are told why.
+    shop.functions["password_changed"]("ada")
+    assert second.get("/orders").headers["Location"].removeprefix(nginx.url) == "/login?next=/orders&reason=password_changed"
+    sign_in(second, "ada")
     assert second.post("/logout").status_code == 303
     assert guide.shell(told).count("user_logged_out")
     assert guide.database.sessions("ada") == []
+
+    # What the form does when the call is refused, and with the tick.
+    monkeypatch.setitem(shop.functions, "password_is_right", lambda name, password: True)
+    monkeypatch.setitem(shop.functions, "show_form", lambda text, with_tick=False: (text, with_tick))
+    monkeypatch.setitem(shop.functions, "begin_session", lambda name, cookies: cookies)
+    exec(compile(at_the_form, "own-login.md", "exec"), shop.functions)
+    daemon.settings["session.on_limit"] = "ask"
+    daemon.command()
+    reload_and_wait(daemon)
+    browser = ("192.0.2.1", "x", {}, False)
+    assert len(shop.functions["try_to_sign_in"]("ada", "", {}, browser)) == 2
+    assert shop.functions["try_to_sign_in"]("ada", "", {}, browser) == ("This account is signed in elsewhere.", True)
+    assert shop.functions["try_to_sign_in"]("ada", "", {"take_over": "yes"}, browser)[0].startswith("onesession=")
+    assert len(guide.database.sessions("ada")) == 1
+
+    # A client with a token.
+    daemon.settings["session.bearer"] = "on"
+    daemon.command()
+    reload_and_wait(daemon)
+    tokens = [None]
+    for _ in range(2):
+        told = shop.functions["call"]("POST", "/sessions", {"user": "ada", "presented": tokens[-1], "take_over": True})
+        tokens.append(told["token"])
+    client = browse(nginx, program=True)
+    answers = [client.get("/orders", headers={"Authorization": f"Bearer {token}"}) for token in tokens[1:]]
+    assert [answer.status_code for answer in answers] == [401, 200]
+    assert answers[0].json()["code"] == "logged_out"
+    assert (shop.seen[-1].get("Remote-User"), shop.seen[-1].get("Authorization")) == ("ada", "")
 
 
 def test_what_is_yours_is_there_as_often_as_it_says():

@@ -63,6 +63,24 @@ def find_form(person, path):
     return path, re.search('name="token" value="([^"]*)"', answer.text)[1]
 
 
+def cookies_set(answer):
+    """By name, what a browser has after all of them."""
+    fields = answer.raw.headers.getlist("Set-Cookie")
+    return {field.partition("=")[0]: field for field in fields}
+
+
+def sign_in_at(person, name, address, path):
+    """With the form that is at this address, which leads there."""
+    answer = person.get(address)
+    assert answer.status_code == 200, answer.headers.get("Location")
+    token = re.search('name="token" value="([^"]*)"', answer.text)[1]
+    answer = person.post(address, {"token": token, "username": name, "password": PASSWORD})
+    assert answer.status_code == 303, answer.text
+    assert answer.headers["Location"].removeprefix(person.site.url) == path
+    answer = person.get(path)
+    assert (answer.status_code, user_shown(answer)) == (200, name)
+
+
 def sign_in(person, name, path="/members/page"):
     """The whole way, as people go it."""
     address, token = find_form(person, path)
@@ -134,9 +152,88 @@ def test_who_types_the_sign_in_s_address_gets_there(web, people):
     # The application leads on whom it knows.
     assert first.get("/login").status_code == 303
     sign_in(second, name)
-    # Also with a session that is over: then the guard leads back, with the reason.
-    assert first.get("/login?next=/members/page").headers["Location"].removeprefix(web.url) == "/members/page"
+    # Not whose session is over: the daemon has said so, and the application's is kept back.
+    sign_in_at(first, name, "/login?next=/members/page", "/members/page")
+
+
+def test_whose_session_has_ended_signs_in_from_an_optional_page(web, people):
+    """By the application's own link, which knows no reason."""
+    first, second, name = people
     sign_in(first, name)
+    sign_in(second, name)
+    assert user_shown(first.get("/open")) == "None"
+    assert web.last().get("Session-Reason") == "displaced"
+    sign_in_at(first, name, "/login?next=/open", "/open")
+    assert web.identity(web.last())[0] == name
+    assert web.last().get("Session-Reason") == ""
+
+
+@pytest.mark.parametrize("query", ["next=/open", "next=/open&reason=displaced"])
+def test_second_step_of_a_sign_in_has_its_session(web, people, query):
+    first, second, name = people
+    sign_in(first, name)
+    sign_in(second, name)
+    answer = first.get(f"/login?{query}")
+    assert answer.status_code == 200
+    assert web.last().get("Session-Reason") == "displaced"
+    # From then on it is nobody in particular, whose session is the application's affair.
+    token = re.search('name="token" value="([^"]*)"', answer.text)[1]
+    sent = {"token": token, "username": name, "password": PASSWORD, "second": "yes"}
+    answer = first.post(f"/login?{query}", sent)
+    assert web.last().get("Session-Reason") == "unauthenticated"
+    step = answer.headers["Location"].removeprefix(web.url)
+    assert step.startswith("/login?step=2")
+    sign_in_at(first, name, step, "/open")
+
+
+@pytest.mark.parametrize("query", ["next=/open", "next=/open&reason=displaced"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_browser_forgets_the_cookies_of_a_session_that_has_ended(web, people, query, method):
+    first, second, name = people
+    forgotten = {"onesession": "", "__Host-onesession": "Secure"}
+    assert not set(cookies_set(first.request(method, f"/login?{query}"))) & set(forgotten)
+    sign_in(first, name)
+    device = [cookie.value for cookie in first.http.cookies if cookie.name == "onesession_device"]
+    assert not set(cookies_set(first.request(method, f"/login?{query}"))) & set(forgotten)
+    sign_in(second, name)
+    for path in ("/open", "/members/page"):
+        assert not set(cookies_set(first.request(method, path))) & set(forgotten)
+    given = cookies_set(first.request(method, f"/login?{query}"))
+    for cookie, secure in forgotten.items():
+        assert re.sub(r"\s", "", given[cookie]).rstrip(";") == f"{cookie}=;Path=/;Max-Age=0" + (f";{secure}" if secure else "")
+    assert device == [cookie.value for cookie in first.http.cookies if cookie.name == "onesession_device"]
+    assert "onesession" not in [cookie.name for cookie in first.http.cookies]
+    sign_in(first, name)
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+def test_new_session_is_not_forgotten_for_the_one_that_has_ended(web, people, is_secure):
+    """Where a GET signs in, such as a link in a mail."""
+    first, second, name = people
+    sign_in(first, name)
+    sign_in(second, name)
+    web.application.is_secure = is_secure
+    try:
+        answer = first.get(f"/login?link={name}&next=/open")
+    finally:
+        web.application.is_secure = False
+    assert answer.status_code == 303
+    given = cookies_set(answer)
+    assert "Max-Age=0" not in given[COOKIE]
+    if not web.application.has_key:
+        assert "Max-Age=0" not in given["__Host-onesession" if is_secure else "onesession"]
+    if not is_secure:
+        assert user_shown(first.get("/members/page")) == name
+
+
+def test_form_that_was_open_when_the_session_ended_is_sent_with_it(web, people):
+    first, second, name = people
+    sign_in(first, name)
+    known = "; ".join(f"{cookie.name}={cookie.value}" for cookie in first.http.cookies)
+    sign_in(second, name)
+    raw(web, "POST", "/login?next=/open", [("Cookie", known)])
+    assert web.last().get("Session-Reason") == "displaced"
+    assert own_key(first) in cookies_of(web)
 
 
 def test_sign_in_of_the_same_browser_is_a_rotation(web, people):
@@ -260,7 +357,7 @@ WRITTEN = [
 ]
 
 
-@pytest.mark.parametrize("path", ["/open/page", "/login?reason=displaced", "/login?next=/&reason=x", "/.well-known/x"])
+@pytest.mark.parametrize("path", ["/open/page", "/login", "/login?reason=displaced", "/login?next=/&reason=x", "/.well-known/x"])
 def test_no_way_of_writing_the_cookie_makes_somebody_of_who_has_ended(web, people, path):
     first, second, name = people
     sign_in(first, name)
