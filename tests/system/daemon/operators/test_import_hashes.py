@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import shutil
-import statistics
 import subprocess
 import time
 import warnings
@@ -155,5 +154,6 @@ def test_wrong_password_takes_the_same_time_whatever_the_form_of_the_hash(new_da
             began = time.monotonic()
             assert attempt(daemon, name, "a wrong password").status == 401
             took[name].append(time.monotonic() - began)
-    medians = {name: statistics.median(times) for name, times in took.items()}
-    assert max(medians.values()) < 1.3 * min(medians.values()), medians
+    # The quickest of each, which other load on the machine does least to. A form that is checked as it is takes a tenth.
+    quickest = {name: min(times) for name, times in took.items()}
+    assert max(quickest.values()) < 2 * min(quickest.values()), quickest
