@@ -1,4 +1,4 @@
-"""Paddle: each transaction that was paid, of subscriptions whose custom data have `user` and `plan`."""
+"""Paddle: each transaction that was paid, of subscriptions whose custom data have `user` and whose price's have `plan`."""
 
 import json
 import payments
@@ -9,10 +9,10 @@ def take(body, header):
     event = json.loads(body)
     if payments.member(event, "event_type") == "transaction.completed":
         data = payments.member(event, "data")
-        of = data.get("custom_data") or {}
-        if of.get("user") and of.get("plan") and data.get("billing_period"):
+        of, price = (one.get("custom_data") or {} for one in (data, payments.member(data, "items")[0]["price"]))
+        if of.get("user") and price.get("plan") and data.get("billing_period"):
             until = payments.member(data, "billing_period", "ends_at")
-            payments.paid(of["user"], of["plan"], until, payments.member(event, "occurred_at"))
+            payments.paid(of["user"], price["plan"], until, payments.member(event, "occurred_at"))
 
 
 payments.serve("Paddle-Signature", take)

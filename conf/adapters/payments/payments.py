@@ -11,7 +11,7 @@ import urllib.request
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 API = os.environ.get("ONESESSION_API", "http://127.0.0.1/session/api")
-BODY_MAX, TOLERANCE_S = 1 << 20, 300
+BODY_MAX, TOLERANCE_S, SECRET_MIN = 1 << 20, 300, 8
 
 
 class Refused(Exception):
@@ -38,7 +38,11 @@ def member(of, *names):
 def secret(name):
     """The content of the file that the environment variable names: a secret is no argument, and in no environment."""
     with open(os.environ[name], encoding="ascii") as file:
-        return file.read().strip()
+        text = file.read().strip()
+    # An empty one is anybody's.
+    if len(text) < SECRET_MIN:
+        raise NotWritten("503 Service Unavailable", f"{os.environ[name]} has no secret in it, or one that is too short")
+    return text
 
 
 def call(method, user, body=None):
@@ -116,7 +120,7 @@ def serve(field, take):
         length = environ.get("CONTENT_LENGTH") or "0"
         status = "204 No Content"
         try:
-            if environ["REQUEST_METHOD"] != "POST" or int(length) > BODY_MAX:
+            if environ["REQUEST_METHOD"] != "POST" or not 0 <= int(length) <= BODY_MAX:
                 raise Refused("it is no event")
             header = environ.get("HTTP_" + field.upper().replace("-", "_"), "")
             take(environ["wsgi.input"].read(int(length)), header)

@@ -72,8 +72,9 @@ class Paddle:
             "occurred_at": iso(1900000000 + at, ".621022"), "notification_id": "ntf_01h8bzam1z32agrxjwhjgqk8w6",
             "data": {
                 "id": "txn_1", "status": "completed", "customer_id": "ctm_1", "origin": "subscription_recurring",
-                "custom_data": {"user": user, "plan": plan} if user else None, "subscription_id": "sub_1",
-                "currency_code": "EUR", "collection_mode": "automatic", "items": [{"price": {"id": "pri_1"}, "quantity": 1}],
+                "custom_data": {"user": user, "plan": "platinum"} if user else None, "subscription_id": "sub_1",
+                "currency_code": "EUR", "collection_mode": "automatic", 
+                "items": [{"price": {"id": "pri_1", "custom_data": {"plan": plan} if plan else None}, "quantity": 1}],
                 "billing_period": {"starts_at": iso(until - 2592000, ".985594"), "ends_at": iso(until, ".985594")},
                 "details": {"totals": {"grand_total": str(amount), "currency_code": "EUR"}},
             },
@@ -90,6 +91,7 @@ class Program:
     def __init__(self, provider, site, folder):
         self.provider, self.site = provider, site
         token, secret = folder / "token", folder / "secret"
+        self.secret_file = secret
         token.write_text(new_token(site.ctl(), "payments", "users"))
         site.secrets.add(token.read_text().removeprefix("ost_"))
         secret.write_text(SECRET + "\n")
@@ -274,3 +276,13 @@ def test_ten_lines_each(name):
     text = (FOLDER / name).read_text()
     lines = [line for line in text.splitlines() if line and not line.startswith(("import", '"""'))]
     assert len(lines) <= 10
+
+
+@pytest.mark.parametrize("text", ["", "\n", "short"])
+def test_secret_that_is_none_lets_nobody_in(program, text):
+    secret = program.secret_file
+    before, account = secret.read_text(), program.account()
+    secret.write_text(text)
+    assert program.send(program.provider.event(JANUARY), secret=text.strip()) == 503
+    assert program.account() == account
+    secret.write_text(before)
