@@ -53,7 +53,7 @@ static void read_key(struct ones_request *req, const char *field)
 {
 	const char *token = ones_field(req, field);
 
-	if (token == NULL || strncmp(token, API_TOKEN_PREFIX, strlen(API_TOKEN_PREFIX)) == 0)
+	if (token == NULL || key_is_of_api(token))
 		token = "";
 	req->preview.bearer_at = req->preview.key_count = req->preview.session_keys = 1;
 	req->preview.keys[0] = token_key_of_any(token);

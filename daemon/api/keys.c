@@ -10,7 +10,7 @@
 /* Not an API token's: one is never looked up as a key. */
 static bool is_own_token(const char *text)
 {
-	return token_is_well_formed(text) && strncmp(text, API_TOKEN_PREFIX, strlen(API_TOKEN_PREFIX)) != 0;
+	return token_is_well_formed(text) && !key_is_of_api(text);
 }
 
 /* The key in Authorization, if that has the form; returns how many: 1 or 0. */

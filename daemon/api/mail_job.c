@@ -421,7 +421,7 @@ static struct mail_sending sending_of(const struct settings *settings, struct db
 	};
 
 	(void)mail_rate_parse(settings->mail.per_recipient, &sending.per_recipient, &sending.per_recipient_ms);
-	mail_sending_init(&sending);
+	claim_generate(sending.claim);
 	return sending;
 }
 

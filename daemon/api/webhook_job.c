@@ -401,11 +401,13 @@ static enum ones_result send_events(struct ones_db *db, void *context)
 	return ONES_RESULT_OK;
 }
 
-int webhook_job_prepare(int64_t patience_ms, struct problem *problem)
+int webhook_job_prepare(const struct ones_app *app, int64_t patience_ms, struct problem *problem)
 {
 	/* There is no such name (RFC 6761, 6.4): all that names are looked up in is asked for it. */
 	static const char *const nowhere = "https://webhooks.invalid.";
 
+	if (app->settings->api.webhook_interval == 0)
+		return 0;
 	if (webhook_sender_prepare() == 0 &&
 	    http_client_prepare(&nowhere, 1, patience_ms < NAMES_MAX_MS ? patience_ms : NAMES_MAX_MS) == 0)
 		return 0;

@@ -12,8 +12,8 @@ int webhook_job_add(struct ones_app *app, struct problem *problem);
 
 /*
  * Once in a process that is to run it, before it is restricted: what looking names up loads late is loaded, for as long
- * as `patience_ms`. Returns 0, or -1 with *problem.
+ * as `patience_ms`. Where it sends to no webhooks, nothing is. Returns 0, or -1 with *problem.
  */
-int webhook_job_prepare(int64_t patience_ms, struct problem *problem);
+int webhook_job_prepare(const struct ones_app *app, int64_t patience_ms, struct problem *problem);
 
 #endif

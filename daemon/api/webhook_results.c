@@ -125,7 +125,8 @@ static bool is_to_be_written(const struct target *target)
 {
 	if (target->taken == 0)
 		return false;
-	return target->taken >= WRITE_MAX || target->under_way == 0 ||
+	/* What was taken comes first: it may be of the account of one that has failed. */
+	return target->failed > 0 || target->taken >= WRITE_MAX || target->under_way == 0 ||
 	       clock_monotonic_ms() - target->taken_since_ms >= WRITE_MS;
 }
 
@@ -133,8 +134,7 @@ bool webhook_run_write(struct webhook_run *run, struct target *target)
 {
 	struct delivery *failed;
 
-	/* What was taken comes first: it may be of the account of one that has failed. */
-	if ((is_to_be_written(target) || target->failed > 0) && target->taken > 0 && !write_taken(run, target))
+	if (is_to_be_written(target) && !write_taken(run, target))
 		return false;
 	while ((failed = target_failed(target)) != NULL) {
 		if (!write_failure(run, failed))

@@ -26,12 +26,16 @@ const char *key_from_parse(const char *value, struct key_from *key_from)
 	return "\"cookie NAME\" with the name of a cookie of the application's, \"bearer\", or nothing";
 }
 
+bool key_is_of_api(const char *text)
+{
+	return strncmp(text, API_TOKEN_PREFIX, strlen(API_TOKEN_PREFIX)) == 0;
+}
+
 static bool is_as_long_as_a_key(const char *text)
 {
 	size_t length = strlen(text);
 
-	return length >= KEY_OF_OTHERS_MIN && length <= KEY_OF_OTHERS_MAX &&
-	       strncmp(text, API_TOKEN_PREFIX, strlen(API_TOKEN_PREFIX)) != 0;
+	return length >= KEY_OF_OTHERS_MIN && length <= KEY_OF_OTHERS_MAX && !key_is_of_api(text);
 }
 
 /* The value may stand in double quotes, which are a part of it. */

@@ -8,8 +8,11 @@
 #define KEY_OF_OTHERS_MIN 16
 #define KEY_OF_OTHERS_MAX 4096
 
-/* What tokens of the API begin with: such a text is never a session's key. */
+/* What tokens of the API begin with. */
 #define API_TOKEN_PREFIX "ost_"
+
+/* Is it one of those? Such a text is never a session's key. */
+bool key_is_of_api(const char *text);
 
 enum key_from_kind { KEY_FROM_NOTHING, KEY_FROM_COOKIE, KEY_FROM_BEARER };
 

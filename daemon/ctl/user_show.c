@@ -2,6 +2,7 @@
 #include "base/email.h"
 #include "ctl/output.h"
 #include "ctl/table.h"
+#include "ctl/terms.h"
 #include "ctl/text.h"
 #include "ctl/user.h"
 
@@ -32,22 +33,6 @@ static int64_t limit_in_force(const struct user *user)
 	return user->plan != NULL && !user->has_plan_ended ? user->plan_limit : -1;
 }
 
-static json_t *groups_json(const char *groups)
-{
-	json_t *list = json_array();
-
-	while (*groups != '\0') {
-		size_t length = strcspn(groups, ",");
-
-		if (json_array_append_new(list, json_stringn(groups, length)) != 0) {
-			json_decref(list);
-			return NULL;
-		}
-		groups += length + (groups[length] == ',' ? 1 : 0);
-	}
-	return list;
-}
-
 static json_t *user_json(const void *rows, size_t at)
 {
 	const struct user *user = (const struct user *)rows + at;
@@ -58,7 +43,7 @@ static json_t *user_json(const void *rows, size_t at)
 	                 "is_admin", user->is_admin, "delete_at", output_time(user->delete_at), "session_limit",
 	                 user_limit_json(user->session_limit), "created_at", output_time(user->created_at),
 	                 "last_login_at", output_time(user->last_login_at), "live_sessions",
-	                 (json_int_t)user->live_sessions, "plan", user->plan, "groups", groups_json(user->groups),
+	                 (json_int_t)user->live_sessions, "plan", user->plan, "groups", terms_names(user->groups),
 	                 "valid_until", output_time(user->valid_until), "external_id", user->external_id, "limit_from",
 	                 limit_source(user), "limit_in_force", user_limit_json(limit_in_force(user)));
 }

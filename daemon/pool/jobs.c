@@ -116,7 +116,8 @@ static int start_modules(const struct generation *generation, struct problem *pr
 	if (modules_load(generation->app, generation->modules, problem) != 0)
 		return -1;
 	if (services_prepare(generation->app, NAMES_MS, problem) != 0 ||
-	    mail_job_prepare(generation->app, NAMES_MS, problem) != 0 || webhook_job_prepare(NAMES_MS, problem) != 0 ||
+	    mail_job_prepare(generation->app, NAMES_MS, problem) != 0 ||
+	    webhook_job_prepare(generation->app, NAMES_MS, problem) != 0 ||
 	    modules_start(generation->app, MODULES_WITH_JOBS, problem) != 0)
 		return -1;
 	folders_open(generation->app);

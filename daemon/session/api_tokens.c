@@ -32,7 +32,7 @@ bool api_token_key(const char *text, struct session_key *key)
 {
 	const size_t length = strlen(API_TOKEN_PREFIX);
 
-	if (text == NULL || strncmp(text, API_TOKEN_PREFIX, length) != 0 || !token_is_well_formed(text + length))
+	if (text == NULL || !key_is_of_api(text) || !token_is_well_formed(text + length))
 		return false;
 	*key = token_key(text + length);
 	return true;
@@ -132,23 +132,20 @@ enum db_status api_tokens_add(struct db *db, TALLOC_CTX *ctx, const char *name, 
 	return DB_OK;
 }
 
+static void read_listed(const struct db_result *rows, size_t row, void *item)
+{
+	struct api_token *token = item;
+
+	*token = token_from_row(rows, row);
+	token->has_expired = db_bool(rows, row, TOKEN_HAS_EXPIRED);
+}
+
 enum db_status api_tokens_list(struct db *db, TALLOC_CTX *ctx, struct api_token **tokens, size_t *count)
 {
-	struct db_result *rows;
-	enum db_status status = db_query(db, ctx, &sql_list_tokens, NULL, 0, &rows);
+	enum db_status status;
 
-	*tokens = NULL;
-	*count = 0;
-	if (status != DB_OK)
-		return status;
-	*tokens = talloc_array(ctx, struct api_token, (unsigned)db_rows(rows));
-	if (*tokens == NULL)
-		return db_out_of_memory(db);
-	for (; *count < db_rows(rows); (*count)++) {
-		(*tokens)[*count] = token_from_row(rows, *count);
-		(*tokens)[*count].has_expired = db_bool(rows, *count, TOKEN_HAS_EXPIRED);
-	}
-	return DB_OK;
+	*tokens = db_query_list(db, ctx, &sql_list_tokens, NULL, 0, sizeof **tokens, read_listed, count, &status);
+	return status;
 }
 
 enum db_status api_tokens_revoke(struct db *db, TALLOC_CTX *ctx, const char *name, bool *was_good)

@@ -176,6 +176,27 @@ enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statemen
 	return status == DB_OK ? db_take_result(db->connection, ctx, pg, result) : status;
 }
 
+void *db_query_list(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
+                    const struct db_value values[], size_t value_count, size_t size, db_read_row *read, size_t *count,
+                    enum db_status *status)
+{
+	struct db_result *rows;
+	char *items;
+
+	*count = 0;
+	*status = db_query(db, ctx, statement, values, value_count, &rows);
+	if (*status != DB_OK)
+		return NULL;
+	items = talloc_array_size(ctx, size, (unsigned)db_rows(rows));
+	if (items == NULL) {
+		*status = db_out_of_memory(db);
+		return NULL;
+	}
+	for (; *count < db_rows(rows); (*count)++)
+		read(rows, *count, items + *count * size);
+	return items;
+}
+
 enum db_status db_script(struct db *db, const char *sql)
 {
 	PGresult *pg;

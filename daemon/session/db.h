@@ -126,6 +126,17 @@ struct db_result;
 enum db_status db_query(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
                         const struct db_value values[], size_t count, struct db_result **result);
 
+/* Takes a row over into an item of an array; texts in it go on belonging to the result. */
+typedef void db_read_row(const struct db_result *result, size_t row, void *item);
+
+/*
+ * All rows of a statement as an array, each as `read` fills in an item of `size` bytes: on `ctx`, as is the result.
+ * *count of how many. NULL, and 0, when *status is not DB_OK.
+ */
+void *db_query_list(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
+                    const struct db_value values[], size_t value_count, size_t size, db_read_row *read, size_t *count,
+                    enum db_status *status);
+
 /*
  * Like db_query(), for the SQL of modules. Values are text (NULL: SQL NULL) whose types the server infers, and so are
  * the rows, see db_as_text(). It is prepared by itself, and known again by its text. Outside a transaction it is sent a

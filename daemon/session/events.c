@@ -55,9 +55,9 @@ enum db_status events_record_operator(struct db *db, const char *name, int64_t u
 	return events_record(db, &record);
 }
 
-static struct event_row event_from_row(const struct db_result *rows, size_t row)
+static void read_event(const struct db_result *rows, size_t row, void *item)
 {
-	return (struct event_row){
+	*(struct event_row *)item = (struct event_row){
 		.id = db_int(rows, row, EVENT_ID),
 		.at = db_time(rows, row, EVENT_AT),
 		.name = db_text(rows, row, EVENT_NAME),
@@ -73,18 +73,12 @@ static struct event_row event_from_row(const struct db_result *rows, size_t row)
 static enum db_status list(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
                            const struct db_value values[], size_t value_count, struct event_list *found)
 {
-	struct db_result *rows;
-	enum db_status status = db_query(db, ctx, statement, values, value_count, &rows);
+	enum db_status status;
 
 	*found = (struct event_list){0};
-	if (status != DB_OK)
-		return status;
-	found->rows = talloc_array(ctx, struct event_row, (unsigned)db_rows(rows));
-	if (found->rows == NULL)
-		return db_out_of_memory(db);
-	for (; found->count < db_rows(rows); found->count++)
-		found->rows[found->count] = event_from_row(rows, found->count);
-	return DB_OK;
+	found->rows = db_query_list(db, ctx, statement, values, value_count, sizeof *found->rows, read_event,
+	                            &found->count, &status);
+	return status;
 }
 
 enum db_status events_latest(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t max, struct event_list *found)

@@ -56,14 +56,6 @@ enum db_status mails_add(struct db *db, const struct mail_draft *draft)
 
 /* ---- Sending ------------------------------------------------------------------------------------------------- */
 
-void mail_sending_init(struct mail_sending *sending)
-{
-	unsigned char random[(MAIL_CLAIM_SIZE - 1) / 2];
-
-	randombytes_buf(random, sizeof random);
-	(void)sodium_bin2hex(sending->claim, sizeof sending->claim, random, sizeof random);
-}
-
 static struct mail_row claimed_row(const struct db_result *found)
 {
 	return (struct mail_row){
@@ -312,29 +304,27 @@ enum db_status mails_forget(const struct mail_sending *sending, const struct mai
 	return db_query(sending->db, NULL, &sql_forget_mail, values, 2, NULL);
 }
 
+static void read_given_up(const struct db_result *rows, size_t row, void *item)
+{
+	*(struct mail_row *)item = (struct mail_row){
+		.id = db_int(rows, row, 0),
+		.module = db_text(rows, row, 1),
+		.kind = db_text(rows, row, 2),
+		.user_id = db_int(rows, row, 3),
+		.address = "",
+	};
+}
+
 enum db_status mails_give_up(const struct mail_sending *sending, TALLOC_CTX *ctx, const char *problem,
                              bool is_long_past, struct mail_row **rows, size_t *count)
 {
 	const struct db_value values[] = {DB_TEXT(problem), DB_INT(GIVE_UP_MAX),
 	                                  DB_INT(is_long_past ? PAUSE_MAX_MS : 0)};
-	struct db_result *given_up;
-	enum db_status status = db_query(sending->db, ctx, &sql_give_up_mails, values, 3, &given_up);
+	enum db_status status;
 
-	*count = 0;
-	if (status != DB_OK)
-		return status;
-	*rows = talloc_zero_array(ctx, struct mail_row, (unsigned int)db_rows(given_up));
-	if (*rows == NULL)
-		return db_out_of_memory(sending->db);
-	for (; *count < db_rows(given_up); (*count)++)
-		(*rows)[*count] = (struct mail_row){
-			.id = db_int(given_up, *count, 0),
-			.module = db_text(given_up, *count, 1),
-			.kind = db_text(given_up, *count, 2),
-			.user_id = db_int(given_up, *count, 3),
-			.address = "",
-		};
-	return DB_OK;
+	*rows = db_query_list(sending->db, ctx, &sql_give_up_mails, values, 3, sizeof **rows, read_given_up, count,
+	                      &status);
+	return status;
 }
 
 enum db_status mails_queue(struct db *db, struct mail_queue *queue)
@@ -351,9 +341,9 @@ enum db_status mails_queue(struct db *db, struct mail_queue *queue)
 
 /* ---- For operators ------------------------------------------------------------------------------------------- */
 
-static struct mail_shown shown_row(const struct db_result *found, size_t at)
+static void read_shown(const struct db_result *found, size_t at, void *item)
 {
-	return (struct mail_shown){
+	*(struct mail_shown *)item = (struct mail_shown){
 		.id = db_int(found, at, MAIL_ROW_ID),
 		.state = db_text(found, at, MAIL_ROW_STATE),
 		.module = db_text(found, at, MAIL_ROW_MODULE),
@@ -383,18 +373,10 @@ enum db_status mails_list(struct db *db, TALLOC_CTX *ctx, const struct mail_filt
 		DB_INT(filter->user_id),
 		filter->max >= 0 ? DB_INT(filter->max) : DB_NULL,
 	};
-	struct db_result *found;
-	enum db_status status = db_query(db, ctx, &sql_list_mails, values, 4, &found);
+	enum db_status status;
 
-	*count = 0;
-	if (status != DB_OK)
-		return status;
-	*rows = talloc_array(ctx, struct mail_shown, (unsigned int)db_rows(found));
-	if (*rows == NULL)
-		return db_out_of_memory(db);
-	for (; *count < db_rows(found); (*count)++)
-		(*rows)[*count] = shown_row(found, *count);
-	return DB_OK;
+	*rows = db_query_list(db, ctx, &sql_list_mails, values, 4, sizeof **rows, read_shown, count, &status);
+	return status;
 }
 
 enum db_status mails_retry(struct db *db, int64_t id, size_t *count)

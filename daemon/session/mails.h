@@ -13,8 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MAIL_CLAIM_SIZE 33
-
 /* A mail as it is written. Texts may be NULL where it says so. */
 struct mail_draft {
 	const char *module;
@@ -58,14 +56,11 @@ const char *mail_row_domain(const struct mail_row *row);
 /* Who sends, and by what rules. */
 struct mail_sending {
 	struct db *db;
-	char claim[MAIL_CLAIM_SIZE];
+	char claim[CLAIM_SIZE];
 	int64_t lease_ms;                        /* for so long nobody else takes what was claimed */
 	int64_t per_recipient, per_recipient_ms; /* 0: any number */
 	int64_t per_domain_ms;                   /* between two mails to one domain; 0: none */
 };
-
-/* Give it a claim of its own. */
-void mail_sending_init(struct mail_sending *sending);
 
 /*
  * Claim one that is due; *row is on `ctx`, NULL: there is none. None that is written to an address in `but_domain`, as

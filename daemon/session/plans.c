@@ -21,9 +21,9 @@ const char *plans_name_problem(const char *name)
 	return name[strspn(name, others)] != '\0' ? "has other characters than letters, digits and . _ : -" : NULL;
 }
 
-static struct plan plan_from_row(const struct db_result *rows, size_t row)
+static void read_plan(const struct db_result *rows, size_t row, void *item)
 {
-	return (struct plan){
+	*(struct plan *)item = (struct plan){
 		.name = db_text(rows, row, PLAN_NAME),
 		.session_limit = db_int(rows, row, PLAN_SESSION_LIMIT),
 		.created_at = db_time(rows, row, PLAN_CREATED_AT),
@@ -33,20 +33,10 @@ static struct plan plan_from_row(const struct db_result *rows, size_t row)
 
 enum db_status plans_list(struct db *db, TALLOC_CTX *ctx, struct plan **plans, size_t *count)
 {
-	struct db_result *rows;
-	enum db_status status = db_query(db, ctx, &sql_list_plans, NULL, 0, &rows);
+	enum db_status status;
 
-	*plans = NULL;
-	*count = 0;
-	if (status != DB_OK)
-		return status;
-	*plans = talloc_array(ctx, struct plan, (unsigned)db_rows(rows));
-	if (*plans == NULL)
-		return db_out_of_memory(db);
-	for (size_t i = 0; i < db_rows(rows); i++)
-		(*plans)[i] = plan_from_row(rows, i);
-	*count = db_rows(rows);
-	return DB_OK;
+	*plans = db_query_list(db, ctx, &sql_list_plans, NULL, 0, sizeof **plans, read_plan, count, &status);
+	return status;
 }
 
 enum db_status plans_lock(struct db *db, TALLOC_CTX *ctx, const char *name, struct plan **plan)
@@ -64,7 +54,7 @@ enum db_status plans_lock(struct db *db, TALLOC_CTX *ctx, const char *name, stru
 	*plan = talloc(ctx, struct plan);
 	if (*plan == NULL)
 		return db_out_of_memory(db);
-	**plan = plan_from_row(rows, 0);
+	read_plan(rows, 0, *plan);
 	return DB_OK;
 }
 

@@ -50,33 +50,27 @@ enum db_status session_info_live(struct db *db, TALLOC_CTX *ctx, int64_t user_id
 	return status == DB_OK ? session_info_from_rows(ctx, rows, list) : status;
 }
 
+static void read_ended(const struct db_result *rows, size_t row, void *item)
+{
+	*(struct ended_session_info *)item = (struct ended_session_info){
+		.place = {.id = db_text(rows, row, ENDED_INFO_ID),
+	                  .created_at = db_time(rows, row, ENDED_INFO_CREATED_AT),
+	                  .last_seen_at = db_time(rows, row, ENDED_INFO_LAST_SEEN_AT),
+	                  .user_agent = db_text(rows, row, ENDED_INFO_USER_AGENT),
+	                  .ip = db_text(rows, row, ENDED_INFO_IP)},
+		.reason = reason_from_code(db_text(rows, row, ENDED_INFO_REASON)),
+		.ended_at = db_time(rows, row, ENDED_INFO_ENDED_AT),
+		.by_user_agent = db_text(rows, row, ENDED_INFO_BY_USER_AGENT),
+		.by_ip = db_text(rows, row, ENDED_INFO_BY_IP),
+	};
+}
+
 enum db_status session_info_ended(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t max,
                                   struct ended_session_info **all, size_t *count)
 {
 	const struct db_value values[] = {DB_INT(user_id), DB_INT(max)};
-	struct db_result *rows;
-	enum db_status status = db_query(db, ctx, &sql_session_info_ended, values, 2, &rows);
+	enum db_status status;
 
-	*count = 0;
-	if (status != DB_OK)
-		return status;
-	*all = talloc_array(ctx, struct ended_session_info, (unsigned)db_rows(rows));
-	if (*all == NULL)
-		return DB_ERROR;
-	for (; *count < db_rows(rows); ++*count) {
-		size_t row = *count;
-
-		(*all)[row] = (struct ended_session_info){
-			.place = {.id = db_text(rows, row, ENDED_INFO_ID),
-		                  .created_at = db_time(rows, row, ENDED_INFO_CREATED_AT),
-		                  .last_seen_at = db_time(rows, row, ENDED_INFO_LAST_SEEN_AT),
-		                  .user_agent = db_text(rows, row, ENDED_INFO_USER_AGENT),
-		                  .ip = db_text(rows, row, ENDED_INFO_IP)},
-			.reason = reason_from_code(db_text(rows, row, ENDED_INFO_REASON)),
-			.ended_at = db_time(rows, row, ENDED_INFO_ENDED_AT),
-			.by_user_agent = db_text(rows, row, ENDED_INFO_BY_USER_AGENT),
-			.by_ip = db_text(rows, row, ENDED_INFO_BY_IP),
-		};
-	}
-	return DB_OK;
+	*all = db_query_list(db, ctx, &sql_session_info_ended, values, 2, sizeof **all, read_ended, count, &status);
+	return status;
 }

@@ -25,6 +25,20 @@
 /* An Idempotency-Key is good for a day. */
 #define API_ANSWERS_MS (INT64_C(24) * 3600 * 1000)
 
+static void read_session(const struct db_result *rows, size_t row, void *item)
+{
+	*(struct session_row *)item = (struct session_row){
+		.id = db_text(rows, row, SESSION_ID),
+		.user_id = db_int(rows, row, SESSION_USER_ID),
+		.username = db_text(rows, row, SESSION_USERNAME),
+		.created_at = db_time(rows, row, SESSION_CREATED_AT),
+		.last_seen_at = db_time(rows, row, SESSION_LAST_SEEN_AT),
+		.expires_at = db_time(rows, row, SESSION_EXPIRES_AT),
+		.ip = db_text(rows, row, SESSION_IP),
+		.user_agent = db_text(rows, row, SESSION_USER_AGENT),
+	};
+}
+
 enum db_status sessions_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms, int64_t max,
                              struct session_row **rows, size_t *count)
 {
@@ -33,62 +47,37 @@ enum db_status sessions_list(struct db *db, TALLOC_CTX *ctx, int64_t user_id, in
 		DB_INT(idle_timeout_ms),
 		max >= 0 ? DB_INT(max) : DB_NULL,
 	};
-	struct db_result *found;
-	enum db_status status = db_query(db, ctx, &sql_list_sessions, values, 3, &found);
+	enum db_status status;
 
-	*rows = NULL;
-	*count = 0;
-	if (status != DB_OK)
-		return status;
-	*rows = talloc_array(ctx, struct session_row, (unsigned)db_rows(found));
-	if (*rows == NULL)
-		return db_out_of_memory(db);
-	for (size_t i = 0; i < db_rows(found); i++) {
-		(*rows)[i] = (struct session_row){
-			.id = db_text(found, i, SESSION_ID),
-			.user_id = db_int(found, i, SESSION_USER_ID),
-			.username = db_text(found, i, SESSION_USERNAME),
-			.created_at = db_time(found, i, SESSION_CREATED_AT),
-			.last_seen_at = db_time(found, i, SESSION_LAST_SEEN_AT),
-			.expires_at = db_time(found, i, SESSION_EXPIRES_AT),
-			.ip = db_text(found, i, SESSION_IP),
-			.user_agent = db_text(found, i, SESSION_USER_AGENT),
-		};
-	}
-	*count = db_rows(found);
-	return DB_OK;
+	*rows = db_query_list(db, ctx, &sql_list_sessions, values, 3, sizeof **rows, read_session, count, &status);
+	return status;
+}
+
+static void read_ended(const struct db_result *rows, size_t row, void *item)
+{
+	*(struct ended_row *)item = (struct ended_row){
+		.was = {.id = db_text(rows, row, ENDING_ID),
+	                .created_at = db_time(rows, row, ENDING_CREATED_AT),
+	                .last_seen_at = db_time(rows, row, ENDING_LAST_SEEN_AT),
+	                .ip = db_text(rows, row, ENDING_IP),
+	                .user_agent = db_text(rows, row, ENDING_USER_AGENT)},
+		.reason = db_text(rows, row, ENDING_REASON),
+		.ended_at = db_time(rows, row, ENDING_ENDED_AT),
+		.by = {.id = db_text(rows, row, ENDING_BY_ID),
+	               .ip = db_text(rows, row, ENDING_BY_IP),
+	               .user_agent = db_text(rows, row, ENDING_BY_USER_AGENT),
+	               .operator_name = db_text(rows, row, ENDING_OPERATOR)},
+	};
 }
 
 enum db_status sessions_history(struct db *db, TALLOC_CTX *ctx, int64_t user_id, int64_t idle_timeout_ms, int64_t max,
                                 struct ended_row **rows, size_t *count)
 {
 	const struct db_value values[] = {DB_INT(user_id), DB_INT(idle_timeout_ms), DB_INT(max)};
-	struct db_result *found;
-	enum db_status status = db_query(db, ctx, &sql_list_endings, values, 3, &found);
+	enum db_status status;
 
-	*rows = NULL;
-	*count = 0;
-	if (status != DB_OK)
-		return status;
-	*rows = talloc_array(ctx, struct ended_row, (unsigned)db_rows(found));
-	if (*rows == NULL)
-		return db_out_of_memory(db);
-	for (size_t i = 0; i < db_rows(found); i++)
-		(*rows)[i] = (struct ended_row){
-			.was = {.id = db_text(found, i, ENDING_ID),
-		                .created_at = db_time(found, i, ENDING_CREATED_AT),
-		                .last_seen_at = db_time(found, i, ENDING_LAST_SEEN_AT),
-		                .ip = db_text(found, i, ENDING_IP),
-		                .user_agent = db_text(found, i, ENDING_USER_AGENT)},
-			.reason = db_text(found, i, ENDING_REASON),
-			.ended_at = db_time(found, i, ENDING_ENDED_AT),
-			.by = {.id = db_text(found, i, ENDING_BY_ID),
-		               .ip = db_text(found, i, ENDING_BY_IP),
-		               .user_agent = db_text(found, i, ENDING_BY_USER_AGENT),
-		               .operator_name = db_text(found, i, ENDING_OPERATOR)},
-		};
-	*count = db_rows(found);
-	return DB_OK;
+	*rows = db_query_list(db, ctx, &sql_list_endings, values, 3, sizeof **rows, read_ended, count, &status);
+	return status;
 }
 
 enum db_status sessions_count_live(struct db *db, int64_t idle_timeout_ms, int64_t *count)

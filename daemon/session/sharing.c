@@ -45,29 +45,25 @@ enum db_status sharing_count(struct account_tx *tx, const struct sharing_policy 
 	                                           .takeovers = db_int(row, 0, 0)});
 }
 
+static void read_sharing(const struct db_result *rows, size_t row, void *item)
+{
+	*(struct sharing_row *)item = (struct sharing_row){
+		.user_id = db_int(rows, row, SHARING_USER_ID),
+		.username = db_text(rows, row, SHARING_USERNAME),
+		.in_window = db_int(rows, row, SHARING_IN_WINDOW),
+		.in_history = db_int(rows, row, SHARING_IN_HISTORY),
+		.last_at = db_time_or_never(rows, row, SHARING_LAST_AT),
+		.shared_at = db_time_or_never(rows, row, SHARING_SHARED_AT),
+		.cooldown_until = db_time_or_never(rows, row, SHARING_COOLDOWN_UNTIL),
+	};
+}
+
 enum db_status sharing_list(struct db *db, TALLOC_CTX *ctx, int64_t window_ms, int64_t max, struct sharing_row **rows,
                             size_t *count)
 {
 	const struct db_value values[] = {DB_INT(window_ms), DB_INT(max)};
-	struct db_result *found;
-	enum db_status status = db_query(db, ctx, &sql_list_sharing, values, 2, &found);
+	enum db_status status;
 
-	*count = 0;
-	if (status != DB_OK)
-		return status;
-	*rows = talloc_array(ctx, struct sharing_row, (unsigned)db_rows(found));
-	if (*rows == NULL)
-		return db_out_of_memory(db);
-	for (; *count < db_rows(found); ++*count) {
-		(*rows)[*count] = (struct sharing_row){
-			.user_id = db_int(found, *count, SHARING_USER_ID),
-			.username = db_text(found, *count, SHARING_USERNAME),
-			.in_window = db_int(found, *count, SHARING_IN_WINDOW),
-			.in_history = db_int(found, *count, SHARING_IN_HISTORY),
-			.last_at = db_time_or_never(found, *count, SHARING_LAST_AT),
-			.shared_at = db_time_or_never(found, *count, SHARING_SHARED_AT),
-			.cooldown_until = db_time_or_never(found, *count, SHARING_COOLDOWN_UNTIL),
-		};
-	}
-	return DB_OK;
+	*rows = db_query_list(db, ctx, &sql_list_sharing, values, 2, sizeof **rows, read_sharing, count, &status);
+	return status;
 }

@@ -23,7 +23,7 @@ void token_generate(char token[TOKEN_LENGTH + 1])
 		randombytes_buf(random, sizeof random);
 		(void)sodium_bin2base64(token, TOKEN_LENGTH + 1, random, sizeof random,
 		                        sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-	} while (strncmp(token, API_TOKEN_PREFIX, strlen(API_TOKEN_PREFIX)) == 0);
+	} while (key_is_of_api(token));
 	sodium_memzero(random, sizeof random);
 }
 
@@ -68,6 +68,14 @@ struct session_key token_key_with(const char token[TOKEN_LENGTH + 1], const stru
 	(void)crypto_hash_sha256_update(&state, other->bytes, sizeof other->bytes);
 	(void)crypto_hash_sha256_final(&state, key.bytes);
 	return key;
+}
+
+void claim_generate(char claim[CLAIM_SIZE])
+{
+	unsigned char random[(CLAIM_SIZE - 1) / 2];
+
+	randombytes_buf(random, sizeof random);
+	(void)sodium_bin2hex(claim, CLAIM_SIZE, random, sizeof random);
 }
 
 bool session_id_is_well_formed(const char *text)

@@ -26,6 +26,11 @@ struct session_key token_key_of_any(const char *text);
 /* That of a token which is valid only together with another. */
 struct session_key token_key_with(const char token[TOKEN_LENGTH + 1], const struct session_key *other);
 
+/* The random name under which something is claimed in the database: 32 hexadecimal digits, and a NUL. */
+#define CLAIM_SIZE 33
+
+void claim_generate(char claim[CLAIM_SIZE]);
+
 /* True when `text` is a UUID (RFC 9562, 4), as sessions' public ids are. */
 bool session_id_is_well_formed(const char *text);
 

@@ -328,6 +328,17 @@ const char *users_names_like_emails_notice(TALLOC_CTX *ctx, const struct unusabl
 	                  names);
 }
 
+static void read_listed(const struct db_result *rows, size_t row, void *item)
+{
+	struct user *user = item;
+
+	*user = user_from_row(rows, row);
+	user->last_login_at = db_time_or_never(rows, row, USER_LAST_LOGIN_AT);
+	user->live_sessions = db_int(rows, row, USER_LIVE_SESSIONS);
+	user->plan_limit = db_int(rows, row, USER_PLAN_LIMIT);
+	user->has_plan_ended = db_bool(rows, row, USER_HAS_PLAN_ENDED);
+}
+
 enum db_status users_list(struct db *db, TALLOC_CTX *ctx, const struct user_filter *filter, int64_t idle_timeout_ms,
                           struct user **users, size_t *count)
 {
@@ -337,25 +348,10 @@ enum db_status users_list(struct db *db, TALLOC_CTX *ctx, const struct user_filt
 		DB_TEXT(filter->prefix),
 		filter->max >= 0 ? DB_INT(filter->max) : DB_NULL,
 	};
-	struct db_result *rows;
-	enum db_status status = db_query(db, ctx, &sql_list_users, values, 4, &rows);
+	enum db_status status;
 
-	*users = NULL;
-	*count = 0;
-	if (status != DB_OK)
-		return status;
-	*users = talloc_array(ctx, struct user, (unsigned)db_rows(rows));
-	if (*users == NULL)
-		return db_out_of_memory(db);
-	for (size_t i = 0; i < db_rows(rows); i++) {
-		(*users)[i] = user_from_row(rows, i);
-		(*users)[i].last_login_at = db_time_or_never(rows, i, USER_LAST_LOGIN_AT);
-		(*users)[i].live_sessions = db_int(rows, i, USER_LIVE_SESSIONS);
-		(*users)[i].plan_limit = db_int(rows, i, USER_PLAN_LIMIT);
-		(*users)[i].has_plan_ended = db_bool(rows, i, USER_HAS_PLAN_ENDED);
-	}
-	*count = db_rows(rows);
-	return DB_OK;
+	*users = db_query_list(db, ctx, &sql_list_users, values, 4, sizeof **users, read_listed, count, &status);
+	return status;
 }
 
 enum db_status users_watch(struct db *db, int64_t id, int64_t sharing_window_ms, int64_t attempts_window_ms,

@@ -130,53 +130,50 @@ static char *as_json(const struct users_import accounts[], size_t count)
 	return text;
 }
 
-enum db_status users_import_keys(struct db *db, TALLOC_CTX *ctx, struct users_import accounts[], size_t count)
+/* A statement whose first value is all accounts, as JSON; of these values so many. */
+static enum db_status query_with(struct db *db, TALLOC_CTX *ctx, const struct db_statement *statement,
+                                 const struct users_import accounts[], size_t count, const char *detail,
+                                 size_t value_count, struct db_result **rows)
 {
 	char *list = as_json(accounts, count);
-	const struct db_value values[] = {DB_TEXT(list)};
-	struct db_result *rows;
-	enum db_status status;
+	const struct db_value values[] = {DB_TEXT(list), DB_TEXT(detail)};
+	enum db_status status =
+		list != NULL ? db_query(db, ctx, statement, values, value_count, rows) : db_out_of_memory(db);
 
-	if (list == NULL)
-		return db_out_of_memory(db);
-	status = db_query(db, ctx, &sql_import_keys, values, 1, &rows);
+	free(list);
+	return status;
+}
+
+enum db_status users_import_keys(struct db *db, TALLOC_CTX *ctx, struct users_import accounts[], size_t count)
+{
+	struct db_result *rows;
+	enum db_status status = query_with(db, ctx, &sql_import_keys, accounts, count, NULL, 1, &rows);
+
 	for (size_t i = 0; status == DB_OK && i < count; i++)
 		accounts[i].key = db_text(rows, i, 0);
-	free(list);
 	return status;
 }
 
 static enum db_status import_accounts(struct db *db, TALLOC_CTX *ctx, struct users_import accounts[], size_t count,
                                       const char *detail)
 {
-	char *list = as_json(accounts, count);
-	const struct db_value values[] = {DB_TEXT(list), DB_TEXT(detail)};
 	struct db_result *rows;
-	enum db_status status;
+	enum db_status status = query_with(db, ctx, &sql_import_users, accounts, count, detail, 2, &rows);
 
-	if (list == NULL)
-		return db_out_of_memory(db);
-	status = db_query(db, ctx, &sql_import_users, values, 2, &rows);
 	for (size_t i = 0; status == DB_OK && i < count; i++) {
 		accounts[i].is_new = db_bool(rows, i, IMPORT_IS_NEW);
 		accounts[i].existing_as = db_text(rows, i, IMPORT_EXISTING_AS);
 		accounts[i].external_id_of = db_text(rows, i, IMPORT_EXTERNAL_ID_OF);
 	}
-	free(list);
 	return status;
 }
 
 /* After those are added: which are new is known by then. */
 static enum db_status import_emails(struct db *db, TALLOC_CTX *ctx, struct users_import accounts[], size_t count)
 {
-	char *list = as_json(accounts, count);
-	const struct db_value values[] = {DB_TEXT(list)};
 	struct db_result *rows;
-	enum db_status status;
+	enum db_status status = query_with(db, ctx, &sql_import_emails, accounts, count, NULL, 1, &rows);
 
-	if (list == NULL)
-		return db_out_of_memory(db);
-	status = db_query(db, ctx, &sql_import_emails, values, 1, &rows);
 	for (size_t i = 0; i < count; i++) {
 		accounts[i].has_email = false;
 		accounts[i].email_of = NULL;
@@ -187,7 +184,6 @@ static enum db_status import_emails(struct db *db, TALLOC_CTX *ctx, struct users
 		account->email_of = db_text(rows, row, IMPORT_EMAIL_HELD_BY);
 		account->has_email = account->email_of == NULL;
 	}
-	free(list);
 	return status;
 }
 
@@ -201,29 +197,24 @@ enum db_status users_import(struct db *db, TALLOC_CTX *ctx, struct users_import 
 	return status == DB_OK ? import_emails(db, ctx, accounts, count) : status;
 }
 
+static void read_django_user(const struct db_result *rows, size_t row, void *item)
+{
+	*(struct django_user *)item = (struct django_user){
+		.id = db_int(rows, row, DJANGO_ID),
+		.username = db_text(rows, row, DJANGO_USERNAME),
+		.password = db_text(rows, row, DJANGO_PASSWORD),
+		.email = db_text(rows, row, DJANGO_EMAIL),
+		.is_active = db_bool(rows, row, DJANGO_IS_ACTIVE),
+		.is_superuser = db_bool(rows, row, DJANGO_IS_SUPERUSER),
+	};
+}
+
 enum db_status users_read_django(struct db *db, TALLOC_CTX *ctx, int64_t after_id, size_t limit,
                                  struct django_user **users, size_t *count)
 {
 	const struct db_value values[] = {DB_INT(after_id), DB_INT((int64_t)limit)};
-	struct db_result *rows;
-	enum db_status status = db_query(db, ctx, &sql_read_django, values, 2, &rows);
+	enum db_status status;
 
-	*users = NULL;
-	*count = 0;
-	if (status != DB_OK)
-		return status;
-	*users = talloc_array(ctx, struct django_user, (unsigned)db_rows(rows));
-	if (*users == NULL)
-		return db_out_of_memory(db);
-	*count = db_rows(rows);
-	for (size_t i = 0; i < *count; i++)
-		(*users)[i] = (struct django_user){
-			.id = db_int(rows, i, DJANGO_ID),
-			.username = db_text(rows, i, DJANGO_USERNAME),
-			.password = db_text(rows, i, DJANGO_PASSWORD),
-			.email = db_text(rows, i, DJANGO_EMAIL),
-			.is_active = db_bool(rows, i, DJANGO_IS_ACTIVE),
-			.is_superuser = db_bool(rows, i, DJANGO_IS_SUPERUSER),
-		};
-	return DB_OK;
+	*users = db_query_list(db, ctx, &sql_read_django, values, 2, sizeof **users, read_django_user, count, &status);
+	return status;
 }

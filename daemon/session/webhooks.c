@@ -5,61 +5,50 @@
 #include "session/transaction.h"
 #include "session/webhook_sql.h"
 
-#include <sodium.h>
 #include <stdio.h>
 
 /* ---- Sending ------------------------------------------------------------------------------------------------- */
 
 void webhook_claim_init(struct webhook_claim *claim, struct db *db, int64_t lease_ms)
 {
-	unsigned char random[(WEBHOOK_CLAIM_SIZE - 1) / 2];
-
 	*claim = (struct webhook_claim){.db = db, .lease_ms = lease_ms};
-	randombytes_buf(random, sizeof random);
-	(void)sodium_bin2hex(claim->text, sizeof claim->text, random, sizeof random);
+	claim_generate(claim->text);
+}
+
+static void read_claimed(const struct db_result *rows, size_t row, void *item)
+{
+	*(struct webhook_claimed *)item = (struct webhook_claimed){
+		.id = db_int(rows, row, CLAIMED_WEBHOOK_ID),
+		.url = db_text(rows, row, CLAIMED_WEBHOOK_URL),
+		.secret = db_text(rows, row, CLAIMED_WEBHOOK_SECRET),
+		.failures = db_int(rows, row, CLAIMED_WEBHOOK_FAILURES),
+	};
 }
 
 enum db_status webhooks_claim(const struct webhook_claim *claim, TALLOC_CTX *ctx, struct webhook_claimed **rows,
                               size_t *count)
 {
 	const struct db_value values[] = {DB_TEXT(claim->text), DB_INT(claim->lease_ms)};
-	struct db_result *found;
-	enum db_status status = db_query(claim->db, ctx, &sql_claim_webhooks, values, 2, &found);
+	enum db_status status;
 
-	*rows = NULL;
-	*count = 0;
-	if (status != DB_OK)
-		return status;
-	*rows = talloc_array(ctx, struct webhook_claimed, (unsigned)db_rows(found));
-	if (*rows == NULL)
-		return db_out_of_memory(claim->db);
-	for (; *count < db_rows(found); (*count)++)
-		(*rows)[*count] = (struct webhook_claimed){
-			.id = db_int(found, *count, CLAIMED_WEBHOOK_ID),
-			.url = db_text(found, *count, CLAIMED_WEBHOOK_URL),
-			.secret = db_text(found, *count, CLAIMED_WEBHOOK_SECRET),
-			.failures = db_int(found, *count, CLAIMED_WEBHOOK_FAILURES),
-		};
-	return DB_OK;
+	*rows = db_query_list(claim->db, ctx, &sql_claim_webhooks, values, 2, sizeof **rows, read_claimed, count,
+	                      &status);
+	return status;
+}
+
+static void read_id(const struct db_result *rows, size_t row, void *item)
+{
+	*(int64_t *)item = db_int(rows, row, 0);
 }
 
 enum db_status webhooks_renew(const struct webhook_claim *claim, TALLOC_CTX *ctx, const char *which, int64_t **ids,
                               size_t *count)
 {
 	const struct db_value values[] = {DB_TEXT(claim->text), DB_INT(claim->lease_ms), DB_TEXT(which)};
-	struct db_result *found;
-	enum db_status status = db_query(claim->db, ctx, &sql_renew_webhooks, values, 3, &found);
+	enum db_status status;
 
-	*ids = NULL;
-	*count = 0;
-	if (status != DB_OK)
-		return status;
-	*ids = talloc_array(ctx, int64_t, (unsigned)db_rows(found));
-	if (*ids == NULL)
-		return db_out_of_memory(claim->db);
-	for (; *count < db_rows(found); (*count)++)
-		(*ids)[*count] = db_int(found, *count, 0);
-	return DB_OK;
+	*ids = db_query_list(claim->db, ctx, &sql_renew_webhooks, values, 3, sizeof **ids, read_id, count, &status);
+	return status;
 }
 
 enum db_status webhooks_release(const struct webhook_claim *claim, int64_t id)
@@ -78,30 +67,26 @@ char *webhook_ids_text(TALLOC_CTX *ctx, const int64_t ids[], size_t count)
 	return text != NULL ? talloc_strdup_append_buffer(text, "}") : NULL;
 }
 
+static void read_due(const struct db_result *rows, size_t row, void *item)
+{
+	*(struct webhook_due *)item = (struct webhook_due){
+		.id = db_int(rows, row, DUE_ID),
+		.user_id = db_int(rows, row, DUE_USER_ID),
+		.previous = db_int(rows, row, DUE_PREVIOUS),
+		.attempts = db_int(rows, row, DUE_ATTEMPTS),
+		.message_id = db_text(rows, row, DUE_MESSAGE_ID),
+		.body = db_text(rows, row, DUE_BODY),
+	};
+}
+
 enum db_status webhooks_due(const struct webhook_claim *claim, TALLOC_CTX *ctx, int64_t webhook, const char *known,
                             int64_t max, struct webhook_due **rows, size_t *count)
 {
 	const struct db_value values[] = {DB_INT(webhook), DB_TEXT(known), DB_INT(max)};
-	struct db_result *found;
-	enum db_status status = db_query(claim->db, ctx, &sql_due_deliveries, values, 3, &found);
+	enum db_status status;
 
-	*rows = NULL;
-	*count = 0;
-	if (status != DB_OK)
-		return status;
-	*rows = talloc_array(ctx, struct webhook_due, (unsigned)db_rows(found));
-	if (*rows == NULL)
-		return db_out_of_memory(claim->db);
-	for (; *count < db_rows(found); (*count)++)
-		(*rows)[*count] = (struct webhook_due){
-			.id = db_int(found, *count, DUE_ID),
-			.user_id = db_int(found, *count, DUE_USER_ID),
-			.previous = db_int(found, *count, DUE_PREVIOUS),
-			.attempts = db_int(found, *count, DUE_ATTEMPTS),
-			.message_id = db_text(found, *count, DUE_MESSAGE_ID),
-			.body = db_text(found, *count, DUE_BODY),
-		};
-	return DB_OK;
+	*rows = db_query_list(claim->db, ctx, &sql_due_deliveries, values, 3, sizeof **rows, read_due, count, &status);
+	return status;
 }
 
 enum db_status webhooks_park(const struct webhook_claim *claim, int64_t webhook, const char *ids)
@@ -246,9 +231,9 @@ enum db_status webhooks_add(struct db *db, const char *url, const char *events, 
 	return DB_OK;
 }
 
-static struct webhook_shown shown_row(const struct db_result *rows, size_t row)
+static void read_shown(const struct db_result *rows, size_t row, void *item)
 {
-	return (struct webhook_shown){
+	*(struct webhook_shown *)item = (struct webhook_shown){
 		.id = db_int(rows, row, SHOWN_WEBHOOK_ID),
 		.url = db_text(rows, row, SHOWN_WEBHOOK_URL),
 		.events = db_text(rows, row, SHOWN_WEBHOOK_EVENTS),
@@ -266,19 +251,10 @@ static struct webhook_shown shown_row(const struct db_result *rows, size_t row)
 
 enum db_status webhooks_list(struct db *db, TALLOC_CTX *ctx, struct webhook_shown **rows, size_t *count)
 {
-	struct db_result *found;
-	enum db_status status = db_query(db, ctx, &sql_list_webhooks, NULL, 0, &found);
+	enum db_status status;
 
-	*rows = NULL;
-	*count = 0;
-	if (status != DB_OK)
-		return status;
-	*rows = talloc_array(ctx, struct webhook_shown, (unsigned)db_rows(found));
-	if (*rows == NULL)
-		return db_out_of_memory(db);
-	for (; *count < db_rows(found); (*count)++)
-		(*rows)[*count] = shown_row(found, *count);
-	return DB_OK;
+	*rows = db_query_list(db, ctx, &sql_list_webhooks, NULL, 0, sizeof **rows, read_shown, count, &status);
+	return status;
 }
 
 enum db_status webhooks_find(struct db *db, TALLOC_CTX *ctx, int64_t id, struct webhook_found *found)

@@ -9,6 +9,7 @@
 #define SESSION_WEBHOOKS_H
 
 #include "session/db.h"
+#include "session/token.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,12 +24,10 @@
 
 /* ---- Sending ------------------------------------------------------------------------------------------------- */
 
-#define WEBHOOK_CLAIM_SIZE 33
-
 /* Who sends. */
 struct webhook_claim {
 	struct db *db;
-	char text[WEBHOOK_CLAIM_SIZE];
+	char text[CLAIM_SIZE];
 	int64_t lease_ms; /* for so long nobody else takes what was claimed, or renewed */
 };
 
