@@ -39,7 +39,7 @@ def plan(bench, add, step):
             for name in names if bench.wants(part) else ():
                 for connections in CONNECTIONS:
                     what = f"{part}, round {number} of {options.rounds}, {name}, {connections} connections"
-                    add(what, once, step(bench, part, lambda *words, a=(part, name, connections): call_round(bench, *a)))
+                    add(what, once, step(bench, part, lambda one=(part, name, connections): call_round(bench, *one)))
         if bench.wants("beside"):
             for name in ("quiet", "called") if number % 2 else ("called", "quiet"):
                 what = f"beside, round {number} of {options.rounds}, {name}"

@@ -1,10 +1,8 @@
 """What programs call, by Django REST framework: whose is this session, and a new one for somebody who has signed in elsewhere."""
 
 import os
-from importlib import import_module
 
-from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import transaction
@@ -13,8 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from onlyone.models import LoggedInUser
-
-STORE = import_module(settings.SESSION_ENGINE).SessionStore
+from onlyone.sessions import STORE, new_session
 
 
 class IsProgram(BasePermission):
@@ -38,12 +35,7 @@ class Sessions(APIView):
         with transaction.atomic():
             user = User.objects.get(username=request.data["user"])
             one, _ = LoggedInUser.objects.select_for_update().get_or_create(user=user)
-            session = STORE()
-            session[SESSION_KEY] = str(user.pk)
-            session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-            session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-            session.create()
-            session.save()
+            session = new_session(user)
             if one.session_key:
                 Session.objects.filter(session_key=one.session_key).delete()
             one.session_key = session.session_key

@@ -16,8 +16,8 @@ PASSWORD = "the application's own"
 class AdaptedSite:
     """A program that serves on a port of this machine. `token_file` is written, and `api` known, before it starts."""
 
-    # How its sign-in says what the form has sent.
-    fields = {"name": "username", "password": "password", "token": "csrf"}
+    # The field of its form against requests of other sites.
+    token_field = "csrf"
 
     def __init__(self):
         self.folder = scratch("adapted")
@@ -65,7 +65,7 @@ class AdaptedSite:
 class Django(AdaptedSite):
     """The tutorial's site; `is_adapted`: with the adapter in place of what the tutorial has written."""
 
-    fields = {"name": "username", "password": "password", "token": "csrfmiddlewaretoken"}
+    token_field = "csrfmiddlewaretoken"
 
     def __init__(self, database, is_adapted=True):
         super().__init__()

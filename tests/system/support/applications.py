@@ -5,11 +5,11 @@ import json
 import os
 import socket
 import struct
-import threading
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from support import fastcgi
+from support.listening import serve_http, stop_taking, take_connections
 from support.processes import discard, scratch
 
 
@@ -95,11 +95,8 @@ class ProxiedApplication(Application):
             def log_message(self, *_):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = serve_http(Handler)
         self.port = self.server.server_address[1]
-        # Seconds until it sees that it is to end.
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self):
         self.server.shutdown()
@@ -117,17 +114,9 @@ class FastCgiApplication(Application):
         self.listener.bind(self.path)
         os.chmod(self.path, 0o666)
         self.listener.listen(64)
-        threading.Thread(target=self._accept, daemon=True).start()
+        take_connections(self.listener, self._serve)
 
-    def _accept(self):
-        while True:
-            try:
-                connection = self.listener.accept()[0]
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection):
+    def _serve(self, connection, _):
         streams = {fastcgi.PARAMS: bytearray(), fastcgi.STDIN: bytearray()}
         with connection, connection.makefile("rb") as incoming:
             while True:
@@ -152,9 +141,7 @@ class FastCgiApplication(Application):
             connection.sendall(fastcgi.stream(fastcgi.STDOUT, head + text, request_id) + ended)
 
     def close(self):
-        # A thread that waits in accept() is not woken by close().
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+        stop_taking(self.listener)
         discard(self.folder)
 
 

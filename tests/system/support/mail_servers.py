@@ -5,10 +5,10 @@ import email
 import email.policy
 import os
 import socket
-import threading
 
 import pytest
 
+from support.listening import stop_taking, take_connections
 from support.processes import ROOT, discard, end, free_port, scratch, spawn, tail
 from support.services import make_certificate
 from support.waiting import wait_until
@@ -84,17 +84,9 @@ class Passwords:
     def __init__(self):
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        take_connections(self.listener, self._serve)
 
-    def _accept(self):
-        while True:
-            try:
-                connection = self.listener.accept()[0]
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection):
+    def _serve(self, connection, _):
         with connection, connection.makefile("rw", newline="\n") as stream:
             stream.write(f"VERSION\t1\t1\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\t{'0' * 32}\nDONE\n")
             stream.flush()
@@ -112,8 +104,7 @@ class Passwords:
                 stream.flush()
 
     def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+        stop_taking(self.listener)
 
 
 POSTFIX_SERVICES = """

@@ -8,11 +8,11 @@ in by itself.
 import html
 import http.cookies
 import secrets
-import threading
 import urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from support.applications import Asked
+from support.listening import serve_http
 
 COOKIE = "sessionid"
 # The cookies of the daemon's that a sign-in passes on.
@@ -57,10 +57,8 @@ class OwnLogin:
             def log_message(self, *_):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = serve_http(Handler)
         self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self):
         self.server.shutdown()

@@ -5,9 +5,9 @@ import shutil
 import socket
 import ssl
 import subprocess
-import threading
 import time
 
+from support.listening import stop_taking, take_connections
 from support.processes import BUILD
 
 CALLER = BUILD / "tests/caller.so"
@@ -28,22 +28,14 @@ class Service:
         self.is_closing = False
         self.listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        take_connections(self.listener, self._serve)
 
     @property
     def paths(self):
         return [path for _, _, path in self.asked]
 
-    def _accept(self):
-        while True:
-            try:
-                connection = self.listener.accept()[0]
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._serve, args=(connection, self.connections), daemon=True).start()
-
     def _serve(self, connection, number):
+        self.connections = max(number, self.connections)
         try:
             if self.context is not None:
                 connection = self.context.wrap_socket(connection, server_side=True)
@@ -123,9 +115,7 @@ class Service:
         if self.is_closing:
             return
         self.is_closing = True
-        # A thread that waits in accept() is not woken by close().
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+        stop_taking(self.listener)
 
 
 def has_openssl():

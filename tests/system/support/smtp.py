@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 
+from support.listening import stop_taking, take_connections
 from support.processes import BUILD
 from support.waiting import wait_until
 
@@ -198,7 +199,7 @@ class SmtpServer:
         self.open = set()
         self.listener = socket.create_server(("127.0.0.1", port))
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        take_connections(self.listener, self._serve)
 
     def fault(self, step, session):
         fault = self.faults.get(step)
@@ -211,16 +212,8 @@ class SmtpServer:
         with self.lock:
             self.mails.append(mail)
 
-    def _accept(self):
-        while True:
-            try:
-                connection = self.listener.accept()[0]
-            except OSError:
-                return
-            self.connections.append(time.monotonic())
-            threading.Thread(target=self._serve, args=(connection, len(self.connections)), daemon=True).start()
-
     def _serve(self, connection, number):
+        self.connections.append(time.monotonic())
         self.open.add(connection)
         try:
             if self.tls_from_start:
@@ -277,9 +270,7 @@ class SmtpServer:
         if self.is_closing:
             return
         self.is_closing = True
-        # A thread that waits in accept() is not woken by close().
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+        stop_taking(self.listener)
         for connection in list(self.open):
             try:
                 connection.shutdown(socket.SHUT_RDWR)

@@ -2,7 +2,9 @@
 
 import re
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from support.listening import serve_http
 
 CHUNK = b"v" * 4096
 # Between two chunks: as video is sent, no faster than it is watched.
@@ -22,21 +24,13 @@ class Streams:
         self.asked = []  # the sessions whose streams somebody wanted to be ended, in that order
         self.misled = []  # what else was asked of the door, which is no session
         self.drops = 0  # how many of the next requests to end something get no answer
-        self.servers = [self._serve(self._public()), self._serve(self._control())]
+        self.servers = [serve_http(self._public()), serve_http(self._control())]
         self.port, self.control_port = (server.server_address[1] for server in self.servers)
 
     @property
     def url(self):
         """What the listeners are told."""
         return f"http://127.0.0.1:{self.control_port}/streams"
-
-    @staticmethod
-    def _serve(handler):
-        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        server.daemon_threads = True
-        # Seconds until it sees that it is to end.
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        return server
 
     def is_playing(self, session_id):
         with self.lock:

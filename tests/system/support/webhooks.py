@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 
+from support.listening import stop_taking, take_connections
 from support.processes import ROOT, children_of, name_of
 from support.tasks import jobs_process
 from support.waiting import wait_until
@@ -55,7 +56,7 @@ class Receiver:
         self.lock = threading.Lock()
         self.listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128)
         self.host, self.port = host, self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        take_connections(self.listener, self._serve)
 
     def url(self, path="/hook", host=None, scheme=None):
         scheme = scheme or ("http" if self.context is None else "https")
@@ -79,17 +80,9 @@ class Receiver:
     def __repr__(self):
         return f"{len(self.received)} on {self.connections} connections"
 
-    def _accept(self):
-        while True:
-            try:
-                connection = self.listener.accept()[0]
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._serve, args=(connection, self.connections), daemon=True).start()
-
     def _serve(self, connection, number):
         with self.lock:
+            self.connections = max(number, self.connections)
             self.open += 1
             self.most_open = max(self.open, self.most_open)
         try:
@@ -132,9 +125,7 @@ class Receiver:
         if self.is_closing:
             return
         self.is_closing = True
-        # A thread that waits in accept() is not woken by close().
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+        stop_taking(self.listener)
 
 
 def signature_of(secret, received):

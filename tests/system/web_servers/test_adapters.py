@@ -92,29 +92,29 @@ def fixture_site(request, tables):
     return adapted.Django(tables) if request.param == "django" else adapted.MAKE[request.param]()
 
 
-def token_of(site, page):
-    return re.search(f'name="{site.fields["token"]}" value="([^"]*)"', page.text)[1]
+def send_form(person, name, form=None, **more):
+    """The sign-in's form, as it came; without, one that is asked for."""
+    field = person.site.application.token_field
+    form = form or person.get(SIGN_IN)
+    assert form.status_code == 200, form.headers
+    token = re.search(f'name="{field}" value="([^"]*)"', form.text)[1]
+    return person.post(SIGN_IN, {field: token, "username": name, "password": adapted.PASSWORD, **more})
 
 
 def sign_in(person, name, path="/members/", status=(302, 303), **more):
     """As people do it: the page that they want, the form that they are led to, and back."""
-    site = person.site.application
     answer = person.get(path)
     assert answer.status_code == 303, answer.text
     assert answer.headers["Location"].startswith(f"{SIGN_IN}?next={path}&reason="), answer.headers["Location"]
-    form = person.get(answer.headers["Location"])
-    assert form.status_code == 200, form.headers
-    fields = {site.fields["token"]: token_of(site, form), site.fields["name"]: name}
-    answer = person.post(SIGN_IN, {**fields, site.fields["password"]: adapted.PASSWORD, **more})
+    answer = send_form(person, name, person.get(answer.headers["Location"]), **more)
     assert answer.status_code in status, f"{answer.status_code} {answer.text}"
     return answer
 
 
 def sign_out(person):
     """Django wants the token of a form."""
-    site = person.site.application
     cookie = next((one.value for one in person.http.cookies if one.name == "csrftoken"), "")
-    return person.post("/accounts/logout/", {site.fields["token"]: cookie})
+    return person.post("/accounts/logout/", {person.site.application.token_field: cookie})
 
 
 def user_at(person, path="/members/"):
@@ -155,10 +155,7 @@ def test_signing_in_again_in_the_same_browser_displaces_nobody(site, behind, bro
     for name in ("sessionid", "connect.sid", "PHPSESSID"):
         if name in person.http.cookies:
             del person.http.cookies[name]
-    form = person.get(SIGN_IN)
-    site_fields = site.fields
-    fields = {site_fields["token"]: token_of(site, form), site_fields["name"]: "member0"}
-    answer = person.post(SIGN_IN, {**fields, site_fields["password"]: adapted.PASSWORD})
+    answer = send_form(person, "member0")
     assert answer.status_code in (302, 303), answer.text
     assert user_at(person) == "member0"
     assert "session_displaced" not in events(web, "member0")
@@ -186,10 +183,8 @@ def test_field_of_the_form_takes_over(site, behind, browse):
 def test_nobody_signs_in_while_the_daemon_is_away(site, behind, browse):
     web = behind(site)
     person = browse(web, program=False, permits_5xx=True)
-    form = person.get(SIGN_IN)
-    fields = {site.fields["token"]: token_of(site, form), site.fields["name"]: "member0"}
     web.ctl.run("token", "revoke", "shop")
-    answer = person.post(SIGN_IN, {**fields, site.fields["password"]: adapted.PASSWORD})
+    answer = send_form(person, "member0")
     assert answer.status_code == 503, answer.text
     assert (user_at(person), user_at(person, OPEN)) == (None, "")
 
@@ -318,11 +313,6 @@ class Straight:
         self.url, self.application, self.secrets = f"http://127.0.0.1:{site.port}", site, set()
 
 
-def sign_in_straight(person, name):
-    site = person.site.application
-    form = person.get(SIGN_IN)
-    fields = {site.fields["token"]: token_of(site, form), site.fields["name"]: name}
-    assert person.post(SIGN_IN, {**fields, site.fields["password"]: adapted.PASSWORD}).status_code == 302
 
 
 def test_tutorial_s_site_is_moved_over(tables, behind, browse):
@@ -332,8 +322,8 @@ def test_tutorial_s_site_is_moved_over(tables, behind, browse):
         before.start("", "", {name: adapted.PASSWORD for name in MEMBERS})
         site = Straight(before)
         first, second = browse(site, program=False), browse(site, program=False)
-        sign_in_straight(first, "member0")
-        sign_in_straight(second, "member0")
+        for person in (first, second):
+            assert send_form(person, "member0").status_code == 302
         # The login by itself evicts nobody, and the last request wins, not the last login.
         assert user_at(second) == "member0"
         assert user_at(first) == "member0"

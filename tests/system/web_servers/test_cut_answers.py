@@ -8,12 +8,12 @@ import os
 import select
 import socket
 import struct
-import threading
 
 import pytest
 
 from support import applications
 from support.closing import Closing, remember_log
+from support.listening import stop_taking, take_connections
 from support.postgres import new_database
 from support.processes import discard, free_port, scratch
 from support.programs import Daemon
@@ -39,18 +39,10 @@ class Cutter:
             listener.bind(address)
             listener.listen(64)
             self.listeners.append(listener)
-            threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+            take_connections(listener, self._serve)
         os.chmod(self.path, 0o666)
 
-    def _accept(self, listener):
-        while True:
-            try:
-                connection = listener.accept()[0]
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection):
+    def _serve(self, connection, _):
         with connection, socket.socket(socket.AF_UNIX) as daemon:
             daemon.connect(self.daemon.path)
             answer = b""
@@ -71,8 +63,7 @@ class Cutter:
 
     def close(self):
         for listener in self.listeners:
-            listener.shutdown(socket.SHUT_RDWR)
-            listener.close()
+            stop_taking(listener)
         discard(self.folder)
 
 

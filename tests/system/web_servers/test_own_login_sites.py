@@ -357,14 +357,19 @@ WRITTEN = [
 ]
 
 
-@pytest.mark.parametrize("path", ["/open/page", "/login", "/login?reason=displaced", "/login?next=/&reason=x", "/.well-known/x"])
-def test_no_way_of_writing_the_cookie_makes_somebody_of_who_has_ended(web, people, path):
+def ended(web, people):
+    """Of a session that was displaced: whose it was, the application's key, and the cookies by which the guard knows it."""
     first, second, name = people
     sign_in(first, name)
     key, cookies = own_key(first), "; ".join(f"{c.name}={c.value}" for c in first.http.cookies if c.name != COOKIE)
     sign_in(second, name)
     # The key has to be found, or nothing has ended for the guard.
-    known = f"{COOKIE}={key}" if web.application.has_key else cookies
+    return name, key, f"{COOKIE}={key}" if web.application.has_key else cookies
+
+
+@pytest.mark.parametrize("path", ["/open/page", "/login", "/login?reason=displaced", "/login?next=/&reason=x", "/.well-known/x"])
+def test_no_way_of_writing_the_cookie_makes_somebody_of_who_has_ended(web, people, path):
+    name, key, known = ended(web, people)
     for written in WRITTEN:
         count = len(web.application.seen)
         for header in (f"{known}; {written.format(key)}", f"{written.format(key)}; {known}"):
@@ -378,11 +383,7 @@ def test_no_way_of_writing_the_cookie_makes_somebody_of_who_has_ended(web, peopl
 
 @pytest.mark.parametrize("headers", [[("Cookie", "{known}"), ("Cookie", "sessionid={key}")], [("Cookie", "sessionid={key}"), ("Cookie", "{known}")]])
 def test_neither_does_a_second_field(web, people, headers):
-    first, second, name = people
-    sign_in(first, name)
-    key, cookies = own_key(first), "; ".join(f"{c.name}={c.value}" for c in first.http.cookies if c.name != COOKIE)
-    sign_in(second, name)
-    known = f"{COOKIE}={key}" if web.application.has_key else cookies
+    _, key, known = ended(web, people)
     count = len(web.application.seen)
     raw(web, "GET", "/open/page", [(field, value.format(known=known, key=key)) for field, value in headers])
     for asked in web.application.seen[count:]:
