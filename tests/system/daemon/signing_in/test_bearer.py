@@ -169,13 +169,18 @@ def test_tokens_of_an_application_s_own_are_not_called_ours(mobile):
 
 
 def test_cookie_comes_first(mobile):
-    """With one that is well-formed Authorization is not looked at; what else is there in the field is no cookie of ours."""
+    """
+    With one that is well-formed the session is not that of Authorization, of which it is told only that it is a key, so
+    that no application gets it; what else is there in the field is no cookie of ours.
+    """
     cookie = sign_in(mobile)["Cookie"]
     _, token = log_in(mobile, username="bob")
     answer = ask(mobile, token, headers={"Cookie": cookie})
-    assert (answer.get("Remote-User"), answer.get("Session-Credential")) == ("alice", "")
+    assert (answer.get("Remote-User"), answer.get("Session-Credential")) == ("alice", "bearer")
     answer = ask(mobile, token, headers={"Cookie": f"onesession={'A' * 43}"})
-    assert (answer.status, answer.get("Session-Credential")) == (401, "")
+    assert (answer.status, answer.get("Session-Credential")) == (401, "bearer")
+    answer = ask(mobile, "B" * 43, headers={"Cookie": cookie})
+    assert (answer.get("Remote-User"), answer.get("Session-Credential")) == ("alice", "")
     for jar in ("onesession=short", "onesession_device=" + "A" * 43, "sid=" + "A" * 43):
         answer = ask(mobile, token, headers={"Cookie": jar})
         assert (answer.get("Remote-User"), answer.get("Session-Credential")) == ("bob", "bearer"), jar
