@@ -25,6 +25,15 @@ def sign_in(daemon, username="alice"):
     assert attempt(daemon, username, Database.password).status == 200
 
 
+# So that the first of each test need not be waited for as long as that of a site.
+OFTEN = {"api.webhook_interval": "1s"}
+
+
+@pytest.fixture(name="daemon")
+def fixture_daemon(new_daemon):
+    return new_daemon(OFTEN).start()
+
+
 @pytest.fixture
 def new_receiver(closing):
     return lambda *args, **kwargs: closing.add(Receiver(*args, **kwargs))
@@ -431,7 +440,7 @@ def test_http_is_spoken_to_no_other_machine_whatever_the_name_leads_to_later(new
     database.query("UPDATE webhooks SET url = replace(url, 'localhost', 'hooks.internal')")
     hosts = tmp_path / "hosts"
     hosts.write_text("127.0.0.1 localhost\n192.0.2.7 hooks.internal\n")
-    daemon = new_daemon()
+    daemon = new_daemon(OFTEN)
     daemon.start(with_files({"/etc/hosts": hosts}, daemon.command()))
     sign_in(daemon)
     assert "another machine" in problem_of(ctl, number)
@@ -453,7 +462,7 @@ def test_certificate_has_to_be_for_that_name(new_daemon, ctl, new_receiver, tmp_
     key, certificate = make_certificate(tmp_path, name)
     receiver = new_receiver(context=tls_context(key, certificate))
     number, _ = add_webhook(ctl, receiver.url(host="localhost"), "user_logged_in")
-    daemon = new_daemon()
+    daemon = new_daemon(OFTEN)
     daemon.start(with_files({"/etc/ssl/certs/ca-certificates.crt": certificate}, daemon.command()))
     sign_in(daemon)
     if is_right:
