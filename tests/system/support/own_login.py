@@ -1,6 +1,7 @@
 """
 A small application that signs people in itself, as many are: it knows them by a session of its own, and its sign-in leads
-on whom it knows. It tells the daemon of sign-in and sign-out by two calls, and looks at nothing that the web server says.
+on whom it knows. It tells the daemon of sign-in and sign-out by two calls, and looks at nothing that the web server says:
+user_of() is for those that do.
 Who asks for it in the form gives a second proof, for which the session has the name; and ?link=NAME, as from a mail, signs
 in by itself.
 """
@@ -30,7 +31,7 @@ class OwnLogin:
         self.csrf, self.has_key = csrf, has_key
         self.is_secure = False
         self.api = None
-        self.sessions = {}  # by key: {"user": name or None, "token": of the form}
+        self.sessions = {}  # by key: {"user": name or None, "token": of the form, "onesession": id of the daemon's session}
         self.seen = []
         application = self
 
@@ -74,8 +75,9 @@ class OwnLogin:
         path, _, query = target.partition("?")
         cookies = {name: morsel.value for name, morsel in http.cookies.SimpleCookie(headers.get("Cookie", "")).items()}
         session = self.sessions.get(cookies.get(COOKIE), {"user": None, "token": None})
+        user = self.user_of(session, headers)
         asked = dict(urllib.parse.parse_qsl(query))
-        if path == "/login" and session["user"]:
+        if path == "/login" and user:
             return 303, [("Location", asked.get("next", "/"))], ""
         if path == "/login" and "link" in asked:
             return self._let_in(asked["link"], cookies, asked, headers)
@@ -89,11 +91,16 @@ class OwnLogin:
             self.sessions.pop(cookies.get(COOKIE), None)
             self.tell_end(headers["Session-Id"])
             return 303, [("Location", "/"), ("Set-Cookie", f"{COOKIE}=; Path=/; Max-Age=0")], ""
-        return 200, [], f"application, user={session['user']}"
+        return 200, [], f"application, user={user}"
+
+    def user_of(self, session, headers):
+        """Whom it takes the request for."""
+        return session["user"]
 
     def tell(self, name, told, headers):
-        """The first call: returns cookies for the answer."""
-        return self.api.sign_in(name, **told, secure=self.is_secure, ip=headers["X-Forwarded-For"]).json["cookies"]
+        """The first call: returns the id of the daemon's session, and cookies for the answer."""
+        answer = self.api.sign_in(name, **told, secure=self.is_secure, ip=headers["X-Forwarded-For"]).json
+        return answer["session"]["id"], answer["cookies"]
 
     def tell_end(self, session_id):
         """The second one."""
@@ -133,6 +140,7 @@ class OwnLogin:
         told = {name: cookies.get(cookie) for name, cookie in PASSED.items()}
         if self.has_key:
             told = {"key": key, "presented": cookies.get(COOKIE), "device": told["device"]}
-        issued = [("Set-Cookie", value) for value in self.tell(name, told, headers)]
+        self.sessions[key]["onesession"], cookies = self.tell(name, told, headers)
+        issued = [("Set-Cookie", value) for value in cookies]
         location = asked.get("next", "/")
         return 303, [*issued, ("Set-Cookie", f"{COOKIE}={key}; Path=/; HttpOnly"), ("Location", location)], ""

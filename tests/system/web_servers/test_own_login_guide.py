@@ -27,12 +27,24 @@ def settings_of(block):
     return {f"{section}.{key}": value for section in parser.sections() for key, value in parser.items(section)}
 
 
+def settings_shown():
+    settings = settings_of(blocks("ini")[0])
+    settings.pop("database.conninfo")
+    return settings
+
+
 class Shop(OwnLogin):
     """Calls what the document shows."""
 
     functions = None
 
+    def user_of(self, session, headers):
+        return self.functions["user_of"](session, headers.get("Session-Id"))
+
     def tell(self, name, told, headers):
+        if self.has_key:
+            answer = self.functions["call"]("POST", "/sessions", {"user": name, "secure": False, **told})
+            return answer["session"]["id"], answer["cookies"]
         cookies = {cookie: told[member] for member, cookie in PASSED.items()}
         return self.functions["signed_in"](name, headers["X-Forwarded-For"], headers["User-Agent"], cookies, False)
 
@@ -66,9 +78,24 @@ class Guide:
         assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
         return done.stdout
 
+    def put_in_front_of(self, shop, daemon, closing):
+        """The web server and the token, by the commands that are shown; and the code in the application."""
+        _, copy, adapt, token, *_ = blocks("sh")
+        for step in (copy, adapt, token):
+            self.shell(step)
+        secret = (self.folder / "shop.token").read_text().strip()
+        daemon.secrets.add(secret.removeprefix("ost_"))
+        nginx = closing.add(InstalledNginx(self, daemon, shop)).start()
+        nginx.secrets, nginx.database = daemon.secrets, self.database
+        shop.functions = {}
+        exec(compile(self.here(blocks("python")[0], nginx.url), "own-login.md", "exec"), shop.functions)
+        return nginx
+
 
 @pytest.fixture
-def guide(database, ctl, tmp_path):
+def guide(database, ctl, tmp_path, monkeypatch):
+    # For the code, which runs in this process.
+    monkeypatch.setenv("no_proxy", "*")
     for name in ("snippets", "conf.d", "bin"):
         (tmp_path / name).mkdir()
     (tmp_path / "examples").symlink_to(ROOT / "conf/nginx")
@@ -119,37 +146,23 @@ def sign_in(person, name, path="/orders"):
 
 
 def test_application_is_behind_onesession_after_these_steps(guide, new_daemon, closing, browse, monkeypatch):
-    configuration, key_from, bearer = map(settings_of, blocks("ini"))
+    _, key_from, bearer = map(settings_of, blocks("ini"))
     assert bearer == {"session.bearer": "on"}
     assert key_from == {"session.key_from": f"cookie {COOKIE}"}
-    settings = {key: value for key, value in configuration.items() if key != "database.conninfo"}
-    steps = blocks("sh")
-    check, copy, adapt, token, accounts, by_address, see = steps
+    check, _, _, _, accounts, by_address, see = blocks("sh")
     assert check == "onesessiond -t\n"
 
-    daemon = new_daemon(settings)
+    daemon = new_daemon(settings_shown())
     said = run(*daemon.command("-t")[1:])
     assert said.returncode == 0
     # But for one that is of this test: nobody has said whom the daemon is to become.
     assert [line for line in said.stdout.splitlines() if line.startswith("warning") and "server.user" not in line] == []
     daemon.start()
 
-    guide.shell(copy)
-    guide.shell(adapt)
-    guide.shell(token)
-    secret = (guide.folder / "shop.token").read_text().strip()
-    daemon.secrets.add(secret.removeprefix("ost_"))
-    assert os.stat(guide.folder / "shop.token").st_mode & 0o777 == 0o600
-
     shop = closing.add(Shop("cookie", False))
-    nginx = closing.add(InstalledNginx(guide, daemon, shop)).start()
-    nginx.secrets, nginx.database = daemon.secrets, guide.database
+    nginx = guide.put_in_front_of(shop, daemon, closing)
+    assert os.stat(guide.folder / "shop.token").st_mode & 0o777 == 0o600
     assert "server_name shop.example" in (nginx.folder / "site.conf").read_text()
-
-    code, at_the_form = blocks("python")
-    shop.functions = {}
-    monkeypatch.setenv("no_proxy", "*")
-    exec(compile(guide.here(code, nginx.url), "own-login.md", "exec"), shop.functions)
 
     # The accounts, by both ways.
     shop.functions["account"]("grace+hopper")
@@ -191,16 +204,18 @@ def test_application_is_behind_onesession_after_these_steps(guide, new_daemon, c
     # What the form does when the call is refused, and with the tick.
     monkeypatch.setitem(shop.functions, "password_is_right", lambda name, password: True)
     monkeypatch.setitem(shop.functions, "show_form", lambda text, with_tick=False: (text, with_tick))
-    monkeypatch.setitem(shop.functions, "begin_session", lambda name, cookies: cookies)
-    exec(compile(at_the_form, "own-login.md", "exec"), shop.functions)
+    monkeypatch.setitem(shop.functions, "begin_session", lambda session, cookies: (session, cookies))
+    exec(compile(blocks("python")[1], "own-login.md", "exec"), shop.functions)
     daemon.settings["session.on_limit"] = "ask"
     daemon.command()
     reload_and_wait(daemon)
     browser = ("192.0.2.1", "x", {}, False)
     assert len(shop.functions["try_to_sign_in"]("ada", "", {}, browser)) == 2
     assert shop.functions["try_to_sign_in"]("ada", "", {}, browser) == ("This account is signed in elsewhere.", True)
-    assert shop.functions["try_to_sign_in"]("ada", "", {"take_over": "yes"}, browser)[0].startswith("onesession=")
-    assert len(guide.database.sessions("ada")) == 1
+    session, cookies = shop.functions["try_to_sign_in"]("ada", "", {"take_over": "yes"}, browser)
+    assert cookies[0].startswith("onesession=")
+    assert guide.database.sessions("ada") == [session["onesession"]]
+    assert session["user"] == "ada"
 
     # A client with a token.
     daemon.settings["session.bearer"] = "on"
@@ -221,3 +236,91 @@ def test_what_is_yours_is_there_as_often_as_it_says():
     text = (ROOT / "conf/nginx/own-login.conf").read_text()
     changeable = re.findall(r"\(\?i:(sessionid)\)|upstream_cookie_(sessionid)|\"(sessionid)=;", text)
     assert len(changeable) == 3
+
+
+def shown_to(person, *cookies):
+    """For whom the shop takes a browser that sends these, by page."""
+    pages = {}
+    for path in ("/orders", "/about", "/login"):
+        answer = person.get(path, headers={"Cookie": "; ".join(f"{name}={value}" for name, value in cookies)})
+        if answer.status_code == 303:
+            location = answer.headers["Location"].removeprefix(person.site.url)
+            pages[path] = "refused" if location.startswith("/login?") else f"led to {location}"
+        else:
+            found = re.search("user=(.*)", answer.text)
+            pages[path] = found[1] if found else "form"
+    return pages
+
+
+def cookies_of(person):
+    return {cookie.name: cookie.value for cookie in person.http.cookies}
+
+
+LIVE = {"/orders": "ada", "/about": "ada", "/login": "led to /"}
+NOBODY = {"/orders": "None", "/about": "None", "/login": "form"}
+UNAUTHENTICATED = {**NOBODY, "/orders": "refused"}
+
+
+@pytest.fixture(name="tried")
+def fixture_tried(guide, new_daemon, closing, browse):
+    """
+    tried(has_key): a browser where ada is live, and, by whose they are, keys of sessions that the
+    application has still: a former one of ada's, a friend's that was displaced, the friend's from before the day, and
+    the friend's that is live elsewhere.
+    """
+
+    def tried(has_key):
+        settings = settings_of(blocks("ini")[1]) if has_key else {}
+        daemon = new_daemon({**settings_shown(), **settings}).start()
+        shop = closing.add(Shop("cookie", has_key))
+        nginx = guide.put_in_front_of(shop, daemon, closing)
+        for name in ("ada", "grace"):
+            shop.functions["account"](name)
+        person, friend, other = (browse(nginx, program=False) for _ in range(3))
+        keys = {"before": shop.begin("grace")}
+        sign_in(person, "ada")
+        keys["former"] = cookies_of(person)[COOKIE]
+        sign_in(other, "ada")
+        sign_in(person, "grace")
+        keys["displaced"] = cookies_of(person)[COOKIE]
+        sign_in(friend, "grace")
+        keys["live"] = cookies_of(friend)[COOKIE]
+        sign_in(person, "ada")
+        assert {whose: shop.sessions[key]["user"] for whose, key in keys.items()} == {
+            "before": "grace", "former": "ada", "displaced": "grace", "live": "grace"
+        }
+        return person, keys
+
+    return tried
+
+
+def test_cookie_of_the_application_that_is_not_of_who_is_live_is_nobody_s(tried):
+    """Such as an old one of a friend's beside a live account of one's own, which the guard lets in."""
+    person, keys = tried(has_key=False)
+    cookies = cookies_of(person)
+    own, guards = cookies.pop(COOKIE), list(cookies.items())
+    assert "onesession" in cookies
+    for whose, key in keys.items():
+        assert shown_to(person, *guards, (COOKIE, key)) == NOBODY, whose
+        assert shown_to(person, (COOKIE, key)) == UNAUTHENTICATED, whose
+        # The own session is not ended by that.
+        assert shown_to(person, *guards, (COOKIE, own)) == LIVE, whose
+
+
+def test_one_cookie_that_is_sent_twice_is_of_who_is_live_or_nobody_s(tried):
+    """The application reads the last; which the guard goes by is its own affair."""
+    person, keys = tried(has_key=True)
+    own = cookies_of(person)[COOKIE]
+    assert "onesession" not in cookies_of(person)
+    assert shown_to(person, (COOKIE, own)) == LIVE
+    for whose, (own_first, own_last) in {
+        # The daemon was never told of that one.
+        "before": (NOBODY, LIVE),
+        "former": (UNAUTHENTICATED, UNAUTHENTICATED),
+        "displaced": (UNAUTHENTICATED, UNAUTHENTICATED),
+        "live": (NOBODY, NOBODY),
+    }.items():
+        assert shown_to(person, (COOKIE, own), (COOKIE, keys[whose])) == own_first, whose
+        assert shown_to(person, (COOKIE, keys[whose]), (COOKIE, own)) == own_last, whose
+        if whose != "live":
+            assert shown_to(person, (COOKIE, keys[whose])) == UNAUTHENTICATED, whose
