@@ -6,13 +6,10 @@
 enum db_status browsers_remember(struct db *db, int64_t user_id, const struct session_key *old,
                                  const struct session_key *new)
 {
-	const struct db_value values[] = {
-		DB_INT(user_id),
-		old != NULL ? DB_KEY(old) : DB_NULL,
-		DB_KEY(new),
-	};
+	const struct db_value values[] = {DB_INT(user_id), DB_KEY(new), old != NULL ? DB_KEY(old) : DB_NULL};
 
-	return db_query(db, NULL, &sql_remember_browser, values, 3, NULL);
+	return old != NULL ? db_query(db, NULL, &sql_move_browser, values, 3, NULL)
+	                   : db_query(db, NULL, &sql_add_browser, values, 2, NULL);
 }
 
 enum db_status browsers_forget(struct db *db, int64_t user_id, const struct session_key *kept)

@@ -62,9 +62,10 @@ enum db_status commit_outcome_run(struct account_tx *tx, int64_t user_id, const 
 	/* When nothing was committed it runs once more, and its outcome may be lost as well. */
 	for (int tries = 0; tries < ATTEMPTS && status == DB_UNKNOWN; tries++) {
 		status = read_outcome(tx->db, tx->ctx, user_id, key, &committed);
-		if (status == DB_OK && committed)
+		if (status == DB_OK && committed) {
+			(void)db_notify(tx->db, "");
 			account_tx_committed(tx);
-		else if (status == DB_OK)
+		} else if (status == DB_OK)
 			status = account_tx_run(tx, TRANSACTION_RETRIED, body, context);
 		else
 			break;

@@ -216,6 +216,11 @@ enum db_status db_restore_settings(struct db *db)
 	return db_script(db, sql);
 }
 
+static void drop_notices(struct db *db)
+{
+	TALLOC_FREE(db->notices);
+}
+
 enum db_status db_begin(struct db *db)
 {
 	char sql[200] = "BEGIN ISOLATION LEVEL READ COMMITTED";
@@ -226,9 +231,36 @@ enum db_status db_begin(struct db *db)
 		               "; SET LOCAL statement_timeout = %lld;"
 		               " SET LOCAL idle_in_transaction_session_timeout = %d",
 		               (long long)db->connection->config.statement_timeout_ms, DB_IDLE_IN_TRANSACTION_MS);
+	drop_notices(db);
 	status = db_script(db, sql);
 	db->connection->server.in_transaction = status == DB_OK;
 	return status;
+}
+
+/* In JSON no character is below U+0020 (RFC 8259, 7): this one separates JSON texts (RFC 7464). */
+#define RECORD_SEPARATOR "\x1e"
+
+/* $1 payloads. That a crash of the server loses them is no harm, so the commit waits for neither disk nor standby. */
+static const struct db_statement sql_notify = {
+	"notify",
+	"SELECT pg_notify('onesession', payload), set_config('synchronous_commit', 'off', true)"
+	"  FROM unnest(string_to_array($1::text, U&'\\001e')) AS payload",
+};
+
+static enum db_status send_notices(struct db *db, const char *payloads)
+{
+	const struct db_value values[] = {DB_TEXT(payloads)};
+
+	return db_query(db, NULL, &sql_notify, values, 1, NULL);
+}
+
+enum db_status db_notify(struct db *db, const char *payload)
+{
+	if (!db->connection->server.in_transaction)
+		return send_notices(db, payload);
+	db->notices = db->notices == NULL ? talloc_strdup(db, payload)
+	                                  : talloc_asprintf_append_buffer(db->notices, RECORD_SEPARATOR "%s", payload);
+	return db->notices != NULL ? DB_OK : db_out_of_memory(db);
 }
 
 /* What the server has answered to COMMIT, or did not. */
@@ -274,14 +306,25 @@ static enum db_status commit(struct db *db, enum db_classifier classifier)
 	return status;
 }
 
+static enum db_status commit_and_notify(struct db *db, enum db_classifier classifier)
+{
+	enum db_status status = commit(db, classifier);
+
+	/* What is committed stays so: a notification is a hint. */
+	if (status == DB_OK && db->notices != NULL)
+		(void)send_notices(db, db->notices);
+	drop_notices(db);
+	return status;
+}
+
 enum db_status db_commit(struct db *db)
 {
-	return commit(db, DB_OF_DAEMON);
+	return commit_and_notify(db, DB_OF_DAEMON);
 }
 
 enum db_status db_commit_text(struct db *db)
 {
-	return commit(db, DB_OF_MODULES);
+	return commit_and_notify(db, DB_OF_MODULES);
 }
 
 void db_rollback(struct db *db)
@@ -289,6 +332,7 @@ void db_rollback(struct db *db)
 	PGresult *pg = NULL;
 
 	db->transaction_failure = DB_OK;
+	drop_notices(db);
 	if (db->connection->state != STATE_UP || !db->connection->server.in_transaction) {
 		db->connection->server.in_transaction = false;
 		return;

@@ -188,6 +188,16 @@ enum db_status db_commit(struct db *db);
 enum db_status db_commit_text(struct db *db);
 void db_rollback(struct db *db);
 
+/*
+ * NOTIFY onesession with a payload of JSON, below 8000 bytes; or with "": to wake up who listens. In a transaction it
+ * is sent after it is committed, before db_commit() returns, by a transaction of its own that waits for nothing: the
+ * server lets the commits of those that notify through one by one, of all its databases, from before a commit until the
+ * disk and synchronous standbys have it (PreCommit_Notify() in PostgreSQL's async.c), and logins would wait for one
+ * another. So it is lost with the process or the connection in between, and when the outcome of the commit is not
+ * known.
+ */
+enum db_status db_notify(struct db *db, const char *payload);
+
 /* What the transaction under way has failed with; DB_OK: it has not. */
 enum db_status db_transaction_failure(const struct db *db);
 

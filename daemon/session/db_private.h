@@ -163,6 +163,7 @@ struct background {
 struct db {
 	struct db_connection *connection;
 	enum db_status transaction_failure; /* DB_OK until one of its statements fails; cleared by its end */
+	char *notices;                      /* what it will notify of once it is committed; NULL: nothing */
 	struct background background;
 };
 

@@ -12,6 +12,20 @@ static struct db_value text_or_null(const char *text)
 	return text != NULL && text[0] != '\0' ? DB_TEXT(text) : DB_NULL;
 }
 
+/* The statement's one row is a payload. */
+static enum db_status query_and_notify(struct db *db, const struct db_statement *statement,
+                                       const struct db_value values[], size_t count)
+{
+	TALLOC_CTX *scratch = talloc_new(NULL);
+	struct db_result *row;
+	enum db_status status = db_query(db, scratch, statement, values, count, &row);
+
+	if (status == DB_OK)
+		status = db_notify(db, db_text(row, 0, 0));
+	talloc_free(scratch);
+	return status;
+}
+
 enum db_status events_record(struct db *db, const struct event_record *record)
 {
 	const struct db_value values[] = {
@@ -24,7 +38,7 @@ enum db_status events_record(struct db *db, const struct event_record *record)
 		text_or_null(record->detail),
 	};
 
-	return db_query(db, NULL, &sql_record_event, values, sizeof values / sizeof values[0], NULL);
+	return query_and_notify(db, &sql_record_event, values, sizeof values / sizeof values[0]);
 }
 
 /* NOTIFY carries less than 8000 bytes; the other keys and the longest name are far below the rest. */
@@ -36,7 +50,7 @@ enum db_status events_tell_own(struct db *db, const char *name, const json_t *da
 	const bool is_cut = text != NULL && strlen(text) > OWN_DATA_MAX;
 	const struct db_value values[] = {DB_TEXT(name), DB_TEXT(is_cut ? NULL : text), DB_BOOL(is_cut)};
 	enum db_status status =
-		text != NULL ? db_query(db, NULL, &sql_tell_own_event, values, 3, NULL) : db_out_of_memory(db);
+		text != NULL ? query_and_notify(db, &sql_own_event_payload, values, 3) : db_out_of_memory(db);
 
 	free(text);
 	return status;

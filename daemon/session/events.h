@@ -22,15 +22,15 @@ struct event_record {
 };
 
 /*
- * Write the event; at commit it is also sent with NOTIFY onesession as JSON with the keys id, at (ISO 8601, UTC),
- * name, user_id, username, session_id, ip, user_agent (its first 300 characters) and detail ({} when it is past
+ * Write the event; once it is committed it is also sent with NOTIFY onesession as JSON with the keys id, at (ISO 8601,
+ * UTC), name, user_id, username, session_id, ip, user_agent (its first 300 characters) and detail ({} when it is past
  * what NOTIFY carries).
  */
 enum db_status events_record(struct db *db, const struct event_record *record);
 
 /*
- * Send the event of an application's own with NOTIFY onesession at commit: JSON with the keys at, name, data and
- * is_cut; data past what NOTIFY carries are null. It has no row.
+ * Send the event of an application's own with NOTIFY onesession once it is committed: JSON with the keys at, name, data
+ * and is_cut; data past what NOTIFY carries are null. It has no row.
  */
 enum db_status events_tell_own(struct db *db, const char *name, const json_t *data);
 

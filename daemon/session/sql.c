@@ -467,14 +467,14 @@ const struct db_statement sql_record_event = {
 	"                  CASE WHEN g.is_gone THEN '' ELSE $6::text END,"
 	"                  CASE WHEN g.is_gone THEN " WITHOUT_PERSON("$1::text", "g.detail") " ELSE g.detail END"
 	"             FROM (SELECT *, $2::bigint IS NOT NULL AND user_id IS NULL AS is_gone FROM given) AS g RETURNING *)"
-	" " SQL_TELL_EVENTS("e"),
+	" SELECT " SQL_EVENT_PAYLOAD " FROM e",
 };
 
 /* $1 name, $2 data as JSON or NULL, $3 whether they were left out. */
-const struct db_statement sql_tell_own_event = {
-	"tell_own_event",
-	"SELECT pg_notify('onesession', json_build_object('at', " SQL_ISO_8601("now()") ", 'name', $1::text,"
-	" 'data', $2::text::json, 'is_cut', $3::boolean)::text)",
+const struct db_statement sql_own_event_payload = {
+	"own_event_payload",
+	"SELECT json_build_object('at', " SQL_ISO_8601("now()") ", 'name', $1::text, 'data', $2::text::json,"
+	" 'is_cut', $3::boolean)::text",
 };
 
 #define EVENT_COLUMNS                                                                                                 \
@@ -685,32 +685,52 @@ const struct db_statement sql_forget_failures = {
 };
 
 /*
- * $1 account, $2 the key that the browser had or NULL, $3 the key that it has now. Its failures move along, lest
- * a client gets new tries at one account by signing in to another; so do sessions of others that are live in it. An
- * account keeps ten: without a row of the same browser, the new one and nine of the others. The account's row is first:
- * whoever deletes it holds it while its browsers go.
+ * Both statements that remember a browser: the account's row comes first, for whoever deletes it, or changes its password, holds it while its
+ * browsers go. What is to come after it counts it: the parts of a statement have no other order. That a crash of the
+ * server loses the last of them is no harm, so the commit does not wait for the disk.
  */
-const struct db_statement sql_remember_browser = {
-	"remember_browser",
-	"WITH account AS (SELECT id FROM users WHERE id = $1::bigint FOR KEY SHARE),"
-	"     held AS (SELECT b.user_id FROM (SELECT count(*) FROM account) AS first, known_browsers b"
-	"               WHERE b.browser_key = $2::bytea ORDER BY b.user_id FOR UPDATE OF b),"
-	"     moved AS (UPDATE known_browsers k SET browser_key = $3::bytea,"
+#define ACCOUNT_OF_BROWSER                                                                                            \
+	"account AS (SELECT id FROM users WHERE id = $1::bigint"                                                      \
+	"               AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off' FOR KEY SHARE)"
+#define AFTER_ACCOUNT "(SELECT count(*) FROM account) AS first"
+
+/* An account keeps ten: without a row of the same browser, the new one and nine of the others. */
+#define FORGET_SURPLUS(others)                                                                                        \
+	"     surplus AS (SELECT b.browser_key FROM " AFTER_ACCOUNT ", known_browsers b"                               \
+	"                  WHERE b.user_id = $1::bigint AND b.browser_key IN"                                         \
+	"                        (SELECT browser_key FROM known_browsers WHERE user_id = $1::bigint AND " others      \
+	"                          ORDER BY seen_at DESC OFFSET 9) FOR UPDATE OF b SKIP LOCKED)"                      \
+	" DELETE FROM known_browsers k USING surplus s WHERE k.user_id = $1::bigint AND k.browser_key = s.browser_key"
+
+/* $1 account, $2 the key that the browser has. */
+const struct db_statement sql_add_browser = {
+	"add_browser",
+	"WITH " ACCOUNT_OF_BROWSER ","
+	"     made AS (INSERT INTO known_browsers (user_id, browser_key) SELECT id, $2::bytea FROM account"
+	"              ON CONFLICT (user_id, browser_key) DO NOTHING),"
+	FORGET_SURPLUS("browser_key <> $2::bytea"),
+};
+
+/*
+ * $1 account, $2 the key that the browser has, $3 the key that it had. Its failures move along, lest a client gets new
+ * tries at one account by signing in to another; so do sessions of others that are live in it.
+ */
+const struct db_statement sql_move_browser = {
+	"move_browser",
+	"WITH " ACCOUNT_OF_BROWSER ","
+	"     held AS (SELECT b.user_id FROM " AFTER_ACCOUNT ", known_browsers b"
+	"               WHERE b.browser_key = $3::bytea ORDER BY b.user_id FOR UPDATE OF b),"
+	"     moved AS (UPDATE known_browsers k SET browser_key = $2::bytea,"
 	"                      seen_at = CASE WHEN k.user_id = $1::bigint THEN now() ELSE k.seen_at END"
-	"                 FROM held WHERE k.user_id = held.user_id AND k.browser_key = $2::bytea RETURNING k.user_id),"
-	"     failures AS (UPDATE login_failures f SET subject = " BROWSER_SUBJECT("m.user_id", "$3::bytea")
+	"                 FROM held WHERE k.user_id = held.user_id AND k.browser_key = $3::bytea RETURNING k.user_id),"
+	"     failures AS (UPDATE login_failures f SET subject = " BROWSER_SUBJECT("m.user_id", "$2::bytea")
 	"                    FROM moved m WHERE f.kind = 'browser'"
-	"                     AND f.subject = " BROWSER_SUBJECT("m.user_id", "$2::bytea") "),"
-	"     live AS (UPDATE sessions SET device_key = $3::bytea WHERE device_key = $2::bytea),"
-	"     made AS (INSERT INTO known_browsers (user_id, browser_key)"
-	"              SELECT id, $3::bytea FROM account"
+	"                     AND f.subject = " BROWSER_SUBJECT("m.user_id", "$3::bytea") "),"
+	"     live AS (UPDATE sessions SET device_key = $2::bytea WHERE device_key = $3::bytea),"
+	"     made AS (INSERT INTO known_browsers (user_id, browser_key) SELECT id, $2::bytea FROM account"
 	"               WHERE NOT EXISTS (SELECT FROM moved WHERE user_id = $1::bigint)"
 	"              ON CONFLICT (user_id, browser_key) DO NOTHING),"
-	"     surplus AS (SELECT browser_key FROM known_browsers WHERE user_id = $1::bigint AND browser_key IN"
-	"                        (SELECT browser_key FROM known_browsers WHERE user_id = $1::bigint"
-	"                            AND browser_key <> $3::bytea AND browser_key IS DISTINCT FROM $2::bytea"
-	"                          ORDER BY seen_at DESC OFFSET 9) FOR UPDATE SKIP LOCKED)"
-	" DELETE FROM known_browsers k USING surplus s WHERE k.user_id = $1::bigint AND k.browser_key = s.browser_key",
+	FORGET_SURPLUS("browser_key NOT IN ($2::bytea, $3::bytea)"),
 };
 
 /* $1 account, $2 key. */

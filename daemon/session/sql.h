@@ -167,7 +167,7 @@ extern const struct db_statement sql_purge_mail_domains;
 extern const struct db_statement sql_purge_api_answers;
 
 extern const struct db_statement sql_record_event;
-extern const struct db_statement sql_tell_own_event;
+extern const struct db_statement sql_own_event_payload;
 
 extern const struct db_statement sql_latest_events;
 extern const struct db_statement sql_events_within;
@@ -243,7 +243,8 @@ extern const struct db_statement sql_forget_failures;
 extern const struct db_statement sql_browser_is_known;
 extern const struct db_statement sql_browser_is_new;
 
-extern const struct db_statement sql_remember_browser;
+extern const struct db_statement sql_add_browser;
+extern const struct db_statement sql_move_browser;
 extern const struct db_statement sql_forget_browsers;
 
 /* ---- Session data: sessions.data and anonymous_sessions ---------------------------------------------------------- */

@@ -47,7 +47,11 @@ enum db_status transaction_run(struct db *db, enum transaction_retry retry, tran
 
 	if (retry != TRANSACTION_IDEMPOTENT)
 		return status;
-	for (int attempt = 1; attempt < ATTEMPTS && status == DB_UNKNOWN; attempt++)
+	for (int attempt = 1; attempt < ATTEMPTS && status == DB_UNKNOWN; attempt++) {
 		status = run_with_retry(db, retry, true, body, context);
+		/* What the first has committed, if it has, nobody was notified of. */
+		if (status == DB_OK)
+			(void)db_notify(db, "");
+	}
 	return status;
 }

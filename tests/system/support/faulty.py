@@ -185,6 +185,8 @@ def tell(fault, saw, load=None):
 class FaultyLink(Link):
     # What happens to the next message of the server's: "cut" or "hold answer".
     fault: str = None
+    # Of a periodic job, which comes at times of its own.
+    is_of_job: bool = False
 
 
 def is_commit(kind, message):
@@ -198,7 +200,7 @@ def runs(statement):
 
 class FaultyProxy(Proxy):
     """
-    Disturbs one message of a client's, as `once` says. "lose": cut the connection, the server does not get the message;
+    Disturbs one message of a worker's, as `once` says. "lose": cut the connection, the server does not get the message;
     "cut": cut it when the server has answered; "hold" and "hold answer": keep the message, or its answer, until
     `let_go` is set, and then cut the connection.
     """
@@ -220,8 +222,9 @@ class FaultyProxy(Proxy):
 
     def from_client(self, link, kind, message):
         fault = None
+        link.is_of_job |= not kind and b"\0onesessiond job" in message
         with self.changed:
-            if self.fault is not None and self.concerns(kind, message):
+            if self.fault is not None and not link.is_of_job and self.concerns(kind, message):
                 fault, self.fault = self.fault, None
         if fault == "hold":
             self._hold()

@@ -9,7 +9,7 @@ import pytest
 from support.api import Api, new_token
 from support.browser import ASK, FIREFOX, REFUSE
 from support.client import JSON
-from support.locks import HeldRow, HeldTable, waits_in_database
+from support.locks import HeldTable, waits_in_database
 from support.site import APPLICATION, in_application, with_audit
 from support.waiting import Background
 
@@ -326,13 +326,28 @@ def test_logins_wait_for_no_hashing(new_api):
         each.result(120)
 
 
-def test_browser_is_remembered_under_its_account_s_row(api, database):
-    """An erasure holds that row first, and the browsers' then: whoever took them the other way round would deadlock."""
+@pytest.mark.parametrize("has_device", [False, True])
+def test_browser_is_remembered_under_its_account_s_row(api, database, has_device):
+    """
+    An erasure, and a change of password, hold that row first and the browsers' then: whoever took them the other way
+    round would deadlock. Also where an account knows so many that some are forgotten.
+    """
     device = api.sign_in().json["cookies"][1].partition("=")[2].partition(";")[0]
-    with HeldRow(api.daemon, "known_browsers") as held:
-        login = Background(api.post, "/sessions", {"user": "alice", "device": device})
-        waits_in_database(database)
-        with pytest.raises(psycopg2.errors.LockNotAvailable):
-            database.query("SELECT FROM users WHERE username = 'alice' FOR UPDATE NOWAIT")
-        held.let_go()
-        assert login.result().status == 201
+    database.query(
+        "INSERT INTO known_browsers SELECT u.id, sha256(n::text::bytea), now() - n * interval '1 hour'"
+        "  FROM users u, generate_series(1, 12) n WHERE u.username = 'alice'"
+    )
+    database.query(
+        "CREATE FUNCTION wait_for_test() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN old; END'"
+    )
+    database.query("CREATE TRIGGER wait_for_test BEFORE DELETE ON known_browsers FOR EACH ROW EXECUTE FUNCTION wait_for_test()")
+    holder = database.connect()
+    holder.cursor().execute("SELECT pg_advisory_lock(1)")
+    login = Background(api.post, "/sessions", {"user": "alice", **({"device": device} if has_device else {})})
+    waits_in_database(database)
+    with pytest.raises(psycopg2.errors.LockNotAvailable):
+        database.query("SELECT FROM users WHERE username = 'alice' FOR UPDATE NOWAIT")
+    holder.close()
+    assert login.result().status == 201
+    assert database.value("SELECT count(*) FROM known_browsers") == 10

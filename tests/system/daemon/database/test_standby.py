@@ -1,5 +1,6 @@
 """Two daemons on a primary whose standby takes its place: what was confirmed stays, and an account is live in one place."""
 
+import json
 import random
 import re
 import threading
@@ -372,6 +373,33 @@ def test_login_that_the_standby_does_not_confirm_is_not_acknowledged(pair, pair_
     newest = Device().sign_in(pair_hosts[1])
     assert [device.reason(host) for host in pair_hosts] == ["displaced", "displaced"]
     assert pair_database.sessions() == [newest.session_id]
+
+
+def test_logins_that_wait_for_the_standby_keep_nobody_else_from_notifying(pair, pair_database, pair_hosts):
+    """A server lets those that notify commit one by one: logins must not do so while they wait."""
+    pair.lose_standby()
+    call = Background(Device().login, pair_hosts[0])
+    wait_until(lambda: pair.waiting_commits(pair_database.name), "the commit to wait")
+    other = pair_database.connect()
+    with other.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '2s'; SET synchronous_commit = local")
+        cursor.execute("NOTIFY another")
+    other.close()
+    pair.standby.follow(pair.primary)
+    call.result(PATIENCE + AT_MOST)
+
+
+def test_programs_are_notified_in_the_order_of_what_happened(pair, pair_database, pair_hosts):
+    """Of an account: each login has told of what it did when the next one begins."""
+    listener = pair_database.connect()
+    listener.cursor().execute("LISTEN onesession")
+    devices = [Device().sign_in(pair_hosts[number % 2]) for number in range(6)]
+    listener.poll()
+    told = [json.loads(notice.payload) for notice in listener.notifies]
+    listener.close()
+    assert [event["id"] for event in told] == sorted(event["id"] for event in told)
+    logins = [event["session_id"] for event in told if event["name"] == "user_logged_in"]
+    assert logins == [device.session_id for device in devices]
 
 
 @pytest.mark.slow

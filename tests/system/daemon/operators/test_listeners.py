@@ -482,8 +482,8 @@ def test_longest_name_and_user_agent_fit_into_a_notification(shared_site, browse
 def test_longest_detail_fits_into_a_notification(database):
     """The statement itself, with more than anything that the programs write today."""
     header = (ROOT / "daemon/session/events_sql.h").read_text()
-    macro = re.search(r"#define SQL_TELL_EVENTS.*?\n\n", header, re.S)[0]
-    statement = "".join(ast.literal_eval(text) for text in re.findall(r'"(?:[^"\\]|\\.)*"', macro))
+    macro = re.search(r"#define SQL_EVENT_PAYLOAD.*?\n\n", header, re.S)[0].replace('SQL_ISO_8601("at")', '"at"')
+    payload = "".join(ast.literal_eval(text) for text in re.findall(r'"(?:[^"\\]|\\.)*"', macro))
     # PostgreSQL's own limit: what is longer is an error.
     with database.connect() as connection, connection.cursor() as cursor:
         for size in (3980, 4100, 100000):
@@ -491,7 +491,7 @@ def test_longest_detail_fits_into_a_notification(database):
                 "WITH e AS (SELECT 1 AS id, now() AS at, 'a_name_as_long_as_any' AS name, 1 AS user_id,"
                 " repeat(E'\\x01', 150) AS username, gen_random_uuid() AS session_id, '2001:db8::1'::inet AS ip,"
                 f" repeat(E'\\x01', 2000) AS user_agent, jsonb_build_object('a', repeat('b', {size})) AS detail)"
-                f" {statement} e"
+                f" SELECT pg_notify('onesession', {payload}) FROM e"
             )
 
 
