@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE.parent / "system"))
 
 # pylint: disable=wrong-import-position
 from support.postgres import Cluster
-from support.processes import BUILD, LIBC, scratch, spawn, tail
+from support.processes import BUILD, LIBC, end, scratch, spawn, tail
 from support.waiting import wait_until
 
 
@@ -289,6 +289,46 @@ class Server(Cluster):
         """As after some time: statistics are current, nothing waits to be vacuumed or written."""
         for statement in ("VACUUM (ANALYZE)", "CHECKPOINT"):
             self.query(database, statement)
+
+
+class Standby(Cluster):
+    """It confirms each commit of the server's, as one in another building would: that many milliseconds later."""
+
+    DELAY_MS = 5
+
+    def __init__(self, server):  # pylint: disable=super-init-not-called
+        self.server, self.home, self.user = server, server.home, server.user
+        self.superuser = server.superuser
+        self.folder = self.home.folder("standby")
+        self.sockets = self.home.folder("standby/sockets")
+        self.data = self.folder / "data"
+        self.log = self.home.log / "standby.log"
+        self.process = None
+
+    def start(self):
+        source = f"host={self.server.sockets} user={self.superuser} application_name=standby"
+        run(self.home, [self.program("pg_basebackup"), "-D", self.data, "-R", "-X", "stream", "-c", "fast", "-d", source], "pg_basebackup")
+        self.set({"unix_socket_directories": f"'{self.sockets}'", "recovery_min_apply_delay": f"{self.DELAY_MS}ms"})
+        self.process = start(self.home, "standby", [self.program("postgres"), "-D", self.data], death_signal=signal.SIGQUIT)
+        wait_until(self._follows, f"the standby to follow:\n{tail(self.log)}")
+        self._ask_to_confirm("standby")
+
+    def _follows(self):
+        return self.server.query("postgres", "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")[0][0] == 1
+
+    def _ask_to_confirm(self, names):
+        for setting, value in (("synchronous_commit", "remote_apply"), ("synchronous_standby_names", names)):
+            self.server.query("postgres", f"ALTER SYSTEM SET {setting} = '{value}'")
+        self.server.query("postgres", "SELECT pg_reload_conf()")
+        wait_until(lambda: self.server.query("postgres", "SHOW synchronous_standby_names")[0][0] == names, "the setting")
+
+    def stop(self):
+        if self.process is None:
+            return
+        self._ask_to_confirm("")
+        end(self.process, (signal.SIGQUIT,))
+        self.process = None
+        shutil.rmtree(self.data, ignore_errors=True)
 
 
 # ---- The host --------------------------------------------------------------------------------------------------------

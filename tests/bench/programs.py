@@ -1,6 +1,6 @@
 """
 What the site's own programs call, beside the same by Express and Django REST framework: whose key is this, and a login by
-the application's own sign-in; and whether the guard feels it.
+the application's own sign-in, also with a standby that confirms each commit; and whether the guard feels it.
 """
 
 import json
@@ -8,9 +8,9 @@ import urllib.parse
 
 from contestants import PROGRAM_TOKEN, token
 from load import Background, ask_openly, measure
-from machine import Failure
+from machine import Failure, Standby
 
-PARTS = ("check", "issue", "beside")
+PARTS = ("check", "issue", "standby", "beside")
 RIVALS = ("express", "django")
 # Calls a second beside the guard, and the guard's requests, on as many connections each.
 CALLS, CALL_CONNECTIONS = 1000, 16
@@ -21,6 +21,7 @@ def prepare(bench):
     # Each host counts api.rate calls a second with a token; here it is what is measured.
     bench.programs = bench.onesession("programs", database=bench.main.database, **{"api.rate": 0})
     bench.program_token = None
+    bench.standby = Standby(bench.server) if bench.wants("standby") else None
 
 
 def services(bench):
@@ -44,6 +45,13 @@ def plan(bench, add, step):
             for name in ("quiet", "called") if number % 2 else ("called", "quiet"):
                 what = f"beside, round {number} of {options.rounds}, {name}"
                 add(what, once, step(bench, "beside", lambda name=name: beside_round(bench, name)))
+    if bench.wants("standby"):
+        add("a standby that confirms commits", 10, step(bench, "standby", lambda: start_standby(bench)))
+        for number in range(1, options.rounds + 1):
+            for connections in CONNECTIONS:
+                what = f"standby, round {number} of {options.rounds}, {connections} connections"
+                add(what, once, step(bench, "standby", lambda connections=connections: call_round(bench, "standby", "programs", connections)))
+        add("ending the standby", 2, bench.standby.stop)
     add("ending the daemon for programs", 1, bench.programs.stop)
 
 
@@ -54,7 +62,8 @@ def begin(bench):
     service.verify()
     bench.program_token = service.ctl("token", "add", "bench", "--scope", "sessions").strip()
     count = bench.options.sessions
-    for name in ("programs", *RIVALS):
+    rivals = RIVALS if bench.wants("check", "issue") else ()
+    for name in ("programs", *rivals):
         if name == "programs":
             keys = [token(number) for number in range(1, count + 1)]
         else:
@@ -63,8 +72,13 @@ def begin(bench):
         bench.home.file(f"check.{name}", "".join(f"{line}\n" for line in lines))
     # To accounts whose sessions are in no other load; the others have only those.
     bench.home.file("issue.programs", bodies(bench.options.sessions + 1, count))
-    for name in RIVALS:
+    for name in rivals:
         bench.home.file(f"issue.{name}", bodies(1, count))
+
+
+def start_standby(bench):
+    bench.stack.callback(bench.standby.stop)
+    bench.standby.start()
 
 
 def bodies(first, count):
@@ -81,12 +95,13 @@ def call_round(bench, part, name, connections):
     if bench.has_failed(name):
         return "left out, for it has failed"
     service = bench.programs if name == "programs" else bench.services[name]
-    path = {"check": "/api/check", "issue": "/api/sessions"}[part]
+    path = "/api/check" if part == "check" else "/api/sessions"
+    calls = "check" if part == "check" else "issue"
     result = measure(
         bench,
         service.name,
         ("/session" if name == "programs" else "") + path,
-        ["calls", bench.home.path / f"{part}.{name}", bench.program_token if name == "programs" else PROGRAM_TOKEN],
+        ["calls", bench.home.path / f"{calls}.{name}", bench.program_token if name == "programs" else PROGRAM_TOKEN],
         connections,
         bench.options.seconds,
         trees={"own": service.roots, "postgresql": [bench.server.process.pid]},

@@ -410,10 +410,21 @@ def issue_part(results):
     return f"""
 ## Logins by an application's own sign-in
 
-`POST /api/sessions`: a login under the whole rule, which displaces the account's session, writes its end, two events and their NOTIFY. Of the
+`POST /api/sessions`: a login under the whole rule, which displaces the account's session, writes its end and two events, and sends their NOTIFY. Of the
 others a route that deletes the account's session and makes a new one. No password is hashed. Each commit is flushed to the disk.
 
 {calls_table(results.data["issue"])}
+"""
+
+
+def standby_part(results):
+    return f"""
+## The same logins with a synchronous standby
+
+It confirms each commit five milliseconds later (`synchronous_commit = remote_apply`, `recovery_min_apply_delay = 5ms`), as one in another
+building would. Logins wait for it beside one another: NOTIFY, whose commits a server lets through one by one, follows in a transaction of its own.
+
+{calls_table(results.data["standby"])}
 """
 
 
@@ -613,6 +624,7 @@ PARTS = {
     "logins": logins_part,
     "check": check_part,
     "issue": issue_part,
+    "standby": standby_part,
     "beside": beside_part,
     "tail": tail_part,
     RATED_FLOOD: rated_flood_part,
