@@ -853,8 +853,8 @@ const char *ones_account_terms_problem(struct ones_request *req, const json_t *t
  *
  * ONES_RESULT_OK. ONES_RESULT_DUPLICATE: the address, or the external_id, is another account's.
  * ONES_RESULT_UNACCEPTABLE: the name or the address cannot be used, or there is no such plan. ONES_RESULT_CLOSED: it is
- * an administrator's account: its password, its address and whether it is active are for operators. Nothing is changed
- * then. Others as of ones_sql().
+ * an administrator's account: its password, its address, its external_id and whether it is active are for operators.
+ * Nothing is changed then. Others as of ones_sql().
  */
 enum ones_result ones_account_put(struct ones_db *db, struct ones_account_put *put);
 

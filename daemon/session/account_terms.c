@@ -131,7 +131,7 @@ static bool is_wanted(const struct work *work, const char *name)
 static bool lets_in(const struct work *work)
 {
 	return is_wanted(work, "email") || is_wanted(work, "email_verified") || is_wanted(work, "is_active") ||
-	       is_wanted(work, "password_hash");
+	       is_wanted(work, "password_hash") || is_wanted(work, "external_id");
 }
 
 static enum terms_result judge(const struct work *work)

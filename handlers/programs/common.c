@@ -85,11 +85,15 @@ static enum ones_result find_by(struct ones_db *db, const char *sql, const char 
 	*account = (struct found_account){0};
 	if (result == ONES_RESULT_OK && ones_rows_count(rows) > 0)
 		*account = (struct found_account){.id = ones_int(rows, 0, "id"),
-		                                  .is_admin = ones_bool(rows, 0, "is_admin")};
+		                                  .is_admin = ones_bool(rows, 0, "is_admin"),
+		                                  .is_written_so = ones_bool(rows, 0, "is_written_so"),
+		                                  .has_external_id = ones_bool(rows, 0, "has_external_id")};
 	return result;
 }
 
-#define FIND_ACCOUNT "SELECT id, is_admin FROM users WHERE " IS_NAMED
+#define FIND_ACCOUNT                                                                                                   \
+	"SELECT id, is_admin, username COLLATE \"C\" = $1 AS is_written_so,"                                           \
+	" external_id IS NOT NULL AS has_external_id FROM users WHERE " IS_NAMED
 
 enum ones_result find_account(struct ones_db *db, const char *username, struct found_account *account)
 {

@@ -54,6 +54,8 @@ bool read_reason(struct ones_request *req, enum ones_reason *reason);
 struct found_account {
 	int64_t id; /* 0: there is none */
 	bool is_admin;
+	bool is_written_so;   /* the name is the one that was asked for, byte for byte */
+	bool has_external_id; /* a program calls it something already */
 };
 
 /* The account of that name; hold_account(), in a transaction, locks it until that ends. */

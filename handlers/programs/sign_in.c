@@ -22,8 +22,8 @@ static bool is_bool_or_left_out(const json_t *value)
 /* Others are mistakes, such as a misspelt take_over. */
 static bool has_others(const json_t *body)
 {
-	static const char *const members[] = {"user",   "ip",     "user_agent", "presented", "device",
-	                                      "ticket", "secure", "fresh",      "take_over", "key"};
+	static const char *const members[] = {"user",   "ip",    "user_agent", "presented", "device",      "ticket",
+	                                      "secure", "fresh", "take_over",  "key",       "external_id", "exact"};
 
 	size_t known = 0;
 
@@ -39,11 +39,20 @@ static bool is_address(const char *text)
 	return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
 }
 
+static const char *external_id_problem(struct ones_request *req, const json_t *body)
+{
+	json_t *terms = json_pack("{s:O?}", "external_id", json_object_get(body, "external_id"));
+	const char *problem = terms != NULL ? ones_account_terms_problem(req, terms) : "external_id cannot be read.";
+
+	json_decref(terms);
+	return problem;
+}
+
 /* What is wrong with the body; NULL: nothing. */
-static const char *problem_of(const struct ones_request *req, const json_t *body)
+static const char *problem_of(struct ones_request *req, const json_t *body)
 {
 	static const char *const texts[] = {"ip", "user_agent", "presented", "device", "ticket", "key"};
-	static const char *const switches[] = {"secure", "fresh", "take_over"};
+	static const char *const switches[] = {"secure", "fresh", "take_over", "exact"};
 	const char *ip = json_string_value(json_object_get(body, "ip"));
 
 	if (has_others(body))
@@ -56,14 +65,14 @@ static const char *problem_of(const struct ones_request *req, const json_t *body
 	}
 	for (size_t i = 0; i < sizeof switches / sizeof switches[0]; i++) {
 		if (!is_bool_or_left_out(json_object_get(body, switches[i])))
-			return "secure, fresh and take_over are true or false.";
+			return "secure, fresh, take_over and exact are true or false.";
 	}
 	if (ip != NULL && !is_address(ip))
 		return "ip is an IP address.";
 	if (json_is_string(json_object_get(body, "key")) &&
 	    ones_option_text(ones_app(req), "session.key_from")[0] == '\0')
 		return "key is for sites whose keys are of their own making (session.key_from), which this one is not.";
-	return NULL;
+	return external_id_problem(req, body);
 }
 
 static bool is_true(const json_t *body, const char *name, bool fallback)
@@ -86,6 +95,71 @@ static const char *shortened(const char *text, char cut[USER_AGENT_MAX + 1])
 	memcpy(cut, text, size);
 	cut[size] = '\0';
 	return cut;
+}
+
+/* ---- Whose it is ------------------------------------------------------------------------------------------------ */
+
+struct meant {
+	const char *user, *external_id; /* the latter NULL: the program calls it by its name */
+	const json_t *terms;            /* of who is called so from now on */
+	struct found_account account;
+};
+
+/*
+ * Names are the same whatever their case and form (NFKC), and those of the program's people need not be: of two that are
+ * the same here the second would be let in as the first. And who takes an administrator's name there is not to be one.
+ */
+static bool is_somebody_elses(const struct found_account *account)
+{
+	return account->id != 0 && (!account->is_written_so || account->is_admin);
+}
+
+static enum ones_result find_called(struct ones_db *db, struct meant *meant)
+{
+	struct ones_rows *rows;
+	enum ones_result result = ones_sql(db, &rows, "SELECT id FROM users WHERE external_id = $1",
+	                                   ONES_VALUES(ONES_TEXT(meant->external_id)));
+
+	if (result == ONES_RESULT_OK && ones_rows_count(rows) > 0)
+		meant->account.id = ones_int(rows, 0, "id");
+	return result;
+}
+
+/* The account of that name is called so from now on, where nobody calls it otherwise. */
+static enum ones_result call_so(struct ones_db *db, void *context)
+{
+	struct meant *meant = context;
+	struct ones_account_put put = {.username = meant->user, .terms = meant->terms};
+	enum ones_result result = hold_account(db, meant->user, &meant->account);
+
+	if (result != ONES_RESULT_OK || meant->account.id == 0)
+		return result;
+	if (is_somebody_elses(&meant->account) || meant->account.has_external_id)
+		return ONES_RESULT_DUPLICATE;
+	return ones_account_put(db, &put);
+}
+
+static enum ones_result find_meant(struct ones_request *req, const json_t *body, struct meant *meant)
+{
+	json_t *terms;
+	enum ones_result result;
+
+	*meant = (struct meant){.user = json_string_value(json_object_get(body, "user")),
+	                        .external_id = json_string_value(json_object_get(body, "external_id"))};
+	if (meant->external_id == NULL) {
+		result = find_account(ones_db(req), meant->user, &meant->account);
+		return result == ONES_RESULT_OK && json_is_true(json_object_get(body, "exact")) &&
+		                       is_somebody_elses(&meant->account)
+		               ? ONES_RESULT_DUPLICATE
+		               : result;
+	}
+	result = find_called(ones_db(req), meant);
+	if (result != ONES_RESULT_OK || meant->account.id != 0)
+		return result;
+	meant->terms = terms = json_pack("{s:s}", "external_id", meant->external_id);
+	result = terms != NULL ? ones_transact(ones_db(req), call_so, meant) : ONES_RESULT_FAILED;
+	json_decref(terms);
+	return result;
 }
 
 /* ---- The login -------------------------------------------------------------------------------------------------- */
@@ -141,8 +215,8 @@ static void post(struct ones_request *req)
 {
 	const json_t *body = body_of(req);
 	const char *problem = body != NULL ? problem_of(req, body) : NULL;
-	struct found_account account;
 	enum ones_result result;
+	struct meant meant;
 	struct once once;
 
 	if (body == NULL)
@@ -151,16 +225,21 @@ static void post(struct ones_request *req)
 		reply_bad_request(req, problem);
 		return;
 	}
+	/* It may be written down. */
+	if (json_is_string(json_object_get(body, "external_id")) && !ones_caller_may(req, "users"))
+		return;
 	if (!once_begin(req, &once))
 		return;
-	result = find_account(ones_db(req), json_string_value(json_object_get(body, "user")), &account);
-	if (result == ONES_RESULT_OK && account.id != 0) {
-		sign_in(req, body, account.id, &once);
+	result = find_meant(req, body, &meant);
+	if (result == ONES_RESULT_OK && meant.account.id != 0) {
+		sign_in(req, body, meant.account.id, &once);
 		return;
 	}
 	once_give_up(req, &once);
 	if (result == ONES_RESULT_OK)
 		reply_not_there(req, "There is no account of that name.");
+	else if (result == ONES_RESULT_DUPLICATE)
+		ones_reply_problem(req, 409, "duplicate", "The account of that name is somebody else's.");
 	else
 		ones_reply_failure(req, result, NULL);
 }

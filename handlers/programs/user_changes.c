@@ -14,8 +14,8 @@ static void reply_failed(struct ones_request *req, enum ones_result result, cons
 		reply_bad_request(req, put->problem);
 	else if (result == ONES_RESULT_CLOSED)
 		ones_reply_problem(req, 403, "forbidden",
-		                   "It is an administrator's account: its password, its address and whether it is "
-		                   "active are for operators.");
+		                   "It is an administrator's account: its password, its address, its external_id and "
+		                   "whether it is active are for operators.");
 	else if (result == ONES_RESULT_DUPLICATE)
 		ones_reply_problem(req, 409, "duplicate", "The address or the external_id is another account's.");
 	else

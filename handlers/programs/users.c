@@ -27,10 +27,13 @@ static void show(struct ones_request *req)
 	json_decref(all);
 }
 
-/* In the order of their numbers: one that is made meanwhile comes at the end. */
+/* In the order of their numbers: one that is made meanwhile comes at the end. Or the one that a program calls so. */
 static void list(struct ones_request *req)
 {
-	static const char sql[] = "SELECT " ACCOUNT_COLUMNS " FROM users WHERE id > $1 ORDER BY id LIMIT $2";
+	static const char all[] = "SELECT " ACCOUNT_COLUMNS " FROM users WHERE id > $1 ORDER BY id LIMIT $2";
+	static const char called[] =
+		"SELECT " ACCOUNT_COLUMNS " FROM users WHERE id > $1 AND external_id = $3 ORDER BY id LIMIT $2";
+	const char *external_id = ones_query(req, "external_id");
 	struct ones_rows *rows;
 	enum ones_result result;
 	int64_t after, limit;
@@ -39,7 +42,11 @@ static void list(struct ones_request *req)
 	if (!read_number(req, "after", 0, 0, INT64_MAX, &after) ||
 	    !read_number(req, "limit", LIST_DEFAULT, 1, LIST_MAX, &limit))
 		return;
-	result = ones_sql(ones_db(req), &rows, sql, ONES_VALUES(ONES_INT(after), ONES_INT(limit)));
+	if (external_id != NULL)
+		result = ones_sql(ones_db(req), &rows, called,
+		                  ONES_VALUES(ONES_INT(after), ONES_INT(limit), ONES_TEXT(external_id)));
+	else
+		result = ones_sql(ones_db(req), &rows, all, ONES_VALUES(ONES_INT(after), ONES_INT(limit)));
 	if (result != ONES_RESULT_OK) {
 		ones_reply_failure(req, result, NULL);
 		return;

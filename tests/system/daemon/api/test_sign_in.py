@@ -170,6 +170,70 @@ def test_login_that_is_remembered_is_not_fresh(new_site):
     assert json.loads(answer.body)["code"] == "stale"
 
 
+# ---- Whose it is -----------------------------------------------------------------------------------------------------
+
+LOOKALIKES = ["ALICE", "\uff41lice", "al\u2071ce", "alic\u212f"]
+
+
+@pytest.mark.parametrize("name", LOOKALIKES)
+def test_exact_name_is_nobody_s_who_is_only_written_like_it(api, database, name):
+    first = api.sign_in(exact=True)
+    api.sign_in(name, exact=False)
+    first = api.sign_in(exact=True)
+    for _ in range(2):
+        assert api.sign_in(name, exact=True, headers=once(name.encode().hex()), status=409).code == "duplicate"
+    assert api.is_live(first.json["token"])
+    assert api.sign_in("nobody", exact=True, status=404).code == "not_found"
+    assert len(database.sessions()) == 1
+
+
+def test_account_is_that_of_the_external_id_whatever_its_name_is(api, database):
+    first = api.sign_in("alice", external_id="1")
+    assert database.query("SELECT username, external_id FROM users ORDER BY id")[0] == ("alice", "1")
+    assert database.value("SELECT detail ->> 'also' FROM events WHERE name = 'user_changed'") == '["external_id"]'
+    # The person has another name at the site now, and a second one has the former.
+    assert api.sign_in("robert", external_id="1").json["user"]["username"] == "alice"
+    second = api.sign_in("bob", external_id="1").json
+    assert second["user"] == first.json["user"]
+    for name in ("alice", *LOOKALIKES):
+        assert api.sign_in(name, external_id="2", status=409).code == "duplicate"
+    assert api.is_live(second["token"])
+    assert api.sign_in("alice2", external_id="2", status=404).code == "not_found"
+    # Which name is written so decides for one that has none yet.
+    assert api.sign_in("BOB", external_id="2", status=409).code == "duplicate"
+    assert api.sign_in("bob", external_id="2").json["user"]["username"] == "bob"
+    assert api.sign_in("bob", external_id=None).json["user"]["username"] == "bob"
+
+
+def test_two_who_are_written_alike_never_get_one_account(new_api):
+    api = new_api({"server.workers": 4})
+    for number in range(6):
+        names = [f"ada{number}", f"\uff41da{number}", f"ADA{number}", f"Ada{number}"]
+        for name in names:
+            api.put(f"/users/{names[0]}", {})
+        logins = [Background(api.post, "/sessions", {"user": name, "external_id": f"{number}-{name}"}) for name in names]
+        assert sorted(login.result().status for login in logins) == [201, 409, 409, 409]
+
+
+def test_administrator_s_account_is_not_for_who_takes_its_name(api, database):
+    database.query("UPDATE users SET is_admin = true WHERE username = 'alice'")
+    for members in ({"exact": True}, {"external_id": "1"}):
+        assert api.sign_in(status=409, **members).code == "duplicate"
+    assert database.value("SELECT external_id FROM users WHERE username = 'alice'") is None
+    api.sign_in()
+    # Who was called so before is not taken for another.
+    api.sign_in("bob", external_id="2")
+    database.query("UPDATE users SET is_admin = true WHERE username = 'bob'")
+    assert api.sign_in("robert", external_id="2").json["user"] == {"id": 2, "username": "bob", "is_admin": True}
+
+
+def test_external_id_wants_the_scope_users(new_api):
+    api = new_api(scopes="sessions")
+    assert api.sign_in(external_id="1", status=403).code == "insufficient_scope"
+    api.sign_in(external_id=None)
+    api.sign_in(exact=True)
+
+
 # ---- What cannot be --------------------------------------------------------------------------------------------------
 
 
@@ -191,6 +255,10 @@ def test_login_that_is_remembered_is_not_fresh(new_site):
         {"take_over": None},
         {"takeover": True},
         {"key": "x" * 32},
+        {"exact": 1},
+        {"external_id": 7},
+        {"external_id": ""},
+        {"external_id": "x" * 256},
     ],
     ids=json.dumps,
 )

@@ -243,6 +243,7 @@ def test_plan_counts_at_the_next_login(api):
         {"email": "mine@example.org", "email_verified": True},
         {"email_verified": True},
         {"is_active": False},
+        {"external_id": "7"},
     ],
     ids=lambda terms: next(iter(terms)),
 )
@@ -287,6 +288,20 @@ def test_list_goes_on_where_the_last_one_has_ended(api):
         found += [user["username"] for user in page["users"]]
         after = page["next"]
     assert found == ["alice", "bob", "dora"]
+
+
+def test_account_is_found_by_what_a_program_calls_it(api):
+    api.put("/users/carol", {"external_id": "customer 7/ä"}, status=201)
+
+    def named(query):
+        page = api.get("/users", query=query, status=200).json
+        return [user["username"] for user in page["users"]], page["next"]
+
+    assert named("external_id=customer+7%2F%C3%A4") == (["carol"], None)
+    for other in ("Customer+7%2F%C3%A4", "customer+7%2Fa%CC%88", "", "alice"):
+        assert named(f"external_id={other}") == ([], None)
+    found, after = named("external_id=customer+7%2F%C3%A4&limit=1")
+    assert (found, named(f"external_id=customer+7%2F%C3%A4&limit=1&after={after}")) == (["carol"], ([], None))
 
 
 @pytest.mark.parametrize("path", ["/users", "/events"])
