@@ -1,17 +1,21 @@
 """What a payment provider's webhook needs beside its own ten lines: a server, its signature, and the rule for accounts."""
 
 import hmac
+import http.client
 import json
 import os
+import socket
+import socketserver
 import sqlite3
+import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 API = os.environ.get("ONESESSION_API", "http://127.0.0.1/session/api")
-BODY_MAX, TOLERANCE_S, SECRET_MIN = 1 << 20, 300, 8
+BODY_MAX, TOLERANCE_S, SECRET_MIN, REQUEST_S = 1 << 20, 300, 8, 20
 
 
 class Refused(Exception):
@@ -37,7 +41,7 @@ def member(of, *names):
 
 def secret(name):
     """The content of the file that the environment variable names: a secret is no argument, and in no environment."""
-    with open(os.environ[name], encoding="ascii") as file:
+    with open(os.environ.get(name, name), encoding="ascii") as file:
         text = file.read().strip()
     # An empty one is anybody's.
     if len(text) < SECRET_MIN:
@@ -64,8 +68,9 @@ def call(method, user, body=None):
         raise NotWritten(
             "503 Service Unavailable" if passes else "422 Unprocessable Content", f"{error.code}: {detail}"
         ) from None
-    except OSError as error:
-        raise NotWritten("503 Service Unavailable", f"{API} cannot be reached: {error}") from None
+    # Of what is no HTTP, or no JSON, too.
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise NotWritten("503 Service Unavailable", f"{API} cannot be reached: {error!r}") from None
 
 
 def check(header, between, timestamp, signature, joint, body):
@@ -95,26 +100,47 @@ def paid(user, plan, until, at):
 def write(user, plan, until, at):
     account = call("GET", user)
     known = sqlite3.connect(os.environ.get("PAYMENTS_STATE", "payments.sqlite3"), isolation_level=None)
-    known.execute("CREATE TABLE IF NOT EXISTS paid (user TEXT PRIMARY KEY, until TEXT, at TEXT)")
-    last = known.execute("SELECT until, at FROM paid WHERE user = ?", [user]).fetchone() or ("", "")
-    has_no_end = account["plan"] is not None and account["valid_until"] is None
-    # To the second, for of fractions it depends on their length how they compare as text.
-    if has_no_end or until[:19] < (account["valid_until"] or "")[:19] or (until[:19], str(at)) <= last:
+    # By the number, for an event may write the name in another way.
+    known.execute("CREATE TABLE IF NOT EXISTS accounts (id INTEGER PRIMARY KEY, until TEXT, at TEXT)")
+    last = known.execute("SELECT until, at FROM accounts WHERE id = ?", [account["id"]]).fetchone() or ("", "")
+    has_plan, end = account["plan"] is not None, account["valid_until"]
+    # To the second, for of fractions it depends on their length how they compare as text. An end without a plan is of one
+    # that was taken away.
+    if (has_plan and (end is None or until[:19] < end[:19])) or (until[:19], str(at)) <= last:
         return
     call("PUT", user, {"plan": plan, "valid_until": until})
-    known.execute("REPLACE INTO paid VALUES (?, ?, ?)", [user, until[:19], str(at)])
+    known.execute("REPLACE INTO accounts VALUES (?, ?, ?)", [account["id"], until[:19], str(at)])
 
 
 def time_of(seconds):
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    try:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    except (OverflowError, OSError):
+        raise Refused(f"the event has a time that there cannot be: {seconds}") from None
+
+
+class Server(socketserver.ThreadingMixIn, WSGIServer):
+    """Nobody waits for somebody who is slow to send."""
+
+    daemon_threads = True
 
 
 class Handler(WSGIRequestHandler):
-    timeout = 10
+    """One who is too slow is cut off, and what has come of it is not signed."""
+
+    def setup(self):
+        super().setup()
+        self.deadline = threading.Timer(REQUEST_S, self.connection.shutdown, [socket.SHUT_RD])
+        self.deadline.start()
+
+    def finish(self):
+        self.deadline.cancel()
+        super().finish()
 
 
 def serve(field, take):
-    """One request after the other: the rule reads and writes, and nobody else is to come between."""
+    """One event after the other: the rule reads and writes, and nobody else is to come between."""
+    one_at_a_time = threading.Lock()
 
     def application(environ, start_response):
         length = environ.get("CONTENT_LENGTH") or "0"
@@ -123,18 +149,24 @@ def serve(field, take):
             if environ["REQUEST_METHOD"] != "POST" or not 0 <= int(length) <= BODY_MAX:
                 raise Refused("it is no event")
             header = environ.get("HTTP_" + field.upper().replace("-", "_"), "")
-            take(environ["wsgi.input"].read(int(length)), header)
+            body = environ["wsgi.input"].read(int(length))
+            with one_at_a_time:
+                take(body, header)
         except Refused as problem:
             print(f"refused: {problem}", flush=True)
-            status = "400 Bad Request"
-        except (ValueError, TypeError) as problem:
-            print(f"refused: {problem!r}", flush=True)
             status = "400 Bad Request"
         except NotWritten as problem:
             print(f"not written: {problem}", flush=True)
             status = problem.status
+        except (OSError, sqlite3.Error) as problem:
+            print(f"not written: {problem}", flush=True)
+            status = "503 Service Unavailable"
+        # Whatever else it is: the event is not as it is documented.
+        except Exception as problem:  # pylint: disable=broad-exception-caught
+            print(f"refused: {problem!r}", flush=True)
+            status = "400 Bad Request"
         start_response(status, [])
         return [b""]
 
     host, _, port = os.environ.get("PAYMENTS_LISTEN", "127.0.0.1:8090").rpartition(":")
-    make_server(host, int(port), application, handler_class=Handler).serve_forever()
+    make_server(host, int(port), application, Server, Handler).serve_forever()

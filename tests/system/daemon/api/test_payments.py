@@ -15,6 +15,7 @@ import time
 import pytest
 
 from support.api import new_token
+from support.listening import stop_taking, take_connections
 from support.processes import ROOT
 from support.waiting import wait_until
 
@@ -88,7 +89,7 @@ class Paddle:
 class Program:
     """One of them as it runs beside the site."""
 
-    def __init__(self, provider, site, folder):
+    def __init__(self, provider, site, folder, api=None):
         self.provider, self.site = provider, site
         token, secret = folder / "token", folder / "secret"
         self.secret_file = secret
@@ -98,13 +99,13 @@ class Program:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         environment = {
-            **os.environ, "ONESESSION_API": f"{site.url}/session/api", "ONESESSION_TOKEN_FILE": str(token), "no_proxy": "*",
+            **os.environ, "ONESESSION_API": api or f"{site.url}/session/api", "ONESESSION_TOKEN_FILE": str(token), "no_proxy": "*",
             "PAYMENTS_SECRET_FILE": str(secret), "PAYMENTS_LISTEN": f"127.0.0.1:{self.port}",
             "PAYMENTS_STATE": str(folder / "state"), "PYTHONDONTWRITEBYTECODE": "1",
         }
-        self.log = folder / "log"
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen([sys.executable, FOLDER / provider.program], env=environment, stdout=log)
+        self.log, self.errors = folder / "log", folder / "errors"
+        with self.log.open("w") as log, self.errors.open("w") as errors:
+            self.process = subprocess.Popen([sys.executable, FOLDER / provider.program], env=environment, stdout=log, stderr=errors)
         wait_until(self._listens, "the program to listen")
 
     def _listens(self):
@@ -181,6 +182,80 @@ def test_what_an_operator_gave_is_not_shortened(program):
     assert program.account() == ("gold", None)
 
 
+def test_end_of_a_plan_that_was_taken_away_does_not_count(program):
+    ctl = program.site.ctl()
+    ctl.run("user", "set", "carol", "--plan", "gold", "--valid-until", iso(MARCH))
+    ctl.run("user", "set", "carol", "--plan", "")
+    assert program.account() == (None, iso(MARCH))
+    program.paid(JANUARY)
+    assert program.account() == ("gold", iso(JANUARY))
+
+
+def test_account_is_the_same_however_an_event_writes_its_name(program):
+    program.paid(JANUARY, plan="gold", at=2)
+    program.paid(JANUARY, plan="silver", at=1, user="Carol")
+    assert program.account() == ("gold", iso(JANUARY))
+    program.paid(JANUARY, plan="silver", at=3, user="CAROL")
+    assert program.account() == ("silver", iso(JANUARY))
+
+
+def changed(event, path, value):
+    """A copy with another value there."""
+    copy = json.loads(json.dumps(event))
+    *way, last = path
+    of = copy
+    for name in way:
+        of = of[name]
+    of[last] = value
+    return copy
+
+
+SHAPES = [None, [], {}, [1], [{}], ["x"], "x", 7, 10**20, 10**17, True, {"user": "carol"}]
+
+
+@pytest.mark.parametrize(("program", "paths"), [
+    (Stripe, [["data"], ["data", "object"], ["data", "object", "lines"], ["data", "object", "lines", "data"],
+              ["data", "object", "lines", "data", 1], ["data", "object", "lines", "data", 1, "metadata"],
+              ["data", "object", "lines", "data", 1, "period"], ["data", "object", "lines", "data", 1, "period", "end"],
+              ["data", "object", "lines", "data", 1, "amount"], ["data", "object", "lines", "data", 1, "metadata", "user"]]),
+    (Paddle, [["data"], ["data", "custom_data"], ["data", "items"], ["data", "items", 0], ["data", "items", 0, "price"],
+              ["data", "items", 0, "price", "custom_data"], ["data", "billing_period"],
+              ["data", "billing_period", "ends_at"], ["data", "custom_data", "user"]]),
+], indirect=["program"])
+def test_signed_event_of_another_shape_is_refused_and_not_the_program_s_end(program, paths):
+    for path in paths:
+        for value in SHAPES:
+            status = program.send(changed(program.provider.event(JANUARY), path, value))
+            assert status in (204, 400, 422, 503), (path, value, status, program.told())
+    deep = b'{"a":' * 100000 + b"1" + b"}" * 100000
+    for body in (b"[]", b"1", b"null", deep):
+        assert program.send(body) == 400, body[:20]
+    program.paid(JANUARY)
+    assert program.account() == ("gold", iso(JANUARY))
+    assert "Traceback" not in program.errors.read_text()
+
+
+def test_who_is_slow_to_send_holds_nobody_up(program):
+    with socket.create_connection(("127.0.0.1", program.port)) as slow, socket.create_connection(("127.0.0.1", program.port)) as slower:
+        slow.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx")
+        slower.sendall(b"POST / HT")
+        program.paid(JANUARY)
+        assert program.account() == ("gold", iso(JANUARY))
+        # And is not waited for without end.
+        slow.settimeout(120)
+        assert b" 400 " in slow.recv(1000)
+
+
+def test_file_that_is_not_there_is_no_fault_of_the_event_s(program):
+    event = program.provider.event(JANUARY)
+    kept = program.secret_file.read_text()
+    program.secret_file.unlink()
+    assert program.send(event) == 503
+    assert "secret" in program.told()
+    program.secret_file.write_text(kept)
+    assert program.send(event) == 204
+
+
 def test_other_events_change_nothing(program):
     program.paid(JANUARY, kind="customer.created")
     program.paid(JANUARY, user=None)
@@ -232,6 +307,31 @@ def test_account_and_token_that_are_not_good_are_said(program):
     program.site.ctl().run("token", "revoke", "payments")
     assert program.send(program.provider.event(JANUARY)) == 422
     assert "account 'carol'" in program.told() and ": 401: " in program.told()
+
+
+@pytest.mark.parametrize("answer", [
+    b"", b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n\r\n<h1>502</h1>", b"nonsense\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<h1>Welcome</h1>", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", None,
+], ids=["hangs up", "error page", "no HTTP", "another page", "is cut off", "closed port"])
+@pytest.mark.parametrize("provider", [Stripe, Paddle])
+def test_api_that_does_not_answer_is_asked_again_later(site, tmp_path, closing, provider, answer):
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/session/api"
+
+    def serve(connection, _):
+        with connection:
+            connection.recv(10000)
+            connection.sendall(answer)
+
+    if answer is None:
+        listener.close()
+    else:
+        take_connections(listener, serve)
+    program = closing.add(Program(provider, site, tmp_path, url))
+    assert program.send(provider.event(JANUARY)) == 503
+    assert program.told().startswith("not written: account 'carol'")
+    if answer is not None:
+        stop_taking(listener)
 
 
 def without(event, path):
