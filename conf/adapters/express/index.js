@@ -33,7 +33,7 @@ function cookieOf(req, name) {
 /**
  * The middleware, to stand behind express-session. Options: api, https://shop.example/session/api, as this process
  * reaches it; tokenFile, of a token with the scopes sessions and users; isSignedIn, whether somebody is, by the
- * application's session; cookieName. req.onesession has signIn() and signOut().
+ * application's session; cookieName. req.onesession has signIn(), signOut() and passwordChanged().
  */
 function onesession({
 	api,
@@ -43,14 +43,15 @@ function onesession({
 }) {
 	/* The same key for both tries, so that what was done is not done again. */
 	async function call(method, path, body) {
-		const headers = {
-			authorization: `Bearer ${readFileSync(tokenFile, "utf8").trim()}`,
-			"content-type": "application/json",
-			"idempotency-key": randomUUID(),
-		};
+		const key = randomUUID();
 
 		for (let tries = 1; ; tries++) {
 			try {
+				const headers = {
+					authorization: `Bearer ${readFileSync(tokenFile, "utf8").trim()}`,
+					"content-type": "application/json",
+					"idempotency-key": key,
+				};
 				const answer = await fetch(api + path, {
 					method,
 					headers,
@@ -70,10 +71,11 @@ function onesession({
 		}
 	}
 
-	/** A login under the rule, of somebody whom the application has authenticated. `account`: of one that is new. */
-	async function signIn(req, res, name, { takeOver = false, account = {} } = {}) {
+	async function enter(req, name, takeOver, { external_id = null, ...account }) {
 		const login = {
 			user: name,
+			exact: true,
+			external_id,
 			ip: req.ip,
 			user_agent: req.get("user-agent") || "",
 			presented: cookieOf(req, cookieName),
@@ -88,39 +90,86 @@ function onesession({
 			if (status === 200 || status === 201)
 				[status, answer] = await call("POST", "/sessions", login);
 		}
-		if (status !== 201) {
-			await new Promise((resolve, reject) => req.session.regenerate((error) => (error ? reject(error) : resolve())));
+		if (status !== 201)
 			throw new Refused([403, 409, 429].includes(status) ? status : 503, answer);
-		}
-		for (const cookie of answer.cookies)
-			res.append("Set-Cookie", cookie);
-		req.session[SESSION] = answer.session.id;
 		return answer;
 	}
 
-	/** Before the application's own sign-out. */
+	/**
+	 * A login under the rule, of somebody whom the application has authenticated. When it is refused the application's
+	 * session is a new one, and empty. `account`: what PUT /api/users takes, of one that is made; by its external_id an
+	 * account is known again whose name changes.
+	 */
+	async function signIn(req, res, name, { takeOver = false, account = {} } = {}) {
+		let answer;
+
+		try {
+			answer = await enter(req, name, takeOver, account);
+		} catch (refused) {
+			await new Promise((resolve, reject) => req.session.regenerate((error) => (error ? reject(error) : resolve())));
+			throw refused;
+		}
+		for (const cookie of answer.cookies)
+			res.append("Set-Cookie", cookie);
+		const { id: before, of } = req.session[SESSION] || {};
+
+		req.session[SESSION] = {
+			id: answer.session.id,
+			of: answer.user.id,
+			before: of === answer.user.id ? before : undefined,
+		};
+		return answer;
+	}
+
+	/** Before the application's own sign-out, which goes on where onesession does not answer. */
 	async function signOut(req) {
-		const id = req.session[SESSION];
+		const { id } = req.session[SESSION] || {};
 
 		delete req.session[SESSION];
+		/* That there was no answer has been logged; the session ends by itself. */
 		if (id)
-			await call("DELETE", `/sessions/${id}?reason=logged_out`);
+			await call("DELETE", `/sessions/${id}?reason=logged_out`).catch(() => {});
+	}
+
+	/**
+	 * When the new password is saved: its sessions end everywhere, and signIn() follows for the browser at hand. Throws
+	 * when onesession has not done it. `externalId`: that of signIn().
+	 */
+	async function passwordChanged(name, externalId = null) {
+		const query = externalId === null ? `/${encodeURIComponent(name)}` : `?external_id=${encodeURIComponent(externalId)}`;
+		let [status, answer] = await call("GET", `/users${query}`);
+
+		if (status === 404 && answer.code === "not_found")
+			return;
+		const [account] = status === 200 ? answer.users || [answer] : [];
+
+		if (account && (externalId !== null || (account.username === name && !account.is_admin))) {
+			const path = `/users/${encodeURIComponent(account.username)}/sessions?reason=password_changed`;
+
+			[status, answer] = await call("DELETE", path);
+		}
+		if (status !== 200)
+			throw new Refused(503, answer);
 	}
 
 	return function guard(req, res, next) {
 		const live = req.get("session-id") || "";
 		const wasAsked = live !== "" || Boolean(req.get("session-reason"));
-		const own = req.session[SESSION] || "";
+		const own = req.session[SESSION];
 
 		req.onesession = {
 			signIn: (name, options) => signIn(req, res, name, options),
 			signOut: () => signOut(req),
+			passwordChanged,
 		};
-		/* Who is nobody to the guard, or somebody else, is so here, too. */
-		if (wasAsked && (own !== "" || isSignedIn(req.session)) && (live === "" || own !== live))
-			req.session.regenerate(next);
-		else
-			next();
+		/*
+		 * Who is nobody to the guard, or somebody else, is so here, too: the session is a new one, and the former stays as
+		 * it is, for it may be somebody's elsewhere. The one before is that of a request which was under way when the
+		 * person gave the password again.
+		 */
+		if (wasAsked && (own || isSignedIn(req.session)) && (live === "" || ![own?.id, own?.before].includes(live)))
+			req.sessionStore.generate(req);
+		next();
 	};
 }
 

@@ -28,70 +28,119 @@ final class Onesession
     }
 
     /**
-     * After session_start(), on every page: who is nobody to the guard, or somebody else, is signed out here, too. True
-     * when that was so: the session is a new one then.
+     * After session_start(), on every page: who is nobody to the guard, or somebody else, is nobody here, too. True when
+     * that was so: the session is a new one then, and the former stays as it is, for it may be somebody's elsewhere.
      */
     public function guard(): bool
     {
         $live = self::field('SESSION_ID');
         $wasAsked = $live !== '' || self::field('SESSION_REASON') !== '';
-        $own = $_SESSION[self::SESSION] ?? '';
-        $isSignedIn = $own !== '' || isset($_SESSION[$this->userKey]);
-        if (!$wasAsked || !$isSignedIn || ($live !== '' && $own === $live)) {
+        $own = $_SESSION[self::SESSION] ?? null;
+        $isSignedIn = $own !== null || isset($_SESSION[$this->userKey]);
+        /* The one before is that of a request which was under way when the person gave the password again. */
+        if (!$wasAsked || !$isSignedIn || ($live !== '' && in_array($live, [$own['id'] ?? '', $own['before'] ?? ''], true))) {
             return false;
         }
-        self::forget();
+        session_abort();
+        session_id(session_create_id());
+        session_start();
+        $_SESSION = [];
         return true;
     }
 
     /**
      * The application has checked who it is, and changed its session's id: a login under the rule. Sends the cookies, so
-     * it comes before any output. Returns the API's answer, with what was displaced. Throws OnesessionRefused: then the
-     * application must not sign the person in.
+     * it comes before any output. Returns the API's answer, with what was displaced. Throws OnesessionRefused: then nobody
+     * is signed in here, and the application must not sign the person in. $account: what PUT /api/users takes, of one
+     * that is made; by "external_id" an account is known again whose name changes.
      */
     public function signIn(string $name, bool $takeOver = false, array $account = []): array
     {
+        try {
+            $answer = $this->enter($name, $takeOver, $account);
+        } catch (OnesessionRefused $refused) {
+            unset($_SESSION[self::SESSION], $_SESSION[$this->userKey]);
+            throw $refused;
+        }
+        foreach ($answer['cookies'] as $cookie) {
+            header('Set-Cookie: ' . $cookie, false);
+        }
+        ['id' => $before, 'of' => $of] = $_SESSION[self::SESSION] ?? ['id' => '', 'of' => null];
+        $_SESSION[self::SESSION] = [
+            'id' => $answer['session']['id'],
+            'of' => $answer['user']['id'],
+            'before' => $of === $answer['user']['id'] ? $before : '',
+        ];
+        return $answer;
+    }
+
+    /** Before the application's own sign-out, which goes on where onesession does not answer. */
+    public function signOut(): void
+    {
+        $id = $_SESSION[self::SESSION]['id'] ?? null;
+        unset($_SESSION[self::SESSION]);
+        try {
+            if ($id !== null) {
+                $this->call('DELETE', "/sessions/$id?reason=logged_out");
+            }
+        } catch (OnesessionRefused) {
+            /* That has been logged; the session ends by itself. */
+        }
+    }
+
+    /**
+     * When the new password is saved: its sessions end everywhere, and signIn() follows for the browser at hand. Throws
+     * OnesessionRefused when onesession has not done it. $externalId: that of signIn().
+     */
+    public function passwordChanged(string $name, ?string $externalId = null): void
+    {
+        $query = $externalId === null ? '/' . rawurlencode($name) : '?external_id=' . rawurlencode($externalId);
+        [$status, $answer] = $this->call('GET', "/users$query");
+        if ($status === 404 && ($answer['code'] ?? '') === 'not_found') {
+            return;
+        }
+        $found = $externalId === null ? [$answer] : $answer['users'] ?? [];
+        foreach ($status === 200 ? $found : [] as $account) {
+            if ($externalId !== null || ($account['username'] === $name && !$account['is_admin'])) {
+                $path = '/users/' . rawurlencode($account['username']) . '/sessions?reason=password_changed';
+                [$status, $answer] = $this->call('DELETE', $path);
+            }
+        }
+        if ($status !== 200) {
+            throw new OnesessionRefused(503, $answer);
+        }
+    }
+
+    private function enter(string $name, bool $takeOver, array $account): array
+    {
+        /* By HTTP the client is the web server, which says who its own is. */
+        $isProxied = !isset($_SERVER['SESSION_ID']) && !isset($_SERVER['SESSION_REASON'])
+            && self::field('SESSION_ID') . self::field('SESSION_REASON') !== '';
+        $addresses = explode(',', $isProxied ? $_SERVER['HTTP_X_FORWARDED_FOR'] ?? '' : '');
+        $https = $isProxied ? $_SERVER['HTTP_X_FORWARDED_PROTO'] ?? 'http' : $_SERVER['HTTPS'] ?? 'off';
         $login = [
             'user' => $name,
-            'ip' => $_SERVER['REMOTE_ADDR'],
+            'exact' => true,
+            'external_id' => $account['external_id'] ?? null,
+            'ip' => trim(end($addresses)) ?: $_SERVER['REMOTE_ADDR'],
             'user_agent' => $_SERVER['HTTP_USER_AGENT'] ?? '',
             'presented' => $this->cookie(''),
             'device' => $this->cookie('_device'),
-            'secure' => !in_array($_SERVER['HTTPS'] ?? 'off', ['', 'off'], true),
+            'secure' => !in_array($https, ['', 'off', 'http'], true),
             'take_over' => $takeOver,
         ];
         [$status, $answer] = $this->call('POST', '/sessions', $login);
         if ($status === 404 && ($answer['code'] ?? '') === 'not_found') {
+            unset($account['external_id']);
             [$status, $answer] = $this->call('PUT', '/users/' . rawurlencode($name), (object) $account);
             if ($status === 200 || $status === 201) {
                 [$status, $answer] = $this->call('POST', '/sessions', $login);
             }
         }
         if ($status !== 201) {
-            self::forget();
             throw new OnesessionRefused(in_array($status, [403, 409, 429], true) ? $status : 503, $answer);
         }
-        foreach ($answer['cookies'] as $cookie) {
-            header('Set-Cookie: ' . $cookie, false);
-        }
-        $_SESSION[self::SESSION] = $answer['session']['id'];
         return $answer;
-    }
-
-    /** Before the application's own sign-out. */
-    public function signOut(): void
-    {
-        $id = $_SESSION[self::SESSION] ?? null;
-        unset($_SESSION[self::SESSION]);
-        if ($id !== null) {
-            $this->call('DELETE', "/sessions/$id?reason=logged_out");
-        }
-    }
-
-    private static function forget(): void
-    {
-        $_SESSION = [];
-        session_regenerate_id(true);
     }
 
     /* By FastCGI it is a parameter, by HTTP a header field. The web server removes the client's own. */
@@ -103,8 +152,10 @@ final class Onesession
     private function cookie(string $suffix): ?string
     {
         foreach (['__Host-', '__Secure-', ''] as $prefix) {
-            if (($_COOKIE[$prefix . $this->cookieName . $suffix] ?? '') !== '') {
-                return $_COOKIE[$prefix . $this->cookieName . $suffix];
+            $value = $_COOKIE[$prefix . $this->cookieName . $suffix] ?? '';
+            /* One with [] in its name is an array. */
+            if (is_string($value) && $value !== '') {
+                return $value;
             }
         }
         return null;

@@ -32,13 +32,26 @@ app.post("/accounts/login/", async (req, res, next) => {
 		if (error)
 			return next(error);
 		try {
-			await req.onesession.signIn(username, { takeOver: Boolean(req.body.take_over) });
 			req.session.user = username;
+			await req.onesession.signIn(username, { takeOver: Boolean(req.body.take_over) });
 			res.redirect("/members/");
 		} catch (refused) {
+			res.set("Site-User", req.session.user || "");
 			next(refused);
 		}
 	});
+});
+
+/* With the session as it is. */
+app.post(["/accounts/password/", "/accounts/confirm/"], async (req, res, next) => {
+	try {
+		if (req.path === "/accounts/password/")
+			await req.onesession.passwordChanged(req.session.user);
+		await req.onesession.signIn(req.session.user);
+		res.redirect("/members/");
+	} catch (refused) {
+		next(refused);
+	}
 });
 
 app.post("/accounts/logout/", async (req, res) => {

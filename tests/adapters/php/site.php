@@ -19,13 +19,26 @@ if ($path === '/accounts/login/' && $_SERVER['REQUEST_METHOD'] === 'POST') {
         exit('Wrong.');
     }
     session_regenerate_id(true);
+    $_SESSION['user'] = $_POST['username'];
     try {
         $onesession->signIn($_POST['username'], isset($_POST['take_over']));
     } catch (OnesessionRefused $refused) {
         http_response_code($refused->status);
+        header('Site-User: ' . ($_SESSION['user'] ?? ''));
         exit(htmlspecialchars($refused->getMessage()));
     }
-    $_SESSION['user'] = $_POST['username'];
+    header('Location: /members/', true, 303);
+} elseif (in_array($path, ['/accounts/password/', '/accounts/confirm/'], true)) {
+    /* With the session as it is. */
+    try {
+        if ($path === '/accounts/password/') {
+            $onesession->passwordChanged($_SESSION['user']);
+        }
+        $onesession->signIn($_SESSION['user']);
+    } catch (OnesessionRefused $refused) {
+        http_response_code($refused->status);
+        exit(htmlspecialchars($refused->getMessage()));
+    }
     header('Location: /members/', true, 303);
 } elseif ($path === '/accounts/login/') {
     if (isset($_SESSION['user'])) {

@@ -3,22 +3,29 @@ Sites in other languages that sign people in themselves, behind the configuratio
 adapters: what they tell the daemon, and that who is nobody to the guard is nobody to them.
 """
 
+import http.client
 import itertools
+import json
 import os
 import re
 import shutil
 import subprocess
+import threading
+import urllib.parse
+from http.server import BaseHTTPRequestHandler
 
 import pytest
+import requests
 
 from support import adapted
 from support.api import new_token
 from support.closing import Closing, remember_log
+from support.listening import serve_http
 from support.nginx import Nginx
 from support.postgres import new_database
 from support.programs import Ctl
 from support.web import Web
-from support.webservers import daemon_with_tcp, nginx_site
+from support.webservers import daemon_with_tcp, make_certificate, nginx_site
 
 SIGN_IN = "/accounts/login/"
 OPEN = "/open/"
@@ -32,7 +39,7 @@ DATABASES = itertools.count()
 def with_sign_in(daemon, application):
     """The sample, told where the site has its sign-in, and that a page of it is open."""
     server = nginx_site(daemon, "own-login", application)
-    server.changes['"~^/login/?$" yes;'] = '"~^/accounts/login/?$" yes;'
+    server.changes['"~^/login/?$" yes;'] = '"~^/accounts/(?:login|password|confirm)/?$" yes;'
     server.places = {"open": "optional"}
     return server
 
@@ -61,7 +68,7 @@ def fixture_behind(request, cluster_of_worker):
     things = Closing()
     databases = []
 
-    def behind(site, settings=None, prepare=None, names=MEMBERS):
+    def behind(site, settings=None, prepare=None, names=MEMBERS, between=lambda api: api, certificate=None):
         database = new_database(cluster_of_worker)
         databases.append(database)
         ctl = Ctl(database.owner_conninfo)
@@ -75,8 +82,9 @@ def fixture_behind(request, cluster_of_worker):
         remember_log(request.node, "site", site.log)
         token = new_token(ctl, scopes="sessions,users")
         daemon.secrets.add(token.removeprefix("ost_"))
-        site.start(token, f"{programs.url}/session/api", {name: adapted.PASSWORD for name in names})
+        site.start(token, between(f"{programs.url}/session/api"), {name: adapted.PASSWORD for name in names})
         server = things.add(with_sign_in(daemon, site))
+        server.certificate = certificate
         made = Web("nginx", "own-login", database, daemon, server.start(), site)
         made.ctl = ctl
         return made
@@ -189,6 +197,317 @@ def test_nobody_signs_in_while_the_daemon_is_away(site, behind, browse):
     assert (user_at(person), user_at(person, OPEN)) == (None, "")
 
 
+def change_password(person, page="password"):
+    return person.post(f"/accounts/{page}/", {})
+
+
+@pytest.mark.parametrize("limit", ["refuse", "ask", "displace"])
+def test_password_that_is_changed_ends_the_sessions_elsewhere(site, behind, browse, limit):
+    web = behind(site, {"session.on_limit": limit, "session.max_sessions": 2})
+    first, second, other = (browse(web, program=False) for _ in range(3))
+    for person, name in ((first, "member0"), (second, "member0"), (other, "member1")):
+        sign_in(person, name)
+    assert change_password(first).status_code in (302, 303)
+    assert [user_at(person) for person in (first, second, other)] == ["member0", None, "member1"]
+    assert "reason=password_changed" in first.site.database.value("SELECT 'reason=' || reason FROM ended_sessions LIMIT 1")
+    assert (user_at(first, OPEN), user_at(second, OPEN)) == ("member0", "")
+    sign_in(second, "member0")
+    assert [user_at(person) for person in (first, second)] == ["member0", "member0"]
+    assert "session_displaced" not in events(web, "member0")
+
+
+def shown_straight(web, person, session_id):
+    """For whom the site takes a request that the guard has let in as that session, whatever it is by now."""
+    answer = requests.get(
+        f"http://127.0.0.1:{web.application.port}/members/", headers={"Session-Id": session_id},
+        cookies={cookie.name: cookie.value for cookie in person.http.cookies}, allow_redirects=False, timeout=30,
+    )
+    return answer.json()["user"] if answer.status_code == 200 else ""
+
+
+def test_request_that_was_under_way_when_the_password_was_given_again_signs_nobody_out(site, behind, browse):
+    web = behind(site)
+    person, other = browse(web, program=False), browse(web, program=False)
+    sign_in(person, "member0")
+    sign_in(other, "member1")
+    (before,), (others,) = web.database.sessions("member0"), web.database.sessions("member1")
+    assert change_password(person, "confirm").status_code in (302, 303)
+    assert web.database.sessions("member0") != [before]
+    assert shown_straight(web, person, before) in ("member0", "")
+    assert user_at(person) == "member0"
+    # Somebody else's is nobody's, and takes nothing away either.
+    assert shown_straight(web, person, others) == ""
+    assert (user_at(person), user_at(other)) == ("member0", "member1")
+
+
+class Between:
+    """Passes on to the API, or does what its `mode` says: answers an error page, nothing, or hangs up."""
+
+    def __init__(self, api):
+        real = urllib.parse.urlsplit(api)
+        self.mode, self.calls = "through", []
+        self.ends = threading.Event()
+        between = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if between.mode == "silence":
+                    between.ends.wait(60)
+                if between.mode in ("silence", "hang up"):
+                    self.close_connection = True
+                    return
+                between.calls.append(self.command)
+                status, kind, text = 502, "text/html", b"<html><h1>502 Bad Gateway</h1></html>"
+                if between.mode == "through":
+                    connection = http.client.HTTPConnection(real.hostname, real.port, timeout=30)
+                    connection.request(self.command, self.path, body, dict(self.headers))
+                    answer = connection.getresponse()
+                    status, kind, text = answer.status, answer.getheader("Content-Type", ""), answer.read()
+                    connection.close()
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_GET = do_PUT = do_POST = do_DELETE = do
+
+            def log_message(self, *_):
+                pass
+
+        self.server = serve_http(Handler)
+        self.url = api.replace(real.netloc, f"127.0.0.1:{self.server.server_address[1]}")
+
+    def go_away(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def close(self):
+        self.ends.set()
+        self.go_away()
+
+
+@pytest.fixture(name="between")
+def fixture_between(closing):
+    made = []
+
+    def between(api):
+        made.append(closing.add(Between(api)))
+        return made[0].url
+
+    between.made = made
+    return between
+
+
+@pytest.mark.parametrize("mode", ["closed port", "hang up", "error page", "silence"])
+def test_site_goes_on_without_an_answer_of_the_api(site, behind, browse, between, mode):
+    """Nobody signs in and all sign out; that a password's change has not been told is no success."""
+    web = behind(site, {"session.max_sessions": 3}, between=between)
+    first, second, third = (browse(web, program=False, permits_5xx=True) for _ in range(3))
+    sign_in(first, "member0")
+    sign_in(third, "member0")
+    form = second.get(SIGN_IN)
+    if mode == "closed port":
+        between.made[0].go_away()
+    between.made[0].mode = mode
+    answer = send_form(second, "member0", form)
+    assert (answer.status_code, answer.headers.get("Site-User", "")) == (503, ""), answer.text
+    assert "Signing in is not possible" in answer.text
+    assert (user_at(second), user_at(second, OPEN)) == (None, "")
+    assert change_password(third).status_code == 503
+    # The guard does not know yet, the site does.
+    assert sign_out(first).status_code in (302, 303)
+    assert len(web.database.sessions("member0")) == 2
+    assert not user_at(first) and user_at(first, OPEN) == ""
+
+
+def test_sign_in_is_one_call(site, behind, browse, between):
+    """But for the first of all."""
+    web = behind(site, between=between)
+    calls = between.made[0].calls
+    for expected in (["POST", "PUT", "POST"], ["POST"]):
+        calls.clear()
+        sign_in(browse(web, program=False), "member0")
+        assert calls == expected
+
+
+def test_form_is_sent_again_after_a_refusal(behind, browse):
+    """What else is in PHP's session stays, such as the form's token."""
+    web = behind(adapted.Php(), {"session.on_limit": "ask"})
+    first, second = browse(web, program=False), browse(web, program=False)
+    sign_in(first, "member0")
+    form = second.get(SIGN_IN)
+    refused = send_form(second, "member0", form)
+    assert (refused.status_code, refused.headers["Site-User"]) == (409, "")
+    assert send_form(second, "member0", form, take_over="1").status_code == 303
+    assert (user_at(first), user_at(second)) == (None, "member0")
+
+
+def test_cookie_that_php_makes_an_array_is_none(behind, browse):
+    web = behind(adapted.Php())
+    person = browse(web, program=False)
+    for name in ("onesession[x]", "__Host-onesession[]"):
+        person.http.cookies.set(name, "1", path="/", domain="127.0.0.1")
+    sign_in(person, "member0")
+    assert user_at(person) == "member0"
+
+
+def test_site_behind_https_gets_cookies_for_that_and_the_browser_s_address(site, behind, browse, tmp_path):
+    certificate = make_certificate(tmp_path)
+    web = behind(site, certificate=certificate)
+    person = browse(web, program=False)
+    person.http.verify = str(certificate)
+    assert web.url.startswith("https:")
+    form = person.get(SIGN_IN)
+    field = web.application.token_field
+    token = re.search(f'name="{field}" value="([^"]*)"', form.text)[1]
+    answer = person.post(
+        SIGN_IN, {field: token, "username": "member0", "password": adapted.PASSWORD},
+        headers={"X-Forwarded-For": "203.0.113.9", "Referer": web.url + SIGN_IN},
+    )
+    assert answer.status_code in (302, 303), answer.text
+    cookies = {cookie.name: cookie for cookie in person.http.cookies}
+    assert cookies["__Host-onesession"].secure and cookies["__Secure-onesession_device"].secure
+    web.secrets.update(cookies[name].value for name in ("__Host-onesession", "__Secure-onesession_device"))
+    assert user_at(person) == "member0"
+    # The web server's word, and not the client's.
+    assert web.database.query("SELECT host(ip) FROM sessions") == [("127.0.0.1",)]
+
+
+def test_php_takes_the_address_that_the_web_server_tells(behind, browse):
+    web = behind(adapted.Php())
+    person = browse(web, program=False)
+    form = person.get(SIGN_IN)
+    token = re.search('name="csrf" value="([^"]*)"', form.text)[1]
+    answer = requests.post(
+        f"http://127.0.0.1:{web.application.port}{SIGN_IN}", {"csrf": token, "username": "member0", "password": adapted.PASSWORD},
+        headers={"Session-Reason": "unauthenticated", "X-Forwarded-For": "203.0.113.9, 192.0.2.7", "X-Forwarded-Proto": "https"},
+        cookies={cookie.name: cookie.value for cookie in person.http.cookies}, allow_redirects=False, timeout=30,
+    )
+    assert answer.status_code == 303, answer.text
+    web.secrets.update(re.findall("onesession(?:_device)?=([^;]*)", answer.headers["Set-Cookie"]))
+    assert "__Host-onesession=" in answer.headers["Set-Cookie"]
+    assert web.database.query("SELECT host(ip) FROM sessions") == [("192.0.2.7",)]
+
+
+LOOKALIKES = [("ada2", "ada²"), ("bob", "ｂｏｂ"), ("carl", "CARL")]
+
+
+@pytest.mark.parametrize("kind", ["express", "php"])
+def test_name_that_is_only_written_alike_is_not_let_in(kind, behind, browse):
+    """The site has two people; onesession has one account, and it is the one's who has that name."""
+    web = behind(adapted.MAKE[kind](), names=[name for pair in LOOKALIKES for name in pair])
+    for own, other in LOOKALIKES:
+        victim, thief = browse(web, program=False), browse(web, program=False)
+        sign_in(victim, own)
+        sign_in(thief, other, status=(409,))
+        assert (user_at(victim), user_at(thief), user_at(thief, OPEN)) == (own, None, "")
+        assert events(web, own).count("user_logged_in") == 1
+
+
+@pytest.mark.parametrize("kind", ["express", "php"])
+def test_administrator_s_account_is_nobody_s_by_its_name(kind, behind, browse):
+    web = behind(adapted.MAKE[kind](), names=["alice", "member0"])
+    web.database.query("UPDATE users SET is_admin = true WHERE username = 'alice'")
+    person = browse(web, program=False)
+    sign_in(person, "alice", status=(409,))
+    assert user_at(person) is None and web.database.sessions("alice") == []
+
+
+class DjangoCalls(adapted.AdaptedSite):
+    """Not a site: the adapter's functions, for users who are a number and a name."""
+
+    port = 9
+    program = """
+import json, sys
+from django.conf import settings
+settings.configure(ONESESSION=json.loads(sys.argv[1]))
+import onesession
+
+class Request:
+    def __init__(self, user):
+        self.user, self.session = user, {}
+        self.META, self.COOKIES, self.POST = {"REMOTE_ADDR": "192.0.2.1"}, {}, {}
+    def is_secure(self): return False
+
+class User:
+    def __init__(self, pk, name): self.pk, self.name = pk, name
+    def get_username(self): return self.name
+
+function, *user = json.loads(sys.argv[2])
+user = User(*user)
+try:
+    request = Request(user if function == "enter" else User(None, ""))
+    getattr(onesession, function)(request, user)
+    print(json.dumps([201, request.session.get("onesession")]))
+except onesession.Refused as refused:
+    print(json.dumps([refused.status, refused.code]))
+"""
+
+    def start(self, token, api, accounts):
+        self.token_file.write_text(token)
+        self.settings = {"token_file": str(self.token_file), "api": api}
+        self.log.touch()
+        return self
+
+    def call(self, *what):
+        """(status, session or code)"""
+        command = ["/usr/bin/python3", "-c", self.program, json.dumps(self.settings), json.dumps(what)]
+        environment = {**os.environ, "PYTHONPATH": str(adapted.ADAPTERS / "django"), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+def test_users_of_django_are_their_accounts_whatever_they_are_called(behind):
+    django = DjangoCalls()
+    web = behind(django)
+
+    def name_of(pk, name):
+        status, session = django.call("enter", pk, name)
+        assert status == 201, session
+        return web.database.value("SELECT username FROM users u JOIN sessions s ON s.user_id = u.id WHERE s.id = %s", session)
+
+    def ids():
+        return dict(web.database.query("SELECT external_id, username FROM users WHERE external_id IS NOT NULL"))
+
+    uuids = [f"6f1c2b0e-0000-4000-8000-00000000000{number}" for number in (1, 2)]
+    web.database.query("UPDATE users SET is_admin = true WHERE username = 'alice'")
+    for (pk, name), account in {
+        (1, "ben"): "ben",
+        # Renamed, and another one takes the name.
+        (1, "robert"): "ben",
+        (2, "ben"): "user-2",
+        (3, "Carol"): "Carol",
+        (3, "carol"): "Carol",
+        # Whoever is called like an account that is made for somebody does not get it, nor keeps it from its owner.
+        (uuids[0], f"user-{uuids[1]}"): f"user-{uuids[0]}",
+        (4, "ｕser-5"): "user-4",
+        (uuids[1], "victim@shop.example"): f"user-{uuids[1]}",
+        (5, "victim@shop.example"): "user-5",
+        # An administrator's of the daemon's.
+        (6, "alice"): "user-6",
+        # That there cannot be, or not as they are written.
+        (7, "Ångström"): "Ångström",
+        (8, "Ångström"): "user-8",
+        (9, "a‮b"): "user-9",
+        (10, "dan‍"): "user-10",
+        (11, "x" * 151): "user-11",
+        (12, "."): ".",
+        (13, ".."): "..",
+    }.items():
+        for _ in range(2):
+            assert name_of(pk, name) == account, name
+        assert ids()[str(pk)] == account
+    assert len(ids()) == len({pk for pk in ids()})
+    assert web.database.query("SELECT is_admin, external_id FROM users WHERE username = 'alice'") == [(True, None)]
+    # Nobody's password is somebody else's, either.
+    assert django.call("password_changed", 2, "ben")[0] == 201
+    assert web.database.sessions("user-2") == [] and len(web.database.sessions("ben")) == 1
+    assert django.call("password_changed", 99, "nobody")[0] == 201
+
+
 @pytest.mark.parametrize("name", ["express", "php"])
 def test_session_from_before_the_change_is_nobody_s(name, behind, browse):
     web = behind(adapted.MAKE[name]())
@@ -236,7 +555,9 @@ def lines_of(heading):
 
 @pytest.mark.parametrize("heading", ["Django", "PHP", "Express", "curl"])
 def test_application_adds_ten_lines_at_most(heading):
-    assert 0 < len(lines_of(heading)) <= 10
+    count = len(lines_of(heading))
+    assert 0 < count <= 10
+    assert re.search(rf"(?m)^\| \[{heading.lower()}/\].*\| {count} lines \|", (adapted.ADAPTERS / "README.md").read_text())
 
 
 class Shell(adapted.AdaptedSite):
@@ -272,6 +593,68 @@ def test_script_gives_no_key_to_a_program_as_an_argument(behind, tmp_path):
     assert "member0" in arguments
     assert secret not in arguments
     assert shell.token_file.read_text().strip() not in arguments
+
+
+def test_script_ends_that_session_and_nothing_else(behind):
+    shell = Shell()
+    web = behind(shell)
+    done = shell.run("onesession_sign_in", "member0", "192.0.2.7", "x", "", "http")
+    assert done.returncode == 0, done.stderr
+    web.secrets.update(re.findall("=([A-Za-z0-9_-]{43});", done.stdout))
+    (session_id,) = web.database.sessions("member0")
+    names = web.database.query("SELECT username FROM users ORDER BY id")
+    for wrong in ("", "nonsense", "../users/bob?x=", "{../users/alice,../users/member0}?x=", f"{session_id}\n../users/bob",
+                  f"../users/bob?{session_id}", f"[a-z]{session_id}", f"{session_id}\n"):
+        done = shell.run("onesession_sign_out", wrong)
+        assert (done.returncode, done.stdout) == (1, ""), wrong
+        assert done.stderr, wrong
+    assert web.database.query("SELECT username FROM users ORDER BY id") == names
+    assert web.database.sessions("member0") == [session_id]
+    token = shell.token_file.read_text()
+    shell.token_file.write_text("ost_" + "x" * 43)
+    done = shell.run("onesession_sign_out", session_id)
+    assert done.returncode == 1 and "token" in done.stderr
+    shell.token_file.write_text(token)
+    # Once more is no error.
+    for _ in range(2):
+        assert shell.run("onesession_sign_out", session_id).returncode == 0
+    assert web.database.sessions("member0") == []
+
+
+@pytest.mark.parametrize("mode", ["closed port", "hang up", "error page", "silence"])
+def test_script_says_that_there_was_no_answer(behind, between, mode):
+    shell = Shell()
+    web = behind(shell, between=between)
+    if mode == "closed port":
+        between.made[0].go_away()
+    between.made[0].mode = mode
+    for words in (("sign_in", "member0", "192.0.2.7", "x", ""), ("sign_out", "6f1c2b0e-0000-4000-8000-000000000001"),
+                  ("password_changed", "member0")):
+        done = shell.run(f"onesession_{words[0]}", *words[1:])
+        assert (done.returncode, done.stdout) == (1, ""), words
+        assert "onesession does not answer" in done.stderr, words
+    assert web.database.sessions() == []
+
+
+def test_script_goes_by_the_name_as_it_is_written(behind):
+    shell = Shell()
+    web = behind(shell)
+
+    def sign_in_by_script(name):
+        done = shell.run("onesession_sign_in", name, "192.0.2.7", "x", "", "http")
+        web.secrets.update(re.findall("=([A-Za-z0-9_-]{43});", done.stdout))
+        return done.returncode
+
+    assert sign_in_by_script("ada2") == 0
+    web.database.query("UPDATE users SET is_admin = true WHERE username = 'alice'")
+    for name in ("ada²", "ADA2", "alice"):
+        assert sign_in_by_script(name) == 1
+        assert shell.run("onesession_password_changed", name).returncode == 0
+    assert len(web.database.sessions("ada2")) == 1
+    assert shell.run("onesession_password_changed", "ada2").returncode == 0
+    assert web.database.sessions("ada2") == []
+    assert web.database.value("SELECT DISTINCT reason FROM ended_sessions") == "password_changed"
+    assert shell.run("onesession_password_changed", "nobody").returncode == 0
 
 
 def test_script_signs_in_and_out(behind, browse):

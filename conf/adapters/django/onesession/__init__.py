@@ -3,8 +3,8 @@
 import http.client
 import json
 import logging
-import re
 import secrets
+import unicodedata
 import urllib.parse
 
 from django.conf import settings
@@ -13,6 +13,8 @@ logger = logging.getLogger("onesession")
 
 # Seconds for a call, and for the guard's own database to come back.
 TIMEOUT = 5
+# Where the id of onesession's session is in Django's.
+SESSION = "onesession"
 
 
 class Refused(Exception):
@@ -38,16 +40,25 @@ def own_name(user):
 
 
 def name_of(user):
-    """What onesession calls an account: names there have no @ and no slash. Those that are like own_name() are its own."""
+    """What onesession calls an account: names there have no @ and no slash. Those that are like own_name() are for it alone."""
     name = user.get_username()
-    return own_name(user) if re.search("[@/]|^user-[0-9]+$", name, re.IGNORECASE) else name
+    is_like_own = unicodedata.normalize("NFKC", name).lower().startswith("user-")
+    return own_name(user) if is_like_own or "@" in name or "/" in name else name
+
+
+def path_of(name):
+    return "/users/" + urllib.parse.quote(name, safe="")
 
 
 def call(method, path, body=None, key=None):
     """(status, answer) of a call of the API. Refused with 503 when there is none."""
     url = urllib.parse.urlsplit(settings.ONESESSION["api"])
-    with open(settings.ONESESSION["token_file"], encoding="ascii") as file:
-        headers = {"Authorization": f"Bearer {file.read().strip()}", "Content-Type": "application/json"}
+    try:
+        with open(settings.ONESESSION["token_file"], encoding="ascii") as file:
+            headers = {"Authorization": f"Bearer {file.read().strip()}", "Content-Type": "application/json"}
+    except OSError as error:
+        logger.error("%r", error)
+        raise Refused(503, {}) from error
     if key:
         headers["Idempotency-Key"] = key
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
@@ -79,35 +90,14 @@ def refuse(name, status, answer):
     raise Refused(status if status in (403, 409, 429) else 503, answer)
 
 
-def account_of(user):
-    """
-    The name of the user's account, which is made where there is none yet. It is tied to the user by external_id: names
-    there are the same whatever their case, and here they need not be.
-    """
-    key = str(user.pk)
-    for name in (option("name", name_of)(user), own_name(user)):
-        path = "/users/" + urllib.parse.quote(name, safe="")
-        status, account = call("GET", path)
-        if status == 200 and (account["external_id"] or key, account["username"]) == (key, name):
-            if account["external_id"] == key:
-                return name
-        elif status == 200:
-            # Somebody else's.
-            continue
-        elif status != 404:
-            refuse(name, status, account)
-        status, answer = call("PUT", path, {"external_id": key})
-        if status not in (200, 201):
-            refuse(name, status, answer)
-        return name
-    raise Refused(503, {"detail": f"There is another account for {user.get_username()}."})
-
-
 def sign_in(request, user):
-    """The answer of POST /api/sessions."""
-    name = account_of(user)
+    """
+    The answer of POST /api/sessions. The account is the one that has the user's number as its external_id, whatever both
+    are called by now. It is made where there is none yet; by own_name() where the name is somebody else's, as names there
+    are the same whatever their case, or cannot be.
+    """
     login = {
-        "user": name,
+        "external_id": str(user.pk),
         "ip": address_of(request),
         "user_agent": request.META.get("HTTP_USER_AGENT", ""),
         "presented": cookie_of(request),
@@ -115,10 +105,38 @@ def sign_in(request, user):
         "secure": request.is_secure() or request.META.get("HTTP_X_FORWARDED_PROTO") == "https",
         "take_over": bool(request.POST.get("take_over")),
     }
-    status, answer = call("POST", "/sessions", login, secrets.token_urlsafe())
-    if status != 201:
-        refuse(name, status, answer)
-    return answer
+    for name in (option("name", name_of)(user), own_name(user)):
+        for is_made in (False, True):
+            status, answer = call("POST", "/sessions", {**login, "user": name}, secrets.token_urlsafe())
+            if status == 201:
+                return answer
+            if status != 404 or is_made:
+                break
+            status, answer = call("PUT", path_of(name), {})
+            if status not in (200, 201):
+                break
+        if status not in (400, 404) and answer.get("code") != "duplicate":
+            break
+    refuse(user.get_username(), status, answer)
+
+
+def enter(request, user):
+    """A login under the rule; the middleware gives the browser the cookies."""
+    answer = sign_in(request, user)
+    request.session[SESSION] = answer["session"]["id"]
+    request.onesession_cookies = answer["cookies"]
+
+
+def password_changed(request, user):
+    """Its sessions end everywhere; where the request is that user's, its browser gets a new one."""
+    status, answer = call("GET", "/users?external_id=" + urllib.parse.quote(str(user.pk), safe=""))
+    if status == 200 and answer["users"]:
+        path = path_of(answer["users"][0]["username"]) + "/sessions?reason=password_changed"
+        status, answer = call("DELETE", path)
+    if status != 200:
+        refuse(user.get_username(), status, answer)
+    if request.user.pk == user.pk:
+        enter(request, user)
 
 
 def sign_out(session_id):

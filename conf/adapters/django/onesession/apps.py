@@ -5,18 +5,14 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 
 import onesession
 
-SESSION = "onesession"
-
 
 def logged_in(request, user, **_):
-    answer = onesession.sign_in(request, user)
-    request.session[SESSION] = answer["session"]["id"]
-    request.onesession_cookies = answer["cookies"]
+    onesession.enter(request, user)
 
 
 def logged_out(request, **_):
-    if SESSION in request.session:
-        onesession.sign_out(request.session[SESSION])
+    if onesession.SESSION in request.session:
+        onesession.sign_out(request.session[onesession.SESSION])
 
 
 class OnesessionConfig(AppConfig):
