@@ -391,6 +391,24 @@ def test_php_takes_the_address_that_the_web_server_tells(behind, browse):
     assert web.database.query("SELECT host(ip) FROM sessions") == [("192.0.2.7",)]
 
 
+def test_php_behind_fastcgi_goes_by_its_parameters(behind):
+    """As nginx sends them for a person who is not signed in; X-Forwarded-For is the client's own then."""
+    shell = Shell()
+    web = behind(shell)
+    server = {
+        "SESSION_ID": "", "HTTP_SESSION_ID": "", "SESSION_REASON": "unauthenticated", "HTTP_SESSION_REASON": "",
+        "HTTPS": "on", "REMOTE_ADDR": "192.0.2.7", "HTTP_X_FORWARDED_FOR": "203.0.113.9", "HTTP_X_FORWARDED_PROTO": "http",
+    }
+    program = """require $argv[1]; $_SERVER = json_decode($argv[2], true); $_SESSION = [];
+        $answer = (new Onesession($argv[3], $argv[4]))->signIn('member0'); echo implode("\n", $answer['cookies']);"""
+    command = ["php", "-r", program, "--", adapted.ADAPTERS / "php/onesession.php", json.dumps(server),
+               shell.env["ONESESSION_API"], shell.token_file]
+    done = subprocess.run(command, env=shell.env, capture_output=True, text=True, timeout=120, check=True)
+    web.secrets.update(re.findall("onesession(?:_device)?=([^;]*)", done.stdout))
+    assert done.stdout.startswith("__Host-onesession="), done.stdout
+    assert web.database.query("SELECT host(ip) FROM sessions") == [("192.0.2.7",)]
+
+
 LOOKALIKES = [("ada2", "ada²"), ("bob", "ｂｏｂ"), ("carl", "CARL")]
 
 
@@ -618,6 +636,20 @@ def test_script_ends_that_session_and_nothing_else(behind):
     # Once more is no error.
     for _ in range(2):
         assert shell.run("onesession_sign_out", session_id).returncode == 0
+    assert web.database.sessions("member0") == []
+
+
+@pytest.mark.parametrize("names", [("SESSION_ID", "HTTP_SESSION_ID"), ("HTTP_SESSION_ID", "SESSION_ID")])
+def test_lines_for_scripts_sign_out_behind_fastcgi_and_http(behind, names):
+    """By FastCGI nginx sends both parameters, and that of the client's own field is empty."""
+    shell = Shell()
+    web = behind(shell)
+    done = shell.run("onesession_sign_in", "member0", "192.0.2.7", "x", "", "http")
+    web.secrets.update(re.findall("=([A-Za-z0-9_-]{43});", done.stdout))
+    (session_id,) = web.database.sessions("member0")
+    lines = [line for line in lines_of("curl") if line.startswith((". ", "onesession_sign_out"))]
+    environment = {**shell.env, names[0]: session_id, names[1]: ""}
+    subprocess.run(["sh", "-ec", "\n".join(lines)], cwd=adapted.ADAPTERS / "curl", env=environment, timeout=120, check=True)
     assert web.database.sessions("member0") == []
 
 
