@@ -106,8 +106,9 @@ struct meant {
 };
 
 /*
- * Names are the same whatever their case and form (NFKC), and those of the program's people need not be: of two that are
- * the same here the second would be let in as the first. And who takes an administrator's name there is not to be one.
+ * Names are the same whatever their case and form (NFKC), and those of the program's people need not be: of two that
+ * are the same here the second would be let in as the first. And who takes an administrator's name there is not to be
+ * one.
  */
 static bool is_somebody_elses(const struct found_account *account)
 {

@@ -193,6 +193,15 @@ def test_application_is_behind_onesession_after_these_steps(guide, new_daemon, c
     second.post("/login?next=/orders", {"token": form_token(answer), "username": "ada", "password": PASSWORD})
     assert guide.shell(told).count("session_displaced") == 1
     assert second.get("/orders").status_code == 200
+    # Who is called alike is nobody of theirs.
+    for name in ("ADA", "\uff41da"):
+        with pytest.raises(shop.functions["Refused"]) as refused:
+            shop.functions["signed_in"](name, "192.0.2.1", "x", {}, False)
+        assert (refused.value.status, refused.value.code) == (409, "duplicate")
+        shop.functions["password_changed"](name)
+    # Nor does a sign-out of what has ended fail.
+    shop.functions["signed_out"]("00000000-0000-0000-0000-000000000000")
+    assert second.get("/orders").status_code == 200
     # Those who are elsewhere are told why.
     shop.functions["password_changed"]("ada")
     assert second.get("/orders").headers["Location"].removeprefix(nginx.url) == "/login?next=/orders&reason=password_changed"
