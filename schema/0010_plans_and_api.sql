@@ -65,7 +65,7 @@ CREATE INDEX api_answers_created_at ON api_answers (created_at);
 COMMENT ON TABLE api_answers IS 'Requests to the API with an Idempotency-Key, for a day: the same one once more is given the same answer';
 COMMENT ON COLUMN api_answers.token_id IS 'The token that it came with';
 COMMENT ON COLUMN api_answers.request_key IS 'The value of Idempotency-Key';
-COMMENT ON COLUMN api_answers.request_hash IS 'SHA-256 of path and body: another request with that key is refused';
+COMMENT ON COLUMN api_answers.request_hash IS 'SHA-256 of the body, in whatever order its members came: another request with that key is refused';
 COMMENT ON COLUMN api_answers.claim IS 'A random number of the request that is at it, or was';
 COMMENT ON COLUMN api_answers.claimed_until IS 'Without an answer by then, that request has come to nothing, and the next one may try';
 COMMENT ON COLUMN api_answers.answer IS 'The answer, encrypted with a key that only whoever has the token can make, for it may hold a session''s; NULL: there is none yet';

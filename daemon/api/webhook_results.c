@@ -18,7 +18,7 @@ static const int64_t pauses_s[] = {5, 60, 300, 1800, 3600, 7200, 14400, 21600, 2
 #define AWAY_MIN_MS INT64_C(5000)
 #define AWAY_MAX_MS INT64_C(300000)
 /* What a webhook may ask for by Retry-After. */
-#define RETRY_AFTER_MAX_MS INT64_C(3600000)
+#define RETRY_AFTER_MAX_S INT64_C(3600)
 
 static int64_t at_most(int64_t number, int64_t limit)
 {
@@ -34,7 +34,8 @@ static int64_t retry_after_ms(const struct webhook_result *result)
 {
 	if (result->status != 429 && result->status != 503)
 		return 0;
-	return at_most(result->retry_after_s * 1000, RETRY_AFTER_MAX_MS);
+	/* Any number may come, also one below nothing. */
+	return result->retry_after_s > 0 ? at_most(result->retry_after_s, RETRY_AFTER_MAX_S) * 1000 : 0;
 }
 
 static void note_failure(struct target *target, const struct webhook_result *result)

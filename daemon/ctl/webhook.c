@@ -52,6 +52,7 @@ static json_t *events_json(const char *events)
 
 struct webhook_addition {
 	const struct ctl *ctl;
+	char *url;
 	const char *events; /* separated by commas; NULL: all */
 	char secret[WEBHOOK_SECRET_SIZE];
 	int64_t id;
@@ -92,7 +93,7 @@ static enum db_status add(struct db *db, void *context)
 {
 	struct webhook_addition *addition = context;
 	const struct ctl *ctl = addition->ctl;
-	enum db_status status = webhooks_add(db, ctl->operand, addition->events, addition->secret, &addition->id);
+	enum db_status status = webhooks_add(db, addition->url, addition->events, addition->secret, &addition->id);
 
 	if (status != DB_OK || addition->id == 0)
 		return status;
@@ -102,7 +103,7 @@ static enum db_status add(struct db *db, void *context)
 int command_webhook_add(struct ctl *ctl)
 {
 	struct webhook_addition addition = {.ctl = ctl};
-	const char *problem = webhook_url_problem(ctl->operand);
+	const char *problem = webhook_url_problem(ctl->ctx, ctl->operand, &addition.url);
 	enum db_status status;
 	int result;
 
@@ -118,7 +119,7 @@ int command_webhook_add(struct ctl *ctl)
 		result = fail("there are %d webhooks already", WEBHOOKS_MAX);
 	else if (ctl->json)
 		result = output_json(json_pack("{s:I, s:s, s:o, s:s}", "id", (json_int_t)addition.id, "url",
-		                               ctl->operand, "events", events_json(addition.events), "secret",
+		                               addition.url, "events", events_json(addition.events), "secret",
 		                               addition.secret));
 	else if ((result = output_line("Webhook %lld is added. Its secret, which is not shown again:",
 	                               (long long)addition.id)) == EXIT_SUCCESS)

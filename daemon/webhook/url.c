@@ -68,12 +68,21 @@ static bool has_part(CURLU *url, CURLUPart part)
 	return is_there;
 }
 
+/* libcurl takes one slash, or three, for two. */
+static bool has_two_slashes(const char *url)
+{
+	const char *slashes = strstr(url, "://");
+
+	return slashes != NULL && slashes + 1 == strchr(url, '/') && slashes[3] != '/';
+}
+
 static const char *problem_of(CURLU *parsed, const char *url)
 {
 	const char *problem = NULL;
 	char *scheme = NULL, *host = NULL;
 
-	if (curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
+	if (!has_two_slashes(url) ||
+	    curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME | CURLU_PATH_AS_IS) != CURLUE_OK ||
 	    curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
 	    curl_url_get(parsed, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
 	    (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0))
@@ -89,13 +98,24 @@ static const char *problem_of(CURLU *parsed, const char *url)
 	return problem;
 }
 
-const char *webhook_url_problem(const char *url)
+static const char *make_plain(TALLOC_CTX *ctx, CURLU *parsed, char **plain)
+{
+	char *text = NULL;
+
+	if (curl_url_get(parsed, CURLUPART_URL, &text, 0) == CURLUE_OK)
+		*plain = talloc_strdup(ctx, text);
+	curl_free(text);
+	if (*plain == NULL)
+		return "cannot be read: out of memory";
+	return strlen(*plain) > LENGTH_MAX ? "is longer than 2000 characters" : NULL;
+}
+
+const char *webhook_url_problem(TALLOC_CTX *ctx, const char *url, char **plain)
 {
 	const char *problem;
 	CURLU *parsed;
 
-	if (strlen(url) > LENGTH_MAX)
-		return "is longer than 2000 characters";
+	*plain = NULL;
 	for (const char *at = url; *at != '\0'; at++) {
 		if ((unsigned char)*at <= ' ' || (unsigned char)*at >= 0x7f)
 			return "has a character that would have to be escaped";
@@ -104,6 +124,8 @@ const char *webhook_url_problem(const char *url)
 	if (parsed == NULL)
 		return "cannot be read: out of memory";
 	problem = problem_of(parsed, url);
+	if (problem == NULL)
+		problem = make_plain(ctx, parsed, plain);
 	curl_url_cleanup(parsed);
 	return problem;
 }

@@ -310,7 +310,18 @@ def test_waking_what_waits_for_nothing_is_one_pass(database, without):
 
 @pytest.mark.parametrize(
     "status, asked, least, most",
-    [(429, "2", 0, 8), (503, "120", 100, 130), (429, "9000000", 3000, 3700), (500, "9000000", 0, 8)],
+    [
+        (429, "2", 0, 8),
+        (503, "120", 100, 130),
+        (429, "9000000", 3000, 3700),
+        (503, "9223372036854776", 3000, 3700),
+        (503, "9223372036854775807", 3000, 3700),
+        (503, "-9223372036854775808", 0, 8),
+        (503, "99999999999999999999", 0, 3700),
+        (503, "Fri, 31 Dec 9999 23:59:59 GMT", 3000, 3700),
+        (503, "Thu, 01 Jan 1970 00:00:00 GMT", 0, 8),
+        (500, "9000000", 0, 8),
+    ],
 )
 def test_pause_that_it_asks_for_is_kept_within_bounds(daemon, ctl, database, new_receiver, status, asked, least, most):
     receiver = new_receiver(answer=lambda received: (status, f"Retry-After: {asked}\r\n"))
@@ -420,6 +431,9 @@ def test_webhook_that_is_away_is_left_alone_and_has_all_in_order_when_it_is_back
         ("ftp://127.0.0.1/hook", "https"),
         ("file:///etc/passwd", "https"),
         ("127.0.0.1/hook", "https"),
+        ("https:/example.net/hook", "https"),
+        ("https:///example.net/hook", "https"),
+        ("https:example.net/hook", "https"),
         ("https://shop:secret@example.net/hook", "user"),
         ("https://example.net/hook#part", "#"),
         ("https://example.net/a b", "escaped"),
@@ -431,6 +445,18 @@ def test_webhook_that_is_away_is_left_alone_and_has_all_in_order_when_it_is_back
 def test_address_that_is_none(ctl, url, why):
     assert why in ctl.refused("webhook", "add", url)
     assert ctl.json("webhook", "list") == []
+
+
+@pytest.mark.parametrize(
+    "url, kept",
+    [
+        ("HTTPS://shop.example/a/../b?C=%7e", "https://shop.example/a/../b?C=%7e"),
+        ("HTTP://127.0.0.1:9/", "http://127.0.0.1:9/"),
+        ("https://shop.example", "https://shop.example/"),
+    ],
+)
+def test_address_is_kept_with_its_scheme_in_lower_case(ctl, url, kept):
+    assert ctl.json("webhook", "add", url)["url"] == ctl.json("webhook", "list")[0]["url"] == kept
 
 
 @ROOT_ONLY
