@@ -8,7 +8,7 @@ import pytest
 from support.browser import problem
 from support.processes import BUILD, ROOT
 from support.programs import Ctl, environment, write_conf
-from support.rows import put_session
+from support.rows import apply_up_to, put_session
 from support.waiting import TIME, Background
 
 PASSWORD = "a good long password"
@@ -67,13 +67,6 @@ def test_migrate_that_fails_changes_nothing(empty_database):
     assert set(tables) <= {("events",), ("schema_migrations",)}
     empty_database.query("DROP TABLE events")
     ctl.run("migrate")
-
-
-def apply_up_to(database, version):
-    """As the tables' owner, as migrate does it."""
-    for path in sorted((ROOT / "schema").glob("*.sql"))[:version]:
-        database.query(path.read_text(encoding="utf-8"))
-        database.query("INSERT INTO schema_migrations (version, name) VALUES (%s, %s)", int(path.name[:4]), path.stem)
 
 
 # What there is in the schema and does not belong to whom the accounts belong to.
