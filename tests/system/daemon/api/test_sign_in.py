@@ -355,6 +355,16 @@ def test_key_is_kept_for_a_day(api, ctl, database):
     assert api.is_live(first.json["token"])
 
 
+def test_answer_that_was_not_stored_leaves_a_key_of_the_application_s_seen(new_api, database):
+    """The process has died between the login and that."""
+    api = new_api({"session.key_from": "cookie sid"})
+    key = "s%3A" + uuid.uuid4().hex
+    first = api.sign_in(key=key, headers=once())
+    database.query("UPDATE api_answers SET answer = NULL, claimed_until = now()")
+    assert api.sign_in(key=key, headers=once(), status=409).code == "key_seen"
+    assert [one["id"] for one in api.get("/sessions?user=alice", status=200).json["sessions"]] == [first.json["session"]["id"]]
+
+
 @pytest.mark.parametrize("key", ["", "a b", "ä", "x" * 256])
 def test_key_that_cannot_be(api, key):
     reply = api.post("/sessions", {"user": "alice"}, headers=once(key))
