@@ -154,10 +154,12 @@ CREATE TABLE webhook_deliveries (
     give_up_at timestamptz NOT NULL DEFAULT now() + interval '1 day',
     problem    text NOT NULL DEFAULT ''
 );
--- What is due; what stands before an event of its account; and what waits for such.
+-- What is due; what stands before an event of its account; what waits for such; what is the oldest; and what is dead.
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, next_at, id) WHERE state = 'due';
 CREATE INDEX webhook_deliveries_order ON webhook_deliveries (webhook_id, user_id, id) WHERE state <> 'dead';
 CREATE INDEX webhook_deliveries_behind ON webhook_deliveries (webhook_id, user_id, id) WHERE state = 'behind';
+CREATE INDEX webhook_deliveries_oldest ON webhook_deliveries (webhook_id, give_up_at) WHERE state <> 'dead';
+CREATE INDEX webhook_deliveries_dead ON webhook_deliveries (webhook_id, id) WHERE state = 'dead';
 COMMENT ON TABLE webhook_deliveries IS 'Events that are still to be sent, for each webhook that gets them: written in the transaction of the event, deleted when it was taken';
 COMMENT ON COLUMN webhook_deliveries.id IS 'The number; those of an account are sent in this order';
 COMMENT ON COLUMN webhook_deliveries.webhook_id IS 'webhooks.id';

@@ -36,10 +36,11 @@
 /* While there is no database. */
 #define DATABASE_PAUSE_MS INT64_C(1000)
 #define GAUGES_MS         INT64_C(15000)
-/* All rows are counted for them: where that takes long it is done less often, for a hundredth of the time. */
-#define GAUGES_SHARE INT64_C(100)
-/* How often what has waited for a day is looked for. */
-#define GIVE_UP_MS INT64_C(60000)
+/* What keeps the rows in order takes this part of the time at the most, and is looked for so often. */
+#define UPKEEP_SHARE INT64_C(10)
+#define UPKEEP_MS    INT64_C(60000)
+/* As many rows of a webhook, or accounts, at once. */
+#define UPKEEP_PORTION INT64_C(500)
 /* What looking a name up in vain takes at the start. */
 #define NAMES_MAX_MS INT64_C(1000)
 
@@ -220,7 +221,7 @@ static void read_due(struct webhook_run *run, struct target *target)
 
 static void begin_next(struct webhook_run *run, struct target *target)
 {
-	size_t room = target->failures > 0 ? 1 : TARGET_AT_ONCE;
+	size_t room = target->failures > 0 || !target->is_multiplexed ? 1 : TARGET_AT_ONCE;
 	struct delivery *next;
 
 	while (target->under_way < room && (next = target_next(target)) != NULL) {
@@ -265,20 +266,34 @@ static void attend(struct webhook_run *run, struct target *target)
 
 /* ---- The run ------------------------------------------------------------------------------------------------- */
 
+/*
+ * When a part of the upkeep is done next that began at `began_ms`. One that fails, as its statement takes too long, is
+ * left for a while and holds nothing up: whether the database is there is seen at what is sent.
+ */
+static int64_t upkeep_again_ms(int64_t began_ms, bool has_more)
+{
+	int64_t now = clock_monotonic_ms();
+
+	return has_more ? now + UPKEEP_SHARE * (now - began_ms) : now + UPKEEP_MS;
+}
+
 static void look_at_queue(struct webhook_run *run)
 {
 	int64_t now = clock_monotonic_ms();
 	struct webhook_queue queue;
+	enum db_status status;
 
-	if (now < run->look_again_ms || now < atomic_load(&run->gauges->looked_at_ms) + GAUGES_MS ||
-	    !webhook_run_note_database(run, webhooks_queue(run->claim.db, &queue)))
+	if (now < run->look_again_ms || now < atomic_load(&run->gauges->looked_at_ms) + GAUGES_MS)
+		return;
+	status = webhooks_queue(run->claim.db, &queue);
+	run->look_again_ms = upkeep_again_ms(now, status == DB_OK);
+	if (status != DB_OK)
 		return;
 	atomic_store(&run->gauges->webhooks, queue.webhooks);
 	atomic_store(&run->gauges->pending, queue.pending);
 	atomic_store(&run->gauges->dead, queue.dead);
 	atomic_store(&run->gauges->oldest_ms, queue.oldest_ms);
 	atomic_store(&run->gauges->looked_at_ms, now);
-	run->look_again_ms = now + GAUGES_SHARE * (clock_monotonic_ms() - now);
 }
 
 static void give_up_old(struct webhook_run *run)
@@ -288,11 +303,41 @@ static void give_up_old(struct webhook_run *run)
 
 	if (now < run->give_up_again_ms)
 		return;
-	if (!webhook_run_note_database(run, webhooks_give_up(run->claim.db, WEBHOOK_FAILURES_TO_BE_AWAY, &count)))
-		return;
-	run->give_up_again_ms = count < WEBHOOK_GIVE_UP_MAX ? now + GIVE_UP_MS : 0;
+	(void)webhooks_give_up(run->claim.db, &count);
+	run->give_up_again_ms = upkeep_again_ms(now, count == WEBHOOK_GIVE_UP_MAX);
 	if (count > 0)
 		webhook_log_given_up(run->app, count);
+}
+
+static void drop_lost(struct webhook_run *run)
+{
+	int64_t now = clock_monotonic_ms();
+	int64_t count;
+
+	if (now < run->drop_again_ms)
+		return;
+	(void)webhooks_drop_lost(run->claim.db, UPKEEP_PORTION, &count);
+	run->drop_again_ms = upkeep_again_ms(now, count > 0);
+}
+
+/* All accounts once in a run. */
+static void wake_lost(struct webhook_run *run)
+{
+	int64_t now = clock_monotonic_ms();
+	enum db_status status;
+
+	if (run->wake.is_over || now < run->wake_again_ms)
+		return;
+	status = webhooks_wake(run->claim.db, UPKEEP_PORTION, &run->wake);
+	run->wake_again_ms = upkeep_again_ms(now, status == DB_OK);
+}
+
+static void keep_in_order(struct webhook_run *run)
+{
+	look_at_queue(run);
+	give_up_old(run);
+	drop_lost(run);
+	wake_lost(run);
 }
 
 /* Returns whether there is nothing to do here. */
@@ -305,8 +350,8 @@ static bool attend_all(struct webhook_run *run)
 	if (run->end_ms == 0) {
 		claim_targets(run);
 		renew_targets(run);
-		look_at_queue(run);
-		give_up_old(run);
+		if (run->has_database)
+			keep_in_order(run);
 	}
 	for (struct target *one = run->targets; one != NULL; one = next) {
 		next = one->next;
@@ -379,7 +424,7 @@ static enum ones_result send_events(struct ones_db *db, void *context)
 		.until_ms = clock_monotonic_ms() + RUN_MS,
 		.has_database = true,
 	};
-	struct webhook_queue queue;
+	bool are_there;
 	sigset_t stop;
 
 	/* From here on it is only looked at. */
@@ -388,14 +433,13 @@ static enum ones_result send_events(struct ones_db *db, void *context)
 	if (sigprocmask(SIG_BLOCK, &stop, NULL) != 0)
 		return ONES_RESULT_FAILED;
 	webhook_claim_init(&run.claim, db->db, LEASE_MS);
-	if (!webhook_run_note_database(&run, webhooks_queue(db->db, &queue)))
+	if (!webhook_run_note_database(&run, webhooks_are_there(db->db, &are_there)))
 		return ONES_RESULT_UNAVAILABLE;
-	if (queue.webhooks == 0 && queue.pending == 0)
+	if (!are_there)
 		return ONES_RESULT_OK;
 	run.sender = webhook_sender_new(db->ctx);
 	if (run.sender == NULL)
 		return ONES_RESULT_FAILED;
-	(void)webhook_run_note_database(&run, webhooks_tidy(db->db));
 	run_until_over(&run);
 	break_off(&run);
 	return ONES_RESULT_OK;

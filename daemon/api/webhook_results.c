@@ -38,10 +38,14 @@ static int64_t retry_after_ms(const struct webhook_result *result)
 	return result->retry_after_s > 0 ? at_most(result->retry_after_s, RETRY_AFTER_MAX_S) * 1000 : 0;
 }
 
-static void note_failure(struct target *target, const struct webhook_result *result)
+static void note_failure(struct delivery *delivery)
 {
+	const struct webhook_result *result = &delivery->result;
+	struct target *target = delivery->target;
 	int64_t asked_ms = retry_after_ms(result), away_ms = AWAY_MIN_MS;
 
+	/* The first one may be the event's fault, so it has its pauses and cannot hold up all others for ever. */
+	delivery->is_no_try = result->status == 0 && target->failures > 0;
 	target->failures++;
 	for (int64_t i = result->status == 0 ? 1 : WEBHOOK_FAILURES_TO_BE_AWAY;
 	     i < target->failures && away_ms < AWAY_MAX_MS; i++)
@@ -59,6 +63,9 @@ static int64_t pause_of(const struct delivery *delivery)
 	int64_t pause_ms = pauses_s[attempts] * 1000;
 	int64_t asked_ms = retry_after_ms(&delivery->result);
 
+	/* It may be the one that finds out whether the webhook is back. */
+	if (delivery->is_no_try)
+		return delivery->target->pause_ms;
 	pause_ms += (int64_t)randombytes_uniform((uint32_t)(pause_ms / 10));
 	return pause_ms > asked_ms ? pause_ms : asked_ms;
 }
@@ -83,15 +90,16 @@ static bool write_gone(struct webhook_run *run, struct delivery *delivery)
 static bool write_failure(struct webhook_run *run, struct delivery *delivery)
 {
 	struct target *target = delivery->target;
-	bool is_last = delivery->due.attempts >= PAUSE_COUNT;
+	bool is_counted = !delivery->is_no_try;
+	bool is_last = is_counted && delivery->due.attempts >= PAUSE_COUNT;
 	int64_t pause_ms = pause_of(delivery);
 	bool is_written, is_dead;
 
 	if (delivery->result.status == 410)
 		return write_gone(run, delivery);
 	if (!webhook_run_note_database(run, webhooks_failed(&run->claim, target->id, &delivery->due,
-	                                                    delivery->result.problem, pause_ms, is_last, &is_written,
-	                                                    &is_dead)))
+	                                                    delivery->result.problem, pause_ms, is_last, is_counted,
+	                                                    &is_written, &is_dead)))
 		return false;
 	if (is_written)
 		webhook_log_failed(run->app, delivery, pause_ms, is_dead);
@@ -127,7 +135,8 @@ static bool is_to_be_written(const struct target *target)
 	if (target->taken == 0)
 		return false;
 	/* What was taken comes first: it may be of the account of one that has failed. */
-	return target->failed > 0 || target->taken >= WRITE_MAX || target->under_way == 0 ||
+	return target->failed > 0 || target->taken >= WRITE_MAX ||
+	       (target->under_way == 0 && target_next(target) == NULL) ||
 	       clock_monotonic_ms() - target->taken_since_ms >= WRITE_MS;
 }
 
@@ -151,5 +160,5 @@ void webhook_run_take_ended(struct webhook_run *run, void *context, const struct
 	run->under_way--;
 	target_note(delivery, result);
 	if (result->problem[0] != '\0')
-		note_failure(delivery->target, result);
+		note_failure(delivery);
 }

@@ -5,9 +5,6 @@
 #include "api/module.h"
 #include "api/webhook_target.h"
 
-/* So many tries that fail in a row say of the webhook that it is away, also when it answers. */
-#define WEBHOOK_FAILURES_TO_BE_AWAY 8
-
 struct webhook_run {
 	struct ones_app *app;
 	TALLOC_CTX *ctx;
@@ -18,7 +15,9 @@ struct webhook_run {
 	size_t under_way;
 	int64_t until_ms; /* no new one is begun after that */
 	int64_t end_ms;   /* it is to end: what is under way is broken off then; 0: it is not */
-	int64_t database_again_ms, claim_again_ms, renew_again_ms, give_up_again_ms, look_again_ms;
+	int64_t database_again_ms, claim_again_ms, renew_again_ms;
+	int64_t give_up_again_ms, drop_again_ms, wake_again_ms, look_again_ms;
+	struct webhook_wake wake;
 	bool has_database; /* at the last try */
 	bool was_empty;    /* nothing was due at the last look */
 };

@@ -104,6 +104,7 @@ void target_note(struct delivery *delivery, const struct webhook_result *result)
 	struct target *target = delivery->target;
 
 	delivery->result = *result;
+	target->is_multiplexed = result->is_multiplexed;
 	target->under_way--;
 	if (result->problem[0] != '\0') {
 		delivery->state = DELIVERY_FAILED;

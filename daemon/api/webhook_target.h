@@ -8,9 +8,10 @@
 #include "session/webhooks.h"
 #include "webhook/sender.h"
 
-/* So many are read ahead, and so many are under way at once: as many connections a webhook has at the most. */
-#define TARGET_ROOM    128
-#define TARGET_AT_ONCE 4
+/* So many are read ahead. */
+#define TARGET_ROOM 128
+/* A webhook has one connection, with one event under way; or so many, where it speaks HTTP/2. */
+#define TARGET_AT_ONCE 8
 
 enum delivery_state {
 	DELIVERY_WAITS,
@@ -24,7 +25,8 @@ struct delivery {
 	struct target *target;
 	struct webhook_due due;
 	enum delivery_state state;
-	uint64_t turn; /* which was added when */
+	uint64_t turn;  /* which was added when */
+	bool is_no_try; /* it has failed as the webhook is away: that says nothing of the event */
 	struct webhook_result result;
 };
 
@@ -41,6 +43,7 @@ struct target {
 	int64_t busy_ms;        /* when something was due last */
 	int64_t taken_since_ms; /* of the first one that is not written */
 	int64_t pause_ms;       /* it is to be left alone for so long; 0: no */
+	bool is_multiplexed;    /* it speaks HTTP/2 */
 	bool is_lost;           /* another process has it, or it was removed */
 };
 

@@ -134,33 +134,34 @@ static json_t *webhook_json(const void *rows, size_t at)
 {
 	const struct webhook_shown *one = (const struct webhook_shown *)rows + at;
 
-	return json_pack("{s:I, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:s}", "id", (json_int_t)one->id,
+	return json_pack("{s:I, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:s, s:o}", "id", (json_int_t)one->id,
 	                 "url", one->url, "events", events_json(one->events), "created_at",
 	                 output_time(one->created_at), "disabled_at", output_time(one->disabled_at), "pending",
 	                 (json_int_t)one->pending, "dead", (json_int_t)one->dead, "delivered",
 	                 (json_int_t)one->delivered, "failed", (json_int_t)one->failed, "last_success_at",
 	                 output_time(one->last_success_at), "last_failure_at", output_time(one->last_failure_at),
-	                 "problem", one->problem);
+	                 "problem", one->problem, "next_at", output_time(one->next_at));
 }
 
-/* What was wrong is of interest until it has taken an event. */
+/* What was wrong is of interest until it has taken an event, and while one waits to be tried again. */
 static const char *problem_text(const struct webhook_shown *one)
 {
 	if (one->disabled_at != 0)
 		return "disabled: it has said that it is gone";
-	return one->last_failure_at > one->last_success_at ? one->problem : "";
+	return one->last_failure_at > one->last_success_at || one->next_at != 0 ? one->problem : "";
 }
 
 static int list_for_people(const struct ctl *ctl, const struct webhook_shown rows[], size_t count)
 {
 	static const struct table_column columns[] = {
 		{.title = "ID", .right = true},
-		{.title = "URL", .shrinks = true, .least = 20},
+		{.title = "URL", .shrinks = true, .least = 14},
 		{.title = "EVENTS", .shrinks = true},
 		{.title = "PENDING", .right = true},
 		{.title = "DEAD", .right = true},
+		{.title = "PROBLEM", .shrinks = true, .least = 14},
+		{.title = "NEXT TRY"},
 		{.title = "LAST SUCCESS"},
-		{.title = "PROBLEM", .shrinks = true, .least = 20},
 	};
 	struct table *table;
 
@@ -175,8 +176,9 @@ static int list_for_people(const struct ctl *ctl, const struct webhook_shown row
 		table_cell(table, rows[i].events[0] != '\0' ? rows[i].events : "all");
 		table_cell(table, talloc_asprintf(table, "%lld", (long long)rows[i].pending));
 		table_cell(table, talloc_asprintf(table, "%lld", (long long)rows[i].dead));
-		table_cell(table, text_time(table, rows[i].last_success_at));
 		table_cell(table, problem_text(&rows[i]));
+		table_cell(table, rows[i].next_at != 0 ? text_time(table, rows[i].next_at) : "");
+		table_cell(table, text_time(table, rows[i].last_success_at));
 	}
 	return table_print(table, stdout) == 0 ? EXIT_SUCCESS : fail("out of memory");
 }
@@ -289,6 +291,8 @@ int command_webhook_retry(struct ctl *ctl)
 	if (ctl->operand != NULL && !take_id(ctl, &change.id))
 		return EXIT_FAILURE;
 	status = transaction_run(ctl->db, TRANSACTION_RETRIED, retry, &change);
+	if (status == DB_OK)
+		status = webhooks_retry_dead(ctl->db, change.id, change.count);
 	if (status != DB_OK)
 		return fail_database(ctl, status);
 	if (change.id != 0 && !change.was_there)
@@ -316,6 +320,8 @@ int command_webhook_remove(struct ctl *ctl)
 	if (!take_id(ctl, &change.id))
 		return EXIT_FAILURE;
 	status = transaction_run(ctl->db, TRANSACTION_RETRIED, remove_it, &change);
+	if (status == DB_OK && change.url != NULL)
+		status = webhooks_drop_all_lost(ctl->db);
 	if (status != DB_OK)
 		return fail_database(ctl, status);
 	if (change.url == NULL)

@@ -76,29 +76,33 @@ const struct db_statement sql_park_deliveries = {
 
 /*
  * $1 webhook, $2 which, as an array, $3 the accounts of which nothing more is known to be due, likewise, $4 how many of
- * each are due then. Also when the claim is another's by now, for they were taken. The row of the webhook is locked
- * first, as wherever both are.
+ * each are due then, $5 after how many failures in a row it was away: what has failed meanwhile is tried at once. Also
+ * when the claim is another's by now, for they were taken. The row of the webhook is locked first, as wherever both are.
  */
 const struct db_statement sql_delivered = {
 	"delivered",
-	"WITH own AS (SELECT webhook_id FROM webhook_states WHERE webhook_id = $1::bigint FOR UPDATE),"
+	"WITH own AS (SELECT webhook_id, failures FROM webhook_states WHERE webhook_id = $1::bigint FOR UPDATE),"
 	"     gone AS (DELETE FROM webhook_deliveries d USING own WHERE d.id = ANY ($2::text::bigint[]) RETURNING d.id),"
 	"     woken AS (UPDATE webhook_deliveries SET state = 'due', next_at = now() WHERE id IN"
 	"               (SELECT b.id FROM own CROSS JOIN unnest($3::text::bigint[]) AS u(id) CROSS JOIN LATERAL "
-	WAITING_OF("own.webhook_id", "u.id", "$4::bigint") " AS b) RETURNING 1)"
+	WAITING_OF("own.webhook_id", "u.id", "$4::bigint") " AS b) RETURNING 1),"
+	"     back AS (UPDATE webhook_deliveries d SET next_at = now() FROM own WHERE own.failures >= $5::bigint"
+	"                 AND d.webhook_id = own.webhook_id AND d.state = 'due' AND d.next_at > now() RETURNING 1)"
 	" UPDATE webhook_states s SET delivered = delivered + (SELECT count(*) FROM gone), last_success_at = now(), failures = 0"
-	"  FROM own WHERE s.webhook_id = own.webhook_id RETURNING (SELECT count(*) FROM woken)",
+	"  FROM own WHERE s.webhook_id = own.webhook_id"
+	" RETURNING (SELECT count(*) FROM woken) + (SELECT count(*) FROM back)",
 };
 
 /*
  * $1 webhook, $2 the claim, $3 which, $4 how often it was tried before, $5 what was wrong, $6 when it is tried again,
- * $7 whether this was the last try, $8 how many of its account are due then. Those that are due already are parked when
- * they are read, so that one failure does not change all rows of a busy account.
+ * $7 whether this was the last try, $8 how many of its account are due then, $9 whether it counts as a try of this event.
+ * Those that are due already are parked when they are read, so that one failure does not change all rows of a busy
+ * account.
  */
 const struct db_statement sql_delivery_failed = {
 	"delivery_failed",
 	"WITH own AS (SELECT webhook_id FROM webhook_states WHERE webhook_id = $1::bigint AND claim = $2::text FOR UPDATE),"
-	"     done AS (UPDATE webhook_deliveries d SET attempts = attempts + 1, problem = $5::text,"
+	"     done AS (UPDATE webhook_deliveries d SET attempts = attempts + $9::boolean::int, problem = $5::text,"
 	"                     next_at = now() + " SQL_MILLISECONDS("$6") ","
 	"                     state = CASE WHEN $7::boolean OR now() + " SQL_MILLISECONDS("$6") " > give_up_at"
 	"                             THEN 'dead' ELSE 'due' END"
@@ -134,49 +138,94 @@ const struct db_statement sql_disable_webhook = {
 
 /* ---- Upkeep -------------------------------------------------------------------------------------------------- */
 
-/* Of webhooks that were removed while an event was written; and of events that are past session.history. */
-const struct db_statement sql_drop_lost_deliveries = {
-	"drop_lost_deliveries",
-	"DELETE FROM webhook_deliveries d WHERE NOT EXISTS (SELECT FROM webhooks w WHERE w.id = d.webhook_id)"
-	"    OR (d.give_up_at < now() AND NOT EXISTS (SELECT FROM events e WHERE e.id = d.event_id))",
+/* However many rows there are, each of these reads and writes a portion of them, by an index. */
+
+const struct db_statement sql_has_webhooks = {
+	"has_webhooks",
+	"SELECT EXISTS (SELECT FROM webhooks) OR EXISTS (SELECT FROM webhook_deliveries)",
 };
 
 /*
- * What waits for nothing any more, as after somebody else has deleted rows. Only the first one of an account can be such:
- * one pass in the order of webhook_deliveries_order, whatever the plan.
+ * $1 how many of each webhook. Of webhooks that were removed, also while an event was written; and those given up whose
+ * events are past session.history: the oldest, for events go in the order in which they came.
+ */
+const struct db_statement sql_drop_lost_deliveries = {
+	"drop_lost_deliveries",
+	"WITH RECURSIVE named AS (SELECT 0::bigint AS id UNION ALL"
+	"        SELECT (SELECT least((SELECT min(webhook_id) FROM webhook_deliveries WHERE state = 'dead' AND webhook_id > named.id),"
+	"                             (SELECT min(webhook_id) FROM webhook_deliveries WHERE state <> 'dead' AND webhook_id > named.id)))"
+	"          FROM named WHERE named.id IS NOT NULL),"
+	"     lost AS (SELECT d.id FROM named CROSS JOIN LATERAL"
+	"                     ((SELECT id FROM webhook_deliveries WHERE webhook_id = named.id AND state = 'dead'"
+	"                        ORDER BY id LIMIT $1::bigint) UNION ALL"
+	"                      (SELECT id FROM webhook_deliveries WHERE webhook_id = named.id AND state <> 'dead'"
+	"                        ORDER BY give_up_at LIMIT $1::bigint)) AS d"
+	"               WHERE NOT EXISTS (SELECT FROM webhooks w WHERE w.id = named.id)"
+	"              UNION ALL"
+	"              SELECT d.id FROM webhooks w CROSS JOIN LATERAL"
+	"                     (SELECT id, event_id FROM webhook_deliveries WHERE webhook_id = w.id AND state = 'dead'"
+	"                       ORDER BY id LIMIT $1::bigint) AS d"
+	"               WHERE NOT EXISTS (SELECT FROM events e WHERE e.id = d.event_id)),"
+	"     gone AS (DELETE FROM webhook_deliveries WHERE id = ANY (ARRAY(SELECT id FROM lost)) RETURNING 1)"
+	" SELECT count(*) FROM gone",
+};
+
+/*
+ * $1 webhook and $2 account up to which it was done, $3 how many accounts. What waits for nothing any more, as after
+ * somebody else has deleted rows: only the first one of an account can be such.
  */
 const struct db_statement sql_wake_deliveries = {
 	"wake_deliveries",
-	"WITH first AS MATERIALIZED (SELECT DISTINCT ON (webhook_id, user_id) id, state FROM webhook_deliveries"
-	"                             WHERE state <> 'dead' ORDER BY webhook_id, user_id, id),"
-	"     woken AS (SELECT d.id FROM webhook_deliveries d"
-	"                WHERE d.id = ANY (ARRAY(SELECT id FROM first WHERE state = 'behind')) AND d.state = 'behind'"
-	"                ORDER BY d.id FOR UPDATE SKIP LOCKED)"
-	" UPDATE webhook_deliveries SET state = 'due', next_at = now() WHERE id = ANY (ARRAY(SELECT id FROM woken))",
+	"WITH RECURSIVE accounts AS (SELECT $1::bigint AS webhook_id, $2::bigint AS user_id, 0 AS n UNION ALL"
+	"        SELECT b.webhook_id, b.user_id, a.n + 1 FROM accounts a CROSS JOIN LATERAL"
+	"               (SELECT webhook_id, user_id FROM webhook_deliveries WHERE state = 'behind'"
+	"                   AND (webhook_id, user_id) > (a.webhook_id, a.user_id) ORDER BY webhook_id, user_id LIMIT 1) AS b"
+	"         WHERE a.n < $3::bigint),"
+	"     first AS (SELECT f.id FROM accounts a CROSS JOIN LATERAL"
+	"                      (SELECT id, state FROM webhook_deliveries WHERE webhook_id = a.webhook_id AND user_id = a.user_id"
+	"                          AND state <> 'dead' ORDER BY id LIMIT 1) AS f WHERE a.n > 0 AND f.state = 'behind'),"
+	"     woken AS (SELECT d.id FROM webhook_deliveries d WHERE d.id = ANY (ARRAY(SELECT id FROM first)) AND d.state = 'behind'"
+	"                ORDER BY d.id FOR UPDATE SKIP LOCKED),"
+	"     due AS (UPDATE webhook_deliveries SET state = 'due', next_at = now() WHERE id = ANY (ARRAY(SELECT id FROM woken)))"
+	" SELECT webhook_id, user_id, n FROM accounts ORDER BY n DESC LIMIT 1",
 };
 
 /*
- * $1 how many failures in a row, $2 how many. What has waited for a webhook that is away as long as it is tried, and what
- * is left of one that is disabled.
+ * $1 how many failures in a row, $2 how many, $3 how many of an account are due then. What has waited for a webhook that
+ * is away as long as it is tried, and what is left of one that is disabled. What waits behind it is due, unless it is as
+ * old: then it is among the next ones that are given up.
  */
 const struct db_statement sql_give_up_deliveries = {
 	"give_up_deliveries",
-	"WITH late AS (SELECT d.id, s.problem FROM webhook_states s JOIN webhooks w ON w.id = s.webhook_id"
-	"                JOIN webhook_deliveries d ON d.webhook_id = s.webhook_id WHERE d.state <> 'dead'"
-	"                 AND (w.disabled_at IS NOT NULL OR (s.failures >= $1::bigint AND d.give_up_at < now()))"
-	"               LIMIT $2::bigint FOR UPDATE OF d SKIP LOCKED),"
+	"WITH late AS MATERIALIZED (SELECT d.id, d.webhook_id, d.user_id, s.problem, w.disabled_at IS NOT NULL AS is_disabled"
+	"                FROM webhook_states s JOIN webhooks w ON w.id = s.webhook_id CROSS JOIN LATERAL"
+	"                     (SELECT * FROM webhook_deliveries WHERE webhook_id = s.webhook_id AND state <> 'dead'"
+	"                         AND give_up_at < CASE WHEN w.disabled_at IS NOT NULL THEN 'infinity'"
+	"                                               WHEN s.failures >= $1::bigint THEN now() ELSE '-infinity' END"
+	"                       ORDER BY give_up_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED) AS d"
+	"               LIMIT $2::bigint),"
 	"     dead AS (UPDATE webhook_deliveries d SET state = 'dead',"
 	"                     problem = CASE d.problem WHEN '' THEN l.problem ELSE d.problem END"
-	"                FROM late l WHERE d.id = l.id RETURNING d.webhook_id)"
-	" SELECT webhook_id, count(*) FROM dead GROUP BY 1",
+	"                FROM late l WHERE d.id = l.id RETURNING 1),"
+	"     woken AS (UPDATE webhook_deliveries SET state = 'due', next_at = now() WHERE id IN"
+	"               (SELECT b.id FROM (SELECT DISTINCT webhook_id, user_id FROM late WHERE NOT is_disabled) AS u CROSS JOIN LATERAL"
+	"                       (SELECT b.id, b.give_up_at FROM webhook_deliveries b WHERE b.webhook_id = u.webhook_id"
+	"                           AND b.user_id = u.user_id AND b.state = 'behind' AND b.id <> ALL (ARRAY(SELECT id FROM late))"
+	"                         ORDER BY b.id LIMIT $3::bigint FOR UPDATE SKIP LOCKED) AS b WHERE b.give_up_at >= now()))"
+	" SELECT count(*) FROM dead",
 };
 
+/* $1 how many are counted, at the most, of each webhook in each state. */
 const struct db_statement sql_webhook_queue = {
 	"webhook_queue",
-	"SELECT (SELECT count(*) FROM webhooks), count(*) FILTER (WHERE state <> 'dead'),"
-	"       count(*) FILTER (WHERE state = 'dead'),"
-	"       coalesce(extract(epoch FROM now() - min(give_up_at - interval '1 day') FILTER (WHERE state <> 'dead')) * 1000, 0)::bigint"
-	"  FROM webhook_deliveries",
+	"SELECT count(*), coalesce(sum(pending.n), 0)::bigint, coalesce(sum(dead.n), 0)::bigint,"
+	"       coalesce(extract(epoch FROM now() - min(oldest.at) + interval '1 day') * 1000, 0)::bigint"
+	"  FROM webhooks w CROSS JOIN LATERAL"
+	"       (SELECT count(*) FROM (SELECT FROM webhook_deliveries WHERE webhook_id = w.id AND state <> 'dead'"
+	"                               ORDER BY give_up_at LIMIT $1::bigint) AS part) AS pending(n) CROSS JOIN LATERAL"
+	"       (SELECT count(*) FROM (SELECT FROM webhook_deliveries WHERE webhook_id = w.id AND state = 'dead'"
+	"                               ORDER BY id LIMIT $1::bigint) AS part) AS dead(n) CROSS JOIN LATERAL"
+	"       (SELECT min(give_up_at) FROM webhook_deliveries WHERE webhook_id = w.id AND state <> 'dead') AS oldest(at)",
 };
 
 /* ---- For operators ------------------------------------------------------------------------------------------- */
@@ -193,10 +242,13 @@ const struct db_statement sql_add_webhook = {
 const struct db_statement sql_list_webhooks = {
 	"list_webhooks",
 	"SELECT w.id, w.url, coalesce(array_to_string(w.events, ' '), ''), w.created_at, w.disabled_at, q.pending, q.dead,"
-	"       s.delivered, s.failed, s.last_success_at, s.last_failure_at, s.problem"
+	"       s.delivered, s.failed, s.last_success_at, s.last_failure_at, s.problem,"
+	"       CASE WHEN n.next_at > now() THEN n.next_at END"
 	"  FROM webhooks w JOIN webhook_states s ON s.webhook_id = w.id CROSS JOIN LATERAL"
 	"       (SELECT count(*) FILTER (WHERE d.state <> 'dead'), count(*) FILTER (WHERE d.state = 'dead')"
-	"          FROM webhook_deliveries d WHERE d.webhook_id = w.id) AS q(pending, dead)"
+	"          FROM webhook_deliveries d WHERE d.webhook_id = w.id) AS q(pending, dead) CROSS JOIN LATERAL"
+	"       (SELECT CASE WHEN min(d.next_at) IS NOT NULL THEN greatest(min(d.next_at), s.paused_until) END"
+	"          FROM webhook_deliveries d WHERE d.webhook_id = w.id AND d.state = 'due') AS n(next_at)"
 	" ORDER BY w.id",
 };
 
@@ -206,28 +258,34 @@ const struct db_statement sql_find_webhook = {
 	"SELECT url, secret, " SQL_ISO_8601("now()") " FROM webhooks WHERE id = $1::bigint",
 };
 
-/* $1 webhook, 0: all. What is dead is due at once; what is away, or has said that it is gone, is tried again. */
+/* $1 webhook, 0: all. What is away, or has said that it is gone, is tried again, and what has failed at once. */
 const struct db_statement sql_retry_webhooks = {
 	"retry_webhooks",
 	"WITH own AS (UPDATE webhooks SET disabled_at = NULL WHERE $1::bigint IN (0, id) RETURNING id),"
 	"     on_again AS (UPDATE webhook_states s SET paused_until = '-infinity', failures = 0 FROM own"
 	"                   WHERE s.webhook_id = own.id RETURNING s.webhook_id),"
+	"     due AS (UPDATE webhook_deliveries d SET next_at = now(), attempts = 0 FROM on_again"
+	"              WHERE d.webhook_id = on_again.webhook_id AND d.state = 'due' AND d.next_at > now() RETURNING 1)"
+	" SELECT EXISTS (SELECT FROM own), (SELECT count(*) FROM due) + (SELECT count(*) FROM own JOIN webhook_deliveries d"
+	"                                     ON d.webhook_id = own.id AND d.state = 'dead')",
+};
+
+/* $1 webhook, 0: all, $2 how many of each. What is dead is due at once, the oldest first: so accounts keep their order. */
+const struct db_statement sql_retry_deliveries = {
+	"retry_deliveries",
+	"WITH part AS (SELECT d.id FROM webhooks w CROSS JOIN LATERAL"
+	"                     (SELECT id FROM webhook_deliveries WHERE webhook_id = w.id AND state = 'dead'"
+	"                       ORDER BY id LIMIT $2::bigint) AS d WHERE $1::bigint IN (0, w.id)),"
 	"     due AS (UPDATE webhook_deliveries d SET state = 'due', attempts = 0, next_at = now(),"
-	"                    give_up_at = now() + interval '1 day' FROM on_again"
-	"              WHERE d.webhook_id = on_again.webhook_id AND d.state = 'dead' RETURNING 1)"
-	" SELECT EXISTS (SELECT FROM own), (SELECT count(*) FROM due)",
+	"                    give_up_at = now() + interval '1 day'"
+	"              WHERE d.id = ANY (ARRAY(SELECT id FROM part)) AND d.state = 'dead' RETURNING 1)"
+	" SELECT count(*) FROM due",
 };
 
 /* $1 webhook. */
 const struct db_statement sql_remove_webhook = {
 	"remove_webhook",
 	"DELETE FROM webhooks WHERE id = $1::bigint RETURNING url",
-};
-
-/* $1 webhook. */
-const struct db_statement sql_remove_deliveries = {
-	"remove_deliveries",
-	"DELETE FROM webhook_deliveries WHERE webhook_id = $1::bigint",
 };
 
 /* clang-format on */

@@ -46,10 +46,16 @@ extern const struct db_statement sql_disable_webhook;
 
 /* ---- Upkeep -------------------------------------------------------------------------------------------------- */
 
+/* One row: whether there is one, or something that waits for one. */
+extern const struct db_statement sql_has_webhooks;
+
+/* One row: how many. */
 extern const struct db_statement sql_drop_lost_deliveries;
+
+/* One row: up to which webhook and account it is done, and how many accounts these were. */
 extern const struct db_statement sql_wake_deliveries;
 
-/* A row for each webhook that some were given up for: its number, and how many. */
+/* One row: how many. */
 extern const struct db_statement sql_give_up_deliveries;
 
 /* One row: webhooks, pending, dead, and for how many milliseconds the oldest that is pending has waited. */
@@ -73,6 +79,7 @@ enum shown_webhook_column {
 	SHOWN_WEBHOOK_LAST_SUCCESS_AT,
 	SHOWN_WEBHOOK_LAST_FAILURE_AT,
 	SHOWN_WEBHOOK_PROBLEM,
+	SHOWN_WEBHOOK_NEXT_AT, /* NULL: nothing waits for a moment to come */
 };
 
 extern const struct db_statement sql_list_webhooks;
@@ -80,11 +87,13 @@ extern const struct db_statement sql_list_webhooks;
 /* A row: URL, secret, the moment as events write it. */
 extern const struct db_statement sql_find_webhook;
 
-/* One row: whether there is such a webhook, and how many deliveries are due again. */
+/* One row: whether there is such a webhook, and how many deliveries are due again, with those that are dead still. */
 extern const struct db_statement sql_retry_webhooks;
+
+/* One row: how many. */
+extern const struct db_statement sql_retry_deliveries;
 
 /* A row if it was there: its URL. */
 extern const struct db_statement sql_remove_webhook;
-extern const struct db_statement sql_remove_deliveries;
 
 #endif

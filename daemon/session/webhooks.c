@@ -7,6 +7,9 @@
 
 #include <stdio.h>
 
+/* So many rows an operator's command changes at once: others are not held up by it, and no statement takes long. */
+#define PORTION 10000
+
 /* ---- Sending ------------------------------------------------------------------------------------------------- */
 
 void webhook_claim_init(struct webhook_claim *claim, struct db *db, int64_t lease_ms)
@@ -99,9 +102,10 @@ enum db_status webhooks_park(const struct webhook_claim *claim, int64_t webhook,
 enum db_status webhooks_delivered(const struct webhook_claim *claim, int64_t webhook, const char *ids,
                                   const char *drained, int64_t *woken)
 {
-	const struct db_value values[] = {DB_INT(webhook), DB_TEXT(ids), DB_TEXT(drained), DB_INT(WEBHOOK_OF_ACCOUNT)};
+	const struct db_value values[] = {DB_INT(webhook), DB_TEXT(ids), DB_TEXT(drained), DB_INT(WEBHOOK_OF_ACCOUNT),
+	                                  DB_INT(WEBHOOK_FAILURES_TO_BE_AWAY)};
 	struct db_result *row;
-	enum db_status status = db_query(claim->db, NULL, &sql_delivered, values, 4, &row);
+	enum db_status status = db_query(claim->db, NULL, &sql_delivered, values, 5, &row);
 
 	*woken = 0;
 	if (status != DB_OK)
@@ -113,14 +117,16 @@ enum db_status webhooks_delivered(const struct webhook_claim *claim, int64_t web
 }
 
 enum db_status webhooks_failed(const struct webhook_claim *claim, int64_t webhook, const struct webhook_due *due,
-                               const char *problem, int64_t pause_ms, bool is_last, bool *is_written, bool *is_dead)
+                               const char *problem, int64_t pause_ms, bool is_last, bool is_counted, bool *is_written,
+                               bool *is_dead)
 {
 	const struct db_value values[] = {
-		DB_INT(webhook),  DB_TEXT(claim->text), DB_INT(due->id),  DB_INT(due->attempts),
-		DB_TEXT(problem), DB_INT(pause_ms),     DB_BOOL(is_last), DB_INT(WEBHOOK_OF_ACCOUNT),
+		DB_INT(webhook),       DB_TEXT(claim->text),       DB_INT(due->id),
+		DB_INT(due->attempts), DB_TEXT(problem),           DB_INT(pause_ms),
+		DB_BOOL(is_last),      DB_INT(WEBHOOK_OF_ACCOUNT), DB_BOOL(is_counted),
 	};
 	struct db_result *row;
-	enum db_status status = db_query(claim->db, NULL, &sql_delivery_failed, values, 8, &row);
+	enum db_status status = db_query(claim->db, NULL, &sql_delivery_failed, values, 9, &row);
 
 	*is_written = status == DB_OK && db_rows(row) > 0;
 	*is_dead = *is_written && db_bool(row, 0, 0);
@@ -174,32 +180,67 @@ enum db_status webhooks_disable(const struct webhook_claim *claim, int64_t webho
 
 /* ---- Upkeep -------------------------------------------------------------------------------------------------- */
 
-enum db_status webhooks_tidy(struct db *db)
+/* A statement that answers with one row, whose first column is a number. */
+static enum db_status query_number(struct db *db, const struct db_statement *statement, const struct db_value values[],
+                                   size_t count, int64_t *number)
 {
-	enum db_status status = db_query(db, NULL, &sql_drop_lost_deliveries, NULL, 0, NULL);
+	struct db_result *row;
+	enum db_status status = db_query(db, NULL, statement, values, count, &row);
 
-	return status == DB_OK ? db_query(db, NULL, &sql_wake_deliveries, NULL, 0, NULL) : status;
-}
-
-enum db_status webhooks_give_up(struct db *db, int64_t failures, int64_t *count)
-{
-	const struct db_value values[] = {DB_INT(failures), DB_INT(WEBHOOK_GIVE_UP_MAX)};
-	struct db_result *rows;
-	enum db_status status = db_query(db, NULL, &sql_give_up_deliveries, values, 2, &rows);
-
-	*count = 0;
+	*number = 0;
 	if (status != DB_OK)
 		return status;
-	for (size_t i = 0; i < db_rows(rows); i++)
-		*count += db_int(rows, i, 1);
-	talloc_free(rows);
+	*number = db_int(row, 0, 0);
+	talloc_free(row);
 	return DB_OK;
+}
+
+enum db_status webhooks_are_there(struct db *db, bool *are_there)
+{
+	struct db_result *row;
+	enum db_status status = db_query(db, NULL, &sql_has_webhooks, NULL, 0, &row);
+
+	*are_there = status == DB_OK && db_bool(row, 0, 0);
+	if (status == DB_OK)
+		talloc_free(row);
+	return status;
+}
+
+enum db_status webhooks_drop_lost(struct db *db, int64_t max, int64_t *count)
+{
+	const struct db_value values[] = {DB_INT(max)};
+
+	return query_number(db, &sql_drop_lost_deliveries, values, 1, count);
+}
+
+enum db_status webhooks_wake(struct db *db, int64_t max, struct webhook_wake *wake)
+{
+	const struct db_value values[] = {DB_INT(wake->webhook), DB_INT(wake->user_id), DB_INT(max)};
+	struct db_result *row;
+	enum db_status status = db_query(db, NULL, &sql_wake_deliveries, values, 3, &row);
+
+	if (status != DB_OK)
+		return status;
+	wake->webhook = db_int(row, 0, 0);
+	wake->user_id = db_int(row, 0, 1);
+	wake->is_over = db_int(row, 0, 2) < max;
+	talloc_free(row);
+	return DB_OK;
+}
+
+enum db_status webhooks_give_up(struct db *db, int64_t *count)
+{
+	const struct db_value values[] = {DB_INT(WEBHOOK_FAILURES_TO_BE_AWAY), DB_INT(WEBHOOK_GIVE_UP_MAX),
+	                                  DB_INT(WEBHOOK_OF_ACCOUNT)};
+
+	return query_number(db, &sql_give_up_deliveries, values, 3, count);
 }
 
 enum db_status webhooks_queue(struct db *db, struct webhook_queue *queue)
 {
+	const struct db_value values[] = {DB_INT(WEBHOOK_COUNTED_MAX)};
 	struct db_result *row;
-	enum db_status status = db_query(db, NULL, &sql_webhook_queue, NULL, 0, &row);
+	enum db_status status = db_query(db, NULL, &sql_webhook_queue, values, 1, &row);
 
 	*queue = (struct webhook_queue){0};
 	if (status != DB_OK)
@@ -246,6 +287,7 @@ static void read_shown(const struct db_result *rows, size_t row, void *item)
 		.last_success_at = db_time_or_never(rows, row, SHOWN_WEBHOOK_LAST_SUCCESS_AT),
 		.last_failure_at = db_time_or_never(rows, row, SHOWN_WEBHOOK_LAST_FAILURE_AT),
 		.problem = db_text(rows, row, SHOWN_WEBHOOK_PROBLEM),
+		.next_at = db_time_or_never(rows, row, SHOWN_WEBHOOK_NEXT_AT),
 	};
 }
 
@@ -289,15 +331,35 @@ enum db_status webhooks_retry(struct db *db, int64_t id, bool *was_there, int64_
 	return DB_OK;
 }
 
+enum db_status webhooks_retry_dead(struct db *db, int64_t id, int64_t count)
+{
+	const struct db_value values[] = {DB_INT(id), DB_INT(PORTION)};
+	enum db_status status = DB_OK;
+	int64_t part = 1;
+
+	/* Those that are dead again meanwhile are not done twice. */
+	for (int64_t done = 0; status == DB_OK && part > 0 && done < count; done += part)
+		status = query_number(db, &sql_retry_deliveries, values, 2, &part);
+	return status;
+}
+
 enum db_status webhooks_remove(struct db *db, TALLOC_CTX *ctx, int64_t id, const char **url)
 {
 	const struct db_value values[] = {DB_INT(id)};
 	struct db_result *row;
 	enum db_status status = db_query(db, ctx, &sql_remove_webhook, values, 1, &row);
 
-	*url = NULL;
-	if (status != DB_OK || db_rows(row) == 0)
-		return status;
-	*url = db_text(row, 0, 0);
-	return db_query(db, NULL, &sql_remove_deliveries, values, 1, NULL);
+	*url = status == DB_OK && db_rows(row) > 0 ? db_text(row, 0, 0) : NULL;
+	return status;
+}
+
+enum db_status webhooks_drop_all_lost(struct db *db)
+{
+	enum db_status status;
+	int64_t count;
+
+	do
+		status = webhooks_drop_lost(db, PORTION, &count);
+	while (status == DB_OK && count > 0);
+	return status;
 }

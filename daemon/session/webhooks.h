@@ -21,6 +21,8 @@
 /* So many events of an account are due to it at once, of those that have waited: a busy account leaves room for others.
  */
 #define WEBHOOK_OF_ACCOUNT 8
+/* So many tries that fail in a row say of the webhook that it is away, also when it answers. */
+#define WEBHOOK_FAILURES_TO_BE_AWAY 8
 
 /* ---- Sending ------------------------------------------------------------------------------------------------- */
 
@@ -71,18 +73,21 @@ enum db_status webhooks_due(const struct webhook_claim *claim, TALLOC_CTX *ctx, 
 enum db_status webhooks_park(const struct webhook_claim *claim, int64_t webhook, const char *ids);
 
 /*
- * They were taken; of the accounts `drained` nothing more is known to be due, and the first of what waits is; *woken of
- * how many. Of these two each is a statement that may be run again after a failure.
+ * They were taken; of the accounts `drained` nothing more is known to be due, and the first of what waits is, as is
+ * what has failed while the webhook was away; *woken of how many. Of these two each is a statement that may be run
+ * again after a failure.
  */
 enum db_status webhooks_delivered(const struct webhook_claim *claim, int64_t webhook, const char *ids,
                                   const char *drained, int64_t *woken);
 
 /*
  * A try has failed: it is tried again after `pause_ms`, and what is due of its account is to wait for it; or it was the
- * last one, and the first of what waits is due. *is_written is false where another process has it by now.
+ * last one, and the first of what waits is due. It `is_counted` as a try of the event, or is the webhook's affair
+ * alone. *is_written is false where another process has it by now.
  */
 enum db_status webhooks_failed(const struct webhook_claim *claim, int64_t webhook, const struct webhook_due *due,
-                               const char *problem, int64_t pause_ms, bool is_last, bool *is_written, bool *is_dead);
+                               const char *problem, int64_t pause_ms, bool is_last, bool is_counted, bool *is_written,
+                               bool *is_dead);
 
 enum db_status webhooks_pause(const struct webhook_claim *claim, int64_t webhook, int64_t pause_ms);
 
@@ -95,16 +100,32 @@ enum db_status webhooks_disable(const struct webhook_claim *claim, int64_t webho
 
 /* ---- Upkeep -------------------------------------------------------------------------------------------------- */
 
-/* Rows whose webhook or event is gone, and rows that wait for nothing. */
-enum db_status webhooks_tidy(struct db *db);
+/* Each of these takes about as long whatever there is: a portion of what there is to be done, or counted. */
+
+/* Is there a webhook, or something that has waited for one? */
+enum db_status webhooks_are_there(struct db *db, bool *are_there);
+
+/* Rows whose webhook or event is gone, up to `max` of each webhook. *count of how many; 0: there are none. */
+enum db_status webhooks_drop_lost(struct db *db, int64_t max, int64_t *count);
+
+struct webhook_wake {
+	int64_t webhook, user_id; /* up to which it is done */
+	bool is_over;
+};
+
+/* Rows that wait for nothing, of the next `max` accounts of which some wait. */
+enum db_status webhooks_wake(struct db *db, int64_t max, struct webhook_wake *wake);
 
 /*
- * What has waited for a day for webhooks that have failed `failures` times in a row is dead, and what waits for
- * disabled ones. *count of how many: when it is WEBHOOK_GIVE_UP_MAX there may be more.
+ * What has waited for a day for webhooks that are away is dead, and what waits for disabled ones. *count of how many:
+ * when it is WEBHOOK_GIVE_UP_MAX there may be more.
  */
 #define WEBHOOK_GIVE_UP_MAX 1000
 
-enum db_status webhooks_give_up(struct db *db, int64_t failures, int64_t *count);
+enum db_status webhooks_give_up(struct db *db, int64_t *count);
+
+/* So many are counted of what is pending of a webhook, and of what is dead. */
+#define WEBHOOK_COUNTED_MAX 10000
 
 struct webhook_queue {
 	int64_t webhooks, pending, dead;
@@ -125,6 +146,7 @@ struct webhook_shown {
 	int64_t created_at, disabled_at, last_success_at, last_failure_at; /* us since 1970; 0: never */
 	int64_t pending, dead, delivered, failed;
 	const char *problem; /* of the last failure; "": there was none */
+	int64_t next_at;     /* us since 1970: nothing is sent before; 0: nothing waits, or it is sent now */
 };
 
 enum db_status webhooks_list(struct db *db, TALLOC_CTX *ctx, struct webhook_shown **rows, size_t *count);
@@ -137,10 +159,18 @@ struct webhook_found {
 
 enum db_status webhooks_find(struct db *db, TALLOC_CTX *ctx, int64_t id, struct webhook_found *found);
 
-/* What is dead for it is due again, and it is enabled; 0: of all. *was_there, and how many. */
+/*
+ * It is enabled, and what has failed is due again; 0: of all. *was_there, and how many, with those that are dead: they
+ * come to be due by webhooks_retry_dead() with that count, after the transaction, portion by portion.
+ */
 enum db_status webhooks_retry(struct db *db, int64_t id, bool *was_there, int64_t *count);
+enum db_status webhooks_retry_dead(struct db *db, int64_t id, int64_t count);
 
-/* With all that waits for it, in a transaction of the caller's. *url is on `ctx`, NULL: there was none. */
+/*
+ * *url is on `ctx`, NULL: there was none. What waits for it is dropped by webhooks_drop_all_lost(), after the
+ * transaction, portion by portion.
+ */
 enum db_status webhooks_remove(struct db *db, TALLOC_CTX *ctx, int64_t id, const char **url);
+enum db_status webhooks_drop_all_lost(struct db *db);
 
 #endif

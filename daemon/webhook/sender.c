@@ -147,6 +147,11 @@ static bool add_fields(struct transfer *transfer, const struct webhook_call *cal
 	       add_field(transfer, talloc_asprintf(transfer, "webhook-signature: %s", signature));
 }
 
+static bool has_http2(void)
+{
+	return (curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_HTTP2) != 0;
+}
+
 #define SET(option, value) (result = result != CURLE_OK ? result : curl_easy_setopt(easy, option, value))
 
 static CURLcode set_up(struct transfer *transfer, const struct webhook_call *call)
@@ -158,7 +163,9 @@ static CURLcode set_up(struct transfer *transfer, const struct webhook_call *cal
 	SET(CURLOPT_URL, call->url);
 	SET(CURLOPT_PATH_AS_IS, 1L);
 	SET(CURLOPT_PROTOCOLS_STR, transfer->is_http ? "http" : "https");
-	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	/* HTTP/2 where both have it, and no second connection before that is known. */
+	SET(CURLOPT_HTTP_VERSION, (long)(has_http2() ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+	SET(CURLOPT_PIPEWAIT, 1L);
 	SET(CURLOPT_PROXY, "");
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_NOSIGNAL, 1L);
@@ -229,12 +236,15 @@ static struct webhook_result result_of(const struct transfer *transfer, CURLcode
 {
 	struct webhook_result result = {.took_ms = clock_monotonic_ms() - transfer->began_ms};
 	curl_off_t retry_after = 0;
-	long status = 0;
+	long status = 0, version = 0;
 
 	/* Of an answer whose head is there it makes no difference what becomes of its body. */
 	if (transfer->has_head && !transfer->has_large_head &&
 	    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK && status >= 200) {
 		result.status = (int)status;
+		result.is_multiplexed =
+			curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_VERSION, &version) == CURLE_OK &&
+			version == CURL_HTTP_VERSION_2_0;
 		if (curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after) == CURLE_OK)
 			result.retry_after_s = (int64_t)retry_after;
 		if (status >= 300)

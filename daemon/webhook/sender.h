@@ -1,5 +1,6 @@
 /*
- * Events to webhooks, by libcurl: several at the same time, over connections that are kept. Of an answer only the
+ * Events to webhooks, by libcurl: several at the same time, over connections that are kept; over one where HTTP/2 is
+ * spoken (https). Of an answer only the
  * status and Retry-After count: what else comes has bounds and is dropped, and the whole has a deadline. Certificates
  * are verified; no redirect is followed, no proxy of the environment is used, and http is spoken to this machine only.
  */
@@ -35,6 +36,7 @@ struct webhook_result {
 	int status;            /* 0: there was no answer */
 	int64_t retry_after_s; /* 0: it has asked for no pause */
 	int64_t took_ms;
+	bool is_multiplexed;                /* over HTTP/2: further calls need no further connection */
 	char problem[WEBHOOK_PROBLEM_SIZE]; /* in words; "": it was taken (2xx) */
 };
 

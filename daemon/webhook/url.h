@@ -9,8 +9,8 @@ struct sockaddr;
 
 /*
  * What is wrong with it, for operators; NULL: nothing, and *plain, on `ctx`, is the same address as it is kept: the
- * scheme in lower case. With http all addresses of its host have to be this machine's now; whether they are is looked at
- * again at each connection.
+ * scheme in lower case. With http all addresses of its host have to be this machine's now; whether they are is looked
+ * at again at each connection.
  */
 const char *webhook_url_problem(TALLOC_CTX *ctx, const char *url, char **plain);
 

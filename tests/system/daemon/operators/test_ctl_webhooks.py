@@ -6,6 +6,7 @@ import pytest
 
 from support.commands import run
 from support.processes import ROOT
+from support.terminal import on_a_terminal
 from support.waiting import wait_until
 from support.webhooks import Receiver, add_webhook, signature_of, state_of
 
@@ -32,15 +33,23 @@ def test_list_for_people_and_for_programs(ctl, receiver):
     all_of_them, _ = add_webhook(ctl, receiver.url())
     some, _ = add_webhook(ctl, "https://shop.example/hook", "user_logged_in,session_displaced")
     lines = ctl.run("webhook", "list").splitlines()
-    assert lines[0].split() == ["ID", "URL", "EVENTS", "PENDING", "DEAD", "LAST", "SUCCESS", "PROBLEM"]
+    assert lines[0].split() == ["ID", "URL", "EVENTS", "PENDING", "DEAD", "PROBLEM", "NEXT", "TRY", "LAST", "SUCCESS"]
     assert lines[1].split()[:3] == [str(all_of_them), receiver.url(), "all"]
     assert lines[2].split()[:4] == [str(some), "https://shop.example/hook", "user_logged_in", "session_displaced"]
     assert state_of(ctl, all_of_them)["events"] is None
     state = state_of(ctl, some)
     assert state["events"] == ["user_logged_in", "session_displaced"]
     assert (state["pending"], state["dead"], state["delivered"], state["failed"]) == (0, 0, 0, 0)
-    assert state["last_success_at"] is state["last_failure_at"] is state["disabled_at"] is None
+    assert state["last_success_at"] is state["last_failure_at"] is state["disabled_at"] is state["next_at"] is None
     assert state["problem"] == "" and state["created_at"]
+
+
+def test_narrow_terminal_has_what_was_wrong(ctl, database, receiver):
+    add_webhook(ctl, receiver.url("/a/path/that/is/long"), "user_logged_in,session_displaced")
+    database.query("UPDATE webhook_states SET problem = 'Failed to connect to 127.0.0.1', last_failure_at = now()")
+    lines = [line.text for line in on_a_terminal(ctl.command("webhook", "list"), 60)]
+    assert "PROBLEM" in lines[0] and "Failed to" in lines[1] and max(map(len, lines)) <= 60
+    assert "LAST SUCCESS" in " ".join(lines[2:])
 
 
 @pytest.mark.parametrize("events", ["user_logs_in", "user_logged_in user_logs_in", "user", "USER_LOGGED_IN", "", " , "])
