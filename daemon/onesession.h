@@ -205,7 +205,7 @@ const struct ones_session *ones_session(const struct ones_request *req);
 /*
  * True when a key is in Authorization (session.bearer), and is that of a session, live or ended: an application is not
  * to get that field. So it is beside a cookie, which is the request's key then. One that is nobody's is the
- * application's own.
+ * application's own. With session.key_from = bearer, where it always is: when the request's session has ended.
  */
 bool ones_key_is_bearer(const struct ones_request *req);
 

@@ -48,7 +48,9 @@ struct app_preview {
 	int method;                /* an enum ones_method; ONES_METHOD_COUNT: another one */
 	bool has_caller;           /* it is a program's call, see callers.h */
 	struct session_key caller; /* then: the key of its token */
+	bool is_doubtful;          /* it may bring a key that cannot be looked up: see keys.h */
 	size_t key_count;          /* those to be looked up; 0: none. First the application's own, */
+	size_t readings_at;        /* from this one on what programs may read in their place, */
 	size_t own_at;             /* from this one on those of the daemon's cookies, */
 	size_t bearer_at;          /* and from this one on that of Authorization; see keys.h */
 	size_t session_keys;       /* the first ones, of which one may be its session's: all but a key in Authorization

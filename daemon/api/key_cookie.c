@@ -2,7 +2,7 @@
 #include "api/key_cookie.h"
 
 #include "base/own_cookies.h"
-#include "http/cookie.h"
+#include "http/cookie_spellings.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -53,6 +53,18 @@ static bool reads_former(const struct jar *jar)
 	return own_cookies_read_former(jar->settings->session.cookie_name);
 }
 
+/* Each once: returns how many there are with this one. */
+static size_t add_key(char *value, struct session_key keys[], size_t count)
+{
+	size_t at = 0;
+
+	keys[count] = token_key_of_any(value);
+	sodium_memzero(value, strlen(value));
+	while (memcmp(&keys[at], &keys[count], sizeof keys[at]) != 0)
+		at++;
+	return count + (at == count);
+}
+
 /* The keys, each once, of the cookies of that name whose values are wanted; at most `room`. */
 static size_t read_keys(struct fcgi_text header, const char *name, bool (*is_wanted)(const char *value),
                         struct session_key keys[], size_t room)
@@ -61,15 +73,8 @@ static size_t read_keys(struct fcgi_text header, const char *name, bool (*is_wan
 	char value[KEY_OF_OTHERS_MAX + 1];
 	size_t count = 0;
 
-	while (count < room && cookie_find(&search, name, is_wanted, value, sizeof value)) {
-		size_t at = 0;
-
-		keys[count] = token_key_of_any(value);
-		while (memcmp(&keys[at], &keys[count], sizeof keys[at]) != 0)
-			at++;
-		count += at == count;
-		sodium_memzero(value, strlen(value));
-	}
+	while (count < room && cookie_find(&search, name, is_wanted, value, sizeof value))
+		count = add_key(value, keys, count);
 	return count;
 }
 
@@ -171,6 +176,22 @@ size_t key_cookies_of_others(const struct key_from *key_from, struct fcgi_text h
                              struct session_key keys[APP_KEYS_MAX])
 {
 	return read_keys(header, key_from->cookie, key_is_cookie_value, keys, APP_KEYS_MAX);
+}
+
+size_t key_cookies_read_otherwise(const struct key_from *key_from, struct fcgi_text header, struct session_key keys[],
+                                  size_t count, size_t room)
+{
+	struct cookie_search search = {.at = header.at, .left = header.length};
+	struct fcgi_text found;
+	char value[KEY_OF_OTHERS_MAX + 1];
+
+	while (count < room && cookie_find_alike(&search, key_from->cookie, &found)) {
+		for (enum cookie_spelling way = 0; count < room && way < COOKIE_SPELLINGS; way++) {
+			if (cookie_spell(found, way, value, sizeof value) && key_is_cookie_value(value))
+				count = add_key(value, keys, count);
+		}
+	}
+	return count;
 }
 
 #define LASTS_SIZE 40

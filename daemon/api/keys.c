@@ -32,24 +32,65 @@ static size_t read_authorization(const struct fcgi *fcgi, bool (*is_wanted)(cons
 	return is_key;
 }
 
+/*
+ * With key_from = bearer: the key, and the same without padding, for which some programs do not care. Anything but
+ * Bearer and token68 is in doubt: an application may find a key in it.
+ */
+static size_t read_authorization_of_others(const struct fcgi *fcgi, struct app_preview *preview)
+{
+	struct fcgi_text field, credentials;
+	size_t count = read_authorization(fcgi, key_is_token68, preview->keys);
+	size_t length;
+	char text[KEY_OF_OTHERS_MAX + 1];
+
+	preview->readings_at = count;
+	if (!fcgi_peek_param(fcgi, "HTTP_AUTHORIZATION", &field) || field.length == 0)
+		return count;
+	preview->is_doubtful =
+		!authorization_bearer(field, &credentials) || !text_is_token68(credentials.at, credentials.length);
+	if (preview->is_doubtful)
+		return 0;
+	length = credentials.length;
+	while (credentials.at[length - 1] == '=')
+		length--;
+	if (length == credentials.length || length >= sizeof text)
+		return count;
+	memcpy(text, credentials.at, length);
+	text[length] = '\0';
+	if (key_is_token68(text))
+		preview->keys[count++] = token_key_of_any(text);
+	sodium_memzero(text, length);
+	return count;
+}
+
+static size_t read_cookies_of_others(const struct key_from *key_from, struct fcgi_text cookies,
+                                     struct app_preview *preview)
+{
+	size_t count = key_cookies_of_others(key_from, cookies, preview->keys);
+
+	preview->readings_at = count;
+	count = key_cookies_read_otherwise(key_from, cookies, preview->keys, count, APP_KEYS_MAX);
+	/* One that is not looked up could be one that has ended: see session_check.c. */
+	preview->is_doubtful = count > APP_COOKIE_KEYS_MAX;
+	return preview->is_doubtful ? 0 : count;
+}
+
 void keys_peek(const struct ones_app *app, const struct fcgi *fcgi, struct app_preview *preview)
 {
 	const struct key_from *key_from = &app->key_from;
 	struct fcgi_text cookies = {0};
 	size_t count = 0;
-	bool has_too_many, has_own;
+	bool has_own;
 
 	(void)fcgi_peek_param(fcgi, "HTTP_COOKIE", &cookies);
 	if (key_from->kind == KEY_FROM_COOKIE)
-		count = key_cookies_of_others(key_from, cookies, preview->keys);
+		count = read_cookies_of_others(key_from, cookies, preview);
 	else if (key_from->kind == KEY_FROM_BEARER)
-		count = read_authorization(fcgi, key_is_token68, preview->keys);
-	/* One that is not looked up could be one that has ended: see session_check.c. */
-	has_too_many = count > APP_COOKIE_KEYS_MAX;
-	if (has_too_many)
-		count = 0;
+		count = read_authorization_of_others(fcgi, preview);
 	preview->own_at = count;
-	if (!has_too_many)
+	if (count < preview->readings_at)
+		preview->readings_at = count;
+	if (!preview->is_doubtful)
 		count += key_cookies_find(app, fcgi, cookies, preview->keys + count, APP_COOKIE_KEYS_MAX - count);
 	preview->bearer_at = count;
 	has_own = count > preview->own_at;
@@ -57,12 +98,13 @@ void keys_peek(const struct ones_app *app, const struct fcgi *fcgi, struct app_p
 	if (app->settings->session.bearer && key_from->kind != KEY_FROM_BEARER)
 		count += read_authorization(fcgi, is_own_token, preview->keys + count);
 	preview->key_count = count;
-	preview->session_keys = has_own || has_too_many ? preview->bearer_at : count;
+	preview->session_keys = has_own || preview->is_doubtful ? preview->bearer_at : count;
 }
 
 void keys_forget(struct app_preview *preview)
 {
 	preview->key_count = preview->session_keys = 0;
+	preview->is_doubtful = false;
 }
 
 bool keys_may_be_in_authorization(const struct ones_app *app)
@@ -91,6 +133,8 @@ bool ones_key_is_bearer(const struct ones_request *req)
 {
 	const struct app_preview *preview = &req->preview;
 
+	if (req->app->key_from.kind == KEY_FROM_BEARER)
+		return req->verdict.reason > ONES_REASON_UNAUTHENTICATED;
 	return preview->bearer_at < preview->key_count && exchange_knows_key(req, &preview->keys[preview->bearer_at]);
 }
 

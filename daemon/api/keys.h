@@ -11,7 +11,11 @@
  * where there are such (session.key_from); then those in the daemon's own cookies; and, where none of the latter is
  * there, one in Authorization (session.bearer), which is looked up beside them, too, to be kept from the application.
  * Over http a neighbouring host can plant a cookie, and an old one may have stayed: only the database knows which key
- * is live. With more cookies of the application's than are looked up there is no key at all.
+ * is live.
+ *
+ * Of the application's making there are, too, those that it may read in what is written otherwise: see
+ * http/cookie_spellings.h. In these places the request is in doubt, and nobody's: with more of both than are looked up;
+ * and with an Authorization that is neither Bearer nor token68, where that has the application's keys.
  */
 void keys_peek(const struct ones_app *app, const struct fcgi *fcgi, struct app_preview *preview);
 

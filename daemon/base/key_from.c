@@ -57,13 +57,21 @@ bool key_is_cookie_value(const char *text)
 	return true;
 }
 
+bool text_is_token68(const char *text, size_t length)
+{
+	size_t i = 0, begin_of_padding;
+
+	while (i < length && text[i] != '\0' && (isalnum((unsigned char)text[i]) || strchr("-._~+/", text[i]) != NULL))
+		i++;
+	begin_of_padding = i;
+	while (i < length && text[i] == '=')
+		i++;
+	return begin_of_padding > 0 && i == length;
+}
+
 bool key_is_token68(const char *text)
 {
-	const char *at = text;
-
-	while (isalnum((unsigned char)*at) || (*at != '\0' && strchr("-._~+/", *at) != NULL))
-		at++;
-	return at > text && at[strspn(at, "=")] == '\0' && is_as_long_as_a_key(text);
+	return text_is_token68(text, strlen(text)) && is_as_long_as_a_key(text);
 }
 
 bool key_from_can_be(const struct key_from *key_from, const char *text)

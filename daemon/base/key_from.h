@@ -3,6 +3,7 @@
 #define BASE_KEY_FROM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* How long such a key may be. */
 #define KEY_OF_OTHERS_MIN 16
@@ -27,7 +28,10 @@ const char *key_from_parse(const char *value, struct key_from *key_from);
 /* Can a cookie have that value (RFC 6265, 4.1.1), and is it as long as a key? */
 bool key_is_cookie_value(const char *text);
 
-/* Can the credentials of Bearer be that text (token68, RFC 9110, 11.2), and is it as long as a key? */
+/* Is it token68 (RFC 9110, 11.2), as the credentials of Bearer are? */
+bool text_is_token68(const char *text, size_t length);
+
+/* The same, and is it as long as a key? */
 bool key_is_token68(const char *text);
 
 /* Can an application's key, where it is taken from there, be that text? Never where it is taken from nowhere. */

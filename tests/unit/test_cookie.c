@@ -1,4 +1,4 @@
-#include "http/cookie.h"
+#include "http/cookie_spellings.h"
 
 /* cmocka wants these first. */
 #include <setjmp.h>
@@ -152,6 +152,84 @@ static void only_so_many_are_looked_at(void **state)
 	assert_false(cookie_find(&search, "s", NULL, value, sizeof value));
 }
 
+static void one_that_a_program_may_read_is_found(void **state)
+{
+	static const struct row rows[] = {
+		{"sid=abc", "sid", "abc"},
+		{"sid=abc; a=b", "sid", "abc"},
+		{"a=b; SID \t=\t abc ", "sid", "abc"},
+		{"a=b, sid=abc, c=d", "sid", "abc"},
+		{"s%69d=abc", "sid", "abc"},
+		{"%73%69%64=abc", "sid", "abc"},
+		{"\xc2\xa0sid\xc2\xa0=\xc2\xa0"
+	         "abc\xc2\xa0",
+	         "sid", "abc"},
+		{"sid==abc=", "sid", "=abc="},
+		{"sid=", "sid", ""},
+		{"sid=;abc", "sid", ""},
+		{"my.sid=abc", "my_sid", "abc"},
+		{"my[sid=abc", "my_sid", "abc"},
+		{"sid", "sid", NULL},
+		{"xsid=abc", "sid", NULL},
+		{"sidx=abc", "sid", NULL},
+		{"sid;=abc", "sid", NULL},
+		{"a=sid=abc", "sid", NULL},
+		{"=", "sid", NULL},
+		{"%73%69%6=abc", "sid", NULL},
+		{"%%%%%%%%%%%%=abc", "sid", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct cookie_search search = {.at = rows[i].header, .left = strlen(rows[i].header)};
+		struct fcgi_text value;
+
+		if (cookie_find_alike(&search, rows[i].name, &value) != (rows[i].expected != NULL))
+			fail_msg("%s in: %s", rows[i].name, rows[i].header);
+		if (rows[i].expected == NULL)
+			continue;
+		assert_int_equal(value.length, strlen(rows[i].expected));
+		assert_memory_equal(value.at, rows[i].expected, value.length);
+		assert_false(cookie_find_alike(&search, rows[i].name, &value));
+	}
+}
+
+static void value_is_spelled_as_programs_do(void **state)
+{
+	/* NULL: it is no other. */
+	static const struct {
+		const char *value;
+		const char *spelled[COOKIE_SPELLINGS];
+	} rows[] = {
+		{"aA0-_.!~*'()", {"aA0-_.!~*'()"}},
+		{"s%3Aa%2f", {"s%3Aa%2f", "s%3Aa%2f", "s:a/", "s%3Aa%2F", "\"s%3Aa%2f\""}},
+		{"\"a\"", {"\"a\"", "a", "a", "a", "\"a\""}},
+		{"\"ab", {"\"ab", "a", "a", "a", "\"a\""}},
+		{"\"", {"\"", "\"", "\"", "%22", "\"\"\""}},
+		{"\"\\141\\b\\", {"\"\\141\\b\\", "ab", "ab", "ab", "\"ab\""}},
+		{"\"\\4561\"", {"\"\\4561\"", "4561", "4561", "4561", "\"4561\""}},
+		{"\"\\045\\0641\"", {"\"\\045\\0641\"", "%41", "A", "A", "\"%41\""}},
+		{"%", {"%", "%", "%", "%25", "\"%\""}},
+		{"%4", {"%4", "%4", "%4", "%254", "\"%4\""}},
+		{"a%00", {"a%00", "a%00", NULL, "a%00", "\"a%00\""}},
+		{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/", {NULL, NULL, NULL, NULL, NULL}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const struct fcgi_text value = {rows[i].value, strlen(rows[i].value)};
+
+		for (enum cookie_spelling way = 0; way < COOKIE_SPELLINGS; way++) {
+			char out[32];
+
+			if (cookie_spell(value, way, out, sizeof out) != (rows[i].spelled[way] != NULL))
+				fail_msg("%s: %d", rows[i].value, (int)way);
+			if (rows[i].spelled[way] != NULL)
+				assert_string_equal(out, rows[i].spelled[way]);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -161,6 +239,8 @@ int main(void)
 		cmocka_unit_test(those_of_one_name_are_found_one_after_the_other),
 		cmocka_unit_test(nothing_behind_its_end_is_looked_at),
 		cmocka_unit_test(only_so_many_are_looked_at),
+		cmocka_unit_test(one_that_a_program_may_read_is_found),
+		cmocka_unit_test(value_is_spelled_as_programs_do),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -153,6 +153,109 @@ def test_ended_key_of_another_account_is_nobody_s_whatever_is_beside_it(api, rea
         assert json.loads(guard(api.daemon, *jar, path="/session/state").body)["live"] is False
 
 
+def percent(text):
+    return "".join(f"%{ord(byte):02x}" for byte in text)
+
+
+def octal(text):
+    return "".join(f"\\{ord(byte):03o}" for byte in text)
+
+
+# Ways of writing the cookie sid, each of which some program reads: Django, PHP, Express, Rack, Java.
+READ_BY_SOME = {
+    "quoted": 'sid="{0}"',
+    "one quote": 'sid="{0}x',
+    "octal": lambda key: f'sid="{octal(key)}"',
+    "backslashes": lambda key: 'sid="' + "".join("\\" + byte if byte.isupper() else byte for byte in key) + '"',
+    "escaped": lambda key: f"sid={percent(key)}",
+    "one escape": lambda key: f"sid={percent(key[0])}{key[1:]}",
+    "escaped in quotes": lambda key: f'sid="{percent(key)}"',
+    "space before =": "sid ={0}",
+    "tab before =": "sid\t={0}",
+    "space behind =": "sid= {0}",
+    "spaces": "a=b;  sid  =  {0}  ; c=d",
+    "control character": "sid={0}\x0b",
+    "no-break space": "\xa0sid\xa0=\xa0{0}\xa0",
+    "escaped name": "s%69d={0}",
+    "capitals": "Sid={0}",
+    "comma": "a=b,sid={0}",
+    "comma behind": "sid={0},c=d",
+    "space between pairs": "a=b sid={0}",
+}
+
+
+def written(way, key):
+    return way(key) if callable(way) else way.format(key)
+
+
+def with_cookies(daemon, *cookies):
+    answer = daemon.ask(path="/session/auth", headers={"Cookie": "; ".join(cookies)}, ONESESSION_REQUIRE="live")
+    open_place = daemon.ask(path="/session/auth", headers={"Cookie": "; ".join(cookies)}, ONESESSION_REQUIRE="optional")
+    assert open_place.status == 200
+    assert open_place.get("Session-Reason") == answer.get("Session-Reason")
+    assert open_place.get("Remote-User") == answer.get("Remote-User")
+    return answer.status, answer.get("Session-Reason"), answer.get("Remote-User")
+
+
+@pytest.mark.parametrize("way", READ_BY_SOME.values(), ids=READ_BY_SOME)
+def test_ended_key_is_known_however_it_is_written(api, way):
+    """For an application may find it; and a live one so written lets nobody in, nor does it stay with somebody else."""
+    ended, live, others = new_key(), new_key(), new_key()
+    api.sign_in("alice", key=ended)
+    api.sign_in("alice", key=live)
+    api.sign_in("bob", key=others)
+    api.put("/users/carol", {}, status=201)
+    token = api.sign_in("carol", secure=False).json["token"]
+    for beside in ([], [f"sid={others}"], [f"onesession={token}"], [f"sid={new_key()}"]):
+        for jar in ([*beside, written(way, ended)], [written(way, ended), *beside]):
+            assert with_cookies(api.daemon, *jar) == (401, "displaced", "")
+    for jar in ([written(way, live)], [f"sid={others}", written(way, live)]):
+        assert with_cookies(api.daemon, *jar) == (401, "revoked", "")
+    # The same twice is the same.
+    assert with_cookies(api.daemon, f"sid={live}", written(way, live)) == (200, "", "alice")
+    # What nobody knows in any spelling, a neighbour may have planted.
+    for jar in ([f"sid={others}", written(way, new_key())], [written(way, new_key()), f"sid={others}"]):
+        assert with_cookies(api.daemon, *jar) == (200, "", "bob")
+    assert with_cookies(api.daemon, written(way, new_key())) == (401, "unauthenticated", "")
+
+
+def test_ended_key_behind_any_number_of_cookies_is_known(api):
+    ended, live = new_key(), new_key()
+    api.sign_in("alice", key=ended)
+    api.sign_in("alice", key=new_key())
+    api.sign_in("bob", key=live)
+    many = [f"a{number}=b" for number in range(400)]
+    assert with_cookies(api.daemon, f"sid={live}", *many, f"sid={new_key()}") == (200, "", "bob")
+    assert with_cookies(api.daemon, f"sid={live}", *many, f"sid={ended}") == (401, "displaced", "")
+
+
+@pytest.mark.parametrize(
+    ("told", "read"),
+    [
+        ("s%3AaGVsbG8gd29ybGQ.XRkZqg0p%2F8Wv%2BfTgJ%3Du", "s:aGVsbG8gd29ybGQ.XRkZqg0p/8Wv+fTgJ=u"),
+        ("s%3AaGVsbG8gd29ybGQ.XRkZqg0p%2F8Wv%2BfTgJ%3Du", "s%3aaGVsbG8gd29ybGQ.XRkZqg0p%2f8Wv+fTgJ=u"),
+        ("0123456789%2Cabcdef", "%30123456789%2Cabcdef"),
+        ('"0123456789/abcdef="', "0123456789/abcdef="),
+    ],
+)
+def test_ended_key_with_escapes_is_known_without_them(api, told, read):
+    live = new_key()
+    api.sign_in("alice", key=told)
+    assert guard(api.daemon, ("sid", told)).status == 200
+    assert guard(api.daemon, ("sid", read)).status == 401
+    api.sign_in("alice", key=new_key())
+    api.sign_in("bob", key=live)
+    for jar in ([f"sid={live}", f"sid={read}"], [f"sid={read}", f"sid={live}"], [f"sid={read}"]):
+        assert with_cookies(api.daemon, *jar) == (401, "displaced", "")
+
+
+def test_visitor_s_cookie_with_escapes_shuts_nobody_out(api):
+    token = api.sign_in(secure=False).json["token"]
+    for value in ("s%3Avisitors-session.signature%2B", '"a visitor\'s"', "{%22basket%22:[]}", '"'):
+        assert with_cookies(api.daemon, f"sid={value}", f"onesession={token}") == (200, "", "alice")
+        assert with_cookies(api.daemon, f"sid={value}")[:2] == (401, "unauthenticated")
+
+
 def test_displaced_key_is_nobody_s_beside_a_live_one_of_its_account(api):
     ended, live = new_key(), new_key()
     api.sign_in(key=ended)
@@ -183,7 +286,8 @@ def test_more_keys_than_are_looked_up_are_nobody_s(api):
     api.sign_in(key=key)
     jar = [("sid", key)] + [("sid", new_key()) for _ in range(15)]
     assert guard(api.daemon, *jar).status == 200
-    assert guard(api.daemon, *jar, ("sid", new_key())).status == 401
+    # With a reason, for which web servers keep it from the application.
+    assert with_cookies(api.daemon, *map("=".join, jar), f"sid={new_key()}") == (401, "revoked", "")
 
 
 def test_key_in_authorization_is_seen_beside_too_many_cookies(new_api):
@@ -203,6 +307,30 @@ def test_ended_key_in_authorization_is_nobody_s_beside_a_live_cookie(new_api):
     answer = with_bearer(api.daemon, ended, headers=own)
     assert (answer.status, answer.get("Session-Reason")) == (401, "displaced")
     assert with_bearer(api.daemon, new_key(), headers=own).status == 200
+
+
+@pytest.mark.parametrize(
+    "field", ["Bearer {0} x", "Bearer {0},", "Bearer\t{0}", 'Bearer "{0}"', "Token {0}", "Bearer {0};", "{0}", "Bearer {0}, Bearer x", "Bearer {0}="]
+)
+def test_authorization_that_could_be_read_otherwise_is_nobody_s(new_api, field):
+    api = new_api(BEARER)
+    ended = new_key()
+    api.sign_in("alice", key=ended)
+    api.sign_in("alice", key=new_key())
+    token = api.sign_in("bob", secure=False).json["token"]
+    reason = "displaced" if field.endswith("=") else "revoked"
+    for cookie in ({}, {"Cookie": f"onesession={token}"}):
+        for place, status in (("live", 401), ("optional", 200)):
+            fields = {"Authorization": field.format(ended), **cookie}
+            answer = api.daemon.ask(headers=fields, ONESESSION_REQUIRE=place)
+            assert (answer.status, answer.get("Session-Reason"), answer.get("Remote-User")) == (status, reason, "")
+            # The web server keeps it from the application.
+            assert answer.get("Session-Credential") == "bearer"
+    fields = {"Authorization": "", "Cookie": f"onesession={token}"}
+    assert api.daemon.ask(headers=fields).status == 200
+    fields["Authorization"] = f"Bearer {new_key()}"
+    answer = api.daemon.ask(headers=fields)
+    assert (answer.status, answer.get("Session-Credential")) == (200, "")
 
 
 def test_row_of_another_program_counts(api, database):
