@@ -21,7 +21,7 @@ static void lead_on(struct ones_request *req, const struct requirement *requirem
 {
 	const char *way = ones_is_program(req) ? NULL : way_to(req, requirement);
 
-	if (way != NULL)
+	if (way != NULL && !leads_back(req, way))
 		ones_reply_redirect(req, way);
 	else
 		reply_lacking(req, requirement);

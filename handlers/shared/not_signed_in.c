@@ -17,6 +17,14 @@ const char *return_address(const struct ones_request *req)
 	return is_lost(req) ? ones_page_before(req) : ones_param(req, "REQUEST_URI");
 }
 
+bool leads_back(const struct ones_request *req, const char *way)
+{
+	const char *here = ones_param(req, "REQUEST_URI");
+	size_t length = here != NULL ? strcspn(here, "?#") : 0;
+
+	return length > 0 && length == strcspn(way, "?#") && strncmp(here, way, length) == 0;
+}
+
 bool has_login(const struct ones_app *app)
 {
 	return ones_option_number(app, "login.enabled") != 0;
@@ -31,8 +39,11 @@ const char *after_sign_out(struct ones_request *req, const char *page)
 
 void reply_not_signed_in(struct ones_request *req)
 {
-	if (ones_is_program(req) || !ones_can_sign_in(ones_app(req)))
+	const char *way = ones_sign_in_url(req, return_address(req), is_lost(req));
+
+	if (ones_is_program(req) || !ones_can_sign_in(ones_app(req)) ||
+	    (!has_login(ones_app(req)) && leads_back(req, way)))
 		ones_reply_unauthenticated(req);
 	else
-		ones_reply_redirect(req, ones_sign_in_url(req, return_address(req), is_lost(req)));
+		ones_reply_redirect(req, way);
 }

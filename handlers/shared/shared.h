@@ -32,6 +32,12 @@ const char *after_sign_out(struct ones_request *req, const char *page);
  */
 const char *return_address(const struct ones_request *req);
 
+/*
+ * Is that address the one that the web server has refused, so that redirects to it would never end? So it is where
+ * access.login_url or access.upgrade_url is a place that itself needs what people are to get there.
+ */
+bool leads_back(const struct ones_request *req, const char *way);
+
 /* True when the refused request was to do something, which is not done now. */
 bool is_lost(const struct ones_request *req);
 

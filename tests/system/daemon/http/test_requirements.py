@@ -152,6 +152,17 @@ def test_authorizer_is_told_why_nobody_is_signed_in(place, alice):
     assert reason("") == (200, "unauthenticated", None)
 
 
+def test_page_that_sells_a_plan_and_needs_it_is_no_way_on(new_place):
+    """Redirects to it would never end."""
+    place = new_place({"access.upgrade_url": "/plans?from=guard"})
+    alice = sign_in(place)
+    change(place, "plan = NULL")
+    for target in ("/plans", "/plans?from=guard", "/plans?next=/x"):
+        answer = refused(place, alice, "plan=gold", REQUEST_URI=target)
+        assert (answer.status, answer.get("Location"), answer.get("Session-Reason")) == (403, None, "plan_required")
+    assert refused(place, alice, "plan=gold", REQUEST_URI="/plans/x").status == 303
+
+
 def test_page_of_an_authorizer_says_what_is_lacking_and_leads_there(new_place):
     """lighttpd passes it on as it is."""
     place = new_place({"access.upgrade_url": "/plans?from=guard"})

@@ -123,6 +123,16 @@ def test_people_are_led_to_the_site_s_own_sign_in_and_told_why(new_place, api):
     assert answer.status == 401 and b'"displaced"' in answer.body
 
 
+@pytest.mark.parametrize("wanted", ["/sign-in", "/sign-in?next=/page&reason=unauthenticated", "/sign-in?from=guard"])
+def test_sign_in_that_is_guarded_itself_is_no_way_on(new_place, wanted):
+    """Redirects to it would never end."""
+    place = new_place(LED)
+    for method in ("GET", "POST"):
+        answer = refused(place, method=method, REQUEST_URI=wanted)
+        assert (answer.status, answer.get("Location"), answer.get("Session-Reason")) == (401, None, "unauthenticated")
+    assert refused(place, REQUEST_URI=wanted.replace("/sign-in", "/sign-in/x")).status == 303
+
+
 def test_sign_in_may_be_at_another_site(new_place):
     place = new_place({**LED, "access.login_url": "https://login.example.org/in"})
     location = refused(place).get("Location")
