@@ -1,4 +1,5 @@
 /* Answers that say what went wrong, for people and for programs (RFC 9457). */
+#include "api/keys.h"
 #include "api/language.h"
 #include "api/module.h"
 #include "api/page_reply.h"
@@ -197,8 +198,18 @@ const char *ones_reason_text(enum ones_reason reason)
 	return texts[reason];
 }
 
+/* Where there is something to challenge for (RFC 6750, 3): a scheme for which browsers ask nobody for a password. */
+static void challenge(struct ones_request *req)
+{
+	if (keys_may_be_in_authorization(req->app))
+		ones_header(req, "WWW-Authenticate",
+		            req->is_in_authorization ? "Bearer realm=\"onesession\", error=\"invalid_token\""
+		                                     : "Bearer realm=\"onesession\"");
+}
+
 void ones_reply_unauthenticated(struct ones_request *req)
 {
+	challenge(req);
 	ones_reply_problem_with(req, 401, ones_reason_code(req->ending.reason), ones_reason_text(req->ending.reason),
 	                        json_pack("{s:o, s:o}", "ended_at", ones_time_json(req->ending.ended_at), "by",
 	                                  ones_by_json(&req->ending)));

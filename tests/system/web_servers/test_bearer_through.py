@@ -3,7 +3,9 @@ session.bearer and session.key_from through the configurations that the project 
 lets in, and reaches no application; a token of the application's own does.
 """
 
+import http.client
 import json
+from contextlib import closing
 
 import pytest
 
@@ -139,6 +141,27 @@ def test_session_s_key_beside_a_cookie_stays_with_the_guard(web, path):
         else:
             assert status == 200 and set(web.identity(asked)) == {""}
             assert carries(asked, token) == [] and authorization_of(web, asked) == ""
+
+
+def test_refusal_says_which_scheme_there_is(web):
+    """RFC 6750, 3. For that one, a browser asks nobody for a password."""
+    token, _ = log_in(web)
+    for path in ("/page.html", "/session/me"):
+        for authorization in ([], [("Authorization", f"Bearer {token}")]):
+            if authorization:
+                raw(web, "POST", "/session/logout", [*authorization, ("Accept", "application/json")])
+            status, fields = head(web, path, [("Accept", "application/json"), *authorization])
+            assert status == 401
+            assert fields == ['Bearer realm="onesession"' + (', error="invalid_token"' if authorization else "")]
+
+
+def head(web, path, headers):
+    """Its status, and all WWW-Authenticate."""
+    with closing(http.client.HTTPConnection("127.0.0.1", web.server.port, timeout=30)) as connection:
+        connection.request("GET", path, headers=dict(headers))
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status, answer.headers.get_all("WWW-Authenticate")
 
 
 def test_daemon_s_own_routes_by_it(web):
