@@ -5,9 +5,10 @@
 -- are: its sign-up, mails of forgotten passwords, what identity providers lead back to. These are optional places, too: a
 -- pattern should fit these addresses and no others, such as /login-history.
 local sign_in = { "^/login/?$" }
--- Yours: the cookies by which the application knows who is signed in; and how the browser forgets them.
-local names = { "sessionid" }
-local forgotten = { "sessionid=; Path=/; Max-Age=0" }
+-- Yours: the cookies by which the application knows who is signed in; and how the browser forgets them, each of them, or
+-- people could not sign in any more: one by which the application signs in anew would be sent with the form.
+local names = { "sessionid" } -- { "sessionid", "remember_me" }
+local forgotten = { "sessionid=; Path=/; Max-Age=0" } -- { "...", "remember_me=; Path=/; Max-Age=0" }
 -- Yours: "onesession" is session.cookie_name. The second is the one by HTTPS, which browsers take by HTTPS only.
 local ended = { "onesession=; Path=/; Max-Age=0", "__Host-onesession=; Path=/; Max-Age=0; Secure" }
 -- Yours: where people change their password.

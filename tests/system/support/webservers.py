@@ -195,6 +195,7 @@ class Lighttpd(Server):
     def __init__(self, daemon_path, sample, changes, root="/var/www/html"):
         super().__init__(sample, changes)
         self.daemon_path, self.root = daemon_path, root
+        self.script_changes = {}
 
     def configure(self):
         (self.folder / "onesession.conf").write_text(
@@ -222,7 +223,8 @@ class Lighttpd(Server):
         (self.folder / "onesession-open.lua").write_text(shipped("lighttpd/onesession-open.lua", {}))
         changes = {'"/etc/lighttpd/onesession.conf"': f'"{self.folder}/onesession.conf"'}
         if self.sample == "own-login.conf":
-            shutil.copy(ROOT / "conf/lighttpd/onesession-own-login.lua", self.folder)
+            script = shipped("lighttpd/onesession-own-login.lua", self.script_changes)
+            (self.folder / "onesession-own-login.lua").write_text(script)
             for first in ("places", "open"):
                 names = (f"onesession-{first}.lua", "onesession-own-login.lua", "onesession.lua")
                 scripts = ", ".join(f'"/etc/lighttpd/{name}"' for name in names)
