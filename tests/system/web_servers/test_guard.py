@@ -61,6 +61,22 @@ def test_client_cannot_pass_itself_off_as_somebody(web, browse, path, signed_in)
             assert set(web.identity(asked)) == {""}
 
 
+@everywhere
+@pytest.mark.parametrize("path", ["/page.html", "/robots.txt", "/.well-known/x"])
+def test_client_cannot_say_which_page_or_host_or_address_it_is(web, browse, path):
+    """What frameworks go by that believe the proxy in front of them."""
+    program = browse(web)
+    program.sign_in(web.new_user())
+    said = ["X-Forwarded-For", "X-Forwarded-Host", "X-Original-URL", "X-Rewrite-URL", "X-Real-IP"]
+    count = len(web.application.seen)
+    raw(web, "GET", path, [*((field, "forged") for field in said), ("Cookie", f"onesession={program.key}")])
+    for asked in web.application.seen[count:]:
+        assert not [field for field, value in asked.fields if "forged" in value]
+        if web.kind == "proxied" and path == "/page.html":
+            assert asked.get("X-Forwarded-For") == "127.0.0.1"
+            assert asked.get("X-Forwarded-Host") in ("", "localhost")
+
+
 # A program that makes an underscore of whatever is no letter and no digit takes these for ours.
 ALIKE = [
     name.format(mark)
