@@ -20,8 +20,8 @@ size_t key_cookies_of_others(const struct key_from *key_from, struct fcgi_text h
                              struct session_key keys[APP_KEYS_MAX]);
 
 /*
- * What an application may read as that cookie, however it is written: keys[count] and so on, up to keys[room - 1], become
- * the keys that are not among the first ones already. Returns how many there are then.
+ * What an application may read as that cookie, however it is written: keys[count] and so on, up to keys[room - 1],
+ * become the keys that are not among the first ones already. Returns how many there are then.
  */
 size_t key_cookies_read_otherwise(const struct key_from *key_from, struct fcgi_text header, struct session_key keys[],
                                   size_t count, size_t room);

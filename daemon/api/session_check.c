@@ -72,8 +72,8 @@ static size_t find_in_the_way(const struct ones_request *req, size_t live)
 
 /*
  * Of the keys that were presented it is the first that is live; else the first of which it is known how it ended; else
- * that of the daemon's own cookie, which what is kept for nobody belongs to; else the first. False: there is one that is
- * live and not written as it was told, and the request is nobody's.
+ * that of the daemon's own cookie, which what is kept for nobody belongs to; else the first. False: there is one that
+ * is live and not written as it was told, and the request is nobody's.
  *
  * But before one that is live comes one of the application's making that has ended: the application looks at its keys
  * by itself, and may take another of them than we do, or read one in what is not written as it was told. With a session

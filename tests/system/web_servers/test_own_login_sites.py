@@ -91,6 +91,14 @@ def sign_in(person, name, path="/members/page"):
     assert (answer.status_code, user_shown(answer)) == (200, name)
 
 
+def test_application_gets_the_address_of_the_client_and_no_other(web, people):
+    """Also of who comes through a proxy of his own, which says whom it is for."""
+    person, _, name = people
+    person.http.headers.update({"X-Forwarded-For": "203.0.113.9"})
+    sign_in(person, name)
+    assert web.database.query("SELECT host(ip) FROM sessions WHERE id = %s", web.database.sessions(name)[0]) == [("127.0.0.1",)]
+
+
 @pytest.fixture
 def people(web, browse):
     """Two browsers, and the name of an account."""
@@ -379,6 +387,24 @@ def test_no_way_of_writing_the_cookie_makes_somebody_of_who_has_ended(web, peopl
         for asked in web.application.seen[count:]:
             for field, value in asked.fields:
                 assert key not in value, (written, field, value)
+
+
+@pytest.mark.parametrize("path", ["/open/page", "/login", "/members/page"])
+def test_key_that_has_ended_is_known_however_it_is_written(web, people, browse, path):
+    """With nothing beside it, and beside the live one of a stranger."""
+    if not web.application.has_key:
+        pytest.skip("by the daemon's cookies the application looks at Session-Id: see own-login.md")
+    name, key, _ = ended(web, people)
+    stranger = browse(web, program=False)
+    sign_in(stranger, web.new_user())
+    decoded = [f"%{ord(key[0]):02X}{key[1:]}", f'"{key}"', f'"\\{ord(key[0]):03o}{key[1:]}"']
+    for written in [*(way.format(key) for way in WRITTEN), *(f"{COOKIE}={value}" for value in decoded)]:
+        for header in (written, f"{COOKIE}={own_key(stranger)}; {written}", f"{written}; {COOKIE}={own_key(stranger)}"):
+            status, text = raw(web, "GET", path, [("Cookie", header)])
+            assert f"user={name}" not in text
+            # A sign-in leads on whom it knows.
+            if path == "/login" and status == 303:
+                assert header != written, written
 
 
 @pytest.mark.parametrize("headers", [[("Cookie", "{known}"), ("Cookie", "sessionid={key}")], [("Cookie", "sessionid={key}"), ("Cookie", "{known}")]])
