@@ -1593,8 +1593,8 @@ void ones_connect_to(struct ones_app *app, const char *signal, const struct ones
  * The signal's receivers in the transaction are called at once, lowest order first. Those after the commit are called
  * when it is known that the transaction was committed, before ones_transact() returns: once each time that it was
  * emitted, however often the body has run, and not when the outcome is not known (see ones_transact()). Before
- * them NOTIFY onesession tells programs of it, as {"at", "name", "data", "is_cut"}; data of more than 7000 bytes are not
- * sent: null, and "is_cut" is true. Of several that are alike in one transaction PostgreSQL sends one.
+ * them NOTIFY onesession tells programs of it, as {"at", "name", "data", "is_cut"}; data of more than 7000 bytes are
+ * not sent: null, and "is_cut" is true. Of several that are alike in one transaction PostgreSQL sends one.
  *
  * ONES_RESULT_OK. Anything else rolls the transaction back, and the body returns it; if it does not, it is rolled back
  * all the same. ONES_RESULT_REFUSED: a receiver has called ones_refuse(). ONES_RESULT_FAILED: one has failed; or it is
