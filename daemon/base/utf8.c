@@ -2,6 +2,7 @@
 #include "base/utf8.h"
 
 #include <string.h>
+#include <unictype.h>
 
 size_t utf8_character(const char *text, uint32_t *character)
 {
@@ -65,6 +66,12 @@ bool utf8_is_ascii_control(char byte)
 bool utf8_is_control(uint32_t character)
 {
 	return character < 0x20 || (character >= 0x7f && character < 0xa0);
+}
+
+bool utf8_is_invisible(uint32_t character)
+{
+	return uc_is_general_category(character, UC_FORMAT) || uc_is_property_default_ignorable_code_point(character) ||
+	       character == 0x2800;
 }
 
 bool utf8_is_printable(const char *text)

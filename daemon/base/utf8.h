@@ -20,7 +20,13 @@ bool utf8_is_ascii_control(char byte);
 /* One of these, or of C1 (U+0080 to U+009F), which terminals obey as well. */
 bool utf8_is_control(uint32_t character);
 
-/* Is it UTF-8 without any of these? */
+/*
+ * Is nothing seen of it where it stands, though it is no white space? Characters that join, hide, reverse or tag what
+ * is around them, and U+2800, which is drawn, as nothing.
+ */
+bool utf8_is_invisible(uint32_t character);
+
+/* Is it UTF-8 without control characters? */
 bool utf8_is_printable(const char *text);
 
 /* Copy `text` to out[size], at most size - 1 bytes, with '?' for control characters and for what is not UTF-8. */

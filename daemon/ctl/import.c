@@ -293,14 +293,14 @@ int import_refuse_terms(struct import *import, const char *where, int64_t line, 
 	report_refused(import, REFUSED_TERMS, where, why, "");
 	if (plain == NULL)
 		return fail("out of memory");
-	return users_name_problem(plain) == NULL ? put_refused(import, where, line, plain) : EXIT_SUCCESS;
+	return users_foreign_name_problem(plain) == NULL ? put_refused(import, where, line, plain) : EXIT_SUCCESS;
 }
 
 int import_take(struct import *import, const char *where, int64_t line, const struct users_import *account,
                 const char *hash_problem)
 {
 	const char *name = users_plain_name(import->batch, account->username);
-	const char *name_problem = name != NULL ? users_name_problem(name) : NULL;
+	const char *name_problem = name != NULL ? users_foreign_name_problem(name) : NULL;
 	struct users_import taken = *account;
 
 	if (name == NULL)

@@ -80,6 +80,17 @@ static json_t *row_terms(TALLOC_CTX *ctx, const struct row *row)
 	return NULL;
 }
 
+/* A sentence for programs, which has a full stop, as messages of this one have not, and null for an empty field. */
+static const char *in_words_of_files(TALLOC_CTX *ctx, const char *problem)
+{
+	static const char null[] = "null.";
+	size_t length = strlen(problem) - 1;
+	bool has_null = length >= sizeof null - 1 && strcmp(problem + length + 2 - sizeof null, null) == 0;
+
+	return has_null ? talloc_asprintf(ctx, "%.*snothing", (int)(length + 2 - sizeof null), problem)
+	                : talloc_strndup(ctx, problem, length);
+}
+
 /* What is wrong with the row, on `ctx` or constant; NULL: nothing. */
 static const char *row_problem(struct csv_import *csv_import, TALLOC_CTX *ctx, const struct row *row,
                                const json_t *terms)
@@ -87,9 +98,10 @@ static const char *row_problem(struct csv_import *csv_import, TALLOC_CTX *ctx, c
 	const char *plan = row->text[COLUMN_PLAN];
 	const char *problem = account_terms_problem(ctx, terms, NULL);
 
-	/* It is a sentence with a full stop, which messages of this program do not have. */
+	if (!terms_has_moment(terms))
+		return "valid_until is " TERMS_MOMENT ", or nothing";
 	if (problem != NULL)
-		return talloc_strndup(ctx, problem, strlen(problem) - 1);
+		return in_words_of_files(ctx, problem);
 	if (word_of(row->text[COLUMN_IS_ACTIVE]) == WORD_UNKNOWN)
 		return "is_active is yes or no";
 	if (word_of(row->text[COLUMN_EMAIL_VERIFIED]) == WORD_UNKNOWN)

@@ -72,6 +72,7 @@ int command_plan_list(struct ctl *ctl)
 struct plan_run {
 	struct ctl *ctl;
 	struct plan *was;      /* NULL: there was none */
+	bool is_same;          /* nothing was to be changed */
 	int64_t session_limit; /* what it is to be; -2: what it is */
 };
 
@@ -86,9 +87,10 @@ static enum db_status set_plan(struct db *db, void *context)
 
 	if (status == DB_OK && run->session_limit == LIMIT_AS_IT_IS)
 		run->session_limit = before;
-	if (status == DB_OK)
+	run->is_same = run->was != NULL && run->session_limit == before;
+	if (status == DB_OK && !run->is_same)
 		status = plans_set(db, name, run->session_limit);
-	if (status != DB_OK)
+	if (status != DB_OK || run->is_same)
 		return status;
 	return user_record(
 		db, run->was != NULL ? "plan_changed" : "plan_added", 0, "",
@@ -117,6 +119,8 @@ int command_plan_set(struct ctl *ctl)
 	if (ctl->json)
 		return output_json(json_pack("{s:s, s:o, s:b}", "name", ctl->operand, "session_limit",
 		                             user_limit_json(run.session_limit), "is_new", (int)(run.was == NULL)));
+	if (run.is_same)
+		return output_line("Plan %s: it was so already.", ctl->operand);
 	return output_line("Plan %s %s: %s for an account that has no limit of its own.", ctl->operand,
 	                   run.was == NULL ? "added" : "changed", limit_words(ctl, run.session_limit));
 }

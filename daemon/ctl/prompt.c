@@ -8,6 +8,7 @@
 #include "ctl/prompt.h"
 
 #include "ctl/ctl.h"
+#include "ctl/text.h"
 #include "session/users.h"
 
 #include <errno.h>
@@ -124,10 +125,14 @@ static int ask_twice(int tty, const char *username, char password[PASSWORD_MAX +
 	enum line line;
 	size_t first, length;
 	bool differ;
+	char *clean;
 	int result;
 
 	(void)snprintf(question, sizeof question, "Password for %s: ", username);
-	line = ask_hidden(tty, question, password, &first);
+	/* Another program may have stored the name. */
+	clean = text_clean(NULL, question);
+	line = ask_hidden(tty, clean != NULL ? clean : "Password: ", password, &first);
+	talloc_free(clean);
 	if (check_password(line, password, first) != 0)
 		return -1;
 	line = ask_hidden(tty, "The same once more: ", again, &length);

@@ -1,6 +1,8 @@
 /* The terms of an account as they are written. */
 #include "ctl/terms.h"
 
+#include "base/rfc3339.h"
+
 #include <string.h>
 
 #define DAY  (sizeof "2027-01-31" - 1)
@@ -48,4 +50,12 @@ json_t *terms_moment(TALLOC_CTX *ctx, const char *text)
 		                         rest_of_offset(text + DAY + 1 + time));
 	}
 	return moment != NULL ? terms_text(moment) : NULL;
+}
+
+bool terms_has_moment(const json_t *terms)
+{
+	const char *text = json_string_value(json_object_get(terms, "valid_until"));
+	int64_t us;
+
+	return text == NULL || rfc3339_read(text, &us);
 }

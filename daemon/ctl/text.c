@@ -2,6 +2,7 @@
 #include "ctl/text.h"
 
 #include "base/rfc3339.h"
+#include "base/utf8.h"
 
 #include <locale.h>
 #include <stdbool.h>
@@ -28,11 +29,10 @@ static bool next(const char *text, wchar_t *character, size_t *size)
 	return false;
 }
 
-/* Without a width of their own and yet no accents: they join, reverse and hide what is around them. */
-static bool is_invisible(wchar_t c)
+/* Characters without a width of their own are accents then. */
+static bool is_shown(wchar_t c)
 {
-	return (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) ||
-	       c == 0xfeff;
+	return wcwidth(c) >= 0 && c != 0x2028 && c != 0x2029 && !utf8_is_invisible((uint32_t)c);
 }
 
 char *text_clean(TALLOC_CTX *ctx, const char *text)
@@ -44,12 +44,13 @@ char *text_clean(TALLOC_CTX *ctx, const char *text)
 	for (; *text != '\0' && clean != NULL; text += size) {
 		bool is_valid = next(text, &character, &size);
 
-		if (is_valid && wcwidth(character) >= 0 && !is_invisible(character))
+		if (is_valid && is_shown(character))
 			clean = talloc_strndup_append_buffer(clean, text, size);
 		else if (character <= 0xff)
 			clean = talloc_asprintf_append_buffer(clean, "\\x%02x", (unsigned)character);
 		else
-			clean = talloc_asprintf_append_buffer(clean, "\\u%04x", (unsigned)character);
+			clean = talloc_asprintf_append_buffer(clean, character <= 0xffff ? "\\u%04x" : "\\U%08x",
+			                                      (unsigned)character);
 	}
 	return clean;
 }

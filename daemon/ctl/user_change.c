@@ -36,6 +36,7 @@ struct account_run {
 	const struct alteration *alteration;
 	struct user *user; /* as it was */
 	bool is_missing;   /* there is no such account */
+	bool is_same;      /* an alteration that alters nothing */
 	size_t ended;      /* sessions, by a change */
 	int64_t before;    /* the former value, of an alteration */
 };
@@ -178,9 +179,18 @@ struct alteration {
 	const char *event;
 	enum db_status (*apply)(struct db *db, const struct alteration *alteration, int64_t id, int64_t *before);
 	json_t *(*detail)(const struct alteration *alteration, const struct user *user, int64_t before);
+	bool sets_number; /* to `number`, when it is another one */
 	int64_t number;   /* what is to be, as apply() takes it */
 	const char *name; /* likewise */
 };
+
+static bool is_so_already(const struct account_run *run)
+{
+	const struct alteration *alteration = run->alteration;
+
+	return alteration->name != NULL ? strcmp(alteration->name, run->user->username) == 0
+	                                : alteration->sets_number && alteration->number == run->before;
+}
 
 static enum db_status apply_alteration(struct db *db, void *context)
 {
@@ -192,24 +202,27 @@ static enum db_status apply_alteration(struct db *db, void *context)
 	if (status != DB_OK)
 		return status;
 	status = alteration->apply(db, alteration, run->user->id, &run->before);
-	if (status != DB_OK)
+	run->is_same = status == DB_OK && is_so_already(run);
+	if (status != DB_OK || run->is_same)
 		return status;
 	name = alteration->name != NULL ? alteration->name : run->user->username;
 	return user_record(db, alteration->event, run->user->id, name,
 	                   alteration->detail(alteration, run->user, run->before));
 }
 
-/* *user is the account as it was. Returns the exit code. */
-static int alter(struct ctl *ctl, const struct alteration *alteration, struct user **user, int64_t *before)
+/* Returns the exit code. */
+static int alter(struct account_run *run)
 {
-	struct account_run run = {.ctl = ctl, .alteration = alteration};
-	enum db_status status = transaction_run(ctl->db, TRANSACTION_RETRIED, apply_alteration, &run);
+	enum db_status status = transaction_run(run->ctl->db, TRANSACTION_RETRIED, apply_alteration, run);
 
-	*user = run.user;
-	*before = run.before;
-	if (status == DB_DUPLICATE && alteration->name != NULL)
-		return fail("account exists: %s", alteration->name);
-	return report_run(&run, status);
+	if (status == DB_DUPLICATE && run->alteration->name != NULL)
+		return fail("account exists: %s", run->alteration->name);
+	return report_run(run, status);
+}
+
+static int tell_same(const struct account_run *run)
+{
+	return output_line("Account %s: it was so already.", run->user->username);
 }
 
 static enum db_status apply_unlock(struct db *db, const struct alteration *alteration, int64_t id, int64_t *before)
@@ -228,17 +241,16 @@ static json_t *unlock_detail(const struct alteration *alteration, const struct u
 int command_user_unlock(struct ctl *ctl)
 {
 	const struct alteration alteration = {.event = "user_unlocked", .apply = apply_unlock, .detail = unlock_detail};
-	struct user *user;
-	int64_t failures;
-	int result = alter(ctl, &alteration, &user, &failures);
+	struct account_run run = {.ctl = ctl, .alteration = &alteration};
+	int result = alter(&run);
 
 	if (result != EXIT_SUCCESS)
 		return result;
 	if (ctl->json)
-		return output_json(json_pack("{s:I, s:s, s:I}", "id", (json_int_t)user->id, "username", user->username,
-		                             "failed_logins", (json_int_t)failures));
-	return output_line("Account %s unlocked, %s forgotten.", user->username,
-	                   output_count(ctl->ctx, failures, "failed login"));
+		return output_json(json_pack("{s:I, s:s, s:I}", "id", (json_int_t)run.user->id, "username",
+		                             run.user->username, "failed_logins", (json_int_t)run.before));
+	return output_line("Account %s unlocked, %s forgotten.", run.user->username,
+	                   output_count(ctl->ctx, run.before, "failed login"));
 }
 
 static enum db_status apply_rename(struct db *db, const struct alteration *alteration, int64_t id, int64_t *before)
@@ -258,20 +270,19 @@ int command_user_rename(struct ctl *ctl)
 {
 	const struct alteration alteration = {
 		.event = "user_renamed", .apply = apply_rename, .detail = rename_detail, .name = ctl->value};
+	struct account_run run = {.ctl = ctl, .alteration = &alteration};
 	const char *problem = users_new_name_problem(ctl->value);
-	struct user *user;
-	int64_t before;
 	int result;
 
 	if (problem != NULL)
 		return fail("the name %s", problem);
-	result = alter(ctl, &alteration, &user, &before);
+	result = alter(&run);
 	if (result != EXIT_SUCCESS)
 		return result;
 	if (ctl->json)
-		return output_json(json_pack("{s:I, s:s, s:s}", "id", (json_int_t)user->id, "username", ctl->value,
-		                             "before", user->username));
-	return output_line("Account %s renamed to %s.", user->username, ctl->value);
+		return output_json(json_pack("{s:I, s:s, s:s}", "id", (json_int_t)run.user->id, "username", ctl->value,
+		                             "before", run.user->username));
+	return run.is_same ? tell_same(&run) : output_line("Account %s renamed to %s.", run.user->username, ctl->value);
 }
 
 /* ---- Limits ------------------------------------------------------------------------------------------------- */
@@ -318,16 +329,19 @@ static int tell_limit(const struct ctl *ctl, const struct user *user, int64_t be
 
 static int set_limit(struct ctl *ctl, int64_t limit)
 {
-	const struct alteration alteration = {
-		.event = "user_limit_changed", .apply = apply_limit, .detail = limit_detail, .number = limit};
-	struct user *was, *user = NULL;
-	int64_t before;
-	int result = alter(ctl, &alteration, &was, &before);
+	const struct alteration alteration = {.event = "user_limit_changed",
+	                                      .apply = apply_limit,
+	                                      .detail = limit_detail,
+	                                      .sets_number = true,
+	                                      .number = limit};
+	struct account_run run = {.ctl = ctl, .alteration = &alteration};
+	struct user *user = NULL;
+	int result = alter(&run);
 	enum db_status status;
 
 	if (result != EXIT_SUCCESS)
 		return result;
-	status = user_read(ctl, was->id, &user);
+	status = user_read(ctl, run.user->id, &user);
 	if (status != DB_OK)
 		return fail_database(ctl, status);
 	if (user == NULL)
@@ -336,9 +350,9 @@ static int set_limit(struct ctl *ctl, int64_t limit)
 	if (ctl->json)
 		return output_json(json_pack("{s:I, s:s, s:o, s:o, s:I}", "id", (json_int_t)user->id, "username",
 		                             user->username, "session_limit", user_limit_json(limit), "before",
-		                             user_limit_json(before), "live_sessions",
+		                             user_limit_json(run.before), "live_sessions",
 		                             (json_int_t)user->live_sessions));
-	return tell_limit(ctl, user, before);
+	return run.is_same ? tell_same(&run) : tell_limit(ctl, user, run.before);
 }
 
 int command_user_limit(struct ctl *ctl)

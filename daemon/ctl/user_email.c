@@ -1,6 +1,7 @@
 /* onesessionctl user verify: addresses that are taken as verified. */
 #include "base/email.h"
 #include "ctl/output.h"
+#include "ctl/text.h"
 #include "ctl/user.h"
 
 #include <stdio.h>
@@ -33,10 +34,12 @@ static int choose(struct ctl *ctl, char email[EMAIL_SIZE], struct unverified *wh
 
 static bool is_answered_with_yes(int64_t count, const char *first)
 {
+	char *clean = text_clean(NULL, first);
 	char answer[16];
 
 	(void)fprintf(stderr, "Take %lld %s as verified, such as %s? People get in by mail then. [y/N] ",
-	              (long long)count, count == 1 ? "address" : "addresses", first);
+	              (long long)count, count == 1 ? "address" : "addresses", clean != NULL ? clean : "?");
+	talloc_free(clean);
 	return fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
 }
 

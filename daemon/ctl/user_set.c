@@ -1,5 +1,4 @@
 /* onesessionctl user set: the terms of an account, and whether it is an administrator's. */
-#include "base/rfc3339.h"
 #include "ctl/output.h"
 #include "ctl/terms.h"
 #include "ctl/user.h"
@@ -40,7 +39,7 @@ struct setting {
 	struct user *user; /* as it was; NULL: there is none */
 	struct terms_change change;
 	enum terms_result result;
-	bool was_admin;
+	bool was_admin, is_admin_changed;
 };
 
 static enum db_status set_admin(struct account_tx *tx, struct setting *setting)
@@ -48,7 +47,8 @@ static enum db_status set_admin(struct account_tx *tx, struct setting *setting)
 	bool is_admin = strcmp(setting->ctl->admin, "yes") == 0;
 	enum db_status status = users_set_admin(tx->db, setting->user->id, is_admin, &setting->was_admin);
 
-	if (status != DB_OK)
+	setting->is_admin_changed = status == DB_OK && setting->was_admin != is_admin;
+	if (!setting->is_admin_changed)
 		return status;
 	return user_record(tx->db, "user_admin_changed", setting->user->id, setting->user->username,
 	                   json_pack("{s:b, s:b}", "is_admin", (int)is_admin, "before", (int)setting->was_admin));
@@ -131,27 +131,24 @@ static int tell(const struct setting *setting)
 		                             "username", setting->user->username, "changed",
 		                             (int)setting->change.is_changed, "before", setting->change.before, "after",
 		                             setting->change.after));
+	if (!setting->change.is_changed && !setting->is_admin_changed)
+		return output_line("Account %s: it was so already.", setting->user->username);
 	tell_changes(setting);
 	if (ctl->email != NULL)
 		(void)output_line("Account %s: its address is %s.", setting->user->username,
 		                  ctl->email[0] != '\0' ? ctl->email : "none");
 	if (ctl->admin != NULL)
-		return output_line("Account %s is %s.", setting->user->username,
-		                   is_admin ? "an administrator's" : "no administrator's");
-	return setting->change.is_changed ? EXIT_SUCCESS
-	                                  : output_line("Account %s: it was so already.", setting->user->username);
+		(void)output_line("Account %s is %s.", setting->user->username,
+		                  is_admin ? "an administrator's" : "no administrator's");
+	return EXIT_SUCCESS;
 }
 
 /* In the words of the command line, on which "null" is no more than a text. */
 static const char *moment_problem(const json_t *terms)
 {
-	const char *text = json_string_value(json_object_get(terms, "valid_until"));
-	int64_t us;
-
-	return text == NULL || rfc3339_read(text, &us) ? NULL
-	                                               : "--valid-until takes a moment, 2027-01-31T10:32:05Z, a day, "
-	                                                 "2027-01-31, which is its 00:00 UTC, "
-	                                                 "or an empty text, which takes the end away";
+	return terms_has_moment(terms) ? NULL
+	                               : "--valid-until takes " TERMS_MOMENT
+	                                 ", or an empty text, which takes the end away";
 }
 
 int command_user_set(struct ctl *ctl)

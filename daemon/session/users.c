@@ -68,13 +68,6 @@ static bool is_joiner(ucs4_t character)
 	return character == 0x200c || character == 0x200d;
 }
 
-/* U+2800 is drawn, as nothing. */
-static bool looks_like_nothing(ucs4_t character)
-{
-	return uc_is_general_category(character, UC_FORMAT) || uc_is_property_default_ignorable_code_point(character) ||
-	       character == 0x2800;
-}
-
 /* Scripts that have letters of the same shape (Unicode UTS 39, 4). NULL: another one, or none. */
 static const char *confusable_script(ucs4_t character)
 {
@@ -97,25 +90,36 @@ static bool is_joined(ucs4_t before)
 	       strcmp(script->name, "Inherited") != 0;
 }
 
-/* What has two names look the same that are not. */
-static const char *look_problem(const char *username)
+const char *users_foreign_name_problem(const char *username)
+{
+	const char *problem = users_name_problem(username);
+	ucs4_t character, before = 0;
+	size_t size;
+
+	for (; problem == NULL && (size = utf8_character(username, &character)) > 0; username += size) {
+		bool is_needed = is_joiner(character) && is_joined(before);
+
+		if (utf8_is_invisible(character) && !is_needed)
+			problem = "has characters that are not seen";
+		before = character;
+	}
+	return problem;
+}
+
+static bool has_scripts_that_look_alike(const char *username)
 {
 	const char *script = NULL;
-	ucs4_t character, before = 0;
+	ucs4_t character;
 	size_t size;
 
 	for (; (size = utf8_character(username, &character)) > 0; username += size) {
 		const char *own = confusable_script(character);
-		bool is_needed = is_joiner(character) && is_joined(before);
 
-		if (looks_like_nothing(character) && !is_needed)
-			return "has characters that are not seen";
 		if (own != NULL && script != NULL && own != script)
-			return "has letters of several scripts that look alike";
+			return true;
 		script = own != NULL ? own : script;
-		before = character;
 	}
-	return NULL;
+	return false;
 }
 
 bool users_has_at(const char *username)
@@ -130,11 +134,13 @@ bool users_has_at(const char *username)
 
 const char *users_new_name_problem(const char *username)
 {
-	const char *problem = users_name_problem(username);
+	const char *problem = users_foreign_name_problem(username);
 
 	if (problem == NULL && users_has_at(username))
 		problem = "has an @, which addresses have";
-	return problem == NULL ? look_problem(username) : problem;
+	if (problem == NULL && has_scripts_that_look_alike(username))
+		problem = "has letters of several scripts that look alike";
+	return problem;
 }
 
 /* What both lists and lookups read. */
@@ -287,7 +293,7 @@ static char *append_visible(char *text, const char *name)
 
 	text = text != NULL ? talloc_strdup_append_buffer(text, "$'") : NULL;
 	for (const char *at = name; text != NULL && (size = utf8_character(at, &character)) > 0; at += size) {
-		if (character != ' ' && (is_unseen(character) || is_control(character)))
+		if (character != ' ' && (is_unseen(character) || is_control(character) || utf8_is_invisible(character)))
 			text = talloc_asprintf_append_buffer(text, "\\U%08x", character);
 		else
 			text = talloc_asprintf_append_buffer(text, "%s%.*s", *at == '\'' || *at == '\\' ? "\\" : "",

@@ -40,7 +40,13 @@ const char *users_plain_name(TALLOC_CTX *ctx, const char *typed);
 /* Why `username` cannot be an account's name ("is empty", "is longer than 150 characters"...), or NULL when it can. */
 const char *users_name_problem(const char *username);
 
-/* The same of an account that is made or renamed now: it has no @, so that no name can be somebody's address. */
+/* The same of one that is imported: it has no characters that are not seen, so that it is shown as it is. */
+const char *users_foreign_name_problem(const char *username);
+
+/*
+ * The same of an account that is made or renamed now: nor has it an @, so that no name can be somebody's address, nor
+ * letters of several scripts that look alike.
+ */
 const char *users_new_name_problem(const char *username);
 
 /* Has it an @ as it is compared with other names and addresses? A fullwidth one is one, too. True when out of memory.

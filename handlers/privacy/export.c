@@ -34,7 +34,7 @@ static const struct section sections[] = {
 	 "SELECT 1 AS version, statement_timestamp() AS made_at WHERE $1::bigint IS NOT NULL AND $2::text IS NOT NULL"},
 	{"account", NULL,
 	 "SELECT id, username, email, email_verified_at, is_active, is_admin, session_limit, plan,"
-	 " groups, valid_until, external_id, notify_new_browser, language, created_at,"
+	 " to_jsonb(groups) AS groups, valid_until, external_id, notify_new_browser, language, created_at,"
 	 " delete_at FROM users WHERE id = $1::bigint AND $2::text IS NOT NULL"},
 	{"newest_login", BEFORE_ALL,
 	 "SELECT logged_in_at, '1' AS page_key FROM logged_in_user"

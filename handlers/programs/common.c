@@ -76,13 +76,20 @@ bool read_reason(struct ones_request *req, enum ones_reason *reason)
 	return false;
 }
 
+const char *name_in_path(struct ones_request *req)
+{
+	return ones_plain_name(req, ones_path(req, "name"));
+}
+
 static enum ones_result find_by(struct ones_db *db, const char *sql, const char *username,
                                 struct found_account *account)
 {
 	struct ones_rows *rows;
-	enum ones_result result = ones_sql(db, &rows, sql, ONES_VALUES(ONES_TEXT(username)));
+	enum ones_result result = ONES_RESULT_FAILED;
 
 	*account = (struct found_account){0};
+	if (username != NULL)
+		result = ones_sql(db, &rows, sql, ONES_VALUES(ONES_TEXT(username)));
 	if (result == ONES_RESULT_OK && ones_rows_count(rows) > 0)
 		*account = (struct found_account){.id = ones_int(rows, 0, "id"),
 		                                  .is_admin = ones_bool(rows, 0, "is_admin"),
@@ -95,9 +102,9 @@ static enum ones_result find_by(struct ones_db *db, const char *sql, const char 
 	"SELECT id, is_admin, username COLLATE \"C\" = $1 AS is_written_so,"                                           \
 	" external_id IS NOT NULL AS has_external_id FROM users WHERE " IS_NAMED
 
-enum ones_result find_account(struct ones_db *db, const char *username, struct found_account *account)
+enum ones_result find_account(struct ones_request *req, const char *typed, struct found_account *account)
 {
-	return find_by(db, FIND_ACCOUNT, username, account);
+	return find_by(ones_db(req), FIND_ACCOUNT, ones_plain_name(req, typed), account);
 }
 
 enum ones_result hold_account(struct ones_db *db, const char *username, struct found_account *account)

@@ -54,12 +54,18 @@ bool read_reason(struct ones_request *req, enum ones_reason *reason);
 struct found_account {
 	int64_t id; /* 0: there is none */
 	bool is_admin;
-	bool is_written_so;   /* the name is the one that was asked for, byte for byte */
+	bool is_written_so;   /* the name is the plain one that was asked for, byte for byte */
 	bool has_external_id; /* a program calls it something already */
 };
 
-/* The account of that name; hold_account(), in a transaction, locks it until that ends. */
-enum ones_result find_account(struct ones_db *db, const char *username, struct found_account *account);
+/* The name that the path means, as ones_plain_name() gives it; NULL: out of memory. */
+const char *name_in_path(struct ones_request *req);
+
+/*
+ * The account that is meant by what was sent; hold_account(), in a transaction, locks the one of that plain name (NULL:
+ * ONES_RESULT_FAILED) until that ends.
+ */
+enum ones_result find_account(struct ones_request *req, const char *typed, struct found_account *account);
 enum ones_result hold_account(struct ones_db *db, const char *username, struct found_account *account);
 
 /* Answer with the account of that id, as JSON. */

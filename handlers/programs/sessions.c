@@ -31,7 +31,7 @@ static void list(struct ones_request *req)
 		reply_bad_request(req, "user is the name of an account.");
 		return;
 	}
-	result = find_account(ones_db(req), user, &account);
+	result = find_account(req, user, &account);
 	if (result == ONES_RESULT_OK && account.id == 0) {
 		reply_not_there(req, "There is no account of that name.");
 		return;

@@ -100,19 +100,23 @@ static const char *shortened(const char *text, char cut[USER_AGENT_MAX + 1])
 /* ---- Whose it is ------------------------------------------------------------------------------------------------ */
 
 struct meant {
-	const char *user, *external_id; /* the latter NULL: the program calls it by its name */
+	const char *user;               /* plain */
+	bool is_plain;                  /* as it was sent */
+	const char *external_id;        /* NULL: the program calls it by its name */
 	const json_t *terms;            /* of who is called so from now on */
 	struct found_account account;
 };
 
 /*
- * Names are the same whatever their case and form (NFKC), and those of the program's people need not be: of two that
- * are the same here the second would be let in as the first. And who takes an administrator's name there is not to be
- * one.
+ * Names are the same whatever their case and form (NFKC), and what is not seen around them, and those of the program's
+ * people need not be: of two that are the same here the second would be let in as the first. And who takes an
+ * administrator's name there is not to be one.
  */
-static bool is_somebody_elses(const struct found_account *account)
+static bool is_somebody_elses(const struct meant *meant)
 {
-	return account->id != 0 && (!account->is_written_so || account->is_admin);
+	const struct found_account *account = &meant->account;
+
+	return account->id != 0 && (!account->is_written_so || !meant->is_plain || account->is_admin);
 }
 
 static enum ones_result find_called(struct ones_db *db, struct meant *meant)
@@ -135,22 +139,26 @@ static enum ones_result call_so(struct ones_db *db, void *context)
 
 	if (result != ONES_RESULT_OK || meant->account.id == 0)
 		return result;
-	if (is_somebody_elses(&meant->account) || meant->account.has_external_id)
+	if (is_somebody_elses(meant) || meant->account.has_external_id)
 		return ONES_RESULT_DUPLICATE;
 	return ones_account_put(db, &put);
 }
 
 static enum ones_result find_meant(struct ones_request *req, const json_t *body, struct meant *meant)
 {
+	const char *user = json_string_value(json_object_get(body, "user"));
 	json_t *terms;
 	enum ones_result result;
 
-	*meant = (struct meant){.user = json_string_value(json_object_get(body, "user")),
+	*meant = (struct meant){.user = ones_plain_name(req, user),
 	                        .external_id = json_string_value(json_object_get(body, "external_id"))};
+	if (meant->user == NULL)
+		return ONES_RESULT_FAILED;
+	meant->is_plain = strcmp(meant->user, user) == 0;
 	if (meant->external_id == NULL) {
-		result = find_account(ones_db(req), meant->user, &meant->account);
+		result = find_account(req, meant->user, &meant->account);
 		return result == ONES_RESULT_OK && json_is_true(json_object_get(body, "exact")) &&
-		                       is_somebody_elses(&meant->account)
+		                       is_somebody_elses(meant)
 		               ? ONES_RESULT_DUPLICATE
 		               : result;
 	}

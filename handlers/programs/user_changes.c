@@ -85,7 +85,7 @@ static bool has_credentials(const json_t *terms)
 static void put(struct ones_request *req)
 {
 	const json_t *body = body_of(req);
-	const char *username = ones_plain_name(req, ones_path(req, "name"));
+	const char *username = name_in_path(req);
 	const char *problem;
 	json_t *terms;
 

@@ -9,11 +9,14 @@
 
 static void show(struct ones_request *req)
 {
+	const char *username = name_in_path(req);
+	enum ones_result result = ONES_RESULT_FAILED;
 	struct ones_rows *rows;
-	enum ones_result result = ones_sql(ones_db(req), &rows, "SELECT " ACCOUNT_COLUMNS " FROM users WHERE " IS_NAMED,
-	                                   ONES_VALUES(ONES_TEXT(ones_path(req, "name"))));
 	json_t *all;
 
+	if (username != NULL)
+		result = ones_sql(ones_db(req), &rows, "SELECT " ACCOUNT_COLUMNS " FROM users WHERE " IS_NAMED,
+		                  ONES_VALUES(ONES_TEXT(username)));
 	if (result != ONES_RESULT_OK) {
 		ones_reply_failure(req, result, NULL);
 		return;
@@ -79,7 +82,7 @@ static enum ones_result remove_account(struct ones_db *db, void *context)
 
 static void remove_user(struct ones_request *req)
 {
-	struct removal removal = {.username = ones_path(req, "name")};
+	struct removal removal = {.username = name_in_path(req)};
 	enum ones_result result = ones_transact(ones_db(req), remove_account, &removal);
 
 	if (result != ONES_RESULT_OK)
@@ -104,7 +107,7 @@ static enum ones_result end_sessions(struct ones_db *db, void *context)
 
 static void end_all(struct ones_request *req)
 {
-	struct removal removal = {.username = ones_path(req, "name")};
+	struct removal removal = {.username = name_in_path(req)};
 	enum ones_result result;
 
 	if (!read_reason(req, &removal.reason))

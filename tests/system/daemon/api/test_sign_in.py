@@ -172,7 +172,7 @@ def test_login_that_is_remembered_is_not_fresh(new_site):
 
 # ---- Whose it is -----------------------------------------------------------------------------------------------------
 
-LOOKALIKES = ["ALICE", "\uff41lice", "al\u2071ce", "alic\u212f"]
+LOOKALIKES = ["ALICE", "alice ", "\u200balice", "\uff41lice", "al\u2071ce", "alic\u212f"]
 
 
 @pytest.mark.parametrize("name", LOOKALIKES)

@@ -1,6 +1,7 @@
 """Accounts at the API: made, changed, shown, listed, deleted."""
 
 import json
+from urllib.parse import quote
 
 import pytest
 
@@ -177,6 +178,18 @@ def test_what_cannot_be_is_refused_and_changes_nothing(api, database, terms):
 @pytest.mark.parametrize("name", ["carol@example.org", "x" * 151, "ca\u202erol"])
 def test_name_that_no_account_can_have(api, name):
     assert api.put(f"/users/{name}", {}, status=400).code == "bad_request"
+
+
+@pytest.mark.parametrize("typed", [" Alice", "alice\u00a0", "\u200balice\u00ad"])
+def test_name_is_the_same_with_what_is_not_seen_around_it_at_every_route(api, typed):
+    assert api.put(f"/users/{typed}", {"groups": ["staff"]}, status=200).json["username"] == "alice"
+    assert api.get(f"/users/{typed}", status=200).json["groups"] == ["staff"]
+    session = api.sign_in(typed).json["session"]
+    (listed,) = api.get("/sessions", query="user=" + quote(typed), status=200).json["sessions"]
+    assert listed["id"] == session["id"]
+    assert api.delete(f"/users/{typed}/sessions", status=200).json == {"ended": 1}
+    api.delete(f"/users/{typed}", status=204)
+    assert api.get("/users/alice", status=404).code == "not_found"
 
 
 def test_end_of_a_plan_in_1970_is_an_end(api, database):

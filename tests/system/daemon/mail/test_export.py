@@ -28,7 +28,7 @@ def fixture_full_site(new_site, smtp):
     """Where alice has an address that was proved, and failures count."""
     site = new_site({**smtp.settings(), "login.attempts_per_user": 100, "accounts.signup": "open"})
     site.database.query(
-        "UPDATE users SET email = 'alice@example.net', email_verified_at = now() WHERE username = 'alice'"
+        "UPDATE users SET email = 'alice@example.net', email_verified_at = now(), groups = '{b:1,staff}' WHERE username = 'alice'"
     )
     return site
 
@@ -85,6 +85,7 @@ def test_everything_that_is_kept_is_in_it_and_no_secret(full_site, browse, smtp)
     data = answer.json()
     assert list(data) == MEMBERS
     assert data["account"]["username"] == "alice" and data["account"]["email"] == "alice@example.net"
+    assert data["account"]["groups"] == ["b:1", "staff"]
     assert [one["id"] for one in data["sessions"]] == [session["id"]]
     assert data["sessions"][0]["user_agent"] == FIREFOX and data["sessions"][0]["ip"] == "127.0.0.1"
     assert [one["reason"] for one in data["ended_sessions"]] == ["displaced"]

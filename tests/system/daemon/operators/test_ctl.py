@@ -372,6 +372,22 @@ def test_user_list(ctl, database):
         assert word not in json.dumps(users) + "\n".join(lines)
 
 
+# And how it is written out.
+UNSEEN = "\u061c\u00ad\u180e\ufe0f\U000e0041\u202e\u200b\u2066\u2800\u2028"
+SEEN = r"\u061c\xad\u180e\ufe0f\U000e0041\u202e\u200b\u2066\u2800\u2028"
+
+
+def test_what_is_not_seen_of_a_name_is_written_out(ctl, database):
+    """Another program may have stored it, or a terminal have pasted it."""
+    name = f"u{UNSEEN}x\u0301"
+    database.query("UPDATE users SET username = %s WHERE username = 'alice'", name)
+    told = [ctl.run("user", "list"), ctl.run("user", "limit", name, "2"), ctl.refused("user", "limit", name, UNSEEN)]
+    told.append(ctl.refused("user", "show", UNSEEN + "nobody"))
+    for text in told:
+        assert SEEN in text and not set(UNSEEN) & set(text)
+    assert f"u{SEEN}x\u0301" in told[0]
+
+
 def test_table_is_not_torn_by_what_is_in_it(ctl, database):
     database.query("UPDATE users SET username = E'a\\x1b[31m\\nb' WHERE username = 'alice'")
     lines = ctl.run("user", "list").splitlines()

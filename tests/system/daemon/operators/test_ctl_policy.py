@@ -57,6 +57,19 @@ def test_limit_of_an_account(site, browse):
     assert live_among(browsers) == [2]
 
 
+@pytest.mark.parametrize(
+    "change", [["limit", "2"], ["limit", "default"], ["exempt"], ["rename", "Alicia"], ["set", "--admin", "yes"], ["set", "--plan", ""]]
+)
+def test_what_was_so_already_is_told_and_is_no_event(ctl, database, change):
+    command, *options = change
+    name = "alicia" if command == "rename" else "alice"
+    ctl.run("user", command, "alice", *options)
+    before = event_names(database)
+    assert ctl.run("user", command, name, *options).endswith(": it was so already.\n")
+    assert ctl.call("--json", "user", command, name, *options).returncode == 0
+    assert event_names(database) == before
+
+
 def test_limit_for_programs(site, browse):
     browse(site).sign_in()
     user_id = site.database.user_id("alice")

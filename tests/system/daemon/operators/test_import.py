@@ -440,6 +440,7 @@ def test_lines_that_cannot_be_are_told_with_their_number(ctl, database, tmp_path
         (f"large:{OWN_LOOKING.format(memory=524288, passes=1)}", "128 MiB"),
         (f"torn:{BCRYPT[:-1]}", "malformed"),
         (f"e\x1b[31mvil:{BCRYPT}", "control character"),
+        *[(f"u{unseen}x:{BCRYPT}", "not seen") for unseen in "\u061c\u00ad\u180e\ufe0f\U000e0041\u200b\u200d"],
         (f"nul:{BCRYPT}\0", "NUL"),
         ("x" * 100000, "too long"),
         (f"last:{BCRYPT}", None),
@@ -455,7 +456,7 @@ def test_lines_that_cannot_be_are_told_with_their_number(ctl, database, tmp_path
     for message, (number, line, word) in zip(told, wrong):
         assert f"us\\x1bers:{number}: " in message and word in message and message.isprintable()
         assert line.rpartition(":")[2] == "" or line.rpartition(":")[2] not in message
-    causes = {"line without": 3, "account whose name": 3, "line with the name": 0, "account whose hash": len(wrong) - 6}
+    causes = {"line without": 3, "account whose name": 10, "line with the name": 0, "account whose hash": len(wrong) - 13}
     for cause, count in causes.items():
         said = f"{count} " + (cause if count == 1 else cause.replace(" ", "s ", 1))
         assert (said in told[-1]) == (count > 0), told[-1]

@@ -175,9 +175,10 @@ def test_what_cannot_be_taken_is_told_by_its_line_and_the_rest_is_imported(ctl, 
         (f"noplan,{BCRYPT},no plan,,,,,,", "noplan: plan"),
         (f'nogroups,{BCRYPT},,"a,,b",,,,,', "nogroups: groups has something in it that is no name"),
         (f"nolimit,{BCRYPT},,,-1,,,,", "nolimit: session_limit is a number"),
-        (f"nolimit2,{BCRYPT},,,2147483648,,,,", "nolimit2: session_limit is a number"),
+        (f"nolimit2,{BCRYPT},,,2147483648,,,,", "nolimit2: session_limit is a number from 0 to 2147483647, or nothing"),
         (f"never,{BCRYPT},,,,0000-00-00 00:00:00,,,", "never: valid_until is a moment"),
         (f"soon,{BCRYPT},,,,soon,,,", "soon: valid_until is a moment"),
+        (f"soon2,{BCRYPT},,,,31.01.2027,,,", "or a day such as 2027-01-31, which is its 00:00 UTC, or nothing"),
         (f"maybe,{BCRYPT},,,,,maybe,,", "maybe: is_active is yes or no"),
         (f"maybe2,{BCRYPT},,,,,,,perhaps", "maybe2: email_verified is yes or no"),
         (f"same,{BCRYPT},,,,,,1,", "same: its external_id is that of the account first"),
@@ -187,6 +188,7 @@ def test_what_cannot_be_taken_is_told_by_its_line_and_the_rest_is_imported(ctl, 
         (f",{BCRYPT},,,,,,,", "the name is empty"),
         (f"{'x' * 151},{BCRYPT},,,,,,,", "the name is longer than 150"),
         (f"e\x1b[31mvil,{BCRYPT},,,,,,,", "control character"),
+        (f"so\u00adft,{BCRYPT},,,,,,,", "not seen"),
         (f"nul\0,{BCRYPT},,,,,,,", "NUL"),
         ("x" * 70000 + ",,,,,,,,", "too long"),
         ("," * 300, "too long"),
@@ -209,7 +211,7 @@ def test_what_cannot_be_taken_is_told_by_its_line_and_the_rest_is_imported(ctl, 
             assert word in message and message.isprintable(), message
             assert not message.endswith(".")
         line += text.count("\n")
-    assert "not imported: 5 lines without" in told[-2] and "11 accounts with a value that cannot be taken" in told[-2]
+    assert "not imported: 5 lines without" in told[-2] and "12 accounts with a value that cannot be taken" in told[-2]
     assert "plan set" in told[-1] and told[-1].endswith(": bronze")
     assert len(told) == len(wrong) + 2
     assert BCRYPT not in done.stderr and "correct horse" not in done.stderr
