@@ -23,7 +23,7 @@ PORT   ?= 8080
 PYTHON ?= /usr/bin/python3
 # SANITIZE=address,undefined builds and tests with these sanitizers, in a folder of their own.
 SANITIZE ?=
-# The groups of tests that `make test` runs, and how many tests beside each other; without these: all, two a processor.
+# The groups of tests that `make test` runs, and how many tests beside each other; without these: all, three a processor.
 GROUP  ?=
 JOBS   ?=
 
@@ -384,7 +384,8 @@ nightly: ## what CI has no time for: all tests sanitized and counted, long fuzzi
 	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory model
 	@$(MAKE) --no-print-directory race
-	@ONESESSION_LARGE_UPLOADS=1 $(MAKE) --no-print-directory test
+	@ONESESSION_NIGHTLY=1 ONESESSION_LARGE_UPLOADS=1 ONESESSION_MAILS=3000 ONESESSION_EVENTS=3000 \
+		$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory debian
 
 sample: all ## write the sample configuration anew from the table of options

@@ -66,7 +66,7 @@ def run_system(group, build, jobs, log, flags):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, epilog="PYTEST_FLAGS: for pytest, such as -k reload")
     parser.add_argument("--build", type=Path, required=True, help="the folder of the programs to test")
-    parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1), help="tests beside each other")
+    parser.add_argument("--jobs", type=int, default=3 * (os.cpu_count() or 1), help="tests beside each other; most of the time they wait")
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)}; without any: all")
     options = parser.parse_args()
     # Whoever runs this by nohup ignores it, and what the tests start would, too.

@@ -1,5 +1,6 @@
 """What tests ask for by name, and what is shown of a test that fails."""
 
+import os
 import signal
 
 import pytest
@@ -28,6 +29,9 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     """The slow ones first: what begins last decides when all is done."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    for item in items:
+        if item.get_closest_marker("nightly") and "ONESESSION_NIGHTLY" not in os.environ:
+            item.add_marker(pytest.mark.skip(reason="ONESESSION_NIGHTLY=1 runs it"))
 
 
 @pytest.hookimpl(hookwrapper=True)

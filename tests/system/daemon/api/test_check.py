@@ -37,8 +37,8 @@ def test_reasons(api, database):
 
 
 @pytest.mark.parametrize("token", ["", "x", "ost_" + "A" * 43, "ä" * 43, "A" * 44, "A" * 20000, "' OR 1=1"])
-def test_what_is_no_key_is_nobody_s(api, token):
-    assert api.check(token)["reason"] == "unauthenticated"
+def test_what_is_no_key_is_nobody_s(shared_api, token):
+    assert shared_api.check(token)["reason"] == "unauthenticated"
 
 
 def test_token_of_the_api_is_no_key_of_a_session(api):
@@ -97,8 +97,8 @@ def test_what_a_place_requires_is_judged_as_at_the_guard(api, database):
 @pytest.mark.parametrize(
     "body", [{}, {"token": None}, {"token": 7}, {"token": "A", "passive": "yes"}, {"token": "A", "require": 7}], ids=json.dumps
 )
-def test_body_that_cannot_be(api, body):
-    assert api.post("/check", body, status=400).code == "bad_request"
+def test_body_that_cannot_be(shared_api, body):
+    assert shared_api.post("/check", body, status=400).code == "bad_request"
 
 
 def test_session_that_another_program_put_in_becomes_the_newest(api, database):

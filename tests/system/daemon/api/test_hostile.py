@@ -9,12 +9,14 @@ EACH = pytest.mark.parametrize("method, path", POSTS)
 
 
 @pytest.fixture(name="unchanged")
-def nothing_is_changed(api, database):
+def nothing_is_changed(shared_api):
+    database = shared_api.daemon.database
+
     def state():
         return {t: database.query(f"SELECT * FROM {t} ORDER BY 1") for t in ("users", "sessions", "events", "api_answers")}
 
     before = state()
-    yield api
+    yield shared_api
     assert state() == before
 
 
@@ -95,11 +97,11 @@ def test_slash_that_was_decoded_is_no_part_of_a_name(unchanged):
 
 
 @pytest.mark.parametrize("name", ["carol smith", "carol%", "Ünïcödé", "名前", "a+b", "a&b=c", "a;b", "..."])
-def test_names_that_accounts_can_have(api, name):
-    assert api.put(f"/users/{name}", {}, status=201).json["username"] == name
-    assert api.get(f"/users/{name}", status=200).json["username"] == name
-    assert api.sign_in(name).json["user"]["username"] == name
-    api.delete(f"/users/{name}", status=204)
+def test_names_that_accounts_can_have(shared_api, name):
+    assert shared_api.put(f"/users/{name}", {}, status=201).json["username"] == name
+    assert shared_api.get(f"/users/{name}", status=200).json["username"] == name
+    assert shared_api.sign_in(name).json["user"]["username"] == name
+    shared_api.delete(f"/users/{name}", status=204)
 
 
 def test_name_in_bytes_that_are_no_text(unchanged):

@@ -358,8 +358,8 @@ WRONG = ["", "x", "x" * 15, "x" * 4097, "A" * 20 + " ", "A" * 20 + ";", "A" * 20
 
 @pytest.mark.parametrize("key", WRONG, ids=range(len(WRONG)))
 @pytest.mark.parametrize("settings", [COOKIE, BEARER], ids=["cookie", "bearer"])
-def test_what_no_request_can_have_is_no_key(new_api, settings, key):
-    api = new_api(settings)
+def test_what_no_request_can_have_is_no_key(new_shared_api, settings, key):
+    api = new_shared_api(settings)
     assert api.sign_in(status=400, key=key).code == "bad_request"
     assert api.daemon.database.sessions() == []
 

@@ -168,16 +168,17 @@ def test_address_or_external_id_of_another_account_is_refused(api, database):
     ],
     ids=json.dumps,
 )
-def test_what_cannot_be_is_refused_and_changes_nothing(api, database, terms):
+def test_what_cannot_be_is_refused_and_changes_nothing(shared_api, terms):
+    database = shared_api.daemon.database
     before = contents(database)
     for name in ("carol", "alice"):
-        assert api.put(f"/users/{name}", {"groups": ["staff"], **terms}, status=400).code == "bad_request"
+        assert shared_api.put(f"/users/{name}", {"groups": ["staff"], **terms}, status=400).code == "bad_request"
     assert contents(database) == before
 
 
 @pytest.mark.parametrize("name", ["carol@example.org", "x" * 151, "ca\u202erol"])
-def test_name_that_no_account_can_have(api, name):
-    assert api.put(f"/users/{name}", {}, status=400).code == "bad_request"
+def test_name_that_no_account_can_have(shared_api, name):
+    assert shared_api.put(f"/users/{name}", {}, status=400).code == "bad_request"
 
 
 @pytest.mark.parametrize("typed", [" Alice", "alice\u00a0", "\u200balice\u00ad"])
@@ -319,8 +320,8 @@ def test_account_is_found_by_what_a_program_calls_it(api):
 
 @pytest.mark.parametrize("path", ["/users", "/events"])
 @pytest.mark.parametrize("query", ["after=-1", "after=x", "after=", "limit=0", "limit=1001", "limit=1e2", f"after={2**63}"])
-def test_page_that_there_cannot_be(api, path, query):
-    assert api.get(path, query=query, status=400).code == "bad_request"
+def test_page_that_there_cannot_be(shared_api, path, query):
+    assert shared_api.get(path, query=query, status=400).code == "bad_request"
 
 
 def test_account_that_is_deleted_is_gone_with_its_sessions(api, database):

@@ -55,7 +55,7 @@ def test_host_that_stops_hands_over_at_once(new_daemon, ctl, database, receiver)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [int(os.environ.get("ONESESSION_EVENTS", "3000"))])
+@pytest.mark.parametrize("count", [int(os.environ.get("ONESESSION_EVENTS", "1000"))])
 def test_no_event_is_lost_by_kills_and_each_account_has_its_own_in_order(new_daemon, ctl, database, receiver, count):
     accounts = 50
     add_accounts(database, accounts)

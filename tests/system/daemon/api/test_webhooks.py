@@ -228,6 +228,7 @@ def test_busy_account_does_not_hold_up_the_others(daemon, ctl, database, new_rec
     receiver.await_types("user_logged_in")
     assert database.value("SELECT count(*) FROM webhook_deliveries") > 2500
     answered.release(10000)
+    receiver.await_count(3001, timeout=120)
     wait_until(lambda: state_of(ctl, number)["delivered"] == 3001, "all of them")
     assert are_in_order(receiver.messages)
 

@@ -13,6 +13,8 @@ from support.modules import SANITIZED
 from support.processes import ROOT
 from support.waiting import wait_until
 
+# In one process: the modules take longer to build than the tests take.
+pytestmark = pytest.mark.xdist_group("own modules")
 THEMES = ["account", "assets", "guard", "notices", "operations", "privacy", "programs", "recovery", "signin", "signup"]
 
 

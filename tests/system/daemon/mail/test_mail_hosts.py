@@ -42,7 +42,7 @@ def test_two_hosts_send_each_mail_once(new_host, smtp, verified):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [int(os.environ.get("ONESESSION_MAILS", "3000"))])
+@pytest.mark.parametrize("count", [int(os.environ.get("ONESESSION_MAILS", "1000"))])
 def test_no_mail_is_lost_by_kills_and_only_those_under_way_are_repeated(new_host, smtp, verified, count):
     hosts = [new_host(smtp, timeout="2s") for _ in range(2)]
     write(hosts[0], count)

@@ -35,7 +35,7 @@ from support.waiting import PATIENCE, Background, wait_until
 
 pytestmark = pytest.mark.slow
 
-SECONDS = float(os.environ.get("ONESESSION_RACE_SECONDS", "20"))
+SECONDS = float(os.environ.get("ONESESSION_RACE_SECONDS", "8"))
 SEED = os.environ.get("ONESESSION_RACE_SEED") or str(random.SystemRandom().randrange(10**9))
 ROUND = 7
 MORE_SECONDS = 60
