@@ -84,7 +84,7 @@ const char *name_in_path(struct ones_request *req)
 static enum ones_result find_by(struct ones_db *db, const char *sql, const char *username,
                                 struct found_account *account)
 {
-	struct ones_rows *rows;
+	struct ones_rows *rows = NULL;
 	enum ones_result result = ONES_RESULT_FAILED;
 
 	*account = (struct found_account){0};

@@ -100,10 +100,10 @@ static const char *shortened(const char *text, char cut[USER_AGENT_MAX + 1])
 /* ---- Whose it is ------------------------------------------------------------------------------------------------ */
 
 struct meant {
-	const char *user;               /* plain */
-	bool is_plain;                  /* as it was sent */
-	const char *external_id;        /* NULL: the program calls it by its name */
-	const json_t *terms;            /* of who is called so from now on */
+	const char *user;        /* plain */
+	bool is_plain;           /* as it was sent */
+	const char *external_id; /* NULL: the program calls it by its name */
+	const json_t *terms;     /* of who is called so from now on */
 	struct found_account account;
 };
 

@@ -11,7 +11,7 @@ static void show(struct ones_request *req)
 {
 	const char *username = name_in_path(req);
 	enum ones_result result = ONES_RESULT_FAILED;
-	struct ones_rows *rows;
+	struct ones_rows *rows = NULL;
 	json_t *all;
 
 	if (username != NULL)

@@ -103,7 +103,7 @@ def test_slow_readers_hold_no_other_up_and_cost_no_memory(one):
     (worker,) = one.daemon.workers
     ask(one, "/stream", f"size={MIB}")
     before = resident_bytes(worker)
-    readers = [begin(one.daemon, f"size={64 * MIB}") for _ in range(40)]
+    readers = [begin(one.daemon, f"size={16 * MIB}") for _ in range(40)]
     wait_until(lambda: counts(one) == (41, 1), "the streams to begin")
     began = time.monotonic()
     for _ in range(100):
@@ -111,7 +111,7 @@ def test_slow_readers_hold_no_other_up_and_cost_no_memory(one):
     assert time.monotonic() - began < 10
     assert resident_bytes(worker) - before < 40 * 128 * 1024 + 4 * MIB
     # Who takes it in the end gets all of it.
-    assert readers[7].answer().body == letters(64 * MIB)
+    assert readers[7].answer().body == letters(16 * MIB)
     for reader in readers:
         reader.close()
     all_are_done(one, 41)
