@@ -293,7 +293,8 @@ def test_deadlock_runs_the_transaction_again(client):
     other.commit()
     other.close()
     answer = call.result()
-    assert (answer["result"], answer["runs"]) == ("ok", 2)
+    # Who runs again may be at the row before the other has woken up, and meet it once more.
+    assert answer["result"] == "ok" and answer["runs"] >= 2
     assert database.query("SELECT small FROM application.titles") == [(2,), (2,)]
 
 
