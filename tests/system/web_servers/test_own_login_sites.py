@@ -23,11 +23,12 @@ SETTINGS = {
     "access.require_parameter": "on",
 }
 KEYS = {"cookies": {}, "key": {"session.key_from": f"cookie {COOKIE}"}}
+SITES = list(itertools.product(SERVERS, ("session", "cookie"), KEYS))
 # As many redirects as people may be sent through, from a page that they want to a form.
 REDIRECTS = 3
 
 
-@pytest.fixture(name="web", scope="module", params=itertools.product(SERVERS, ("session", "cookie"), KEYS), ids="-".join)
+@pytest.fixture(name="web", scope="module", params=SITES, ids="-".join)
 def fixture_web(request, cluster_of_worker):
     name, csrf, keys = request.param
     if not cluster_of_worker.is_running:
@@ -390,10 +391,12 @@ def test_no_way_of_writing_the_cookie_makes_somebody_of_who_has_ended(web, peopl
 
 
 @pytest.mark.parametrize("path", ["/open/page", "/login", "/members/page"])
+@pytest.mark.parametrize("web", [site for site in SITES if site[2] == "key"], ids="-".join, indirect=True)
 def test_key_that_has_ended_is_known_however_it_is_written(web, people, browse, path):
-    """With nothing beside it, and beside the live one of a stranger."""
-    if not web.application.has_key:
-        pytest.skip("by the daemon's cookies the application looks at Session-Id: see own-login.md")
+    """
+    With nothing beside it, and beside the live one of a stranger. (By the daemon's cookies it is the application that
+    looks at Session-Id: own-login.md.)
+    """
     name, key, _ = ended(web, people)
     stranger = browse(web, program=False)
     sign_in(stranger, web.new_user())
