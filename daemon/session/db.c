@@ -244,7 +244,7 @@ enum db_status db_begin(struct db *db)
 static const struct db_statement sql_notify = {
 	"notify",
 	"SELECT pg_notify('onesession', payload), set_config('synchronous_commit', 'off', true)"
-	"  FROM unnest(string_to_array($1::text, U&'\\001e')) AS payload",
+	"  FROM regexp_split_to_table($1::text, U&'\\001e') AS payload",
 };
 
 static enum db_status send_notices(struct db *db, const char *payloads)

@@ -394,12 +394,15 @@ def test_programs_are_notified_in_the_order_of_what_happened(pair, pair_database
     listener = pair_database.connect()
     listener.cursor().execute("LISTEN onesession")
     devices = [Device().sign_in(pair_hosts[number % 2]) for number in range(6)]
-    listener.poll()
-    told = [json.loads(notice.payload) for notice in listener.notifies]
+
+    def logins():
+        listener.poll()
+        told = [json.loads(notice.payload) for notice in listener.notifies]
+        assert [event["id"] for event in told] == sorted(event["id"] for event in told)
+        return [event["session_id"] for event in told if event["name"] == "user_logged_in"]
+
+    wait_until(lambda: logins() == [device.session_id for device in devices], "to be told of each")
     listener.close()
-    assert [event["id"] for event in told] == sorted(event["id"] for event in told)
-    logins = [event["session_id"] for event in told if event["name"] == "user_logged_in"]
-    assert logins == [device.session_id for device in devices]
 
 
 @pytest.mark.slow

@@ -226,14 +226,27 @@ def proxied(own_cluster, new_site_on, closing):
     return new_site_on(own_cluster, {**SETTINGS, "server.workers": 1}, proxy), proxy
 
 
+def await_notification(listener):
+    def is_told():
+        listener.poll()
+        return listener.notifies
+
+    wait_until(is_told, "a notification")
+    listener.close()
+
+
 @pytest.mark.parametrize("what", ["lose", "cut"], ids=["before the server has it", "after the server has done it"])
 def test_login_whose_commit_is_cut_is_told_the_truth(proxied, browse, what):
     site, proxy = proxied
     first, second = browse(site), browse(site)
     first.sign_in()
+    listener = site.database.connect()
+    listener.cursor().execute("LISTEN onesession")
     proxy.once(what)
     answer = second.login()
     assert answer.status_code == 200
+    # Told by what was done anew, or woken up where it was done already.
+    await_notification(listener)
     assert second.is_live()
     assert first.auth() == "displaced"
     assert site.database.sessions() == [answer.json()["session"]["id"]]
@@ -251,8 +264,11 @@ def test_logout_whose_commit_is_cut_is_told_the_truth(proxied, browse, what):
     browser = browse(site)
     browser.sign_in()
     key = browser.key
+    listener = site.database.connect()
+    listener.cursor().execute("LISTEN onesession")
     proxy.once(what)
     assert browser.logout().status_code == 204
+    await_notification(listener)
     browser.key = key
     assert browser.auth() == "logged_out"
     assert site.database.sessions() == []
