@@ -178,18 +178,28 @@ size_t key_cookies_of_others(const struct key_from *key_from, struct fcgi_text h
 	return read_keys(header, key_from->cookie, key_is_cookie_value, keys, APP_KEYS_MAX);
 }
 
+static size_t add_readings(struct fcgi_text found, struct session_key keys[], size_t count, size_t room)
+{
+	char value[KEY_OF_OTHERS_MAX + 1];
+
+	for (enum cookie_spelling way = 0; count < room && way < COOKIE_SPELLINGS; way++) {
+		if (cookie_spell(found, way, value, sizeof value) && key_is_cookie_value(value))
+			count = add_key(value, keys, count);
+	}
+	return count;
+}
+
 size_t key_cookies_read_otherwise(const struct key_from *key_from, struct fcgi_text header, struct session_key keys[],
                                   size_t count, size_t room)
 {
 	struct cookie_search search = {.at = header.at, .left = header.length};
-	struct fcgi_text found;
-	char value[KEY_OF_OTHERS_MAX + 1];
+	struct fcgi_text found, whole;
 
 	while (count < room && cookie_find_alike(&search, key_from->cookie, &found)) {
-		for (enum cookie_spelling way = 0; count < room && way < COOKIE_SPELLINGS; way++) {
-			if (cookie_spell(found, way, value, sizeof value) && key_is_cookie_value(value))
-				count = add_key(value, keys, count);
-		}
+		count = add_readings(found, keys, count, room);
+		whole = cookie_up_to_semicolon(&search, found);
+		if (whole.length > found.length)
+			count = add_readings(whole, keys, count, room);
 	}
 	return count;
 }

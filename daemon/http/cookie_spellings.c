@@ -127,6 +127,18 @@ bool cookie_find_alike(struct cookie_search *search, const char *name, struct fc
 	return false;
 }
 
+struct fcgi_text cookie_up_to_semicolon(const struct cookie_search *search, struct fcgi_text value)
+{
+	const char *semicolon = memchr(search->at, ';', search->left);
+	const char *end = semicolon != NULL ? semicolon : search->at + search->left;
+
+	while (end > value.at && end[-1] <= ' ' && end[-1] >= 0)
+		end--;
+	if (end > value.at + value.length)
+		value.length = (size_t)(end - value.at);
+	return value;
+}
+
 /* ---- Values ------------------------------------------------------------------------------------------------- */
 
 /* As encodeURIComponent() leaves it. */
@@ -173,23 +185,25 @@ static void put_encoded(struct writer *writer, char byte)
 bool cookie_spell(struct fcgi_text value, enum cookie_spelling spelling, char *out, size_t size)
 {
 	/* Some look at the first quote only, and leave out the last byte, whatever it is. */
-	bool has_quotes = spelling != SPELLED_AS_IT_STANDS && value.length >= 2 && value.at[0] == '"';
+	bool is_quoted = value.length >= 2 && value.at[0] == '"';
+	bool has_quotes = is_quoted && spelling != SPELLED_AS_IT_STANDS && spelling != SPELLED_WHOLE;
+	bool is_encoded = spelling == SPELLED_ENCODED || spelling == SPELLED_WHOLE;
 	struct reader reader = {
 		.at = value.at + has_quotes,
 		.left = value.length - 2 * (size_t)has_quotes,
 		.has_backslashes = has_quotes,
-		.has_escapes = spelling == SPELLED_DECODED || spelling == SPELLED_ENCODED,
+		.has_escapes = spelling == SPELLED_DECODED || is_encoded,
 	};
 	struct writer writer = {.at = out, .left = size, .fits = true};
 
-	if (spelling != SPELLED_AS_IT_STANDS && is_plain(value))
+	if ((spelling != SPELLED_AS_IT_STANDS && is_plain(value)) || (spelling == SPELLED_WHOLE && !is_quoted))
 		return false;
 	if (spelling == SPELLED_QUOTED)
 		put(&writer, '"');
 	while (reader.left > 0 && writer.fits) {
 		char byte = next_byte(&reader);
 
-		if (spelling == SPELLED_ENCODED && !is_unreserved(byte))
+		if (is_encoded && !is_unreserved(byte))
 			put_encoded(&writer, byte);
 		else
 			put(&writer, byte);

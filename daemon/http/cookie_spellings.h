@@ -15,6 +15,7 @@ enum cookie_spelling {
 	SPELLED_DECODED,  /* and without percent-escapes (PHP, Express, Rack) */
 	SPELLED_ENCODED,  /* and with those that encodeURIComponent() makes */
 	SPELLED_QUOTED,   /* the second, in quotes */
+	SPELLED_WHOLE,    /* with percent-escapes as the fourth, and those of the quotes, which PHP leaves there */
 	COOKIE_SPELLINGS
 };
 
@@ -24,6 +25,12 @@ enum cookie_spelling {
  * Returns false when there is no more. All of the header is searched.
  */
 bool cookie_find_alike(struct cookie_search *search, const char *name, struct fcgi_text *value);
+
+/*
+ * The same value up to the next semicolon, where most programs look for its end: it may have commas, space and other
+ * bytes in it. `search` has just found it.
+ */
+struct fcgi_text cookie_up_to_semicolon(const struct cookie_search *search, struct fcgi_text value);
 
 /* Write the value so. False when that is the same as another spelling, or longer than out[size]. */
 bool cookie_spell(struct fcgi_text value, enum cookie_spelling spelling, char *out, size_t size);

@@ -139,9 +139,13 @@ static enum ones_result call_so(struct ones_db *db, void *context)
 
 	if (result != ONES_RESULT_OK || meant->account.id == 0)
 		return result;
-	if (is_somebody_elses(meant) || meant->account.has_external_id)
-		return ONES_RESULT_DUPLICATE;
-	return ones_account_put(db, &put);
+	if (meant->account.has_external_id) {
+		/* Perhaps this one, since it was looked for: people click twice. */
+		meant->account.id = 0;
+		result = find_called(db, meant);
+		return result == ONES_RESULT_OK && meant->account.id == 0 ? ONES_RESULT_DUPLICATE : result;
+	}
+	return is_somebody_elses(meant) ? ONES_RESULT_DUPLICATE : ones_account_put(db, &put);
 }
 
 static enum ones_result find_meant(struct ones_request *req, const json_t *body, struct meant *meant)

@@ -236,6 +236,10 @@ def test_ended_key_behind_any_number_of_cookies_is_known(api):
         ("s%3AaGVsbG8gd29ybGQ.XRkZqg0p%2F8Wv%2BfTgJ%3Du", "s%3aaGVsbG8gd29ybGQ.XRkZqg0p%2f8Wv+fTgJ=u"),
         ("0123456789%2Cabcdef", "%30123456789%2Cabcdef"),
         ('"0123456789/abcdef="', "0123456789/abcdef="),
+        ("0123456789%2Cabcdef", "0123456789,abcdef"),
+        ("user%20sess%200123456789", "user sess 0123456789"),
+        ("%7B%22id%22%3A%220123456789%22%2C%22n%22%3A1%7D", '{"id":"0123456789","n":1}'),
+        ("%220123456789abcdef%22", '"0123456789abcdef"'),
     ],
 )
 def test_ended_key_with_escapes_is_known_without_them(api, told, read):

@@ -9,7 +9,7 @@ import pytest
 from support.api import Api, new_token
 from support.browser import ASK, FIREFOX, REFUSE
 from support.client import JSON, attempt
-from support.locks import HeldTable, waits_in_database
+from support.locks import HeldRow, HeldTable, waits_in_database
 from support.site import APPLICATION, in_application, with_audit
 from support.stopped import stopped
 from support.waiting import Background, wait_until
@@ -226,6 +226,16 @@ def test_administrator_s_account_is_not_for_who_takes_its_name(api, database):
     api.sign_in("bob", external_id="2")
     database.query("UPDATE users SET is_admin = true WHERE username = 'bob'")
     assert api.sign_in("robert", external_id="2").json["user"] == {"id": 2, "username": "bob", "is_admin": True}
+
+
+def test_who_clicks_twice_at_the_first_sign_in_is_let_in(new_api, database):
+    api = new_api({"server.workers": 2})
+    holder = HeldRow(api.daemon, "users")
+    calls = [Background(api.post, "/sessions", {"user": "alice", "external_id": "17"}) for _ in range(2)]
+    waits_in_database(database, 2)
+    holder.let_go()
+    holder.connection.close()
+    assert [call.result().status for call in calls] == [201, 201]
 
 
 def test_external_id_wants_the_scope_users(new_api):
