@@ -197,6 +197,20 @@ void *db_query_list(struct db *db, TALLOC_CTX *ctx, const struct db_statement *s
 	return items;
 }
 
+enum db_status db_query_int(struct db *db, const struct db_statement *statement, const struct db_value values[],
+                            size_t count, int64_t *number)
+{
+	struct db_result *row;
+	enum db_status status = db_query(db, NULL, statement, values, count, &row);
+
+	if (status != DB_OK)
+		return status;
+	if (db_rows(row) > 0)
+		*number = db_int(row, 0, 0);
+	talloc_free(row);
+	return DB_OK;
+}
+
 enum db_status db_script(struct db *db, const char *sql)
 {
 	PGresult *pg;

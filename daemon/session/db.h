@@ -137,6 +137,10 @@ void *db_query_list(struct db *db, TALLOC_CTX *ctx, const struct db_statement *s
                     const struct db_value values[], size_t value_count, size_t size, db_read_row *read, size_t *count,
                     enum db_status *status);
 
+/* The integer in the first column of a statement's only row. *number stays as it is where there is none. */
+enum db_status db_query_int(struct db *db, const struct db_statement *statement, const struct db_value values[],
+                            size_t count, int64_t *number);
+
 /*
  * Like db_query(), for the SQL of modules. Values are text (NULL: SQL NULL) whose types the server infers, and so are
  * the rows, see db_as_text(). It is prepared by itself, and known again by its text. Outside a transaction it is sent a

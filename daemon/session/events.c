@@ -290,18 +290,15 @@ static enum db_status read_all(struct event_feed *feed, bool (*deliver)(const st
 /* A server after a fail-over may lack the last events of the former one, and gives their ids once more. */
 static enum db_status check_server(struct event_feed *feed)
 {
-	struct db_result *row;
 	enum db_status status;
-	int64_t last;
+	int64_t last = 0;
 
 	if (feed->connection == db_watch_id(feed->db))
 		return DB_OK;
 	feed->connection = db_watch_id(feed->db);
-	status = db_query(feed->db, feed, &sql_events_last, NULL, 0, &row);
+	status = db_query_int(feed->db, &sql_events_last, NULL, 0, &last);
 	if (status != DB_OK)
 		return status;
-	last = db_int(row, 0, 0);
-	talloc_free(row);
 	while (feed->gap_count > 1 && feed->gaps[feed->gap_count - 2].last > last)
 		feed->gap_count--;
 	if (feed->gaps[feed->gap_count - 1].first > last)

@@ -47,14 +47,8 @@ enum db_status job_finish(struct db *db, const struct job_run *run, const char *
 {
 	const struct db_value values[] = {DB_TEXT(run->name), DB_INT(run->every_ms), DB_TEXT(run->run), DB_TEXT(result),
 	                                  DB_INT(JOB_PAUSE_MAX_MS)};
-	TALLOC_CTX *scratch = talloc_new(NULL);
-	struct db_result *row;
-	enum db_status status = db_query(db, scratch, &sql_finish_job, values, 5, &row);
 
-	if (status == DB_OK && db_rows(row) > 0)
-		*wait_ms = db_int(row, 0, 0);
-	talloc_free(scratch);
-	return status;
+	return db_query_int(db, &sql_finish_job, values, 5, wait_ms);
 }
 
 enum db_status job_keep(struct db *db, const struct job_run *run)

@@ -83,14 +83,8 @@ enum db_status sessions_history(struct db *db, TALLOC_CTX *ctx, int64_t user_id,
 enum db_status sessions_count_live(struct db *db, int64_t idle_timeout_ms, int64_t *count)
 {
 	const struct db_value values[] = {DB_INT(idle_timeout_ms)};
-	struct db_result *counted;
-	enum db_status status = db_query(db, db, &sql_count_live_sessions, values, 1, &counted);
 
-	if (status != DB_OK)
-		return status;
-	*count = db_int(counted, 0, 0);
-	talloc_free(counted);
-	return DB_OK;
+	return db_query_int(db, &sql_count_live_sessions, values, 1, count);
 }
 
 /* A step of the purge, and its batch under way. */

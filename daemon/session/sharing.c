@@ -7,16 +7,11 @@ enum db_status sharing_wait(const struct account_tx *tx, const struct sharing_po
                             int64_t *wait_s)
 {
 	const struct db_value values[] = {DB_INT(user_id)};
-	struct db_result *row;
-	enum db_status status;
 
 	*wait_s = 0;
 	if (policy->takeovers == 0 || policy->cooldown_ms == 0)
 		return DB_OK;
-	status = db_query(tx->db, tx->ctx, &sql_takeover_wait, values, 1, &row);
-	if (status == DB_OK && db_rows(row) > 0)
-		*wait_s = db_int(row, 0, 0);
-	return status;
+	return db_query_int(tx->db, &sql_takeover_wait, values, 1, wait_s);
 }
 
 enum db_status sharing_count(struct account_tx *tx, const struct sharing_policy *policy, int64_t user_id,

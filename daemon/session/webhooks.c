@@ -104,16 +104,9 @@ enum db_status webhooks_delivered(const struct webhook_claim *claim, int64_t web
 {
 	const struct db_value values[] = {DB_INT(webhook), DB_TEXT(ids), DB_TEXT(drained), DB_INT(WEBHOOK_OF_ACCOUNT),
 	                                  DB_INT(WEBHOOK_FAILURES_TO_BE_AWAY)};
-	struct db_result *row;
-	enum db_status status = db_query(claim->db, NULL, &sql_delivered, values, 5, &row);
 
 	*woken = 0;
-	if (status != DB_OK)
-		return status;
-	if (db_rows(row) > 0)
-		*woken = db_int(row, 0, 0);
-	talloc_free(row);
-	return DB_OK;
+	return db_query_int(claim->db, &sql_delivered, values, 5, woken);
 }
 
 enum db_status webhooks_failed(const struct webhook_claim *claim, int64_t webhook, const struct webhook_due *due,
@@ -154,17 +147,12 @@ static enum db_status disable(struct db *db, void *context)
 	const struct db_value values[] = {DB_INT(disabling->webhook), DB_TEXT(disabling->problem),
 	                                  DB_INT(WEBHOOK_GIVE_UP_MAX)};
 	char detail[64];
-	struct db_result *row;
-	enum db_status status = db_query(db, NULL, &sql_disable_webhook, values, 3, &row);
+	enum db_status status;
 
 	disabling->dead = -1;
-	if (status != DB_OK)
+	status = db_query_int(db, &sql_disable_webhook, values, 3, &disabling->dead);
+	if (status != DB_OK || disabling->dead < 0)
 		return status;
-	if (db_rows(row) > 0)
-		disabling->dead = db_int(row, 0, 0);
-	talloc_free(row);
-	if (disabling->dead < 0)
-		return DB_OK;
 	(void)snprintf(detail, sizeof detail, "{\"webhook\": %lld}", (long long)disabling->webhook);
 	return events_record(db, &(const struct event_record){.name = "webhook_disabled", .detail = detail});
 }
@@ -179,21 +167,6 @@ enum db_status webhooks_disable(const struct webhook_claim *claim, int64_t webho
 }
 
 /* ---- Upkeep -------------------------------------------------------------------------------------------------- */
-
-/* A statement that answers with one row, whose first column is a number. */
-static enum db_status query_number(struct db *db, const struct db_statement *statement, const struct db_value values[],
-                                   size_t count, int64_t *number)
-{
-	struct db_result *row;
-	enum db_status status = db_query(db, NULL, statement, values, count, &row);
-
-	*number = 0;
-	if (status != DB_OK)
-		return status;
-	*number = db_int(row, 0, 0);
-	talloc_free(row);
-	return DB_OK;
-}
 
 enum db_status webhooks_are_there(struct db *db, bool *are_there)
 {
@@ -210,7 +183,8 @@ enum db_status webhooks_drop_lost(struct db *db, int64_t max, int64_t *count)
 {
 	const struct db_value values[] = {DB_INT(max)};
 
-	return query_number(db, &sql_drop_lost_deliveries, values, 1, count);
+	*count = 0;
+	return db_query_int(db, &sql_drop_lost_deliveries, values, 1, count);
 }
 
 enum db_status webhooks_wake(struct db *db, int64_t max, struct webhook_wake *wake)
@@ -233,7 +207,8 @@ enum db_status webhooks_give_up(struct db *db, int64_t *count)
 	const struct db_value values[] = {DB_INT(WEBHOOK_FAILURES_TO_BE_AWAY), DB_INT(WEBHOOK_GIVE_UP_MAX),
 	                                  DB_INT(WEBHOOK_OF_ACCOUNT)};
 
-	return query_number(db, &sql_give_up_deliveries, values, 3, count);
+	*count = 0;
+	return db_query_int(db, &sql_give_up_deliveries, values, 3, count);
 }
 
 enum db_status webhooks_queue(struct db *db, struct webhook_queue *queue)
@@ -339,7 +314,7 @@ enum db_status webhooks_retry_dead(struct db *db, int64_t id, int64_t count)
 
 	/* Those that are dead again meanwhile are not done twice. */
 	for (int64_t done = 0; status == DB_OK && part > 0 && done < count; done += part)
-		status = query_number(db, &sql_retry_deliveries, values, 2, &part);
+		status = db_query_int(db, &sql_retry_deliveries, values, 2, &part);
 	return status;
 }
 

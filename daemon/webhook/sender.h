@@ -1,8 +1,8 @@
 /*
  * Events to webhooks, by libcurl: several at the same time, over connections that are kept; over one where HTTP/2 is
- * spoken (https). Of an answer only the
- * status and Retry-After count: what else comes has bounds and is dropped, and the whole has a deadline. Certificates
- * are verified; no redirect is followed, no proxy of the environment is used, and http is spoken to this machine only.
+ * spoken (https). Of an answer only the status and Retry-After count: what else comes has bounds and is dropped, and
+ * the whole has a deadline. Certificates are verified; no redirect is followed, no proxy of the environment is used,
+ * and http is spoken to this machine only.
  */
 #ifndef WEBHOOK_SENDER_H
 #define WEBHOOK_SENDER_H

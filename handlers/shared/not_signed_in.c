@@ -39,10 +39,12 @@ const char *after_sign_out(struct ones_request *req, const char *page)
 
 void reply_not_signed_in(struct ones_request *req)
 {
-	const char *way = ones_sign_in_url(req, return_address(req), is_lost(req));
+	const struct ones_app *app = ones_app(req);
+	const char *way = NULL;
 
-	if (ones_is_program(req) || !ones_can_sign_in(ones_app(req)) ||
-	    (!has_login(ones_app(req)) && leads_back(req, way)))
+	if (!ones_is_program(req) && ones_can_sign_in(app))
+		way = ones_sign_in_url(req, return_address(req), is_lost(req));
+	if (way == NULL || (!has_login(app) && leads_back(req, way)))
 		ones_reply_unauthenticated(req);
 	else
 		ones_reply_redirect(req, way);

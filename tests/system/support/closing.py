@@ -1,6 +1,10 @@
 """Ending what a test has started, and showing its logs when it fails."""
 
+import contextlib
+
 import pytest
+
+from support.postgres import new_database
 
 LOGS = pytest.StashKey[list]()
 
@@ -28,3 +32,17 @@ class Closing:
                 errors.append(error)
         if errors:
             raise errors[0]
+
+
+@contextlib.contextmanager
+def database_and_things(cluster):
+    """A database of one's own, and what is to be ended before it goes."""
+    if not cluster.is_running:
+        cluster.start()
+    database = new_database(cluster)
+    things = Closing()
+    try:
+        yield database, things
+    finally:
+        things.close()
+        database.discard()

@@ -10,8 +10,7 @@ import socket
 import pytest
 
 from support import applications, webservers
-from support.closing import Closing, remember_log
-from support.postgres import new_database
+from support.closing import database_and_things, remember_log
 from support.site import APPLICATION, in_application
 
 APPLICATIONS = {
@@ -72,11 +71,7 @@ class Web:
 @contextlib.contextmanager
 def running(node, cluster, server_name, make_server, kind, settings=None, modules=()):
     """A whole installation, with its logs shown when a test of `node` fails. None: by whoever shares it."""
-    if not cluster.is_running:
-        cluster.start()
-    database = new_database(cluster)
-    things = Closing()
-    try:
+    with database_and_things(cluster) as (database, things):
         application = things.add(APPLICATIONS[kind]())
         daemon = things.add(webservers.daemon_with_tcp(database, settings, modules))
         server = things.add(make_server(daemon, kind, application))
@@ -84,9 +79,6 @@ def running(node, cluster, server_name, make_server, kind, settings=None, module
             remember_log(node, "onesessiond", daemon.log)
             remember_log(node, server_name, server.log)
         yield Web(server_name, kind, database, daemon, server.start(), application)
-    finally:
-        things.close()
-        database.discard()
 
 
 def web_of_one_worker(servers):

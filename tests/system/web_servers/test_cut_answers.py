@@ -12,9 +12,8 @@ import struct
 import pytest
 
 from support import applications
-from support.closing import Closing, remember_log
+from support.closing import database_and_things, remember_log
 from support.listening import stop_taking, take_connections
-from support.postgres import new_database
 from support.processes import discard, free_port, scratch
 from support.programs import Daemon
 from support.web import SERVERS, Web, ask
@@ -69,11 +68,7 @@ class Cutter:
 
 @pytest.fixture(name="web", scope="module", params=SERVERS)
 def fixture_web(request, cluster_of_worker):
-    if not cluster_of_worker.is_running:
-        cluster_of_worker.start()
-    database = new_database(cluster_of_worker)
-    things = Closing()
-    try:
+    with database_and_things(cluster_of_worker) as (database, things):
         application = things.add(applications.FastCgiApplication())
         daemon = things.add(Daemon(database).start())
         remember_log(request.node, "onesessiond", daemon.log)
@@ -83,9 +78,6 @@ def fixture_web(request, cluster_of_worker):
         made = Web(request.param, "fastcgi", database, daemon, server.start(), application)
         made.cutter = cutter
         yield made
-    finally:
-        things.close()
-        database.discard()
 
 
 @pytest.mark.parametrize("resets", [False, True], ids=["closed", "reset"])

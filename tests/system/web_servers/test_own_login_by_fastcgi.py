@@ -6,9 +6,8 @@ import pytest
 
 from support import applications, webservers
 from support.api import Api, new_token
-from support.closing import Closing
+from support.closing import database_and_things
 from support.nginx import Nginx, shipped
-from support.postgres import new_database
 from support.programs import Ctl
 from support.web import SERVERS, Web, raw
 
@@ -78,11 +77,7 @@ MAKERS = {"nginx": make_nginx, "apache": make_apache, "lighttpd": make_lighttpd,
 
 @pytest.fixture(name="web", scope="module", params=SERVERS)
 def fixture_web(request, cluster_of_worker):
-    if not cluster_of_worker.is_running:
-        cluster_of_worker.start()
-    database = new_database(cluster_of_worker)
-    things = Closing()
-    try:
+    with database_and_things(cluster_of_worker) as (database, things):
         application = things.add(applications.FastCgiApplication())
         daemon = things.add(webservers.daemon_with_tcp(database, SETTINGS))
         server = things.add(MAKERS[request.param](daemon, application))
@@ -90,9 +85,6 @@ def fixture_web(request, cluster_of_worker):
         web = Web(request.param, "fastcgi", database, daemon, server.start(), application)
         web.api = Api(daemon, new_token(Ctl(database.owner_conninfo)))
         yield web
-    finally:
-        things.close()
-        database.discard()
 
 
 def asked(web, target, cookie, method="GET", status=200):

@@ -8,10 +8,9 @@ import secrets
 import pytest
 
 from support.api import Api, new_token
-from support.closing import Closing
+from support.closing import database_and_things
 from support.nginx import shipped
 from support.own_login import COOKIE, PASSWORD, OwnLogin
-from support.postgres import new_database
 from support.programs import Ctl
 from support.web import SERVERS, Web
 from support.webservers import daemon_with_tcp
@@ -79,20 +78,13 @@ def change(server, name):
 
 @pytest.fixture(name="web", scope="module", params=SERVERS)
 def fixture_web(request, cluster_of_worker):
-    if not cluster_of_worker.is_running:
-        cluster_of_worker.start()
-    database = new_database(cluster_of_worker)
-    things = Closing()
-    try:
+    with database_and_things(cluster_of_worker) as (database, things):
         application = things.add(Remembering())
         daemon = things.add(daemon_with_tcp(database, SETTINGS))
         application.api = Api(daemon, new_token(Ctl(database.owner_conninfo)))
         server = things.add(SERVERS[request.param](daemon, "own-login", application))
         change(server, request.param)
         yield Web(request.param, "own-login", database, daemon, server.start(), application)
-    finally:
-        things.close()
-        database.discard()
 
 
 def sign_in(person, name):

@@ -10,9 +10,8 @@ import re
 import pytest
 
 from support.api import Api, new_token
-from support.closing import Closing
+from support.closing import database_and_things
 from support.own_login import COOKIE, PASSWORD, OwnLogin
-from support.postgres import new_database
 from support.programs import Ctl
 from support.web import SERVERS, Web, raw
 from support.webservers import daemon_with_tcp
@@ -31,20 +30,13 @@ REDIRECTS = 3
 @pytest.fixture(name="web", scope="module", params=SITES, ids="-".join)
 def fixture_web(request, cluster_of_worker):
     name, csrf, keys = request.param
-    if not cluster_of_worker.is_running:
-        cluster_of_worker.start()
-    database = new_database(cluster_of_worker)
-    things = Closing()
-    try:
+    with database_and_things(cluster_of_worker) as (database, things):
         application = things.add(OwnLogin(csrf, keys == "key"))
         daemon = things.add(daemon_with_tcp(database, {**SETTINGS, **KEYS[keys]}))
         application.api = Api(daemon, new_token(Ctl(database.owner_conninfo)))
         server = things.add(SERVERS[name](daemon, "own-login", application))
         server.places = {**server.places, "open": "optional"}
         yield Web(name, "own-login", database, daemon, server.start(), application)
-    finally:
-        things.close()
-        database.discard()
 
 
 def user_shown(answer):

@@ -12,9 +12,8 @@ import time
 import pytest
 
 from support import fastcgi
-from support.closing import Closing, remember_log
+from support.closing import database_and_things, remember_log
 from support.fastcgi import BEGIN_REQUEST, PARAMS, STDIN, begin, environ, pair, pairs, record, request_bytes, stream
-from support.postgres import new_database
 from support.processes import cpu_seconds
 from support.programs import Daemon
 from support.waiting import Background, wait_until
@@ -34,15 +33,8 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def daemon_of_all(cluster_of_worker):
     """Whatever a test here does, the daemon is as it was before."""
-    if not cluster_of_worker.is_running:
-        cluster_of_worker.start()
-    database = new_database(cluster_of_worker)
-    things = Closing()
-    try:
+    with database_and_things(cluster_of_worker) as (database, things):
         yield things.add(Daemon(database, SETTINGS)).start()
-    finally:
-        things.close()
-        database.discard()
 
 
 @pytest.fixture

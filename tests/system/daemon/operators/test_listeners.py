@@ -16,9 +16,8 @@ import psycopg2.errors
 import pytest
 
 from support.browser import CHROME, ROBOT
-from support.closing import Closing, remember_log
+from support.closing import database_and_things, remember_log
 from support.nginx import Nginx
-from support.postgres import new_database
 from support.processes import ROOT, discard, end, scratch, spawn, tail
 from support.programs import Daemon
 from support.site import Site
@@ -177,15 +176,8 @@ LANGUAGES = [pytest.param(language, marks=pytest.mark.xdist_group(f"listener-{la
 
 @pytest.fixture(scope="module", params=LANGUAGES)
 def shared_video(request, cluster_of_worker):
-    if not cluster_of_worker.is_running:
-        cluster_of_worker.start()
-    database = new_database(cluster_of_worker)
-    things = Closing()
-    try:
+    with database_and_things(cluster_of_worker) as (database, things):
         yield make_video(request.param, database, things)
-    finally:
-        things.close()
-        database.discard()
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from support.closing import Closing
-from support.postgres import new_database
+from support.closing import database_and_things
 from support.stepping import Order, Steps, Tables
 from support.story import REMEMBER_LOGINS, Stage, Story
 
@@ -370,24 +369,18 @@ def names(stories):
 @pytest.fixture(name="stage_with", scope="module")
 def _stage_with(cluster_of_worker):
     """stage_with(settings, count): the same is used by all stories that need such a one."""
-    if not cluster_of_worker.is_running:
-        cluster_of_worker.start()
-    database = new_database(cluster_of_worker)
-    database.query(REMEMBER_LOGINS)
-    things, made = Closing(), {}
+    made = {}
+    with database_and_things(cluster_of_worker) as (database, things):
+        database.query(REMEMBER_LOGINS)
 
-    def get(settings, count=2):
-        name = (json.dumps(settings), count)
-        if name not in made:
-            # Of a process of its own, at a moment of its own, there is no order with others.
-            made[name] = Stage(database, {"api.webhook_interval": 0, **settings}, count, things)
-        return made[name]
+        def get(settings, count=2):
+            name = (json.dumps(settings), count)
+            if name not in made:
+                # Of a process of its own, at a moment of its own, there is no order with others.
+                made[name] = Stage(database, {"api.webhook_interval": 0, **settings}, count, things)
+            return made[name]
 
-    try:
         yield get
-    finally:
-        things.close()
-        database.discard()
 
 
 @dataclass
