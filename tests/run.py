@@ -20,6 +20,7 @@ GROUPS = ["units", "daemon", "web_servers", "browser", "packages"]
 # pytest's status when no test was chosen.
 NO_TESTS = 5
 PASSED = re.compile(r"^\[  PASSED  \] (\d+) test\(s\)\.$", re.M)
+FAILED = re.compile(r"^(?:FAILED|ERROR) .*|^.* failed \(-?\d+\):$", re.M)
 
 
 def run_program(command):
@@ -94,6 +95,10 @@ def main():
         told.append(f"{group} {time.monotonic() - began:.0f} s")
         if not passed:
             failed.append(group)
+    # Once more where all is said, for whoever keeps the last lines only.
+    for group in failed:
+        for line in FAILED.findall((logs / f"{group}.log").read_text(errors="replace")):
+            print(f"{group}: {line}")
     print(f"---- {', '.join(told)}: " + (f"FAILED: {', '.join(failed)}" if failed else "all passed" if ran else "no test"))
     return 0 if ran and not failed else 1
 
