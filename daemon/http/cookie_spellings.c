@@ -105,9 +105,12 @@ static bool is_named(const char *begin, const char *equals, const char *name)
 
 bool cookie_find_alike(struct cookie_search *search, const char *name, struct fcgi_text *value)
 {
-	const char *end = search->at + search->left;
-	const char *begin = search->at, *equals = begin;
+	const char *begin = search->at, *equals = begin, *end;
 
+	/* Then there may be no text at all. */
+	if (search->left == 0)
+		return false;
+	end = search->at + search->left;
 	while (equals < end && (equals = memchr(equals, '=', (size_t)(end - equals))) != NULL) {
 		bool is_found = is_named(begin, equals, name);
 		const char *at = ++equals;

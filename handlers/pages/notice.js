@@ -14,6 +14,7 @@ const element = [...document.scripts].find((script) => script.src === here.href)
 const interval = Number(element?.dataset.interval ?? here.searchParams.get("interval") ?? 5);
 const PAUSE_MAX_MS = 300_000;
 const PATIENCE_MS = 10_000;
+const AGAIN_MS = 1000;
 const SIGN_IN = new URL("login", home).pathname;
 
 // The reader's own way to write times, in that language.
@@ -128,9 +129,9 @@ function show(state, { language, value: texts }) {
 
 // ---- Asking ---------------------------------------------------------------------------------------------------------
 
-let timer, failures = 0, asking = false, wasLive = false, over = !(interval > 0);
+let timer, failures = 0, asking = false, wasLive = false, isDoubtful = false, over = !(interval > 0);
 
-const pause = () => Math.min(interval * 1000 * 2 ** failures, PAUSE_MAX_MS);
+const pause = () => (isDoubtful ? AGAIN_MS : Math.min(interval * 1000 * 2 ** failures, PAUSE_MAX_MS));
 
 async function tell(state) {
 	try {
@@ -142,8 +143,12 @@ async function tell(state) {
 }
 
 function heed({ live, ...detail }) {
-	over = wasLive && !live;
+	const hasEnded = wasLive && !live;
+
 	wasLive ||= live;
+	// Another tab may be getting a new key, and this one have asked with the former: it asks twice.
+	over = hasEnded && isDoubtful;
+	isDoubtful = hasEnded && !over;
 	if (over && document.dispatchEvent(new CustomEvent("onesession:ended", { cancelable: true, detail })))
 		tell(detail);
 }

@@ -194,6 +194,16 @@ static void one_that_a_program_may_read_is_found(void **state)
 	}
 }
 
+/* clang's sanitizer knows that arithmetic on NULL is undefined, also by 0. */
+static void request_without_cookies_has_none(void **state)
+{
+	struct cookie_search search = {.at = NULL, .left = 0};
+	struct fcgi_text value;
+
+	(void)state;
+	assert_false(cookie_find_alike(&search, "sid", &value));
+}
+
 static void value_is_spelled_as_programs_do(void **state)
 {
 	/* NULL: it is no other. */
@@ -241,6 +251,7 @@ int main(void)
 		cmocka_unit_test(nothing_behind_its_end_is_looked_at),
 		cmocka_unit_test(only_so_many_are_looked_at),
 		cmocka_unit_test(one_that_a_program_may_read_is_found),
+		cmocka_unit_test(request_without_cookies_has_none),
 		cmocka_unit_test(value_is_spelled_as_programs_do),
 	};
 

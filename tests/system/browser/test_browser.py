@@ -149,6 +149,7 @@ STORIES = {
     "confirmedBeforeASessionEnds": "many",
     "doubleClickOnConfirming": "slow",
     "openTabsStaySignedInOverAConfirmation": "plain",
+    "tabThatAsksWithTheFormerKeyIsNotTold": "plain",
     "changeOfPassword": "many",
     "withoutJavaScript": "ask",
     "keyboardOnly": "plain",
