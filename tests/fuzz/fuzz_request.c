@@ -25,12 +25,14 @@ static struct ones_app *new_app(void)
 	const struct config_source source = {
 		.path = "/dev/null", .overrides = overrides, .override_count = sizeof overrides / sizeof overrides[0]};
 	static struct settings settings;
+	static TALLOC_CTX *ctx;
 	struct scoreboard *board = scoreboard_new();
 	const struct pages *pages;
 	struct problem problem = {0};
 	struct ones_app *app;
 
-	MUST(config_load(NULL, &source, &settings, stderr) == 0);
+	ctx = talloc_new(NULL);
+	MUST(config_load(ctx, &source, &settings, stderr) == 0);
 	MUST(log_open("fuzz_request", "stderr", settings.log.level, settings.log.format) == 0);
 	pages = pages_load(NULL, "", stderr);
 	MUST(board != NULL && pages != NULL);
