@@ -192,6 +192,16 @@ class Daemon:
         wait_until(are_there, f"{count} workers")
         return found
 
+    def await_database(self):
+        """Until each of its workers has it again: one answers 503 while it does not know yet what another has found."""
+
+        def has_it():
+            said = dict(re.findall(r"\[(\d+)\] database_(un)?available", self.log_text()))
+            lacking = [pid for pid in self.workers if said.get(str(pid)) == "un"]
+            return not lacking and self._is_ready(self.settings.get("server.prefix", "/session") + "/ready")
+
+        wait_until(has_it, "every worker to have the database again")
+
     def log_text(self):
         return self.log.read_text(errors="replace")
 

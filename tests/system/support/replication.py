@@ -153,6 +153,10 @@ class Pair:
     def is_running(self):
         return self.primary.is_running
 
+    @property
+    def process(self):
+        return self.primary.process
+
     def start(self):
         self.primary.start()
 

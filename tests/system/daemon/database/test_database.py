@@ -61,8 +61,8 @@ def test_database_that_is_away_at_start(cluster, database, new_daemon):
     assert (body["status"], body["code"]) == (503, "unavailable")
     assert answer.get("Content-Type").split(";")[0] == "application/problem+json"
     cluster.start()
-    wait_until(lambda: daemon.ask(headers=signed_in).status == 200, "the daemon to find the database again")
-    wait_until(lambda: daemon.ask(path="/session/ready").status == 200, "every worker to be ready")
+    daemon.await_database()
+    assert daemon.ask(headers=signed_in).status == 200
     assert daemon.ask(headers=UNKNOWN).status == 401
 
 

@@ -312,7 +312,7 @@ def test_standby_is_not_served(pair, pair_database, new_daemon):
     pair.primary.kill()
     pair_database.close()
     pair.promote()
-    wait_until(lambda: is_ready(host), "the daemon to take the new primary")
+    settle(pair, [host], pair_database)
     assert device.reason(host) == ""
 
 

@@ -241,7 +241,7 @@ def test_listener_outlives_a_restart_of_the_database(video):
     cluster = video.site.database.cluster
     cluster.stop()
     cluster.start()
-    wait_until(lambda: video.site.daemon.ask(path="/session/ready").status == 200, "the daemon to be ready again")
+    video.site.daemon.await_database()
     video.listener.wait_until_it_listens()
     wait_until(first.goes_on(), "the video to go on: nobody has ended it")
     _, second = video.play()
@@ -370,7 +370,7 @@ def test_statements_that_keep_strangers_out_are_true(own_video):
     cluster = database.cluster
     cluster.terminate_backends(database.name, ROLE)
     cluster.terminate_backends(database.name)
-    wait_until(lambda: video.site.daemon.ask(path="/session/ready").status == 200, "the daemon to be ready again")
+    video.site.daemon.await_database()
     _, player = video.play()
     video.site.ctl().run("session", "end", "--all")
     wait_until(lambda: player.has_ended, "the video to end")

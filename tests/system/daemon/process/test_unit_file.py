@@ -329,7 +329,7 @@ def test_daemon_does_all_it_has_to_under_the_units_restrictions(new_daemon, clus
     cluster.stop()
     wait_until(lambda: daemon.ask(path="/other/ready").status == 503, "it to notice that the database is away")
     cluster.start()
-    wait_until(lambda: daemon.ask(path="/other/ready").status == 200, "it to find the database again")
+    daemon.await_database()
     assert me(daemon, second, "/other")[0] == 200
 
     # The log is a file, which is opened anew.
