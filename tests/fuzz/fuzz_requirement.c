@@ -40,11 +40,8 @@ static void check_needed(const struct requirement *judged, const char *text, siz
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct ones_session poor = {.groups = "", .proved_at = INT64_MIN};
-	static const struct ones_session rich = {.email = "a@example.org",
-	                                         .plan = "gold",
-	                                         .valid_until = NOW + 1,
-	                                         .groups = "staff",
-	                                         .proved_at = NOW};
+	static const struct ones_session rich = {
+		.email = "a@example.org", .plan = "gold", .valid_until = NOW + 1, .groups = "staff", .proved_at = NOW};
 	char *text = fuzz_text(NULL, data, size);
 	size_t length = strlen(text);
 	const struct requirement nobody = requirement_judge(text, NULL, NOW);

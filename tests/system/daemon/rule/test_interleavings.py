@@ -4,11 +4,10 @@ all that the daemons ask of PostgreSQL is let through one by one, in every order
 (stepping.py). However it went: never more live than the limit, the newest are the ones, whoever is out is told why,
 nobody waits for ever, and no answer is a 5xx.
 
-ONESESSION_INTERLEAVINGS=all runs the long stories, too.
+ONESESSION_NIGHTLY=1 runs the long stories, too.
 """
 
 import json
-import os
 import time
 from dataclasses import dataclass, field
 
@@ -19,8 +18,6 @@ from support.stepping import Order, Steps, Tables
 from support.story import REMEMBER_LOGINS, Stage, Story
 
 pytestmark = pytest.mark.slow
-
-LONG = os.environ.get("ONESESSION_INTERLEAVINGS") == "all"
 
 
 # ---- The stories -----------------------------------------------------------------------------------------------------
@@ -339,15 +336,12 @@ STORIES = [
     (stored_key_is_lost_while_it_is_confirmed, {}),
     (older_of_two_confirms_while_somebody_signs_in, PAIR),
     (older_of_two_confirms_while_the_newer_signs_out, PAIR),
-    (operator_disables_while_somebody_signs_in, {}),
     (signing_in_again_while_another_signs_in, {}),
-    (two_browsers_swap_accounts, {}),
     (one_ticket_used_twice, ASK),
     (ticket_is_used_while_the_live_one_signs_out, ASK),
     (two_of_whom_one_is_refused, REFUSE),
     (one_form_sent_twice, REFUSE),
     (one_form_sent_twice_where_somebody_is_live, {}),
-    (refused_while_the_live_one_signs_out, REFUSE),
     (two_sign_in_where_two_are_live, PAIR),
     (oldest_of_two_asks_while_somebody_signs_in, PAIR),
     (newest_of_two_signs_out_while_somebody_signs_in, PAIR),
@@ -355,15 +349,19 @@ STORIES = [
     (lost_key_is_put_back_while_somebody_signs_in, PAIR),
     (two_end_each_other, PAIR),
 ]
+# Of hundreds of orders each, or of three at once.
 LONG_STORIES = [
-    (operator_ends_while_somebody_signs_in, {}),
-    (login_request_and_row_from_outside, {}),
-    (login_request_and_logout, {}),
+    (operator_disables_while_somebody_signs_in, {}, 2),
+    (two_browsers_swap_accounts, {}, 2),
+    (refused_while_the_live_one_signs_out, REFUSE, 2),
+    (operator_ends_while_somebody_signs_in, {}, 3),
+    (login_request_and_row_from_outside, {}, 3),
+    (login_request_and_logout, {}, 3),
 ]
 
 
 def names(stories):
-    return [" ".join([tell.__name__, *(str(value) for value in settings.values())]) for tell, settings in stories]
+    return [" ".join([story[0].__name__, *map(str, story[1].values())]) for story in stories]
 
 
 @pytest.fixture(name="stage_with", scope="module")
@@ -432,13 +430,13 @@ def test_whatever_the_order(stage_with, tell, settings):
     run_all(tell, stage_with(settings))
 
 
-@pytest.mark.skipif(not LONG, reason="ONESESSION_INTERLEAVINGS=all runs it")
-@pytest.mark.parametrize("tell, settings", LONG_STORIES, ids=names(LONG_STORIES))
-def test_whatever_the_order_of_more(stage_with, tell, settings):
-    run_all(tell, stage_with(settings, 3))
+@pytest.mark.nightly
+@pytest.mark.parametrize("tell, settings, count", LONG_STORIES, ids=names(LONG_STORIES))
+def test_whatever_the_order_of_more(stage_with, tell, settings, count):
+    run_all(tell, stage_with(settings, count))
 
 
-@pytest.mark.skipif(not LONG, reason="ONESESSION_INTERLEAVINGS=all runs it")
+@pytest.mark.nightly
 @pytest.mark.parametrize("tell", [logout_and_request, old_and_new_ask_after_a_row_from_outside])
 def test_orders_that_are_left_out_end_like_those_that_are_not(stage_with, tell):
     assert run_all(tell, stage_with({}), reduces=False).ends == run_all(tell, stage_with({})).ends
