@@ -33,12 +33,10 @@ final class Onesession
      */
     public function guard(): bool
     {
-        $live = self::field('SESSION_ID');
-        $wasAsked = $live !== '' || self::field('SESSION_REASON') !== '';
         $own = $_SESSION[self::SESSION] ?? null;
         $isSignedIn = $own !== null || isset($_SESSION[$this->userKey]);
         /* The one before is that of a request which was under way when the person gave the password again. */
-        if (!$wasAsked || !$isSignedIn || ($live !== '' && in_array($live, [$own['id'] ?? '', $own['before'] ?? ''], true))) {
+        if (!$isSignedIn || self::isLetIn($own['id'] ?? '', $own['before'] ?? '')) {
             return false;
         }
         session_abort();
@@ -62,9 +60,6 @@ final class Onesession
             unset($_SESSION[self::SESSION], $_SESSION[$this->userKey]);
             throw $refused;
         }
-        foreach ($answer['cookies'] as $cookie) {
-            header('Set-Cookie: ' . $cookie, false);
-        }
         ['id' => $before, 'of' => $of] = $_SESSION[self::SESSION] ?? ['id' => '', 'of' => null];
         $_SESSION[self::SESSION] = [
             'id' => $answer['session']['id'],
@@ -79,12 +74,8 @@ final class Onesession
     {
         $id = $_SESSION[self::SESSION]['id'] ?? null;
         unset($_SESSION[self::SESSION]);
-        try {
-            if ($id !== null) {
-                $this->call('DELETE', "/sessions/$id?reason=logged_out");
-            }
-        } catch (OnesessionRefused) {
-            /* That has been logged; the session ends by itself. */
+        if ($id !== null) {
+            $this->leave($id);
         }
     }
 
@@ -111,7 +102,18 @@ final class Onesession
         }
     }
 
-    private function enter(string $name, bool $takeOver, array $account): array
+    /* What is above goes by $_SESSION. An application that keeps its sessions elsewhere has these. */
+
+    /** Whether the guard was not asked about this request, or has let in one of these sessions of onesession's. */
+    public static function isLetIn(string ...$ids): bool
+    {
+        $live = self::field('SESSION_ID');
+        $wasAsked = $live !== '' || self::field('SESSION_REASON') !== '';
+        return !$wasAsked || ($live !== '' && in_array($live, $ids, true));
+    }
+
+    /** signIn(), which keeps nothing: the application keeps the id of the answer's session. */
+    public function enter(string $name, bool $takeOver, array $account): array
     {
         /* By HTTP the client is the web server, which says who its own is. */
         $isProxied = !isset($_SERVER['SESSION_ID']) && !isset($_SERVER['SESSION_REASON'])
@@ -140,7 +142,26 @@ final class Onesession
         if ($status !== 201) {
             throw new OnesessionRefused(in_array($status, [403, 409, 429], true) ? $status : 503, $answer);
         }
+        foreach ($answer['cookies'] as $cookie) {
+            header('Set-Cookie: ' . $cookie, false);
+        }
         return $answer;
+    }
+
+    /** signOut() of the session that has this id. */
+    public function leave(string $id): void
+    {
+        try {
+            $this->call('DELETE', "/sessions/$id?reason=logged_out");
+        } catch (OnesessionRefused) {
+            /* That has been logged; the session ends by itself. */
+        }
+    }
+
+    /** Why nobody is signed in, one of onesession's codes; empty where the guard was not asked, or has let somebody in. */
+    public static function reason(): string
+    {
+        return self::field('SESSION_REASON');
     }
 
     /* By FastCGI it is a parameter, by HTTP a header field. The web server removes the client's own. */

@@ -28,7 +28,8 @@ class MariaDb:
         )
         self.process = spawn(
             ["mariadbd", "--no-defaults", "--user=root", f"--datadir={self.data}", f"--socket={self.folder}/s",
-             "--skip-networking", "--skip-grant-tables", "--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M"],
+             "--skip-networking", "--skip-grant-tables", "--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M",
+             "--innodb-flush-log-at-trx-commit=0"],
             self.log,
         )
         wait_until(self._is_ready, "MariaDB")

@@ -1,5 +1,6 @@
 """nginx with the configuration that the project ships."""
 
+import re
 import secrets as random_source
 import shutil
 import signal
@@ -66,6 +67,27 @@ def shipped(path, changes):
         assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in conf/{path}"
         text = text.replace(old, new)
     return text
+
+
+def lines_of(text, pattern):
+    """Those that begin with it."""
+    found = re.findall(rf"(?m)^{pattern}.*\n", text)
+    assert found, pattern
+    return found
+
+
+def own_login_by_fastcgi(path):
+    """Changes of own-login.conf, as it says for an application that speaks FastCGI, which listens at that path."""
+    own, fastcgi = shipped("nginx/own-login.conf", {}), shipped("nginx/fastcgi.conf", {})
+    params = [line for line in lines_of(fastcgi, r"\tfastcgi_param ") if "HTTP_COOKIE" not in line]
+    changes = {line: "" for line in lines_of(own, r"\tproxy_(?:set_header|http_version) ")}
+    for line in lines_of(own, r"\t#fastcgi_param "):
+        changes[line] = line.replace("#", "")
+    changes["\t# Yours, for an application that speaks FastCGI"] = "".join(params) + "\t#"
+    changes["http://127.0.0.1:8000;"] = f"unix:{path};"
+    changes["\tlocation / {\n\t\tproxy_pass $application;\n"] = "\tlocation / {\n\t\tfastcgi_pass $application;\n"
+    changes["\t\tauth_request off;\n\t\tproxy_pass $application;\n"] = "\t\tauth_request off;\n\t\tfastcgi_pass $application;\n"
+    return changes
 
 
 class Nginx:

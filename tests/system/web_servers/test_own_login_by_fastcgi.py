@@ -7,34 +7,15 @@ import pytest
 from support import applications, webservers
 from support.api import Api, new_token
 from support.closing import database_and_things
-from support.nginx import Nginx, shipped
+from support.nginx import Nginx, lines_of, own_login_by_fastcgi, shipped
 from support.programs import Ctl
 from support.web import SERVERS, Web, raw
 
 SETTINGS = {"login.enabled": "off", "access.login_url": "/login", "access.require_parameter": "on"}
 
 
-def lines_of(text, pattern):
-    found = re.findall(rf"(?m)^{pattern}.*\n", text)
-    assert found, pattern
-    return found
-
-
-def nginx_changes(path):
-    own, fastcgi = shipped("nginx/own-login.conf", {}), shipped("nginx/fastcgi.conf", {})
-    params = [line for line in lines_of(fastcgi, r"\tfastcgi_param ") if "HTTP_COOKIE" not in line]
-    changes = {line: "" for line in lines_of(own, r"\tproxy_(?:set_header|http_version) ")}
-    for line in lines_of(own, r"\t#fastcgi_param "):
-        changes[line] = line.replace("#", "")
-    changes["\t# Yours, for an application that speaks FastCGI"] = "".join(params) + "\t#"
-    changes["http://127.0.0.1:8000;"] = f"unix:{path};"
-    changes["\tlocation / {\n\t\tproxy_pass $application;\n"] = "\tlocation / {\n\t\tfastcgi_pass $application;\n"
-    changes["\t\tauth_request off;\n\t\tproxy_pass $application;\n"] = "\t\tauth_request off;\n\t\tfastcgi_pass $application;\n"
-    return changes
-
-
 def make_nginx(daemon, application):
-    return Nginx(daemon.path, "own-login.conf", nginx_changes(application.path))
+    return Nginx(daemon.path, "own-login.conf", own_login_by_fastcgi(application.path))
 
 
 def make_apache(daemon, application):

@@ -1,0 +1,187 @@
+<?php
+/**
+ * Plugin Name: onesession
+ * Description: One account, one live session: who signs in elsewhere is signed out here. It is set up in wp-config.php.
+ * Version: 0.3.0
+ * Requires at least: 6.1
+ * Requires PHP: 8.1
+ * License: MIT
+ *
+ * Its README.md is that of the adapters; php/ beside this file is the adapter for PHP.
+ */
+defined('ABSPATH') || exit;
+
+require __DIR__ . '/php/onesession.php';
+
+final class OnesessionPlugin
+{
+    /** Under which key the record of a session of WordPress's has the id of onesession's. */
+    private const SESSION = 'onesession';
+
+    private readonly Onesession $onesession;
+    /** Who is signed in to WordPress, and by which session of onesession's. */
+    private int $userId = 0;
+    private string $session = '';
+    private ?OnesessionRefused $refused = null;
+
+    public function __construct()
+    {
+        $cookieName = defined('ONESESSION_COOKIE_NAME') ? ONESESSION_COOKIE_NAME : 'onesession';
+        $this->onesession = new Onesession(ONESESSION_API, ONESESSION_TOKEN_FILE, cookieName: $cookieName);
+        add_action('plugins_loaded', [$this, 'forgetOthers'], PHP_INT_MIN);
+        /* Of all that asks `authenticate`, such as XML-RPC and application passwords, wp_signon() alone says this first. */
+        add_action('wp_authenticate', fn() => add_filter('authenticate', [$this, 'signIn'], PHP_INT_MAX, 3));
+        add_filter('attach_session_information', [$this, 'attach'], 10, 2);
+        add_action('wp_logout', [$this, 'signOut']);
+        add_action('profile_update', [$this, 'profileUpdated'], 10, 2);
+        add_action('after_password_reset', fn(WP_User $user) => $this->passwordChanged($user->ID));
+        add_action('wp_set_password', [$this, 'passwordSet'], 10, 3);
+        add_action('login_init', [$this, 'takeNext']);
+        add_filter('wp_login_errors', [$this, 'explain']);
+        add_action('login_form', [$this, 'offerTick']);
+    }
+
+    /**
+     * Who is nobody to the guard, or somebody else, is nobody to WordPress: without these cookies there is nothing that it,
+     * or another plug-in, could go by. In the browser, and in the database, they stay: it may be somebody's session elsewhere.
+     */
+    public function forgetOthers(): void
+    {
+        $names = ['auth' => AUTH_COOKIE, 'secure_auth' => SECURE_AUTH_COOKIE, 'logged_in' => LOGGED_IN_COOKIE];
+        foreach ($names as $scheme => $name) {
+            $cookie = wp_parse_auth_cookie('', $scheme);
+            $user = $cookie ? get_user_by('login', $cookie['username']) : false;
+            $record = $user ? WP_Session_Tokens::get_instance($user->ID)->get($cookie['token']) : null;
+            $session = $record[self::SESSION] ?? '';
+            if (!Onesession::isLetIn($session)) {
+                unset($_COOKIE[$name]);
+            } elseif ($record !== null && $scheme === 'logged_in') {
+                [$this->userId, $this->session] = [$user->ID, $session];
+            }
+        }
+    }
+
+    /** The last word on who gave a right name and password: a login under the rule, or why there is none. */
+    public function signIn(WP_User|WP_Error|null $user, string $name, string $password): WP_User|WP_Error|null
+    {
+        if (!$user instanceof WP_User || $this->isKeptBack($user->ID) || ($password === '' && $user->ID === $this->userId)) {
+            return $user;
+        }
+        try {
+            $this->enter($user);
+        } catch (OnesessionRefused $refused) {
+            $this->refused = $refused;
+            return new WP_Error('onesession', esc_html($refused->getMessage()));
+        }
+        return $user;
+    }
+
+    /** Each session of WordPress's begins with this. What has not come by signIn(), such as of another plug-in, is a login, too. */
+    public function attach(array $record, int $userId): array
+    {
+        if (PHP_SAPI === 'cli' || $this->isKeptBack($userId)) {
+            return $record;
+        }
+        try {
+            if ($this->userId !== $userId || $this->session === '') {
+                $this->enter(get_userdata($userId));
+            }
+        } catch (OnesessionRefused $refused) {
+            wp_die(esc_html($refused->getMessage()), '', ['response' => $refused->status, 'back_link' => true]);
+        }
+        return [self::SESSION => $this->session] + $record;
+    }
+
+    public function signOut(int $userId): void
+    {
+        if ($userId === $this->userId && $this->session !== '') {
+            $this->onesession->leave($this->session);
+        }
+    }
+
+    public function profileUpdated(int $userId, WP_User $before): void
+    {
+        if (get_userdata($userId)->user_pass !== $before->user_pass) {
+            $this->passwordChanged($userId);
+        }
+    }
+
+    /** Plug-ins call wp_set_password(); so does WordPress at a sign-in, to store the same one in a newer form. */
+    public function passwordSet(string $password, int $userId, ?WP_User $before = null): void
+    {
+        if ($before === null || !wp_check_password($password, $before->user_pass)) {
+            $this->passwordChanged($userId);
+        }
+    }
+
+    /** The guard leads to access.login_url with next=, which WordPress calls redirect_to. It goes nowhere but to this site. */
+    public function takeNext(): void
+    {
+        if (isset($_GET['next'])) {
+            $_REQUEST += ['redirect_to' => $_GET['next']];
+        }
+    }
+
+    public function explain(WP_Error $errors): WP_Error
+    {
+        if (Onesession::reason() === 'displaced' && !$errors->has_errors()) {
+            $text = __('You were signed out because your account was signed in elsewhere.', 'onesession');
+            $errors->add('onesession', esc_html($text), 'message');
+        }
+        return $errors;
+    }
+
+    /** Where session.on_limit is "ask", the refusal has a ticket. */
+    public function offerTick(): void
+    {
+        if (isset($this->refused->problem['ticket'])) {
+            printf(
+                '<p style="margin-bottom: 16px"><label><input type="checkbox" name="take_over" value="1"> %s</label></p>',
+                esc_html__('Sign out elsewhere', 'onesession')
+            );
+        }
+    }
+
+    /** By a plug-in that asks for a second factor first: what is begun then is no session yet. */
+    private function isKeptBack(int $userId): bool
+    {
+        return !apply_filters('send_auth_cookies', true, 0, 0, $userId, '', '');
+    }
+
+    /** The account is that of the user's number, whatever both are called by now; where there is none yet, by a name that can be. */
+    private function enter(WP_User $user): void
+    {
+        $own = "user-$user->ID";
+        $isName = preg_match('/^(?!user-)[a-z0-9 _.-]+$/Di', $user->user_login);
+        try {
+            $answer = $this->enterAs($isName ? $user->user_login : $own, $user);
+        } catch (OnesessionRefused $refused) {
+            $isOfName = in_array($refused->problem['status'] ?? 0, [400, 404], true);
+            if (!$isName || (!$isOfName && ($refused->problem['code'] ?? '') !== 'duplicate')) {
+                throw $refused;
+            }
+            $answer = $this->enterAs($own, $user);
+        }
+        [$this->userId, $this->session] = [$user->ID, $answer['session']['id']];
+    }
+
+    private function enterAs(string $name, WP_User $user): array
+    {
+        return $this->onesession->enter($name, isset($_POST['take_over']), ['external_id' => (string) $user->ID]);
+    }
+
+    /** Its sessions end everywhere. To WordPress they have already: its cookies have a part of the password's hash. */
+    private function passwordChanged(int $userId): void
+    {
+        try {
+            $this->onesession->passwordChanged(get_userdata($userId)->user_login, (string) $userId);
+            if ($userId === $this->userId) {
+                $this->session = '';
+            }
+        } catch (OnesessionRefused $refused) {
+            error_log("onesession: the sessions of user $userId were not ended: {$refused->getMessage()}");
+        }
+    }
+}
+
+new OnesessionPlugin();

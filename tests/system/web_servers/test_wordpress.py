@@ -1,0 +1,430 @@
+"""WordPress behind the configuration for sites with a sign-in of their own, with the project's plug-in and its manual's lines."""
+
+import html
+import re
+
+import pytest
+
+from support import wordpress
+from support.adapted import PASSWORD
+from support.api import new_token
+from support.closing import Closing, remember_log
+from support.nginx import Nginx
+from support.postgres import new_database
+from support.programs import Ctl
+from support.web import Web
+from support.webservers import daemon_with_tcp, make_certificate
+
+pytestmark = [
+    pytest.mark.xdist_group("wordpress"),
+    pytest.mark.skipif(not wordpress.IS_INSTALLED, reason="WordPress, PHP-FPM or MariaDB is not installed"),
+]
+SETTINGS = {"login.enabled": "off", "access.login_url": "/wp-login.php", "access.require_parameter": "on"}
+LOGIN, PROFILE, ADMIN = "/wp-login.php", "/wp-admin/profile.php", "/wp-admin/tools.php"
+NEW_PASSWORD = "another of the application's own"
+MEMBERS = [f"member{number}" for number in range(30)]
+# The last name is an administrator's of the daemon's; the second looks like one that the plug-in makes for somebody.
+OTHERS = ["ada@shop.example", "user-2", "dot.dash under_score", "Alice"]
+
+
+@pytest.fixture(name="installation", scope="module")
+def fixture_installation():
+    made = wordpress.WordPress([(name, f"{number}@shop.example") for number, name in enumerate([*MEMBERS, *OTHERS])])
+    made.names = iter(MEMBERS)
+    try:
+        yield made.start()
+    finally:
+        made.close()
+
+
+@pytest.fixture(name="behind")
+def fixture_behind(request, cluster_of_worker, installation):
+    """behind(settings): a site of WordPress's behind a daemon of its own. Tests share the people, but no one of them."""
+    if not cluster_of_worker.is_running:
+        cluster_of_worker.start()
+    things = Closing()
+    databases = []
+
+    def behind(settings=None, certificate=None):
+        database = new_database(cluster_of_worker)
+        databases.append(database)
+        daemon = things.add(daemon_with_tcp(database, {**SETTINGS, **(settings or {})}))
+        remember_log(request.node, "onesessiond", daemon.log)
+        remember_log(request.node, "PHP", installation.log)
+        programs = things.add(Nginx(daemon.path)).start()
+        server = things.add(installation.nginx(daemon))
+        server.certificate = certificate
+        remember_log(request.node, "nginx", server.log)
+        made = Web("nginx", "own-login", database, daemon, server.start(), installation)
+        made.ctl, made.programs = Ctl(database.owner_conninfo), programs
+        token = new_token(made.ctl, scopes="sessions,users")
+        daemon.secrets.add(token.removeprefix("ost_"))
+        installation.configure(server.port, f"{programs.url}/session/api", token)
+        return made
+
+    yield behind
+    things.close()
+    for database in databases:
+        database.discard()
+
+
+@pytest.fixture(name="name")
+def fixture_name(installation):
+    return next(installation.names)
+
+
+def fields_of(page, form):
+    """The fields of a form of WordPress's, as it is sent when nothing is changed."""
+    text = re.search(rf'(?s)<form[^>]*id="{form}".*?</form>', page)[0]
+    found = {}
+    for tag in re.findall(r"<input\b[^>]*>", text):
+        one = dict(re.findall(r'([\w-]+)="([^"]*)"', tag))
+        if "name" in one and ("checked" in one or one.get("type") not in ("checkbox", "radio", "submit")):
+            found[one["name"]] = html.unescape(one.get("value", ""))
+    return found
+
+
+def error_of(answer):
+    """What the sign-in shows above its form."""
+    shown = re.search(r'(?s)id="login_error".*?</div>', answer.text)
+    return html.unescape(shown[0]) if answer.status_code == 200 and shown else ""
+
+
+def send_form(person, name, address=LOGIN, password=PASSWORD, **more):
+    form = person.get(address)
+    assert form.status_code == 200, form.headers
+    fields = {**fields_of(form.text, "loginform"), "log": name, "pwd": password, **more}
+    return person.post(LOGIN, fields)
+
+
+def sign_in(person, name, path=ADMIN, **more):
+    """As people do it: the page that they want, the form that they are led to, and back."""
+    answer = person.get(path)
+    assert answer.status_code == 303, answer.status_code
+    address = answer.headers["Location"]
+    assert address.startswith(f"{LOGIN}?next={path}&reason="), address
+    answer = send_form(person, name, address, **more)
+    assert (answer.status_code, answer.headers.get("Location")) == (302, path), error_of(answer)
+    return address
+
+
+def sign_out(person, name):
+    page = person.get(ADMIN)
+    link = html.unescape(re.search(r'href="http[^"]*?(/wp-login\.php\?action=logout[^"]*)"', page.text)[1])
+    answer = person.get(link)
+    assert answer.status_code == 302 and "loggedout=true" in answer.headers["Location"], answer.text
+    assert user_at(person) == "", name
+
+
+def user_at(person):
+    """At a page for everybody."""
+    return person.get("/").json()["user"]
+
+
+def user_in_admin(person):
+    answer = person.get(ADMIN)
+    return re.search('class="display-name">([^<]*)<', answer.text)[1] if answer.status_code == 200 else None
+
+
+def user_of_rest(person):
+    answer = person.get("/wp-json/wp/v2/users/me", headers={"X-WP-Nonce": person.get("/").json()["nonce"]})
+    return answer.json()["name"] if answer.status_code == 200 else answer.status_code
+
+
+def whose(person):
+    return user_at(person), user_in_admin(person), user_of_rest(person)
+
+
+NOBODY = ("", None, 401)
+
+
+def own_cookies(person):
+    """By which WordPress would know somebody."""
+    return sorted({cookie.name for cookie in person.http.cookies if re.match(r"wordpress_(?!test_cookie)", cookie.name)})
+
+
+def forget(person, pattern):
+    for cookie in [cookie for cookie in person.http.cookies if re.match(pattern, cookie.name)]:
+        person.http.cookies.clear(cookie.domain, cookie.path, cookie.name)
+
+
+def events(web, name):
+    return [row[0] for row in web.database.query("SELECT name FROM events WHERE username = %s ORDER BY id", name)]
+
+
+
+
+def test_sign_in_and_sign_out_are_those_of_the_rule(behind, browse, name):
+    web = behind()
+    first, second = browse(web, program=False), browse(web, program=False)
+    assert whose(first) == NOBODY
+    assert "reason=unauthenticated" in sign_in(first, name)
+    assert whose(first) == (name, name, name)
+    sign_in(second, name)
+    assert events(web, name).count("session_displaced") == 1
+    # The other browser is out at once, whichever way it asks, although WordPress's session is there.
+    assert len(own_cookies(first)) == 2
+    assert whose(first) == NOBODY
+    assert whose(second) == (name, name, name)
+    assert "reason=displaced" in sign_in(first, name)
+    assert (user_at(first), whose(second)) == (name, NOBODY)
+    sign_out(first, name)
+    assert events(web, name)[-1] == "user_logged_out"
+    assert whose(first) == NOBODY
+    assert web.database.sessions(name) == []
+
+
+def test_who_was_displaced_reads_so_and_an_open_editor_asks_to_sign_in(behind, browse, name):
+    web = behind()
+    first, second = browse(web, program=False), browse(web, program=False)
+    sign_in(first, name)
+    sign_in(second, name)
+    told = first.post("/wp-admin/admin-ajax.php", {"action": "heartbeat", "_nonce": "x", "data[wp-refresh-post-lock]": ""})
+    assert told.json()["wp-auth-check"] is False
+    form = first.get(f"{LOGIN}?interim-login=1")
+    assert "your account was signed in elsewhere" in form.text
+    assert own_cookies(first) == [f"wordpress_{web.application.hash}"]
+    answer = send_form(first, name, f"{LOGIN}?interim-login=1")
+    assert answer.status_code == 200 and "You have logged in successfully" in answer.text
+    assert (user_at(first), user_at(second)) == (name, "")
+
+
+def test_signing_in_again_in_the_same_browser_displaces_nobody(behind, browse, name):
+    web = behind({"session.on_limit": "refuse"})
+    person = browse(web, program=False)
+    sign_in(person, name)
+    (session,) = web.database.sessions(name)
+    # To look at the form is no sign-in.
+    assert person.get(LOGIN).status_code in (200, 302)
+    assert web.database.sessions(name) == [session]
+    # WordPress has forgotten it, the browser has not. The guard lets it pass, and WordPress leads to its form.
+    forget(person, "wordpress_")
+    answer = person.get(ADMIN)
+    assert answer.status_code == 302 and "reauth=1" in answer.headers["Location"]
+    address = answer.headers["Location"].removeprefix(web.url)
+    answer = send_form(person, name, address)
+    assert (answer.status_code, answer.headers["Location"]) == (302, web.url + ADMIN), answer.text
+    assert whose(person) == (name, name, name)
+    assert "session_displaced" not in events(web, name) and len(web.database.sessions(name)) == 1
+
+
+def test_who_is_refused_is_not_signed_in_to_wordpress_either(behind, browse, name):
+    web = behind({"session.on_limit": "refuse"})
+    first, second = browse(web, program=False), browse(web, program=False)
+    sign_in(first, name)
+    answer = send_form(second, name)
+    assert "signed in" in error_of(answer), answer.text
+    # A tick would change nothing.
+    assert "take_over" not in answer.text
+    assert own_cookies(second) == [] and second.key is None
+    assert (whose(second), user_at(first)) == (NOBODY, name)
+    # The password is WordPress's own affair.
+    assert "is incorrect" in error_of(send_form(second, name, password="wrong"))
+    assert events(web, name).count("user_login_failed") == 0
+
+
+def test_tick_of_the_form_takes_over(behind, browse, name):
+    web = behind({"session.on_limit": "ask"})
+    first, second = browse(web, program=False), browse(web, program=False)
+    sign_in(first, name)
+    assert "take_over" not in second.get(LOGIN).text
+    answer = send_form(second, name)
+    assert "signed in" in error_of(answer), answer.text
+    fields = fields_of(answer.text, "loginform")
+    assert "take_over" not in fields and re.search(r'name="take_over"[^>]*> Sign out elsewhere', answer.text)
+    assert user_at(first) == name
+    assert second.post(LOGIN, {**fields, "log": name, "pwd": PASSWORD, "take_over": "1"}).status_code == 302
+    assert (whose(first), user_at(second)) == (NOBODY, name)
+
+
+def test_next_leads_nowhere_else(behind, browse, name):
+    web = behind()
+    person = browse(web, program=False)
+    answer = send_form(person, name, f"{LOGIN}?next=https://evil.example/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, f"{web.url}/wp-admin/")
+
+
+@pytest.mark.parametrize("limit", ["refuse", "displace"])
+def test_password_that_is_changed_in_the_profile_ends_the_sessions_elsewhere(behind, browse, installation, limit):
+    web = behind({"session.on_limit": limit, "session.max_sessions": 2})
+    name, stranger = next(installation.names), next(installation.names)
+    first, second, other = (browse(web, program=False) for _ in range(3))
+    for person, whom in ((first, name), (second, name), (other, stranger)):
+        sign_in(person, whom)
+    fields = fields_of(first.get(PROFILE).text, "your-profile")
+    # What is saved without a new password ends nothing.
+    assert first.post(PROFILE, {**fields, "nickname": "Nick"}).status_code == 302
+    assert len(web.database.sessions(name)) == 2
+    fields = fields_of(first.get(PROFILE).text, "your-profile")
+    answer = first.post(PROFILE, {**fields, "pass1": NEW_PASSWORD, "pass2": NEW_PASSWORD})
+    assert answer.status_code == 302 and "updated=1" in answer.headers["Location"], answer.text
+    assert whose(first) == (name, name, name)
+    assert whose(second) == NOBODY and user_at(other) == stranger
+    assert "reason=password_changed" in sign_in(second, name, password=NEW_PASSWORD)
+    assert (user_at(first), user_at(second)) == (name, name)
+    assert "session_displaced" not in events(web, name)
+
+
+def test_password_that_is_reset_by_a_mail_s_link_ends_the_sessions(behind, browse, name):
+    web = behind()
+    person, forgetful = browse(web, program=False), browse(web, program=False)
+    sign_in(person, name)
+    address = f"{MEMBERS.index(name)}@shop.example"
+    answer = forgetful.post(f"{LOGIN}?action=lostpassword", {"user_login": address})
+    assert answer.status_code == 302, answer.text
+    assert len(web.database.sessions(name)) == 1
+    # WordPress waits for the program that it gives the mail to.
+    link = re.findall(rf"/wp-login\.php\?action=rp&key=\w+&login={name}\b\S*", web.application.mails.read_text())[-1]
+    answer = forgetful.get(link)
+    assert answer.status_code == 302, answer.text
+    form = forgetful.get(answer.headers["Location"].removeprefix(web.url))
+    fields = {**fields_of(form.text, "resetpassform"), "pass1": NEW_PASSWORD, "pass2": NEW_PASSWORD}
+    answer = forgetful.post(f"{LOGIN}?action=resetpass", fields)
+    assert answer.status_code == 200 and "has been reset" in answer.text, answer.text
+    assert web.database.sessions(name) == [] and whose(person) == NOBODY
+    assert web.database.value("SELECT DISTINCT reason FROM ended_sessions") == "password_changed"
+    sign_in(forgetful, name, password=NEW_PASSWORD)
+
+
+def test_password_that_an_administrator_changes_ends_that_person_s_sessions(behind, browse, installation, name):
+    web = behind()
+    person, admin = browse(web, program=False), browse(web, program=False)
+    sign_in(person, name)
+    sign_in(admin, "admin")
+    page = f"/wp-admin/user-edit.php?user_id={installation.ids[name]}"
+    fields = fields_of(admin.get(page).text, "your-profile")
+    answer = admin.post(page, {**fields, "pass1": NEW_PASSWORD, "pass2": NEW_PASSWORD, "role": "editor"})
+    assert answer.status_code == 302, answer.text
+    assert (whose(person), user_at(admin)) == (NOBODY, "admin")
+    assert "reason=password_changed" in sign_in(person, name, password=NEW_PASSWORD)
+
+
+def test_accounts_are_those_of_the_people_whatever_their_names_are(behind, browse, installation, name):
+    web = behind()
+    web.database.query("UPDATE users SET is_admin = true WHERE username = 'alice'")
+    people = {one: browse(web, program=False) for one in [*OTHERS, name]}
+    for one, person in people.items():
+        assert send_form(person, one).status_code == 302
+    assert [user_at(person) for person in people.values()] == list(people)
+    accounts = dict(web.database.query("SELECT external_id, username FROM users WHERE external_id IS NOT NULL"))
+    ids = {one: str(installation.ids[one]) for one in people}
+    assert accounts == {
+        **{ids[one]: f"user-{ids[one]}" for one in ("ada@shop.example", "user-2", "Alice")},
+        ids["dot.dash under_score"]: "dot.dash under_score",
+        ids[name]: name,
+    }
+    # By the address as well, and when the account is called otherwise by now.
+    web.ctl.run("user", "rename", name, "Renamed")
+    again = browse(web, program=False)
+    assert send_form(again, f"{MEMBERS.index(name)}@shop.example").status_code == 302
+    assert (user_at(people[name]), user_at(again)) == ("", name)
+    assert len(web.database.sessions("Renamed")) == 1
+
+
+def test_wordpress_goes_on_without_an_answer_of_the_api(behind, browse, installation):
+    """Who is signed in stays so, nobody signs in, a new password is saved, and everybody signs out."""
+    web = behind()
+    name, other = next(installation.names), next(installation.names)
+    person, stranger = browse(web, program=False), browse(web, program=False)
+    sign_in(person, name)
+    web.programs.close()
+    assert whose(person) == (name, name, name)
+    assert "Signing in is not possible right now." in error_of(send_form(stranger, other))
+    assert own_cookies(stranger) == [] and whose(stranger) == NOBODY
+    fields = fields_of(person.get(PROFILE).text, "your-profile")
+    answer = person.post(PROFILE, {**fields, "pass1": NEW_PASSWORD, "pass2": NEW_PASSWORD})
+    assert answer.status_code == 302, answer.text
+    assert whose(person) == (name, name, name)
+    assert f"the sessions of user {installation.ids[name]} were not ended" in installation.log.read_text()
+    sign_out(person, name)
+    assert own_cookies(person) == []
+
+
+def test_old_cookie_of_a_friend_s_is_worth_nothing(behind, browse, installation):
+    """Beside a session of one's own, which the guard lets pass; and there is a way to the form, and back."""
+    web = behind()
+    name, friend = next(installation.names), next(installation.names)
+    person, other = browse(web, program=False), browse(web, program=False)
+    sign_in(other, friend)
+    sign_in(person, name)
+    mine = [(cookie.name, cookie.value, cookie.path) for cookie in person.http.cookies if "onesession" in cookie.name]
+    person.http.cookies.clear()
+    for key, value, path in mine:
+        person.http.cookies.set(key, value, path=path, domain="127.0.0.1")
+    for cookie in other.http.cookies:
+        if "onesession" not in cookie.name:
+            person.http.cookies.set_cookie(cookie)
+    assert (user_at(person), user_of_rest(person), user_at(other)) == ("", 401, friend)
+    answer = person.get(ADMIN)
+    assert answer.status_code == 302 and "reauth=1" in answer.headers["Location"]
+    answer = send_form(person, name, answer.headers["Location"].removeprefix(web.url))
+    assert answer.status_code == 302
+    assert (whose(person), user_at(other)) == ((name, name, name), friend)
+
+
+def test_session_of_the_day_before_is_nobody_s(behind, browse, name):
+    """Of WordPress's own, from before it came behind the daemon; also by a cookie that is to be remembered."""
+    web = behind()
+    person = browse(web, program=False)
+    sign_in(person, name, rememberme="forever")
+    assert any(cookie.expires for cookie in person.http.cookies if cookie.name.startswith("wordpress_logged_in"))
+    forget(person, "onesession")
+    assert whose(person) == NOBODY
+    sign_in(person, name)
+    assert user_at(person) == name
+
+
+def test_programs_with_a_password_are_no_sessions(behind, browse, name):
+    """Application passwords and XML-RPC: they go on, displace nobody, and are not displaced."""
+    web = behind({"session.on_limit": "refuse"})
+    person = browse(web, program=False)
+    sign_in(person, name)
+    nonce = person.get("/").json()["nonce"]
+    made = person.post("/wp-json/wp/v2/users/me/application-passwords", headers={"X-WP-Nonce": nonce}, json={"name": "phone"})
+    assert made.status_code == 201, made.text
+    program = browse(web)
+    answer = program.get("/wp-json/wp/v2/users/me", auth=(name, made.json()["password"]))
+    assert (answer.status_code, answer.json().get("name")) == (200, name), answer.text
+    call = (
+        "<methodCall><methodName>wp.getProfile</methodName><params><param><value><int>1</int></value></param>"
+        f"<param><value>{name}</value></param><param><value>{PASSWORD}</value></param></params></methodCall>"
+    )
+    answer = program.post("/xmlrpc.php", data=call, headers={"Content-Type": "text/xml"})
+    assert answer.status_code == 200 and f"<string>{name}</string>" in answer.text, answer.text
+    assert program.key is None and user_at(person) == name
+    assert events(web, name) == ["user_logged_in"]
+
+
+def test_sign_in_of_another_plug_in_is_a_login_too(behind, browse, name):
+    web = behind({"session.on_limit": "refuse"})
+    first, second = browse(web, program=False), browse(web, program=False)
+    assert first.get(f"/?signed-in-elsewhere={name}").status_code == 200
+    assert whose(first) == (name, name, name)
+    refused = second.get(f"/?signed-in-elsewhere={name}")
+    assert refused.status_code == 409 and "signed in" in refused.text, refused.text
+    assert own_cookies(second) == [] and whose(second) == NOBODY
+    assert events(web, name) == ["user_logged_in"]
+
+
+def test_password_displaces_nobody_before_the_second_factor(behind, browse, name):
+    web = behind()
+    first, second = browse(web, program=False), browse(web, program=False)
+    sign_in(first, name)
+    second.http.headers["User-Agent"] += " second factor"
+    assert send_form(second, name).status_code == 302
+    assert own_cookies(second) == [] and second.key is None
+    assert (user_at(first), whose(second)) == (name, NOBODY)
+
+
+def test_site_behind_https_gets_cookies_for_that(behind, browse, name, tmp_path):
+    certificate = make_certificate(tmp_path)
+    web = behind(certificate=certificate)
+    person = browse(web, program=False)
+    person.http.verify = str(certificate)
+    answer = send_form(person, name)
+    assert answer.status_code == 302, answer.text
+    cookies = {cookie.name: cookie for cookie in person.http.cookies}
+    web.secrets.update(cookies[one].value for one in ("__Host-onesession", "__Secure-onesession_device"))
+    assert all(cookies[one].secure for one in own_cookies(person)) and len(own_cookies(person)) == 2
+    assert user_at(person) == name
+    assert web.database.query("SELECT host(ip) FROM sessions") == [("127.0.0.1",)]
