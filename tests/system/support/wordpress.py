@@ -35,7 +35,7 @@ define('AUTOMATIC_UPDATER_DISABLED', true);
 define('WP_ENVIRONMENT_TYPE', 'local');
 // The tests' addresses have a port each: what it is for one address.
 define('COOKIEHASH', '{hash}');
-define('WP_HOME', 'http://' . $_SERVER['HTTP_HOST']);
+define('WP_HOME', (isset($_SERVER['HTTPS']) ? 'https://' : 'http://') . $_SERVER['HTTP_HOST']);
 define('WP_SITEURL', WP_HOME);
 $table_prefix = 'wp_';
 require __DIR__ . "/config-$_SERVER[SERVER_PORT].php";
@@ -117,7 +117,8 @@ class WordPress:
             path.touch()
             path.chmod(0o666)
         self.configure("cli", "http://127.0.0.1:9/session/api", "")
-        command = ["php", "-d", "sendmail_path=/bin/true", SITES / "wordpress/install.php", self.root, json.dumps(self.people), PASSWORD]
+        command = ["php", "-d", "sendmail_path=/bin/true", SITES / "wordpress/install.php", self.root]
+        command += [json.dumps(self.people), PASSWORD]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0 and done.stdout.startswith("{"), f"{done.stdout} {done.stderr}"
         self.ids = json.loads(done.stdout)

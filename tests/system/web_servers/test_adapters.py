@@ -571,7 +571,7 @@ def lines_of(heading):
     return [line for block in re.findall(r"(?ms)^```\w+\n(.*?)^```", section) for line in block.splitlines()]
 
 
-@pytest.mark.parametrize("heading", ["Django", "PHP", "Express", "curl"])
+@pytest.mark.parametrize("heading", ["Django", "PHP", "WordPress", "Express", "curl"])
 def test_application_adds_ten_lines_at_most(heading):
     count = len(lines_of(heading))
     assert 0 < count <= 10

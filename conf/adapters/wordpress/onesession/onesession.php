@@ -124,7 +124,12 @@ final class OnesessionPlugin
 
     public function explain(WP_Error $errors): WP_Error
     {
-        if (Onesession::reason() === 'displaced' && !$errors->has_errors()) {
+        if (Onesession::reason() !== 'displaced') {
+            return $errors;
+        }
+        /* What the form in an open editor says by itself. */
+        $errors->remove('expired');
+        if (!$errors->has_errors()) {
             $text = __('You were signed out because your account was signed in elsewhere.', 'onesession');
             $errors->add('onesession', esc_html($text), 'message');
         }
