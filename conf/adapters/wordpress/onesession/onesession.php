@@ -31,7 +31,7 @@ final class OnesessionPlugin
         add_action('plugins_loaded', [$this, 'forgetOthers'], PHP_INT_MIN);
         /* Of all that asks `authenticate`, such as XML-RPC and application passwords, wp_signon() alone says this first. */
         add_action('wp_authenticate', fn() => add_filter('authenticate', [$this, 'signIn'], PHP_INT_MAX, 3));
-        add_filter('attach_session_information', [$this, 'attach'], 10, 2);
+        add_action('set_logged_in_cookie', [$this, 'attach'], PHP_INT_MIN, 6);
         add_action('wp_logout', [$this, 'signOut']);
         add_action('profile_update', [$this, 'profileUpdated'], 10, 2);
         add_action('after_password_reset', fn(WP_User $user) => $this->passwordChanged($user->ID));
@@ -76,20 +76,28 @@ final class OnesessionPlugin
         return $user;
     }
 
-    /** Each session of WordPress's begins with this. What has not come by signIn(), such as of another plug-in, is a login, too. */
-    public function attach(array $record, int $userId): array
+    /**
+     * With each cookie that WordPress gives. Where that is not of signIn(), such as a plug-in's, or that of a new password,
+     * which goes on with the token of before, it is a login, too.
+     */
+    public function attach(string $cookie, int $expire, int $expiration, int $userId, string $scheme, string $token): void
     {
         if (PHP_SAPI === 'cli' || $this->isKeptBack($userId)) {
-            return $record;
+            return;
         }
+        $sessions = WP_Session_Tokens::get_instance($userId);
         try {
             if ($this->userId !== $userId || $this->session === '') {
                 $this->enter(get_userdata($userId));
             }
         } catch (OnesessionRefused $refused) {
+            $sessions->destroy($token);
             wp_die(esc_html($refused->getMessage()), '', ['response' => $refused->status, 'back_link' => true]);
         }
-        return [self::SESSION => $this->session] + $record;
+        $record = $sessions->get($token);
+        if ($record !== null) {
+            $sessions->update($token, [self::SESSION => $this->session] + $record);
+        }
     }
 
     public function signOut(int $userId): void
