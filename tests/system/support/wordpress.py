@@ -85,6 +85,8 @@ class WordPressNginx(Nginx):
         assert self.commands.count(" own-login.conf") == 1
         commands = self.commands.replace(" own-login.conf", f" {self.folder}/site.conf")
         subprocess.run(["sh", "-euc", commands], check=True, timeout=60)
+        text = (self.folder / "nginx.conf").read_text()
+        (self.folder / "nginx.conf").write_text(text.replace("http {", "http {\n\tinclude /etc/nginx/mime.types;", 1))
         assert "sessionid=" not in (self.folder / "site.conf").read_text()
 
 

@@ -222,8 +222,10 @@ def test_who_is_refused_is_not_signed_in_to_wordpress_either(behind, browse, nam
     assert "take_over" not in answer.text
     assert own_cookies(second) == [] and second.key is None
     assert (whose(second), user_at(first)) == (NOBODY, name)
-    # The password is WordPress's own affair.
-    assert "is incorrect" in error_of(send_form(second, name, password="wrong"))
+    # Nor does a plug-in count it as a wrong password, which is WordPress's own affair.
+    assert "Login-Failed" not in answer.headers
+    answer = send_form(second, name, password="wrong")
+    assert "is incorrect" in error_of(answer) and answer.headers["Login-Failed"] == "yes"
     assert events(web, name).count("user_login_failed") == 0
 
 
@@ -235,10 +237,19 @@ def test_tick_of_the_form_takes_over(behind, browse, name):
     answer = send_form(second, name)
     assert "signed in" in error_of(answer), answer.text
     fields = fields_of(answer.text, "loginform")
+    assert fields["log"] == name
     assert "take_over" not in fields and re.search(r'name="take_over"[^>]*> Sign out elsewhere', answer.text)
     assert user_at(first) == name
-    assert second.post(LOGIN, {**fields, "log": name, "pwd": PASSWORD, "take_over": "1"}).status_code == 302
+    assert second.post(LOGIN, {**fields, "pwd": PASSWORD, "take_over": "1"}).status_code == 302
     assert (whose(first), user_at(second)) == (NOBODY, name)
+
+
+def test_form_has_its_style_sheets_and_scripts_for_everybody(behind, browse):
+    person = browse(behind(), program=False)
+    files = re.findall(r"""(?:href|src)=["']http://[^/]*(/[^"']*\.(?:css|js|php)\?[^"']*ver=[^"']*)""", person.get(LOGIN).text)
+    assert len(files) > 5 and any("/wp-admin/" in file for file in files)
+    for file in files:
+        assert person.get(html.unescape(file)).status_code == 200, file
 
 
 def test_next_leads_nowhere_else(behind, browse, name):

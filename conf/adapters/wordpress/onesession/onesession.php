@@ -71,7 +71,8 @@ final class OnesessionPlugin
             $this->enter($user);
         } catch (OnesessionRefused $refused) {
             $this->refused = $refused;
-            return new WP_Error('onesession', esc_html($refused->getMessage()));
+            /* The code by which the form keeps the name, and plug-ins that count wrong passwords do not count this. */
+            return new WP_Error('empty_password', esc_html($refused->getMessage()));
         }
         return $user;
     }

@@ -12,3 +12,5 @@ add_action('init', function () {
 if (str_contains($_SERVER['HTTP_USER_AGENT'] ?? '', 'second factor')) {
     add_filter('send_auth_cookies', '__return_false', PHP_INT_MAX);
 }
+/* One that counts wrong passwords. */
+add_action('wp_login_failed', fn() => header('Login-Failed: yes'));
