@@ -104,6 +104,11 @@ class WordPress:
         self.process = None
         self.ids = {}
 
+    @property
+    def version(self):
+        text = (SOURCE / "wp-includes/version.php").read_text()
+        return tuple(map(int, re.search(r"wp_version = '(\d+)\.(\d+)", text).groups()))
+
     def start(self):
         self.database.start()
         self.database.run("CREATE DATABASE wordpress CHARACTER SET utf8mb4")

@@ -1,5 +1,6 @@
 """WordPress behind the configuration for sites with a sign-in of their own, with the project's plug-in and its manual's lines."""
 
+import hashlib
 import html
 import re
 
@@ -314,6 +315,29 @@ def test_password_that_an_administrator_changes_ends_that_person_s_sessions(behi
     assert "reason=password_changed" in sign_in(person, name, password=NEW_PASSWORD)
 
 
+def test_password_that_is_only_stored_anew_ends_nothing(behind, browse, installation, name):
+    """As WordPress does at a sign-in, where it was stored in the way of an older release."""
+    web = behind({"session.max_sessions": 2})
+    first, second = browse(web, program=False), browse(web, program=False)
+    sign_in(first, name)
+    # WordPress puts a backslash before the apostrophe of what is sent.
+    old = hashlib.md5(PASSWORD.replace("'", "\\'").encode()).hexdigest()
+    installation.database.run("wordpress", f"UPDATE wp_users SET user_pass = '{old}' WHERE user_login = '{name}'")
+    sign_in(second, name)
+    assert old not in installation.database.run("wordpress", f"SELECT user_pass FROM wp_users WHERE user_login = '{name}'")
+    assert len(web.database.sessions(name)) == 2 and user_at(second) == name
+
+
+def test_password_that_a_plug_in_sets_ends_the_sessions(behind, browse, installation, name):
+    if installation.version < (6, 2):
+        pytest.skip("WordPress tells plug-ins of it from 6.2 on")
+    web = behind()
+    person = browse(web, program=False)
+    sign_in(person, name)
+    assert browse(web).get(f"/?set-password-of={name}").status_code == 200
+    assert web.database.sessions(name) == [] and whose(person) == NOBODY
+
+
 def test_accounts_are_those_of_the_people_whatever_their_names_are(behind, browse, installation, name):
     web = behind()
     web.database.query("UPDATE users SET is_admin = true WHERE username = 'alice'")
@@ -406,6 +430,8 @@ def test_programs_with_a_password_are_no_sessions(behind, browse, name):
     )
     answer = program.post("/xmlrpc.php", data=call, headers={"Content-Type": "text/xml"})
     assert answer.status_code == 200 and f"<string>{name}</string>" in answer.text, answer.text
+    # So does what WordPress does periodically.
+    assert program.get("/wp-cron.php?doing_wp_cron").status_code == 200
     assert program.key is None and user_at(person) == name
     assert logins(web, name) == 1
 
