@@ -12,7 +12,8 @@ update_option('permalink_structure', '/%postname%/');
 switch_theme('plain');
 $ids = [];
 foreach (json_decode($people) as [$name, $address]) {
-    $made = wp_insert_user(['user_login' => $name, 'user_email' => $address, 'user_pass' => wp_slash($password), 'role' => 'editor']);
+    $person = ['user_login' => $name, 'user_email' => $address, 'user_pass' => wp_slash($password), 'role' => 'editor'];
+    $made = wp_insert_user($person);
     $ids[$name] = is_wp_error($made) ? exit($made->get_error_message()) : $made;
 }
 $error = activate_plugin('onesession/onesession.php');

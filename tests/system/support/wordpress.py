@@ -67,8 +67,8 @@ def manual():
     text = (ADAPTERS / "README.md").read_text()
     section = re.search(r"(?ms)^## WordPress\n(.*?)(?=^## |\Z)", text)[1]
     php = re.search(r"(?ms)^```php\n(.*?)^```", section)[1]
-    blocks = ["".join(f"{line[4:]}\n" for line in block.splitlines()) for block in re.findall(r"(?m)(?:^ {4}.*\n)+", section)]
-    return php, blocks
+    blocks = re.findall(r"(?m)(?:^ {4}.*\n)+", section)
+    return php, [re.sub(r"(?m)^ {4}", "", block) for block in blocks]
 
 
 class WordPressNginx(Nginx):

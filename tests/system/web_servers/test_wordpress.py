@@ -1,4 +1,4 @@
-"""WordPress behind the configuration for sites with a sign-in of their own, with the project's plug-in and its manual's lines."""
+"""WordPress with the project's plug-in, behind nginx, both set up by the lines of the adapters' manual."""
 
 import hashlib
 import html

@@ -43,7 +43,7 @@ final class OnesessionPlugin
 
     /**
      * Who is nobody to the guard, or somebody else, is nobody to WordPress: without these cookies there is nothing that it,
-     * or another plug-in, could go by. In the browser, and in the database, they stay: it may be somebody's session elsewhere.
+     * or another plug-in, could go by. In the browser they stay, and so does the session: it may be live elsewhere.
      */
     public function forgetOthers(): void
     {
@@ -123,7 +123,7 @@ final class OnesessionPlugin
         }
     }
 
-    /** The guard leads to access.login_url with next=, which WordPress calls redirect_to. It goes nowhere but to this site. */
+    /** The guard leads to access.login_url with next=, WordPress's redirect_to; to another site it does not go. */
     public function takeNext(): void
     {
         if (isset($_GET['next'])) {
@@ -162,7 +162,7 @@ final class OnesessionPlugin
         return !apply_filters('send_auth_cookies', true, 0, 0, $userId, '', '');
     }
 
-    /** The account is that of the user's number, whatever both are called by now; where there is none yet, by a name that can be. */
+    /** The account is that of the user's number, whatever both are called by now. It is made by a name that there can be. */
     private function enter(WP_User $user): void
     {
         $own = "user-$user->ID";
