@@ -249,6 +249,7 @@ def test_kept_at_the_moment_of_the_purge_it_is_there_or_its_session_has_ended(ne
             break
 
 
+@pytest.mark.nightly
 def test_hundred_thousand_events_are_erased(new_daemon, database):
     new_daemon({"session.purge_interval": 0}).start()
     database.query(

@@ -171,6 +171,7 @@ def test_pages_leave_nothing_out_and_have_nothing_twice(site, browse):
         assert len({row["id"] for row in data[name]}) == len(data[name])
 
 
+@pytest.mark.nightly
 def test_hundred_thousand_events_take_the_memory_of_a_page(new_site, browse):
     site = new_site({"server.workers": 1})
     add_events(site.database, 100000)

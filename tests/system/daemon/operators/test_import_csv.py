@@ -315,6 +315,7 @@ def write_many(path, count):
             file.write(f"user{number},user{number}@example.org,{PBKDF2},gold,c{number}\n")
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_many_are_imported_in_memory_that_is_bounded(ctl, database, plans, tmp_path):
     """Names are kept, so that one that comes twice is told, and nothing else of the file's 4 MB."""
