@@ -488,7 +488,7 @@ INSTALLED    = 755,$(BUILD)/onesessiond,$(SBINDIR)/onesessiond \
                644,README.md,$(DOCDIR)/README.md 644,NEWS,$(DOCDIR)/NEWS 644,LICENSE,$(DOCDIR)/LICENSE
 # Folders of our own alone, the inner ones first.
 OWN_FOLDERS  = $(MODULEDIR) $(dir $(MODULEDIR)) $(addprefix $(EXAMPLES)/,$(sort $(patsubst conf/%/,%,$(dir $(SAMPLES))))) \
-               $(addprefix $(EXAMPLES)/,cinema/cinema/pages cinema/cinema/migrations cinema/cinema cinema adapters/django/onesession/templates adapters/django/onesession adapters/django adapters/wordpress adapters) $(EXAMPLES) \
+               $(addprefix $(EXAMPLES)/,cinema/cinema/pages cinema/cinema/migrations cinema/cinema cinema adapters/django/onesession/templates adapters/django/onesession adapters/django adapters/laravel adapters/wordpress adapters) $(EXAMPLES) \
                $(DOCDIR)/listeners \
                $(DOCDIR) \
                $(addprefix $(DATADIR)/try/,$(shell cd tools/try && find template -depth -type d)) $(DATADIR)/try \

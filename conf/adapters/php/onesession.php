@@ -107,30 +107,45 @@ final class Onesession
     /** Whether the guard was not asked about this request, or has let in one of these sessions of onesession's. */
     public static function isLetIn(string ...$ids): bool
     {
-        $live = self::field('SESSION_ID');
-        $wasAsked = $live !== '' || self::field('SESSION_REASON') !== '';
+        $live = self::field('SESSION_ID', $_SERVER);
+        $wasAsked = $live !== '' || self::field('SESSION_REASON', $_SERVER) !== '';
         return !$wasAsked || ($live !== '' && in_array($live, $ids, true));
     }
 
     /** signIn(), which keeps nothing: the application keeps the id of the answer's session. */
     public function enter(string $name, bool $takeOver, array $account): array
     {
+        $answer = $this->login($name, ['take_over' => $takeOver] + $this->browser($_SERVER, $_COOKIE), $account);
+        foreach ($answer['cookies'] as $cookie) {
+            header('Set-Cookie: ' . $cookie, false);
+        }
+        return $answer;
+    }
+
+    /** What a login tells of the browser; $server and $cookies are as in $_SERVER and $_COOKIE. */
+    public function browser(array $server, array $cookies): array
+    {
         /* By HTTP the client is the web server, which says who its own is. */
-        $isProxied = !isset($_SERVER['SESSION_ID']) && !isset($_SERVER['SESSION_REASON'])
-            && self::field('SESSION_ID') . self::field('SESSION_REASON') !== '';
-        $addresses = explode(',', $isProxied ? $_SERVER['HTTP_X_FORWARDED_FOR'] ?? '' : '');
-        $https = $isProxied ? $_SERVER['HTTP_X_FORWARDED_PROTO'] ?? 'http' : $_SERVER['HTTPS'] ?? 'off';
-        $login = [
-            'user' => $name,
-            'exact' => true,
-            'external_id' => $account['external_id'] ?? null,
-            'ip' => trim(end($addresses)) ?: $_SERVER['REMOTE_ADDR'],
-            'user_agent' => $_SERVER['HTTP_USER_AGENT'] ?? '',
-            'presented' => $this->cookie(''),
-            'device' => $this->cookie('_device'),
+        $isProxied = !isset($server['SESSION_ID']) && !isset($server['SESSION_REASON'])
+            && self::field('SESSION_ID', $server) . self::field('SESSION_REASON', $server) !== '';
+        $addresses = explode(',', $isProxied ? $server['HTTP_X_FORWARDED_FOR'] ?? '' : '');
+        $https = $isProxied ? $server['HTTP_X_FORWARDED_PROTO'] ?? 'http' : $server['HTTPS'] ?? 'off';
+        return [
+            'ip' => trim(end($addresses)) ?: $server['REMOTE_ADDR'],
+            'user_agent' => $server['HTTP_USER_AGENT'] ?? '',
+            'presented' => $this->cookie('', $cookies),
+            'device' => $this->cookie('_device', $cookies),
             'secure' => !in_array($https, ['', 'off', 'http'], true),
-            'take_over' => $takeOver,
         ];
+    }
+
+    /**
+     * enter(), which sends no cookies either. $browser: what browser() says, and what else POST /api/sessions takes, such
+     * as "take_over".
+     */
+    public function login(string $name, array $browser, array $account): array
+    {
+        $login = ['user' => $name, 'exact' => true, 'external_id' => $account['external_id'] ?? null] + $browser;
         [$status, $answer] = $this->call('POST', '/sessions', $login);
         if ($status === 404 && ($answer['code'] ?? '') === 'not_found') {
             unset($account['external_id']);
@@ -141,9 +156,6 @@ final class Onesession
         }
         if ($status !== 201) {
             throw new OnesessionRefused(in_array($status, [403, 409, 429], true) ? $status : 503, $answer);
-        }
-        foreach ($answer['cookies'] as $cookie) {
-            header('Set-Cookie: ' . $cookie, false);
         }
         return $answer;
     }
@@ -161,19 +173,19 @@ final class Onesession
     /** Why nobody is signed in, one of onesession's codes; empty where the guard was not asked, or has let somebody in. */
     public static function reason(): string
     {
-        return self::field('SESSION_REASON');
+        return self::field('SESSION_REASON', $_SERVER);
     }
 
-    /* By FastCGI it is a parameter, by HTTP a header field. The web server removes the client's own. */
-    private static function field(string $name): string
+    /** By FastCGI it is a parameter, by HTTP a header field. The web server removes the client's own. */
+    public static function field(string $name, array $server): string
     {
-        return $_SERVER[$name] ?? $_SERVER["HTTP_$name"] ?? '';
+        return $server[$name] ?? $server["HTTP_$name"] ?? '';
     }
 
-    private function cookie(string $suffix): ?string
+    private function cookie(string $suffix, array $cookies): ?string
     {
         foreach (['__Host-', '__Secure-', ''] as $prefix) {
-            $value = $_COOKIE[$prefix . $this->cookieName . $suffix] ?? '';
+            $value = $cookies[$prefix . $this->cookieName . $suffix] ?? '';
             /* One with [] in its name is an array. */
             if (is_string($value) && $value !== '') {
                 return $value;
@@ -183,7 +195,7 @@ final class Onesession
     }
 
     /** [status, answer]; a POST has a key, so that it is done once where it has to be sent twice. */
-    private function call(string $method, string $path, array|object|null $body = null): array
+    public function call(string $method, string $path, array|object|null $body = null): array
     {
         $fields = [
             'Authorization: Bearer ' . trim((string) file_get_contents($this->tokenFile)),

@@ -72,6 +72,8 @@ def test_install_puts_everything_below_prefix_and_uninstall_takes_it_away(folder
         "share/doc/onesession/examples/adapters/payments/stripe.py",
         "share/doc/onesession/examples/adapters/django/onesession/templates/onesession/refused.html",
         "share/doc/onesession/examples/adapters/php/onesession.php",
+        "share/doc/onesession/examples/adapters/laravel/composer.json",
+        "share/doc/onesession/examples/adapters/laravel/src/Guard.php",
         "share/doc/onesession/examples/adapters/wordpress/onesession/onesession.php",
         "share/doc/onesession/events.md",
         "share/doc/onesession/listeners/listener.py",

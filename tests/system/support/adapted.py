@@ -1,16 +1,29 @@
 """Sites in other languages that sign people in themselves, behind onesession by the project's adapters."""
 
+import hashlib
+import http.client
 import json
 import os
+import re
 import shutil
+import subprocess
+import threading
+import urllib.parse
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
+from support.listening import serve_http
 from support.processes import ROOT, discard, end, free_port, scratch, spawn, tail
 from support.waiting import wait_until
+from support.webservers import nginx_site
 
 SITES = ROOT / "tests/adapters"
 ADAPTERS = ROOT / "conf/adapters"
 NODE_MODULES = ROOT / "build/npm/node_modules"
 PASSWORD = "the application's own"
+SIGN_IN = "/accounts/login/"
+OPEN = "/open/"
+MEMBERS = ["member0", "member1"]
 
 
 class AdaptedSite:
@@ -18,6 +31,9 @@ class AdaptedSite:
 
     # The field of its form against requests of other sites.
     token_field = "csrf"
+    # More of what is marked "Yours" in nginx's own-login.conf.
+    sample_changes = {}
+    places = {"open": "optional"}
 
     def __init__(self):
         self.folder = scratch("adapted")
@@ -113,4 +129,123 @@ class Php(AdaptedSite):
         return self.tried if "started" in self.log.read_text() else None
 
 
+LARAVEL = Path("/usr/share/php/Illuminate/autoload.php")
+# As Laravel's own guard calls it, for sites that go by no other.
+REMEMBER = "remember_web_" + hashlib.sha1(b"Illuminate\\Auth\\SessionGuard").hexdigest()
+
+
+class Laravel(Php):
+    """
+    Debian's framework, with the adapter as its README has it installed. `more_settings`: of the environment.
+    `forgets_remembered`: whether the web server has been told of the cookie to be remembered by.
+    """
+
+    token_field = "_token"
+    places = {"open": "optional", "fresh": "fresh=10m"}
+
+    def __init__(self, database, more_settings=None, forgets_remembered=True):
+        super().__init__()
+        self.database, self.more_settings = database, more_settings or {}
+        cookies, sample = "laravel_session", (ROOT / "conf/nginx/own-login.conf").read_text()
+        self.sample_changes = {
+            '"~^/login/?$" yes;': '"~^/accounts/(?:login|password|confirm|others|reset)/?$" yes;',
+            "$upstream_cookie_sessionid": "$upstream_cookie_laravel_session",
+            '"sessionid=; Path=/; Max-Age=0"': '"laravel_session=; Path=/; Max-Age=0"',
+        }
+        if forgets_remembered:
+            cookies += f"|{REMEMBER}"
+            shown = r"(?ms)^#map [^\n]*own_forgotten_2 \{\n.*?^#\}\n|^\t#add_header [^\n]*own_forgotten_2 always;\n"
+            for found in re.findall(shown, sample):
+                self.sample_changes[found] = re.sub(r"(?m)^(\t?)#", r"\1", found).replace("remember_me", REMEMBER)
+        self.sample_changes["(?i:sessionid)"] = f"(?i:{cookies})"
+
+    def start(self, token, api, accounts):
+        shutil.copytree(SITES / "laravel", self.folder, dirs_exist_ok=True)
+        package = self.folder / "packages/laravel"
+        shutil.copytree(ADAPTERS / "laravel", package)
+        shutil.copy(ADAPTERS / "php/onesession.php", package)
+        for folder in ("bootstrap/cache", "storage/framework/sessions", "storage/framework/views", "vendor/composer"):
+            (self.folder / folder).mkdir(parents=True)
+        packages = {"packages": [json.loads((package / "composer.json").read_text())]}
+        (self.folder / "vendor/composer/installed.json").write_text(json.dumps(packages))
+        environment = {**self.environment(api, accounts), **self.more()}
+        command = ["php", "-d", "variables_order=EGPCS", self.folder / "bootstrap/prepare.php"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return super().start(token, api, accounts)
+
+    def more(self):
+        cluster = self.database.cluster
+        return {
+            "SITE_DATABASE": self.database.name,
+            "SITE_ROLE": cluster.superuser,
+            "SITE_DATABASE_HOST": str(cluster.sockets),
+            **self.more_settings,
+        }
+
+    def command(self):
+        self.tried = free_port()
+        return [
+            shutil.which("php"), "-d", "variables_order=EGPCS",
+            "-S", f"127.0.0.1:{self.tried}", "-t", self.folder / "public", self.folder / "public/index.php",
+        ]
+
+
 MAKE = {"django": Django, "express": Express, "php": Php}
+
+
+def with_sign_in(daemon, application):
+    """The sample, told where the site has its sign-in, and that a page of it is open."""
+    server = nginx_site(daemon, "own-login", application)
+    server.changes['"~^/login/?$" yes;'] = '"~^/accounts/(?:login|password|confirm)/?$" yes;'
+    server.changes.update(application.sample_changes)
+    server.places = application.places
+    return server
+
+
+class Between:
+    """Passes on to the API, or does what its `mode` says: answers an error page, nothing, or hangs up."""
+
+    def __init__(self, api):
+        real = urllib.parse.urlsplit(api)
+        self.mode, self.calls = "through", []
+        self.ends = threading.Event()
+        between = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if between.mode == "silence":
+                    between.ends.wait(60)
+                if between.mode in ("silence", "hang up"):
+                    self.close_connection = True
+                    return
+                between.calls.append(self.command)
+                status, kind, text = 502, "text/html", b"<html><h1>502 Bad Gateway</h1></html>"
+                if between.mode == "through":
+                    connection = http.client.HTTPConnection(real.hostname, real.port, timeout=30)
+                    connection.request(self.command, self.path, body, dict(self.headers))
+                    answer = connection.getresponse()
+                    status, kind, text = answer.status, answer.getheader("Content-Type", ""), answer.read()
+                    connection.close()
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_GET = do_PUT = do_POST = do_DELETE = do
+
+            def log_message(self, *_):
+                pass
+
+        self.server = serve_http(Handler)
+        self.url = api.replace(real.netloc, f"127.0.0.1:{self.server.server_address[1]}")
+
+    def go_away(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def close(self):
+        self.ends.set()
+        self.go_away()

@@ -3,96 +3,21 @@ Sites in other languages that sign people in themselves, behind the configuratio
 adapters: what they tell the daemon, and that who is nobody to the guard is nobody to them.
 """
 
-import http.client
-import itertools
 import json
 import os
 import re
 import shutil
 import subprocess
-import threading
-import urllib.parse
-from http.server import BaseHTTPRequestHandler
 
 import pytest
 import requests
 
 from support import adapted
-from support.api import new_token
-from support.closing import Closing, remember_log
-from support.listening import serve_http
-from support.nginx import Nginx
-from support.postgres import new_database
-from support.programs import Ctl
-from support.web import Web
-from support.webservers import daemon_with_tcp, make_certificate, nginx_site
+from support.adapted import MEMBERS, OPEN, SIGN_IN
+from support.webservers import make_certificate
 
-SIGN_IN = "/accounts/login/"
-OPEN = "/open/"
-SETTINGS = {"login.enabled": "off", "access.login_url": SIGN_IN, "access.require_parameter": "on"}
-MEMBERS = ["member0", "member1"]
 # The adapter calls the third of them, who has number 5, what the fourth is called.
 OTHERS = ["ada", "ADA", "victim@shop.example", "user-5", "User-7"]
-DATABASES = itertools.count()
-
-
-def with_sign_in(daemon, application):
-    """The sample, told where the site has its sign-in, and that a page of it is open."""
-    server = nginx_site(daemon, "own-login", application)
-    server.changes['"~^/login/?$" yes;'] = '"~^/accounts/(?:login|password|confirm)/?$" yes;'
-    server.places = {"open": "optional"}
-    return server
-
-
-@pytest.fixture(name="tables")
-def fixture_tables(cluster_of_worker):
-    """An empty database for a site."""
-    if not cluster_of_worker.is_running:
-        cluster_of_worker.start()
-    name = f"site_{next(DATABASES)}"
-    cluster_of_worker.execute(f"CREATE DATABASE {name}")
-
-    class Tables:
-        cluster = cluster_of_worker
-
-    Tables.name = name
-    yield Tables
-    cluster_of_worker.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture(name="behind")
-def fixture_behind(request, cluster_of_worker):
-    """behind(site, settings): the site behind a daemon of its own; returns a Web."""
-    if not cluster_of_worker.is_running:
-        cluster_of_worker.start()
-    things = Closing()
-    databases = []
-
-    def behind(site, settings=None, prepare=None, names=MEMBERS, between=lambda api: api, certificate=None):
-        database = new_database(cluster_of_worker)
-        databases.append(database)
-        ctl = Ctl(database.owner_conninfo)
-        if prepare is not None:
-            prepare(ctl)
-        daemon = things.add(daemon_with_tcp(database, {**SETTINGS, **(settings or {})}))
-        remember_log(request.node, "onesessiond", daemon.log)
-        # The site is told where the API is before it has a port for the web server.
-        programs = things.add(Nginx(daemon.path)).start()
-        things.add(site)
-        remember_log(request.node, "site", site.log)
-        token = new_token(ctl, scopes="sessions,users")
-        daemon.secrets.add(token.removeprefix("ost_"))
-        site.start(token, between(f"{programs.url}/session/api"), {name: adapted.PASSWORD for name in names})
-        server = things.add(with_sign_in(daemon, site))
-        server.certificate = certificate
-        made = Web("nginx", "own-login", database, daemon, server.start(), site)
-        made.ctl = ctl
-        return made
-
-    yield behind
-    things.close()
-    for database in databases:
-        database.discard()
 
 
 @pytest.fixture(name="site", params=adapted.MAKE)
@@ -238,66 +163,6 @@ def test_request_that_was_under_way_when_the_password_was_given_again_signs_nobo
     # Somebody else's is nobody's, and takes nothing away either.
     assert shown_straight(web, person, others) == ""
     assert (user_at(person), user_at(other)) == ("member0", "member1")
-
-
-class Between:
-    """Passes on to the API, or does what its `mode` says: answers an error page, nothing, or hangs up."""
-
-    def __init__(self, api):
-        real = urllib.parse.urlsplit(api)
-        self.mode, self.calls = "through", []
-        self.ends = threading.Event()
-        between = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                if between.mode == "silence":
-                    between.ends.wait(60)
-                if between.mode in ("silence", "hang up"):
-                    self.close_connection = True
-                    return
-                between.calls.append(self.command)
-                status, kind, text = 502, "text/html", b"<html><h1>502 Bad Gateway</h1></html>"
-                if between.mode == "through":
-                    connection = http.client.HTTPConnection(real.hostname, real.port, timeout=30)
-                    connection.request(self.command, self.path, body, dict(self.headers))
-                    answer = connection.getresponse()
-                    status, kind, text = answer.status, answer.getheader("Content-Type", ""), answer.read()
-                    connection.close()
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            do_GET = do_PUT = do_POST = do_DELETE = do
-
-            def log_message(self, *_):
-                pass
-
-        self.server = serve_http(Handler)
-        self.url = api.replace(real.netloc, f"127.0.0.1:{self.server.server_address[1]}")
-
-    def go_away(self):
-        self.server.shutdown()
-        self.server.server_close()
-
-    def close(self):
-        self.ends.set()
-        self.go_away()
-
-
-@pytest.fixture(name="between")
-def fixture_between(closing):
-    made = []
-
-    def between(api):
-        made.append(closing.add(Between(api)))
-        return made[0].url
-
-    between.made = made
-    return between
 
 
 @pytest.mark.parametrize("mode", ["closed port", "hang up", "error page", "silence"])
@@ -571,7 +436,7 @@ def lines_of(heading):
     return [line for block in re.findall(r"(?ms)^```\w+\n(.*?)^```", section) for line in block.splitlines()]
 
 
-@pytest.mark.parametrize("heading", ["Django", "PHP", "WordPress", "Express", "curl"])
+@pytest.mark.parametrize("heading", ["Django", "PHP", "Laravel", "WordPress", "Express", "curl"])
 def test_application_adds_ten_lines_at_most(heading):
     count = len(lines_of(heading))
     assert 0 < count <= 10

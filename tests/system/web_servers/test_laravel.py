@@ -1,0 +1,361 @@
+"""
+An application of Laravel's that signs people in itself, behind nginx's configuration for such sites and with the adapter:
+Laravel's own calls follow the rule.
+"""
+
+import re
+
+import pytest
+import requests
+
+from support import adapted
+from support.adapted import OPEN, SIGN_IN
+from support.webservers import make_certificate
+
+pytestmark = pytest.mark.skipif(not adapted.LARAVEL.exists(), reason="php-laravel-framework is not installed")
+
+
+def address(name):
+    return name if "@" in name else f"{name}@shop.example"
+
+
+@pytest.fixture(name="site")
+def fixture_site(tables):
+    return adapted.Laravel(tables)
+
+
+def token_of(form):
+    assert form.status_code == 200, form.headers
+    return re.search('name="_token" value="([^"]*)"', form.text)[1]
+
+
+def send_form(person, name, form, **more):
+    """The sign-in's form as it came from there, with the address of the page that it is on."""
+    fields = {"_token": token_of(form), "email": address(name), "password": adapted.PASSWORD, **more}
+    return person.post(SIGN_IN, fields, headers={"Referer": form.url})
+
+
+def lead_to_form(person, path="/members/"):
+    answer = person.get(path)
+    assert answer.status_code == 303, answer.text
+    assert answer.headers["Location"].startswith(f"{SIGN_IN}?next={path}&reason="), answer.headers["Location"]
+    return person.get(answer.headers["Location"])
+
+
+def sign_in(person, name, path="/members/", **more):
+    """As people do it: the page that they want, the form that they are led to, and there."""
+    answer = send_form(person, name, lead_to_form(person, path), **more)
+    assert (answer.status_code, answer.headers["Location"]) == (302, person.site.url + path), answer.text
+    return answer
+
+
+def fail_to_sign_in(person, name, form=None, **more):
+    """The form that comes again, in which something is wrong."""
+    answer = send_form(person, name, form or lead_to_form(person), **more)
+    assert answer.status_code == 302, answer.text
+    assert answer.headers["Location"].startswith(person.site.url + SIGN_IN.rstrip("/")), answer.headers["Location"]
+    assert "reason=" not in answer.headers["Location"]
+    form = person.get(answer.headers["Location"].removeprefix(person.site.url))
+    assert 'class="error"' in form.text, form.text
+    return form
+
+
+def send(person, path, **fields):
+    """A form of a page that has one, with the token that the session has."""
+    return person.post(path, fields, headers={"X-XSRF-TOKEN": requests.utils.unquote(person.http.cookies["XSRF-TOKEN"])})
+
+
+def user_at(person, path="/members/"):
+    answer = person.get(path)
+    return answer.json()["user"] if answer.status_code == 200 else None
+
+
+def events(web, name):
+    return [row[0] for row in web.database.query("SELECT name FROM events WHERE username = %s ORDER BY id", name)]
+
+
+def forget(person, *names):
+    for name in names:
+        del person.http.cookies[name]
+
+
+def is_remembered(person):
+    return adapted.REMEMBER in person.http.cookies
+
+
+def test_attempt_and_logout_are_those_of_the_rule(site, behind, browse):
+    web = behind(site)
+    first, second = browse(web, program=False), browse(web, program=False)
+    assert user_at(first, OPEN) == ""
+    sign_in(first, "member0")
+    # The account was made, for the daemon had none; people sign in by address, so it is called by the user's number.
+    assert web.database.query("SELECT username, external_id FROM users WHERE external_id IS NOT NULL") == [("user-1", "1")]
+    assert user_at(first) == user_at(first, OPEN) == "member0"
+    sign_in(second, "member0")
+    assert events(web, "user-1").count("session_displaced") == 1
+    assert (user_at(first), user_at(first, OPEN), user_at(second)) == (None, "", "member0")
+    sign_in(first, "member0")
+    assert (user_at(first), user_at(second), user_at(second, OPEN)) == ("member0", None, "")
+    assert send(first, "/accounts/logout").status_code == 302
+    assert events(web, "user-1")[-1] == "user_logged_out"
+    assert (user_at(first), user_at(first, OPEN)) == (None, "")
+    assert web.database.sessions("user-1") == []
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+def test_who_was_displaced_is_nobody_also_by_the_cookie_to_be_remembered_by(tables, behind, browse, forgets):
+    """Whether the web server was told of that cookie or not."""
+    web = behind(adapted.Laravel(tables, forgets_remembered=forgets))
+    first, second = browse(web, program=False), browse(web, program=False)
+    sign_in(first, "member0", remember="1")
+    sign_in(second, "member0", remember="1")
+    assert is_remembered(first) and is_remembered(second)
+    assert f"`{adapted.REMEMBER}`" in (adapted.ADAPTERS / "README.md").read_text()
+    for _ in range(2):
+        assert user_at(first, OPEN) == ""
+        assert "_token" in lead_to_form(first).text
+    assert (user_at(first), user_at(second)) == (None, "member0")
+    assert not is_remembered(first)
+    assert events(web, "user-1").count("user_logged_in") == 2
+
+
+@pytest.mark.parametrize("driver", ["file", "cookie"])
+def test_who_asked_to_be_remembered_is_known_again_under_the_rule(tables, behind, browse, driver):
+    web = behind(adapted.Laravel(tables, {"SESSION_DRIVER": driver}))
+    person, other = browse(web, program=False), browse(web, program=False)
+    sign_in(person, "member0", remember="1")
+    assert user_at(person, "/fresh/") == "member0"
+    (before,) = web.database.sessions("user-1")
+    # The application has forgotten its session, the guard has not: it is the same one.
+    forget(person, "laravel_session")
+    assert user_at(person) == "member0"
+    assert web.database.sessions("user-1") == [before]
+    # Nobody is live, and nobody has ended it: a login, which is no fresh one.
+    forget(person, "laravel_session", "onesession")
+    web.database.query("DELETE FROM sessions")
+    assert user_at(person, OPEN) == user_at(person) == "member0"
+    assert events(web, "user-1").count("user_logged_in") == 2
+    assert user_at(person, "/fresh/") is None
+    # Which the next one displaces as any other.
+    sign_in(other, "member0")
+    assert (user_at(person), user_at(person, OPEN), user_at(other)) == (None, "", "member0")
+
+
+def test_cookie_to_be_remembered_by_is_refused_as_a_login_is(site, behind, browse):
+    web = behind(site, {"session.on_limit": "refuse"})
+    first, second = browse(web, program=False), browse(web, program=False)
+    sign_in(first, "member0", remember="1")
+    second.http.cookies.set(adapted.REMEMBER, first.http.cookies[adapted.REMEMBER], path="/", domain="127.0.0.1")
+    assert user_at(second, OPEN) == "" and not is_remembered(second)
+    assert (user_at(first), user_at(second)) == ("member0", None)
+    assert events(web, "user-1").count("user_logged_in") == 1
+
+
+def test_who_is_refused_is_not_signed_in_and_reads_why_in_the_form(site, behind, browse):
+    web = behind(site, {"session.on_limit": "refuse"})
+    first, second = browse(web, program=False), browse(web, program=False)
+    sign_in(first, "member0")
+    form = fail_to_sign_in(second, "member0", remember="1")
+    assert "signed in" in form.text or "elsewhere" in form.text, form.text
+    assert 'value="member0@shop.example"' in form.text and "take_over" not in form.text
+    assert (user_at(second), user_at(second, OPEN), user_at(first)) == (None, "", "member0")
+    assert not is_remembered(second) and "onesession" not in second.http.cookies
+    # A program reads it, too.
+    answer = second.post(
+        SIGN_IN, {"_token": token_of(lead_to_form(second)), "email": address("member0"), "password": adapted.PASSWORD},
+        headers={"Accept": "application/json"},
+    )
+    assert (answer.status_code, list(answer.json()["errors"])) == (409, ["email"])
+
+
+def test_wrong_password_is_shown_in_the_form_that_the_guard_has_led_to(site, behind, browse):
+    """With reason= in its address the web server would keep back the session that has what was wrong."""
+    web = behind(site)
+    person = browse(web, program=False)
+    form = fail_to_sign_in(person, "member0", password="wrong")
+    assert "do not match" in form.text
+    answer = send_form(person, "member0", form)
+    assert answer.headers["Location"] == web.url + "/members/", answer.text
+    assert user_at(person) == "member0"
+
+
+def test_next_leads_nowhere_else(site, behind, browse):
+    web = behind(site)
+    for place in ("//evil.example/", "https://evil.example/", "@evil.example", ".evil.example", "/\\evil.example"):
+        person = browse(web, program=False)
+        form = person.get(SIGN_IN, params={"next": place, "reason": "unauthenticated"})
+        answer = send_form(person, "member0", form)
+        assert answer.status_code == 302 and answer.headers["Location"].startswith(web.url + "/"), (place, answer.headers)
+
+
+def test_tick_in_the_form_takes_over(site, behind, browse):
+    web = behind(site, {"session.on_limit": "ask"})
+    first, second = browse(web, program=False), browse(web, program=False)
+    sign_in(first, "member0")
+    form = fail_to_sign_in(second, "member0")
+    assert 'name="take_over"' in form.text and "Sign out elsewhere" in form.text
+    assert (user_at(first), user_at(second)) == ("member0", None)
+    answer = send_form(second, "member0", second.get(form.url.removeprefix(web.url)), take_over="1")
+    assert answer.status_code == 302, answer.text
+    assert (user_at(first), user_at(second)) == (None, "member0")
+
+
+def test_signing_in_again_in_the_same_browser_displaces_nobody(site, behind, browse):
+    web = behind(site, {"session.on_limit": "refuse"})
+    person = browse(web, program=False)
+    sign_in(person, "member0")
+    forget(person, "laravel_session")
+    assert send_form(person, "member0", person.get(SIGN_IN)).headers["Location"] == web.url + "/members"
+    assert send(person, "/accounts/confirm").status_code == 302
+    assert user_at(person) == "member0"
+    assert events(web, "user-1").count("session_displaced") == 0
+    assert events(web, "user-1").count("user_logged_in") == 3
+
+
+@pytest.mark.parametrize("way", ["password", "others", "reset"])
+def test_new_password_ends_the_sessions_elsewhere(site, behind, browse, way):
+    """Saved by a page of the application's, by logoutOtherDevices(), by a mail to who has forgotten it."""
+    web = behind(site, {"session.on_limit": "refuse", "session.max_sessions": 2})
+    first, second, other = (browse(web, program=False) for _ in range(3))
+    for person, name in ((first, "member0"), (second, "member0"), (other, "member1")):
+        sign_in(person, name, remember="1")
+    person = browse(web, program=False) if way == "reset" else first
+    person.get(OPEN)
+    answer = send(person, f"/accounts/{way}", password=adapted.PASSWORD, new_password="another one", email=address("member0"))
+    assert answer.status_code == 302, answer.text
+    ended = None if way == "reset" else "member0"
+    assert [user_at(one) for one in (first, second, other)] == [ended, None, "member1"]
+    assert user_at(second, OPEN) == ""
+    assert web.database.value("SELECT DISTINCT reason FROM ended_sessions") == "password_changed"
+    sign_in(second, "member0", password=adapted.PASSWORD if way == "others" else "another one")
+    assert [user_at(one) for one in (first, second, other)] == [ended, "member0", "member1"]
+
+
+def test_friend_s_old_cookies_are_nobody_s(site, behind, browse):
+    """Whoever has an account of his own, and cookies of the application's that a friend once had."""
+    web = behind(site)
+    friend, person = browse(web, program=False), browse(web, program=False)
+    sign_in(friend, "member0", remember="1")
+    sign_in(person, "member1")
+    own = person.http.cookies["laravel_session"]
+    for name in ("laravel_session", adapted.REMEMBER):
+        person.http.cookies.set(name, friend.http.cookies[name], path="/", domain="127.0.0.1")
+    assert user_at(person, OPEN) == ""
+    # Led to the form, where the friend is not let in by what is in the browser; and the friend goes on.
+    answer = person.get("/members/")
+    assert answer.status_code == 302, answer.text
+    assert "_token" in person.get(SIGN_IN).text
+    assert user_at(friend) == "member0"
+    person.http.cookies.set("laravel_session", own, path="/", domain="127.0.0.1")
+    assert user_at(person) == "member1"
+
+
+def test_session_of_the_day_before_is_nobody_s_and_a_visitor_s_basket_stays(site, behind, browse):
+    web = behind(site)
+    person, visitor = browse(web, program=False), browse(web, program=False)
+    sign_in(person, "member0")
+    forget(person, "onesession", "onesession_device")
+    assert user_at(person, OPEN) == ""
+    for thing in ("hat", "coat"):
+        visitor.get(f"{OPEN}add?thing={thing}")
+    assert visitor.get(OPEN).json()["basket"] == ["hat", "coat"]
+    # From the page with the basket to the sign-in, not from a guarded one: that begins a new session.
+    assert send_form(visitor, "member0", visitor.get(SIGN_IN)).status_code == 302
+    assert visitor.get(OPEN).json() == {"path": "/open", "user": "member0", "basket": ["hat", "coat"]}
+
+
+@pytest.mark.parametrize("mode", ["closed port", "error page"])
+def test_application_goes_on_without_an_answer_of_the_api(site, behind, browse, between, mode):
+    """Nobody signs in and all sign out; that a password's change has not been told is no success."""
+    web = behind(site, between=between)
+    first, second, third = (browse(web, program=False, permits_5xx=True) for _ in range(3))
+    sign_in(first, "member1", remember="1")
+    sign_in(third, "member0")
+    form = lead_to_form(second)
+    if mode == "closed port":
+        between.made[0].go_away()
+    between.made[0].mode = mode
+    assert "Signing in is not possible" in fail_to_sign_in(second, "member0", form).text
+    assert (user_at(second), user_at(second, OPEN)) == (None, "")
+    answer = third.post("/accounts/password", {"new_password": "another one"}, headers={
+        "Accept": "application/json", "X-XSRF-TOKEN": requests.utils.unquote(third.http.cookies["XSRF-TOKEN"]),
+    })
+    assert (answer.status_code, list(answer.json()["errors"])) == (503, ["password"])
+    assert user_at(third) == "member0"
+    # The cookie to be remembered by stays good for when it has come back; nobody is let in by it now.
+    forget(first, "laravel_session")
+    assert user_at(first, OPEN) == "" and is_remembered(first)
+    # The guard does not know yet that somebody has signed out, the application does.
+    assert send(third, "/accounts/logout").status_code == 302
+    assert len(web.database.sessions("user-1")) == 1
+    assert not user_at(third) and user_at(third, OPEN) == ""
+
+
+def test_no_two_users_have_one_account(site, behind, browse):
+    """Whatever they are called, also who was called so before."""
+    names = ["member0", "user-1", "member1"]
+    web = behind(site, names=names)
+    people = {name: browse(web, program=False) for name in reversed(names)}
+    web.database.add_user("user-3")
+    for name, person in people.items():
+        answer = send_form(person, name, lead_to_form(person))
+        assert answer.status_code == 302
+    assert [user_at(person) for person in people.values()] == list(people)
+    assert dict(web.database.query("SELECT external_id, username FROM users WHERE external_id IS NOT NULL")) == {
+        "1": "user-1", "2": "user-2", "3": "user-3",
+    }
+    assert web.database.value("SELECT count(*) FROM events WHERE name = 'session_displaced'") == 0
+
+
+def test_sign_in_is_one_call(site, behind, browse, between):
+    """But for the first of all; and a page is none."""
+    web = behind(site, between=between)
+    calls = between.made[0].calls
+    for expected in (["POST", "PUT", "POST"], ["POST"]):
+        calls.clear()
+        person = browse(web, program=False)
+        sign_in(person, "member0")
+        assert user_at(person) == user_at(person, OPEN) == "member0"
+        assert calls == expected
+
+
+def test_request_that_was_under_way_when_the_password_was_given_again_signs_nobody_out(site, behind, browse):
+    web = behind(site)
+    person, other = browse(web, program=False), browse(web, program=False)
+    sign_in(person, "member0")
+    sign_in(other, "member1")
+    (before,), (others,) = web.database.sessions("user-1"), web.database.sessions("user-2")
+    assert send(person, "/accounts/confirm").status_code == 302
+    assert web.database.sessions("user-1") != [before]
+
+    def shown_straight(session_id):
+        """For whom the application takes a request that the guard has let in as that session, whatever it is by now."""
+        answer = requests.get(
+            f"http://127.0.0.1:{web.application.port}/members/", headers={"Session-Id": session_id},
+            cookies={cookie.name: cookie.value for cookie in person.http.cookies}, allow_redirects=False, timeout=30,
+        )
+        return answer.json()["user"] if answer.status_code == 200 else None
+
+    assert shown_straight(before) == "member0"
+    # Somebody else's is nobody's, and takes nothing away either.
+    assert shown_straight(others) is None
+    assert (user_at(person), user_at(other)) == ("member0", "member1")
+
+
+def test_application_behind_https_gets_cookies_for_that_and_the_browser_s_address(site, behind, browse, tmp_path):
+    """Also where Laravel was not told to trust the web server."""
+    certificate = make_certificate(tmp_path)
+    web = behind(site, certificate=certificate)
+    person = browse(web, program=False)
+    person.http.verify = str(certificate)
+    answer = send_form(person, "member0", lead_to_form(person))
+    assert answer.status_code == 302, answer.text
+    cookies = {cookie.name: cookie for cookie in person.http.cookies}
+    for name in ("__Host-onesession", "__Secure-onesession_device"):
+        assert cookies[name].secure and cookies[name].has_nonstandard_attr("httponly")
+        web.secrets.add(cookies[name].value)
+    assert user_at(person) == user_at(person, OPEN) == "member0"
+    assert send(person, "/accounts/confirm").status_code == 302
+    assert web.database.query("SELECT host(ip) FROM sessions") == [("127.0.0.1",)]
+    assert events(web, "user-1").count("session_replaced") + events(web, "user-1").count("user_logged_in") == 2
+    assert "session_displaced" not in events(web, "user-1")
