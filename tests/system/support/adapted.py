@@ -26,6 +26,9 @@ OPEN = "/open/"
 MEMBERS = ["member0", "member1"]
 
 
+PORT_IS_TAKEN = -1
+
+
 class AdaptedSite:
     """A program that serves on a port of this machine. `token_file` is written, and `api` known, before it starts."""
 
@@ -54,9 +57,14 @@ class AdaptedSite:
     def start(self, token, api, accounts):
         self.token_file.write_text(token + "\n")
         self.log.touch()
-        self.process = spawn(self.command(), self.log, env={**self.environment(api, accounts), **self.more()}, cwd=self.folder)
-        self.port = wait_until(self._find_port, "the site to listen", timeout=120)
-        return self
+        environment = {**self.environment(api, accounts), **self.more()}
+        for _ in range(10):
+            self.log.write_text("")
+            self.process = spawn(self.command(), self.log, env=environment, cwd=self.folder)
+            self.port = wait_until(self._find_port, "the site to listen", timeout=120)
+            if self.port != PORT_IS_TAKEN:
+                return self
+        raise AssertionError("the site found no port")
 
     def command(self):
         raise NotImplementedError
@@ -125,6 +133,8 @@ class Php(AdaptedSite):
         ]
 
     def _find_port(self):
+        if self.process.poll() is not None and "already in use" in self.log.read_text():
+            return PORT_IS_TAKEN
         assert self.process.poll() is None, f"the site has ended:\n{tail(self.log)}"
         return self.tried if "started" in self.log.read_text() else None
 

@@ -3,6 +3,7 @@
 import ctypes
 import glob
 import os
+import random
 import re
 import shutil
 import signal
@@ -83,11 +84,20 @@ def discard(path):
 
 
 def free_port(host="127.0.0.1"):
-    """A port that nothing listens on at this moment. Whoever uses it must bear that it has been taken since."""
+    """
+    A port that nothing listens on at this moment. Whoever uses it must bear that it has been taken since; which is seldom,
+    for it is none of those that the kernel gives to connections and to who asks for any.
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
+    while True:
+        port = random.randrange(10000, lowest) if lowest > 20000 else 0
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                probe.bind((host, port))
+                return probe.getsockname()[1]
+        except OSError:
+            continue
 
 
 def stat_of(pid):
