@@ -62,8 +62,7 @@ def run_system(group, build, jobs, log, flags):
     """Returns whether all passed; None: no test of the group was chosen."""
     command = [sys.executable, "-m", "pytest", "-q", "-n", str(jobs), "-p", "no:cacheprovider"]
     command += [f"--progress-of={group}", "-o", "console_output_style=none", TESTS / "system" / group, *flags]
-    environment = {**os.environ, "ONESESSION_BUILD": str(build), "PYTHONPYCACHEPREFIX": str(build / "tests/compiled")}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment = {**os.environ, "ONESESSION_BUILD": str(build), "ONESESSION_COMPILED": str(build / "tests/compiled")}
     compile_tests(TESTS / "system" / group, environment)
     with open(log, "wb") as kept, subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as tests:
         # As it comes: nothing waits for the end of a pipe's block.

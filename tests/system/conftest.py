@@ -2,8 +2,13 @@
 
 import os
 import signal
+import sys
 
 import pytest
+
+# Of tests/run.py: where the processes that run tests find each other's compiled modules. What tests start knows nothing of it.
+if "ONESESSION_COMPILED" in os.environ:
+    sys.pycache_prefix, sys.dont_write_bytecode = os.environ["ONESESSION_COMPILED"], False
 
 from support import progress
 from support.browser import Browser

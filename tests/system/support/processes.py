@@ -134,10 +134,16 @@ def listed_children(pid):
 
 def children_of(pid):
     """Those that have not ended. To go through all processes of the machine would take ten times as long."""
-    found, before = listed_children(pid), None
+    found, before = set(listed_children(pid)), None
     while found != before:
-        found, before = listed_children(pid), found
-    return [child for child in found if is_alive(child)]
+        # Twice the same may be left out: three lists have it.
+        found, before = found.union(listed_children(pid), listed_children(pid)), found
+    return [child for child in sorted(found) if is_child(child, pid)]
+
+
+def is_child(pid, parent):
+    fields = stat_of(pid)
+    return fields is not None and fields[0] not in "ZX" and int(fields[1]) == parent
 
 
 def command_lines():
