@@ -21,6 +21,8 @@ from support.upgrade import Upgradable
 
 # A shell has what it runs in the background ignore it, and so would all that the tests start. Ctrl-C still ends them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# What blocks signals passes that on, too.
+signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 def pytest_addoption(parser):

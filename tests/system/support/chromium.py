@@ -7,7 +7,7 @@ import subprocess
 import threading
 
 from support import processes, programs
-from support.processes import ROOT, discard, end, end_with_parent, tail
+from support.processes import ROOT, discard, end, that_ends_with_parent, tail
 from support.waiting import PATIENCE
 
 BROWSER = ROOT / "tests/browser"
@@ -32,13 +32,12 @@ class Driver:
         environment = {**programs.environment(), "NODE_PATH": str(MODULES), "TMPDIR": folder, "HOME": folder}
         with open(self.log, "wb") as errors:
             self.process = subprocess.Popen(
-                ["node", BROWSER / "run.cjs", chromium(), str(PATIENCE)],
+                that_ends_with_parent(["node", BROWSER / "run.cjs", chromium(), PATIENCE], signal.SIGTERM),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
                 env=environment,
-                preexec_fn=end_with_parent(signal.SIGTERM),
             )
 
     def play(self, told, answer):

@@ -84,7 +84,7 @@ class Cluster:
 
     def start(self):
         assert not self.is_running
-        assert threading.current_thread() is threading.main_thread(), "see end_with_parent()"
+        assert threading.current_thread() is threading.main_thread(), "see that_ends_with_parent()"
         self.process = spawn(
             [self.program("postgres"), "-D", self.data], self.log, death_signal=signal.SIGQUIT, **self.user
         )

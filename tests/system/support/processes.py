@@ -1,6 +1,5 @@
 """Child processes that end with the tests, the folders that they live in, and processes as the kernel shows them."""
 
-import ctypes
 import glob
 import os
 import random
@@ -21,33 +20,25 @@ KEEP = bool(os.environ.get("ONESESSION_KEEP"))
 # Bytes: what the servers of all processes that run tests may come to, and as much again.
 MEMORY_WANTED = 8 << 30
 SANITIZER_REPORT = re.compile(r"ERROR: \w*Sanitizer|runtime error:|LeakSanitizer|WARNING: \w*Sanitizer")
-LIBC = ctypes.CDLL(None, use_errno=True)
-PR_SET_PDEATHSIG = 1
 
 
-def end_with_parent(signal_number):
+def that_ends_with_parent(command, death_signal=signal.SIGKILL):
     """
-    For a child between fork and exec: it gets that signal when the test process dies. To the kernel the parent is the
-    thread that forked: start only from the main one what is to outlive a thread.
+    The command of a child that gets that signal when the test process dies. To the kernel the parent is the thread that
+    forked: start only from the main one what is to outlive a thread. (A function between fork and exec would do as well,
+    and would have Python copy itself for each child.)
     """
-    mask = [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP]
-
-    def prepare():
-        LIBC.prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, mask)
-
-    return prepare
+    return ["setpriv", "--pdeathsig", death_signal.name.removeprefix("SIG"), *map(str, command)]
 
 
 def spawn(command, log, death_signal=signal.SIGTERM, **kwargs):
     """A child whose standard error and output go to the file `log`."""
     with open(log, "ab") as output:
         return subprocess.Popen(
-            [str(word) for word in command],
+            that_ends_with_parent(command, death_signal),
             stdin=kwargs.pop("stdin", subprocess.DEVNULL),
             stdout=output,
             stderr=output,
-            preexec_fn=end_with_parent(death_signal),
             **kwargs,
         )
 

@@ -3,14 +3,13 @@
 import fcntl
 import os
 import select
-import signal
 import struct
 import subprocess
 import termios
 import time
 import unicodedata
 
-from support.processes import end_with_parent
+from support.processes import that_ends_with_parent
 from support.programs import environment
 from support.waiting import PATIENCE
 
@@ -41,19 +40,11 @@ class Terminal:
         self.text = b""
         self.master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        prepare = end_with_parent(signal.SIGKILL)
-
-        def own_terminal():
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-            prepare()
-
         self.process = subprocess.Popen(
-            command,
+            ["setsid", "--ctty", *that_ends_with_parent(command)],
             stdin=slave,
             stdout=slave,
             stderr=stderr or slave,
-            preexec_fn=own_terminal,
-            start_new_session=True,
             **{"env": environment(), **kwargs},
         )
         os.close(slave)

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from support import replication
-from support.processes import children_of, end_with_parent
+from support.processes import children_of, that_ends_with_parent
 from support.programs import Ctl
 from support.terminal import Terminal
 from support.waiting import PATIENCE, Background, wait_until
@@ -68,11 +68,10 @@ class Following:
         self.out, self.err = folder / "out", folder / "err"
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
             self.process = subprocess.Popen(
-                ctl.command("--json", "events", "--follow", *words),
+                that_ends_with_parent(ctl.command("--json", "events", "--follow", *words)),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                preexec_fn=end_with_parent(signal.SIGKILL),
             )
 
     def close(self):
@@ -167,10 +166,9 @@ def test_follow_goes_on_after_a_restart_of_the_database(cluster, database, follo
 def test_follow_ends_quietly_when_nobody_reads(database, ctl):
     reader, writer = os.pipe()
     process = subprocess.Popen(
-        ctl.command("events", "--follow"),
+        that_ends_with_parent(ctl.command("events", "--follow")),
         stdout=writer,
         stderr=subprocess.PIPE,
-        preexec_fn=end_with_parent(signal.SIGKILL),
     )
     os.close(writer)
     os.close(reader)
@@ -289,10 +287,9 @@ def test_follow_ends_when_waiting_helps_nothing(database, follow):
 
 def test_follow_ends_when_its_reader_has_gone_though_nothing_happens(database, ctl):
     process = subprocess.Popen(
-        ctl.command("events", "--follow"),
+        that_ends_with_parent(ctl.command("events", "--follow")),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=end_with_parent(signal.SIGKILL),
     )
     try:
         assert process.stdout.readline().startswith(b"TIME")

@@ -373,7 +373,7 @@ class Race:
             for account in self.accounts
             for device in range(DEVICES)
         ]
-        # In this thread: see end_with_parent() for what would be started.
+        # In this thread: see that_ends_with_parent() for what would be started.
         self.disturb(random.Random(f"{SEED}/{number}"), kills_backend=number % 3 == 1)
         for device in devices:
             device.result(ROUND + 5 * PATIENCE)
