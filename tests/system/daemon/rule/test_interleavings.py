@@ -342,6 +342,7 @@ STORIES = [
     (two_of_whom_one_is_refused, REFUSE),
     (one_form_sent_twice, REFUSE),
     (one_form_sent_twice_where_somebody_is_live, {}),
+    (refused_while_the_live_one_signs_out, REFUSE),
     (two_sign_in_where_two_are_live, PAIR),
     (oldest_of_two_asks_while_somebody_signs_in, PAIR),
     (newest_of_two_signs_out_while_somebody_signs_in, PAIR),
@@ -353,7 +354,6 @@ STORIES = [
 LONG_STORIES = [
     (operator_disables_while_somebody_signs_in, {}, 2),
     (two_browsers_swap_accounts, {}, 2),
-    (refused_while_the_live_one_signs_out, REFUSE, 2),
     (operator_ends_while_somebody_signs_in, {}, 3),
     (login_request_and_row_from_outside, {}, 3),
     (login_request_and_logout, {}, 3),
