@@ -202,6 +202,7 @@ def test_story_of_languages(play, story):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_pages_in_other_languages_are_accessible_and_fit_the_narrowest_screen(play):
     assert play("languages.cjs", "inspect", ["plain", "many", "ask", "mailing"]) == []
 
