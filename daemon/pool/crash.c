@@ -10,11 +10,11 @@
 #include "base/log.h"
 
 #include <dlfcn.h>
-#include <execinfo.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unwind.h>
 
 #define FRAMES_MAX 48
 #define STACK_SIZE 65536
@@ -76,13 +76,26 @@ static void log_frame(size_t number, const void *address)
 	          LOG_STR("at", text));
 }
 
+struct trace {
+	void *frames[FRAMES_MAX];
+	size_t count;
+};
+
+static _Unwind_Reason_Code add_frame(struct _Unwind_Context *context, void *argument)
+{
+	struct trace *trace = argument;
+
+	trace->frames[trace->count++] = (void *)_Unwind_GetIP(context);
+	return trace->count < FRAMES_MAX ? _URC_NO_REASON : _URC_END_OF_STACK;
+}
+
 static void on_crash(int signal)
 {
 	const struct ones_app *app = state.app;
 	const struct route *route = app->request != NULL ? app->request->route : NULL;
-	void *frames[FRAMES_MAX];
-	int count = backtrace(frames, FRAMES_MAX);
+	struct trace trace = {.count = 0};
 
+	(void)_Unwind_Backtrace(add_frame, &trace);
 	log_set_module(NULL);
 	log_set_job(NULL);
 	if (app->job != NULL)
@@ -93,8 +106,8 @@ static void on_crash(int signal)
 		          LOG_STR("module", app->current != NULL ? app->current->name : ""),
 		          LOG_STR("route", route != NULL ? route->declared.path : ""));
 	/* The first two are this function and what the kernel returns to from it. */
-	for (int i = 2; i < count; i++)
-		log_frame((size_t)i - 2, frames[i]);
+	for (size_t i = 2; i < trace.count; i++)
+		log_frame(i - 2, trace.frames[i]);
 	/* Its handler is the default one by now. */
 	(void)raise(signal);
 }
@@ -103,12 +116,12 @@ int crash_install(const struct ones_app *app, const struct modules *modules)
 {
 	const stack_t stack = {.ss_sp = state.stack, .ss_size = sizeof state.stack};
 	struct sigaction action = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK | (int)SA_RESETHAND};
-	void *frames[1];
+	struct trace trace = {.count = 0};
 
 	state.app = app;
 	state.modules = modules;
-	/* Loads libgcc at its first call. */
-	(void)backtrace(frames, 1);
+	/* Finds out at its first call what is loaded. */
+	(void)_Unwind_Backtrace(add_frame, &trace);
 	/* A fault in the handler is one that is blocked: the kernel ends the process. */
 	sigfillset(&action.sa_mask);
 	if (sigaltstack(&stack, NULL) != 0)

@@ -17,13 +17,21 @@ class Refused extends Error {
 	}
 }
 
+/** An answer that is no success. What is not for people is for the log: they are told that it is not possible now. */
+function refusal(method, path, status, problem) {
+	if ([403, 409, 429].includes(status))
+		return new Refused(status, problem);
+	console.error(`onesession: ${method} ${path}: ${status} ${problem.code} ${problem.detail}`);
+	return new Refused(503);
+}
+
 /** The value of one of onesession's two cookies, which stands in the field as it is. */
 function cookieOf(req, name) {
 	for (const prefix of ["__Host-", "__Secure-", ""]) {
 		for (const pair of (req.headers.cookie || "").split(";")) {
 			const [found, value] = pair.trim().split(/=(.*)/s);
 
-			if (found === prefix + name && value)
+			if (found === prefix + name && /^[\x21-\x7e]+$/.test(value || ""))
 				return value;
 		}
 	}
@@ -91,7 +99,7 @@ function onesession({
 				[status, answer] = await call("POST", "/sessions", login);
 		}
 		if (status !== 201)
-			throw new Refused([403, 409, 429].includes(status) ? status : 503, answer);
+			throw refusal("POST", "/sessions", status, answer);
 		return answer;
 	}
 
@@ -149,7 +157,7 @@ function onesession({
 			[status, answer] = await call("DELETE", path);
 		}
 		if (status !== 200)
-			throw new Refused(503, answer);
+			throw refusal("DELETE", "/users/NAME/sessions", status, answer);
 	}
 
 	return function guard(req, res, next) {

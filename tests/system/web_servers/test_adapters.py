@@ -187,6 +187,28 @@ def test_site_goes_on_without_an_answer_of_the_api(site, behind, browse, between
     assert not user_at(first) and user_at(first, OPEN) == ""
 
 
+def test_what_is_wrong_with_the_token_is_not_for_people(site, behind, browse):
+    web = behind(site)
+    web.ctl.run("token", "revoke", "shop")
+    person = browse(web, program=False, permits_5xx=True)
+    answer = send_form(person, "member0")
+    assert (answer.status_code, answer.headers.get("Site-User", "")) == (503, "")
+    assert "Signing in is not possible" in answer.text
+    assert "token" not in re.sub("<form.*", "", answer.text, flags=re.S).lower()
+    assert "401" in site.log.read_text()
+
+
+@pytest.mark.parametrize("name", ["onesession", "onesession_device", "__Secure-onesession_device"])
+def test_cookie_that_is_none_of_onesession_s_keeps_nobody_out(site, behind, browse, name):
+    """Another site of the domain can have set it."""
+    web = behind(site)
+    person = browse(web, program=False)
+    # As each of them reads a NUL.
+    person.http.cookies.set(name, r'"\000"' if isinstance(site, adapted.Django) else "%00", path="/")
+    sign_in(person, "member0")
+    assert user_at(person) == "member0"
+
+
 def test_sign_in_is_one_call(site, behind, browse, between):
     """But for the first of all."""
     web = behind(site, between=between)

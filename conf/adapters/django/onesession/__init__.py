@@ -3,6 +3,7 @@
 import http.client
 import json
 import logging
+import re
 import secrets
 import unicodedata
 import urllib.parse
@@ -82,12 +83,13 @@ def cookie_of(request, suffix=""):
     """What the browser holds as one of onesession's two cookies."""
     name = option("cookie_name", "onesession") + suffix
     values = (request.COOKIES.get(prefix + name) for prefix in ("__Host-", "__Secure-", ""))
-    return next((value for value in values if value), None)
+    return next((value for value in values if value and re.fullmatch(r"[!-~]+", value)), None)
 
 
 def refuse(name, status, answer):
+    """What is not for people is for the log: they are told that it is not possible now."""
     logger.warning("%s was not signed in: %s %s", name, status, answer.get("detail"))
-    raise Refused(status if status in (403, 409, 429) else 503, answer)
+    raise Refused(status, answer) if status in (403, 409, 429) else Refused(503, {})
 
 
 def sign_in(request, user):
