@@ -3,10 +3,14 @@
 
 final class OnesessionRefused extends RuntimeException
 {
-    /** $status is the HTTP status to answer with, $problem what the API said: "code", "detail", ... */
+    /**
+     * $status is the HTTP status to answer with, $problem what the API said: "code", "detail", ... With 503 its words are
+     * for whoever has set this up, and not for people: they are in PHP's log.
+     */
     public function __construct(public readonly int $status, public readonly array $problem)
     {
-        parent::__construct($problem['detail'] ?? 'Signing in is not possible right now.');
+        $detail = $status === 503 ? null : $problem['detail'] ?? null;
+        parent::__construct($detail ?? 'Signing in is not possible right now.');
     }
 }
 
@@ -85,19 +89,31 @@ final class Onesession
      */
     public function passwordChanged(string $name, ?string $externalId = null): void
     {
+        $this->deleteOf($name, $externalId, '/sessions?reason=password_changed');
+    }
+
+    /**
+     * When the application has deleted it: so is the account, and its sessions end. Throws as passwordChanged() does.
+     */
+    public function deleted(string $name, ?string $externalId = null): void
+    {
+        $this->deleteOf($name, $externalId, '');
+    }
+
+    private function deleteOf(string $name, ?string $externalId, string $what): void
+    {
         $query = $externalId === null ? '/' . rawurlencode($name) : '?external_id=' . rawurlencode($externalId);
         [$status, $answer] = $this->call('GET', "/users$query");
-        if ($status === 404 && ($answer['code'] ?? '') === 'not_found') {
+        if ($externalId === null && $status === 404 && ($answer['code'] ?? '') === 'not_found') {
             return;
         }
         $found = $externalId === null ? [$answer] : $answer['users'] ?? [];
         foreach ($status === 200 ? $found : [] as $account) {
             if ($externalId !== null || ($account['username'] === $name && !$account['is_admin'])) {
-                $path = '/users/' . rawurlencode($account['username']) . '/sessions?reason=password_changed';
-                [$status, $answer] = $this->call('DELETE', $path);
+                [$status, $answer] = $this->call('DELETE', '/users/' . rawurlencode($account['username']) . $what);
             }
         }
-        if ($status !== 200) {
+        if ($status !== 200 && $status !== 204) {
             throw new OnesessionRefused(503, $answer);
         }
     }
@@ -146,7 +162,7 @@ final class Onesession
     public function login(string $name, array $browser, array $account): array
     {
         $login = ['user' => $name, 'exact' => true, 'external_id' => $account['external_id'] ?? null] + $browser;
-        [$status, $answer] = $this->call('POST', '/sessions', $login);
+        [$status, $answer] = $this->call('POST', '/sessions', $login, usual: 404);
         if ($status === 404 && ($answer['code'] ?? '') === 'not_found') {
             unset($account['external_id']);
             [$status, $answer] = $this->call('PUT', '/users/' . rawurlencode($name), (object) $account);
@@ -155,7 +171,10 @@ final class Onesession
             }
         }
         if ($status !== 201) {
-            throw new OnesessionRefused(in_array($status, [403, 409, 429], true) ? $status : 503, $answer);
+            /* What the API says of the account is for people; what it says of the token is not. */
+            $isOfAccount = in_array($status, [403, 409, 429], true) && isset($answer['code'])
+                && $answer['code'] !== 'insufficient_scope';
+            throw new OnesessionRefused($isOfAccount ? $status : 503, $answer);
         }
         return $answer;
     }
@@ -166,7 +185,7 @@ final class Onesession
         try {
             $this->call('DELETE', "/sessions/$id?reason=logged_out");
         } catch (OnesessionRefused) {
-            /* That has been logged; the session ends by itself. */
+            /* That is in the log; the session ends by itself. */
         }
     }
 
@@ -186,19 +205,27 @@ final class Onesession
     {
         foreach (['__Host-', '__Secure-', ''] as $prefix) {
             $value = $cookies[$prefix . $this->cookieName . $suffix] ?? '';
-            /* One with [] in its name is an array. */
-            if (is_string($value) && $value !== '') {
+            /* One with [] in its name is an array, and one that another site of the domain has set can be anything. */
+            if (is_string($value) && preg_match('/^[!-~]+$/D', $value)) {
                 return $value;
             }
         }
         return null;
     }
 
-    /** [status, answer]; a POST has a key, so that it is done once where it has to be sent twice. */
-    public function call(string $method, string $path, array|object|null $body = null): array
+    /**
+     * [status, answer]; a POST has a key, so that it is done once where it has to be sent twice. What fails is in PHP's log,
+     * but for the status that is the usual one there.
+     */
+    public function call(string $method, string $path, array|object|null $body = null, int $usual = 0): array
     {
+        $what = "$method $this->api$path";
+        [$token, $cause] = $this->read($this->tokenFile);
+        if ($token === null) {
+            $this->fail($what, "the token's file $this->tokenFile: $cause");
+        }
         $fields = [
-            'Authorization: Bearer ' . trim((string) file_get_contents($this->tokenFile)),
+            'Authorization: Bearer ' . trim($token),
             'Content-Type: application/json',
             'Idempotency-Key: ' . bin2hex(random_bytes(16)),
         ];
@@ -213,13 +240,44 @@ final class Onesession
             $options['content'] = json_encode($body, JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE);
         }
         for ($try = 0; $try < 2; $try++) {
-            $text = @file_get_contents($this->api . $path, false, stream_context_create(['http' => $options]));
-            if ($text !== false && preg_match('#^HTTP/\S+ (\d{3})#', $http_response_header[0] ?? '', $found)) {
-                $answer = $text === '' ? [] : json_decode($text, true);
-                return [(int) $found[1], is_array($answer) ? $answer : []];
+            [$text, $cause, $first] = $this->read($this->api . $path, stream_context_create(['http' => $options]));
+            if ($text !== null && preg_match('#^HTTP/\S+ (\d{3})#', $first, $found)) {
+                $status = (int) $found[1];
+                $answer = json_decode($text, true);
+                $answer = is_array($answer) ? $answer : [];
+                $code = $answer['code'] ?? '';
+                if (($status < 200 || $status > 299) && ($status !== $usual || $code === '')) {
+                    error_log("onesession: $what: $status " . ($code === '' ? '(not of the API)' : $code));
+                }
+                return [$status, $answer];
             }
         }
-        error_log("onesession: no answer to $method $path");
+        $this->fail($what, "no answer: $cause");
+    }
+
+    private function fail(string $what, string $cause): never
+    {
+        error_log("onesession: $what: $cause");
         throw new OnesessionRefused(503, []);
+    }
+
+    /**
+     * [text or null, why it is null, the first line of an answer]. PHP tells the cause by several warnings, such as of a
+     * certificate, of which error_get_last() has the last one only, and that not always.
+     */
+    private function read(string $file, mixed $context = null): array
+    {
+        $causes = [];
+        set_error_handler(function (int $level, string $text) use (&$causes): bool {
+            $causes[] = preg_replace(['/^file_get_contents\([^)]*\): /', '/\s+/'], ['', ' '], $text);
+            return true;
+        });
+        try {
+            $text = file_get_contents($file, false, $context);
+        } finally {
+            restore_error_handler();
+        }
+        $cause = implode('; ', $causes) ?: 'PHP gives no cause';
+        return [$text === false ? null : $text, $cause, $http_response_header[0] ?? ''];
     }
 }

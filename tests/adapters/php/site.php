@@ -47,6 +47,10 @@ if ($path === '/accounts/login/' && $_SERVER['REQUEST_METHOD'] === 'POST') {
     }
     $_SESSION['csrf'] = bin2hex(random_bytes(16));
     echo '<form method="post"><input type="hidden" name="csrf" value="', $_SESSION['csrf'], '"></form>';
+} elseif ($path === '/accounts/delete/') {
+    $onesession->deleted($_SESSION['user']);
+    session_destroy();
+    header('Location: /open/', true, 303);
 } elseif ($path === '/accounts/logout/') {
     $onesession->signOut();
     session_destroy();

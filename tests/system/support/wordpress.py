@@ -2,6 +2,7 @@
 
 import glob
 import hashlib
+import html
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 from support.adapted import ADAPTERS, PASSWORD, SITES
 from support.mariadb import IS_INSTALLED as HAS_MARIADB
 from support.mariadb import MariaDb
-from support.nginx import Nginx, own_login_by_fastcgi
+from support.nginx import Nginx, own_login_by_fastcgi, shipped
 from support.processes import discard, end, scratch, spawn, tail
 from support.waiting import wait_until
 
@@ -97,6 +98,7 @@ class WordPress:
         self.people = people
         self.folder = scratch("wp")
         self.root = self.folder / "root"
+        self.plugin = self.root / "wp-content/plugins/onesession"
         self.log, self.path = self.folder / "php.log", self.folder / "fpm.sock"
         self.mails = self.folder / "mails"
         self.hash = hashlib.md5(ADDRESS.encode()).hexdigest()
@@ -113,9 +115,8 @@ class WordPress:
         self.database.start()
         self.database.run("CREATE DATABASE wordpress CHARACTER SET utf8mb4")
         shutil.copytree(SOURCE, self.root, ignore=shutil.ignore_patterns("wp-content", "wp-config.php"))
-        plugin = self.root / "wp-content/plugins/onesession"
-        shutil.copytree(ADAPTERS / "wordpress/onesession", plugin)
-        shutil.copytree(ADAPTERS / "php", plugin / "php")
+        shutil.copytree(ADAPTERS / "wordpress/onesession", self.plugin)
+        shutil.copytree(ADAPTERS / "php", self.plugin / "php")
         shutil.copytree(SITES / "wordpress/plain", self.root / "wp-content/themes/plain")
         (self.root / "wp-config.php").write_text(CONFIG.format(socket=self.database.folder / "s", hash=self.hash))
         (self.folder / "sendmail").write_text(f"#!/bin/sh\ncat >> {self.mails}\n")
@@ -143,6 +144,7 @@ class WordPress:
     def configure(self, port, api, token):
         """The lines of the manual, with the address and the file of this site."""
         file = self.folder / f"token-{port}"
+        file.unlink(missing_ok=True)
         file.write_text(token + "\n")
         if os.geteuid() == 0:
             shutil.chown(file, "www-data")
@@ -153,13 +155,30 @@ class WordPress:
             lines = lines.replace(old, new)
         (self.root / f"config-{port}.php").write_text("<?php\n" + lines)
 
+    def notices(self, port, name):
+        """What somebody reads in wp-admin who is signed in there, while the guard is not asked."""
+        program = f"""
+            $_SERVER += ['HTTP_HOST' => '127.0.0.1:{port}', 'SERVER_PORT' => '{port}', 'REQUEST_URI' => '/'];
+            require '{self.root}/wp-load.php';
+            wp_set_current_user(get_user_by('login', '{name}')->ID);
+            do_action('admin_notices');
+        """
+        command = ["php", "-r", program]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, f"{done.stdout} {done.stderr}"
+        return html.unescape(done.stdout)
+
     def nginx(self, daemon):
         """own-login.conf, for FastCGI, with the lines of the manual."""
         _, (_, sign_in, places, names, parameters, locations) = manual()
         changes = own_login_by_fastcgi(self.path)
         changes['\t"~^/login/?$" yes;\n'] = f"\t{sign_in}"
-        changes["\tlocation / {\n\t\tproxy_pass $application;\n\t}\n"] = locations.replace("/var/www/shop", str(self.root))
-        del changes["\tlocation / {\n\t\tproxy_pass $application;\n"]
+        own = shipped("nginx/own-login.conf", {})
+        replaced = re.findall(r"(?ms)^\tlocation (?:/|= /robots\.txt|\^~ /\.well-known/) \{\n.*?^\t\}\n", own)
+        assert len(replaced) == 3
+        for proxied in [old for old in changes if "proxy_pass $application;" in old]:
+            del changes[proxied]
+        changes |= dict(zip(replaced, (locations.replace("/var/www/shop", str(self.root)), "", "")))
         first = next(old for old in changes if "for an application that speaks FastCGI" in old)
         others = "|".join(re.findall(r"(?m)^fastcgi_param (\w+)", parameters))
         changes[first] = parameters + re.sub(rf"(?m)^\tfastcgi_param (?:{others}) .*\n", "", changes[first])

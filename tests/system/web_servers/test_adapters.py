@@ -320,6 +320,18 @@ def test_administrator_s_account_is_nobody_s_by_its_name(kind, behind, browse):
     assert user_at(person) is None and web.database.sessions("alice") == []
 
 
+def test_php_deletes_whom_the_application_deletes_and_no_administrator(behind, browse):
+    web = behind(adapted.Php())
+    people = {name: browse(web, program=False) for name in ("member0", "member1")}
+    for name, person in people.items():
+        sign_in(person, name)
+    web.database.query("UPDATE users SET is_admin = true WHERE username = 'member1'")
+    for person in people.values():
+        assert person.post("/accounts/delete/", {}).status_code == 303
+    assert web.database.query("SELECT username FROM users WHERE username LIKE 'member%'") == [("member1",)]
+    assert web.database.sessions("member1") != [] and user_at(people["member0"]) is None
+
+
 class DjangoCalls(adapted.AdaptedSite):
     """Not a site: the adapter's functions, for users who are a number and a name."""
 

