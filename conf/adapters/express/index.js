@@ -19,7 +19,7 @@ class Refused extends Error {
 
 /** An answer that is no success. What is not for people is for the log: they are told that it is not possible now. */
 function refusal(method, path, status, problem) {
-	if ([403, 409, 429].includes(status))
+	if ([403, 409, 429].includes(status) && problem.code && problem.code !== "insufficient_scope")
 		return new Refused(status, problem);
 	console.error(`onesession: ${method} ${path}: ${status} ${problem.code} ${problem.detail}`);
 	return new Refused(503);
@@ -147,7 +147,7 @@ function onesession({
 		const query = externalId === null ? `/${encodeURIComponent(name)}` : `?external_id=${encodeURIComponent(externalId)}`;
 		let [status, answer] = await call("GET", `/users${query}`);
 
-		if (status === 404 && answer.code === "not_found")
+		if (externalId === null && status === 404 && answer.code === "not_found")
 			return;
 		const [account] = status === 200 ? answer.users || [answer] : [];
 

@@ -14,6 +14,7 @@ import requests
 
 from support import adapted
 from support.adapted import MEMBERS, OPEN, SIGN_IN
+from support.api import new_token
 from support.webservers import make_certificate
 
 # The adapter calls the third of them, who has number 5, what the fourth is called.
@@ -187,15 +188,22 @@ def test_site_goes_on_without_an_answer_of_the_api(site, behind, browse, between
     assert not user_at(first) and user_at(first, OPEN) == ""
 
 
-def test_what_is_wrong_with_the_token_is_not_for_people(site, behind, browse):
+@pytest.mark.parametrize("status, scopes", [("401", None), ("403", "users,events")])
+def test_what_is_wrong_with_the_token_is_not_for_people(site, behind, browse, status, scopes):
     web = behind(site)
-    web.ctl.run("token", "revoke", "shop")
+    if scopes is None:
+        web.ctl.run("token", "revoke", "shop")
+    else:
+        other = new_token(web.ctl, name="other", scopes=scopes)
+        web.secrets.add(other.removeprefix("ost_"))
+        site.token_file.write_text(other + "\n")
     person = browse(web, program=False, permits_5xx=True)
     answer = send_form(person, "member0")
     assert (answer.status_code, answer.headers.get("Site-User", "")) == (503, "")
     assert "Signing in is not possible" in answer.text
-    assert "token" not in re.sub("<form.*", "", answer.text, flags=re.S).lower()
-    assert "401" in site.log.read_text()
+    said = re.sub("<form.*", "", answer.text, flags=re.S).lower()
+    assert "scope" not in said and "bearer" not in said
+    assert status in site.log.read_text()
 
 
 @pytest.mark.parametrize("name", ["onesession", "onesession_device", "__Secure-onesession_device"])

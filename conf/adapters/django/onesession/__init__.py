@@ -89,7 +89,8 @@ def cookie_of(request, suffix=""):
 def refuse(name, status, answer):
     """What is not for people is for the log: they are told that it is not possible now."""
     logger.warning("%s was not signed in: %s %s", name, status, answer.get("detail"))
-    raise Refused(status, answer) if status in (403, 409, 429) else Refused(503, {})
+    is_of_account = status in (403, 409, 429) and answer.get("code") not in (None, "insufficient_scope")
+    raise Refused(status, answer) if is_of_account else Refused(503, {})
 
 
 def sign_in(request, user):
