@@ -1,5 +1,6 @@
 <?php
 /* Pages as an application has them; nothing here knows of onesession but passwordChanged(). */
+use Illuminate\Auth\Events\OtherDeviceLogout;
 use Illuminate\Auth\Events\PasswordReset;
 use Illuminate\Http\Request;
 use Illuminate\Support\Facades\Auth;
@@ -62,6 +63,15 @@ Route::get('open/add', function (Request $request) {
     session()->push('basket', $request->query('thing'));
     return page($request);
 });
+/* Somebody of another table has a new password: number 1 there, too. */
+Route::get('open/staff', function () {
+    $staff = (new App\Staff())->forceFill(['id' => 1]);
+    event(new PasswordReset($staff));
+    event(new OtherDeviceLogout('staff', $staff));
+    return response()->noContent();
+});
+/* About which the web server does not ask. */
+Route::get('.well-known/open', fn (Request $request) => page($request));
 Route::get('members', fn (Request $request) => page($request))->middleware('auth');
 /* For which the web server wants a fresh proof. */
 Route::get('fresh', fn (Request $request) => page($request))->middleware('auth');

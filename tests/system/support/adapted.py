@@ -156,6 +156,7 @@ class Laravel(Php):
     def __init__(self, database, more_settings=None, forgets_remembered=True):
         super().__init__()
         self.database, self.more_settings = database, more_settings or {}
+        self.variables = {}
         cookies, sample = "laravel_session", (ROOT / "conf/nginx/own-login.conf").read_text()
         self.sample_changes = {
             '"~^/login/?$" yes;': '"~^/accounts/(?:login|password|confirm|others|reset)/?$" yes;',
@@ -178,11 +179,16 @@ class Laravel(Php):
             (self.folder / folder).mkdir(parents=True)
         packages = {"packages": [json.loads((package / "composer.json").read_text())]}
         (self.folder / "vendor/composer/installed.json").write_text(json.dumps(packages))
-        environment = {**self.environment(api, accounts), **self.more()}
-        command = ["php", "-d", "variables_order=EGPCS", self.folder / "bootstrap/prepare.php"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        self.variables = {**self.environment(api, accounts), **self.more()}
+        self.run("prepare")
         return super().start(token, api, accounts)
+
+    def run(self, name, *words):
+        """A command of the application's; what it prints."""
+        command = ["php", "-d", "variables_order=EGPCS", self.folder / f"bootstrap/{name}.php", *words]
+        done = subprocess.run(command, env=self.variables, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def more(self):
         cluster = self.database.cluster
@@ -214,7 +220,7 @@ def with_sign_in(daemon, application):
 
 
 class Between:
-    """Passes on to the API, or does what its `mode` says: answers an error page, nothing, or hangs up."""
+    """Passes on to the API, or does what its `mode` says: answers an error page, a page that is none, nothing, or hangs up."""
 
     def __init__(self, api):
         real = urllib.parse.urlsplit(api)
@@ -231,7 +237,8 @@ class Between:
                     self.close_connection = True
                     return
                 between.calls.append(self.command)
-                status, kind, text = 502, "text/html", b"<html><h1>502 Bad Gateway</h1></html>"
+                status = 200 if between.mode == "page" else 502
+                kind, text = "text/html", b"<html><h1>Not what was asked for</h1></html>"
                 if between.mode == "through":
                     connection = http.client.HTTPConnection(real.hostname, real.port, timeout=30)
                     connection.request(self.command, self.path, body, dict(self.headers))

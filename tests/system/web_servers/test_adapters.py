@@ -420,6 +420,10 @@ def test_users_of_django_are_their_accounts_whatever_they_are_called(behind):
         (10, "dan‍"): "user-10",
         (11, "x" * 151): "user-11",
         (12, "."): ".",
+        (14, "\u200bUSER-15"): "user-14",
+        (15, "victim@shop.example"): "user-15",
+        (16, " user-17"): "user-16",
+        (17, "victim@shop.example"): "user-17",
         (13, ".."): "..",
     }.items():
         for _ in range(2):

@@ -83,6 +83,11 @@ def is_remembered(person):
     return adapted.REMEMBER in person.http.cookies
 
 
+def remember(person, value):
+    """As whoever has that cookie."""
+    person.http.cookies.set(adapted.REMEMBER, value, path="/", domain="127.0.0.1")
+
+
 def test_attempt_and_logout_are_those_of_the_rule(site, behind, browse):
     web = behind(site)
     first, second = browse(web, program=False), browse(web, program=False)
@@ -145,10 +150,77 @@ def test_cookie_to_be_remembered_by_is_refused_as_a_login_is(site, behind, brows
     web = behind(site, {"session.on_limit": "refuse"})
     first, second = browse(web, program=False), browse(web, program=False)
     sign_in(first, "member0", remember="1")
-    second.http.cookies.set(adapted.REMEMBER, first.http.cookies[adapted.REMEMBER], path="/", domain="127.0.0.1")
-    assert user_at(second, OPEN) == "" and not is_remembered(second)
+    remember(second, first.http.cookies[adapted.REMEMBER])
+    assert user_at(second, OPEN) == ""
     assert (user_at(first), user_at(second)) == ("member0", None)
     assert events(web, "user-1").count("user_logged_in") == 1
+    # It may be one of several requests at once, of which another one got in; and it is good for when nobody is live.
+    assert is_remembered(second)
+    web.database.query("DELETE FROM sessions")
+    assert user_at(second, OPEN) == user_at(second) == "member0"
+
+
+def test_closed_account_is_not_remembered(site, behind, browse):
+    web = behind(site)
+    person = browse(web, program=False)
+    sign_in(person, "member0", remember="1")
+    web.database.query("DELETE FROM sessions")
+    web.database.query("UPDATE users SET is_active = false WHERE username = 'user-1'")
+    forget(person, "laravel_session", "onesession")
+    assert user_at(person, OPEN) == "" and not is_remembered(person)
+
+
+@pytest.mark.parametrize("way", ["by the form", "by being remembered"])
+def test_who_was_displaced_does_not_come_back_by_being_remembered(site, behind, browse, way):
+    """Not by deleting the cookie that says so, either; who has displaced them is remembered still."""
+    web = behind(site)
+    first, second = browse(web, program=False), browse(web, program=False)
+    if way == "by being remembered":
+        sign_in(second, "member0", remember="1")
+        web.database.query("DELETE FROM sessions")
+    sign_in(first, "member0", remember="1")
+    if way == "by being remembered":
+        forget(second, "laravel_session", "onesession")
+        assert user_at(second, OPEN) == "member0"
+    else:
+        sign_in(second, "member0", remember="1")
+    forget(first, "laravel_session", "onesession")
+    assert (user_at(first, OPEN), user_at(first), user_at(second)) == ("", None, "member0")
+    web.database.query("DELETE FROM sessions")
+    forget(second, "laravel_session", "onesession")
+    assert (user_at(first, OPEN), user_at(second, OPEN)) == ("", "member0")
+
+
+def test_of_several_remembered_requests_at_once_none_makes_the_browser_forget(site, behind, browse):
+    """Each was sent before the answer to another one was there."""
+    web = behind(site)
+    person = browse(web, program=False)
+    sign_in(person, "member0", remember="1")
+    web.database.query("DELETE FROM sessions")
+    forget(person, "laravel_session", "onesession")
+    former = person.http.cookies[adapted.REMEMBER]
+    sent = [browse(web, program=False) for _ in range(3)]
+    for one in sent:
+        remember(one, former)
+        one.get(OPEN)
+    assert all(is_remembered(one) for one in sent)
+    for cookie in (cookie for one in sent for cookie in one.http.cookies):
+        if cookie.value != former:
+            person.http.cookies.set_cookie(cookie)
+    assert user_at(person) == "member0"
+    web.database.query("DELETE FROM sessions")
+    forget(person, "laravel_session", "onesession")
+    assert user_at(person, OPEN) == "member0"
+
+
+def test_page_about_which_the_web_server_does_not_ask_changes_nothing(tables, behind, browse):
+    web = behind(adapted.Laravel(tables, forgets_remembered=False))
+    person = browse(web, program=False)
+    sign_in(person, "member0", remember="1")
+    assert user_at(person, "/.well-known/open") == "" and is_remembered(person)
+    forget(person, "laravel_session")
+    assert user_at(person, "/.well-known/open") == "" and is_remembered(person)
+    assert user_at(person) == "member0"
 
 
 def test_who_is_refused_is_not_signed_in_and_reads_why_in_the_form(site, behind, browse):
@@ -181,7 +253,9 @@ def test_wrong_password_is_shown_in_the_form_that_the_guard_has_led_to(site, beh
 
 def test_next_leads_nowhere_else(site, behind, browse):
     web = behind(site)
-    for place in ("//evil.example/", "https://evil.example/", "@evil.example", ".evil.example", "/\\evil.example"):
+    away = ["//evil.example/", "https://evil.example/", "@evil.example", ".evil.example", "/\\evil.example"]
+    # Nor into a header field that there cannot be.
+    for place in (*away, "/\nx", "/\r\nX: y", "/members/\n", "/\0", "/\u00fc", "/" + "a" * 4000):
         person = browse(web, program=False)
         form = person.get(SIGN_IN, params={"next": place, "reason": "unauthenticated"})
         answer = send_form(person, "member0", form)
@@ -196,6 +270,21 @@ def test_tick_in_the_form_takes_over(site, behind, browse):
     assert 'name="take_over"' in form.text and "Sign out elsewhere" in form.text
     assert (user_at(first), user_at(second)) == ("member0", None)
     answer = send_form(second, "member0", second.get(form.url.removeprefix(web.url)), take_over="1")
+    assert answer.status_code == 302, answer.text
+    assert (user_at(first), user_at(second)) == (None, "member0")
+
+
+def test_only_a_form_that_was_sent_takes_over(site, behind, browse):
+    """Or a program's JSON; not the address, which may be somebody else's link."""
+    web = behind(site, {"session.on_limit": "ask"})
+    first, second = browse(web, program=False), browse(web, program=False)
+    sign_in(first, "member0")
+    fields = {"_token": token_of(second.get(SIGN_IN)), "email": address("member0"), "password": adapted.PASSWORD}
+    answer = second.post(f"{SIGN_IN}?take_over=1", fields, headers={"Accept": "application/json"})
+    assert (answer.status_code, list(answer.json()["errors"])) == (409, ["email", "take_over"])
+    assert (user_at(first), user_at(second)) == ("member0", None)
+    fields["_token"] = token_of(second.get(SIGN_IN))
+    answer = second.request("POST", SIGN_IN, json={**fields, "take_over": True})
     assert answer.status_code == 302, answer.text
     assert (user_at(first), user_at(second)) == (None, "member0")
 
@@ -229,6 +318,71 @@ def test_new_password_ends_the_sessions_elsewhere(site, behind, browse, way):
     assert web.database.value("SELECT DISTINCT reason FROM ended_sessions") == "password_changed"
     sign_in(second, "member0", password=adapted.PASSWORD if way == "others" else "another one")
     assert [user_at(one) for one in (first, second, other)] == [ended, "member0", "member1"]
+
+
+@pytest.mark.parametrize("way", ["password", "others", "reset"])
+def test_nobody_is_remembered_by_a_cookie_from_before_the_new_password(site, behind, browse, way):
+    web = behind(site)
+    thief, owner = browse(web, program=False), browse(web, program=False)
+    sign_in(owner, "member0", remember="1")
+    owner.get(OPEN)
+    former = owner.http.cookies[adapted.REMEMBER]
+    person = browse(web, program=False) if way == "reset" else owner
+    person.get(OPEN)
+    answer = send(person, f"/accounts/{way}", password=adapted.PASSWORD, new_password="another one", email=address("member0"))
+    assert answer.status_code == 302, answer.text
+    remember(thief, former)
+    logins = events(web, "user-1").count("user_logged_in")
+    assert user_at(thief, OPEN) == "" and events(web, "user-1").count("user_logged_in") == logins
+    if way != "reset":
+        # Who has changed it goes on, and is remembered still.
+        assert user_at(owner) == "member0"
+        web.database.query("DELETE FROM sessions")
+        forget(owner, "laravel_session", "onesession")
+        assert user_at(owner, OPEN) == "member0"
+
+
+def test_new_password_of_somebody_of_another_table_ends_nothing(site, behind, browse):
+    web = behind(site)
+    person = browse(web, program=False)
+    sign_in(person, "member0")
+    assert browse(web, program=False).get("/open/staff").status_code == 204
+    assert user_at(person) == "member0"
+
+
+def test_what_is_no_request_signs_nobody_in(site, behind, browse):
+    web = behind(site)
+    person = browse(web, program=False)
+    sign_in(person, "member0", remember="1")
+    before = web.database.sessions("user-1")
+    assert site.run("job", "1") == "member0"
+    assert web.database.sessions("user-1") == before and user_at(person) == "member0"
+
+
+def test_token_that_cannot_be_read_is_as_no_answer(site, behind, browse):
+    web = behind(site)
+    first, second = (browse(web, program=False, permits_5xx=True) for _ in range(2))
+    sign_in(first, "member0")
+    form = lead_to_form(second)
+    site.token_file.rename(site.folder / "elsewhere")
+    assert "Signing in is not possible" in fail_to_sign_in(second, "member1", form).text
+    assert send(first, "/accounts/logout").status_code == 302
+    assert not user_at(first) and user_at(first, OPEN) == ""
+
+
+def test_page_in_place_of_the_api_s_answer_is_no_answer(site, behind, browse, between):
+    web = behind(site, between=between)
+    first, second = (browse(web, program=False, permits_5xx=True) for _ in range(2))
+    sign_in(first, "member0", remember="1")
+    second.get(OPEN)
+    between.made[0].mode = "page"
+    answer = second.post("/accounts/reset", {"email": address("member0"), "new_password": "another one"}, headers={
+        "Accept": "application/json", "X-XSRF-TOKEN": requests.utils.unquote(second.http.cookies["XSRF-TOKEN"]),
+    })
+    assert (answer.status_code, list(answer.json()["errors"])) == (503, ["password"])
+    assert len(web.database.sessions("user-1")) == 1
+    forget(first, "laravel_session")
+    assert user_at(first, OPEN) == ""
 
 
 def test_friend_s_old_cookies_are_nobody_s(site, behind, browse):
@@ -305,6 +459,17 @@ def test_no_two_users_have_one_account(site, behind, browse):
         "1": "user-1", "2": "user-2", "3": "user-3",
     }
     assert web.database.value("SELECT count(*) FROM events WHERE name = 'session_displaced'") == 0
+
+
+def test_name_that_looks_like_one_made_for_another_user_is_not_taken(tables, behind, browse):
+    """With something before it that onesession does not look at."""
+    names = ["member0", "\u200bUSER-3", "zoe@shop.example", " user-5", "yan@shop.example"]
+    web = behind(adapted.Laravel(tables, {"SITE_NAME_ATTRIBUTE": "name"}), names=names)
+    for name in names:
+        sign_in(browse(web, program=False), name)
+    assert dict(web.database.query("SELECT external_id, username FROM users WHERE external_id IS NOT NULL")) == {
+        "1": "member0", "2": "user-2", "3": "user-3", "4": "user-4", "5": "user-5",
+    }
 
 
 def test_sign_in_is_one_call(site, behind, browse, between):

@@ -41,9 +41,12 @@ def own_name(user):
 
 
 def name_of(user):
-    """What onesession calls an account: names there have no @ and no slash. Those that are like own_name() are for it alone."""
+    """
+    What onesession calls an account: names there have no @ and no slash. Those that are like own_name() are for it alone, also
+    with something before it that onesession does not look at, such as spaces and what nobody sees.
+    """
     name = user.get_username()
-    is_like_own = unicodedata.normalize("NFKC", name).lower().startswith("user-")
+    is_like_own = "user-" in unicodedata.normalize("NFKC", name).casefold()
     return own_name(user) if is_like_own or "@" in name or "/" in name else name
 
 

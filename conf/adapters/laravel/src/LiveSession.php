@@ -10,6 +10,7 @@ use Normalizer;
 use Onesession;
 use OnesessionRefused;
 use Symfony\Component\HttpFoundation\Cookie;
+use Throwable;
 
 class LiveSession
 {
@@ -18,11 +19,15 @@ class LiveSession
     /** Why nobody is live, where a cookie to be remembered by may sign in: what has ended was not ended by anybody. */
     private const REASONS_TO_REMEMBER = ['unauthenticated', 'expired', 'idle'];
 
-    /** $guard: the name of the guard that goes by onesession; null where there is none. */
+    /**
+     * $guard: the name of the guard that goes by onesession; null where there is none. $isConsole: whether there is no
+     * request of a browser, but a command, or a job.
+     */
     public function __construct(
         private readonly Onesession $client,
         private readonly ?string $guard,
-        private readonly ?string $nameAttribute
+        private readonly ?string $nameAttribute,
+        private readonly bool $isConsole
     ) {
     }
 
@@ -38,6 +43,12 @@ class LiveSession
         return Onesession::field('SESSION_REASON', $request->server->all());
     }
 
+    /** Whether the web server has asked. */
+    public function wasAsked(Request $request): bool
+    {
+        return $this->id($request) !== '' || $this->reason($request) !== '';
+    }
+
     /**
      * Who is nobody to the web server, or somebody else, is nobody here. The session is a new one for that, and the former
      * stays as it is, for it may be somebody's elsewhere.
@@ -45,40 +56,45 @@ class LiveSession
     public function look(Request $request, Session $session): void
     {
         $live = $this->id($request);
-        $wasAsked = $live !== '' || $this->reason($request) !== '';
         $own = $session->get(self::KEY);
         $isSignedIn = $own !== null || ($this->guard !== null && $session->has(Guard::keyOf($this->guard)));
         /* The one before is that of a request which was under way when the person gave the password again. */
         $isOwn = $live !== '' && in_array($live, [$own['id'] ?? '', $own['before'] ?? ''], true);
-        if ($wasAsked && $isSignedIn && !$isOwn) {
+        if ($this->wasAsked($request) && $isSignedIn && !$isOwn) {
             $session->migrate();
             $session->flush();
             $session->regenerateToken();
         }
     }
 
-    /** A login under the rule. Returns the browser's cookies. Throws OnesessionRefused. $more: of POST /api/sessions. */
+    /**
+     * A login under the rule. Returns the browser's cookies, and the sessions that it has displaced; without a browser it is
+     * none. Throws OnesessionRefused. $more: of POST /api/sessions.
+     */
     public function enter(Request $request, Session $session, Authenticatable $user, array $more): array
     {
+        if ($this->isConsole) {
+            return ['cookies' => [], 'displaced' => []];
+        }
         $browser = $more + $this->client->browser($request->server->all(), $request->cookies->all());
         $account = ['external_id' => (string) $user->getAuthIdentifier()];
-        $answer = null;
+        $refused = null;
         foreach (array_unique([$this->nameOf($user), self::ownName($user)]) as $name) {
             try {
-                $answer = $this->client->login($name, $browser, $account);
-                break;
+                return self::call(function () use ($session, $name, $browser, $account) {
+                    $answer = $this->client->login($name, $browser, $account);
+                    $cookies = array_map([Cookie::class, 'fromString'], $answer['cookies']);
+                    $this->keep($session, $answer['session']['id'], $answer['user']['id']);
+                    return ['cookies' => $cookies, 'displaced' => $answer['displaced']];
+                });
             } catch (OnesessionRefused $refused) {
                 /* That name is somebody else's, or there cannot be one like it. */
                 if (!in_array($refused->problem['code'] ?? '', ['duplicate', 'bad_request', 'not_found'], true)) {
-                    throw $refused;
+                    break;
                 }
             }
         }
-        if ($answer === null) {
-            throw $refused;
-        }
-        $this->keep($session, $answer['session']['id'], $answer['user']['id']);
-        return array_map([Cookie::class, 'fromString'], $answer['cookies']);
+        throw $refused;
     }
 
     /** By a cookie to be remembered by: whether that may sign in at all. */
@@ -95,13 +111,8 @@ class LiveSession
     /** Whether who is remembered is live, so that it needs no login. Throws OnesessionRefused. */
     public function isLiveAs(Request $request, Session $session, Authenticatable $user): bool
     {
-        $query = '/users?external_id=' . rawurlencode((string) $user->getAuthIdentifier());
-        [$status, $answer] = $this->client->call('GET', $query);
-        if ($status !== 200) {
-            throw new OnesessionRefused(503, $answer);
-        }
         $name = Onesession::field('REMOTE_USER', $request->server->all());
-        foreach ($answer['users'] as $account) {
+        foreach ($this->accountsOf($user) as $account) {
             if ($account['username'] === $name) {
                 $this->keep($session, $this->id($request), $account['id']);
                 return true;
@@ -114,15 +125,47 @@ class LiveSession
     public function leave(Session $session): void
     {
         $id = $session->pull(self::KEY)['id'] ?? null;
-        if ($id !== null) {
-            $this->client->leave($id);
+        try {
+            if ($id !== null) {
+                self::call(fn () => $this->client->leave($id));
+            }
+        } catch (OnesessionRefused) {
+            /* That has been logged; the session ends by itself. */
         }
     }
 
     /** The new password is saved: the account's sessions end everywhere. Throws OnesessionRefused. */
     public function passwordChanged(Authenticatable $user): void
     {
-        $this->client->passwordChanged(self::ownName($user), (string) $user->getAuthIdentifier());
+        foreach ($this->accountsOf($user) as $account) {
+            $this->ask('DELETE', '/users/' . rawurlencode($account['username']) . '/sessions?reason=password_changed', 'ended');
+        }
+    }
+
+    private function accountsOf(Authenticatable $user): array
+    {
+        $accounts = $this->ask('GET', '/users?external_id=' . rawurlencode((string) $user->getAuthIdentifier()), 'users');
+        return is_array($accounts) ? $accounts : throw new OnesessionRefused(503, []);
+    }
+
+    /** What the answer has by that name. One without it is not the API's, but a page that stands in its place. */
+    private function ask(string $method, string $path, string $name): mixed
+    {
+        [$status, $answer] = self::call(fn () => $this->client->call($method, $path));
+        return $status === 200 && isset($answer[$name]) ? $answer[$name] : throw new OnesessionRefused(503, $answer);
+    }
+
+    /** Whatever is thrown, such as that the token's file cannot be read, is no answer. */
+    private static function call(callable $calls): mixed
+    {
+        try {
+            return $calls();
+        } catch (OnesessionRefused $refused) {
+            throw $refused;
+        } catch (Throwable $error) {
+            report($error);
+            throw new OnesessionRefused(503, []);
+        }
     }
 
     private function keep(Session $session, string $id, string|int $account): void
@@ -137,11 +180,14 @@ class LiveSession
         return 'user-' . $user->getAuthIdentifier();
     }
 
-    /** What onesession calls an account: names there have no @ and no slash. Those like ownName() are for it alone. */
+    /**
+     * What onesession calls an account: names there have no @ and no slash. Those like ownName() are for it alone, also with
+     * something before it that onesession does not look at, such as spaces and what nobody sees.
+     */
     private function nameOf(Authenticatable $user): string
     {
         $name = $this->nameAttribute === null ? '' : (string) $user->{$this->nameAttribute};
-        $isLikeOwn = stripos((string) Normalizer::normalize($name, Normalizer::FORM_KC), 'user-') === 0;
+        $isLikeOwn = stripos((string) Normalizer::normalize($name, Normalizer::FORM_KC), 'user-') !== false;
         return $name === '' || $isLikeOwn || strpbrk($name, '@/') !== false ? self::ownName($user) : $name;
     }
 }

@@ -27,7 +27,7 @@ class OnesessionServiceProvider extends ServiceProvider
             $config = $app['config']['onesession'];
             [$api, $tokenFile] = [(string) $config['api'], (string) $config['token_file']];
             $client = new Onesession($api, $tokenFile, cookieName: $config['cookie_name']);
-            return new LiveSession($client, self::guard($app), $config['name']);
+            return new LiveSession($client, self::guard($app), $config['name'], $app->runningInConsole());
         });
         $this->app->singleton(LaravelsStartSession::class, function (Application $app) {
             $middleware = new StartSession($app->make(SessionManager::class), fn () => $app->make(CacheFactory::class));
@@ -41,9 +41,11 @@ class OnesessionServiceProvider extends ServiceProvider
         /* Laravel 13 makes an anonymous function one of AuthManager's. */
         $this->app['auth']->extend('onesession', $this->makeGuard(...));
         $this->app['events']->listen([PasswordReset::class, OtherDeviceLogout::class], function ($event) {
-            $guard = self::guard($this->app);
-            if ($guard !== null) {
-                $this->app['auth']->guard($guard)->passwordChanged($event->user);
+            $name = self::guard($this->app);
+            $guard = $name === null ? null : $this->app['auth']->guard($name);
+            $isOfGuard = $event instanceof OtherDeviceLogout ? $event->guard === $name : $guard?->knows($event->user);
+            if ($guard !== null && $isOfGuard) {
+                $guard->passwordChanged($event->user);
             }
         });
         $this->app->resolving(EncryptCookies::class, function ($middleware) {

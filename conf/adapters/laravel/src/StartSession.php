@@ -43,8 +43,9 @@ class StartSession extends LaravelsStartSession
     private function takeNext(Request $request, Session $session): void
     {
         $next = $request->query('next');
-        /* A path of this site, whatever it looks like. */
-        if ($request->isMethod('GET') && $request->query->has('reason') && is_string($next) && str_starts_with($next, '/')) {
+        /* A path of this site, whatever it looks like, that can stand in a header field as it is. */
+        $isPath = is_string($next) && preg_match('#^/[\x21-\x7e]{0,2000}$#D', $next) === 1;
+        if ($isPath && $request->isMethod('GET') && $request->query->has('reason')) {
             $session->put('url.intended', $request->getSchemeAndHttpHost() . $next);
         }
     }

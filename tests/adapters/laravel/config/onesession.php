@@ -1,0 +1,3 @@
+<?php
+
+return ['name' => env('SITE_NAME_ATTRIBUTE')];
