@@ -3,6 +3,7 @@ The benchmark's environment: its folders, its processes and their cost, PostgreS
 the host. Processes are started as the tests start theirs (tests/system/support): they end with the benchmark.
 """
 
+import ctypes
 import glob
 import os
 import platform
@@ -21,7 +22,7 @@ sys.path.insert(0, str(HERE.parent / "system"))
 
 # pylint: disable=wrong-import-position
 from support.postgres import Cluster
-from support.processes import BUILD, LIBC, end, scratch, spawn, tail
+from support.processes import BUILD, end, scratch, spawn, tail
 from support.waiting import wait_until
 
 
@@ -171,7 +172,7 @@ def run(home, command, what, stdin="", env=None, cwd=None, timeout=600):
 def become_reaper():
     """Processes whose parent has exited become children of this one, which ends them."""
     pr_set_child_subreaper = 36
-    if LIBC.prctl(pr_set_child_subreaper, 1, 0, 0, 0) != 0:
+    if ctypes.CDLL(None, use_errno=True).prctl(pr_set_child_subreaper, 1, 0, 0, 0) != 0:
         raise Failure("prctl(PR_SET_CHILD_SUBREAPER) has failed")
 
 
