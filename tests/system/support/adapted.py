@@ -1,5 +1,6 @@
 """Sites in other languages that sign people in themselves, behind onesession by the project's adapters."""
 
+import contextlib
 import hashlib
 import http.client
 import json
@@ -12,10 +13,16 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+import requests
+
+from support.api import new_token
+from support.closing import database_and_things, remember_log
 from support.listening import serve_http
+from support.nginx import Nginx
 from support.processes import ROOT, discard, end, free_port, scratch, spawn, tail
+from support.programs import Ctl
 from support.waiting import wait_until
-from support.webservers import nginx_site
+from support.webservers import daemon_with_tcp, nginx_site
 
 SITES = ROOT / "tests/adapters"
 ADAPTERS = ROOT / "conf/adapters"
@@ -27,6 +34,41 @@ MEMBERS = ["member0", "member1"]
 
 
 PORT_IS_TAKEN = -1
+
+
+class Onesession:
+    """
+    What a site is brought behind: a daemon with passwords off, whose sign-in is at `login_url`, and the address of its API
+    with a token. It ends with `things`. `prepare`: gets the operator's commands before the daemon starts.
+    """
+
+    def __init__(self, node, database, things, login_url, settings=None, prepare=None):
+        own_login = {"login.enabled": "off", "access.login_url": login_url, "access.require_parameter": "on"}
+        self.database, self.ctl = database, Ctl(database.owner_conninfo)
+        if prepare is not None:
+            prepare(self.ctl)
+        self.daemon = things.add(daemon_with_tcp(database, {**own_login, **(settings or {})}))
+        remember_log(node, "onesessiond", self.daemon.log)
+        # The site is told where the API is before it has a port for the web server.
+        self.programs = things.add(Nginx(self.daemon.path)).start()
+        self.api = f"{self.programs.url}/session/api"
+        self.token = new_token(self.ctl, scopes="sessions,users")
+        self.daemon.secrets.add(self.token.removeprefix("ost_"))
+
+
+@contextlib.contextmanager
+def several(cluster):
+    """new() gives a database of its own, and things that end before it goes, as often as a test asks."""
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(database_and_things(cluster))
+
+
+def ask_straight(web, person, session_id):
+    """What the application answers to a request that the guard has let in as that session, whatever it is by now."""
+    return requests.get(
+        f"http://127.0.0.1:{web.application.port}/members/", headers={"Session-Id": session_id},
+        cookies={cookie.name: cookie.value for cookie in person.http.cookies}, allow_redirects=False, timeout=30,
+    )
 
 
 class AdaptedSite:

@@ -6,15 +6,9 @@ from pathlib import Path
 import pytest
 
 from support import adapted
-from support.api import new_token
-from support.closing import Closing, remember_log
-from support.nginx import Nginx
-from support.postgres import new_database
-from support.programs import Ctl
+from support.closing import remember_log
 from support.web import SERVERS, SITES, Web, running
-from support.webservers import daemon_with_tcp
 
-OWN_LOGIN = {"login.enabled": "off", "access.login_url": adapted.SIGN_IN, "access.require_parameter": "on"}
 DATABASES = itertools.count()
 
 
@@ -69,36 +63,21 @@ def fixture_tables(cluster_of_worker):
 @pytest.fixture(name="behind")
 def fixture_behind(request, cluster_of_worker):
     """behind(site, settings): the site behind a daemon of its own; returns a Web."""
-    if not cluster_of_worker.is_running:
-        cluster_of_worker.start()
-    things = Closing()
-    databases = []
+    with adapted.several(cluster_of_worker) as new:
 
-    def behind(site, settings=None, prepare=None, names=adapted.MEMBERS, between=lambda api: api, certificate=None):
-        database = new_database(cluster_of_worker)
-        databases.append(database)
-        ctl = Ctl(database.owner_conninfo)
-        if prepare is not None:
-            prepare(ctl)
-        daemon = things.add(daemon_with_tcp(database, {**OWN_LOGIN, **(settings or {})}))
-        remember_log(request.node, "onesessiond", daemon.log)
-        # The site is told where the API is before it has a port for the web server.
-        programs = things.add(Nginx(daemon.path)).start()
-        things.add(site)
-        remember_log(request.node, "site", site.log)
-        token = new_token(ctl, scopes="sessions,users")
-        daemon.secrets.add(token.removeprefix("ost_"))
-        site.start(token, between(f"{programs.url}/session/api"), {name: adapted.PASSWORD for name in names})
-        server = things.add(adapted.with_sign_in(daemon, site))
-        server.certificate = certificate
-        made = Web("nginx", "own-login", database, daemon, server.start(), site)
-        made.ctl = ctl
-        return made
+        def behind(site, settings=None, prepare=None, names=adapted.MEMBERS, between=lambda api: api, certificate=None):
+            database, things = new()
+            ours = adapted.Onesession(request.node, database, things, adapted.SIGN_IN, settings, prepare)
+            things.add(site)
+            remember_log(request.node, "site", site.log)
+            site.start(ours.token, between(ours.api), {name: adapted.PASSWORD for name in names})
+            server = things.add(adapted.with_sign_in(ours.daemon, site))
+            server.certificate = certificate
+            made = Web("nginx", "own-login", database, ours.daemon, server.start(), site)
+            made.ctl = ours.ctl
+            return made
 
-    yield behind
-    things.close()
-    for database in databases:
-        database.discard()
+        yield behind
 
 
 @pytest.fixture(name="between")

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from support import adapted
-from support.adapted import MEMBERS, OPEN, SIGN_IN
+from support.adapted import MEMBERS, OPEN, SIGN_IN, ask_straight
 from support.api import new_token
 from support.webservers import make_certificate
 
@@ -143,11 +143,7 @@ def test_password_that_is_changed_ends_the_sessions_elsewhere(site, behind, brow
 
 
 def shown_straight(web, person, session_id):
-    """For whom the site takes a request that the guard has let in as that session, whatever it is by now."""
-    answer = requests.get(
-        f"http://127.0.0.1:{web.application.port}/members/", headers={"Session-Id": session_id},
-        cookies={cookie.name: cookie.value for cookie in person.http.cookies}, allow_redirects=False, timeout=30,
-    )
+    answer = ask_straight(web, person, session_id)
     return answer.json()["user"] if answer.status_code == 200 else ""
 
 

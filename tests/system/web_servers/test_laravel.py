@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from support import adapted
-from support.adapted import OPEN, SIGN_IN
+from support.adapted import OPEN, SIGN_IN, ask_straight
 from support.laravel import (
     address, events, fail_to_sign_in, forget, is_remembered, lead_to_form, send, send_form, sign_in, token_of, user_at,
 )
@@ -289,11 +289,7 @@ def test_request_that_was_under_way_when_the_password_was_given_again_signs_nobo
     assert web.database.sessions("user-1") != [before]
 
     def shown_straight(session_id):
-        """For whom the application takes a request that the guard has let in as that session, whatever it is by now."""
-        answer = requests.get(
-            f"http://127.0.0.1:{web.application.port}/members/", headers={"Session-Id": session_id},
-            cookies={cookie.name: cookie.value for cookie in person.http.cookies}, allow_redirects=False, timeout=30,
-        )
+        answer = ask_straight(web, person, session_id)
         return answer.json()["user"] if answer.status_code == 200 else None
 
     assert shown_straight(before) == "member0"

@@ -7,20 +7,16 @@ import re
 import pytest
 
 from support import wordpress
-from support.adapted import PASSWORD
+from support.adapted import PASSWORD, Onesession, several
 from support.api import new_token
-from support.closing import Closing, remember_log
-from support.nginx import Nginx
-from support.postgres import new_database
-from support.programs import Ctl
+from support.closing import remember_log
 from support.web import Web
-from support.webservers import daemon_with_tcp, make_certificate
+from support.webservers import make_certificate
 
 pytestmark = [
     pytest.mark.xdist_group("wordpress"),
     pytest.mark.skipif(not wordpress.IS_INSTALLED, reason="WordPress, PHP-FPM or MariaDB is not installed"),
 ]
-SETTINGS = {"login.enabled": "off", "access.login_url": "/wp-login.php", "access.require_parameter": "on"}
 LOGIN, PROFILE, ADMIN = "/wp-login.php", "/wp-admin/profile.php", "/wp-admin/tools.php"
 NOT_NOW = "Signing in is not possible right now."
 NEW_PASSWORD = "another of the application's own"
@@ -42,32 +38,21 @@ def fixture_installation():
 @pytest.fixture(name="behind")
 def fixture_behind(request, cluster_of_worker, installation):
     """behind(settings): a site of WordPress's behind a daemon of its own. Tests share the people, but no one of them."""
-    if not cluster_of_worker.is_running:
-        cluster_of_worker.start()
-    things = Closing()
-    databases = []
+    with several(cluster_of_worker) as new:
 
-    def behind(settings=None, certificate=None):
-        database = new_database(cluster_of_worker)
-        databases.append(database)
-        daemon = things.add(daemon_with_tcp(database, {**SETTINGS, **(settings or {})}))
-        remember_log(request.node, "onesessiond", daemon.log)
-        remember_log(request.node, "PHP", installation.log)
-        programs = things.add(Nginx(daemon.path)).start()
-        server = things.add(installation.nginx(daemon))
-        server.certificate = certificate
-        remember_log(request.node, "nginx", server.log)
-        made = Web("nginx", "own-login", database, daemon, server.start(), installation)
-        made.ctl, made.programs = Ctl(database.owner_conninfo), programs
-        token = new_token(made.ctl, scopes="sessions,users")
-        daemon.secrets.add(token.removeprefix("ost_"))
-        installation.configure(server.port, f"{programs.url}/session/api", token)
-        return made
+        def behind(settings=None, certificate=None):
+            database, things = new()
+            ours = Onesession(request.node, database, things, LOGIN, settings)
+            remember_log(request.node, "PHP", installation.log)
+            server = things.add(installation.nginx(ours.daemon))
+            server.certificate = certificate
+            remember_log(request.node, "nginx", server.log)
+            made = Web("nginx", "own-login", database, ours.daemon, server.start(), installation)
+            made.ctl, made.programs = ours.ctl, ours.programs
+            installation.configure(server.port, ours.api, ours.token)
+            return made
 
-    yield behind
-    things.close()
-    for database in databases:
-        database.discard()
+        yield behind
 
 
 @pytest.fixture(name="name")
