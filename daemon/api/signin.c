@@ -96,6 +96,7 @@ enum ones_result signin_describe(struct ones_request *req, enum rule_login_resul
 		counters_add(&req->app->board->counters, COUNTER_THROTTLED);
 		return ONES_RESULT_COOLDOWN;
 	case RULE_LOGIN_KEY_SEEN: return ONES_RESULT_DUPLICATE;
+	case RULE_LOGIN_CANCELLED: return ONES_RESULT_BUSY;
 	case RULE_LOGIN_UNPROVEN: return by_rule->unproven;
 	case RULE_LOGIN_REFUSED: req->refusal = by_rule->refusal; return ONES_RESULT_REFUSED;
 	case RULE_LOGIN_FAILED: return ONES_RESULT_FAILED;
@@ -186,6 +187,11 @@ static const struct session_key *presented_by(struct ones_request *req, int64_t 
 	return req->has_key ? &req->key : NULL;
 }
 
+static bool has_hung_up(const void *connection)
+{
+	return fcgi_has_hung_up(connection);
+}
+
 /*
  * Have the rule carry out the login; the request, and the cookie or login->token, are the new session's then.
  * `wants_token`: no cookie is to be set.
@@ -194,6 +200,7 @@ static enum ones_result begin_session(struct ones_request *req, const struct log
                                       struct ones_login *login)
 {
 	const bool is_in_answer = keys_go_into_answer(req, wants_token);
+	const struct login_peer peer = {.has_hung_up = has_hung_up, .connection = req->http->fcgi};
 	struct client client = exchange_client(req);
 	struct login_request request = *wanted;
 	struct rule_login by_rule = {0};
@@ -210,6 +217,7 @@ static enum ones_result begin_session(struct ones_request *req, const struct log
 	token_generate(token);
 	key = token_key(token);
 	request.key = &key;
+	request.peer = &peer;
 	request.presented = presented_by(req, request.user->id);
 	/* A new password for a session leaves the browser what it is. */
 	if (request.new_password_hash == NULL || request.proof != NULL)

@@ -271,6 +271,7 @@ static login_step *const login_steps[] = {
 	login_find_presented,  /* the session of the key that the browser presents */
 	login_lock_accounts,   /* from here on no other login or hook of the account writes */
 	login_find_own,        /* its own sessions: then it is a rotation */
+	login_drop_cancelled,  /* a click that the next one has overtaken ends nothing */
 	login_ask_policy,      /* or else a displacement, which the policy may refuse */
 	login_use_ticket,      /* a ticket is good for one login */
 	login_insert_session,  /* with a number above all others of the account */

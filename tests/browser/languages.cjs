@@ -83,6 +83,8 @@ exports.noticeIsInTheReadersLanguage = async (world) => {
 exports.noticeWaitsForItsWords = async (world) => {
 	const page = await world.open();
 	let asked = 0;
+	// The page's own, which asks less often.
+	await page.route("**/session/notice.js", (route) => route.fulfill({ contentType: "text/javascript", body: "" }));
 	await page.route("**/session/notice.json", (route) => (asked++ < 2 ? route.fulfill({ body: "no JSON" }) : route.continue()));
 	await signIn(world, page, { next: MEMBERS });
 	await page.evaluate(() => import("/session/notice.js?interval=0.05"));

@@ -187,6 +187,8 @@ class FaultyLink(Link):
     fault: str = None
     # Of a periodic job, which comes at times of its own.
     is_of_job: bool = False
+    # The first COMMIT ends its set-up, and that may be any process's that has just been started.
+    is_set_up: bool = False
 
 
 def is_commit(kind, message):
@@ -224,8 +226,9 @@ class FaultyProxy(Proxy):
         fault = None
         link.is_of_job |= not kind and b"\0onesessiond job" in message
         with self.changed:
-            if self.fault is not None and not link.is_of_job and self.concerns(kind, message):
+            if self.fault is not None and link.is_set_up and not link.is_of_job and self.concerns(kind, message):
                 fault, self.fault = self.fault, None
+            link.is_set_up |= is_commit(kind, message)
         if fault == "hold":
             self._hold()
         if fault in ("lose", "hold"):

@@ -54,8 +54,9 @@ class Tasks:
 
 
 def jobs_process(daemon):
-    """The process that runs jobs; None while there is none."""
-    return next((pid for pid in children_of(daemon.process.pid) if name_of(pid) == "ones-jobs"), None)
+    """The process that runs jobs; None while there is none. As long as it forks a run, it has the name of that one."""
+    named = ((pid, name_of(pid)) for pid in children_of(daemon.process.pid))
+    return next((pid for pid, name in named if name is not None and name.startswith("ones-job")), None)
 
 
 def await_jobs_process(daemon):

@@ -301,7 +301,8 @@ def has_database(server, name):
 
 def test_standby_is_not_served(pair, pair_database, new_daemon):
     """It may not know yet of what has just happened: so nobody is let in by it."""
-    device = Device().sign_in(new_daemon(on=pair_database).start())
+    before = new_daemon(on=pair_database).start()
+    device = Device().sign_in(before)
     conninfo = pair.standby.conninfo(pair_database.name, pair.DAEMON)
     wait_until(lambda: has_database(pair.standby, pair_database.name), "the standby to know the database")
     host = new_daemon({"database.conninfo": conninfo}, on=pair_database).start(wait="/session/health")
@@ -312,7 +313,7 @@ def test_standby_is_not_served(pair, pair_database, new_daemon):
     pair.primary.kill()
     pair_database.close()
     pair.promote()
-    settle(pair, [host], pair_database)
+    settle(pair, [before, host], pair_database)
     assert device.reason(host) == ""
 
 

@@ -71,7 +71,7 @@ def test_process_of_a_run_shows_its_job(new_host):
     daemon = new_host(tick="wait 5000").start()
     run = wait_until(lambda: run_process(daemon), "the run")
     assert name_of(run) == "ones-job-tick"
-    assert name_of(jobs_process(daemon)) == "ones-jobs"
+    wait_until(lambda: name_of(jobs_process(daemon)) == "ones-jobs", "it to have its own name again")
     job = wait_until(lambda: (job := jobs_of(daemon)["tick"])["running_ms"] is not None and job, "it to run")
     assert job["name"] == "tick" and job["running_ms"] >= 0 and job["next_at"] is None
 
@@ -188,7 +188,7 @@ def test_process_that_runs_jobs_is_replaced_when_it_dies_and_its_runs_die_with_i
     run = wait_until(lambda: run_process(daemon), "the run")
     os.kill(process, signal.SIGKILL)
     wait_until(lambda: not is_alive(run), "its run to end")
-    assert wait_until(lambda: jobs_process(daemon), "another process") != process
+    wait_until(lambda: jobs_process(daemon) not in (None, process), "another process")
     daemon.await_line("jobs_killed", "signal=Killed")
     count = len(tasks.runs("local"))
     tasks.await_runs(count + 1, "local")
@@ -422,4 +422,4 @@ def test_job_that_is_wrong_refuses_the_module(new_host, settings, reason):
 def test_daemon_that_never_purges_has_no_such_job(new_daemon):
     daemon = new_daemon({"session.purge_interval": "0"}).start()
     assert set(jobs_of(daemon, "session")) == {"webhook"}
-    assert [pid for pid in children_of(daemon.process.pid) if name_of(pid) == "ones-jobs"] or await_jobs_process(daemon)
+    assert await_jobs_process(daemon)

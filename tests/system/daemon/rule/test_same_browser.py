@@ -3,18 +3,24 @@
 import hashlib
 import json
 import re
+import socket
+from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from support.browser import ASK, CHROME, REFUSE, form_of, live_among, problem
 from support.client import login_raw, set_cookie
-from support.waiting import Background
+from support.locks import HeldRow, waits_in_database
+from support.stopped import stopped
+from support.waiting import Background, wait_until
 
 # In one process: they share what is made for them.
 pytestmark = pytest.mark.xdist_group("same_browser")
 COOLDOWN = {"sharing.takeovers": 1, "sharing.action": "cooldown"}
 POLICIES = pytest.mark.parametrize("policy", [{}, ASK, REFUSE, COOLDOWN], ids=["displace", "ask", "refuse", "cooldown"])
 LOGIN = "/session/login"
+WAITING = "SELECT pid FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND datname = current_database()"
 
 
 @pytest.fixture(name="new_site")
@@ -46,6 +52,17 @@ def twin_of(browser, browse):
     twin = browse(browser.site, program=browser.program)
     twin.http.cookies.update(browser.http.cookies)
     return twin
+
+
+def sent_and_not_awaited(browser, fields):
+    """A connection that the form has been sent by."""
+    address = urlsplit(browser.site.url)
+    form = requests.Request("POST", browser.site.url + LOGIN, data=fields, headers={"Host": address.netloc})
+    prepared = browser.http.prepare_request(form)
+    head = f"POST {LOGIN} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in prepared.headers.items())
+    connection = socket.create_connection((address.hostname, address.port))
+    connection.sendall(f"{head}\r\n{prepared.body}".encode())
+    return connection
 
 
 def takeovers(site):
@@ -353,6 +370,25 @@ def test_both_clicks_at_once(new_site, browse, form, policy):
         assert [call.result().status_code for call in calls] == [303, 303]
         assert len(live_among(both)) == 1
         assert len(site.database.sessions()) == 1
+    assert_nobody_was_displaced(site)
+
+
+@POLICIES
+def test_click_that_was_cancelled_does_not_end_what_the_next_one_began(new_site, browse, form, policy):
+    """Of the two, the browser has the key of the second only, and the first may take longer."""
+    site = new_site({**policy, "server.workers": 2})
+    page = browse(site, program=False)
+    fields = form(page)
+    with HeldRow(site, "users") as row:
+        first = sent_and_not_awaited(page, fields)
+        waits_in_database(site.database)
+        with stopped(site.database.value(WAITING)):
+            first.close()
+            row.let_go()
+            assert page.post(LOGIN, fields).status_code == 303
+    wait_until(lambda: len(site.daemon.lines_of(f"request .* method=POST path={LOGIN}")) == 2, "both to have ended")
+    assert page.is_live()
+    assert len(site.database.sessions()) == 1
     assert_nobody_was_displaced(site)
 
 
