@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support import openmetrics
-from support.processes import children_of, is_alive, name_of
+from support.processes import is_alive, name_of
 from support.programs import Ctl
 from support.status import metrics_of, reload_and_wait
 from support.tasks import TASKS, await_jobs_process, jobs_of, jobs_process, run_process
