@@ -17,6 +17,8 @@ final class OnesessionRefused extends RuntimeException
 final class Onesession
 {
     private const TIMEOUT_S = 5;
+    private const PAUSE_US = 50_000;
+    private const AT_ONCE_S = 30;
     private const SESSION = 'onesession';
 
     /**
@@ -157,18 +159,24 @@ final class Onesession
 
     /**
      * enter(), which sends no cookies either. $browser: what browser() says, and what else POST /api/sessions takes, such
-     * as "take_over".
+     * as "take_over". $once: the same for requests of one browser that may come at once, each of which signs in, as by a
+     * cookie to be remembered by: those of one half-minute are one login, as long as that is live.
      */
-    public function login(string $name, array $browser, array $account): array
+    public function login(string $name, array $browser, array $account, ?string $once = null): array
     {
         $login = ['user' => $name, 'exact' => true, 'external_id' => $account['external_id'] ?? null] + $browser;
-        [$status, $answer] = $this->call('POST', '/sessions', $login, usual: 404);
+        $same = [$once, $login, intdiv(time(), self::AT_ONCE_S)];
+        $key = $once === null ? null : hash('sha256', json_encode($same, JSON_INVALID_UTF8_SUBSTITUTE));
+        [$status, $answer] = $this->call('POST', '/sessions', $login, 404, $key);
         if ($status === 404 && ($answer['code'] ?? '') === 'not_found') {
-            unset($account['external_id']);
-            [$status, $answer] = $this->call('PUT', '/users/' . rawurlencode($name), (object) $account);
+            $new = array_diff_key($account, ['external_id' => true]);
+            [$status, $answer] = $this->call('PUT', '/users/' . rawurlencode($name), (object) $new);
             if ($status === 200 || $status === 201) {
-                [$status, $answer] = $this->call('POST', '/sessions', $login);
+                [$status, $answer] = $this->call('POST', '/sessions', $login, key: $key);
             }
+        }
+        if ($status === 201 && $once !== null && !$this->isLive($answer['token'])) {
+            return $this->login($name, $browser, $account);
         }
         if ($status !== 201) {
             /* What the API says of the account is for people; what it says of the token is not. */
@@ -177,6 +185,11 @@ final class Onesession
             throw new OnesessionRefused($isOfAccount ? $status : 503, $answer);
         }
         return $answer;
+    }
+
+    private function isLive(?string $token): bool
+    {
+        return $this->call('POST', '/check', ['token' => $token, 'passive' => true])[1]['live'] ?? false;
     }
 
     /** signOut() of the session that has this id. */
@@ -214,11 +227,16 @@ final class Onesession
     }
 
     /**
-     * [status, answer]; a POST has a key, so that it is done once where it has to be sent twice. What fails is in PHP's log,
-     * but for the status that is the usual one there.
+     * [status, answer]; a POST has a key, so that it is done once where it has to be sent twice, or comes twice. What fails
+     * is in PHP's log, but for the status that is the usual one there.
      */
-    public function call(string $method, string $path, array|object|null $body = null, int $usual = 0): array
-    {
+    public function call(
+        string $method,
+        string $path,
+        array|object|null $body = null,
+        int $usual = 0,
+        ?string $key = null
+    ): array {
         $what = "$method $this->api$path";
         [$token, $cause] = $this->read($this->tokenFile);
         if ($token === null) {
@@ -227,30 +245,37 @@ final class Onesession
         $fields = [
             'Authorization: Bearer ' . trim($token),
             'Content-Type: application/json',
-            'Idempotency-Key: ' . bin2hex(random_bytes(16)),
+            'Idempotency-Key: ' . ($key ?? bin2hex(random_bytes(16))),
         ];
         $options = [
             'method' => $method,
             'header' => $fields,
             'ignore_errors' => true,
             'follow_location' => 0,
-            'timeout' => self::TIMEOUT_S,
         ];
         if ($body !== null) {
             $options['content'] = json_encode($body, JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE);
         }
-        for ($try = 0; $try < 2; $try++) {
+        /* A connection that breaks is tried again at once; one that is silent takes all the time that there is. */
+        $deadline = hrtime(true) / 1e9 + self::TIMEOUT_S;
+        for ($broken = 0; $broken < 2 && ($left = $deadline - hrtime(true) / 1e9) > 0;) {
+            $options['timeout'] = $left;
             [$text, $cause, $first] = $this->read($this->api . $path, stream_context_create(['http' => $options]));
             if ($text !== null && preg_match('#^HTTP/\S+ (\d{3})#', $first, $found)) {
                 $status = (int) $found[1];
                 $answer = json_decode($text, true);
                 $answer = is_array($answer) ? $answer : [];
                 $code = $answer['code'] ?? '';
+                if ($code === 'idempotency_key_in_use') {
+                    usleep(self::PAUSE_US);
+                    continue;
+                }
                 if (($status < 200 || $status > 299) && ($status !== $usual || $code === '')) {
                     error_log("onesession: $what: $status " . ($code === '' ? '(not of the API)' : $code));
                 }
                 return [$status, $answer];
             }
+            $broken++;
         }
         $this->fail($what, "no answer: $cause");
     }

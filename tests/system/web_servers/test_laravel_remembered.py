@@ -2,13 +2,23 @@
 "Remember me" of an application of Laravel's with the adapter: who is known again, and whose cookie is worth nothing any more.
 """
 
+import time
+
 import pytest
 
 from support import adapted
 from support.adapted import OPEN
 from support.laravel import address, events, forget, is_remembered, lead_to_form, remember, send, sign_in, user_at
+from support.waiting import Background
 
 pytestmark = pytest.mark.skipif(not adapted.LARAVEL.exists(), reason="php-laravel-framework is not installed")
+
+
+def within_a_half_minute():
+    """Those of two would be two logins."""
+    left = 30 - time.time() % 30
+    if left < 10:
+        time.sleep(left)
 
 
 @pytest.fixture(name="site")
@@ -120,6 +130,29 @@ def test_of_several_remembered_requests_at_once_none_makes_the_browser_forget(si
     web.database.query("DELETE FROM sessions")
     forget(person, "laravel_session", "onesession")
     assert user_at(person, OPEN) == "member0"
+
+
+def test_several_remembered_requests_at_once_are_one_login(site, behind, browse):
+    """Whichever is answered last, the browser has a live key; an account that is closed meanwhile is nobody's by it."""
+    web = behind(site)
+    person = browse(web, program=False)
+    sign_in(person, "member0", remember="1")
+    web.database.query("DELETE FROM sessions")
+    forget(person, "laravel_session", "onesession")
+    before = events(web, "user-1").count("user_logged_in")
+    tabs = [browse(web, program=False) for _ in range(4)]
+    for tab in tabs:
+        tab.http.cookies.update(person.http.cookies)
+    within_a_half_minute()
+    for call in [Background(tab.get, OPEN) for tab in tabs]:
+        call.result()
+    assert [user_at(tab) for tab in tabs] == ["member0"] * 4
+    assert len({tab.key for tab in tabs}) == 1
+    assert events(web, "user-1").count("user_logged_in") == before + 1
+    late = browse(web, program=False)
+    late.http.cookies.update(person.http.cookies)
+    web.ctl.run("user", "disable", "user-1")
+    assert user_at(late, OPEN) == "" and not is_remembered(late)
 
 
 def test_page_about_which_the_web_server_does_not_ask_changes_nothing(tables, behind, browse):

@@ -318,10 +318,13 @@ def test_files_are_sent_without_a_question_and_no_program_is(behind, browse, ins
         assert person.get(page).status_code == 503, page
 
 
-def test_next_leads_nowhere_else(behind, browse, name):
+@pytest.mark.parametrize(
+    "query", ["next=https://evil.example/", "next=//evil.example/", "next[]=/", "next=/%0d%0aA:%20b", "next=/" + 2001 * "x", "next="]
+)
+def test_next_leads_nowhere_else(behind, browse, name, query):
     web = behind()
     person = browse(web, program=False)
-    answer = send_form(person, name, f"{LOGIN}?next=https://evil.example/")
+    answer = send_form(person, name, f"{LOGIN}?{query}")
     assert (answer.status_code, answer.headers["Location"]) == (302, f"{web.url}/wp-admin/")
 
 
@@ -601,6 +604,17 @@ def test_sign_in_of_another_plug_in_is_a_login_too(behind, browse, name):
     assert refused.status_code == 409 and "signed in" in refused.text, refused.text
     assert own_cookies(second) == [] and whose(second) == NOBODY
     assert logins(web, name) == 1
+
+
+def test_plug_in_that_calls_hooks_with_less_breaks_nothing(behind, browse, name):
+    web = behind()
+    person = browse(web, program=False)
+    sign_in(person, name)
+    answer = person.get("/?calls-hooks")
+    assert (answer.status_code, answer.json()) == (200, ["/form", None, False])
+    # Of all that it said, only that somebody signs out was something that had happened.
+    assert web.database.sessions(name) == []
+    assert events(web, name)[-2:] == ["user_logged_in", "user_logged_out"]
 
 
 def test_password_displaces_nobody_before_the_second_factor(behind, browse, name):

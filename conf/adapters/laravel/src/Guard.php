@@ -130,7 +130,8 @@ class Guard extends SessionGuard
         if ($this->live->isLive($this->request)) {
             return $this->live->isLiveAs($this->request, $this->session, $user);
         }
-        if ($this->signIn($user, ['fresh' => false])) {
+        /* What a browser asks for at once, such as its tabs when it is opened again, has the same cookie. */
+        if ($this->signIn($user, ['fresh' => false], $this->recaller()->token())) {
             $this->queueRecallerCookie($user);
         }
         return true;
@@ -147,11 +148,11 @@ class Guard extends SessionGuard
 
     /**
      * Whether it has displaced somebody, who is not to come back by being remembered: then nobody is by the cookies that
-     * there are. $more: of POST /api/sessions.
+     * there are. $more: of POST /api/sessions. $once: as of Onesession::login().
      */
-    private function signIn(Authenticatable $user, array $more): bool
+    private function signIn(Authenticatable $user, array $more, ?string $once = null): bool
     {
-        $answer = $this->live->enter($this->request, $this->session, $user, $more);
+        $answer = $this->live->enter($this->request, $this->session, $user, $more, $once);
         foreach ($answer['cookies'] as $cookie) {
             $this->getCookieJar()->queue($cookie);
         }

@@ -69,10 +69,15 @@ class LiveSession
 
     /**
      * A login under the rule. Returns the browser's cookies, and the sessions that it has displaced; without a browser it is
-     * none. Throws OnesessionRefused. $more: of POST /api/sessions.
+     * none. Throws OnesessionRefused. $more: of POST /api/sessions. $once: as of Onesession::login().
      */
-    public function enter(Request $request, Session $session, Authenticatable $user, array $more): array
-    {
+    public function enter(
+        Request $request,
+        Session $session,
+        Authenticatable $user,
+        array $more,
+        ?string $once = null
+    ): array {
         if ($this->isConsole) {
             return ['cookies' => [], 'displaced' => []];
         }
@@ -81,8 +86,8 @@ class LiveSession
         $refused = null;
         foreach (array_unique([$this->nameOf($user), self::ownName($user)]) as $name) {
             try {
-                return self::call(function () use ($session, $name, $browser, $account) {
-                    $answer = $this->client->login($name, $browser, $account);
+                return self::call(function () use ($session, $name, $browser, $account, $once) {
+                    $answer = $this->client->login($name, $browser, $account, $once);
                     $cookies = array_map([Cookie::class, 'fromString'], $answer['cookies']);
                     $this->keep($session, $answer['session']['id'], $answer['user']['id']);
                     return ['cookies' => $cookies, 'displaced' => $answer['displaced']];

@@ -40,7 +40,7 @@ final class OnesessionPlugin
         add_action('set_logged_in_cookie', [$this, 'attach'], PHP_INT_MIN, 6);
         add_action('wp_logout', [$this, 'signOut']);
         add_action('profile_update', [$this, 'profileUpdated'], 10, 2);
-        add_action('after_password_reset', fn(WP_User $user) => $this->passwordChanged($user->ID));
+        add_action('after_password_reset', fn($user) => $user instanceof WP_User && $this->passwordChanged($user->ID));
         add_action('wp_set_password', [$this, 'passwordSet'], 10, 3);
         add_action('login_init', [$this, 'takeNext']);
         add_action('deleted_user', [$this, 'deleted']);
@@ -69,8 +69,10 @@ final class OnesessionPlugin
         }
     }
 
+    /* Plug-ins call WordPress's hooks, too, with less than WordPress gives, or with something else. */
+
     /** The last word on who gave a right name and password: a login under the rule, or why there is none. */
-    public function signIn(WP_User|WP_Error|null $user, string $name, string $password): WP_User|WP_Error|null
+    public function signIn(mixed $user, mixed $name, mixed $password): mixed
     {
         if (!$user instanceof WP_User || $this->isKeptBack($user->ID) || ($password === '' && $user->ID === $this->userId)) {
             return $user;
@@ -109,33 +111,37 @@ final class OnesessionPlugin
         }
     }
 
-    public function signOut(int $userId): void
+    public function signOut(mixed $userId = null): void
     {
-        if ($userId === $this->userId && $this->session !== '') {
+        if (in_array((int) $userId, [0, $this->userId], true) && $this->session !== '') {
             $this->onesession->leave($this->session);
         }
     }
 
-    public function profileUpdated(int $userId, WP_User $before): void
+    public function profileUpdated(mixed $userId, mixed $before = null): void
     {
-        if (get_userdata($userId)->user_pass !== $before->user_pass) {
-            $this->passwordChanged($userId);
+        $user = get_userdata((int) $userId);
+        if ($user && $before instanceof WP_User && $user->user_pass !== $before->user_pass) {
+            $this->passwordChanged($user->ID);
         }
     }
 
     /** Plug-ins call wp_set_password(); so does WordPress at a sign-in, to store the same one in a newer form. */
-    public function passwordSet(string $password, int $userId, ?WP_User $before = null): void
+    public function passwordSet(mixed $password, mixed $userId = 0, mixed $before = null): void
     {
-        if ($before === null || !wp_check_password($password, $before->user_pass)) {
-            $this->passwordChanged($userId);
+        $isSame = $before instanceof WP_User && wp_check_password((string) $password, $before->user_pass);
+        if (!$isSame && get_userdata((int) $userId)) {
+            $this->passwordChanged((int) $userId);
         }
     }
 
     /** The guard leads to access.login_url with next=, WordPress's redirect_to; to another site it does not go. */
     public function takeNext(): void
     {
-        if (isset($_GET['next'])) {
-            $_REQUEST += ['redirect_to' => $_GET['next']];
+        $next = $_GET['next'] ?? null;
+        /* A path, whatever it looks like, that can stand in a header field as it is. */
+        if (is_string($next) && preg_match('#^/[\x21-\x7e]{0,2000}$#D', $next)) {
+            $_REQUEST += ['redirect_to' => $next];
         }
     }
 
@@ -143,10 +149,10 @@ final class OnesessionPlugin
      * Where WordPress itself leads to the form, as the guard does: with that, the browser forgets whose session has ended.
      * Links to the form do without, for a page with one may be kept, and shown to others.
      */
-    public function giveReason(string $address, string $redirect, bool $isLedThere): string
+    public function giveReason(mixed $address, mixed $redirect = '', mixed $isLedThere = false): mixed
     {
         $reason = Onesession::reason();
-        if (!$isLedThere || !in_array($reason, self::ENDINGS, true)) {
+        if (!$isLedThere || !is_string($address) || !in_array($reason, self::ENDINGS, true)) {
             return $address;
         }
         $isLost = !in_array($_SERVER['REQUEST_METHOD'], ['GET', 'HEAD'], true);
@@ -154,8 +160,11 @@ final class OnesessionPlugin
     }
 
     /** What the address has chooses a sentence, and nothing else. */
-    public function explain(WP_Error $errors): WP_Error
+    public function explain(mixed $errors): mixed
     {
+        if (!$errors instanceof WP_Error) {
+            return $errors;
+        }
         $reason = Onesession::reason();
         if ($reason === 'unauthenticated' && is_string($_GET['reason'] ?? null)) {
             $reason = $_GET['reason'];
@@ -244,9 +253,9 @@ final class OnesessionPlugin
     }
 
     /** In a network of sites who is taken from one of them is deleted by this name as well, and still there. */
-    public function deleted(int $userId): void
+    public function deleted(mixed $userId): void
     {
-        if (get_userdata($userId) !== false) {
+        if (get_userdata((int) $userId) !== false) {
             return;
         }
         try {

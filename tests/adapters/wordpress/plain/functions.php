@@ -18,6 +18,23 @@ add_action('init', function () {
         wp_send_json([]);
     }
 });
+/* One that calls WordPress's hooks itself, with less than WordPress gives. */
+if (isset($_GET['calls-hooks'])) {
+    add_action('init', function () {
+        do_action('profile_update', get_current_user_id());
+        do_action('wp_set_password', 'another one', 0, false);
+        do_action('after_password_reset', false, '');
+        $results = [
+            apply_filters('login_url', '/form', null, null),
+            apply_filters('wp_login_errors', null, null),
+        ];
+        add_filter('authenticate', fn() => false, PHP_INT_MAX);
+        do_action('wp_authenticate', '', '');
+        $results[] = apply_filters('authenticate', false, null, null);
+        do_action('wp_logout');
+        wp_send_json($results);
+    });
+}
 if (str_contains($_SERVER['HTTP_USER_AGENT'] ?? '', 'second factor')) {
     add_filter('send_auth_cookies', '__return_false', PHP_INT_MAX);
 }
