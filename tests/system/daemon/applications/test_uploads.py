@@ -503,7 +503,10 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system"
 
 @pytest.fixture(name="small")
 def fixture_small():
-    """A file system with room for 2 MiB; not below pytest's own folder, of which other runs remove what is old."""
+    """
+    A file system with room for 2 MiB; not below pytest's own folder, of which other runs remove what is old. The first of a
+    test's fixtures: it goes when nothing uses it any more.
+    """
     folder = scratch("small")
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], check=True)
     yield folder
@@ -512,7 +515,7 @@ def fixture_small():
 
 
 @needs_root
-def test_full_disk_is_told_and_what_was_there_of_the_upload_is_gone(new_application, small):
+def test_full_disk_is_told_and_what_was_there_of_the_upload_is_gone(small, new_application):
     application = new_application({"server.workers": 1, "server.spool": str(small)})
     refused(ask(application, "/open", body=form(part("f", PIECE * 240, "f"))), 507, "insufficient_storage")
     refused(ask(application, "/raw", "PUT", PIECE * 640, "a/b"), 507, "insufficient_storage")
@@ -522,7 +525,7 @@ def test_full_disk_is_told_and_what_was_there_of_the_upload_is_gone(new_applicat
 
 
 @needs_root
-def test_spool_on_another_file_system_is_copied_from(new_application, small):
+def test_spool_on_another_file_system_is_copied_from(small, new_application):
     application = new_application({"server.spool": str(small)})
     told(keep(application, "a"))
     assert (application.daemon.covers / "a").read_bytes() == PIECE
