@@ -21,6 +21,8 @@ from support.waiting import PATIENCE, wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cinema")]
 SOURCE = ROOT / "examples/cinema"
 LINES_MAX = 500
+# To draw films takes most of what it takes to build it.
+SMALL = ["WIDTH=160", "HEIGHT=90"]
 
 
 class Cinema:
@@ -34,7 +36,7 @@ class Cinema:
     def build(self, *targets):
         """As its builder would: pkg-config is all that leads to onesession."""
         done = subprocess.run(
-            ["make", "-C", self.folder, *targets, BUILDERS_FLAGS],
+            ["make", "-C", self.folder, *targets, BUILDERS_FLAGS, *SMALL],
             env=builders_environment(self.prefix / "usr"),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
