@@ -47,7 +47,8 @@ static int migrate_all(struct ctl *ctl)
 	if (ctl->role != NULL) {
 		status = schema_grant(ctl->db, ctl->role);
 		if (status != DB_OK)
-			return fail("cannot give the role %s its rights: %s", ctl->role, db_problem(ctl->db));
+			return fail("the schema is at version %d; cannot give the role %s its rights: %s",
+			            schema_version(), ctl->role, db_problem(ctl->db));
 	}
 	status = users_unusable_names(ctl->db, ctl->ctx, &unusable);
 	if (status != DB_OK)

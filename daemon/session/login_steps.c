@@ -218,7 +218,7 @@ enum db_status login_use_ticket(struct login_state *state, struct account_tx *tx
 
 	if (state->request->ticket == NULL || is_repetition(state))
 		return DB_OK;
-	status = tickets_use(tx->db, tx->ctx, state->request->ticket, &was_there);
+	status = tickets_use(tx->db, tx->ctx, state->request->user->id, state->request->ticket, &was_there);
 	return status == DB_OK && !was_there ? give_up(state, RULE_LOGIN_TICKET_GONE) : status;
 }
 

@@ -595,10 +595,10 @@ const struct db_statement sql_find_ticket = {
 	"  JOIN users u ON u.id = t.user_id AND u.password = coalesce(t.password, u.password)",
 };
 
-/* $1 key of the ticket. */
+/* $1 key of the ticket, $2 account: that of another one stays. */
 const struct db_statement sql_use_ticket = {
 	"use_ticket",
-	"DELETE FROM login_tickets WHERE ticket_key = $1::bytea AND expires_at > now() RETURNING true",
+	"DELETE FROM login_tickets WHERE ticket_key = $1::bytea AND user_id = $2::bigint AND expires_at > now() RETURNING true",
 };
 
 /* ---- login_failures and known_browsers ---------------------------------------------------------------------- */

@@ -23,11 +23,12 @@ enum db_status tickets_find(struct db *db, TALLOC_CTX *ctx, const struct session
 	return users_find_by(db, ctx, &sql_find_ticket, values, 4, user);
 }
 
-enum db_status tickets_use(struct db *db, TALLOC_CTX *ctx, const struct session_key *key, bool *was_there)
+enum db_status tickets_use(struct db *db, TALLOC_CTX *ctx, int64_t user_id, const struct session_key *key,
+                           bool *was_there)
 {
-	const struct db_value values[] = {DB_KEY(key)};
+	const struct db_value values[] = {DB_KEY(key), DB_INT(user_id)};
 	struct db_result *row;
-	enum db_status status = db_query(db, ctx, &sql_use_ticket, values, 1, &row);
+	enum db_status status = db_query(db, ctx, &sql_use_ticket, values, 2, &row);
 
 	*was_there = status == DB_OK && db_rows(row) > 0;
 	return status;

@@ -26,6 +26,7 @@ enum db_status tickets_find(struct db *db, TALLOC_CTX *ctx, const struct session
                             const struct session_key *form, const struct client *client, struct user **user);
 
 /* In a transaction: use it up. *was_there is false when another request has. */
-enum db_status tickets_use(struct db *db, TALLOC_CTX *ctx, const struct session_key *key, bool *was_there);
+enum db_status tickets_use(struct db *db, TALLOC_CTX *ctx, int64_t user_id, const struct session_key *key,
+                           bool *was_there);
 
 #endif

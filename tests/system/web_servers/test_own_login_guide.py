@@ -205,6 +205,8 @@ def test_application_is_behind_onesession_after_these_steps(guide, new_daemon, c
     # Those who are elsewhere are told why.
     shop.functions["password_changed"]("ada")
     assert second.get("/orders").headers["Location"].removeprefix(nginx.url) == "/login?next=/orders&reason=password_changed"
+    # Nobody has signed in as this one yet.
+    shop.functions["password_changed"]("nobody")
     sign_in(second, "ada")
     assert second.post("/logout").status_code == 303
     assert guide.shell(told).count("user_logged_out")
@@ -226,6 +228,16 @@ def test_application_is_behind_onesession_after_these_steps(guide, new_daemon, c
     assert guide.database.sessions("ada") == [session["onesession"]]
     assert session["user"] == "ada"
 
+    # No tick where it changes nothing, and nothing of what is wrong with the token.
+    daemon.settings["session.on_limit"] = "refuse"
+    daemon.command()
+    reload_and_wait(daemon)
+    assert shop.functions["try_to_sign_in"]("ada", "", {}, browser) == ("This account is signed in elsewhere.", False)
+    token, shop.functions["TOKEN"] = shop.functions["TOKEN"], "ost_" + 43 * "A"
+    assert shop.functions["try_to_sign_in"]("ada", "", {}, browser)[0].startswith("The sign-in is not available.")
+    shop.functions["TOKEN"] = token
+    daemon.settings["session.on_limit"] = "ask"
+
     # A client with a token.
     daemon.settings["session.bearer"] = "on"
     daemon.command()
@@ -241,10 +253,13 @@ def test_application_is_behind_onesession_after_these_steps(guide, new_daemon, c
     assert (shop.seen[-1].get("Remote-User"), shop.seen[-1].get("Authorization")) == ("ada", "")
 
 
-def test_what_is_yours_is_there_as_often_as_it_says():
+def test_cookie_has_another_name_by_the_command_that_is_shown():
+    command = re.search(r"`(sed -i 's/sessionid/NAME/g')`", TEXT)[1]
     text = (ROOT / "conf/nginx/own-login.conf").read_text()
-    changeable = re.findall(r"\(\?i:(sessionid)\)|upstream_cookie_(sessionid)|\"(sessionid)=;", text)
-    assert len(changeable) == 3
+    words = ["sed", command.split("'")[1]]
+    changed = subprocess.run(words, input=text, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"\(\?i:(NAME)\)|upstream_cookie_(NAME)|\"(NAME)=;", changed) == [("NAME", "", ""), ("", "NAME", ""), ("", "", "NAME")]
+    assert changed.replace("NAME", "sessionid") == text
 
 
 def shown_to(person, *cookies):

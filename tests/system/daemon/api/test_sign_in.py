@@ -118,6 +118,16 @@ def test_ask_with_and_without_the_ticket(new_api):
     assert not api.is_live(second.json["token"])
 
 
+def test_ticket_is_its_account_s(new_api):
+    """Another login with it is refused, and does not use it up."""
+    api = new_api(ASK)
+    first, other = api.sign_in(), api.sign_in(user="bob")
+    ticket = api.sign_in(status=409).json["ticket"]
+    assert api.sign_in(user="bob", status=401, take_over=True, ticket=ticket).code == "invalid_credentials"
+    assert api.is_live(other.json["token"]) and api.is_live(first.json["token"])
+    api.sign_in(take_over=True, ticket=ticket)
+
+
 def test_ticket_is_good_at_the_sign_in_page_too(new_api):
     api = new_api(ASK)
     first = api.sign_in()
