@@ -115,13 +115,15 @@ all: $(BUILD)/onesessiond $(BUILD)/onesessionctl $(KIT_ARCHIVE) ## build both pr
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
 
-# What everything is compiled and linked with: when that is another, all of it is made anew. A warning as an error makes
-# nothing else of it.
+# What everything is compiled and linked with: when that is another, all of it is made anew. What was made without a warning
+# stays where warnings are no errors any more.
 FLAGS_FILE := $(BUILD)/objects/flags
 FLAGS       = $(CC) $(filter-out -Werror,$(ALL_CFLAGS)) $(ALL_LDFLAGS) $(DAEMON_LIBS)
 $(FLAGS_FILE): force
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(FLAGS)' | cmp -s - $@ || printf '%s\n' '$(FLAGS)' > $@
+	@printf '%s\n' '$(FLAGS) -Werror' | cmp -s - $@ || \
+		printf '%s\n' '$(FLAGS) $(filter -Werror,$(ALL_CFLAGS))' | cmp -s - $@ || \
+		printf '%s\n' '$(FLAGS) $(filter -Werror,$(ALL_CFLAGS))' > $@
 
 # Modules find the functions of onesession.h in the program that loads them.
 EXPORTS := daemon/onesession.symbols

@@ -169,16 +169,15 @@ enum db_status login_find_own(struct login_state *state, struct account_tx *tx)
 
 /*
  * The first of two clicks is cancelled by the second, and may get the lock after it: its key would reach no browser,
- * and end the one that the second click has brought.
+ * and end the one that the second click has brought. Which of them it is, is known where the web server passes that on,
+ * as nginx does; others read the answer in any case.
  */
 enum db_status login_drop_cancelled(struct login_state *state, struct account_tx *tx)
 {
 	const struct login_peer *peer = state->request->peer;
 
 	(void)tx;
-	return peer != NULL && is_repetition(state) && peer->has_hung_up(peer->connection)
-	               ? give_up(state, RULE_LOGIN_CANCELLED)
-	               : DB_OK;
+	return peer != NULL && peer->has_hung_up(peer->connection) ? give_up(state, RULE_LOGIN_CANCELLED) : DB_OK;
 }
 
 /* A login from another browser: may it displace the conflicting sessions? */

@@ -41,7 +41,7 @@ login_step login_lock_accounts;
 /* Which of the account's live sessions are this browser's own? There are some: the login is a rotation of these. */
 login_step login_find_own;
 
-/* Of a form that was sent twice: one that was cancelled for the other does not replace what that one began. */
+/* Whoever has hung up while the account was waited for gets no key, and ends nothing. */
 login_step login_drop_cancelled;
 
 /* May a login from another browser displace a session? A change of password has to be a rotation or have a proof. */

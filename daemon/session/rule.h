@@ -109,7 +109,7 @@ struct login_request {
 	const struct session_key
 		*form; /* of the sign-in form that it has sent, or NULL; see SQL_OF_FORM() in live_sql.h */
 	const struct session_key *ticket; /* to be used up (see tickets.h), or NULL */
-	const struct login_peer *peer;    /* whoever has sent the form, or NULL */
+	const struct login_peer *peer;    /* of a login that is nothing without an answer, or NULL */
 	bool take_over;                   /* session.on_limit = ask has been answered */
 	bool is_trusted;                  /* a program of the site's has signed the person in: no password was seen */
 	bool is_stale;                    /* the person has not proved who they are just now */
@@ -134,7 +134,7 @@ enum rule_login_result {
 	RULE_LOGIN_ENDED,       /* a change of password: the presented session is not live any more */
 	RULE_LOGIN_KEY_SEEN,    /* the given key is one of a session, live or ended */
 	RULE_LOGIN_TICKET_GONE, /* it has been used by another request */
-	RULE_LOGIN_CANCELLED,   /* the form was sent again, that has signed in, and whoever sent it first has hung up */
+	RULE_LOGIN_CANCELLED,   /* whoever was to get the key has hung up */
 	RULE_LOGIN_UNPROVEN,    /* the proof is none */
 	RULE_LOGIN_LIMIT,    /* the account is live elsewhere, and session.on_limit does not let this one displace it */
 	RULE_LOGIN_COOLDOWN, /* likewise, for it has been taken over too often (sharing.action) */

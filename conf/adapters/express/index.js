@@ -71,7 +71,8 @@ function onesession({
 
 				return [answer.status, text ? JSON.parse(text) : {}];
 			} catch (error) {
-				if (tries === 2) {
+				/* One that is silent has had its time. */
+				if (tries === 2 || error.name === "TimeoutError") {
 					console.error(`onesession: ${method} ${path}: ${error}`);
 					throw new Refused(503);
 				}

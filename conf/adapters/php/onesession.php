@@ -18,7 +18,7 @@ final class Onesession
 {
     private const TIMEOUT_S = 5;
     private const PAUSE_US = 50_000;
-    private const AT_ONCE_S = 30;
+    private const AT_ONCE_S = 10;
     private const SESSION = 'onesession';
 
     /**
@@ -159,37 +159,47 @@ final class Onesession
 
     /**
      * enter(), which sends no cookies either. $browser: what browser() says, and what else POST /api/sessions takes, such
-     * as "take_over". $once: the same for requests of one browser that may come at once, each of which signs in, as by a
-     * cookie to be remembered by: those of one half-minute are one login, as long as that is live.
+     * as "take_over". $once: the same for requests that may come at once, each of which signs in, as by a cookie to be
+     * remembered by: those of one address and User-Agent, in the same ten seconds, are one login, as long as that is live.
+     * For all but the first, "replayed" of the answer is true.
      */
     public function login(string $name, array $browser, array $account, ?string $once = null): array
     {
         $login = ['user' => $name, 'exact' => true, 'external_id' => $account['external_id'] ?? null] + $browser;
         $same = [$once, $login, intdiv(time(), self::AT_ONCE_S)];
-        $key = $once === null ? null : hash('sha256', json_encode($same, JSON_INVALID_UTF8_SUBSTITUTE));
-        [$status, $answer] = $this->call('POST', '/sessions', $login, 404, $key);
-        if ($status === 404 && ($answer['code'] ?? '') === 'not_found') {
-            $new = array_diff_key($account, ['external_id' => true]);
-            [$status, $answer] = $this->call('PUT', '/users/' . rawurlencode($name), (object) $new);
-            if ($status === 200 || $status === 201) {
-                [$status, $answer] = $this->call('POST', '/sessions', $login, key: $key);
+        for ($try = 0; ; $try++) {
+            $key = $once === null ? null : hash('sha256', json_encode($same, JSON_INVALID_UTF8_SUBSTITUTE));
+            [$status, $answer, $isReplayed] = $this->call('POST', '/sessions', $login, 404, $key);
+            if ($status === 404 && ($answer['code'] ?? '') === 'not_found') {
+                $new = array_diff_key($account, ['external_id' => true]);
+                [$status, $answer] = $this->call('PUT', '/users/' . rawurlencode($name), (object) $new);
+                if ($status === 200 || $status === 201) {
+                    [$status, $answer, $isReplayed] = $this->call('POST', '/sessions', $login, key: $key);
+                }
             }
+            if ($status !== 201) {
+                /* What the API says of the account is for people; what it says of the token is not. */
+                $isOfAccount = in_array($status, [403, 409, 429], true) && isset($answer['code'])
+                    && $answer['code'] !== 'insufficient_scope';
+                throw new OnesessionRefused($isOfAccount ? $status : 503, $answer);
+            }
+            if ($once === null || !$isReplayed || $try > 0 || !$this->hasEnded($answer['token'])) {
+                return ['replayed' => $isReplayed] + $answer;
+            }
+            /* Those who find the same ended one are one login again. */
+            $same[] = $answer['session']['id'];
         }
-        if ($status === 201 && $once !== null && !$this->isLive($answer['token'])) {
-            return $this->login($name, $browser, $account);
-        }
-        if ($status !== 201) {
-            /* What the API says of the account is for people; what it says of the token is not. */
-            $isOfAccount = in_array($status, [403, 409, 429], true) && isset($answer['code'])
-                && $answer['code'] !== 'insufficient_scope';
-            throw new OnesessionRefused($isOfAccount ? $status : 503, $answer);
-        }
-        return $answer;
     }
 
-    private function isLive(?string $token): bool
+    /** Of a login that was answered before. Where that cannot be learnt, the guard says it at the next request. */
+    private function hasEnded(?string $token): bool
     {
-        return $this->call('POST', '/check', ['token' => $token, 'passive' => true])[1]['live'] ?? false;
+        try {
+            [$status, $answer] = $this->call('POST', '/check', ['token' => $token, 'passive' => true]);
+        } catch (OnesessionRefused) {
+            return false;
+        }
+        return $status === 200 && ($answer['live'] ?? null) === false;
     }
 
     /** signOut() of the session that has this id. */
@@ -227,8 +237,8 @@ final class Onesession
     }
 
     /**
-     * [status, answer]; a POST has a key, so that it is done once where it has to be sent twice, or comes twice. What fails
-     * is in PHP's log, but for the status that is the usual one there.
+     * [status, answer, whether it was given before]; a POST has a key, so that it is done once where it has to be sent
+     * twice, or comes twice. What fails is in PHP's log, but for the status that is the usual one there.
      */
     public function call(
         string $method,
@@ -256,24 +266,25 @@ final class Onesession
         if ($body !== null) {
             $options['content'] = json_encode($body, JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE);
         }
-        /* A connection that breaks is tried again at once; one that is silent takes all the time that there is. */
+        /* A connection that breaks is tried again at once; one that is silent, for which PHP counts, takes all the time. */
         $deadline = hrtime(true) / 1e9 + self::TIMEOUT_S;
         for ($broken = 0; $broken < 2 && ($left = $deadline - hrtime(true) / 1e9) > 0;) {
             $options['timeout'] = $left;
-            [$text, $cause, $first] = $this->read($this->api . $path, stream_context_create(['http' => $options]));
-            if ($text !== null && preg_match('#^HTTP/\S+ (\d{3})#', $first, $found)) {
+            [$text, $cause, $head] = $this->read($this->api . $path, stream_context_create(['http' => $options]));
+            if ($text !== null && preg_match('#^HTTP/\S+ (\d{3})#', $head[0] ?? '', $found)) {
                 $status = (int) $found[1];
                 $answer = json_decode($text, true);
                 $answer = is_array($answer) ? $answer : [];
                 $code = $answer['code'] ?? '';
                 if ($code === 'idempotency_key_in_use') {
+                    $cause = $code;
                     usleep(self::PAUSE_US);
                     continue;
                 }
                 if (($status < 200 || $status > 299) && ($status !== $usual || $code === '')) {
                     error_log("onesession: $what: $status " . ($code === '' ? '(not of the API)' : $code));
                 }
-                return [$status, $answer];
+                return [$status, $answer, preg_grep('/^Idempotent-Replayed: *true/i', $head) !== []];
             }
             $broken++;
         }
@@ -287,7 +298,7 @@ final class Onesession
     }
 
     /**
-     * [text or null, why it is null, the first line of an answer]. PHP tells the cause by several warnings, such as of a
+     * [text or null, why it is null, the lines of an answer's head]. PHP tells the cause by several warnings, such as of a
      * certificate, of which error_get_last() has the last one only, and that not always.
      */
     private function read(string $file, mixed $context = null): array
@@ -303,6 +314,6 @@ final class Onesession
             restore_error_handler();
         }
         $cause = implode('; ', $causes) ?: 'PHP gives no cause';
-        return [$text === false ? null : $text, $cause, $http_response_header[0] ?? ''];
+        return [$text === false ? null : $text, $cause, $http_response_header ?? []];
     }
 }

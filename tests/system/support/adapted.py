@@ -262,11 +262,14 @@ def with_sign_in(daemon, application):
 
 
 class Between:
-    """Passes on to the API, or does what its `mode` says: answers an error page, a page that is none, nothing, or hangs up."""
+    """
+    Passes on to the API, or does what its `mode` says: answers an error page, a page that is none, nothing, or hangs up.
+    Calls whose path ends with `lacks` get the error page.
+    """
 
     def __init__(self, api):
         real = urllib.parse.urlsplit(api)
-        self.mode, self.calls = "through", []
+        self.mode, self.lacks, self.calls = "through", None, []
         self.ends = threading.Event()
         between = self
 
@@ -274,22 +277,26 @@ class Between:
             def do(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 if between.mode == "silence":
+                    between.calls.append("silence")
                     between.ends.wait(60)
                 if between.mode in ("silence", "hang up"):
                     self.close_connection = True
                     return
                 between.calls.append(self.command)
-                status = 200 if between.mode == "page" else 502
+                status, again = 200 if between.mode == "page" else 502, None
                 kind, text = "text/html", b"<html><h1>Not what was asked for</h1></html>"
-                if between.mode == "through":
+                if between.mode == "through" and not (between.lacks and self.path.endswith(between.lacks)):
                     connection = http.client.HTTPConnection(real.hostname, real.port, timeout=30)
                     connection.request(self.command, self.path, body, dict(self.headers))
                     answer = connection.getresponse()
                     status, kind, text = answer.status, answer.getheader("Content-Type", ""), answer.read()
+                    again = answer.getheader("Idempotent-Replayed")
                     connection.close()
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(text)))
+                if again is not None:
+                    self.send_header("Idempotent-Replayed", again)
                 self.end_headers()
                 self.wfile.write(text)
 

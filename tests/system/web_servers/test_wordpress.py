@@ -608,13 +608,15 @@ def test_sign_in_of_another_plug_in_is_a_login_too(behind, browse, name):
 
 def test_plug_in_that_calls_hooks_with_less_breaks_nothing(behind, browse, name):
     web = behind()
-    person = browse(web, program=False)
+    person, first = browse(web, program=False), browse(web, program=False)
+    sign_in(first, "admin")
     sign_in(person, name)
-    answer = person.get("/?calls-hooks")
+    sessions = web.database.sessions(name)
+    answer = person.get("/?calls-hooks=nothing")
     assert (answer.status_code, answer.json()) == (200, ["/form", None, False])
-    # Of all that it said, only that somebody signs out was something that had happened.
-    assert web.database.sessions(name) == []
-    assert events(web, name)[-2:] == ["user_logged_in", "user_logged_out"]
+    assert web.database.sessions(name) == sessions and len(web.database.sessions("admin")) == 1
+    assert person.get("/?calls-hooks=sign-out").status_code == 200
+    assert web.database.sessions(name) == [] and events(web, name)[-2:] == ["user_logged_in", "user_logged_out"]
 
 
 def test_password_displaces_nobody_before_the_second_factor(behind, browse, name):

@@ -76,7 +76,8 @@ def call(method, path, body=None, key=None):
             return answer.status, json.loads(text) if text else {}
         except (OSError, http.client.HTTPException, ValueError) as error:
             logger.error("%s %s: %r", method, path, error)
-            if is_last:
+            # One that is silent has had its time.
+            if is_last or isinstance(error, TimeoutError):
                 raise Refused(503, {}) from error
         finally:
             connection.close()

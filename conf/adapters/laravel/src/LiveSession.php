@@ -90,7 +90,8 @@ class LiveSession
                     $answer = $this->client->login($name, $browser, $account, $once);
                     $cookies = array_map([Cookie::class, 'fromString'], $answer['cookies']);
                     $this->keep($session, $answer['session']['id'], $answer['user']['id']);
-                    return ['cookies' => $cookies, 'displaced' => $answer['displaced']];
+                    /* Of one that is answered again the first has taken note. */
+                    return ['cookies' => $cookies, 'displaced' => $answer['replayed'] ? [] : $answer['displaced']];
                 });
             } catch (OnesessionRefused $refused) {
                 /* That name is somebody else's, or there cannot be one like it. */

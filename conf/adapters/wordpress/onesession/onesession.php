@@ -91,9 +91,17 @@ final class OnesessionPlugin
      * With each cookie that WordPress gives. Where that is not of signIn(), such as a plug-in's, or that of a new password,
      * which goes on with the token of before, it is a login, too.
      */
-    public function attach(string $cookie, int $expire, int $expiration, int $userId, string $scheme, string $token): void
-    {
-        if (PHP_SAPI === 'cli' || $this->isKeptBack($userId)) {
+    public function attach(
+        mixed $cookie,
+        mixed $expire = 0,
+        mixed $expiration = 0,
+        mixed $user = 0,
+        mixed $scheme = '',
+        mixed $token = ''
+    ): void {
+        $userId = self::idOf($user);
+        $isSignIn = get_userdata($userId) && is_string($token) && $token !== '';
+        if (PHP_SAPI === 'cli' || !$isSignIn || $this->isKeptBack($userId)) {
             return;
         }
         $sessions = WP_Session_Tokens::get_instance($userId);
@@ -111,27 +119,29 @@ final class OnesessionPlugin
         }
     }
 
-    public function signOut(mixed $userId = null): void
+    /** Of whoever is here, where nobody is named. */
+    public function signOut(mixed $user = ''): void
     {
-        if (in_array((int) $userId, [0, $this->userId], true) && $this->session !== '') {
+        $isHere = in_array($user, ['', null, 0], true) || self::idOf($user) === $this->userId;
+        if ($isHere && $this->session !== '') {
             $this->onesession->leave($this->session);
         }
     }
 
-    public function profileUpdated(mixed $userId, mixed $before = null): void
+    public function profileUpdated(mixed $updated, mixed $before = null): void
     {
-        $user = get_userdata((int) $userId);
+        $user = get_userdata(self::idOf($updated));
         if ($user && $before instanceof WP_User && $user->user_pass !== $before->user_pass) {
             $this->passwordChanged($user->ID);
         }
     }
 
     /** Plug-ins call wp_set_password(); so does WordPress at a sign-in, to store the same one in a newer form. */
-    public function passwordSet(mixed $password, mixed $userId = 0, mixed $before = null): void
+    public function passwordSet(mixed $password, mixed $user = 0, mixed $before = null): void
     {
-        $isSame = $before instanceof WP_User && wp_check_password((string) $password, $before->user_pass);
-        if (!$isSame && get_userdata((int) $userId)) {
-            $this->passwordChanged((int) $userId);
+        $isSame = $before instanceof WP_User && is_string($password) && wp_check_password($password, $before->user_pass);
+        if (!$isSame && get_userdata(self::idOf($user))) {
+            $this->passwordChanged(self::idOf($user));
         }
     }
 
@@ -211,6 +221,12 @@ final class OnesessionPlugin
         }
     }
 
+    /** The number of a user; 0 for what is none: of an object, or a list, PHP's own conversion makes the administrator's. */
+    private static function idOf(mixed $user): int
+    {
+        return is_int($user) || (is_string($user) && ctype_digit($user)) ? (int) $user : 0;
+    }
+
     /** By a plug-in that asks for a second factor first: what is begun then is no session yet. */
     private function isKeptBack(int $userId): bool
     {
@@ -253,9 +269,10 @@ final class OnesessionPlugin
     }
 
     /** In a network of sites who is taken from one of them is deleted by this name as well, and still there. */
-    public function deleted(mixed $userId): void
+    public function deleted(mixed $user): void
     {
-        if (get_userdata((int) $userId) !== false) {
+        $userId = self::idOf($user);
+        if ($userId === 0 || get_userdata($userId) !== false) {
             return;
         }
         try {

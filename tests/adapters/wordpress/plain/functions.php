@@ -21,8 +21,14 @@ add_action('init', function () {
 /* One that calls WordPress's hooks itself, with less than WordPress gives. */
 if (isset($_GET['calls-hooks'])) {
     add_action('init', function () {
-        do_action('profile_update', get_current_user_id());
+        $me = wp_get_current_user();
+        do_action('profile_update', $me->ID);
+        do_action('profile_update', $me, $me);
         do_action('wp_set_password', 'another one', 0, false);
+        do_action('wp_set_password', 'another one', $me, $me);
+        do_action('wp_set_password', 'another one', [$me->ID]);
+        do_action('set_logged_in_cookie', '', null, null, $me->ID, 'logged_in');
+        do_action('deleted_user', [$me->ID]);
         do_action('after_password_reset', false, '');
         $results = [
             apply_filters('login_url', '/form', null, null),
@@ -31,7 +37,11 @@ if (isset($_GET['calls-hooks'])) {
         add_filter('authenticate', fn() => false, PHP_INT_MAX);
         do_action('wp_authenticate', '', '');
         $results[] = apply_filters('authenticate', false, null, null);
-        do_action('wp_logout');
+        do_action('wp_logout', $me->user_login);
+        do_action('wp_logout', [$me->ID]);
+        if ($_GET['calls-hooks'] === 'sign-out') {
+            do_action('wp_logout');
+        }
         wp_send_json($results);
     });
 }

@@ -374,19 +374,22 @@ def test_both_clicks_at_once(new_site, browse, form, policy):
 
 
 @POLICIES
-def test_click_that_was_cancelled_does_not_end_what_the_next_one_began(new_site, browse, form, policy):
+@pytest.mark.parametrize("opens_another", [False, True])
+def test_click_that_was_cancelled_does_not_end_what_the_next_one_began(new_site, browse, form, policy, opens_another):
     """Of the two, the browser has the key of the second only, and the first may take longer."""
     site = new_site({**policy, "server.workers": 2})
     page = browse(site, program=False)
     fields = form(page)
+    posted = f"request .* method=POST path={LOGIN}"
+    before = len(site.daemon.lines_of(posted))
     with HeldRow(site, "users") as row:
         first = sent_and_not_awaited(page, fields)
         waits_in_database(site.database)
         with stopped(site.database.value(WAITING)):
             first.close()
             row.let_go()
-            assert page.post(LOGIN, fields).status_code == 303
-    wait_until(lambda: len(site.daemon.lines_of(f"request .* method=POST path={LOGIN}")) == 2, "both to have ended")
+            assert page.post(LOGIN, form(page) if opens_another else fields).status_code == 303
+    wait_until(lambda: len(site.daemon.lines_of(posted)) == before + 2, "both to have ended")
     assert page.is_live()
     assert len(site.database.sessions()) == 1
     assert_nobody_was_displaced(site)
