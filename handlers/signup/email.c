@@ -63,7 +63,6 @@ struct asking {
 	int64_t lifetime_ms;
 };
 
-/* The mail to the new address, and what the old one is told, if it was proved. */
 /*
  * A new password, an undo and whatever else puts this session out drop what was asked for. What is asked for at the
  * same moment comes before that, or is not done.
@@ -76,9 +75,9 @@ static enum ones_result hold_account(struct ones_db *db, const struct ones_sessi
 	return result == ONES_RESULT_OK ? recheck_session(db, session) : result;
 }
 
-static enum ones_result write_mails(struct ones_db *db, void *context)
+/* The mail to the new address, and what the old one is told, if it was proved. */
+static enum ones_result send_mails(struct ones_db *db, const struct asking *asking)
 {
-	const struct asking *asking = context;
 	int64_t user_id = ones_session(asking->req)->user.id;
 	const struct ones_mail proof = {
 		.kind = "email",
@@ -96,11 +95,17 @@ static enum ones_result write_mails(struct ones_db *db, void *context)
 		.user_id = user_id,
 		.language = ones_language(asking->req),
 	};
+	enum ones_result result = ones_mail(db, &proof);
+
+	return result == ONES_RESULT_OK ? ones_mail(db, &notice) : result;
+}
+
+static enum ones_result write_mails(struct ones_db *db, void *context)
+{
+	const struct asking *asking = context;
 	enum ones_result result = hold_account(db, ones_session(asking->req));
 
-	if (result == ONES_RESULT_OK)
-		result = ones_mail(db, &proof);
-	return result == ONES_RESULT_OK ? ones_mail(db, &notice) : result;
+	return result == ONES_RESULT_OK ? send_mails(db, asking) : result;
 }
 
 static void reply_no_address(struct ones_request *req, const char *typed, const char *next)
