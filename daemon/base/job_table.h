@@ -36,7 +36,7 @@ const char *job_result_name(enum job_result result);
 struct job_slot {
 	_Alignas(64) _Atomic pid_t owner; /* the process that runs jobs which has started it; 0: it does not run */
 	_Atomic int64_t began_ms;         /* of the run under way, or the last one; 0: there was none */
-	_Atomic bool is_running;
+	_Atomic uint8_t is_running;
 	_Atomic int64_t took_ms; /* the last one */
 	_Atomic int64_t next_ms; /* 0: not known yet */
 	_Atomic int result;      /* of the last one, an enum job_result */

@@ -34,14 +34,15 @@ bool process_role_is_worker(enum process_role role);
  * A process: a worker; a guard worker, which runs the daemon's own routes only; the fallback worker, which answers what
  * needs no database while every worker is busy; the hasher; or the one that runs jobs. Written by that process, except
  * pid and role, and except what is reset after its death: those the master writes. Any worker can write to all of this,
- * so the master takes what it reads here for a claim, and keeps its own counts.
+ * so the master takes what it reads here for a claim, and keeps its own counts. Flags are no bool in shared memory: who
+ * writes anything writes more than 0 and 1.
  */
 struct process_slot {
 	_Alignas(64) _Atomic pid_t pid; /* 0: the slot is free */
 	_Atomic int role;
-	_Atomic bool is_connected;    /* to the database */
-	_Atomic bool has_permit;      /* to accept connections (pool/accept_permits.h) */
-	_Atomic bool wants_recycling; /* it has answered server.max_requests */
+	_Atomic uint8_t is_connected;    /* to the database */
+	_Atomic uint8_t has_permit;      /* to accept connections (pool/accept_permits.h) */
+	_Atomic uint8_t wants_recycling; /* it has answered server.max_requests */
 	_Atomic int state;
 	_Atomic int64_t started_ms;       /* clock_monotonic_ms() */
 	_Atomic int64_t request_began_ms; /* of the request or look-up under way; 0: none */

@@ -20,7 +20,7 @@
 /* Any process can write here: readers get copies that end, without control characters. */
 struct route_name {
 	_Atomic uint64_t hash; /* of module and path; 0: free */
-	_Atomic bool is_complete;
+	_Atomic uint8_t is_complete;
 	_Atomic char module[MODULE_NAME_SIZE];
 	_Atomic char path[ROUTE_NAME_PATH_SIZE];
 };

@@ -25,9 +25,9 @@ struct master_info {
 	int64_t started_ms; /* clock_monotonic_ms() */
 	int64_t started_us; /* and clock_wall_us() */
 	pid_t pid;
-	_Atomic bool is_ending;     /* the daemon stops: what waits in its handoff queues is for its last workers */
-	_Atomic bool is_closing;    /* and no new binary takes its sockets over */
-	_Atomic bool is_succeeding; /* an upgrade: the master before us, or a process of its, is still there */
+	_Atomic uint8_t is_ending;     /* the daemon stops: what waits in its handoff queues is for its last workers */
+	_Atomic uint8_t is_closing;    /* and no new binary takes its sockets over */
+	_Atomic uint8_t is_succeeding; /* an upgrade: the master before us, or a process of its, is still there */
 };
 
 struct scoreboard {
